@@ -1,0 +1,101 @@
+"""Which workspace: finds host, credentials and SQL warehouse, and opens the two clients that speak to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+    from databricks.sql.client import Connection
+
+
+class EndpointError(Exception):
+    """No usable workspace is configured; the text names what is missing and the way out, in one line."""
+
+
+def data_folder() -> Path:
+    """The folder of the local workspace and store: `CUTOVER_DATA`, else `.data` in the current directory."""
+    return Path(os.environ.get("CUTOVER_DATA") or ".data").resolve()
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A workspace and one SQL warehouse of it.
+
+    host: with scheme, without a trailing slash.
+    warehouse_id: id of the SQL warehouse; its path is `/sql/1.0/warehouses/<id>`.
+    token: a bearer token, or None where the SDK's own credential chain (client id and secret, profile) applies.
+    """
+
+    host: str
+    warehouse_id: str
+    token: str | None
+
+    @classmethod
+    def discover(cls, data: Path | None = None) -> Endpoint:
+        """The environment's workspace (`DATABRICKS_HOST`, ...), else the local workspace that runs in `data`.
+
+        Raises EndpointError when neither is there.
+        """
+        host = os.environ.get("DATABRICKS_HOST", "").strip()
+        if host:
+            warehouse = os.environ.get("DATABRICKS_WAREHOUSE_ID", "").strip()
+            if not warehouse:
+                raise EndpointError(
+                    "DATABRICKS_WAREHOUSE_ID is not set: name the SQL warehouse that comparisons and swaps use"
+                )
+            if "://" not in host:
+                host = "https://" + host
+            return cls(host.rstrip("/"), warehouse, os.environ.get("DATABRICKS_TOKEN") or None)
+        file = (data or data_folder()) / "workspace.json"
+        try:
+            found: dict[str, Any] = json.loads(file.read_text())
+            return cls(found["host"], found["warehouse_id"], found["token"])
+        except FileNotFoundError as e:
+            raise EndpointError(
+                "no workspace: DATABRICKS_HOST is not set and no local workspace runs here (start one with `make run`)"
+            ) from e
+        except (OSError, ValueError, KeyError) as e:
+            raise EndpointError(
+                f"{file} is not readable as a workspace's address: {e}; restart the local workspace"
+            ) from e
+
+    @property
+    def http_path(self) -> str:
+        """Path of the SQL warehouse below the host."""
+        return f"/sql/1.0/warehouses/{self.warehouse_id}"
+
+    def workspace(self) -> WorkspaceClient:
+        """A new REST client with a 60 s request timeout; credentials as in the class docstring."""
+        from databricks.sdk import WorkspaceClient
+        from databricks.sdk.core import Config
+
+        if self.token is not None:
+            return WorkspaceClient(
+                config=Config(
+                    host=self.host, token=self.token, auth_type="pat", http_timeout_seconds=60, retry_timeout_seconds=60
+                )
+            )
+        return WorkspaceClient(config=Config(host=self.host, http_timeout_seconds=60, retry_timeout_seconds=60))
+
+    def sql(self, **options: Any) -> Connection:
+        """A new SQL connection to the warehouse. `options` go to `databricks.sql.connect` unchanged."""
+        from databricks import sql
+        from databricks.sdk.core import Config
+
+        credentials: dict[str, Any] = {"access_token": self.token}
+        if self.token is None:
+            config = Config(host=self.host)
+            credentials = {"credentials_provider": lambda: config.authenticate}
+        settings: dict[str, Any] = {
+            "server_hostname": self.host.split("://", 1)[1],
+            "http_path": self.http_path,
+            # The connector assumes https; the full address says what it is, for both.
+            "_connection_uri": self.host + self.http_path,
+            "enable_telemetry": False,
+        }
+        return sql.connect(**credentials, **settings, **options)
