@@ -1,0 +1,1 @@
+"""Evidence in, status out: phases, checklist, success metrics and comparisons, as pure functions."""

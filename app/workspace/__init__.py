@@ -1,0 +1,1 @@
+"""Databricks as this project needs it: jobs, pipelines, tables and grants, billing, SQL, identity."""
