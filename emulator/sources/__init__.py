@@ -1,0 +1,1 @@
+"""Source data of the bundled migration: invented, deterministic, sized by one number."""
