@@ -58,7 +58,7 @@ def _three_level(value: str) -> str:
 
 
 class Tolerance(Frozen):
-    """How far two values of a column may be apart: `absolute` (same unit), `relative` (fraction), `seconds` (timestamps)."""
+    """How far apart two values of a column may be: `absolute` in its unit, `relative` as a fraction, `seconds`."""
 
     absolute: float = Field(0.0, ge=0)
     relative: float = Field(0.0, ge=0)
@@ -197,6 +197,7 @@ class Migration(Frozen):
     source: str = ""
     baseline_job: JobRef
     candidate_job: JobRef
+    development_job: JobRef | None = None
     pipelines: Annotated[tuple[PipelineRef, ...], Field(min_length=1)]
     tables: Annotated[tuple[Table, ...], Field(min_length=1)]
     roles: Roles
@@ -235,9 +236,9 @@ class Migration(Frozen):
 
     @classmethod
     def load(cls, path: Path) -> Migration:
-        """Reads and validates a migration file. Raises ConfigError with one line."""
+        """Reads and validates a migration file, on top of the one that it `extends`. Raises ConfigError with one line."""
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text()))
+            return cls.model_validate(_read_extending(path))
         except FileNotFoundError as e:
             raise ConfigError(f"migration file {path} does not exist; set CUTOVER_MIGRATION to one that does") from e
         except (OSError, yaml.YAMLError) as e:
@@ -248,8 +249,37 @@ class Migration(Frozen):
             raise ConfigError(f"migration file {path}: {where}: {first['msg']}") from e
 
 
+def _read_extending(path: Path, depth: int = 0) -> Any:
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict) or "extends" not in content:
+        return content
+    if depth > 4:
+        raise ConfigError(f"migration file {path} extends itself")
+    base = _read_extending(path.parent / str(content.pop("extends")), depth + 1)
+    return _merged(base, content)
+
+
+def _merged(base: Any, over: Any) -> Any:
+    """`over` on top of `base`: mappings by key, lists of keyed entries by their `key` or `name`; anything else replaces."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        return {**base, **{k: _merged(base[k], v) if k in base else v for k, v in over.items()}}
+    if isinstance(base, list) and isinstance(over, list):
+        names = [next((e[k] for k in ("key", "name") if k in e), None) if isinstance(e, dict) else None for e in base]
+        merged = list(base)
+        for entry in over:
+            name = next((entry[k] for k in ("key", "name") if k in entry), None) if isinstance(entry, dict) else None
+            if name is None:
+                return over
+            if name in names:
+                merged[names.index(name)] = _merged(merged[names.index(name)], entry)
+            else:
+                merged.append(entry)
+        return merged
+    return over
+
+
 class IdentitySource(StrEnum):
-    """Where a page's user comes from: the Databricks Apps proxy's headers, a persona chosen locally, or the token's own user."""
+    """Where a user comes from: the Databricks Apps proxy's headers, a persona chosen locally, or the token's user."""
 
     PROXY = "proxy"
     PERSONA = "persona"

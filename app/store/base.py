@@ -51,7 +51,7 @@ def now() -> datetime:
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for `url`. SQLite: WAL, enforced foreign keys, waits up to 30 s for another writer, commits reach the disk.
+    """An engine for `url`. SQLite: WAL, foreign keys, waits up to 30 s for another writer, commits reach the disk.
 
     Raises StoreError when the URL is not one.
     """
