@@ -1,0 +1,1 @@
+"""The REST API of the local workspace, one module an API area."""

@@ -1,0 +1,1 @@
+"""Runs for real: job runs, notebook tasks and pipeline updates."""

@@ -1,0 +1,225 @@
+"""The local workspace as one object: wires state, SQL, runners, schedules and faults; REST and bootstrap speak to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.faults import Faults
+from emulator.files import Files
+from emulator.state import Principal, State, Warehouse
+
+if TYPE_CHECKING:
+    from emulator.runner.jobs import JobRunner
+    from emulator.runner.pipelines import PipelineRunner
+    from emulator.runner.zygote import RunnerProcesses
+    from emulator.scheduler import Scheduler
+    from emulator.warehouse import SqlWorkspace
+
+ADMIN = "admin@example.com"
+WORKSPACE_ID = 7190334420000001
+WAREHOUSE_NAME = "Local warehouse"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the workspace is preparing. phase: starting, preparing, ready or failed; done and total count `step`'s items.
+
+    ready_for_use: REST and SQL answer and the bundled migration, if asked for, is in place.
+    """
+
+    phase: str = "starting"
+    step: str = ""
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    ready_for_use: bool = False
+
+
+class Workspace:
+    """One local workspace, living in the folder `data`.
+
+    What others use: `state` (records), `files` (the tree of notebooks), `jobs` and `pipelines` (create, run, wait), `sql`
+    (the SQL half), `faults`, `status`, `authenticate`, `use_warehouse`, `ensure_user/group/service_principal`.
+    Objects are made on first use and can be replaced by tests.
+    """
+
+    def __init__(self, data: Path, *, driver_memory: str = "4g", idle_clock: bool = False) -> None:
+        self.data = data
+        self.driver_memory = driver_memory
+        self.idle_clock = idle_clock
+        self.host = ""
+        self.status = Status()
+        self.sql_ready = threading.Event()
+        self.stopping = threading.Event()
+        self._status_lock = threading.Lock()
+        self.first_admin()
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def state(self) -> State:
+        return State(self.data / "workspace.db")
+
+    @cached_property
+    def files(self) -> Files:
+        return Files(self.state)
+
+    @cached_property
+    def faults(self) -> Faults:
+        return Faults()
+
+    @cached_property
+    def sql(self) -> SqlWorkspace:
+        from emulator.warehouse import SqlWorkspace
+
+        return SqlWorkspace(
+            self.data, self.groups_of, driver_memory=self.driver_memory, on_statement=self._statement_finished
+        )
+
+    @cached_property
+    def processes(self) -> RunnerProcesses:
+        from emulator.runner.zygote import RunnerProcesses
+
+        return RunnerProcesses(self.data / "run")
+
+    @cached_property
+    def jobs(self) -> JobRunner:
+        from emulator.runner.jobs import JobRunner
+
+        return JobRunner(self)
+
+    @cached_property
+    def pipelines(self) -> PipelineRunner:
+        from emulator.runner.pipelines import PipelineRunner
+
+        return PipelineRunner(self)
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        from emulator.scheduler import Scheduler
+
+        return Scheduler(self)
+
+    # -- identity ------------------------------------------------------------------------------------------------------
+
+    def first_admin(self) -> None:
+        """Creates what every workspace has: its administrator with a token, the group `admins` and a warehouse."""
+        state = self.state
+        with state.transaction():
+            if state.meta("admin_token"):
+                return
+            admins = state.create_principal("group", "admins", "admins")
+            state.create_principal("group", "users", "users")
+            admin = state.create_principal("user", ADMIN, "Workspace administrator")
+            state.add_member(admins.id, admin.id)
+            state.set_meta("admin_token", state.create_token(admin.id, "workspace administrator").secret)
+            warehouse = Warehouse(
+                f"{admin.id:x}".rjust(16, "0")[-16:],
+                ADMIN,
+                "RUNNING",
+                {
+                    "name": WAREHOUSE_NAME,
+                    "cluster_size": "2X-Small",
+                    "min_num_clusters": 1,
+                    "max_num_clusters": 1,
+                    "auto_stop_mins": 0,
+                    "warehouse_type": "PRO",
+                    "enable_serverless_compute": False,
+                    "enable_photon": False,
+                    "spot_instance_policy": "COST_OPTIMIZED",
+                },
+            )
+            state.put_warehouse(warehouse)
+            state.set_permissions("warehouses", warehouse.id, {("group", "users"): "CAN_USE"})
+            state.set_meta("warehouse_id", warehouse.id)
+
+    @property
+    def admin_token(self) -> str:
+        return str(self.state.meta("admin_token"))
+
+    @property
+    def warehouse_id(self) -> str:
+        return str(self.state.meta("warehouse_id"))
+
+    def principal(self, token: str) -> Principal | None:
+        """Who a bearer token belongs to, None if unknown or expired."""
+        return self.state.principal_of_token(token)
+
+    def authenticate(self, token: str) -> str | None:
+        """Name of the principal of a bearer token, None if unknown or expired."""
+        found = self.principal(token)
+        return found.name if found else None
+
+    def groups_of(self, name: str) -> set[str]:
+        """Names of all groups that a principal is in, directly or not."""
+        found = self.state.principal_named(name)
+        return set(found.groups) if found else set()
+
+    def ensure_user(self, email: str, display_name: str) -> Principal:
+        """The user of that name, created when missing."""
+        return self._ensure("user", email, display_name)
+
+    def ensure_service_principal(self, application_id: str, display_name: str) -> Principal:
+        """The service principal of that application id, created when missing."""
+        return self._ensure("service_principal", application_id, display_name)
+
+    def ensure_group(self, name: str, members: tuple[str, ...] = ()) -> Principal:
+        """The group of that name with at least these members (names of users, service principals, groups)."""
+        group = self._ensure("group", name, name)
+        for member in members:
+            found = self.state.principal_named(member)
+            if found is None:
+                raise ValueError(f"group {name}: there is no principal {member}; create it first")
+            self.state.add_member(group.id, found.id)
+        return group
+
+    def _ensure(self, kind: str, name: str, display_name: str) -> Principal:
+        return self.state.principal_named(name, kind) or self.state.create_principal(kind, name, display_name)
+
+    def token_for(self, name: str, comment: str = "local") -> str:
+        """A token of that user or service principal: the first one with this comment, or a new one."""
+        found = self.state.principal_named(name)
+        if found is None or found.kind == "group":
+            raise ValueError(f"there is no user or service principal {name}")
+        for token in self.state.tokens(found.id):
+            if token.comment == comment and token.expires_ms is None:
+                return token.secret
+        return self.state.create_token(found.id, comment).secret
+
+    def use_warehouse(self, warehouse_id: str) -> bool:
+        """False if there is no such warehouse; a stopped one starts, as on the service."""
+        found = self.state.warehouse(warehouse_id)
+        if found is None:
+            return False
+        if found.state != "RUNNING":
+            self.state.put_warehouse(replace(found, state="RUNNING"))
+        return True
+
+    # -- status --------------------------------------------------------------------------------------------------------
+
+    def progress(
+        self, phase: str, step: str = "", done: int = 0, total: int = 0, message: str = "", ready: bool = False
+    ) -> None:
+        """Says what is being prepared; shown at GET /emulator/status."""
+        with self._status_lock:
+            self.status = Status(phase, step, done, total, message, ready)
+
+    def status_document(self) -> dict[str, Any]:
+        return asdict(self.status)
+
+    def _statement_finished(self, *details: Any, **named: Any) -> None:
+        """Called by the SQL half after each statement."""
+
+    def end_processes(self) -> None:
+        """Stops schedules, runs and updates (they become failed at the next start), runner processes and Spark."""
+        self.stopping.set()
+
+
+def settings_of(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """A plain copy of a settings mapping, without None."""
+    return {k: v for k, v in mapping.items() if v is not None}
