@@ -236,7 +236,7 @@ class Migration(Frozen):
 
     @classmethod
     def load(cls, path: Path) -> Migration:
-        """Reads and validates a migration file, on top of the one that it `extends`. Raises ConfigError with one line."""
+        """Reads and validates a migration file and the one it `extends`. Raises ConfigError with one line."""
         try:
             return cls.model_validate(_read_extending(path))
         except FileNotFoundError as e:
@@ -260,7 +260,7 @@ def _read_extending(path: Path, depth: int = 0) -> Any:
 
 
 def _merged(base: Any, over: Any) -> Any:
-    """`over` on top of `base`: mappings by key, lists of keyed entries by their `key` or `name`; anything else replaces."""
+    """`over` on top of `base`: mappings by key, lists of entries by their `key` or `name`; else `over` replaces."""
     if isinstance(base, dict) and isinstance(over, dict):
         return {**base, **{k: _merged(base[k], v) if k in base else v for k, v in over.items()}}
     if isinstance(base, list) and isinstance(over, list):

@@ -1,0 +1,32 @@
+# make run: the local workspace and the panel. make test: every test. See README.md.
+PORT ?= 8501
+DATA ?= .data
+ENTRIES ?= 20000
+export PYTHONDONTWRITEBYTECODE ?=
+PY := .venv/bin/python
+
+.PHONY: setup run test lint bench clean
+
+setup:
+	@sh scripts/setup.sh run
+
+run: setup
+	@exec $(PY) scripts/run.py --port '$(PORT)' --data '$(DATA)' --entries '$(ENTRIES)'
+
+test:
+	@sh scripts/setup.sh test
+	@$(MAKE) --no-print-directory lint
+	@$(PY) -m pytest $(TESTS)
+
+lint: setup
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy
+
+bench: setup
+	@$(PY) -m benchmarks
+
+clean:
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "cutover: removed the environment and caches; the data in '$(DATA)' is kept (remove that folder to start anew)"

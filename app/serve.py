@@ -1,0 +1,72 @@
+"""Starts the panel: Streamlit and the worker side by side, the worker restarted when it dies, both ended together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+ROOT = Path(__file__).resolve().parent.parent
+GRACE_SECONDS = 10.0
+"""Databricks Apps kills 15 s after SIGTERM; both children must be gone before."""
+
+
+def _streamlit() -> subprocess.Popen[bytes]:
+    # Address and port are preset on Databricks Apps and by the local start command, through STREAMLIT_SERVER_*.
+    return subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app/main.py"], cwd=ROOT)
+
+
+def _worker() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "app.worker"], cwd=ROOT)
+
+
+def _stop(children: list[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
+    deadline = time.monotonic() + GRACE_SECONDS
+    for child in children:
+        try:
+            child.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def main() -> int:
+    """Runs until SIGTERM, SIGINT or the end of Streamlit; returns its exit status."""
+    stopping = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    pages, worker = _streamlit(), _worker()
+    pause, started = 1.0, time.monotonic()
+    try:
+        while not stopping and pages.poll() is None:
+            if worker.poll() is not None:
+                # A worker that lived long starts again at once; one that dies at birth, ever more slowly.
+                pause = 1.0 if time.monotonic() - started > 60 else min(pause * 2, 30.0)
+                print(f"worker ended with status {worker.returncode}; next start in {pause:.0f} s", file=sys.stderr)
+                until = time.monotonic() + pause
+                while time.monotonic() < until and not stopping and pages.poll() is None:
+                    time.sleep(0.2)
+                if stopping or pages.poll() is not None:
+                    break
+                worker, started = _worker(), time.monotonic()
+            time.sleep(0.2)
+    finally:
+        _stop([pages, worker])
+    return 0 if stopping else (pages.returncode or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""`make run`: the local workspace and the panel, started together, stopped together."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FREE_BYTES = 3 * 2**30
+STOP_SECONDS = 20.0
+
+
+class StartError(Exception):
+    """The panel or the workspace cannot start; one line."""
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server may listen on 127.0.0.1:port."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def arguments() -> argparse.Namespace:
+    """The command line, checked; raises StartError."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", default="8501", help="port of the panel (8501)")
+    parser.add_argument("--data", default=".data", help="folder of the workspace and the store (.data)")
+    parser.add_argument("--entries", default="20000", help="size of the generated source data (20000)")
+    found = parser.parse_args()
+    for name, low, high in (("port", 1, 65535), ("entries", 10, 5_000_000)):
+        text = getattr(found, name)
+        if not text.isdigit() or not low <= int(text) <= high:
+            raise StartError(f"{name.upper()}={text} is not a whole number from {low} to {high}")
+        setattr(found, name, int(text))
+    found.data = Path(found.data).resolve()
+    return found
+
+
+def check(port: int, data: Path) -> None:
+    """Raises StartError for a port in use, a data folder that cannot be written, a full disk."""
+    if not port_is_free(port):
+        raise StartError(
+            f"port {port} is in use: stop what listens there, or choose another with `make run PORT={port + 1}`"
+        )
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        probe = data / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as e:
+        raise StartError(
+            f"the data folder {data} cannot be written ({e.strerror}): choose another with `make run DATA=...`"
+        ) from e
+    free = shutil.disk_usage(data).free
+    if free < FREE_BYTES:
+        raise StartError(
+            f"the disk of {data} has {free >> 20} MB free, {FREE_BYTES >> 20} MB are needed: make room, or set DATA"
+        )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def announce(url: str, panel: subprocess.Popen[bytes], started: float) -> None:
+    """Prints the panel's address once its page answers."""
+    while panel.poll() is None:
+        if _answers(f"{url}/_stcore/health"):
+            print(
+                f"\n  Cutover: {url}    (page up after {time.monotonic() - started:.1f} s; Ctrl-C stops all)\n",
+                flush=True,
+            )
+            return
+        time.sleep(0.2)
+
+
+def stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    """SIGTERM to each, SIGKILL to what is left after STOP_SECONDS."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def main() -> int:
+    """Runs until Ctrl-C, SIGTERM, or the end of either part."""
+    started = time.monotonic()
+    try:
+        chosen = arguments()
+        check(chosen.port, chosen.data)
+    except StartError as e:
+        print(f"cutover: {e}", file=sys.stderr)
+        return 2
+    workspace_port = free_port()
+    (chosen.data / "workspace.json").unlink(missing_ok=True)
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "CUTOVER_DATA": str(chosen.data),
+        "CUTOVER_IDENTITY": "persona",
+        "CUTOVER_MIGRATION": os.environ.get("CUTOVER_MIGRATION") or str(ROOT / "app/migrations/00_rds_local.yaml"),
+        "CUTOVER_PREPARATION_URL": f"http://127.0.0.1:{workspace_port}/emulator/status",
+        "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
+        "STREAMLIT_SERVER_PORT": str(chosen.port),
+        "STREAMLIT_SERVER_HEADLESS": "true",
+        "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+    }
+    for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_WAREHOUSE_ID", "DATABRICKS_CONFIG_PROFILE"):
+        environment.pop(name, None)
+    # Each in a session of its own: Ctrl-C reaches this process alone, which then ends both in order.
+    panel = subprocess.Popen([sys.executable, "-m", "app.serve"], cwd=ROOT, env=environment, start_new_session=True)
+    workspace = subprocess.Popen(
+        [
+            sys.executable,
+            *("-m", "emulator", "--data", str(chosen.data)),
+            *("--port", str(workspace_port), "--entries", str(chosen.entries)),
+        ],
+        cwd=ROOT,
+        env=environment,
+        stdout=(chosen.data / "workspace.log").open("ab"),
+        start_new_session=True,
+    )
+    threading.Thread(target=announce, args=(f"http://127.0.0.1:{chosen.port}", panel, started), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    status = 0
+    try:
+        while True:
+            time.sleep(0.3)
+            if panel.poll() is not None:
+                print(f"cutover: the panel ended with status {panel.returncode}", file=sys.stderr)
+                status = 1
+                break
+            if workspace.poll() is not None:
+                print(
+                    f"cutover: the workspace ended with status {workspace.returncode}; see {chosen.data}/workspace.log",
+                    file=sys.stderr,
+                )
+                status = 1
+                break
+    except KeyboardInterrupt:
+        print("\ncutover: stopping", flush=True)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stop([panel, workspace])
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
