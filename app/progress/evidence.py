@@ -1,0 +1,62 @@
+"""What evidence says about one thing: a status, the sentence that explains it, its age and where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """PASS: proven. FAIL: disproven. INCONCLUSIVE: evidence is missing, stale, generated or unreadable; it never passes."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A judgement with its proof.
+
+    summary: one sentence for a person.
+    as_of: the moment of the oldest piece of evidence that the judgement rests on, None where there is none.
+    source: where it was read (`jobs/runs/list`, `parity`, `system.billing.usage`, a person's name).
+    references: ids of runs, updates, parity runs or operations that prove it.
+    manual: a person decides this one.
+    """
+
+    status: Status
+    summary: str
+    as_of: datetime | None = None
+    source: str = ""
+    references: tuple[str, ...] = ()
+    manual: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether this is proven; INCONCLUSIVE is not."""
+        return self.status is Status.PASS
+
+    def aged(self, now: datetime, max_age_hours: float | None) -> Finding:
+        """This finding, or INCONCLUSIVE when its evidence is older than `max_age_hours` or has no age at all."""
+        if max_age_hours is None or self.status is not Status.PASS:
+            return self
+        if self.as_of is None:
+            return replace(self, status=Status.INCONCLUSIVE, summary=f"{self.summary} (the evidence has no time)")
+        age = now - self.as_of
+        if age > timedelta(hours=max_age_hours):
+            hours = age.total_seconds() / 3600
+            text = f"{self.summary} (evidence is {hours:.0f} h old, at most {max_age_hours:g} h count)"
+            return replace(self, status=Status.INCONCLUSIVE, summary=text)
+        return self
+
+
+def unknown(summary: str, source: str = "", as_of: datetime | None = None) -> Finding:
+    """INCONCLUSIVE, with the reason."""
+    return Finding(Status.INCONCLUSIVE, summary, as_of, source)
+
+
+def verdict(passed: bool, summary: str, as_of: datetime | None, source: str, *references: str) -> Finding:
+    """PASS or FAIL."""
+    return Finding(Status.PASS if passed else Status.FAIL, summary, as_of, source, references)

@@ -1,0 +1,66 @@
+"""What people ticked and signed: an append-only list of marks; the newest mark of a key is its state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Boolean, Column, Engine, Index, Integer, String, Table, Text, func, insert, select
+
+from app.store.base import UtcDateTime, metadata, now
+
+marks = Table(
+    "checklist_marks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("by", String(320), nullable=False),
+    Column("local", Boolean, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_checklist_marks_key", "key", "id"),
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One tick (done) or its withdrawal. by: user name; local: the user was a locally chosen persona."""
+
+    id: int
+    key: str
+    done: bool
+    by: str
+    local: bool
+    comment: str
+    at: datetime
+
+
+class ChecklistRepository:
+    """Reads and appends marks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def mark(self, key: str, done: bool, *, by: str, local: bool, comment: str = "") -> Mark:
+        """Appends a mark and returns it."""
+        moment = now()
+        with self._engine.begin() as connection:
+            values = {"key": key, "done": done, "by": by, "local": local, "comment": comment, "at": moment}
+            (new_id,) = connection.execute(insert(marks).values(values).returning(marks.c.id)).one()
+        return Mark(new_id, key, done, by, local, comment, moment)
+
+    def latest(self) -> dict[str, Mark]:
+        """The newest mark of every key that has one."""
+        newest = select(func.max(marks.c.id)).group_by(marks.c.key)
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(marks).where(marks.c.id.in_(newest))).all()
+        return {row.key: Mark(**row._mapping) for row in rows}
+
+    def history(self, key: str | None = None) -> list[Mark]:
+        """All marks, newest first; of one key when given."""
+        query = select(marks).order_by(marks.c.id.desc())
+        if key is not None:
+            query = query.where(marks.c.key == key)
+        with self._engine.connect() as connection:
+            return [Mark(**row._mapping) for row in connection.execute(query)]
