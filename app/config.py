@@ -283,7 +283,7 @@ class IdentitySource(StrEnum):
 
     PROXY = "proxy"
     PERSONA = "persona"
-    TOKEN = "token"  # noqa: S105 (a word, not a secret)
+    TOKEN = "token"
 
 
 class Settings(Frozen):

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """PASS: proven. FAIL: disproven. INCONCLUSIVE: evidence is missing, stale, generated or unreadable; it never passes."""
+    """PASS: proven. FAIL: disproven. INCONCLUSIVE: evidence is missing, stale, generated or unreadable: no pass."""
 
     PASS = "pass"
     FAIL = "fail"
