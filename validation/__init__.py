@@ -1,1 +1,50 @@
 """Parity: are two tables equal, row for row? SQL in, a typed report out; usable alone (`python -m validation`)."""
+
+from validation.compare import compare, estimate, recheck
+from validation.errors import Cancelled, SideUnreadable, SpecError, StatementError, ValidationError
+from validation.report import (
+    Cause,
+    Cell,
+    Estimate,
+    Fingerprint,
+    ParityReport,
+    Progress,
+    Recheck,
+    RecheckState,
+    Sample,
+    SampleKind,
+    SchemaDifference,
+    SideState,
+    Timing,
+    Verdict,
+)
+from validation.spec import ComparisonSpec, SchemaAspect
+from validation.warehouse import Warehouse
+
+__all__ = [
+    "Cancelled",
+    "Cause",
+    "Cell",
+    "ComparisonSpec",
+    "Estimate",
+    "Fingerprint",
+    "ParityReport",
+    "Progress",
+    "Recheck",
+    "RecheckState",
+    "Sample",
+    "SampleKind",
+    "SchemaAspect",
+    "SchemaDifference",
+    "SideState",
+    "SideUnreadable",
+    "SpecError",
+    "StatementError",
+    "Timing",
+    "ValidationError",
+    "Verdict",
+    "Warehouse",
+    "compare",
+    "estimate",
+    "recheck",
+]

@@ -1,0 +1,30 @@
+"""What can go wrong in a comparison: wrong use, a side that cannot be read, a statement that failed or was cancelled."""
+
+from __future__ import annotations
+
+
+class ValidationError(Exception):
+    """Base of all errors of this package; the text names the thing, the cause and the way out, in one line."""
+
+
+class SpecError(ValidationError):
+    """The comparison was asked for wrongly (bad name, tolerance, key...): wrong use, nothing was run."""
+
+
+class StatementError(ValidationError):
+    """The warehouse refused or failed a statement.
+
+    sqlstate: the five characters of the SQL standard where the service gives them, else "".
+    """
+
+    def __init__(self, message: str, sqlstate: str = "") -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class SideUnreadable(ValidationError):
+    """One side cannot be read: it does not exist, the caller may not read it, or its description failed."""
+
+
+class Cancelled(ValidationError):
+    """The caller cancelled the comparison; the running statement was cancelled on the warehouse."""

@@ -1,0 +1,291 @@
+"""The result of a comparison: frozen typed objects, and JSON as one view of them (text, CSV and HTML: `views.py`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Verdict(StrEnum):
+    """What a comparison proved. NOT_PROVEN is neither a pass nor a difference."""
+
+    IDENTICAL = "identical"
+    DIFFERENT = "different"
+    NOT_PROVEN = "not_proven"
+
+
+class SampleKind(StrEnum):
+    """What is wrong with a sampled row."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    MODIFIED = "modified"
+
+
+@dataclass(frozen=True)
+class SideState:
+    """One side as it was found.
+
+    name: as asked for. table_type: MANAGED, EXTERNAL, VIEW, MATERIALIZED_VIEW, STREAMING_TABLE, ... or "" (unknown).
+    version_before, version_after: what identifies the data before and after reading: `delta:12` for a Delta table,
+        `update:<id>` where the caller knows the pipeline's update, `altered:<time>` or `definition:<hash>` for a view or
+        materialized view; None where nothing can be known.
+    pinned: the version was asked for, so a later write does not matter.
+    rows: counted rows (None if not counted). bytes: size of the current files (None where the service does not say).
+    last_write: time of the last write, where known. produced_by: the run that wrote it, where the history names one.
+    watermark: greatest value of the watermark column, as text (None without one, or for an empty side).
+    """
+
+    name: str
+    table_type: str = ""
+    version_before: str | None = None
+    version_after: str | None = None
+    pinned: bool = False
+    rows: int | None = None
+    bytes: int | None = None
+    last_write: datetime | None = None
+    produced_by: str | None = None
+    watermark: str | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the side changed while it was read."""
+        return not self.pinned and self.version_before != self.version_after
+
+
+@dataclass(frozen=True)
+class SchemaDifference:
+    """One difference of the schemas. aspect: a `spec.SchemaAspect` value; decides: makes the tables different."""
+
+    aspect: str
+    column: str
+    baseline: str | None
+    candidate: str | None
+    decides: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Differing rows that have the same explanation.
+
+    name: a stable identifier, as `timing`, `time_zone`, `null_or_empty`. rows: differing rows it covers (for a cause of
+    columns: differing values). columns: affected columns, most affected first. hint: what to look at, in one sentence.
+    """
+
+    name: str
+    title: str
+    rows: int
+    columns: tuple[str, ...]
+    hint: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One column of a sampled row, baseline beside candidate, as text (None is NULL or "no such row").
+
+    masked: both values are keyed hashes. difference: `equal`, `value`, `null_or_empty`, `case`, `space`, `rounding`, ...
+    """
+
+    column: str
+    baseline: str | None
+    candidate: str | None
+    masked: bool = False
+    difference: str = "value"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One differing row. key: key column to text (masked if sensitive). locator: finds this row again (`reveal`)."""
+
+    kind: SampleKind
+    key: dict[str, str | None]
+    cells: tuple[Cell, ...]
+    locator: str = ""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Rows of one side, summed: bucket to (rows, sum of each half of each row hash)."""
+
+    buckets: dict[str, tuple[int, ...]]
+    digest: str
+    """SHA-256 over the buckets, as hex; equal digests on equal column lists mean equal fingerprints."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one step."""
+
+    step: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The whole result; counts are None where they were not or could not be counted (then `reason` says why).
+
+    Counts treat rows as multisets. With a key: within a key equal rows cancel first, what then remains on both sides
+    counts pair by pair as modified, the rest as missing (only in the baseline) or extra (only in the candidate).
+    duplicate_rows: per side, rows beyond the first of their key; 0 without a key.
+    column_mismatches: column to modified rows in which it differs; only columns with any.
+    missed_difference_probability: chance that an IDENTICAL verdict hides a difference, if the hash were ideal; 0.0 when
+        the deterministic comparison ran.
+    """
+
+    verdict: Verdict
+    reason: str
+    baseline: SideState
+    candidate: SideState
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+    missing_rows: int | None = None
+    extra_rows: int | None = None
+    modified_rows: int | None = None
+    duplicate_rows: dict[str, int | None] = field(default_factory=lambda: {"baseline": None, "candidate": None})
+    column_mismatches: dict[str, int] = field(default_factory=dict)
+    schema_differences: tuple[SchemaDifference, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    notes: tuple[str, ...] = ()
+    not_compared: dict[str, str] = field(default_factory=dict)
+    """Columns that could not be compared exactly, and why."""
+    explained_by_time: bool = False
+    within_threshold: bool = False
+    within_tolerance_rows: int = 0
+    """Rows that differ by less than the tolerances and so count as equal."""
+    final: bool = False
+    """The deterministic comparison ran and found no difference."""
+    sql_hash: str = ""
+    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
+    started_at: datetime | None = None
+    seconds: float = 0.0
+    timings: tuple[Timing, ...] = ()
+    requested_by: str = ""
+    missed_difference_probability: float | None = None
+    spec: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def baseline_rows(self) -> int | None:
+        """Rows of the baseline (after the filter)."""
+        return self.baseline.rows
+
+    @property
+    def candidate_rows(self) -> int | None:
+        """Rows of the candidate (after the filter)."""
+        return self.candidate.rows
+
+    @property
+    def label(self) -> str:
+        """The verdict in words for people."""
+        if self.verdict is Verdict.DIFFERENT and self.explained_by_time:
+            return "DIFFERENT, all explained by time"
+        return {
+            Verdict.IDENTICAL: "IDENTICAL",
+            Verdict.DIFFERENT: "DIFFERENT",
+            Verdict.NOT_PROVEN: "NOT PROVEN",
+        }[self.verdict]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values only; `from_dict` is the inverse."""
+        out: dict[str, Any] = _to_json(self)
+        out["label"] = self.label
+        out["baseline_rows"] = self.baseline_rows
+        out["candidate_rows"] = self.candidate_rows
+        return out
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """A report from `to_dict`. Raises ValueError when something is missing or of the wrong kind."""
+        derived = {"label", "baseline_rows", "candidate_rows"}
+        made: Self = _from_json(cls, {k: v for k, v in values.items() if k not in derived})
+        return made
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a comparison would read: rows and bytes of both sides together, None where unknown."""
+
+    rows: int | None
+    bytes: int | None
+    baseline: SideState
+    candidate: SideState
+
+
+class RecheckState(StrEnum):
+    """Whether a stored report still describes the tables."""
+
+    HOLDS = "holds"
+    """Both sides are what they were when the report was made."""
+    STALE = "stale"
+    """A side has been written since, or its state cannot be known: the report is about older data."""
+    CHANGED = "changed"
+    """The fingerprints of today's data differ from the report's, or the schema does."""
+
+
+@dataclass(frozen=True)
+class Recheck:
+    """Answer of `recheck`."""
+
+    state: RecheckState
+    reason: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a comparison is. step: `schema`, `state`, `fingerprint`, `details`, `final`, `done`; seconds since start."""
+
+    step: str
+    message: str
+    done: int
+    total: int
+    seconds: float
+
+
+def _to_json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(k): _to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_json(v) for v in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, StrEnum):
+        return value.value
+    return value
+
+
+def _from_json(kind: Any, value: Any) -> Any:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return _from_json(next(a for a in args if a is not type(None)), value)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, dict):
+            raise ValueError(f"{kind.__name__} is not an object: {value!r}")
+        hints = typing.get_type_hints(kind)
+        unknown = set(value) - set(hints)
+        if unknown:
+            raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+        try:
+            return kind(**{k: _from_json(hints[k], v) for k, v in value.items()})
+        except TypeError as e:
+            raise ValueError(f"{kind.__name__} is incomplete: {e}") from e
+    if origin is tuple:
+        return tuple(_from_json(args[0], v) for v in value)
+    if origin is dict:
+        return {k: _from_json(args[1], v) for k, v in value.items()}
+    if kind is datetime:
+        return datetime.fromisoformat(value)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(value)
+    if kind is float and isinstance(value, int):
+        return float(value)
+    return value

@@ -1,0 +1,151 @@
+"""What to compare and what decides: a frozen specification that refuses bad values when it is made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Self
+
+from validation.errors import SpecError
+from validation.sqltext import check_predicate, split_name
+
+
+class SchemaAspect(StrEnum):
+    """The ways in which two schemas can differ."""
+
+    COLUMNS = "columns"
+    """A column is on one side only."""
+    NAMES = "names"
+    """Names that agree only when case is ignored."""
+    TYPES = "types"
+    ORDER = "order"
+    NULLABILITY = "nullability"
+    COMMENTS = "comments"
+
+
+DECIDING_BY_DEFAULT = frozenset({SchemaAspect.COLUMNS, SchemaAspect.NAMES, SchemaAspect.TYPES, SchemaAspect.ORDER})
+
+
+@dataclass(frozen=True)
+class ComparisonSpec:
+    """One comparison of two tables, views or materialized views.
+
+    baseline, candidate: one- to three-level names, completed by the warehouse's defaults.
+    keys: columns, in baseline names, that identify a row; empty means whole rows as multisets.
+    excluded_columns: baseline or candidate names that are left out of schema and rows.
+    column_mapping: baseline name to candidate name, where they differ by intention (then the names do not decide).
+    absolute_tolerance, relative_tolerance: numbers outside the key are equal within either; 0 is exact.
+    timestamp_tolerance: seconds within which timestamps outside the key are equal.
+    tolerance_columns: the columns that tolerances apply to; empty means all that have a fitting type.
+    row_threshold: rows that may differ before the report says "beyond its threshold"; the verdict does not change.
+    where: condition on both sides, in baseline names; candidate_where replaces it for the candidate.
+    deciding: the schema aspects that make tables DIFFERENT; the others are reported as warnings.
+    watermark_column: a column (baseline name) that grows with time; tells timing apart from error.
+    sensitive_columns: baseline names whose values leave the warehouse only as keyed hashes.
+    sample_size: differing rows to bring back at most, for each kind of difference.
+    baseline_exclusion, candidate_exclusion: a condition true for rows that a known exclusion rule drops; differing
+        rows that satisfy it on their own side are grouped under that cause.
+    baseline_version, candidate_version: read this Delta version instead of the current one.
+    final: add the deterministic comparison (equal counts and an empty EXCEPT ALL) to the hashes.
+    hash_key: secret of the keyed hashes of sensitive values; empty draws a new one that nobody keeps.
+    skew_warning: seconds between the last writes of the two sides from which the report warns.
+    """
+
+    baseline: str
+    candidate: str
+    keys: tuple[str, ...] = ()
+    excluded_columns: frozenset[str] = frozenset()
+    column_mapping: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    absolute_tolerance: float = 0.0
+    relative_tolerance: float = 0.0
+    timestamp_tolerance: float = 0.0
+    tolerance_columns: frozenset[str] = frozenset()
+    row_threshold: int = 0
+    where: str | None = None
+    candidate_where: str | None = None
+    deciding: frozenset[SchemaAspect] = DECIDING_BY_DEFAULT
+    watermark_column: str | None = None
+    sensitive_columns: frozenset[str] = frozenset()
+    sample_size: int = 20
+    baseline_exclusion: str | None = None
+    candidate_exclusion: str | None = None
+    baseline_version: int | None = None
+    candidate_version: int | None = None
+    final: bool = False
+    hash_key: str = field(default="", repr=False)
+    skew_warning: float = 3600.0
+
+    def __post_init__(self) -> None:
+        freeze = object.__setattr__
+        freeze(self, "keys", tuple(self.keys))
+        for name in ("excluded_columns", "tolerance_columns", "sensitive_columns"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise SpecError(f"{name} is one text: give a collection of names")
+            freeze(self, name, frozenset(value))
+        freeze(self, "column_mapping", MappingProxyType(dict(self.column_mapping)))
+        freeze(self, "deciding", frozenset(SchemaAspect(a) for a in self.deciding))
+        split_name(self.baseline)
+        split_name(self.candidate)
+        if len({k.casefold() for k in self.keys}) != len(self.keys):
+            raise SpecError(f"a key column is given twice: {', '.join(self.keys)}")
+        if any(not k for k in self.keys):
+            raise SpecError("a key column has no name")
+        for key in self.keys:
+            if key in self.excluded_columns:
+                raise SpecError(f"{key} is both a key and excluded: keep one of the two")
+        if len(set(self.column_mapping.values())) != len(self.column_mapping):
+            raise SpecError("column_mapping sends two baseline columns to one candidate column")
+        for name in ("absolute_tolerance", "relative_tolerance", "timestamp_tolerance", "skew_warning"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+                raise SpecError(f"{name} is {value!r}: give a finite number, zero or more")
+        if self.has_tolerance and not self.keys:
+            raise SpecError("a tolerance needs a key: without one rows cannot be paired; give --key or drop it")
+        if self.row_threshold < 0:
+            raise SpecError(f"row_threshold is {self.row_threshold}: give zero or more rows")
+        if not 0 <= self.sample_size <= 1000:
+            raise SpecError(f"sample_size is {self.sample_size}: give 0 to 1000 rows")
+        for name in ("where", "candidate_where", "baseline_exclusion", "candidate_exclusion"):
+            value = getattr(self, name)
+            if value is not None:
+                freeze(self, name, check_predicate(value, name))
+        for name in ("baseline_version", "candidate_version"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise SpecError(f"{name} is {value}: a Delta version is zero or more")
+
+    @property
+    def has_tolerance(self) -> bool:
+        """Whether any value may differ and still count as equal."""
+        return bool(self.absolute_tolerance or self.relative_tolerance or self.timestamp_tolerance)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The specification as JSON values, without the secret of the hashes."""
+        out: dict[str, Any] = {}
+        for f in fields(self):
+            if f.name == "hash_key":
+                continue
+            value = getattr(self, f.name)
+            if isinstance(value, frozenset):
+                value = sorted(str(v) for v in value)
+            elif isinstance(value, tuple):
+                value = list(value)
+            elif isinstance(value, MappingProxyType):
+                value = dict(value)
+            out[f.name] = value
+        return out
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`; unknown names are refused. Raises SpecError."""
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise SpecError(f"unknown options: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        try:
+            return cls(**values)
+        except (TypeError, ValueError) as e:
+            raise SpecError(f"not a comparison: {e}") from e
