@@ -1,0 +1,1 @@
+"""One file a page: read the store, draw, hand the click on. No logic."""

@@ -1,0 +1,288 @@
+"""Charts: plain data in, a Plotly figure out. Sides have their colour and their marker; a failure has a shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.widgets import sides
+from app.widgets.text import NOTHING, moment, plot_text, seconds, shorten
+
+CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One run in a timeline. `end` is None while it runs; `id` is what a click on it opens."""
+
+    id: str
+    lane: str
+    side: str
+    start: datetime
+    end: datetime | None
+    state: str
+    tone: str
+    generated: bool = False
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured run: `value` in the unit of its chart."""
+
+    id: str
+    side: str
+    when: datetime
+    value: float
+    failed: bool = False
+    generated: bool = False
+    note: str = ""
+
+
+def show(figure: go.Figure, *, key: str, alt: str, select: bool = False) -> Any:
+    """Draws `figure` in Streamlit's theme (light or dark follows the page); returns the selection if asked for."""
+    if select:
+        return st.plotly_chart(
+            figure, key=key, config=CONFIG, alt=alt, on_select="rerun", selection_mode="points", width="stretch"
+        )
+    return st.plotly_chart(figure, key=key, config=CONFIG, alt=alt, width="stretch")
+
+
+def _layout(figure: go.Figure, title: str, height: int, zone: ZoneInfo | None = None, **more: Any) -> go.Figure:
+    figure.update_layout(
+        title={"text": plot_text(title), "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"},
+        height=height,
+        margin={"l": 8, "r": 8, "t": 62, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None, "font": {"size": 12}},
+        hoverlabel={"align": "left"},
+        bargap=0.35,
+        **more,
+    )
+    figure.update_yaxes(automargin=True)
+    figure.update_xaxes(automargin=True)
+    return figure
+
+
+def _local(when: datetime, zone: ZoneInfo) -> datetime:
+    # Plotly's axes know no zones: they get the local wall clock, and the axis names the zone.
+    return when.astimezone(zone).replace(tzinfo=None)
+
+
+def _zone_title(zone: ZoneInfo, now: datetime) -> str:
+    return f"{now.astimezone(zone).tzname()} ({zone.key})"
+
+
+def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> go.Figure:
+    """Runs as bars along time, one lane for each job or pipeline. A failed run is hatched, a generated one pale."""
+    figure = go.Figure()
+    lanes = list(dict.fromkeys(bar.lane for bar in bars))
+    for side in dict.fromkeys(bar.side for bar in bars):
+        for bad in (False, True):
+            chosen = [b for b in bars if b.side == side and (b.tone == "bad") == bad]
+            if not chosen:
+                continue
+            figure.add_bar(
+                orientation="h",
+                name=sides.name(side) + (", failed" if bad else ""),
+                y=[plot_text(shorten(b.lane, 28)) for b in chosen],
+                base=[_local(b.start, zone) for b in chosen],
+                x=[max(1.0, ((b.end or now) - b.start).total_seconds()) * 1000 for b in chosen],
+                marker={
+                    "color": sides.colour(side),
+                    "opacity": [0.45 if b.generated else 1.0 for b in chosen],
+                    "line": {"width": 1, "color": sides.colour(side)},
+                    "pattern": {"shape": "x" if bad else "", "fgcolor": "#FFFFFF", "size": 5},
+                },
+                customdata=[b.id for b in chosen],
+                hovertext=[
+                    f"{plot_text(b.lane)}<br>{plot_text(b.state)}{' (generated history)' if b.generated else ''}<br>"
+                    f"{moment(b.start, zone)}<br>"
+                    f"{seconds((b.end - b.start).total_seconds()) if b.end else 'still running'}"
+                    for b in chosen
+                ],
+                hoverinfo="text",
+            )
+    _layout(figure, title, 96 + 34 * max(1, len(lanes)), barmode="overlay")
+    figure.update_xaxes(type="date", title=_zone_title(zone, now), showgrid=True)
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=[plot_text(shorten(x, 28)) for x in reversed(lanes)], title=None
+    )
+    return figure
+
+
+def runs_over_time(
+    points: Sequence[Point], zone: ZoneInfo, now: datetime, title: str, unit: str, height: int = 300
+) -> go.Figure:
+    """One marker a run for each side, a failed run as an x, generated history hollow."""
+    figure = go.Figure()
+    for side in dict.fromkeys(p.side for p in points):
+        chosen = sorted((p for p in points if p.side == side), key=lambda p: p.when)
+        base = sides.SHAPES.get(side, "circle")
+        figure.add_scatter(
+            name=sides.name(side),
+            mode="lines+markers" if len(chosen) < 400 else "markers",
+            line={"color": sides.colour(side), "width": 1},
+            x=[_local(p.when, zone) for p in chosen],
+            y=[p.value for p in chosen],
+            marker={
+                "color": sides.colour(side),
+                "size": 8,
+                "symbol": ["x" if p.failed else base + ("-open" if p.generated else "") for p in chosen],
+            },
+            customdata=[p.id for p in chosen],
+            hovertext=[
+                f"{sides.name(side)}, {moment(p.when, zone)}<br>{p.value:,.4g} {unit}"
+                f"{'<br>failed' if p.failed else ''}{'<br>generated history' if p.generated else ''}"
+                f"{'<br>' + plot_text(p.note) if p.note else ''}"
+                for p in chosen
+            ],
+            hoverinfo="text",
+        )
+    _layout(figure, title, height)
+    figure.update_xaxes(type="date", title=_zone_title(zone, now))
+    figure.update_yaxes(title=unit, rangemode="tozero")
+    return figure
+
+
+def distribution(points: Sequence[Point], title: str, unit: str, height: int = 300) -> go.Figure:
+    """Box with every run beside it, one row for each side; failed runs are left out (they measure nothing)."""
+    figure = go.Figure()
+    for side in dict.fromkeys(p.side for p in points):
+        values = [p.value for p in points if p.side == side and not p.failed]
+        figure.add_box(
+            name=sides.name(side),
+            x=values,
+            orientation="h",
+            boxpoints="all" if len(values) <= 300 else "outliers",
+            jitter=0.5,
+            pointpos=-1.6,
+            marker={"color": sides.colour(side), "size": 5, "symbol": sides.SHAPES.get(side, "circle")},
+            line={"color": sides.colour(side), "width": 2},
+            hoverinfo="x",
+        )
+    _layout(figure, title, height, showlegend=False)
+    figure.update_xaxes(title=unit, rangemode="tozero")
+    return figure
+
+
+def paired_bars(
+    labels: Sequence[str],
+    baseline: Sequence[float | None],
+    candidate: Sequence[float | None],
+    title: str,
+    unit: str,
+) -> go.Figure:
+    """Old beside new for each label."""
+    figure = go.Figure()
+    shown = [plot_text(shorten(x, 28)) for x in labels]
+    for side, values in (("baseline", baseline), ("candidate", candidate)):
+        figure.add_bar(
+            name=sides.name(side),
+            orientation="h",
+            y=shown,
+            x=list(values),
+            marker={"color": sides.colour(side), "pattern": {"shape": "/" if side == "baseline" else ""}},
+            hovertext=[NOTHING if v is None else f"{v:,.4g} {unit}" for v in values],
+            hoverinfo="text+name",
+        )
+    _layout(figure, title, 100 + 44 * max(1, len(labels)), barmode="group")
+    figure.update_xaxes(title=unit, rangemode="tozero")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+_VERDICTS = {
+    "identical": ("identical", "circle", "#2E8B57"),
+    "different": ("different", "x", "#C0392B"),
+    "not_proven": ("not proven", "diamond-open", "#8A8F94"),
+}
+
+
+def verdicts(
+    entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, now: datetime, title: str
+) -> go.Figure:
+    """Comparisons along time, one row for each table: (table, when, verdict, id). The verdict is the marker's shape."""
+    figure = go.Figure()
+    tables = list(dict.fromkeys(e[0] for e in entries))
+    for verdict, (word, symbol, colour) in _VERDICTS.items():
+        chosen = [e for e in entries if e[2].lower() == verdict]
+        if not chosen:
+            continue
+        figure.add_scatter(
+            name=word,
+            mode="markers",
+            x=[_local(e[1], zone) for e in chosen],
+            y=[plot_text(shorten(e[0], 28)) for e in chosen],
+            marker={"symbol": symbol, "size": 11, "color": colour, "line": {"width": 1.5, "color": colour}},
+            customdata=[e[3] for e in chosen],
+            hovertext=[f"{plot_text(e[0])}<br>{word}<br>{moment(e[1], zone)}" for e in chosen],
+            hoverinfo="text",
+        )
+    _layout(figure, title, 96 + 26 * max(1, len(tables)))
+    figure.update_xaxes(type="date", title=_zone_title(zone, now))
+    figure.update_yaxes(categoryorder="array", categoryarray=[plot_text(shorten(t, 28)) for t in reversed(tables)])
+    return figure
+
+
+def failed_share(
+    series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]]], zone: ZoneInfo, now: datetime, title: str
+) -> go.Figure:
+    """Rows failing each expectation, by update: (expectation, [(when, passed, failed), ...])."""
+    figure = go.Figure()
+    symbols = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "pentagon")
+    for n, (name, values) in enumerate(series):
+        figure.add_scatter(
+            name=plot_text(shorten(name, 36)),
+            mode="lines+markers",
+            x=[_local(when, zone) for when, _, _ in values],
+            y=[100 * failed / (passed + failed) if passed + failed else 0.0 for _, passed, failed in values],
+            marker={"symbol": symbols[n % len(symbols)], "size": 8},
+            hovertext=[
+                f"{plot_text(name)}<br>{moment(when, zone)}<br>{failed:,} of {passed + failed:,} rows failed"
+                for when, passed, failed in values
+            ],
+            hoverinfo="text",
+        )
+    _layout(figure, title, 300)
+    figure.update_xaxes(type="date", title=_zone_title(zone, now))
+    figure.update_yaxes(title="rows failed, %", rangemode="tozero")
+    return figure
+
+
+def columns_bar(columns: Sequence[tuple[str, int]], title: str) -> go.Figure:
+    """Rows that differ, for each column, largest first."""
+    figure = go.Figure()
+    figure.add_bar(
+        orientation="h",
+        y=[plot_text(shorten(name, 40)) for name, _ in columns],
+        x=[rows for _, rows in columns],
+        marker={"color": "#C0392B"},
+        text=[f"{rows:,}" for _, rows in columns],
+        textposition="auto",
+        hovertext=[f"{plot_text(name)}: {rows:,} rows" for name, rows in columns],
+        hoverinfo="text",
+    )
+    _layout(figure, title, 90 + 26 * max(1, len(columns)))
+    figure.update_xaxes(title="rows", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def picked(event: Any) -> str | None:
+    """Id of the first point that was clicked in a chart drawn with `select=True`."""
+    try:
+        points = event["selection"]["points"]
+    except (KeyError, TypeError):
+        return None
+    for point in points:
+        data = point.get("customdata")
+        if isinstance(data, list | tuple):
+            data = data[0] if data else None
+        if data:
+            return str(data)
+    return None

@@ -1,0 +1,159 @@
+"""A table with typed columns, units, and its export as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import streamlit as st
+
+from app.widgets.text import literal
+
+Kind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio"]
+
+SHOWN = 500
+"""Rows drawn at most; the export has them all."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `key` in each row, `label` with its unit, and how to draw it.
+
+    A link's cell is an address; its displayed text is `link_text`.
+    """
+
+    key: str
+    label: str
+    kind: Kind = "text"
+    width: Literal["small", "medium", "large"] | None = None
+    help: str | None = None
+    pinned: bool = False
+    link_text: str = "open"
+
+
+def csv_cell(value: object) -> str:
+    """A value in CSV: moments as ISO-8601 with zone, None empty; text that a spreadsheet would run gets a quote before it."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    text = str(value)
+    return "'" + text if text.startswith(_FORMULA) else text
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
+    """The rows as CSV, headed by the columns' labels."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([c.label for c in columns])
+    for row in rows:
+        writer.writerow([csv_cell(row.get(c.key)) for c in columns])
+    return out.getvalue()
+
+
+def _config(column: Column, zone: ZoneInfo) -> Any:
+    common: dict[str, Any] = {"label": column.label, "help": column.help, "pinned": column.pinned or None}
+    if column.width:
+        common["width"] = column.width
+    match column.kind:
+        case "time":
+            return st.column_config.DatetimeColumn(**common, timezone=zone.key, format="YYYY-MM-DD HH:mm:ss z")
+        case "number":
+            return st.column_config.NumberColumn(**common, format="localized")
+        case "seconds":
+            return st.column_config.NumberColumn(**common, format="%.2f")
+        case "usd":
+            return st.column_config.NumberColumn(**common, format="%.4f")
+        case "dbu":
+            return st.column_config.NumberColumn(**common, format="%.3f")
+        case "ratio":
+            return st.column_config.NumberColumn(**common, format="%.2f×")
+        case "percent":
+            return st.column_config.NumberColumn(**common, format="percent")
+        case "link":
+            return st.column_config.LinkColumn(**common, display_text=column.link_text)
+        case "text":
+            return st.column_config.TextColumn(**common)
+
+
+_NUMERIC = ("number", "seconds", "usd", "dbu", "percent", "ratio")
+
+
+def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
+    """The rows as a typed frame: an empty or half-empty column keeps its type, and text is never guessed into another."""
+    series: dict[str, pd.Series[Any]] = {}
+    for column in columns:
+        values = [row.get(column.key) for row in rows]
+        if column.kind == "time":
+            series[column.key] = pd.to_datetime(pd.Series(values, dtype="object"), utc=True)
+        elif column.kind in _NUMERIC:
+            series[column.key] = pd.to_numeric(pd.Series(values, dtype="object"), errors="coerce")
+        else:
+            series[column.key] = pd.Series([None if v is None else str(v) for v in values], dtype="object")
+    return pd.DataFrame(series, columns=[c.key for c in columns])
+
+
+def table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    *,
+    key: str,
+    zone: ZoneInfo,
+    empty: str,
+    name: str,
+    select: bool = False,
+    height: int | None = None,
+    export: Callable[[], str] | None = None,
+) -> int | None:
+    """Draws the rows and, below, what is exported as `name`.csv; returns the index of the chosen row if `select`.
+
+    empty: what to do to get rows here; shown when there are none. export: CSV of more than is drawn, made on demand.
+    """
+    if not rows:
+        st.caption(literal(empty))
+        return None
+    drawn = rows[:SHOWN]
+    arguments: dict[str, Any] = {
+        "hide_index": True,
+        "column_config": {c.key: _config(c, zone) for c in columns},
+        "placeholder": "–",
+        "width": "stretch",
+        "key": key,
+    }
+    if height or len(drawn) > 12:
+        arguments["height"] = height or 440
+    data = frame(drawn, columns)
+    chosen: int | None = None
+    if select:
+        event = st.dataframe(data, on_select="rerun", selection_mode="single-row", **arguments)
+        picked = event["selection"]["rows"]
+        chosen = int(picked[0]) if picked and int(picked[0]) < len(drawn) else None
+    else:
+        st.dataframe(data, **arguments)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "CSV",
+            data=export or (lambda: to_csv(rows, columns)),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            key=f"{key}_csv",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+            help="All rows of this table, times in ISO-8601 with their zone",
+        )
+        if len(rows) > SHOWN:
+            st.caption(f"First {SHOWN:,} of {len(rows):,} rows drawn; the CSV has all.")
+    return chosen
