@@ -38,8 +38,11 @@ class LocalWorkspace:
         """Starts the workspace and waits until it says `ready`."""
         log = (self.data / "emulator.log").open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "emulator", "--data", str(self.data), "--port", "0"]
-            + ["--entries", str(self.entries), *self.arguments],
+            [
+                sys.executable,
+                *("-m", "emulator", "--data", str(self.data), "--port", "0"),
+                *("--entries", str(self.entries), *self.arguments),
+            ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=log,
