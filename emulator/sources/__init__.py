@@ -1,1 +1,6 @@
 """Source data of the bundled migration: invented, deterministic, sized by one number."""
+
+from emulator.sources.generate import generate
+from emulator.sources.schemas import SCHEMAS, TABLES
+
+__all__ = ["SCHEMAS", "TABLES", "generate"]
