@@ -1,1 +1,1 @@
-"""Start-update, run-now, pause, unpause, cutover, rollback: planned, gated, journaled, read back."""
+"""Operations on the workspace: plan, gates, approvals, engine, journal, way back."""

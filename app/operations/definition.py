@@ -1,0 +1,133 @@
+"""What a plan is: frozen, hashed, and the only thing that preview, approval, engine and journal speak of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from app.operations.steps import PlannedStep, dump
+from app.operations.world import JobState, PipelineState, Relation, Written
+from app.progress.evidence import Finding
+from app.store.audit import canonical
+
+
+class Kind(StrEnum):
+    """What can be asked for."""
+
+    START_UPDATE = "start-update"
+    RUN_NOW = "run-now"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    CUTOVER = "cutover"
+    ROLLBACK = "rollback"
+    REHEARSE = "rehearse"
+
+
+@dataclass(frozen=True)
+class GateVerdict:
+    """A gate as it was judged: what `app.progress` found, or why nothing could be found. Only PASS lets through."""
+
+    key: str
+    title: str
+    finding: Finding
+
+    @property
+    def blocks(self) -> bool:
+        """Whether this gate stops the operation. INCONCLUSIVE stops it just as FAIL does."""
+        return not self.finding.passed
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The world as a plan saw it. `as_of` and active runs are not part of its fingerprint: they pass by themselves."""
+
+    as_of: datetime
+    relations: tuple[Relation, ...] = ()
+    jobs: tuple[tuple[str, JobState], ...] = ()
+    pipelines: tuple[PipelineState, ...] = ()
+    evidence: tuple[tuple[str, str], ...] = ()
+    active: tuple[str, ...] = ()
+    missing_privileges: tuple[str, ...] = ()
+    written: tuple[Written, ...] = ()
+
+    def pinned(self) -> dict[str, Any]:
+        """What must not change between planning and acting, as plain values."""
+        return {
+            "relations": {r.name: asdict(r) for r in self.relations},
+            "jobs": {side: asdict(j) for side, j in self.jobs},
+            "pipelines": {p.name: asdict(p) for p in self.pipelines},
+            "evidence": dict(self.evidence),
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over `pinned()`."""
+        return hashlib.sha256(canonical(self.pinned()).encode()).hexdigest()
+
+    def relation(self, name: str) -> Relation:
+        """The observed state of a name. Raises KeyError if it was not looked at."""
+        for r in self.relations:
+            if r.name == name:
+                return r
+        raise KeyError(name)
+
+    def job(self, side: str) -> JobState:
+        """The observed job of a side. Raises KeyError if it was not looked at."""
+        return dict(self.jobs)[side]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One operation, whole, before anything happens.
+
+    operation_id: minted with the plan; submitting the plan any number of times makes one operation of this id.
+    method: per table name `view` or `rename`. inverse: the steps that would undo all of it.
+    notes: what people must know (what is not kept, which grants a view cannot carry).
+    confirmation: the text that has to be typed.
+    """
+
+    operation_id: str
+    kind: Kind
+    args: Mapping[str, Any]
+    requested_by: str
+    created_at: datetime
+    expires_at: datetime
+    migration: str
+    digest: str
+    observation: Observation
+    method: Mapping[str, Literal["view", "rename"]]
+    steps: tuple[PlannedStep, ...]
+    inverse: tuple[PlannedStep, ...]
+    gates: tuple[GateVerdict, ...]
+    notes: tuple[str, ...]
+    confirmation: str
+    needs_approval: bool
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over kind, arguments, steps, inverse, observation and migration digest: what approvals name."""
+        return hashlib.sha256(
+            canonical(
+                {
+                    "kind": str(self.kind),
+                    "args": self.args,
+                    "steps": [_plain(s) for s in self.steps],
+                    "inverse": [_plain(s) for s in self.inverse],
+                    "observation": self.observation.fingerprint,
+                    "migration": self.digest,
+                }
+            ).encode()
+        ).hexdigest()
+
+    @property
+    def blocking(self) -> tuple[GateVerdict, ...]:
+        """The gates that stop it now."""
+        return tuple(g for g in self.gates if g.blocks)
+
+
+def _plain(s: PlannedStep) -> dict[str, Any]:
+    return {"number": s.number, "stage": s.stage, "lane": s.lane, "step": dump(s.step)}

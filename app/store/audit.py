@@ -1,0 +1,268 @@
+"""The audit log: every action and refusal, append-only, each record hash-chained to the one before it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Engine, Integer, Row, String, Table, Text, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+
+from app.store.base import StoreError, UtcDateTime, metadata, now
+
+GENESIS = "0" * 64
+"""The hash that the first record names as its predecessor's."""
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("source", String(20), nullable=False),
+    Column("local", Boolean, nullable=False),
+    Column("action", String(64), nullable=False, index=True),
+    Column("outcome", String(20), nullable=False),
+    Column("subject", String(200), nullable=False, index=True),
+    Column("plan_hash", String(64)),
+    Column("reason", Text, nullable=False),
+    # The canonical text, not a JSON column: what was hashed must come back byte for byte.
+    Column("detail", Text, nullable=False),
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class AuditRecord:
+    """One thing that someone did or was refused.
+
+    at: UTC. actor: user name. source: proxy, persona, token or worker. local: true if it was done on a local workspace.
+    action: what (`submit`, `approve`, `step`, ...). outcome: `allowed`, `refused`, `done`, `failed`, ...
+    subject: what it concerns (an operation's id, a table, a sign-off). detail: evidence ids, versions, texts.
+    """
+
+    seq: int
+    at: datetime
+    actor: str
+    source: str
+    local: bool
+    action: str
+    outcome: str
+    subject: str
+    plan_hash: str | None
+    reason: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    prev_hash: str = GENESIS
+    hash: str = ""
+
+    def digest(self) -> str:
+        """SHA-256 over the predecessor's hash and this record's canonical JSON (sorted keys, no blanks, UTC)."""
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("hash", "prev_hash")}
+        content["at"] = self.at.astimezone(UTC).isoformat(timespec="microseconds")
+        return hashlib.sha256((self.prev_hash + canonical(content)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the chain is whole. `broken`: number of the first record that is not what was written, or None."""
+
+    whole: bool
+    records: int
+    broken: int | None
+    reason: str
+    head: str
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no blanks, so that equal values give equal text. Moments become ISO-8601 in UTC."""
+
+    def plain(x: Any) -> Any:
+        if isinstance(x, datetime):
+            return x.astimezone(UTC).isoformat(timespec="microseconds")
+        if isinstance(x, Mapping):
+            return dict(x)
+        if isinstance(x, (set, frozenset)):
+            return sorted(x)
+        raise TypeError(f"{type(x).__name__} cannot be written to the audit log")
+
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain, allow_nan=False)
+
+
+class AuditRepository:
+    """Appends to the log, reads it, verifies it, exports it. It has no way to change or delete a record."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime] = now) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def append(
+        self,
+        *,
+        actor: str,
+        source: str,
+        local: bool,
+        action: str,
+        outcome: str,
+        subject: str,
+        plan_hash: str | None = None,
+        reason: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> AuditRecord:
+        """Adds one record and returns it. Safe when many append at once: the head row is swapped by comparing.
+
+        Raises StoreError when it cannot be written; whoever acts must then not act.
+        """
+        text = canonical(detail or {})
+        problem: SQLAlchemyError | None = None
+        for attempt in range(200):
+            try:
+                with self._engine.begin() as c:
+                    head = c.execute(select(audit_head).where(audit_head.c.id == 1)).one_or_none()
+                    seq, prev = (head.seq + 1, head.hash) if head else (1, GENESIS)
+                    unsigned = AuditRecord(
+                        seq, self._clock(), actor, source, local, action, outcome, subject, plan_hash, reason,
+                        json.loads(text), prev,
+                    )  # fmt: skip
+                    record = AuditRecord(**{**_shallow(unsigned), "hash": unsigned.digest()})
+                    if head is None:
+                        c.execute(insert(audit_head).values(id=1, seq=seq, hash=record.hash))
+                    else:
+                        swapped = c.execute(
+                            update(audit_head)
+                            .where(audit_head.c.id == 1, audit_head.c.seq == head.seq, audit_head.c.hash == head.hash)
+                            .values(seq=seq, hash=record.hash)
+                        ).rowcount
+                        if swapped != 1:
+                            raise _Again
+                    c.execute(insert(audit_log).values(**{**_shallow(record), "detail": text}))
+                    return record
+            except _Again:
+                problem = None
+            except (IntegrityError, OperationalError) as e:
+                # Another writer was first (unique key, SQLite's stale snapshot, Postgres' serialization failure).
+                problem = e
+            except SQLAlchemyError as e:
+                raise StoreError(f"the audit log cannot be written: {' '.join(str(e).split())}") from e
+            time.sleep(random.uniform(0, min(0.1, 0.002 * (attempt + 1))))  # noqa: S311 (spreads writers, no secret)
+            if isinstance(problem, OperationalError) and attempt >= 20:
+                break
+        raise StoreError("the audit log cannot be written: too many writers or a locked store; try again") from problem
+
+    def records(
+        self,
+        *,
+        subject: str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        limit: int = 500,
+    ) -> list[AuditRecord]:
+        """The newest records that match, newest first."""
+        query = select(audit_log).order_by(audit_log.c.seq.desc()).limit(limit)
+        if subject is not None:
+            query = query.where(audit_log.c.subject == subject)
+        if actor is not None:
+            query = query.where(audit_log.c.actor == actor)
+        if action is not None:
+            query = query.where(audit_log.c.action == action)
+        if since is not None:
+            query = query.where(audit_log.c.at >= since)
+        with self._engine.connect() as c:
+            return [_record(row) for row in c.execute(query)]
+
+    def verify(self, expected_head: str | None = None) -> Verdict:
+        """Walks the whole chain. Names the first record that was changed, removed, inserted or reordered.
+
+        expected_head: the hash of an earlier export's last record; if given, that record must still be in the chain.
+        """
+        previous, count, seen = GENESIS, 0, expected_head is None
+        for record in self._walk():
+            count += 1
+            if record.seq != count:
+                return Verdict(False, count - 1, count, f"record {count} is missing", previous)
+            if record.prev_hash != previous:
+                return Verdict(False, count - 1, count, f"record {count} does not follow record {count - 1}", previous)
+            if record.digest() != record.hash:
+                return Verdict(False, count - 1, count, f"record {count} was changed after it was written", previous)
+            previous = record.hash
+            seen = seen or record.hash == expected_head
+        with self._engine.connect() as c:
+            head = c.execute(select(audit_head).where(audit_head.c.id == 1)).one_or_none()
+        written = head.seq if head else 0
+        if written > count:
+            return Verdict(False, count, count + 1, f"record {count + 1} is missing at the end", previous)
+        if written < count or (head is not None and head.hash != previous):
+            return Verdict(False, count, max(written, 1), "the head does not name the last record", previous)
+        if not seen:
+            return Verdict(False, count, None, f"no record has the expected hash {expected_head}", previous)
+        return Verdict(True, count, None, f"{count} records, each follows the one before", previous)
+
+    def export_json(self) -> str:
+        """The whole log, oldest first, as a JSON array."""
+        return json.dumps([_plain(r) for r in self._walk()], ensure_ascii=False, indent=1)
+
+    def export_csv(self) -> str:
+        """The whole log, oldest first, as CSV with a header line; `detail` is canonical JSON."""
+        out = io.StringIO()
+        writer = csv.DictWriter(out, [f.name for f in fields(AuditRecord)])
+        writer.writeheader()
+        for r in self._walk():
+            writer.writerow({k: _tame(v) for k, v in {**_plain(r), "detail": canonical(r.detail)}.items()})
+        return out.getvalue()
+
+    def _walk(self, page: int = 1000) -> Iterator[AuditRecord]:
+        last: int | None = None
+        while True:
+            query = select(audit_log).order_by(audit_log.c.seq).limit(page)
+            if last is not None:
+                query = query.where(audit_log.c.seq > last)
+            with self._engine.connect() as c:
+                rows: Sequence[Row[Any]] = c.execute(query).all()
+            for row in rows:
+                yield _record(row)
+            if len(rows) < page:
+                return
+            last = rows[-1].seq
+
+
+class _Again(Exception):
+    """Another writer appended between reading the head and swapping it."""
+
+
+def _shallow(record: AuditRecord) -> dict[str, Any]:
+    return {f.name: getattr(record, f.name) for f in fields(record)}
+
+
+def _plain(record: AuditRecord) -> dict[str, Any]:
+    return {**asdict(record), "at": record.at.astimezone(UTC).isoformat(timespec="microseconds")}
+
+
+def _tame(value: Any) -> Any:
+    # A spreadsheet runs a cell that starts with one of these; a leading apostrophe makes it text.
+    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _record(row: Row[Any]) -> AuditRecord:
+    values = dict(row._mapping)
+    try:
+        values["detail"] = json.loads(values["detail"])
+    except ValueError:
+        values["detail"] = {"unreadable": values["detail"]}
+    return AuditRecord(**values)

@@ -1,0 +1,143 @@
+"""Leases: who alone may act now, by compare-and-swap, with an expiry and a fencing token."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, Connection, Engine, Integer, String, Table, and_, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from app.store.base import StoreError, UtcDateTime, metadata, now
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("acquired_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+
+class LeaseLost(Exception):
+    """The lease is no longer held: it expired or someone else took it. Whoever held it must stop at once."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A lease as it was granted or last renewed. `token` grows by one with every change of holder."""
+
+    name: str
+    owner: str
+    token: int
+    acquired_at: datetime
+    expires_at: datetime
+
+
+def process_owner() -> str:
+    """A name for this process as a lease's owner: host, process id, and a random part that no other process has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+class LeaseRepository:
+    """Grants, renews and releases leases. `clock` gives this moment in UTC; tests replace it."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime] = now) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def acquire(self, name: str, owner: str, seconds: float) -> Lease | None:
+        """Takes the lease for `seconds` if it is free, expired or already this owner's; None if another holds it.
+
+        Raises StoreError when the store cannot be read or written.
+        """
+        moment = self._clock()
+        expires = moment + timedelta(seconds=seconds)
+        try:
+            with self._engine.begin() as c:
+                row = c.execute(select(leases).where(leases.c.name == name)).one_or_none()
+                if row is None:
+                    c.execute(
+                        insert(leases).values(name=name, owner=owner, token=1, acquired_at=moment, expires_at=expires)
+                    )
+                    return Lease(name, owner, 1, moment, expires)
+                if row.expires_at > moment and row.owner != owner:
+                    return None
+                changed = c.execute(
+                    update(leases)
+                    .where(
+                        leases.c.name == name,
+                        leases.c.token == row.token,
+                        leases.c.owner == row.owner,
+                        leases.c.expires_at == row.expires_at,
+                    )
+                    .values(owner=owner, token=row.token + 1, acquired_at=moment, expires_at=expires)
+                ).rowcount
+                return Lease(name, owner, row.token + 1, moment, expires) if changed == 1 else None
+        except IntegrityError:
+            return None  # Two asked for the first grant at once; the other one has it.
+        except SQLAlchemyError as e:
+            raise StoreError(f"lease {name!r} cannot be taken: {' '.join(str(e).split())}") from e
+
+    def renew(self, lease: Lease, seconds: float) -> Lease:
+        """Extends a held lease to `seconds` from now. Raises LeaseLost if it expired or changed hands."""
+        moment = self._clock()
+        expires = moment + timedelta(seconds=seconds)
+        try:
+            with self._engine.begin() as c:
+                changed = c.execute(
+                    update(leases).where(self._held(lease, moment)).values(expires_at=expires)
+                ).rowcount
+        except SQLAlchemyError as e:
+            raise StoreError(f"lease {lease.name!r} cannot be renewed: {' '.join(str(e).split())}") from e
+        if changed != 1:
+            raise LeaseLost(self._lost(lease))
+        return Lease(lease.name, lease.owner, lease.token, lease.acquired_at, expires)
+
+    def check(self, lease: Lease, connection: Connection | None = None) -> None:
+        """Raises LeaseLost unless the lease is held now. With `connection`, checks inside that transaction."""
+        query = select(leases.c.token).where(self._held(lease, self._clock()))
+        try:
+            if connection is not None:
+                held = connection.execute(query).one_or_none()
+            else:
+                with self._engine.connect() as c:
+                    held = c.execute(query).one_or_none()
+        except SQLAlchemyError as e:
+            raise StoreError(f"lease {lease.name!r} cannot be read: {' '.join(str(e).split())}") from e
+        if held is None:
+            raise LeaseLost(self._lost(lease))
+
+    def release(self, lease: Lease) -> None:
+        """Gives the lease back; does nothing if it is no longer held. The token stays, so that it only grows."""
+        moment = self._clock()
+        with self._engine.begin() as c:
+            c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=moment))
+
+    def holder(self, name: str) -> Lease | None:
+        """Who holds the lease now; None if nobody does."""
+        with self._engine.connect() as c:
+            row = c.execute(select(leases).where(leases.c.name == name)).one_or_none()
+        if row is None or row.expires_at <= self._clock():
+            return None
+        return Lease(row.name, row.owner, row.token, row.acquired_at, row.expires_at)
+
+    def _held(self, lease: Lease, moment: datetime) -> object:
+        return and_(
+            leases.c.name == lease.name,
+            leases.c.owner == lease.owner,
+            leases.c.token == lease.token,
+            leases.c.expires_at > moment,
+        )
+
+    def _lost(self, lease: Lease) -> str:
+        holder = self.holder(lease.name)
+        if holder is None:
+            return f"lease {lease.name!r} expired while {lease.owner} held it"
+        return f"lease {lease.name!r} is now held by {holder.owner}"

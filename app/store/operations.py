@@ -1,0 +1,373 @@
+"""Operations in the store: plans, their state, approvals, and the journal of what was intended and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from app.store.base import Json, StoreError, UtcDateTime, metadata, now
+from app.store.leases import Lease, LeaseRepository
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("migration", String(200), nullable=False),
+    Column("plan_hash", String(64), nullable=False, index=True),
+    Column("plan", Json, nullable=False),
+    Column("requested_by", String(320), nullable=False),
+    Column("source", String(20), nullable=False),
+    Column("local", Boolean, nullable=False),
+    Column("needs_approval", Boolean, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("executor", String(320), nullable=False),
+    Column("stop_requested", Boolean, nullable=False),
+    Column("undoes", String(40)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("submitted_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Index("ix_operations_state", "state", "created_at"),
+)
+
+journal = Table(
+    "operation_journal",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("operation_id", String(40), ForeignKey(operations.c.id), nullable=False),
+    Column("direction", String(10), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("stage", String(60), nullable=False),
+    Column("lane", String(200), nullable=False),
+    Column("step", String(40), nullable=False),
+    Column("phase", String(12), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_operation_journal_operation", "operation_id", "seq"),
+)
+
+approvals = Table(
+    "operation_approvals",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("operation_id", String(40), ForeignKey(operations.c.id), nullable=False, index=True),
+    Column("plan_hash", String(64), nullable=False),
+    Column("approver", String(320), nullable=False),
+    Column("source", String(20), nullable=False),
+    Column("local", Boolean, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+
+class State(StrEnum):
+    """Where an operation is.
+
+    PLANNED: made, not asked for. SUBMITTED: asked for, waits for its approval. READY: waits for someone to carry it out.
+    RUNNING: being carried out, or interrupted if nobody holds the lease. VERIFIED: done and read back.
+    UNDONE: failed, and everything is as before. FAILED: a light operation failed. REFUSED: not begun, nothing written.
+    NEEDS_HUMAN: the world is neither all-new nor all-old; the reason says what it is. CANCELLED, EXPIRED: never begun.
+    """
+
+    PLANNED = "planned"
+    SUBMITTED = "submitted"
+    READY = "ready"
+    RUNNING = "running"
+    VERIFIED = "verified"
+    UNDONE = "undone"
+    FAILED = "failed"
+    REFUSED = "refused"
+    NEEDS_HUMAN = "needs_human"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+ENDED = frozenset(
+    {
+        State.VERIFIED,
+        State.UNDONE,
+        State.FAILED,
+        State.REFUSED,
+        State.NEEDS_HUMAN,
+        State.CANCELLED,
+        State.EXPIRED,
+    }
+)
+
+
+class Phase(StrEnum):
+    """What a journal entry says of its step: intent before the effect, then what came of it."""
+
+    INTENT = "intent"
+    DONE = "done"
+    ALREADY = "already"
+    RETRY = "retry"
+    FAILED = "failed"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class OperationRecord:
+    """An operation as it is now. `plan` is the plan's JSON; `undoes` the cutover that a rollback takes back."""
+
+    id: str
+    kind: str
+    migration: str
+    plan_hash: str
+    plan: Mapping[str, Any]
+    requested_by: str
+    source: str
+    local: bool
+    needs_approval: bool
+    state: State
+    reason: str
+    executor: str
+    stop_requested: bool
+    undoes: str | None
+    created_at: datetime
+    expires_at: datetime
+    submitted_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def seconds(self) -> float | None:
+        """From start to end."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One line of the journal. direction: `forward` or `back`; token: the fencing token it was written under."""
+
+    seq: int
+    operation_id: str
+    direction: str
+    number: int
+    stage: str
+    lane: str
+    step: str
+    phase: Phase
+    text: str
+    detail: Mapping[str, Any]
+    token: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ApprovalRecord:
+    """Someone's consent to one operation and one plan hash, until it expires."""
+
+    id: int
+    operation_id: str
+    plan_hash: str
+    approver: str
+    source: str
+    local: bool
+    comment: str
+    at: datetime
+    expires_at: datetime
+
+
+class OperationsRepository:
+    """Reads and writes operations. State changes compare and swap, so that two processes never both make one.
+
+    Journal lines are written in a transaction that checks the lease: who lost it cannot write.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime] = now) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._leases = LeaseRepository(engine, clock)
+
+    def add(self, record: OperationRecord) -> None:
+        """Keeps a new plan. A second plan of the same id is refused with StoreError."""
+        try:
+            with self._engine.begin() as c:
+                c.execute(insert(operations).values(**{k: getattr(record, k) for k in record.__dataclass_fields__}))
+        except IntegrityError as e:
+            raise StoreError(f"operation {record.id} exists already") from e
+        except SQLAlchemyError as e:
+            raise StoreError(f"operation {record.id} cannot be written: {_cause(e)}") from e
+
+    def get(self, operation_id: str) -> OperationRecord | None:
+        """One operation, or None."""
+        with self._engine.connect() as c:
+            row = c.execute(select(operations).where(operations.c.id == operation_id)).one_or_none()
+        return None if row is None else _operation(row)
+
+    def find(
+        self,
+        *,
+        kinds: Iterable[str] | None = None,
+        states: Iterable[State] | None = None,
+        plan_hash: str | None = None,
+        limit: int = 100,
+    ) -> list[OperationRecord]:
+        """Operations that match, newest first."""
+        query = select(operations).order_by(operations.c.created_at.desc(), operations.c.id).limit(limit)
+        if kinds is not None:
+            query = query.where(operations.c.kind.in_([str(k) for k in kinds]))
+        if states is not None:
+            query = query.where(operations.c.state.in_([str(s) for s in states]))
+        if plan_hash is not None:
+            query = query.where(operations.c.plan_hash.startswith(plan_hash))
+        with self._engine.connect() as c:
+            return [_operation(row) for row in c.execute(query)]
+
+    def last(self, kind: str, state: State = State.VERIFIED) -> OperationRecord | None:
+        """The operation of this kind that came to `state` last, or None."""
+        query = (
+            select(operations)
+            .where(operations.c.kind == str(kind), operations.c.state == str(state))
+            .order_by(func.coalesce(operations.c.ended_at, operations.c.created_at).desc())
+            .limit(1)
+        )
+        with self._engine.connect() as c:
+            row = c.execute(query).one_or_none()
+        return None if row is None else _operation(row)
+
+    def ready(self) -> list[OperationRecord]:
+        """Operations that wait to be carried out, oldest first."""
+        query = select(operations).where(operations.c.state == State.READY).order_by(operations.c.submitted_at)
+        with self._engine.connect() as c:
+            return [_operation(row) for row in c.execute(query)]
+
+    def move(self, operation_id: str, before: Iterable[State], after: State, **values: Any) -> bool:
+        """Changes the state if it is one of `before`; whether this call did it. `values` are further columns."""
+        condition: list[ColumnElement[bool]] = [
+            operations.c.id == operation_id,
+            operations.c.state.in_([str(s) for s in before]),
+        ]
+        try:
+            with self._engine.begin() as c:
+                statement = update(operations).where(*condition).values(state=str(after), **values)
+                return c.execute(statement).rowcount == 1
+        except SQLAlchemyError as e:
+            raise StoreError(f"operation {operation_id} cannot be written: {_cause(e)}") from e
+
+    def request_stop(self, operation_id: str) -> bool:
+        """Asks whoever carries the operation out to stop before its next step; whether it was running."""
+        with self._engine.begin() as c:
+            statement = update(operations).where(
+                operations.c.id == operation_id, operations.c.state == State.RUNNING
+            )
+            return c.execute(statement.values(stop_requested=True)).rowcount == 1
+
+    def stop_requested(self, operation_id: str) -> bool:
+        """Whether someone asked to stop."""
+        with self._engine.connect() as c:
+            query = select(operations.c.stop_requested).where(operations.c.id == operation_id)
+            return bool(c.execute(query).scalar_one_or_none())
+
+    def write(
+        self,
+        lease: Lease,
+        operation_id: str,
+        *,
+        direction: str,
+        number: int,
+        stage: str,
+        lane: str,
+        step: str,
+        phase: Phase,
+        text: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Appends a journal line under a lease and returns its number.
+
+        Raises LeaseLost when the lease is no longer held, StoreError when the line cannot be written.
+        """
+        try:
+            with self._engine.begin() as c:
+                self._leases.check(lease, c)
+                statement = insert(journal).values(
+                    operation_id=operation_id,
+                    direction=direction,
+                    number=number,
+                    stage=stage,
+                    lane=lane,
+                    step=step,
+                    phase=str(phase),
+                    text=text,
+                    detail=dict(detail or {}),
+                    token=lease.token,
+                    at=self._clock(),
+                )
+                return int(c.execute(statement.returning(journal.c.seq)).scalar_one())
+        except SQLAlchemyError as e:
+            raise StoreError(f"the journal of {operation_id} cannot be written: {_cause(e)}") from e
+
+    def journal(self, operation_id: str, after: int = 0) -> list[JournalEntry]:
+        """Journal lines of an operation in order; `after`: only those with a greater `seq`."""
+        query = select(journal).where(journal.c.operation_id == operation_id, journal.c.seq > after)
+        with self._engine.connect() as c:
+            return [_entry(row) for row in c.execute(query.order_by(journal.c.seq))]
+
+    def approve(self, record: ApprovalRecord) -> int:
+        """Keeps an approval (its `id` is ignored) and returns its number."""
+        values = {k: getattr(record, k) for k in record.__dataclass_fields__ if k != "id"}
+        try:
+            with self._engine.begin() as c:
+                return int(c.execute(insert(approvals).values(values).returning(approvals.c.id)).scalar_one())
+        except SQLAlchemyError as e:
+            raise StoreError(f"the approval of {record.operation_id} cannot be written: {_cause(e)}") from e
+
+    def approvals(self, operation_id: str) -> list[ApprovalRecord]:
+        """Approvals of an operation, newest first."""
+        query = select(approvals).where(approvals.c.operation_id == operation_id).order_by(approvals.c.id.desc())
+        with self._engine.connect() as c:
+            return [ApprovalRecord(**row._mapping) for row in c.execute(query)]
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+def _operation(row: Row[Any]) -> OperationRecord:
+    return OperationRecord(**{**row._mapping, "state": State(row.state)})
+
+
+def _entry(row: Row[Any]) -> JournalEntry:
+    return JournalEntry(**{**row._mapping, "phase": Phase(row.phase)})
+
+
+__all__ = [
+    "ENDED",
+    "ApprovalRecord",
+    "JournalEntry",
+    "OperationRecord",
+    "OperationsRepository",
+    "Phase",
+    "State",
+]
