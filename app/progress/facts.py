@@ -1,0 +1,106 @@
+"""The evidence of one moment, read from the store once, that every judgement is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from app.config import Migration
+from app.store.base import now as this_moment
+from app.store.checklist import Mark
+from app.store.collected import ExpectationRecord, JobRunRecord, RunCost, Snapshot, TaskRunRecord, UpdateRecord
+from app.store.operations import OperationRecord, State
+from app.store.parity import ParityTable, Streak
+
+if TYPE_CHECKING:
+    from app.store.open import Store
+
+DAYS = 22
+"""How far back runs and updates are read; longer than any window that a rule asks for."""
+
+PAIRS = ("production", "development")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known at `now`. Generated history is in `snapshot` too; rules leave it out, it proves nothing.
+
+    tasks: run id to tasks, of the newest ended run of each side. expectations: of the newest completed update of each
+    environment. parity: pair to table to newest result. schema_differences: table to deciding differences, newest
+    production comparison. verified: operation kind to the newest that was verified.
+    """
+
+    now: datetime
+    migration: Migration
+    snapshot: Snapshot
+    tasks: Mapping[int, Sequence[TaskRunRecord]]
+    expectations: Mapping[str, Sequence[ExpectationRecord]]
+    costs: Sequence[RunCost]
+    parity: Mapping[str, Mapping[str, ParityTable]]
+    streaks: Mapping[str, Streak]
+    schema_differences: Mapping[str, int]
+    marks: Mapping[str, Mark]
+    verified: Mapping[str, OperationRecord]
+
+    def real_runs(self, side: str) -> list[JobRunRecord]:
+        """Ended, really measured runs of a side, newest first."""
+        return [r for r in self.snapshot.runs if r.side == side and not r.generated and not r.active]
+
+    def real_updates(self, environment: str) -> list[UpdateRecord]:
+        """Ended, real updates of a pipeline that wrote tables, newest first."""
+        return [
+            u
+            for u in self.snapshot.updates
+            if u.environment == environment and not u.generated and not u.active and not u.validate_only
+        ]
+
+
+def load_facts(store: Store, migration: Migration, now: datetime | None = None) -> Facts:
+    """Reads the store (a handful of queries, whatever the length of its history) and nothing else."""
+    moment = now or this_moment()
+    since = moment - timedelta(days=DAYS)
+    snapshot = store.collected.snapshot(since, runs=2000, updates=2000)
+    newest_runs = [
+        next((r.run_id for r in snapshot.runs if r.side == side and not r.generated and not r.active), None)
+        for side in ("baseline", "candidate")
+    ]
+    newest_updates = {
+        environment: next(
+            (
+                u.update_id
+                for u in snapshot.updates
+                if u.environment == environment and not u.generated and u.state == "COMPLETED" and not u.validate_only
+            ),
+            None,
+        )
+        for environment in ("production", "development")
+    }
+    expectations = store.collected.expectations([u for u in newest_updates.values() if u])
+    names = [t.name for t in migration.tables]
+    parity = {pair: store.parity.latest(pair) for pair in PAIRS}
+    verified = {}
+    for kind in ("cutover", "rollback", "rehearse"):
+        last = store.operations.last(kind, State.VERIFIED)
+        if last is not None:
+            verified[kind] = last
+    return Facts(
+        now=moment,
+        migration=migration,
+        snapshot=snapshot,
+        tasks=store.collected.tasks([r for r in newest_runs if r is not None]),
+        expectations={
+            environment: [e for e in expectations if e.update_id == update_id]
+            for environment, update_id in newest_updates.items()
+        },
+        costs=store.collected.run_costs(since=since),
+        parity=parity,
+        streaks={pair: store.parity.streak(names, pair) for pair in PAIRS},
+        schema_differences={
+            table: sum(1 for d in (store.parity.report(result.parity_id, table) or {}).get("schema_differences", ()))
+            for table, result in parity["production"].items()
+        },
+        marks=store.checklist.latest(),
+        verified=verified,
+    )

@@ -1,0 +1,491 @@
+"""The rules that turn evidence into a judgement: one function a kind, named in the migration file. All are pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.config import Evidence
+from app.progress import quartz
+from app.progress.evidence import Finding, Status, unknown, verdict
+from app.progress.facts import Facts
+from app.progress.serving import serving_side
+
+Rule = Callable[[Facts, Mapping[str, Any]], Finding]
+
+RULES: dict[str, Rule] = {}
+
+HUNDREDTH = 0.01
+
+
+class UnknownRule(KeyError):
+    """The migration file names a kind of evidence that does not exist."""
+
+
+def rule(function: Rule) -> Rule:
+    """Registers a function under its own name."""
+    RULES[function.__name__] = function
+    return function
+
+
+def judge(evidence: Evidence, facts: Facts, *, key: str = "", max_age_hours: float | None = None) -> Finding:
+    """What `facts` say about `evidence`. key: the item's own key, by which people's marks are found.
+
+    Raises UnknownRule for a kind that has no rule: a typo must not look like missing evidence.
+    """
+    try:
+        found = RULES[evidence.kind]
+    except KeyError as e:
+        raise UnknownRule(f"evidence kind {evidence.kind!r} has no rule") from e
+    return found(facts, {**evidence.params, "_key": key}).aged(facts.now, max_age_hours)
+
+
+# People
+
+
+@rule
+def manual(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """A person ticked it."""
+    mark = facts.marks.get(params["_key"])
+    if mark is None or not mark.done:
+        return Finding(Status.INCONCLUSIVE, "Nobody has ticked it yet", manual=True)
+    comment = f": {mark.comment}" if mark.comment else ""
+    return Finding(Status.PASS, f"Ticked by {mark.by}{comment}", mark.at, mark.by, manual=True)
+
+
+@rule
+def signed(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """Every sign-off (or those in `keys`) is given."""
+    wanted = [s for s in facts.migration.sign_offs if s.key in params.get("keys", [s.key])]
+    given = [m for s in wanted if (m := facts.marks.get(s.key)) and m.done]
+    names = {m.key for m in given}
+    missing = [s.title for s in wanted if s.key not in names]
+    if missing:
+        return Finding(Status.FAIL, f"Not signed: {', '.join(missing)}", facts.now, "checklist")
+    by = ", ".join(sorted({m.by for m in given}))
+    return verdict(True, f"Signed by {by}", max((m.at for m in given), default=None), "checklist")
+
+
+# What exists
+
+
+@rule
+def pipeline_exists(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The pipeline of `environment` is in the workspace."""
+    name = next(p.name for p in facts.migration.pipelines if p.environment == params["environment"])
+    found = facts.snapshot.pipelines.get(params["environment"])
+    if found is None:
+        return _not_seen(facts, "pipelines", f"Pipeline {name} is not in the workspace")
+    return verdict(True, f"{found.name} is {(found.state or 'in an unknown state').lower()}", found.as_of, "pipelines")
+
+
+@rule
+def job_exists(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The job of `side` is in the workspace."""
+    found = facts.snapshot.schedules.get(params["side"])
+    if found is None:
+        return _not_seen(facts, "schedules", f"The {params['side']} job is not in the workspace")
+    return verdict(True, f"{found.name}: {(found.pause_status or 'no schedule').lower()}", found.as_of, "jobs")
+
+
+@rule
+def schedule_active(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The job of `job` (a side) has an unpaused schedule."""
+    found = facts.snapshot.schedules.get(params["job"])
+    if found is None:
+        return _not_seen(facts, "schedules", f"The {params['job']} job is not in the workspace")
+    active = found.pause_status == "UNPAUSED"
+    text = f"{found.name}: {found.quartz or 'no cron'} {found.timezone or ''}, {(found.pause_status or 'none').lower()}"
+    return verdict(active, text, found.as_of, "jobs")
+
+
+@rule
+def tables_exist(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The tables (all, or those in `tables`) of `side` are there."""
+    wanted = [t for t in facts.migration.tables if t.name in params.get("tables", [t.name])]
+    names = [n for t in wanted if (n := getattr(t, params["side"]))]
+    records = [facts.snapshot.tables.get(n) for n in names]
+    if any(r is None for r in records):
+        return _not_seen(facts, "tables", "Not every table has been looked at yet")
+    missing = [r.name for r in records if r is not None and not r.exists]
+    as_of = min((r.as_of for r in records if r is not None), default=None)
+    if missing:
+        return verdict(False, f"Missing: {', '.join(missing)}", as_of, "tables")
+    return verdict(True, f"{len(names)} of {len(names)} tables exist", as_of, "tables")
+
+
+@rule
+def kept_tables_gone(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The old tables were deleted, `days` after cutover at the earliest."""
+    cutover = facts.verified.get("cutover")
+    if cutover is None or cutover.ended_at is None:
+        return unknown("There was no cutover yet", "operations")
+    left = [t.kept for t in facts.migration.tables if (r := facts.snapshot.tables.get(t.kept)) is None or r.exists]
+    due = cutover.ended_at + timedelta(days=params["days"])
+    if left:
+        state = "may be deleted now" if facts.now >= due else f"are kept until {due:%Y-%m-%d}"
+        return verdict(False, f"{len(left)} old tables {state}", facts.now, "tables")
+    return verdict(True, "All old tables are gone", facts.now, "tables")
+
+
+# Runs
+
+
+@rule
+def update_completed(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The pipeline of `environment` has completed an update."""
+    for update in facts.real_updates(params["environment"]):
+        if update.state == "COMPLETED":
+            text = f"Update {update.update_id} completed in {_seconds(update.seconds)}"
+            return verdict(True, text, update.end_time or update.start_time, "updates", update.update_id)
+    return _not_seen(facts, "updates", "No real update has completed")
+
+
+@rule
+def runs_succeeded(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The newest `runs` runs of `side` all succeeded."""
+    runs = facts.real_runs(params["side"])[: params["runs"]]
+    if len(runs) < params["runs"]:
+        return unknown(f"{len(runs)} of {params['runs']} real runs have ended", "jobs/runs")
+    bad = [r for r in runs if r.result_state != "SUCCESS"]
+    ids = tuple(str(r.run_id) for r in runs)
+    if bad:
+        return Finding(Status.FAIL, f"Run {bad[0].run_id} ended {bad[0].state}", bad[0].end_time, "jobs/runs", ids)
+    text = "The last run succeeded" if len(runs) == 1 else f"The last {len(runs)} runs succeeded"
+    return Finding(Status.PASS, text, runs[0].end_time, "jobs/runs", ids)
+
+
+@rule
+def runs_per_day(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The candidate succeeded `per_day` times on each of the last `days` whole days, in the migration's zone."""
+    zone = ZoneInfo(facts.migration.timezone)
+    today = facts.now.astimezone(zone).date()
+    counts = {today - timedelta(days=n): 0 for n in range(1, params["days"] + 1)}
+    runs = [r for r in facts.real_runs("candidate") if r.result_state == "SUCCESS"]
+    for run in runs:
+        day = run.start_time.astimezone(zone).date()
+        if day in counts:
+            counts[day] += 1
+    full = sum(1 for n in counts.values() if n >= params["per_day"])
+    text = f"{full} of {params['days']} days with {params['per_day']} successful runs"
+    if full == params["days"]:
+        return verdict(True, text, runs[0].end_time, "jobs/runs")
+    oldest = min((r.start_time for r in facts.real_runs("candidate")), default=None)
+    waiting = oldest is None or (facts.now - oldest) < timedelta(days=params["days"] + 1)
+    return unknown(text, "jobs/runs", facts.now) if waiting else verdict(False, text, facts.now, "jobs/runs")
+
+
+@rule
+def no_failed_runs(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """No run of `side` failed within `days` days, and there were runs."""
+    since = facts.now - timedelta(days=params["days"])
+    runs = [r for r in facts.real_runs(params["side"]) if r.start_time >= since]
+    bad = [r for r in runs if r.result_state not in ("SUCCESS", "CANCELED")]
+    if not runs:
+        return unknown("No real run has ended yet", "jobs/runs")
+    text = f"{len(bad)} of {len(runs)} runs failed in {params['days']} days"
+    return verdict(not bad, text, runs[0].end_time, "jobs/runs", *(str(r.run_id) for r in bad[:5]))
+
+
+@rule
+def reliability(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """At least `minimum` of the pipeline's updates within `days` days completed; cancelled ones do not count."""
+    since = facts.now - timedelta(days=params["days"])
+    updates = [u for u in facts.real_updates(params["environment"]) if u.start_time >= since and u.state != "CANCELED"]
+    if not updates:
+        return unknown("No real update has ended yet", "updates")
+    share = sum(1 for u in updates if u.state == "COMPLETED") / len(updates)
+    text = f"{share:.1%} of {len(updates)} updates completed"
+    as_of = updates[0].end_time or updates[0].start_time
+    return verdict(share >= params["minimum"], text, as_of, "updates")
+
+
+@rule
+def reports_delivered(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The tasks `tasks` of the newest run of `side` succeeded."""
+    runs = facts.real_runs(params["side"])
+    if not runs:
+        return unknown("No real run has ended yet", "jobs/runs")
+    states = {t.task_key: t.state for t in facts.tasks.get(runs[0].run_id, ())}
+    bad = [k for k in params["tasks"] if states.get(k) != "SUCCESS"]
+    if bad:
+        text = ", ".join(f"{k}: {states.get(k, 'no such task')}" for k in bad)
+        return verdict(False, text, runs[0].end_time, "jobs/runs", str(runs[0].run_id))
+    text = f"{len(params['tasks'])} report tasks succeeded"
+    return verdict(True, text, runs[0].end_time, "jobs/runs", str(runs[0].run_id))
+
+
+# Time and cost
+
+
+def _medians(
+    facts: Facts, count: int, kind: str
+) -> tuple[float, float, datetime] | tuple[None, None, tuple[int, int, int]]:
+    values: dict[str, list[tuple[float, datetime]]] = {"baseline": [], "candidate": []}
+    pending = 0
+    if kind == "runtime":
+        for side, found in values.items():
+            runs = [r for r in facts.real_runs(side) if r.result_state == "SUCCESS" and r.run_seconds is not None]
+            found += [(r.run_seconds or 0.0, r.end_time or r.start_time) for r in runs[:count]]
+    else:
+        succeeded = {r.run_id for s in values for r in facts.real_runs(s) if r.result_state == "SUCCESS"}
+        for side, found in values.items():
+            costs = [c for c in facts.costs if c.side == side and not c.generated and c.run_id in succeeded]
+            pending += sum(1 for c in costs if not c.final)
+            found += [(c.dbu, c.end or c.start) for c in costs if c.final][:count]
+    old, new = values["baseline"], values["candidate"]
+    if len(old) < count or len(new) < count:
+        return None, None, (len(old), len(new), pending)
+    return median(v for v, _ in old), median(v for v, _ in new), min(old[0][1], new[0][1])
+
+
+@rule
+def runtime_measured(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """Both sides have `runs` measured runs."""
+    old, new, more = _medians(facts, params["runs"], "runtime")
+    if old is None or new is None or not isinstance(more, datetime):
+        return _too_few(more, params["runs"], "successful runs", "jobs/runs")
+    return verdict(True, f"Median run: {_seconds(old)} before, {_seconds(new)} now", more, "jobs/runs")
+
+
+@rule
+def runtime_at_most(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The median run of the new side takes at most `factor` times the old side's, over `runs` runs each."""
+    old, new, more = _medians(facts, params["runs"], "runtime")
+    if old is None or new is None or not isinstance(more, datetime):
+        return _too_few(more, params["runs"], "successful runs", "jobs/runs")
+    text = f"New side {_seconds(new)}, old side {_seconds(old)}: {_ratio(new, old)}"
+    return verdict(new <= old * params["factor"], text, more, "jobs/runs")
+
+
+@rule
+def cost_measured(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """Both sides have `runs` runs whose billing is final."""
+    old, new, more = _medians(facts, params["runs"], "cost")
+    if old is None or new is None or not isinstance(more, datetime):
+        return _too_few(more, params["runs"], "runs with final billing", "system.billing.usage")
+    return verdict(True, f"Median run: {old:.2f} DBU before, {new:.2f} DBU now", more, "system.billing.usage")
+
+
+@rule
+def cost_at_most(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The median run of the new side uses at most `factor` times the old side's DBU, over `runs` final bills."""
+    old, new, more = _medians(facts, params["runs"], "cost")
+    if old is None or new is None or not isinstance(more, datetime):
+        return _too_few(more, params["runs"], "runs with final billing", "system.billing.usage")
+    text = f"New side {new:.2f} DBU, old side {old:.2f} DBU: {_ratio(new, old)}"
+    return verdict(new <= old * params["factor"], text, more, "system.billing.usage")
+
+
+# Quality
+
+
+@rule
+def expectations_tracked(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The newest update reported passed and failed counts."""
+    found = facts.expectations.get(params["environment"], ())
+    if not found:
+        return unknown("No expectation has been reported by a real update", "pipeline events")
+    datasets = len({e.dataset for e in found})
+    as_of = max(e.timestamp for e in found)
+    text = f"{len(found)} expectations on {datasets} datasets are reported"
+    return verdict(True, text, as_of, "pipeline events", found[0].update_id)
+
+
+@rule
+def expectations_passing(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """In the newest update no row failed any expectation."""
+    return _expectations(facts, params["environment"], 0.0)
+
+
+@rule
+def expectations_hold(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """In the newest update no expectation was failed by more than `max_share` of its rows (0.05)."""
+    return _expectations(facts, params["environment"], float(params.get("max_share", 0.05)))
+
+
+def _expectations(facts: Facts, environment: str, share: float) -> Finding:
+    found = facts.expectations.get(environment, ())
+    if not found:
+        return unknown("No expectation has been reported by a real update", "pipeline events")
+    as_of = max(e.timestamp for e in found)
+    over = [e for e in found if e.failed > share * (e.passed + e.failed)]
+    if over:
+        worst = max(over, key=lambda e: e.failed / (e.passed + e.failed))
+        part = worst.failed / (worst.passed + worst.failed)
+        text = f"{len(over)} of {len(found)} fail; {worst.name} on {worst.dataset}: {worst.failed:,} rows ({part:.2%})"
+        return verdict(False, text, as_of, "pipeline events", worst.update_id)
+    failed = sum(e.failed for e in found)
+    text = f"{len(found)} expectations hold ({failed:,} failed rows, at most {share:.0%} each)"
+    return verdict(True, text, as_of, "pipeline events", found[0].update_id)
+
+
+# Parity
+
+
+@rule
+def compared(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The tables of `pair` (all, or those in `tables`) have been compared, whatever came out."""
+    results = facts.parity.get(params["pair"], {})
+    wanted = _tables(facts, params)
+    missing = [t for t in wanted if t not in results]
+    if missing:
+        return unknown(f"Not compared yet: {', '.join(missing)}", "parity")
+    as_of = min((f for t in wanted if (f := results[t].finished_at)), default=None)
+    return verdict(True, f"{len(wanted)} tables compared", as_of, "parity", *{results[t].parity_id for t in wanted})
+
+
+@rule
+def parity_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The newest comparison of every table says IDENTICAL, and nothing was written to either side since."""
+    results = facts.parity.get(params["pair"], {})
+    wanted = _tables(facts, params)
+    different = [t for t in wanted if t in results and results[t].verdict == "different"]
+    missing = [t for t in wanted if t not in results]
+    unproven = [t for t in wanted if t in results and results[t].verdict not in ("identical", "different")]
+    ids = tuple(sorted({results[t].parity_id for t in wanted if t in results}))
+    as_of = min((f for t in wanted if t in results and (f := results[t].finished_at)), default=None)
+    if different:
+        text = f"Different: {', '.join(different)}"
+        return Finding(Status.FAIL, text, as_of, "parity", ids)
+    if missing:
+        return unknown(f"Not compared yet: {', '.join(missing)}", "parity", as_of)
+    if unproven:
+        return Finding(Status.INCONCLUSIVE, f"Not proven: {', '.join(unproven)}", as_of, "parity", ids)
+    started = min((s for t in wanted if (s := results[t].started_at)), default=None)
+    newer = _newest_write(facts, params["pair"])
+    if started is None or (newer is not None and newer > started):
+        text = "Identical when compared, but a newer run has written since"
+        return Finding(Status.INCONCLUSIVE, text, as_of, "parity", ids)
+    return Finding(Status.PASS, f"{len(wanted)} of {len(wanted)} tables identical", as_of, "parity", ids)
+
+
+@rule
+def schema_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The newest comparison of every table found no difference in the schemas."""
+    wanted = _tables(facts, params)
+    missing = [t for t in wanted if t not in facts.schema_differences]
+    if missing:
+        return unknown(f"Not compared yet: {', '.join(missing)}", "parity")
+    bad = [f"{t} ({n})" for t in wanted if (n := facts.schema_differences[t])]
+    results = facts.parity[params["pair"]]
+    as_of = min((f for t in wanted if t in results and (f := results[t].finished_at)), default=None)
+    return verdict(not bad, f"Schemas differ: {', '.join(bad)}" if bad else "All schemas agree", as_of, "parity")
+
+
+@rule
+def parity_streak(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """The newest `pairs` pairs of runs were all compared and all tables identical."""
+    streak = facts.streaks[params["pair"]]
+    text = f"{streak.runs} of {params['pairs']} clean comparisons in a row"
+    if streak.runs >= params["pairs"]:
+        return verdict(True, text, streak.until, "parity")
+    status = Status.FAIL if streak.broken_by else Status.INCONCLUSIVE
+    return Finding(status, text, streak.until, "parity", (streak.broken_by,) if streak.broken_by else ())
+
+
+@rule
+def parallel_days(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """Clean comparisons without a break for `days` days."""
+    streak = facts.streaks[params["pair"]]
+    text = f"{streak.days:.1f} of {params['days']} days of clean comparisons ({streak.runs} pairs of runs)"
+    if streak.days >= params["days"]:
+        return verdict(True, text, streak.until, "parity")
+    return unknown(text, "parity", streak.until)
+
+
+# Schedules and operations
+
+
+@rule
+def schedules_agree(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """Old and new job fire at the same times of the same zone: otherwise parity is skewed by time."""
+    old, new = facts.snapshot.schedules.get("baseline"), facts.snapshot.schedules.get("candidate")
+    if old is None or new is None:
+        return _not_seen(facts, "schedules", "A schedule has not been read")
+    as_of = min(old.as_of, new.as_of)
+    if not old.quartz or not new.quartz:
+        return unknown("A job has no cron schedule", "jobs", as_of)
+    if old.timezone != new.timezone:
+        return verdict(False, f"Time zones differ: {old.timezone} and {new.timezone}", as_of, "jobs")
+    try:
+        compared = quartz.compare(old.quartz, new.quartz)
+    except ValueError as e:
+        same = old.quartz == new.quartz
+        return verdict(True, f"Both: {old.quartz}", as_of, "jobs") if same else unknown(str(e), "jobs", as_of)
+    if compared.agree:
+        return verdict(True, f"Both: {old.quartz} {old.timezone}", as_of, "jobs")
+    minutes = max((abs(o) for o in compared.offsets), default=0) / 60
+    text = f"{compared.baseline_per_day} against {compared.candidate_per_day} runs a day, up to {minutes:.0f} min apart"
+    return verdict(False, text, as_of, "jobs")
+
+
+@rule
+def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """An operation of the kind `operation` was carried out and read back; a cutover that was rolled back is none."""
+    found = facts.verified.get(params["operation"])
+    if found is None:
+        return unknown(f"No {params['operation']} has been verified", "operations")
+    rollback = facts.verified.get("rollback")
+    if (
+        params["operation"] == "cutover"
+        and rollback
+        and (rollback.ended_at or facts.now) > (found.ended_at or facts.now)
+    ):
+        return verdict(False, f"Rolled back by {rollback.requested_by}", rollback.ended_at, "operations", rollback.id)
+    return verdict(True, f"Verified, asked for by {found.requested_by}", found.ended_at, "operations", found.id)
+
+
+@rule
+def days_since_cutover(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """`days` days have passed since a cutover that still serves every table."""
+    cutover = facts.verified.get("cutover")
+    if cutover is None or cutover.ended_at is None:
+        return unknown("There was no cutover yet", "operations")
+    if any(serving_side(t, facts.snapshot.tables).side != "candidate" for t in facts.migration.tables):
+        return verdict(False, "The new side does not serve every table", facts.now, "tables")
+    days = (facts.now - cutover.ended_at).total_seconds() / 86400
+    text = f"{days:.1f} of {params['days']} days since cutover"
+    return verdict(True, text, facts.now, "operations") if days >= params["days"] else unknown(text, "operations")
+
+
+# Shared
+
+
+def _tables(facts: Facts, params: Mapping[str, Any]) -> list[str]:
+    return [t.name for t in facts.migration.tables if t.name in params.get("tables", [t.name])]
+
+
+def _newest_write(facts: Facts, pair: str) -> datetime | None:
+    runs = [r.end_time for r in facts.real_runs("baseline") if r.end_time]
+    updates = [u.end_time for u in facts.real_updates(pair) if u.end_time and u.state == "COMPLETED"]
+    return max([*runs[:1], *updates[:1]], default=None)
+
+
+def _not_seen(facts: Facts, source: str, summary: str) -> Finding:
+    """FAIL where the source was read and the thing is not there; INCONCLUSIVE where it could not be read."""
+    status = facts.snapshot.sources.get(source)
+    if status is None or status.last_success is None:
+        return unknown(f"{summary} (not read yet)", source)
+    if status.error:
+        return unknown(f"{summary} (reading failed: {status.error})", source, status.last_success)
+    return verdict(False, summary, status.last_success, source)
+
+
+def _too_few(more: Any, wanted: int, what: str, source: str) -> Finding:
+    old, new, pending = more
+    waiting = f"; {pending} not final" if pending else ""
+    return unknown(f"{old} old and {new} new {what}, {wanted} of each are needed{waiting}", source)
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "unknown time"
+    return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
+
+
+def _ratio(new: float, old: float) -> str:
+    return f"{new / old:.2f} times" if old > HUNDREDTH else "no ratio, the old side is near zero"
