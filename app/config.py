@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from sqlalchemy import URL
 
 from validation.endpoint import data_folder
 
@@ -286,6 +287,22 @@ class IdentitySource(StrEnum):
     TOKEN = "token"
 
 
+def _postgres_resource() -> str | None:
+    """URL of the Postgres that Databricks Apps gives as a resource (PGHOST and its companions), without a password."""
+    env = os.environ
+    if not env.get("PGHOST"):
+        return None
+    url = URL.create(
+        "postgresql+psycopg",
+        username=env.get("PGUSER"),
+        host=env["PGHOST"],
+        port=int(env.get("PGPORT") or 5432),
+        database=env.get("PGDATABASE"),
+        query={"sslmode": env.get("PGSSLMODE") or "require"},
+    )
+    return url.render_as_string(hide_password=False)
+
+
 class Settings(Frozen):
     """Settings of one process, from the environment. See README for each variable."""
 
@@ -314,7 +331,7 @@ class Settings(Frozen):
                 ) from e
         return cls(
             data=data,
-            store_url=env.get("CUTOVER_STORE_URL") or f"sqlite:///{data / 'cutover.db'}",
+            store_url=env.get("CUTOVER_STORE_URL") or _postgres_resource() or f"sqlite:///{data / 'cutover.db'}",
             migration_path=Path(env.get("CUTOVER_MIGRATION") or DEFAULT_MIGRATION),
             identity=identity,
         )

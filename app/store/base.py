@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,6 +51,17 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def _sign_in_with_token(engine: Engine) -> None:
+    """Databricks' Postgres takes an OAuth token for a password, good for an hour: each connection gets a new one."""
+    from databricks.sdk.core import Config
+
+    config = Config()
+
+    @event.listens_for(engine, "do_connect")
+    def _password(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        parameters["password"] = config.oauth_token().access_token
+
+
 def open_engine(url: str) -> Engine:
     """An engine for `url`. SQLite: WAL, foreign keys, waits up to 30 s for another writer, commits reach the disk.
 
@@ -60,7 +72,10 @@ def open_engine(url: str) -> Engine:
     except ArgumentError as e:
         raise StoreError("CUTOVER_STORE_URL is not a database URL (for example sqlite:////path/cutover.db)") from e
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, pool_size=5)
+        server = create_engine(parsed, pool_pre_ping=True, pool_size=5)
+        if parsed.password is None and os.environ.get("DATABRICKS_CLIENT_ID"):
+            _sign_in_with_token(server)
+        return server
     engine = create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
