@@ -1,0 +1,267 @@
+"""Evidence in, status out: missing, stale, generated and overtaken evidence never passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.config import DEFAULT_MIGRATION, Evidence, Migration
+from app.progress.comparison import points, summaries
+from app.progress.evidence import Finding, Status
+from app.progress.facts import Facts
+from app.progress.phases import gates, headline, phases, serving
+from app.progress.rules import UnknownRule, judge
+from app.store.checklist import Mark
+from app.store.collected import (
+    ExpectationRecord,
+    JobRunRecord,
+    RunCost,
+    ScheduleRecord,
+    Snapshot,
+    SourceStatus,
+    TableRecord,
+    UpdateRecord,
+)
+from app.store.parity import ParityState, ParityTable, Streak
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+MIGRATION = Migration.load(DEFAULT_MIGRATION)
+TABLES = [t.name for t in MIGRATION.tables]
+
+
+def ago(hours: float) -> datetime:
+    return NOW - timedelta(hours=hours)
+
+
+def run(side: str, n: int, hours: float, seconds: float = 100, state: str = "SUCCESS", **more: Any) -> JobRunRecord:
+    values: dict[str, Any] = {
+        "side": side,
+        "job_id": 1,
+        "run_id": n,
+        "number": n,
+        "trigger": "PERIODIC",
+        "life_cycle_state": "TERMINATED",
+        "result_state": state,
+        "state_message": "",
+        "start_time": ago(hours),
+        "end_time": ago(hours) + timedelta(seconds=seconds),
+        "run_seconds": seconds,
+        "queue_seconds": 0.0,
+        "run_page_url": "",
+    }
+    return JobRunRecord(**{**values, **more})
+
+
+def update(n: int, hours: float, state: str = "COMPLETED", **more: Any) -> UpdateRecord:
+    values: dict[str, Any] = {
+        "pipeline_id": "p",
+        "pipeline_name": "P",
+        "environment": "production",
+        "update_id": f"u{n}",
+        "state": state,
+        "cause": "JOB_TASK",
+        "full_refresh": False,
+        "validate_only": False,
+        "refresh_selection": (),
+        "start_time": ago(hours),
+        "end_time": ago(hours) + timedelta(seconds=50),
+        "seconds": 50.0,
+        "job_run_id": None,
+        "url": "",
+    }
+    return UpdateRecord(**{**values, **more})
+
+
+def compared(table: str, hours: float, verdict: str = "identical") -> ParityTable:
+    return ParityTable(
+        "r1", table, ParityState.DONE, "done", 1.0, verdict, "", 1, 1, 0, 0, 0, 1.0, ago(hours), ago(hours)
+    )
+
+
+def table(name: str, kind: str | None = "MANAGED", serves: str | None = None, exists: bool = True) -> TableRecord:
+    return TableRecord(
+        name, name, "baseline", exists, kind, None, None, None, serves, (), (), {}, None, None, None, None, ago(0.1)
+    )
+
+
+def facts(**more: Any) -> Facts:
+    snapshot = more.pop("snapshot", None) or Snapshot(NOW, {}, {}, {}, {}, (), ())
+    values: dict[str, Any] = {
+        "now": NOW,
+        "migration": MIGRATION,
+        "snapshot": snapshot,
+        "tasks": {},
+        "expectations": {},
+        "costs": (),
+        "parity": {"production": {}, "development": {}},
+        "streaks": {p: Streak(0, 0, None, None, 0.0, None) for p in ("production", "development")},
+        "schema_differences": {},
+        "marks": {},
+        "verified": {},
+    }
+    return Facts(**{**values, **more})
+
+
+def with_runs(*runs: JobRunRecord, updates: tuple[UpdateRecord, ...] = (), **more: Any) -> Facts:
+    return facts(snapshot=Snapshot(NOW, {}, {}, {}, {}, tuple(runs), updates), **more)
+
+
+def status(kind: str, found: Facts, *, max_age: float | None = None, key: str = "", **params: Any) -> Status:
+    return judge(Evidence(kind=kind, params=params), found, key=key, max_age_hours=max_age).status
+
+
+def test_with_an_empty_store_nothing_passes() -> None:
+    empty = facts()
+    assert all(not d.finding.passed for p in phases(empty) for s in p.steps for d in s.deliverables)
+    assert all(g.blocks for g in gates(empty))
+    assert headline(empty) == "Can we cut over? Not yet: 9 of 9 gates block."
+
+
+def test_an_unknown_kind_of_evidence_is_an_error_not_a_missing_proof() -> None:
+    with pytest.raises(UnknownRule):
+        status("no_such_rule", facts())
+
+
+def test_identical_tables_pass_until_a_newer_run_has_written() -> None:
+    parity = {"production": {t: compared(t, 1) for t in TABLES}, "development": {}}
+    before = with_runs(run("baseline", 1, 3), updates=(update(1, 2),), parity=parity)
+    assert status("parity_identical", before, pair="production") is Status.PASS
+    after = with_runs(run("baseline", 2, 0.5), run("baseline", 1, 3), updates=(update(1, 2),), parity=parity)
+    assert status("parity_identical", after, pair="production") is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [("different", Status.FAIL), ("not_proven", Status.INCONCLUSIVE), (None, Status.INCONCLUSIVE)],
+)
+def test_one_table_that_is_not_identical_decides(verdict: str | None, expected: Status) -> None:
+    results = {t: compared(t, 1) for t in TABLES}
+    results["iv_fde_ax"] = replace(results["iv_fde_ax"], verdict=verdict)
+    assert status("parity_identical", facts(parity={"production": results}), pair="production") is expected
+    del results["iv_fde_ax"]
+    assert status("parity_identical", facts(parity={"production": results}), pair="production") is Status.INCONCLUSIVE
+
+
+def test_evidence_that_is_too_old_is_inconclusive() -> None:
+    found = facts(parity={"production": {t: compared(t, 30) for t in TABLES}})
+    assert status("parity_identical", found, pair="production", max_age=31) is Status.PASS
+    assert status("parity_identical", found, pair="production", max_age=24) is Status.INCONCLUSIVE
+    assert Finding(Status.PASS, "x").aged(NOW, 1).status is Status.INCONCLUSIVE
+
+
+def test_generated_history_proves_nothing() -> None:
+    made_up = with_runs(*(run(s, n, n, generated=True) for n in range(1, 9) for s in ("baseline", "candidate")))
+    assert status("runs_succeeded", made_up, side="candidate", runs=1) is Status.INCONCLUSIVE
+    assert status("runtime_at_most", made_up, factor=1.0, runs=4) is Status.INCONCLUSIVE
+    assert status("no_failed_runs", made_up, side="candidate", days=14) is Status.INCONCLUSIVE
+    costs = (RunCost("baseline", 1, ago(1), ago(0.5), 1.0, 1.0, 1, True, True),)
+    assert status("cost_measured", facts(costs=costs), runs=1) is Status.INCONCLUSIVE
+
+
+def test_a_failed_last_run_fails_and_an_older_failure_does_not() -> None:
+    good, bad = run("candidate", 2, 1), run("candidate", 1, 2, state="FAILED")
+    assert status("runs_succeeded", with_runs(good, bad), side="candidate", runs=1) is Status.PASS
+    assert status("runs_succeeded", with_runs(good, bad), side="candidate", runs=2) is Status.FAIL
+
+
+def test_run_time_compares_medians() -> None:
+    runs = [run("baseline", n, n, seconds=100) for n in range(1, 5)]
+    runs += [run("candidate", 10 + n, n, seconds=s) for n, s in enumerate((40, 50, 60, 1000), 1)]
+    assert status("runtime_at_most", with_runs(*runs), factor=1.0, runs=4) is Status.PASS
+    assert status("runtime_at_most", with_runs(*runs), factor=0.5, runs=4) is Status.FAIL
+    assert status("runtime_at_most", with_runs(*runs), factor=1.0, runs=5) is Status.INCONCLUSIVE
+
+
+def test_cost_that_is_not_final_is_no_evidence() -> None:
+    runs = [run("baseline", 1, 30), run("candidate", 2, 30)]
+
+    def cost(side: str, n: int, dbu: float, final: bool) -> RunCost:
+        return RunCost(side, n, ago(30), ago(29), dbu, dbu * 0.5, 1, final, False)
+
+    late = with_runs(*runs, costs=(cost("baseline", 1, 5, True), cost("candidate", 2, 2, False)))
+    assert status("cost_at_most", late, factor=1.0, runs=1) is Status.INCONCLUSIVE
+    final = with_runs(*runs, costs=(cost("baseline", 1, 5, True), cost("candidate", 2, 2, True)))
+    assert status("cost_at_most", final, factor=1.0, runs=1) is Status.PASS
+    assert status("cost_at_most", final, factor=0.3, runs=1) is Status.FAIL
+
+
+def test_expectations_all_passing_is_stricter_than_holding() -> None:
+    found = facts(expectations={"production": [ExpectationRecord("u", "d", "e", "warn", 990, 10, ago(1))]})
+    assert status("expectations_passing", found, environment="production") is Status.FAIL
+    assert status("expectations_hold", found, environment="production") is Status.PASS
+    assert status("expectations_hold", found, environment="production", max_share=0.001) is Status.FAIL
+
+
+def test_four_runs_a_day_for_two_weeks() -> None:
+    every_six_hours = [run("candidate", n, 6 * n) for n in range(1, 80)]
+    assert status("runs_per_day", with_runs(*every_six_hours), per_day=4, days=14) is Status.PASS
+    gap = [r for r in every_six_hours if r.run_id != 20]
+    assert status("runs_per_day", with_runs(*gap), per_day=4, days=14) is Status.FAIL
+    young = [run("candidate", n, 6 * n) for n in range(1, 20)]
+    assert status("runs_per_day", with_runs(*young), per_day=4, days=14) is Status.INCONCLUSIVE
+
+
+def schedule(side: str, quartz: str, zone: str = "America/New_York") -> ScheduleRecord:
+    return ScheduleRecord(side, 1, side, "cron", quartz, zone, "UNPAUSED", "", ago(0.1))
+
+
+@pytest.mark.parametrize(
+    ("new", "zone", "expected"),
+    [
+        ("55 0 5/6 * * ?", "America/New_York", Status.PASS),
+        ("0 0 6,12,18 * * ?", "America/New_York", Status.FAIL),
+        ("55 0 5/6 * * ?", "UTC", Status.FAIL),
+        ("0 0 5 1 * ?", "America/New_York", Status.INCONCLUSIVE),
+    ],
+)
+def test_schedules_that_do_not_agree_are_found(new: str, zone: str, expected: Status) -> None:
+    schedules = {"baseline": schedule("baseline", "55 0 5/6 * * ?"), "candidate": schedule("candidate", new, zone)}
+    assert status("schedules_agree", facts(snapshot=Snapshot(NOW, {}, schedules, {}, {}, (), ()))) is expected
+
+
+def test_absence_counts_only_where_the_source_was_read() -> None:
+    read = {"pipelines": SourceStatus("pipelines", ago(0.1), ago(0.1), None, 0, 60.0)}
+    failing = {"pipelines": SourceStatus("pipelines", ago(5), ago(0.1), "timed out", 3, 60.0)}
+    for sources, expected in ((read, Status.FAIL), (failing, Status.INCONCLUSIVE), ({}, Status.INCONCLUSIVE)):
+        found = facts(snapshot=Snapshot(NOW, sources, {}, {}, {}, (), ()))
+        assert status("pipeline_exists", found, environment="production") is expected
+
+
+def test_a_withdrawn_sign_off_does_not_count() -> None:
+    def mark(key: str, done: bool) -> Mark:
+        return Mark(1, key, done, "a@example.com", True, "", ago(1))
+
+    all_signed = {s.key: mark(s.key, True) for s in MIGRATION.sign_offs}
+    assert status("signed", facts(marks=all_signed)) is Status.PASS
+    assert status("signed", facts(marks={**all_signed, "owner": mark("owner", False)})) is Status.FAIL
+    assert (
+        status("manual", facts(marks={"branch_pushed": mark("branch_pushed", True)}), key="branch_pushed")
+        is Status.PASS
+    )
+
+
+def test_serving_side_is_read_from_what_the_name_is() -> None:
+    first = MIGRATION.tables[0]
+
+    def sides(**tables: TableRecord) -> str:
+        records = {t.name: t for t in tables.values()}
+        return serving(facts(snapshot=Snapshot(NOW, {}, {}, {}, records, (), ())))[0].side
+
+    assert sides(a=table(first.baseline)) == "baseline"
+    assert sides(a=table(first.baseline, "VIEW", first.kept)) == "baseline"
+    assert sides(a=table(first.baseline, "VIEW", first.candidate)) == "candidate"
+    assert sides(a=table(first.baseline, "VIEW", "somewhere.else.x")) == "unknown"
+    assert sides(a=table(first.baseline, None, exists=False)) == "unknown"
+    gone = table(first.candidate, None, exists=False)
+    assert sides(a=table(first.baseline), b=table(first.kept), c=gone) == "candidate"
+    assert sides() == "unknown"
+
+
+def test_medians_of_both_sides_and_their_ratio() -> None:
+    runs = [run("baseline", 1, 1, seconds=100), run("candidate", 2, 1, seconds=40), run("candidate", 3, 2, seconds=60)]
+    seconds, dbu, _usd = summaries(points(with_runs(*runs)))
+    assert (seconds.baseline, seconds.candidate, seconds.ratio) == (100, 50, 0.5)
+    assert dbu.ratio is None
