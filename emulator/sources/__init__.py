@@ -2,5 +2,6 @@
 
 from emulator.sources.generate import generate
 from emulator.sources.schemas import SCHEMAS, TABLES
+from emulator.sources.ticks import Ticked, tick
 
-__all__ = ["SCHEMAS", "TABLES", "generate"]
+__all__ = ["SCHEMAS", "TABLES", "Ticked", "generate", "tick"]

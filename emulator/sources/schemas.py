@@ -1,6 +1,6 @@
 """The source tables of the bundled migration: names, columns and types, and the fixed ids that exclusions refer to.
 
-The columns are those of the production system that the migration guide describes. Names are three-level Databricks names.
+The columns are those of the production system that the migration guide describes; names are three-level.
 """
 
 from __future__ import annotations
@@ -219,7 +219,8 @@ _ALL = (
         f"{PUBLIC}.income_verification_reviews",
         "Reviews of an income verification.",
         """
-        string: id income_verification_submission_id reviewer_id calculation_id status type review_method rejection_reason
+        string: id income_verification_submission_id reviewer_id calculation_id status type review_method
+        string: rejection_reason
         timestamp: assigned_date completed_date
         """,
     ),

@@ -32,6 +32,9 @@ from emulator.sources.values import DAY, HOUR, MINUTE, SECOND, Draw, strings, ti
 GENERATION = 1_000_000_000
 """Row numbers of tick n begin at n times this; those of the first generation at 0."""
 
+RETURNING = GENERATION // 2
+"""Where, after a generation's first, the row numbers of its entries into old folders begin."""
+
 DAYS = 730
 """Days that the data reaches back from `as_of`."""
 
@@ -63,6 +66,7 @@ class Rows:
     number: 0 for the first generation, else that of the tick.
     entries: entries of this generation; base_entries: of the first one, which decides how many properties there are.
     start, end: microseconds between which the generation's folders were made; nothing is later than `end`.
+    returning: further entries, into folders of `origin`, the first generation.
     """
 
     spark: SparkSession
@@ -72,6 +76,8 @@ class Rows:
     base_entries: int
     start: int
     end: int
+    returning: int = 0
+    origin: Rows | None = None
     _kept: list[DataFrame] = field(default_factory=list, repr=False, compare=False)
 
     def _keep(self, frame: DataFrame) -> DataFrame:
@@ -352,22 +358,10 @@ class Rows:
     @cached_property
     def _entries(self) -> DataFrame:
         """What an entry's children need to know of it: key, folder (row number), times, status, result."""
-        key = F.col("key")
-        d = self.draw("entries", key)
-        slot = ((key - self.first) % 25).cast("int") + 1
-        frame = self._range(self.entries, self.first).select(
-            "key",
-            (F.floor((key - self.first) / 25) * 20 + self.first + F.element_at(_ints(FOLDER_OF_ENTRY), slot)).alias(
-                "folder"
-            ),
-            F.element_at(_ints(PLACE_OF_ENTRY), slot).cast("bigint").alias("place"),
-        )
-        frame = frame.withColumn("opened", self.folder_moment(F.col("folder")))
-        late = d.after("inserted_at", F.col("opened"), MINUTE, 90 * MINUTE, self.end - MINUTE, 2.0)
-        later = d.after(
-            "inserted_at.again", F.col("opened") + F.col("place") * 2 * DAY, HOUR, 9 * DAY, self.end - MINUTE
-        )
-        frame = frame.withColumn("at", F.when(F.col("place") == 0, late).otherwise(later))
+        d = self.draw("entries", F.col("key"))
+        frame = self._filed()
+        if self.origin is not None:
+            frame = frame.unionAll(self._returned(self.origin))
         frame = frame.withColumn("fresh", F.col("at") > F.lit(self.end - 2 * DAY))
         statuses = ("completed", "reviewing", "pending", "cancelled", "failed", "unknown", "COMPLETED", None)
         old = d.step("status", (880, 10, 17, 60, 27, 2, 1, 3))
@@ -384,7 +378,40 @@ class Rows:
         ).withColumn(
             "result", F.when(done, d.choose("result", {"CLEAN": 790, "EDITED": 110, "UNDETERMINED": 90, None: 10}))
         )
-        return self._keep(frame.drop("opened", "fresh"))
+        return self._keep(frame.drop("fresh"))
+
+    def _filed(self) -> DataFrame:
+        """The entries of this generation's own folders: key, folder, at."""
+        key = F.col("key")
+        d = self.draw("entries", key)
+        slot = ((key - self.first) % 25).cast("int") + 1
+        place = F.element_at(_ints(PLACE_OF_ENTRY), slot).cast("bigint")
+        folder = F.floor((key - self.first) / 25) * 20 + self.first + F.element_at(_ints(FOLDER_OF_ENTRY), slot)
+        frame = self._range(self.entries, self.first).select("key", place.alias("place"), folder.alias("folder"))
+        frame = frame.withColumn("opened", self.folder_moment(F.col("folder")))
+        opened, limit = F.col("opened"), self.end - MINUTE
+        at = d.after("inserted_at", opened, MINUTE, 90 * MINUTE, limit, 2.0)
+        again = d.after("inserted_at.again", opened + F.col("place") * 2 * DAY, HOUR, 9 * DAY, limit)
+        return frame.select("key", "folder", F.when(F.col("place") == 0, at).otherwise(again).alias("at"))
+
+    def _returned(self, origin: Rows) -> DataFrame:
+        """The entries of old folders, newer ones rather than old: key, folder, at."""
+        d = self.draw("entries", F.col("key"))
+        count = folder_count(origin.entries)
+        folder = F.lit(count - 1) - F.floor(F.pow(d.unit("folder"), F.lit(3.0)) * count)
+        at = F.lit(self.end - MINUTE) - d.span("inserted_at", 0, self.end - self.start - MINUTE)
+        return self._range(self.returning, self.first + RETURNING).select(
+            "key", folder.cast("bigint").alias("folder"), at.alias("at")
+        )
+
+    def last_entries(self) -> DataFrame:
+        """Of each old folder that an entry was added to, its id and that of the newest such entry."""
+        added = self._entries.where(F.col("key") >= self.first + RETURNING)
+        return (
+            added.groupBy("folder")
+            .agg(F.max_by("key", "at").alias("key"))
+            .select(self.folder_id(F.col("folder")).alias("id"), self.entry_id(F.col("key")).alias("last_entry_id"))
+        )
 
     def entries_frame(self) -> DataFrame:
         key = F.col("key")
@@ -446,7 +473,7 @@ class Rows:
 
     @staticmethod
     def _children(frame: DataFrame, factor: int, count: Column) -> DataFrame:
-        """`count` rows (below `factor`) for each row of `frame`; `key` becomes the child's and `parent` the parent's."""
+        """`count` rows (below `factor`) for each row; `key` becomes the child's and `parent` the parent's."""
         many = frame.withColumn("count", count.cast("int")).where("count > 0")
         return (
             many.withColumn("n", F.explode(F.sequence(F.lit(0), F.col("count") - 1)))
@@ -579,7 +606,7 @@ class Rows:
         )
         own = self.draw("applicant_submissions", F.col("key"))
         handed = own.after("inserted_at", F.coalesce(F.col("sent"), F.col("at")), 0, 6 * HOUR, self.end, 3.0)
-        return self._keep(frame.withColumn("handed", handed).drop("folder", "place", "status", "at"))
+        return self._keep(frame.withColumn("handed", handed).drop("folder", "status", "at"))
 
     def submission_id(self, key: Column) -> Column:
         return self.draw("applicant_submissions", key).uuid()
@@ -602,7 +629,7 @@ class Rows:
             self._submissions.drop("parent", "n"), 4, d.step("count of document sources", (2, 75, 18, 5))
         )
         own = self.draw("applicant_submission_document_sources", F.col("key"))
-        kind = own.choose("source_type", dict(zip(SOURCE_TYPES, (62, 13, 25), strict=True)))
+        kind = own.choose("source_type", _SOURCES)
         return self._keep(frame.withColumn("source", kind))
 
     def source_id(self, key: Column) -> Column:
@@ -650,7 +677,7 @@ class Rows:
             self._verifications(table, 0.4).drop("parent", "n"), 4, d.step("count of reviews", (4, 78, 15, 3))
         )
         own = self.draw("income_verification_reviews", F.col("key"))
-        assigned = own.after("assigned_date", F.col("asked") + F.col("n") * 20 * MINUTE, 0, HOUR, self.end, 2.0)
+        assigned = own.after("assigned_date", F.col("asked") + F.col("n") * 2 * HOUR, 0, HOUR, self.end, 2.0)
         return frame.withColumn("assigned", assigned).withColumn("calculated", own.chance("calculated", 0.85))
 
     def reviews(self) -> DataFrame:
@@ -827,6 +854,7 @@ class Rows:
 
 _RULINGS: dict[str | None, float] = {"CLEAN": 82, "EDITED": 10, "UNDETERMINED": 8}
 _ELIGIBILITY: dict[str | None, float] = {**dict(zip(ELIGIBILITIES, (78, 9, 12), strict=True)), None: 1}
+_SOURCES: dict[str | None, float] = dict(zip(SOURCE_TYPES, (62, 13, 25), strict=True))
 _INCOME_RESULTS = (25, 50, 20, 5)
 
 _MAKERS = {

@@ -1,4 +1,4 @@
-"""Values drawn from a hash of (seed, table, row, column): the same everywhere, in any order, on any number of partitions."""
+"""Values drawn from a hash of (seed, table, row, column): the same in any order and on any number of partitions."""
 
 from __future__ import annotations
 
@@ -34,10 +34,6 @@ def salt(*parts: object) -> int:
 def strings(values: Sequence[str | None]) -> Column:
     """An array of literals; None becomes NULL."""
     return F.array(*(F.lit(v).cast("string") for v in values))
-
-
-def ago(moment: Column, span: Column) -> Column:
-    return moment - span
 
 
 def timestamp(us: Column) -> Column:
