@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.faults import Faults
 from emulator.files import Files
-from emulator.state import Principal, State, Warehouse
+from emulator.rest.errors import ServiceError
+from emulator.state import Pipeline, Principal, State, Update, Warehouse
 
 if TYPE_CHECKING:
     from emulator.runner.jobs import JobRunner
@@ -211,6 +213,16 @@ class Workspace:
 
     def status_document(self) -> dict[str, Any]:
         return asdict(self.status)
+
+    def wait_for_sql(self, timeout: float = 180.0) -> None:
+        """Returns once Spark answers. Raises TEMPORARILY_UNAVAILABLE after `timeout` seconds or when stopping."""
+        end = time.monotonic() + timeout
+        while not self.sql_ready.wait(0.2):
+            if self.stopping.is_set() or time.monotonic() > end:
+                raise ServiceError("TEMPORARILY_UNAVAILABLE", "The workspace's Spark is not up.")
+
+    def note_lineage(self, pipeline: Pipeline, update: Update, reads: Mapping[str, Sequence[str]]) -> None:
+        """An update's datasets and what each read; goes to `system.access.table_lineage`."""
 
     def _statement_finished(self, *details: Any, **named: Any) -> None:
         """Called by the SQL half after each statement."""

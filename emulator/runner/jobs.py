@@ -2,13 +2,168 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from emulator.state import Job, Run
+from emulator.access import first_owner, owner_of
+from emulator.files import FileError
+from emulator.quartz import Cron, CronError
+from emulator.rest.errors import ServiceError, bad, not_implemented
+from emulator.runner.zygote import Execution, ProcessDied
+from emulator.state import Job, Json, Run, TaskRun, WorkspaceObject, new_number, now_ms
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace
+
+log = logging.getLogger("emulator.jobs")
+
+RUNNABLE = ("notebook_task", "pipeline_task", "spark_python_task", "condition_task", "run_job_task")
+KINDS = (
+    *RUNNABLE,
+    "ai_runtime_task",
+    "alert_task",
+    "clean_rooms_notebook_task",
+    "dashboard_task",
+    "dbt_cloud_task",
+    "dbt_platform_task",
+    "dbt_task",
+    "for_each_task",
+    "gen_ai_compute_task",
+    "power_bi_task",
+    "python_operator_task",
+    "python_wheel_task",
+    "spark_jar_task",
+    "spark_submit_task",
+    "sql_task",
+)
+DEFAULT_MESSAGE = "Workload failed, see run output for details"
+QUEUE_LIMIT = 100
+# Result states that count as "failed" for what depends on a task.
+FAILED = ("FAILED", "TIMEDOUT", "UPSTREAM_FAILED")
+CANCELLED = ("CANCELED", "UPSTREAM_CANCELED")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one attempt ended. result: a RunResultState; code: a TerminationCode."""
+
+    result: str
+    code: str
+    message: str = ""
+    output: Json = field(default_factory=dict)
+    setup_ms: int = 0
+    execution_ms: int | None = None
+
+
+SUCCESS = Outcome("SUCCESS", "SUCCESS")
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raises INVALID_PARAMETER_VALUE where the service refuses a job's settings, NOT_IMPLEMENTED for a task that this
+    workspace cannot run."""
+    tasks = settings.get("tasks") or []
+    keys = [t.get("task_key", "") for t in tasks]
+    for key in keys:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", key):
+            raise bad(f"Invalid task_key '{key}': only letters, digits, '-' and '_', at most 100 characters")
+    if len(set(keys)) != len(keys):
+        twice = next(k for k in keys if keys.count(k) > 1)
+        raise bad(f"Task keys must be unique, '{twice}' is used more than once")
+    for task in tasks:
+        kinds = [k for k in KINDS if task.get(k) is not None]
+        if len(kinds) != 1:
+            raise bad(f"Task '{task['task_key']}' must have exactly one kind of task, not {len(kinds)}")
+        if kinds[0] not in RUNNABLE:
+            raise not_implemented(f"jobs with a {kinds[0]}", f"task '{task['task_key']}'")
+        for dependency in task.get("depends_on") or []:
+            if dependency["task_key"] not in keys:
+                raise bad(f"Task '{task['task_key']}' depends on '{dependency['task_key']}', which is not a task")
+    _refuse_cycles(tasks)
+    if sum(settings.get(k) is not None for k in ("schedule", "trigger", "continuous")) > 1:
+        raise bad("Only one of schedule, trigger and continuous can be set")
+    for unsupported in ("trigger", "continuous", "triggers"):
+        if settings.get(unsupported) is not None:
+            raise not_implemented(f"jobs with a {unsupported} block", "only schedules fire here")
+    if settings.get("schedule"):
+        check_schedule(settings["schedule"])
+    concurrent = settings.get("max_concurrent_runs")
+    if concurrent is not None and not 0 <= int(concurrent) <= 1000:
+        raise bad(f"max_concurrent_runs must be between 0 and 1000, not {concurrent}")
+
+
+def check_schedule(schedule: Mapping[str, Any]) -> None:
+    """Raises INVALID_PARAMETER_VALUE for a bad Quartz expression or time zone."""
+    try:
+        Cron.parse(schedule["quartz_cron_expression"])
+    except CronError as e:
+        raise bad(f"Invalid quartz_cron_expression: '{schedule['quartz_cron_expression']}': {e}") from e
+    try:
+        ZoneInfo(schedule["timezone_id"])
+    except (ZoneInfoNotFoundError, ValueError) as e:
+        raise bad(f"Invalid timezone_id: '{schedule['timezone_id']}'") from e
+
+
+def _refuse_cycles(tasks: Sequence[Mapping[str, Any]]) -> None:
+    waiting = {t["task_key"]: {d["task_key"] for d in t.get("depends_on") or []} for t in tasks}
+    while waiting:
+        free = [key for key, needs in waiting.items() if not needs & set(waiting)]
+        if not free:
+            raise bad(f"Cyclic dependency between tasks: {', '.join(sorted(waiting))}")
+        for key in free:
+            del waiting[key]
+
+
+def with_defaults(settings: Mapping[str, Any]) -> Json:
+    """Settings as the service stores them: what is not set gets the service's default."""
+    stored: Json = {
+        "name": "Untitled",
+        "email_notifications": {},
+        "webhook_notifications": {},
+        "timeout_seconds": 0,
+        "max_concurrent_runs": 1,
+        "format": "MULTI_TASK",
+        "queue": {"enabled": True},
+        **{k: v for k, v in settings.items() if v is not None},
+    }
+    stored.pop("access_control_list", None)
+    if stored.get("schedule"):
+        stored["schedule"] = {"pause_status": "UNPAUSED", **stored["schedule"]}
+    stored["tasks"] = [
+        {
+            "run_if": "ALL_SUCCESS",
+            "timeout_seconds": 0,
+            "email_notifications": {},
+            "webhook_notifications": {},
+            **task,
+        }
+        for task in stored.get("tasks") or []
+    ]
+    return stored
+
+
+def run_if_holds(run_if: str, results: Sequence[str]) -> bool:
+    """Whether a task may run, given the results of what it depends on (all ended). Excluded ones do not count."""
+    counted = [r for r in results if r not in ("EXCLUDED", "DISABLED")]
+    succeeded = [r == "SUCCESS" for r in counted]
+    failed = [r in FAILED for r in counted]
+    if run_if == "ALL_DONE":
+        return True
+    if results and not counted:
+        return False
+    return {
+        "ALL_SUCCESS": all(succeeded),
+        "AT_LEAST_ONE_SUCCESS": any(succeeded) or not results,
+        "NONE_FAILED": not any(failed) and not any(r in CANCELLED for r in counted),
+        "AT_LEAST_ONE_FAILED": any(failed),
+        "ALL_FAILED": bool(counted) and all(failed),
+    }[run_if]
 
 
 class JobRunner:
@@ -16,10 +171,49 @@ class JobRunner:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self.on_finished: list[Callable[[Run], None]] = []
+        self._lock = threading.RLock()
+        self._active: dict[int, ActiveRun] = {}
+        self._ended = threading.Condition()
+
+    # -- jobs ------------------------------------------------------------------------------------------------------------
 
     def create(self, settings: Mapping[str, Any], creator: str, *, job_id: int | None = None) -> Job:
         """A new job from `JobSettings.as_dict()`; the creator becomes its owner. job_id: for a job whose id is given."""
-        raise NotImplementedError
+        check_settings(settings)
+        job = Job(job_id or new_number(), creator, now_ms(), with_defaults(settings))
+        with self.workspace.state.transaction():
+            self.workspace.state.put_job(job)
+            first_owner(self.workspace, "jobs", str(job.job_id), creator)
+        self.workspace.scheduler.wake()
+        return job
+
+    def replace_settings(self, job: Job, settings: Mapping[str, Any]) -> Job:
+        """The job with all its settings replaced."""
+        check_settings(settings)
+        changed = replace(job, settings=with_defaults(settings))
+        self.workspace.state.put_job(changed)
+        self.workspace.scheduler.wake()
+        return changed
+
+    def delete(self, job_id: int) -> None:
+        """Deletes a job and cancels its active runs; its runs stay readable, as on the service."""
+        for run in self.workspace.state.runs(job_id=job_id, active=True):
+            self.cancel(run.run_id)
+        self.workspace.state.delete_job(job_id)
+        self.workspace.state.set_permissions("jobs", str(job_id), {})
+
+    def run_as(self, job: Job) -> str:
+        """Who the job's runs act as: its `run_as`, else its owner, else who made it."""
+        run_as = job.settings.get("run_as") or {}
+        return (
+            run_as.get("user_name")
+            or run_as.get("service_principal_name")
+            or owner_of(self.workspace, "jobs", str(job.job_id))
+            or job.creator
+        )
+
+    # -- runs ------------------------------------------------------------------------------------------------------------
 
     def run_now(
         self,
@@ -35,12 +229,738 @@ class JobRunner:
         queue: bool | None = None,
     ) -> Run:
         """Triggers a run and returns at once. With the token of an earlier call, that call's run."""
-        raise NotImplementedError
+        state = self.workspace.state
+        with self._lock, state.transaction():
+            job = state.job(job_id)
+            if job is None:
+                raise bad(f"Job {job_id} does not exist.")
+            if idempotency_token:
+                earlier = state.run_of_token(job_id, idempotency_token)
+                if earlier is not None:
+                    return earlier
+            tasks = job.settings["tasks"]
+            if not tasks:
+                raise bad(f"Job {job_id} has no tasks to run.")
+            unknown = set(only) - {t["task_key"] for t in tasks}
+            if unknown:
+                raise bad(f"Task {sorted(unknown)[0]} of `only` is not a task of job {job_id}.")
+            parameters = {p["name"]: p.get("default", "") for p in job.settings.get("parameters") or []}
+            if job_parameters and notebook_params:
+                raise bad("job_parameters and notebook_params cannot both be given.")
+            overriding: Json = {}
+            if notebook_params:
+                overriding["notebook_params"] = dict(notebook_params)
+            if pipeline_params:
+                overriding["pipeline_params"] = dict(pipeline_params)
+            run = Run(
+                run_id=new_number(),
+                job_id=job_id,
+                creator=creator,
+                run_name=job.name,
+                trigger=trigger,
+                number_in_job=state.next_run_number(job_id),
+                settings=job.settings,
+                start_ms=now_ms(),
+                job_parameters={**parameters, **(job_parameters or {})},
+                overriding=overriding,
+                only=tuple(only),
+                idempotency_token=idempotency_token,
+            )
+            active = [r for r in state.runs(job_id=job_id, active=True)]
+            limit = int(job.settings.get("max_concurrent_runs", 1))
+            may_queue = queue if queue is not None else bool((job.settings.get("queue") or {}).get("enabled"))
+            if len(active) < limit:
+                run = replace(run, life_cycle_state="PENDING")
+            elif may_queue and len(active) < limit + QUEUE_LIMIT:
+                run = replace(run, life_cycle_state="QUEUED", state_message="Queued due to reaching maximum concurrent runs.")
+            else:
+                message = f"Skipping this run because the limit of {limit} maximum concurrent runs has been reached."
+                run = replace(
+                    run,
+                    life_cycle_state="SKIPPED",
+                    result_state="MAXIMUM_CONCURRENT_RUNS_REACHED",
+                    end_ms=run.start_ms,
+                    state_message=message,
+                    termination_code="MAX_CONCURRENT_RUNS_EXCEEDED",
+                )
+            chosen = [t for t in tasks if not only or t["task_key"] in only]
+            life = run.life_cycle_state if run.active else "SKIPPED"
+            attempts = [
+                TaskRun(
+                    run_id=new_number(),
+                    parent_run_id=run.run_id,
+                    task_key=t["task_key"],
+                    definition=self._chosen(t, only),
+                    life_cycle_state="BLOCKED" if life != "SKIPPED" else life,
+                    result_state=run.result_state,
+                    state_message=run.state_message,
+                    termination_code=run.termination_code,
+                )
+                for t in chosen
+            ]
+            state.put_runs([run], attempts)
+        if run.life_cycle_state == "PENDING":
+            self._start(run)
+        return run
+
+    @staticmethod
+    def _chosen(task: Json, only: Sequence[str]) -> Json:
+        if not only:
+            return task
+        kept = [d for d in task.get("depends_on") or [] if d["task_key"] in only]
+        return {**task, "depends_on": kept}
+
+    def _start(self, run: Run, tasks: Sequence[TaskRun] | None = None) -> None:
+        active = ActiveRun(self, run, tasks)
+        self._active[run.run_id] = active
+        threading.Thread(target=self._carry_out, args=[active], name=f"run-{run.run_id}", daemon=True).start()
+
+    def _carry_out(self, active: ActiveRun) -> None:
+        run = active.run
+        try:
+            active.carry_out()
+        except Exception as e:
+            log.exception("run %s broke", run.run_id)
+            active.end("INTERNAL_ERROR", "FAILED", f"{type(e).__name__}: {e}", "INTERNAL_ERROR")
+        with self._lock:
+            self._active.pop(run.run_id, None)
+        self._finished(run.run_id)
+
+    def _finished(self, run_id: int) -> None:
+        run = self.workspace.state.run(run_id)
+        if run is not None and not self.workspace.stopping.is_set():
+            for listener in self.on_finished:
+                try:
+                    listener(run)
+                except Exception:
+                    log.exception("after run %s", run_id)
+            self._next_queued(run.job_id)
+        with self._ended:
+            self._ended.notify_all()
+
+    def _next_queued(self, job_id: int) -> None:
+        with self._lock, self.workspace.state.transaction():
+            job = self.workspace.state.job(job_id)
+            active = self.workspace.state.runs(job_id=job_id, active=True)
+            queued = [r for r in active if r.life_cycle_state == "QUEUED"]
+            limit = int(job.settings.get("max_concurrent_runs", 1)) if job else 1
+            free = limit - (len(active) - len(queued))
+            starting = []
+            for run in queued[::-1][: max(free, 0)]:
+                run = replace(run, life_cycle_state="PENDING", state_message="", queue_ms=now_ms() - run.start_ms)
+                self.workspace.state.put_run(run)
+                starting.append(run)
+        for run in starting:
+            self._start(run)
+
+    def resume_queue(self) -> None:
+        """Starts what may start after a change of a job's limit."""
+        for job in self.workspace.state.jobs():
+            self._next_queued(job.job_id)
 
     def wait(self, run_id: int, timeout: float | None = None) -> Run:
         """The run once it has ended. Raises TimeoutError after `timeout` seconds."""
-        raise NotImplementedError
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            run = self.workspace.state.run(run_id)
+            if run is None:
+                raise bad(f"Run {run_id} does not exist.")
+            if not run.active and run_id not in self._active:
+                return run
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"run {run_id} is still {run.life_cycle_state} after {timeout} s")
+            with self._ended:
+                self._ended.wait(0.2)
 
     def cancel(self, run_id: int) -> None:
         """Asks a run to end: kills its processes and interrupts their Spark operations. Nothing for an ended run."""
-        raise NotImplementedError
+        with self._lock:
+            active = self._active.get(run_id)
+            run = self.workspace.state.run(run_id)
+            if active is None and run is not None and run.life_cycle_state == "QUEUED":
+                at = now_ms()
+                ended = {
+                    "end_ms": at,
+                    "life_cycle_state": "TERMINATED",
+                    "result_state": "CANCELED",
+                    "state_message": "Run cancelled.",
+                    "termination_code": "USER_CANCELED",
+                }
+                tasks = [replace(t, **ended) for t in self.workspace.state.tasks(run_id) if t.active]
+                self.workspace.state.put_runs([replace(run, queue_ms=at - run.start_ms, **ended)], tasks)  # type: ignore[arg-type]
+                return
+        if active is not None:
+            active.cancel("CANCELED", "Run cancelled.", "USER_CANCELED")
+
+    def repair(
+        self,
+        run_id: int,
+        tasks: Sequence[str] | None,
+        *,
+        all_failed: bool = False,
+        dependents: bool = False,
+        job_parameters: Mapping[str, str] | None = None,
+    ) -> int:
+        """Runs tasks of an ended run again, as new attempts of the same run; returns the repair's id."""
+        state = self.workspace.state
+        with self._lock, state.transaction():
+            run = state.run(run_id)
+            if run is None:
+                raise bad(f"Run {run_id} does not exist.")
+            if run.active or run_id in self._active:
+                raise ServiceError("INVALID_STATE", f"Run {run_id} is still active and cannot be repaired.")
+            latest = latest_attempts(state.tasks(run_id))
+            if all_failed:
+                chosen = {k for k, t in latest.items() if t.result_state != "SUCCESS"}
+            else:
+                chosen = set(tasks or ())
+            unknown = chosen - set(latest)
+            if unknown:
+                raise bad(f"Task {sorted(unknown)[0]} is not a task of run {run_id}.")
+            if dependents:
+                grown = True
+                while grown:
+                    more = {
+                        k
+                        for k, t in latest.items()
+                        if {d["task_key"] for d in t.definition.get("depends_on") or []} & chosen
+                    }
+                    grown = not more <= chosen
+                    chosen |= more
+            if not chosen:
+                raise bad(f"Run {run_id} has no tasks to run again.")
+            job = state.job(run.job_id)
+            definitions = {t["task_key"]: t for t in (job.settings if job else run.settings)["tasks"]}
+            repair_id = new_number()
+            attempts = [
+                TaskRun(
+                    run_id=new_number(),
+                    parent_run_id=run_id,
+                    task_key=k,
+                    definition=definitions.get(k, t.definition),
+                    attempt=t.attempt + 1,
+                    life_cycle_state="BLOCKED",
+                )
+                for k, t in latest.items()
+                if k in chosen
+            ]
+            entry = {
+                "id": repair_id,
+                "type": "REPAIR",
+                "start_time": now_ms(),
+                "task_run_ids": [t.run_id for t in attempts],
+            }
+            run = replace(
+                run,
+                life_cycle_state="PENDING",
+                result_state=None,
+                state_message="",
+                termination_code=None,
+                end_ms=0,
+                job_parameters={**run.job_parameters, **(job_parameters or {})},
+                repairs=(*run.repairs, entry),
+            )
+            state.put_runs([run], attempts)
+        self._start(run, attempts)
+        return repair_id
+
+    def stop(self) -> None:
+        """Cancels everything because the workspace stops."""
+        for active in list(self._active.values()):
+            active.cancel("FAILED", "The workspace stopped while this run was active.", "INTERNAL_ERROR")
+
+
+def latest_attempts(tasks: Sequence[TaskRun]) -> dict[str, TaskRun]:
+    """Task key to its newest attempt, in the order of the tasks."""
+    latest: dict[str, TaskRun] = {}
+    for task in tasks:
+        if task.task_key not in latest or latest[task.task_key].attempt <= task.attempt:
+            latest[task.task_key] = task
+    return latest
+
+
+class ActiveRun:
+    """One run while it is carried out."""
+
+    def __init__(self, runner: JobRunner, run: Run, tasks: Sequence[TaskRun] | None) -> None:
+        self.runner, self.workspace, self.state = runner, runner.workspace, runner.workspace.state
+        self.run = run
+        self.repaired = tasks
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.ending: tuple[str, str, str] | None = None
+        self.stoppers: dict[int, Callable[[], None]] = {}
+        self.done: dict[str, TaskRun] = {}
+
+    # -- the run ---------------------------------------------------------------------------------------------------------
+
+    def carry_out(self) -> None:
+        """Runs every task whose time has come until none is left, then ends the run."""
+        tasks = latest_attempts(self.state.tasks(self.run.run_id))
+        again = {t.run_id for t in self.repaired} if self.repaired is not None else None
+        waiting = {k: t for k, t in tasks.items() if again is None or t.run_id in again}
+        self.done = {k: t for k, t in tasks.items() if k not in waiting}
+        self.run = self.state.put_run(replace(self.run, life_cycle_state="RUNNING"))
+        timeout = int(self.run.settings.get("timeout_seconds") or 0)
+        deadline = time.monotonic() + timeout if timeout else None
+        running: set[str] = set()
+        with self.changed:
+            while waiting or running:
+                if deadline is not None and time.monotonic() >= deadline and self.ending is None:
+                    self.cancel("TIMEDOUT", f"Run timed out after {timeout} seconds.", "RUN_EXECUTION_ERROR")
+                settled = False
+                for key in list(waiting):
+                    task = waiting[key]
+                    if self.ending is not None:
+                        result, message, code = self.ending
+                        self.done[key] = self.end_task(task, Outcome(result, code, message))
+                        del waiting[key]
+                        continue
+                    verdict = self.may_start(task)
+                    if verdict is None:
+                        continue
+                    del waiting[key]
+                    if verdict is True:
+                        running.add(key)
+                        name = f"task-{key}"
+                        threading.Thread(target=self.attempt, args=[task, running], name=name, daemon=True).start()
+                    else:
+                        self.done[key] = self.end_task(task, verdict)
+                        settled = True
+                if running and not settled:
+                    left = None if deadline is None or self.ending else max(deadline - time.monotonic(), 0.01)
+                    self.changed.wait(left)
+        self.conclude()
+
+    def may_start(self, task: TaskRun) -> bool | Outcome | None:
+        """True: now. None: not yet. An Outcome: never, and why."""
+        dependencies = task.definition.get("depends_on") or []
+        ended = [self.done.get(d["task_key"]) for d in dependencies]
+        if any(t is None for t in ended):
+            return None
+        results = [self.result_for(d, t) for d, t in zip(dependencies, ended, strict=True) if t is not None]
+        run_if = task.definition.get("run_if") or "ALL_SUCCESS"
+        if run_if_holds(run_if, results):
+            return True
+        names = ", ".join(d["task_key"] for d in dependencies)
+        if any(r in FAILED for r in results) and run_if in ("ALL_SUCCESS", "NONE_FAILED", "AT_LEAST_ONE_SUCCESS"):
+            return Outcome("UPSTREAM_FAILED", "RUN_EXECUTION_ERROR", f"Upstream task {names} failed.")
+        if any(r in CANCELLED for r in results):
+            return Outcome("UPSTREAM_CANCELED", "CANCELED", f"Upstream task {names} was canceled.")
+        return Outcome("EXCLUDED", "SUCCESS", f"The condition {run_if} of this task does not hold.")
+
+    @staticmethod
+    def result_for(dependency: Mapping[str, Any], task: TaskRun) -> str:
+        """The result of a dependency; a condition task's branch that was not taken counts as excluded."""
+        wanted = dependency.get("outcome")
+        if wanted is not None and task.result_state == "SUCCESS" and task.output.get("outcome") != wanted:
+            return "EXCLUDED"
+        return task.result_state or "FAILED"
+
+    def conclude(self) -> None:
+        """Ends the run by the results of its leaves."""
+        if self.ending is not None:
+            result, message, code = self.ending
+            life = "INTERNAL_ERROR" if code == "INTERNAL_ERROR" else "TERMINATED"
+            self.end(life, result, message, code)
+            return
+        needed = {d["task_key"] for t in self.done.values() for d in t.definition.get("depends_on") or []}
+        leaves = [t for k, t in self.done.items() if k not in needed]
+        failed = [t for t in self.done.values() if t.result_state in ("FAILED", "TIMEDOUT")]
+        bad_leaves = [t for t in leaves if t.result_state in (*FAILED, *CANCELLED)]
+        if bad_leaves:
+            first = (failed or bad_leaves)[0]
+            what = "timed out" if first.result_state == "TIMEDOUT" else "failed"
+            message = f"Task {first.task_key} {what} with message: {first.state_message or DEFAULT_MESSAGE}."
+            if any(t.result_state == "UPSTREAM_FAILED" for t in self.done.values()):
+                message += " This caused all downstream tasks to get skipped."
+            only_cancelled = not failed and all(t.result_state in CANCELLED for t in bad_leaves)
+            result = "CANCELED" if only_cancelled else "FAILED"
+            self.end("TERMINATED", result, message, "CANCELED" if only_cancelled else "RUN_EXECUTION_ERROR")
+        elif failed:
+            self.end("TERMINATED", "SUCCESS_WITH_FAILURES", "", "SUCCESS_WITH_FAILURES")
+        else:
+            self.end("TERMINATED", "SUCCESS", "", "SUCCESS")
+
+    def end(self, life: str, result: str, message: str, code: str) -> None:
+        at = now_ms()
+        run = self.state.run(self.run.run_id) or self.run
+        repairs = tuple(
+            {**r, "end_time": at, "state": {"life_cycle_state": life, "result_state": result}}
+            if "end_time" not in r
+            else r
+            for r in run.repairs
+        )
+        left = [
+            replace(t, end_ms=at, life_cycle_state=life, result_state=result, state_message=message, termination_code=code)
+            for t in self.state.tasks(run.run_id)
+            if t.active
+        ]
+        ended = replace(
+            run,
+            end_ms=at,
+            life_cycle_state=life,
+            result_state=result,
+            state_message=message,
+            termination_code=code,
+            repairs=repairs,
+        )
+        self.state.put_runs([ended], left)
+        self.run = ended
+
+    def cancel(self, result: str, message: str, code: str) -> None:
+        """Ends everything that runs; nothing more is started."""
+        with self.changed:
+            if self.ending is not None:
+                return
+            self.ending = (result, message, code)
+            stoppers = list(self.stoppers.values())
+            self.state.put_run(replace(self.run, life_cycle_state="TERMINATING"))
+            self.changed.notify_all()
+        for stop in stoppers:
+            stop()
+
+    # -- a task ----------------------------------------------------------------------------------------------------------
+
+    def attempt(self, task: TaskRun, running: set[str]) -> None:
+        """Attempts one task until it succeeds or has no retry left, then wakes the run."""
+        try:
+            while True:
+                task = self.state.put_task(
+                    replace(task, life_cycle_state="RUNNING", start_ms=now_ms(), state_message="In run")
+                )
+                outcome = self.perform(task)
+                task = self.end_task(task, outcome)
+                if not self.may_retry(task, outcome):
+                    break
+                interval = int(task.definition.get("min_retry_interval_millis") or 0)
+                task = TaskRun(
+                    run_id=new_number(),
+                    parent_run_id=self.run.run_id,
+                    task_key=task.task_key,
+                    definition=task.definition,
+                    attempt=task.attempt + 1,
+                    life_cycle_state="WAITING_FOR_RETRY",
+                )
+                self.state.put_task(task)
+                with self.changed:
+                    self.changed.wait_for(lambda: self.ending is not None, interval / 1000)
+                if self.ending is not None:
+                    task = self.end_task(task, Outcome("CANCELED", self.ending[2], self.ending[1]))
+                    break
+        except Exception as e:
+            log.exception("task %s of run %s broke", task.task_key, self.run.run_id)
+            task = self.end_task(task, Outcome("FAILED", "INTERNAL_ERROR", f"{type(e).__name__}: {e}"))
+        with self.changed:
+            self.done[task.task_key] = task
+            running.discard(task.task_key)
+            self.changed.notify_all()
+
+    def may_retry(self, task: TaskRun, outcome: Outcome) -> bool:
+        if self.ending is not None or outcome.result not in ("FAILED", "TIMEDOUT"):
+            return False
+        if outcome.result == "TIMEDOUT" and not task.definition.get("retry_on_timeout"):
+            return False
+        allowed = int(task.definition.get("max_retries") or 0)
+        return allowed < 0 or task.attempt < allowed
+
+    def end_task(self, task: TaskRun, outcome: Outcome) -> TaskRun:
+        at = now_ms()
+        begun = task.start_ms or at
+        skipped = outcome.result in ("UPSTREAM_FAILED", "UPSTREAM_CANCELED", "EXCLUDED") and not task.start_ms
+        execution = outcome.execution_ms if outcome.execution_ms is not None else at - begun - outcome.setup_ms
+        return self.state.put_task(
+            replace(
+                task,
+                start_ms=begun,
+                end_ms=at,
+                life_cycle_state="SKIPPED" if skipped else "TERMINATED",
+                result_state=outcome.result,
+                state_message=outcome.message,
+                termination_code=outcome.code,
+                setup_ms=outcome.setup_ms,
+                execution_ms=max(execution, 0) if task.start_ms else 0,
+                output=outcome.output,
+            )
+        )
+
+    def perform(self, task: TaskRun) -> Outcome:
+        """Carries one attempt out, within its timeout."""
+        timeout = int(task.definition.get("timeout_seconds") or 0)
+        timed_out = threading.Event()
+        timer: threading.Timer | None = None
+        if timeout:
+
+            def expire() -> None:
+                timed_out.set()
+                stop = self.stoppers.get(task.run_id)
+                if stop:
+                    stop()
+
+            timer = threading.Timer(timeout, expire)
+            timer.daemon = True
+            timer.start()
+        try:
+            outcome = self.perform_kind(task)
+        except (ServiceError, FileError) as e:
+            code = getattr(e, "code", "")
+            reason = "RESOURCE_NOT_FOUND" if "NOT_EXIST" in code or "NOT_FOUND" in code else "INVALID_RUN_CONFIGURATION"
+            outcome = Outcome("FAILED", reason, str(e), {"error": f"{code}: {e}"})
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self.stoppers.pop(task.run_id, None)
+        if self.ending is not None and outcome.result != "SUCCESS":
+            return replace(outcome, result=self.ending[0], message=self.ending[1], code=self.ending[2])
+        if timed_out.is_set() and outcome.result != "SUCCESS":
+            return replace(
+                outcome, result="TIMEDOUT", message=f"Run timed out after {timeout} seconds", code="RUN_EXECUTION_ERROR"
+            )
+        return outcome
+
+    def stoppable(self, task: TaskRun, stop: Callable[[], None]) -> None:
+        """Registers how to stop a running attempt; stops it at once if the run is ending already."""
+        with self.lock:
+            self.stoppers[task.run_id] = stop
+            ending = self.ending is not None
+        if ending:
+            stop()
+
+    def perform_kind(self, task: TaskRun) -> Outcome:
+        definition = self.resolved(task)
+        if definition.get("notebook_task"):
+            return self.notebook(task, definition["notebook_task"])
+        if definition.get("spark_python_task"):
+            return self.python_file(task, definition["spark_python_task"])
+        if definition.get("pipeline_task"):
+            return self.pipeline(task, definition["pipeline_task"])
+        if definition.get("condition_task"):
+            return condition(definition["condition_task"])
+        return self.other_job(task, definition["run_job_task"])
+
+    def resolved(self, task: TaskRun) -> Json:
+        """The task's definition with its `{{...}}` references replaced."""
+        at = datetime.fromtimestamp(self.run.start_ms / 1000, UTC)
+        known = {
+            "job.id": str(self.run.job_id),
+            "job_id": str(self.run.job_id),
+            "job.name": self.run.run_name,
+            "job.run_id": str(self.run.run_id),
+            "run_id": str(self.run.run_id),
+            "job.trigger.type": self.run.trigger.lower(),
+            "job.start_time.iso_date": at.date().isoformat(),
+            "job.start_time.iso_datetime": at.isoformat(),
+            "job.start_time.timestamp_ms": str(self.run.start_ms),
+            "start_date": at.date().isoformat(),
+            "start_time": str(self.run.start_ms),
+            "task.name": task.task_key,
+            "task_key": task.task_key,
+            "task.run_id": str(task.run_id),
+            "task.execution_count": str(task.attempt + 1),
+            "parent_run_id": str(self.run.run_id),
+            **{f"job.parameters.{k}": v for k, v in self.run.job_parameters.items()},
+        }
+
+        def value(match: re.Match[str]) -> str:
+            name = match.group(1)
+            found = re.fullmatch(r"tasks\.([\w-]+)\.values\.(\w+)", name)
+            if found:
+                record = self.state.record("task_value", f"{self.run.run_id}/{found[1]}/{found[2]}")
+                if record is not None:
+                    return str(record["value"])
+            found = re.fullmatch(r"tasks\.([\w-]+)\.(run_id|result_state|execution_count)", name)
+            if found and found[1] in self.done:
+                upstream = self.done[found[1]]
+                return {
+                    "run_id": str(upstream.run_id),
+                    "result_state": str(upstream.result_state).lower(),
+                    "execution_count": str(upstream.attempt + 1),
+                }[found[2]]
+            return known.get(name, match.group())
+
+        def walk(item: Any) -> Any:
+            if isinstance(item, str):
+                return re.sub(r"\{\{\s*([\w.-]+)\s*\}\}", value, item)
+            if isinstance(item, dict):
+                return {k: walk(v) for k, v in item.items()}
+            if isinstance(item, list):
+                return [walk(v) for v in item]
+            return item
+
+        resolved = walk(task.definition)
+        self.state.put_task(replace(task, definition=resolved, life_cycle_state="RUNNING"))
+        return dict(resolved)
+
+    def find_source(self, path: str, from_git: bool) -> WorkspaceObject:
+        """The notebook or file of a task. A path of a job's git source is looked for in the workspace's repositories."""
+        files = self.workspace.files
+        if path.startswith("/"):
+            return files.get(path)
+        url = str((self.run.settings.get("git_source") or {}).get("git_url", ""))
+        wanted = url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
+        repositories = [
+            child.path for owner in files.list("/Repos") if owner.object_type == "DIRECTORY" for child in files.list(owner.path)
+        ]
+        repositories.sort(key=lambda p: (p.rsplit("/", 1)[-1] != wanted, p))
+        for repository in repositories:
+            found = files.find(f"{repository}/{path}")
+            if found is not None:
+                return found
+        kind = "git source" if from_git else "workspace"
+        raise ServiceError(
+            "RESOURCE_DOES_NOT_EXIST", f"Unable to access the notebook \"{path}\" in the {kind}. Either it does not exist, or you lack access."
+        )
+
+    def notebook(self, task: TaskRun, definition: Json) -> Outcome:
+        path = definition["notebook_path"]
+        item = self.find_source(path, definition.get("source") == "GIT")
+        if item.object_type != "NOTEBOOK":
+            raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"{item.path} is not a notebook.")
+        parameters = {
+            **(definition.get("base_parameters") or {}),
+            **(self.run.overriding.get("notebook_params") or {}),
+            **self.run.job_parameters,
+        }
+        return self.in_process(task, item, parameters, [])
+
+    def python_file(self, task: TaskRun, definition: Json) -> Outcome:
+        item = self.find_source(definition["python_file"], definition.get("source") == "GIT")
+        arguments = [str(p) for p in definition.get("parameters") or []]
+        return self.in_process(task, item, self.run.job_parameters, arguments)
+
+    def in_process(
+        self, task: TaskRun, item: WorkspaceObject, parameters: Mapping[str, str], arguments: list[str]
+    ) -> Outcome:
+        """Runs a notebook or file in a process of its own."""
+        workspace = self.workspace
+        workspace.wait_for_sql()
+        job = self.state.job(self.run.job_id)
+        principal = workspace.jobs.run_as(job) if job else self.run.creator
+        begun = time.monotonic()
+        execution = workspace.processes.run(
+            {
+                "kind": "notebook",
+                "remote": workspace.sql.remote_url,
+                "catalog_db": str(workspace.sql.catalog_db),
+                "workspace_db": str(self.state.path),
+                "principal": principal,
+                "groups": sorted(workspace.groups_of(principal)),
+                "path": item.path,
+                "content": item.content.decode(),
+                "language": item.language or "PYTHON",
+                "is_notebook": item.object_type == "NOTEBOOK",
+                "parameters": {k: str(v) for k, v in parameters.items()},
+                "context": {
+                    "job_id": self.run.job_id,
+                    "run_id": self.run.run_id,
+                    "task_run_id": task.run_id,
+                    "task_key": task.task_key,
+                    "dbfs": str(workspace.data / "dbfs"),
+                    "arguments": arguments,
+                },
+            }
+        )
+        setup = 0
+
+        def on_message(message: Json) -> None:
+            nonlocal setup
+            if message["type"] == "ready":
+                setup = int((time.monotonic() - begun) * 1000)
+
+        try:
+            answer = self.execution_answer(task, execution, on_message)
+        except ProcessDied as e:
+            return Outcome("FAILED", "DRIVER_ERROR", f"The runner's process ended: {e}", {"error": str(e)}, setup)
+        if answer["ok"]:
+            output: Json = {"logs": answer.get("logs", "")}
+            if answer.get("result") is not None:
+                output["notebook_output"] = {"result": answer["result"], "truncated": answer["truncated"]}
+            return Outcome("SUCCESS", "SUCCESS", "", output, setup)
+        return Outcome(
+            "FAILED",
+            "RUN_EXECUTION_ERROR",
+            DEFAULT_MESSAGE,
+            {"error": answer["error"], "error_trace": answer.get("error_trace", ""), "logs": answer.get("logs", "")},
+            setup,
+        )
+
+    def execution_answer(
+        self, task: TaskRun, execution: Execution, on_message: Callable[[Json], None] | None = None
+    ) -> Json:
+        """Waits for a process, which a cancel or timeout ends."""
+        self.stoppable(task, execution.cancel)
+        try:
+            return execution.wait(on_message)
+        finally:
+            self.workspace.processes.done(execution)
+
+    def pipeline(self, task: TaskRun, definition: Json) -> Outcome:
+        """Starts an update of the pipeline and waits for its end."""
+        runner = self.workspace.pipelines
+        request = {
+            k: definition[k]
+            for k in ("full_refresh", "full_refresh_selection", "refresh_selection")
+            if definition.get(k) is not None
+        }
+        given = self.run.overriding.get("pipeline_params") or {}
+        request.update({k: v for k, v in given.items() if v is not None})
+        update = runner.start(
+            definition["pipeline_id"],
+            self.run.creator,
+            cause="JOB_TASK",
+            request=request,
+            job=(self.run.job_id, self.run.run_id, task.run_id),
+        )
+        self.stoppable(task, lambda: runner.stop(update.pipeline_id))
+        ended = runner.wait(update.update_id)
+        if ended.state == "COMPLETED":
+            return Outcome("SUCCESS", "SUCCESS", "", {"info": f"update {update.update_id}"})
+        if ended.state == "CANCELED":
+            message = f"Update {update.update_id} was canceled."
+            return Outcome("CANCELED", "CANCELED", message, {"error": message})
+        error = runner.error_of(update.update_id)
+        message = f"Update {update.update_id} FAILED"
+        return Outcome("FAILED", "RUN_EXECUTION_ERROR", DEFAULT_MESSAGE, {"error": f"{message}: {error}" if error else message})
+
+    def other_job(self, task: TaskRun, definition: Json) -> Outcome:
+        """Runs another job and takes its result."""
+        runner = self.runner
+        started = runner.run_now(
+            int(definition["job_id"]),
+            self.run.creator,
+            trigger="RUN_JOB_TASK",
+            job_parameters=definition.get("job_parameters"),
+            notebook_params=definition.get("notebook_params"),
+        )
+        self.stoppable(task, lambda: runner.cancel(started.run_id))
+        ended = runner.wait(started.run_id)
+        output: Json = {"run_job_output": {"run_id": started.run_id}}
+        if ended.result_state in ("SUCCESS", "SUCCESS_WITH_FAILURES"):
+            return replace(SUCCESS, output=output)
+        return Outcome(
+            "CANCELED" if ended.result_state == "CANCELED" else "FAILED",
+            "RUN_EXECUTION_ERROR",
+            f"Job run {started.run_id} failed: {ended.state_message}",
+            {**output, "error": ended.state_message},
+        )
+
+
+def condition(definition: Mapping[str, Any]) -> Outcome:
+    """A condition task: compares two texts, as numbers where both are."""
+    left, right, op = str(definition["left"]), str(definition["right"]), definition["op"]
+    if op == "EQUAL_TO":
+        holds = left == right
+    elif op == "NOT_EQUAL":
+        holds = left != right
+    else:
+        try:
+            a, b = float(left), float(right)
+        except ValueError:
+            return Outcome("FAILED", "RUN_EXECUTION_ERROR", f"{op} needs two numbers, not '{left}' and '{right}'")
+        holds = {
+            "GREATER_THAN": a > b,
+            "GREATER_THAN_OR_EQUAL": a >= b,
+            "LESS_THAN": a < b,
+            "LESS_THAN_OR_EQUAL": a <= b,
+        }[op]
+    return replace(SUCCESS, output={"outcome": "true" if holds else "false"})

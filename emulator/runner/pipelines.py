@@ -2,13 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from emulator.state import Pipeline, Update
+from emulator.access import first_owner, owner_of
+from emulator.files import EXTENSION, FileError, language_of_source, normal_path
+from emulator.rest.errors import ServiceError, bad, not_implemented
+from emulator.runner.zygote import Execution, ProcessDied
+from emulator.state import Event, Json, Pipeline, Update, new_number, now_ms
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace
+
+log = logging.getLogger("emulator.pipelines")
+HIDDEN_PREFIX = "__expectations__"
+UNSUPPORTED = ("gateway_definition", "ingestion_definition", "trigger", "restart_window")
+PUBLISHERS = 6
+
+
+def timestamp(ms: int) -> str:
+    """ISO-8601 in UTC with milliseconds, as the event log writes it."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def check_spec(spec: Mapping[str, Any]) -> None:
+    """Raises INVALID_PARAMETER_VALUE where the service refuses a pipeline, NOT_IMPLEMENTED for what cannot run here."""
+    if not spec.get("name"):
+        raise bad("Pipeline name must be given.")
+    if spec.get("continuous"):
+        raise not_implemented("a continuous pipeline", "triggered pipelines only")
+    for field in UNSUPPORTED:
+        if spec.get(field) is not None:
+            raise not_implemented(f"a pipeline with {field}")
+    if not spec.get("libraries"):
+        raise bad("Pipeline must have at least one library.")
+    for library in spec["libraries"]:
+        kinds = [k for k in ("notebook", "file", "glob") if library.get(k)]
+        if len(kinds) != 1:
+            unsupported = [k for k in ("jar", "maven", "whl") if library.get(k)]
+            if unsupported:
+                raise not_implemented(f"a pipeline library of kind {unsupported[0]}")
+            raise bad("Each library must have exactly one of notebook, file and glob.")
+    if spec.get("catalog") and not (spec.get("schema") or spec.get("target")):
+        raise bad("A pipeline with a catalog must name the schema (or target) that it publishes to.")
+    if not spec.get("catalog"):
+        raise not_implemented("a pipeline without Unity Catalog", "set `catalog` and `schema`")
+
+
+def with_defaults(spec: Mapping[str, Any], pipeline_id: str) -> Json:
+    """The spec as the service stores it."""
+    stored: Json = {
+        "channel": "CURRENT",
+        "continuous": False,
+        "development": False,
+        "edition": "ADVANCED",
+        "photon": False,
+        "serverless": False,
+        **{k: v for k, v in spec.items() if v is not None},
+        "id": pipeline_id,
+    }
+    for key in ("allow_duplicate_names", "dry_run", "run_as", "pipeline_id", "expected_last_modified"):
+        stored.pop(key, None)
+    stored.setdefault("storage", f"dbfs:/pipelines/{pipeline_id}")
+    return stored
 
 
 class PipelineRunner:
@@ -16,10 +81,75 @@ class PipelineRunner:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self.on_finished: list[Callable[[Update], None]] = []
+        self._lock = threading.RLock()
+        self._active: dict[str, ActiveUpdate] = {}
+        self._ended = threading.Condition()
 
-    def create(self, spec: Mapping[str, Any], creator: str, *, pipeline_id: str | None = None) -> Pipeline:
+    # -- pipelines -------------------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        spec: Mapping[str, Any],
+        creator: str,
+        *,
+        pipeline_id: str | None = None,
+        allow_duplicate_names: bool = False,
+    ) -> Pipeline:
         """A new pipeline from `PipelineSpec.as_dict()`; the creator becomes its owner."""
-        raise NotImplementedError
+        check_spec(spec)
+        state = self.workspace.state
+        pipeline_id = pipeline_id or str(uuid.uuid4())
+        at = now_ms()
+        pipeline = Pipeline(pipeline_id, creator, at, at, with_defaults(spec, pipeline_id))
+        with state.transaction():
+            if not allow_duplicate_names and any(p.name == pipeline.name for p in state.pipelines()):
+                raise ServiceError(
+                    "RESOURCE_CONFLICT",
+                    f"The pipeline name '{pipeline.name}' is already used by another pipeline. This check can be skipped by "
+                    "setting `allow_duplicate_names = true` in the request.",
+                )
+            state.put_pipeline(pipeline)
+            first_owner(self.workspace, "pipelines", pipeline_id, creator)
+            self._user_action(pipeline, creator, "CREATE")
+        return pipeline
+
+    def edit(self, pipeline: Pipeline, spec: Mapping[str, Any], actor: str) -> Pipeline:
+        """The pipeline with its whole spec replaced."""
+        check_spec(spec)
+        changed = replace(pipeline, modified_ms=now_ms(), spec=with_defaults(spec, pipeline.pipeline_id))
+        with self.workspace.state.transaction():
+            self.workspace.state.put_pipeline(changed)
+            self._user_action(changed, actor, "EDIT")
+        return changed
+
+    def delete(self, pipeline_id: str) -> None:
+        """Stops and deletes a pipeline, and with it the datasets that it published."""
+        self.stop(pipeline_id)
+        for update in self.workspace.state.updates(pipeline_id, active=True):
+            self.wait(update.update_id, 60)
+        if self.workspace.sql_ready.is_set():
+            self.workspace.sql.unpublish(pipeline_id)
+        self.workspace.state.delete_pipeline(pipeline_id)
+        self.workspace.state.set_permissions("pipelines", pipeline_id, {})
+
+    def _user_action(self, pipeline: Pipeline, actor: str, action: str) -> None:
+        self.workspace.state.add_event(
+            make_event(
+                self.workspace,
+                pipeline,
+                None,
+                "user_action",
+                f"User {actor} performed {action} on pipeline '{pipeline.name}'.",
+                {"user_action": {"action": action, "user_name": actor}},
+            )
+        )
+
+    def run_as(self, pipeline: Pipeline) -> str:
+        """Who its updates act as: its owner."""
+        return owner_of(self.workspace, "pipelines", pipeline.pipeline_id) or pipeline.creator
+
+    # -- updates ---------------------------------------------------------------------------------------------------------
 
     def start(
         self,
@@ -35,12 +165,524 @@ class PipelineRunner:
         request: `full_refresh`, `full_refresh_selection`, `refresh_selection`, `validate_only`.
         job: (job id, run id, task run id) that it is part of.
         """
-        raise NotImplementedError
+        state = self.workspace.state
+        with self._lock, state.transaction():
+            pipeline = state.pipeline(pipeline_id)
+            if pipeline is None:
+                raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"The specified pipeline {pipeline_id} was not found.")
+            active = state.updates(pipeline_id, active=True)
+            if active:
+                raise ServiceError(
+                    "CONFLICT",
+                    f"An active update {active[0].update_id} already exists for pipeline {pipeline_id}.",
+                )
+            request = {k: v for k, v in (request or {}).items() if v is not None}
+            if request.get("full_refresh") and (
+                request.get("full_refresh_selection") or request.get("refresh_selection")
+            ):
+                raise bad("full_refresh cannot be combined with refresh_selection or full_refresh_selection.")
+            job_id, job_run_id, task_run_id = job or (None, None, None)
+            update = Update(
+                update_id=str(uuid.uuid4()),
+                pipeline_id=pipeline_id,
+                cause=cause,
+                state="CREATED",
+                creator=creator,
+                created_ms=now_ms(),
+                spec=pipeline.spec,
+                request=request,
+                job_id=job_id,
+                job_run_id=job_run_id,
+                job_task_run_id=task_run_id,
+            )
+            state.put_update(update)
+            running = ActiveUpdate(self, pipeline, update)
+            self._active[update.update_id] = running
+        name = f"update-{update.update_id[:8]}"
+        threading.Thread(target=self._carry_out, args=[running], name=name, daemon=True).start()
+        return update
+
+    def _carry_out(self, running: ActiveUpdate) -> None:
+        update_id = running.update.update_id
+        try:
+            running.carry_out()
+        except Exception as e:
+            log.exception("update %s broke", update_id)
+            running.fail([{"class_name": type(e).__name__, "message": str(e), "stack": []}])
+        with self._lock:
+            self._active.pop(update_id, None)
+        ended = self.workspace.state.update(update_id)
+        if ended is not None and not self.workspace.stopping.is_set():
+            for listener in self.on_finished:
+                try:
+                    listener(ended)
+                except Exception:
+                    log.exception("after update %s", update_id)
+        with self._ended:
+            self._ended.notify_all()
 
     def wait(self, update_id: str, timeout: float | None = None) -> Update:
         """The update once it has ended. Raises TimeoutError after `timeout` seconds."""
-        raise NotImplementedError
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            update = self.workspace.state.update(update_id)
+            if update is None:
+                raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"The specified update {update_id} was not found.")
+            if not update.active and update_id not in self._active:
+                return update
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"update {update_id} is still {update.state} after {timeout} s")
+            with self._ended:
+                self._ended.wait(0.2)
 
     def stop(self, pipeline_id: str) -> None:
         """Cancels the active update for real and returns at once; nothing if none is active."""
-        raise NotImplementedError
+        with self._lock:
+            for running in self._active.values():
+                if running.pipeline.pipeline_id == pipeline_id:
+                    running.cancel()
+
+    def stop_all(self) -> None:
+        """Cancels everything because the workspace stops."""
+        with self._lock:
+            for running in self._active.values():
+                running.cancel()
+
+    def error_of(self, update_id: str) -> str:
+        """The message of the update's error, empty if there is none."""
+        update = self.workspace.state.update(update_id)
+        if update is None:
+            return ""
+        events = self.workspace.state.events(
+            update.pipeline_id, condition="update_id = ? AND level = 'ERROR'", values=[update_id], ascending=True
+        )
+        for event in events:
+            exceptions = (event.body.get("error") or {}).get("exceptions") or []
+            if exceptions:
+                return str(exceptions[-1]["message"])
+        return ""
+
+
+def make_event(
+    workspace: Workspace,
+    pipeline: Pipeline,
+    update_id: str | None,
+    event_type: str,
+    message: str,
+    details: Json,
+    *,
+    level: str = "INFO",
+    origin: Mapping[str, Any] | None = None,
+    error: Json | None = None,
+    at: int | None = None,
+) -> Event:
+    """One row of a pipeline's event log, in the shape of the REST API (with `details`, which the typed SDK drops)."""
+    from emulator.workspace import WORKSPACE_ID
+
+    ms = at or now_ms()
+    event_id = str(uuid.uuid4())
+    where: Json = {
+        "cloud": "LOCAL",
+        "region": "local",
+        "org_id": WORKSPACE_ID,
+        "pipeline_id": pipeline.pipeline_id,
+        "pipeline_type": "WORKSPACE",
+        "pipeline_name": pipeline.name,
+        **({"update_id": update_id, "request_id": update_id} if update_id else {}),
+        **(origin or {}),
+    }
+    body: Json = {
+        "id": event_id,
+        "sequence": {"data_plane_id": {"instance": "execution", "seq_no": ms * 1000 + new_number() % 1000}},
+        "origin": where,
+        "timestamp": timestamp(ms),
+        "message": message,
+        "level": level,
+        "maturity_level": "STABLE",
+        "event_type": event_type,
+        "details": details,
+    }
+    if error is not None:
+        body["error"] = error
+    return Event(event_id, pipeline.pipeline_id, update_id, ms, level, event_type, body)
+
+
+class ActiveUpdate:
+    """One update while it is carried out."""
+
+    def __init__(self, runner: PipelineRunner, pipeline: Pipeline, update: Update) -> None:
+        self.runner, self.workspace, self.state = runner, runner.workspace, runner.workspace.state
+        self.pipeline, self.update = pipeline, update
+        self.lock = threading.RLock()
+        self.cancelled = False
+        self.ended = False
+        self.execution: Execution | None = None
+        self.datasets: dict[str, Json] = {}
+        self.written: dict[str, Json] = {}
+        self.quality: dict[str, list[Json]] = {}
+        self.held: dict[str, tuple[str, int]] = {}
+        self.failed_flows: list[str] = []
+        self.folder = self.workspace.data / "run" / f"update-{update.update_id}"
+        spec = pipeline.spec
+        self.catalog = str(spec["catalog"])
+        self.schema = str(spec.get("schema") or spec.get("target"))
+        self.dry = bool(update.request.get("validate_only"))
+
+    # -- the course of an update -----------------------------------------------------------------------------------------
+
+    def carry_out(self) -> None:
+        request, short = self.update.request, self.update.update_id[:6]
+        create: Json = {"cause": self.update.cause, "config": self.pipeline.spec, **request}
+        if self.update.job_run_id is not None:
+            create["job_details"] = {
+                "job_id": self.update.job_id,
+                "run_id": self.update.job_run_id,
+                "task_run_id": self.update.job_task_run_id,
+            }
+        self.event("create_update", f"Update {short} started by {self.update.cause}.", {"create_update": create})
+        self.enter("WAITING_FOR_RESOURCES")
+        self.workspace.wait_for_sql()
+        self.enter("INITIALIZING", start_ms=now_ms(), cluster_id=cluster_id(self.update.update_id))
+        hidden = self.workspace.sql.hidden_schema(self.pipeline.pipeline_id)
+        try:
+            files = self.source_files()
+        except (FileError, ServiceError) as e:
+            self.fail([{"class_name": "LoadLibraryException", "message": str(e), "stack": []}])
+            return
+        with self.lock:
+            if self.cancelled:
+                self.end_cancelled()
+                return
+            self.execution = self.workspace.processes.run(self.process_request(hidden, files))
+        try:
+            answer = self.execution.wait(self.on_message)
+        except ProcessDied as e:
+            answer = {"ok": False, "exceptions": [{"class_name": "DriverLost", "message": str(e), "stack": []}]}
+        finally:
+            self.workspace.processes.done(self.execution)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if self.cancelled:
+            self.end_cancelled()
+        elif not answer["ok"]:
+            self.fail(answer["exceptions"])
+        elif self.dry:
+            self.end("COMPLETED")
+        else:
+            self.publish(hidden)
+
+    def process_request(self, hidden: str, files: Sequence[str]) -> Json:
+        request = self.update.request
+        owner = self.runner.run_as(self.pipeline)
+        settings = {"catalog": self.catalog, "schema": self.schema, **(self.pipeline.spec.get("configuration") or {})}
+        settings.update(request.get("parameters") or {})
+        configuration = {k if k.startswith("spark.") else f"spark.{k}": str(v) for k, v in settings.items()}
+        configuration.setdefault("spark.sql.pipelines.maxFlowRetryAttempts", "0")
+        storage = self.workspace.data / "pipelines" / self.pipeline.pipeline_id
+        storage.mkdir(parents=True, exist_ok=True)
+        return {
+            "kind": "update",
+            "remote": self.workspace.sql.remote_url,
+            "catalog_db": str(self.workspace.sql.catalog_db),
+            "pipeline_id": self.pipeline.pipeline_id,
+            "principal": owner,
+            "configuration": configuration,
+            "catalog": self.catalog,
+            "schema": self.schema,
+            "hidden_schema": hidden,
+            "root": str(self.folder),
+            "files": list(files),
+            "storage": storage.as_uri(),
+            "dry": self.dry,
+            "refresh": request.get("refresh_selection") or [],
+            "full_refresh": request.get("full_refresh_selection") or [],
+            "full_refresh_all": bool(request.get("full_refresh")),
+        }
+
+    def source_files(self) -> list[str]:
+        """Writes the pipeline's source as it lies in the workspace tree into a folder; names of the files to load.
+
+        Everything below the root path comes along, so that imports between files work.
+        """
+        files = self.workspace.files
+        chosen: list[str] = []
+        for library in self.pipeline.spec["libraries"]:
+            if library.get("glob"):
+                chosen += self.matching(str(library["glob"]["include"]))
+            else:
+                path = normal_path(str((library.get("file") or library.get("notebook"))["path"]))
+                if files.find(path) is None:
+                    raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"Unable to load library: {path} does not exist.")
+                chosen.append(path)
+        if not chosen:
+            raise ServiceError("RESOURCE_DOES_NOT_EXIST", "No source files match the pipeline's libraries.")
+        root = normal_path(self.pipeline.spec.get("root_path") or str(PurePosixPath(chosen[0]).parent))
+        copies = {o.path: o for o in files.below(root)} | {p: files.get(p) for p in chosen}
+        loaded: list[str] = []
+        for path, item in sorted(copies.items()):
+            if item.object_type not in ("NOTEBOOK", "FILE"):
+                continue
+            inside = path.removeprefix(root.rstrip("/") + "/") if path.startswith(root.rstrip("/") + "/") else path.lstrip("/")
+            language = item.language or language_of_source(item.content[:200].decode("utf-8", "replace"))
+            suffix = EXTENSION.get(language or "", "") if item.object_type == "NOTEBOOK" else ""
+            name = inside if not suffix or inside.endswith(suffix) else inside + suffix
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(item.content)
+            if path in chosen and name.endswith((".py", ".sql")):
+                loaded.append(name)
+        return loaded
+
+    def matching(self, pattern: str) -> list[str]:
+        """Paths that a glob names: a file, or a folder with `/**`."""
+        if not pattern.endswith("/**"):
+            if any(c in pattern for c in "*?["):
+                raise bad(f"Invalid glob '{pattern}': only a file, or a folder with '/**', may be included.")
+            return [self.workspace.files.get(pattern).path]
+        found = self.workspace.files.below(pattern[:-3])
+        return [
+            o.path
+            for o in found
+            if o.object_type == "NOTEBOOK" or (o.object_type == "FILE" and o.path.endswith((".py", ".sql")))
+        ]
+
+    # -- messages of the process -----------------------------------------------------------------------------------------
+
+    def on_message(self, message: Json) -> None:
+        kind = message["type"]
+        if kind == "graph":
+            self.on_graph(message["datasets"])
+        elif kind == "flow":
+            self.on_flow(message["name"], message["status"], message["at"])
+        elif kind == "wrote":
+            self.written[message["name"]] = message
+            self.release(message["name"])
+        elif kind == "expectations":
+            self.quality[message["name"]] = message["rows"]
+            self.release(message["name"])
+
+    def on_graph(self, datasets: Sequence[Json]) -> None:
+        """The graph is defined: datasets and flows into the event log."""
+        self.datasets = {d["name"]: d for d in datasets}
+        if self.update.request.get("full_refresh") or self.update.request.get("full_refresh_selection"):
+            self.enter("RESETTING")
+        self.enter("SETTING_UP_TABLES")
+        for dataset in self.visible().values():
+            full, kind = self.full(dataset["name"]), dataset["type"]
+            if kind == "SINK":
+                continue
+            self.event(
+                "dataset_definition",
+                f"Dataset '{full}' defined as {kind}.",
+                {
+                    "dataset_definition": {
+                        "dataset_type": kind,
+                        "num_flows": 1,
+                        "materialization": kind != "VIEW",
+                        "expectation_count": len(self.quality.get(dataset["name"], [])),
+                    }
+                },
+                origin={"dataset_name": full},
+            )
+            flow_type = {"MATERIALIZED_VIEW": "COMPLETE", "VIEW": "VIEW"}.get(kind, "APPEND")
+            self.event(
+                "flow_definition",
+                f"Flow '{full}' defined as {flow_type}.",
+                {
+                    "flow_definition": {
+                        "output_dataset": full,
+                        "flow_type": flow_type,
+                        "input_datasets": [{"name": n} for n in self.inputs_of(dataset)],
+                        "comment": dataset.get("comment"),
+                    }
+                },
+                origin={"dataset_name": full, "flow_name": full},
+            )
+        if not self.dry:
+            self.enter("RUNNING")
+
+    def inputs_of(self, dataset: Json) -> list[str]:
+        """Three-level names of what a dataset reads."""
+        names = []
+        for name in dict.fromkeys(dataset["inputs"]):
+            own = name.rsplit(".", 1)[-1]
+            if own in self.datasets:
+                names.append(self.full(own))
+            else:
+                names.append(unity_name(name))
+        return [n for n in dict.fromkeys(names) if HIDDEN_PREFIX not in n]
+
+    def on_flow(self, name: str, status: str, at: int) -> None:
+        """A flow changed its state. COMPLETED is held back until its rows and expectations have been read."""
+        if name.startswith(HIDDEN_PREFIX):
+            if status == "FAILED":
+                self.failed_flows.append(name)
+            return
+        dataset = self.datasets.get(name)
+        if dataset is None or dataset["type"] == "VIEW":
+            return
+        if status == "COMPLETED":
+            self.held[name] = (status, at)
+            self.release(name)
+            return
+        if status == "FAILED":
+            self.failed_flows.append(name)
+        self.flow_event(name, status, at)
+
+    def release(self, name: str) -> None:
+        """Writes the COMPLETED event of a flow once all that belongs to it is known."""
+        with self.lock:
+            if name not in self.held or name not in self.written:
+                return
+            if HIDDEN_PREFIX + name in self.datasets and name not in self.quality:
+                return
+            status, at = self.held.pop(name)
+        self.flow_event(name, status, at)
+
+    def flow_event(self, name: str, status: str, at: int, error: Json | None = None) -> None:
+        full = self.full(name)
+        progress: Json = {"status": status}
+        if status == "COMPLETED":
+            written = self.written.get(name, {})
+            progress["metrics"] = {"num_output_rows": written.get("rows", 0)}
+            if written.get("bytes"):
+                progress["metrics"]["num_output_bytes"] = written["bytes"]
+            if name in self.quality:
+                progress["data_quality"] = data_quality(full, self.quality[name])
+        verb = "has" if status in ("COMPLETED", "FAILED") else "is"
+        self.event(
+            "flow_progress",
+            f"Flow '{full}' {verb} {status}.",
+            {"flow_progress": progress},
+            level="ERROR" if status == "FAILED" else "INFO",
+            origin={"dataset_name": full, "flow_name": full, "flow_id": flow_id(self.pipeline.pipeline_id, full)},
+            error=error,
+            at=at,
+        )
+
+    # -- publishing and ends ---------------------------------------------------------------------------------------------
+
+    def publish(self, hidden: str) -> None:
+        """Shows what was written under the public names, all at once as far as one statement a name goes."""
+        for name in list(self.held):
+            self.flow_event(name, *self.held.pop(name))
+        owner = self.runner.run_as(self.pipeline)
+        chosen = [d for d in self.visible().values() if d["type"] != "VIEW" and d["name"] in self.written]
+
+        def one(dataset: Json) -> None:
+            self.workspace.sql.publish_materialized_view(
+                self.pipeline.pipeline_id,
+                self.full(dataset["name"]),
+                f"{hidden}.{dataset['name']}",
+                int(self.written[dataset["name"]]["version"]),
+                owner=owner,
+                comment=dataset.get("comment"),
+                table_type=dataset["type"],
+                properties=dataset.get("properties") or {},
+            )
+
+        try:
+            with ThreadPoolExecutor(PUBLISHERS) as pool:
+                list(pool.map(one, chosen))
+        except Exception as e:  # noqa: BLE001  whatever publishing raises fails the update, as its error
+            self.fail([{"class_name": type(e).__name__, "message": str(e), "stack": []}])
+            return
+        self.workspace.note_lineage(
+            self.pipeline, self.update, {self.full(d["name"]): self.inputs_of(d) for d in chosen}
+        )
+        self.end("COMPLETED")
+
+    def fail(self, exceptions: Sequence[Json]) -> None:
+        """Ends the update as FAILED with the error in the event log; nothing is published."""
+        error = {"fatal": True, "exceptions": list(exceptions)}
+        for name in dict.fromkeys(self.failed_flows):
+            visible = name.removeprefix(HIDDEN_PREFIX)
+            if name.startswith(HIDDEN_PREFIX) and visible not in self.failed_flows:
+                self.flow_event(visible, "FAILED", now_ms(), error)
+        self.held.clear()
+        self.end("FAILED", error)
+
+    def end_cancelled(self) -> None:
+        """The update was stopped: flows that had not ended are STOPPED."""
+        self.end("CANCELED")
+
+    def end(self, state: str, error: Json | None = None) -> None:
+        with self.lock:
+            if self.ended:
+                return
+            self.ended = True
+        self.enter(state, end_ms=now_ms(), error=error)
+
+    def cancel(self) -> None:
+        """Stops the update for real."""
+        with self.lock:
+            if self.cancelled or self.ended:
+                return
+            self.cancelled = True
+            execution = self.execution
+        self.enter("STOPPING")
+        if execution is not None:
+            execution.cancel()
+
+    def enter(self, state: str, *, error: Json | None = None, **fields: Any) -> None:
+        """Moves the update into a state and says so in the event log."""
+        with self.lock:
+            self.update = self.state.put_update(replace(self.update, state=state, **fields))
+        short = self.update.update_id[:6]
+        self.event(
+            "update_progress",
+            f"Update {short} is {state}." if state not in ("COMPLETED", "FAILED") else f"Update {short} has {state}.",
+            {"update_progress": {"state": state}},
+            level="ERROR" if state == "FAILED" else "INFO",
+            error=error,
+        )
+
+    # -- small things ----------------------------------------------------------------------------------------------------
+
+    def visible(self) -> dict[str, Json]:
+        return {n: d for n, d in self.datasets.items() if not n.startswith(HIDDEN_PREFIX)}
+
+    def full(self, name: str) -> str:
+        return f"{self.catalog}.{self.schema}.{name}"
+
+    def event(self, event_type: str, message: str, details: Json, **more: Any) -> None:
+        self.state.add_event(
+            make_event(self.workspace, self.pipeline, self.update.update_id, event_type, message, details, **more)
+        )
+
+
+def data_quality(dataset: str, rows: Sequence[Json]) -> Json:
+    """`data_quality` of a flow's progress from the rows of its table of expectations."""
+    dropped = sum(int(r["failed_records"] or 0) for r in rows if r["action"] == "drop")
+    return {
+        "dropped_records": dropped,
+        "expectations": [
+            {
+                "name": r["name"],
+                "dataset": dataset,
+                "passed_records": int(r["passed_records"] or 0),
+                "failed_records": int(r["failed_records"] or 0),
+            }
+            for r in rows
+        ],
+    }
+
+
+def cluster_id(update_id: str) -> str:
+    """A cluster id in the service's form, made from the update's id."""
+    digits = int(update_id[:8], 16)
+    return f"{datetime.now(UTC):%m%d-%H%M%S}-{digits:08x}"
+
+
+def flow_id(pipeline_id: str, name: str) -> str:
+    """The same id for the same flow of a pipeline, from update to update."""
+    return str(uuid.uuid5(uuid.UUID(int=0), f"{pipeline_id}/{name}"))
+
+
+def unity_name(spark_name: str) -> str:
+    """The three-level name of a Spark table name `c__s.t`; others as they are."""
+    parts = spark_name.removeprefix("spark_catalog.").split(".")
+    if len(parts) == 2 and "__" in parts[0] and not parts[0].startswith("x__"):
+        catalog, _, schema = parts[0].partition("__")
+        return f"{catalog}.{schema}.{parts[1]}"
+    return ".".join(parts)
+

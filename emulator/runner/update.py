@@ -1,0 +1,355 @@
+"""Executes one pipeline update in a forked process: reads the source files, defines the graph, runs it, reports.
+
+The same as `spark-pipelines run` (or `dry-run`), with three things more: names are three-level, definitions are collected
+before any is sent (a flow's reads can then be told apart from the pipeline's own datasets), and what each flow wrote is
+read back while others still run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.pipelines.add_pipeline_analysis_context import add_pipeline_analysis_context
+from pyspark.pipelines.block_session_mutations import block_session_mutations
+from pyspark.pipelines.graph_element_registry import GraphElementRegistry, graph_element_registration_context
+from pyspark.pipelines.output import MaterializedView, Sink, StreamingTable, TemporaryView
+from pyspark.pipelines.spark_connect_graph_element_registry import SparkConnectGraphElementRegistry
+from pyspark.pipelines.spark_connect_pipeline import create_dataflow_graph, start_run
+
+if TYPE_CHECKING:
+    from emulator.runner.child import Channel
+
+HIDDEN_PREFIX = "__expectations__"
+
+
+class DefinitionError(Exception):
+    """The pipeline's source could not be read; `__cause__` is what it raised."""
+
+
+class Collected(GraphElementRegistry):
+    """Remembers definitions in the order they came, to be sent once all files are read."""
+
+    def __init__(self) -> None:
+        self.outputs: list[Any] = []
+        self.flows: list[Any] = []
+        self.cdc_flows: list[Any] = []
+        self.sql: list[tuple[str, Path]] = []
+
+    def register_output(self, output: Any) -> None:
+        self.outputs.append(output)
+
+    def register_flow(self, flow: Any) -> None:
+        self.flows.append(flow)
+
+    def register_auto_cdc_flow(self, flow: Any) -> None:
+        self.cdc_flows.append(flow)
+
+    def register_sql(self, sql_text: str, file_path: Path) -> None:
+        self.sql.append((sql_text, file_path))
+
+
+def plain(name: str) -> str:
+    """The last part of a dataset's name, without quotes."""
+    return name.replace("`", "").rsplit(".", 1)[-1]
+
+
+def kind_of(output: Any) -> str:
+    if isinstance(output, MaterializedView):
+        return "MATERIALIZED_VIEW"
+    if isinstance(output, StreamingTable):
+        return "STREAMING_TABLE"
+    if isinstance(output, TemporaryView):
+        return "VIEW"
+    return "SINK" if isinstance(output, Sink) else "TABLE"
+
+
+def run_update(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
+    """Runs the update that the request describes and returns the result message.
+
+    request: remote, catalog_db, configuration, catalog, schema, hidden_schema, root, files, storage, dry, refresh,
+    full_refresh, full_refresh_all, pipeline_id.
+    """
+    output = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output):
+            return UpdateRun(request, channel).carry_out()
+    except Exception as e:  # noqa: BLE001  becomes the update's error
+        return {"ok": False, "exceptions": exceptions_of(e), "logs": output.getvalue()}
+
+
+class UpdateRun:
+    """One update in this process."""
+
+    def __init__(self, request: Mapping[str, Any], channel: Channel) -> None:
+        self.request, self.channel = request, channel
+        self.root = Path(request["root"])
+        self.hidden = str(request["hidden_schema"])
+        self.collected = Collected()
+        self.readers = ThreadPoolExecutor(2)
+        self.read_back: dict[str, Future[dict[str, Any]]] = {}
+
+    def carry_out(self) -> dict[str, Any]:
+        from pyspark.sql import SparkSession
+
+        builder = SparkSession.builder.remote(self.request["remote"])
+        for key, value in self.request["configuration"].items():
+            builder = builder.config(key, value)
+        spark = builder.create()
+        self.spark = spark
+        self.channel.on_cancel = self.interrupt
+        self.channel.send("ready")
+        try:
+            return self.with_session(spark)
+        finally:
+            with contextlib.suppress(Exception):
+                spark.stop()
+
+    def interrupt(self) -> None:
+        """Stops the flows on the server: interrupting ends their queries, releasing the session its pipeline."""
+        with contextlib.suppress(Exception):
+            self.spark.interruptAll()
+        self.spark.client.release_session()
+
+    def with_session(self, spark: Any) -> dict[str, Any]:
+        from emulator.session import patch_session, pipeline_rewriters
+
+        graph = create_dataflow_graph(spark, "spark_catalog", self.hidden, dict(self.request["configuration"]))
+        self.read_files(spark, graph)
+        own = [plain(o.name) for o in self.collected.outputs]
+        if self.collected.sql:
+            own += sql_datasets(self.collected.sql)
+        rewrite_name, rewrite_sql = pipeline_rewriters(
+            Path(self.request["catalog_db"]), self.request["catalog"], self.request["schema"], own, self.hidden
+        )
+        patch_session(spark, rewrite_name, rewrite_sql)
+        inputs = self.define(spark, graph, rewrite_sql)
+        datasets = [
+            {
+                "name": plain(o.name),
+                "type": kind_of(o),
+                "comment": o.comment,
+                "properties": dict(getattr(o, "table_properties", None) or {}),
+                "inputs": inputs.get(plain(o.name), []),
+            }
+            for o in self.collected.outputs
+        ]
+        self.channel.send("graph", datasets=datasets)
+        self.refuse_foreign(datasets)
+        selected = self.selection(own)
+        for event in start_run(
+            spark,
+            graph,
+            full_refresh=selected("full_refresh"),
+            full_refresh_all=bool(self.request["full_refresh_all"]),
+            refresh=selected("refresh"),
+            dry=bool(self.request["dry"]),
+            storage=self.request["storage"],
+        ):
+            result = event.get("pipeline_event_result")
+            if result is not None:
+                self.on_event(result.event)
+        written = {name: future.result() for name, future in self.read_back.items()}
+        return {"ok": True, "written": written}
+
+    # -- definitions -----------------------------------------------------------------------------------------------------
+
+    def read_files(self, spark: Any, graph: str) -> None:
+        """Imports every Python file and collects every SQL file. Raises DefinitionError naming the file."""
+        import importlib.util
+
+        for folder in {self.root, *((self.root / f).parent for f in self.request["files"])}:
+            sys.path.insert(0, str(folder))
+        with graph_element_registration_context(self.collected):
+            for name in self.request["files"]:
+                file = self.root / name
+                if file.suffix == ".sql":
+                    self.collected.register_sql(file.read_text(), Path(name))
+                    continue
+                spec = importlib.util.spec_from_file_location(file.stem, file)
+                assert spec is not None and spec.loader is not None
+                module = importlib.util.module_from_spec(spec)
+                module.__dict__["spark"] = spark
+                module.__dict__["dbutils"] = None
+                sys.modules.setdefault(file.stem, module)
+                linecache.checkcache(str(file))
+                try:
+                    with (
+                        add_pipeline_analysis_context(spark=spark, dataflow_graph_id=graph, flow_name=None),
+                        block_session_mutations(),
+                    ):
+                        spec.loader.exec_module(module)
+                except Exception as e:
+                    raise DefinitionError(f"Failed to read {name}") from e
+
+    def define(self, spark: Any, graph: str, rewrite_sql: Any) -> dict[str, list[str]]:
+        """Sends the definitions to the server; dataset name to the names it reads."""
+        registry = SparkConnectGraphElementRegistry(spark, graph)
+        inputs: dict[str, list[str]] = {}
+        for output in self.collected.outputs:
+            output = with_plain_name(output)
+            registry.register_output(output)
+        for flow in self.collected.flows:
+            flow = with_plain_target(flow)
+            seen: list[str] = []
+            try:
+                registry.register_flow(noting_inputs(flow, spark, seen))
+            except Exception as e:
+                raise DefinitionError(f"Failed to resolve flow: '{flow.name}'.") from e
+            inputs.setdefault(plain(flow.target), []).extend(seen)
+        for flow in self.collected.cdc_flows:
+            registry.register_auto_cdc_flow(flow)
+        for text, path in self.collected.sql:
+            registry.register_sql(rewrite_sql(text), path)
+        return inputs
+
+    def refuse_foreign(self, datasets: list[dict[str, Any]]) -> None:
+        """A dataset may not take the name of a table that is not this pipeline's."""
+        from emulator.catalog import Catalog
+
+        catalog = Catalog(Path(self.request["catalog_db"]), lambda _: set())
+        for dataset in datasets:
+            if dataset["type"] in ("VIEW", "SINK") or dataset["name"].startswith(HIDDEN_PREFIX):
+                continue
+            full = f"{self.request['catalog']}.{self.request['schema']}.{dataset['name']}"
+            found = catalog.find_table(full)
+            if found is not None and found.pipeline_id != self.request["pipeline_id"]:
+                raise DefinitionError(
+                    f"Could not materialize '{full}' because a {found.table_type} table already exists with that name."
+                )
+
+    def selection(self, own: list[str]) -> Any:
+        """A function from `refresh` or `full_refresh` to the Spark names of the chosen datasets with their expectations."""
+
+        def chosen(key: str) -> list[str]:
+            names = [plain(n) for n in self.request[key]]
+            for name in names:
+                if name not in own:
+                    raise DefinitionError(f"Dataset '{name}' of {key}_selection is not defined in the pipeline.")
+            extra = [HIDDEN_PREFIX + n for n in names if HIDDEN_PREFIX + n in own]
+            return [f"spark_catalog.{self.hidden}.{n}" for n in [*names, *extra]]
+
+        return chosen
+
+    # -- progress --------------------------------------------------------------------------------------------------------
+
+    def on_event(self, event: Any) -> None:
+        at = event.timestamp.seconds * 1000 + event.timestamp.nanos // 1_000_000
+        message = str(event.message)
+        words = message.split()
+        if message.startswith("Flow ") and len(words) >= 4:
+            name, status = plain(words[1].strip("'")), words[3].strip(".")
+            self.channel.send("flow", name=name, status=status, message=message, at=at)
+            if status == "COMPLETED" and not self.request["dry"]:
+                self.read_back[name] = self.readers.submit(self.wrote, name)
+        else:
+            self.channel.send("run", message=message, at=at)
+
+    def wrote(self, name: str) -> dict[str, Any]:
+        """Version and rows of what a flow wrote; for a table of expectations, its rows."""
+        table = f"`{self.hidden}`.`{name}`"
+        sql = getattr(self.spark, "unpatched_sql", None) or self.spark.sql
+        if name.startswith(HIDDEN_PREFIX):
+            rows = [r.asDict() for r in sql(f"SELECT * FROM {table}").collect()]  # noqa: S608
+            self.channel.send("expectations", name=name.removeprefix(HIDDEN_PREFIX), rows=rows)
+            return {"expectations": rows}
+        rows = sql(f"DESCRIBE HISTORY {table} LIMIT 1").collect()
+        metrics = rows[0]["operationMetrics"] or {}
+        answer = {"version": int(rows[0]["version"]), "rows": int(metrics.get("numOutputRows", 0) or 0)}
+        self.channel.send("wrote", name=name, **answer, bytes=int(metrics.get("numOutputBytes", 0) or 0))
+        return answer
+
+
+def with_plain_name(output: Any) -> Any:
+    import dataclasses
+
+    return dataclasses.replace(output, name=plain(output.name))
+
+
+def with_plain_target(flow: Any) -> Any:
+    import dataclasses
+
+    return dataclasses.replace(flow, name=plain(flow.name), target=plain(flow.target))
+
+
+def noting_inputs(flow: Any, spark: Any, seen: list[str]) -> Any:
+    """The same flow; calling its function also notes the tables that its plan reads."""
+    import dataclasses
+
+    inner = flow.func
+
+    def function() -> Any:
+        frame = inner()
+        with contextlib.suppress(Exception):
+            seen.extend(dict.fromkeys(reads_of(frame._plan.to_proto(spark.client))))
+        return frame
+
+    return dataclasses.replace(flow, func=function)
+
+
+def reads_of(message: Any) -> Iterator[str]:
+    """Names of the tables in a Connect plan (the last of their parts for own datasets, Spark's name for others)."""
+    from google.protobuf.message import Message
+
+    for field, value in message.ListFields():
+        if field.name == "unparsed_identifier":
+            yield value.replace("`", "")
+        elif field.message_type is not None:
+            items = value.values() if hasattr(value, "values") else value
+            if isinstance(items, Message):
+                items = [items]
+            for item in items:
+                if isinstance(item, Message):
+                    yield from reads_of(item)
+        elif field.name == "query" and isinstance(value, str):
+            yield from sql_reads(value)
+
+
+def sql_reads(query: str) -> list[str]:
+    """Names of the tables that a SQL text reads."""
+    import sqlglot
+    from sqlglot import exp
+
+    try:
+        tree = sqlglot.parse_one(query, dialect="databricks")
+    except sqlglot.errors.SqlglotError:
+        return []
+    ctes = {c.alias for c in tree.find_all(exp.CTE)}
+    names = [".".join(p.name for p in t.parts) for t in tree.find_all(exp.Table)]
+    return [n for n in names if n and n not in ctes]
+
+
+def sql_datasets(files: list[tuple[str, Path]]) -> list[str]:
+    """Names of the datasets that SQL files define."""
+    import re
+
+    pattern = (
+        r"\bCREATE\s+(?:OR\s+REFRESH\s+)?(?:TEMPORARY\s+)?(?:MATERIALIZED\s+VIEW|STREAMING\s+TABLE|VIEW)\s+"
+        r"(?:IF\s+NOT\s+EXISTS\s+)?([\w.`]+)"
+    )
+    return [plain(name) for text, _ in files for name in re.findall(pattern, text, re.I)]
+
+
+def exceptions_of(e: BaseException) -> list[dict[str, Any]]:
+    """The chain of causes as the event log serializes it: class, message, stack."""
+    chain: list[dict[str, Any]] = []
+    seen: BaseException | None = e
+    while seen is not None and len(chain) < 6:
+        module = type(seen).__module__
+        stack = [
+            {"declaring_class": "", "method_name": f.name, "file_name": Path(f.filename).name, "line_number": f.lineno or 0}
+            for f in reversed(traceback.extract_tb(seen.__traceback__)[-12:])
+        ]
+        name = type(seen).__qualname__ if module in ("builtins", __name__) else f"{module}.{type(seen).__qualname__}"
+        chain.append({"class_name": name, "message": str(seen), "stack": stack})
+        seen = seen.__cause__
+    return chain
+
+
