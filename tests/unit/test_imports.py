@@ -13,7 +13,7 @@ OURS = {"app", "pipeline", "validation", "emulator", "benchmarks", "tests"}
 MAY_IMPORT = {
     "validation": {"validation"},
     "pipeline": {"pipeline"},
-    "emulator": {"emulator"},
+    "emulator": {"emulator", "validation.endpoint"},
     "app/config.py": {"validation.endpoint"},
     "app/store": {"app.store", "app.config", "validation"},
     "app/workspace": {"app.workspace", "app.config", "validation.endpoint"},

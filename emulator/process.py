@@ -1,0 +1,114 @@
+"""A local workspace as a child process: started, watched, stopped or killed by tests and benchmarks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from validation.endpoint import Endpoint
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 180
+PREPARE_SECONDS = 600
+
+
+class WorkspaceFailed(Exception):
+    """The workspace did not start or did not become ready; the text has the end of its log."""
+
+
+@dataclass
+class LocalWorkspace:
+    """A running `python -m emulator` of the tests' own, with the bundled migration in it."""
+
+    data: Path
+    entries: int
+    arguments: tuple[str, ...] = ()
+    process: subprocess.Popen[str] | None = None
+    printed: dict[str, str] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Starts the workspace and waits until it says `ready`."""
+        log = (self.data / "emulator.log").open("a")
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                *("-m", "emulator", "--data", str(self.data), "--port", "0"),
+                *("--entries", str(self.entries), *self.arguments),
+            ],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        stdout = self.process.stdout
+        for line in stdout or ():
+            name, _, value = line.strip().partition("=")
+            if value:
+                self.printed[name] = value
+            if line.strip() == "ready":
+                return
+            if time.monotonic() > deadline:
+                raise WorkspaceFailed("the workspace did not become ready in time")
+        tail = "".join((self.data / "emulator.log").read_text().splitlines(True)[-15:])
+        raise WorkspaceFailed(f"the workspace ended with status {self.process.wait()}:\n{tail}")
+
+    def status(self) -> dict[str, Any]:
+        """What the workspace says of its preparation."""
+        with urllib.request.urlopen(f"{self.host}/emulator/status", timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def wait_prepared(self, timeout: float = PREPARE_SECONDS) -> None:
+        """Waits until the bundled migration's data and first runs are there. timeout: seconds."""
+        deadline = time.monotonic() + timeout
+        while not (status := self.status()).get("ready_for_use"):
+            if status.get("phase") == "failed" or time.monotonic() > deadline:
+                raise WorkspaceFailed(f"the workspace was not prepared: {status}")
+            time.sleep(0.5)
+
+    def stop(self, timeout: float = 20) -> None:
+        """SIGTERM, as Ctrl-C of the start command does."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+    def kill(self) -> None:
+        """kill -9 of the workspace's own process."""
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def host(self) -> str:
+        """Its address, with scheme and port."""
+        return self.printed["DATABRICKS_HOST"]
+
+    @property
+    def token(self) -> str:
+        """The administrator's token."""
+        return self.printed["DATABRICKS_TOKEN"]
+
+    @property
+    def warehouse_id(self) -> str:
+        """Its one SQL warehouse."""
+        return self.printed["DATABRICKS_WAREHOUSE_ID"]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The administrator's way in."""
+        return Endpoint(self.host, self.warehouse_id, self.token)
