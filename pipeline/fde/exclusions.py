@@ -32,12 +32,12 @@ class ExclusionRules:
 
     @property
     def word_pattern(self) -> str:
-        """A regular expression for a lower-case name: any of the words, with no letter or digit on either side.
+        r"""A regular expression that finds any of the words in a name, with no letter, accent or digit on either side.
 
-        No look-around and no \\b, so that an underscore or an accented letter is judged alike by every engine.
+        No look-around and no \b, so that an underscore or an accented letter is judged alike by every engine.
         """
-        alternatives = "|".join(re.escape(word.strip().lower()) for word in self.words)
-        return rf"(^|[^\p{{L}}\p{{N}}])({alternatives})($|[^\p{{L}}\p{{N}}])"
+        alternatives = "|".join(re.escape(word.strip()) for word in self.words)
+        return rf"(?i)(^|[^\p{{L}}\p{{M}}\p{{N}}])({alternatives})($|[^\p{{L}}\p{{M}}\p{{N}}])"
 
 
 def get_fde_exclusion_filter(rules: ExclusionRules | None = None) -> Column:
@@ -51,7 +51,7 @@ def get_fde_exclusion_filter(rules: ExclusionRules | None = None) -> Column:
     excluded = F.lit(False)
     if rules.words:
         for name in ("properties_name", "companies_name"):
-            excluded = excluded | _known(F.lower(F.col(name)).rlike(rules.word_pattern))
+            excluded = excluded | _known(F.col(name).rlike(rules.word_pattern))
     if rules.company_short_ids:
         excluded = excluded | _is_one_of("companies_short_id", rules.company_short_ids)
     if rules.exempt_company_ids:

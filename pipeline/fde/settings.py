@@ -67,6 +67,12 @@ class Layout:
         return found
 
 
+    @property
+    def options(self) -> dict[str, list[str]]:
+        """What the dataset's declaration says of this layout, beside its table properties."""
+        return {"partition_cols": list(self.partition_by)} if self.partition_by else {}
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that differs between one deployment of the pipeline and another."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +16,30 @@ if "__file__" in globals() and (ROOT := str(Path(__file__).resolve().parent.pare
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from pipeline.fde import assets, expectations, fraud, income, settings
     from pipeline.fde import dim_fde as dim
-    from pipeline.fde import expectations, settings
+    from pipeline.fde import submissions as submitted
     from pipeline.fde.sources import SourceTables
 
     spark: Any
 else:
+    from fde import assets, expectations, fraud, income, settings
     from fde import dim_fde as dim
-    from fde import expectations, settings
+    from fde import submissions as submitted
     from fde.sources import SourceTables
 
 
 CONFIG = settings.load(spark)
 SOURCES = SourceTables(spark, CONFIG)
-DIM_FDE = CONFIG.table("dim_fde")
+INCOME_VERIFICATION = CONFIG.table("income_verification")
+
+
+def gold(name: str, comment: str) -> Callable[[expectations.Query], None]:
+    """A published table, laid out as the configuration says."""
+    layout = CONFIG.layout(name)
+    return expectations.materialized_view(
+        name=CONFIG.table(name), comment=comment, table_properties=layout.table_properties, **layout.options
+    )
 
 
 @dp.temporary_view(name="bronze_fde_raw", comment="The eleven source tables, joined from companies down.")
@@ -43,11 +54,7 @@ def silver_fde_cleaned() -> DataFrame:
     return dim.silver_fde_cleaned(spark.read.table("bronze_fde_raw"), CONFIG.exclusions)
 
 
-@expectations.materialized_view(
-    name=DIM_FDE,
-    comment="Folders, submissions, applicants and documents with their property and company.",
-    table_properties=CONFIG.layout("dim_fde").table_properties,
-)
+@gold("dim_fde", "Folders, submissions, applicants and documents with their property and company.")
 @expectations.expect_all(
     {
         "valid_submission_status": "submission_status IS NULL OR submission_status IN "
@@ -58,3 +65,39 @@ def silver_fde_cleaned() -> DataFrame:
 @expectations.expect_all_or_drop({"valid_submission_datetime": dim.SUBMISSION_HAS_TIME})
 def dim_fde() -> DataFrame:
     return dim.dim_fde(spark.read.table("silver_fde_cleaned"))
+
+
+@dp.temporary_view(name="silver_fde_submissions", comment="The submissions that dim_fde holds, one row each.")
+def silver_fde_submissions() -> DataFrame:
+    return submitted.silver_fde_submissions(SOURCES, CONFIG.exclusions)
+
+
+@gold("income_verification", "Income verifications with their last review and the income calculated.")
+@expectations.expect_all(
+    {
+        "valid_submission_id": "submission_id IS NOT NULL",
+        "valid_status": "iv_status IN ('success', 'error', 'pending')",
+    }
+)
+def income_verification() -> DataFrame:
+    return income.income_verification(SOURCES, spark.read.table("silver_fde_submissions"))
+
+
+@gold("iv_fde_ax", "Income verifications beside the connected payroll of their applicants.")
+def iv_fde_ax() -> DataFrame:
+    return income.iv_fde_ax(SOURCES, spark.read.table(INCOME_VERIFICATION))
+
+
+@gold("iv_master_results", "The last result of each applicant's submission to income verification.")
+def iv_master_results() -> DataFrame:
+    return income.iv_master_results(SOURCES, spark.read.table(INCOME_VERIFICATION))
+
+
+@gold("unity_av_fde", "Documents on which asset verification has ruled.")
+def unity_av_fde() -> DataFrame:
+    return assets.unity_av_fde(SOURCES, spark.read.table("silver_fde_submissions"))
+
+
+@gold("roi_fraud_reduction", "Fraud caught and loss avoided per property and month.")
+def roi_fraud_reduction() -> DataFrame:
+    return fraud.roi_fraud_reduction(SOURCES, spark.read.table("silver_fde_submissions"))
