@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.store.base import Json, StoreError, UtcDateTime, metadata, now
+
+SIDES = ("production", "development")
 
 
 class ParityState(StrEnum):
@@ -37,7 +65,8 @@ class ParityRun:
     """One comparison of one or more tables.
 
     sides: `production` (old against new) or `development` (old against the development pipeline's tables).
-    trigger: `manual` or `auto` (follows a pair of runs). verdict: identical, different, not_proven; None before the end.
+    trigger: `manual` or `auto` (follows a pair of runs). verdict: identical, different,
+        not_proven; None before the end.
     baseline, candidate: what produced the sides. skew_seconds: time between the ends of those two.
     """
 
@@ -62,7 +91,11 @@ class ParityRun:
 
 @dataclass(frozen=True)
 class ParityTable:
-    """One table of a comparison: its progress, then its result. fraction is 0 to 1; seconds of the comparison."""
+    """One table of a comparison: its progress, then its result. fraction is 0 to 1; seconds of the comparison.
+
+    label: the verdict for people, as `DIFFERENT, all explained by time`. final: the deterministic comparison ran too
+    (before the end: was asked for).
+    """
 
     parity_id: str
     table: str
@@ -79,6 +112,8 @@ class ParityTable:
     seconds: float | None
     started_at: datetime | None
     finished_at: datetime | None
+    label: str | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +132,67 @@ class Streak:
     broken_by: str | None
 
 
+runs_table = Table(
+    "parity_runs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tables", Json, nullable=False),
+    Column("requested_by", String(320), nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("trigger", String(20), nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("sides", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("cancel_requested_by", String(320)),
+    Column("worker", String(200)),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("verdict", String(20)),
+    Column("error", Text),
+    Column("baseline", Json),
+    Column("candidate", Json),
+    Column("pair", String(200)),
+    Column("skew_seconds", Float),
+    Column("warning", Text),
+    Index("ix_parity_runs_state", "state", "requested_at"),
+    Index("ix_parity_runs_sides_requested", "sides", "requested_at"),
+)
+
+tables_table = Table(
+    "parity_tables",
+    metadata,
+    Column("parity_id", String(40), ForeignKey(runs_table.c.id), primary_key=True),
+    Column("table", String(200), primary_key=True),
+    Column("sides", String(20), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("step", String(60), nullable=False),
+    Column("fraction", Float, nullable=False),
+    Column("verdict", String(20)),
+    Column("label", String(60)),
+    Column("reason", Text),
+    Column("final", Boolean, nullable=False),
+    Column("baseline_rows", BigInteger),
+    Column("candidate_rows", BigInteger),
+    Column("missing_rows", BigInteger),
+    Column("extra_rows", BigInteger),
+    Column("modified_rows", BigInteger),
+    Column("seconds", Float),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("report", Json),
+    Index("ix_parity_tables_history", "sides", "table", "finished_at"),
+)
+
+_WORST_FIRST = ("different", "not_proven", "identical")
+_ENDED = (ParityState.DONE, ParityState.FAILED, ParityState.CANCELLED)
+
+
 class ParityRepository:
-    """Requests, progress and results of comparisons."""
+    """Requests, progress and results of comparisons. All methods raise StoreError where the store cannot be used.
+
+    State changes compare and swap: a request is claimed once, and what has ended stays as it ended.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -112,65 +206,414 @@ class ParityRepository:
         sides: str = "production",
         trigger: str = "manual",
     ) -> str:
-        """Asks for a comparison and gives its id. An equal request that still waits is not doubled: its id is given."""
-        raise NotImplementedError
+        """Asks for a comparison and gives its id. An equal request that still waits is not doubled: its id is given.
+
+        Raises ValueError for no tables or unknown sides.
+        """
+        if not tables:
+            raise ValueError("a comparison needs at least one table")
+        if sides not in SIDES:
+            raise ValueError(f"{sides!r} is none of {', '.join(SIDES)}")
+        wanted = list(dict.fromkeys(tables))
+        with self._write() as c:
+            waiting = c.execute(
+                select(runs_table.c.id, runs_table.c.tables).where(
+                    runs_table.c.state == ParityState.QUEUED,
+                    runs_table.c.sides == sides,
+                    runs_table.c.final == final,
+                    runs_table.c.cancel_requested_by.is_(None),
+                )
+            ).all()
+            for row in waiting:
+                if row.tables == wanted:
+                    return str(row.id)
+            parity_id = f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+            c.execute(
+                insert(runs_table).values(
+                    id=parity_id,
+                    tables=wanted,
+                    requested_by=requested_by,
+                    requested_at=now(),
+                    trigger=trigger,
+                    final=final,
+                    sides=sides,
+                    state=ParityState.QUEUED,
+                )
+            )
+            c.execute(
+                insert(tables_table),
+                [
+                    {
+                        "parity_id": parity_id,
+                        "table": table,
+                        "sides": sides,
+                        "position": position,
+                        "state": ParityState.QUEUED,
+                        "step": "",
+                        "fraction": 0.0,
+                        "final": final,
+                    }
+                    for position, table in enumerate(wanted)
+                ],
+            )
+        return parity_id
 
     def cancel(self, parity_id: str, by: str) -> bool:
-        """Asks to cancel; False where it has ended already."""
-        raise NotImplementedError
+        """Asks to cancel; a waiting request ends at once, a running one soon. False where it has ended already."""
+        with self._write() as c:
+            r = runs_table
+            asked = c.execute(
+                update(r)
+                .where(r.c.id == parity_id, r.c.state.in_([ParityState.QUEUED, ParityState.RUNNING]))
+                .values(cancel_requested_by=by)
+            ).rowcount
+            waiting = c.execute(
+                update(r)
+                .where(r.c.id == parity_id, r.c.state == ParityState.QUEUED)
+                .values(state=ParityState.CANCELLED, finished_at=now())
+            ).rowcount
+            if waiting:
+                self._end_open_tables(c, parity_id, ParityState.CANCELLED, f"cancelled by {by}")
+        return asked == 1
 
-    # the worker
+    # ------------------------------------------------------------------------------------------------ the worker
+
     def claim(self, worker: str) -> ParityRun | None:
-        """Takes the oldest waiting request, or None."""
-        raise NotImplementedError
+        """Takes the oldest waiting request, or None. People's requests go before automatic ones."""
+        r = runs_table
+        with self._write() as c:
+            waiting = c.execute(
+                select(r.c.id)
+                .where(r.c.state == ParityState.QUEUED)
+                .order_by(r.c.trigger.desc(), r.c.requested_at)  # `manual` sorts after `auto`
+                .limit(1)
+            ).scalar_one_or_none()
+            if waiting is None:
+                return None
+            taken = c.execute(
+                update(r)
+                .where(r.c.id == waiting, r.c.state == ParityState.QUEUED)
+                .values(state=ParityState.RUNNING, worker=worker, started_at=now())
+            ).rowcount
+        return self.run(str(waiting)) if taken == 1 else None
 
     def requeue_interrupted(self, worker: str) -> list[str]:
-        """Puts back what another worker left running when it died; gives the ids."""
-        raise NotImplementedError
+        """Puts back what another worker left running when it died, from the table that it was at; gives the ids.
 
-    def cancel_requested(self, parity_id: str) -> bool:
-        """Someone asked to cancel it."""
-        raise NotImplementedError
+        A comparison only reads, so starting it again is safe. Tables that were finished keep their result. What
+        somebody asked to cancel ends as cancelled.
+        """
+        r, t = runs_table, tables_table
+        with self._write() as c:
+            left = c.execute(
+                select(r.c.id, r.c.cancel_requested_by).where(
+                    r.c.state == ParityState.RUNNING, or_(r.c.worker != worker, r.c.worker.is_(None))
+                )
+            ).all()
+            for row in left:
+                if row.cancel_requested_by is not None:
+                    self._end_open_tables(c, row.id, ParityState.CANCELLED, f"cancelled by {row.cancel_requested_by}")
+                    state: dict[str, Any] = {"state": ParityState.CANCELLED, "finished_at": now()}
+                else:
+                    c.execute(
+                        update(t)
+                        .where(t.c.parity_id == row.id, t.c.state == ParityState.RUNNING)
+                        .values(state=ParityState.INTERRUPTED, step="interrupted, starts again", fraction=0.0)
+                    )
+                    state = {"state": ParityState.QUEUED, "worker": None}
+                c.execute(update(r).where(r.c.id == row.id).values(**state))
+        return [str(row.id) for row in left]
+
+    def cancel_requested(self, parity_id: str) -> str | None:
+        """Who asked to cancel it, None where nobody did."""
+        found = self._one(select(runs_table.c.cancel_requested_by).where(runs_table.c.id == parity_id))
+        return None if found is None else found[0]
 
     def set_producers(
         self, parity_id: str, baseline: Producer | None, candidate: Producer | None, warning: str | None
     ) -> None:
         """Records what produced the sides, and a warning where they are far apart."""
-        raise NotImplementedError
+        skew = None
+        if baseline and candidate and baseline.ended_at and candidate.ended_at:
+            skew = abs((baseline.ended_at - candidate.ended_at).total_seconds())
+        with self._write() as c:
+            c.execute(
+                update(runs_table)
+                .where(runs_table.c.id == parity_id)
+                .values(
+                    baseline=_producer_json(baseline),
+                    candidate=_producer_json(candidate),
+                    pair=pair_of(baseline, candidate),
+                    skew_seconds=skew,
+                    warning=warning,
+                )
+            )
 
     def progress(self, parity_id: str, table: str, step: str, fraction: float) -> None:
-        """Where one table's comparison is."""
-        raise NotImplementedError
+        """Where one table's comparison is; the first call starts its clock."""
+        t = tables_table
+        with self._write() as c:
+            c.execute(
+                update(t)
+                .where(t.c.parity_id == parity_id, t.c.table == table, t.c.state.not_in(_ENDED))
+                .values(
+                    state=ParityState.RUNNING,
+                    step=step,
+                    fraction=min(1.0, max(0.0, fraction)),
+                    started_at=func.coalesce(t.c.started_at, literal(now(), UtcDateTime)),
+                )
+            )
 
-    def finish_table(self, parity_id: str, table: str, report: Mapping[str, Any], html: str | None = None) -> None:
+    def finish_table(self, parity_id: str, table: str, report: Mapping[str, Any]) -> None:
         """Keeps one table's report (validation's JSON object)."""
-        raise NotImplementedError
+        t = tables_table
+        with self._write() as c:
+            c.execute(
+                update(t)
+                .where(t.c.parity_id == parity_id, t.c.table == table)
+                .values(
+                    state=ParityState.DONE,
+                    step="done",
+                    fraction=1.0,
+                    verdict=report["verdict"],
+                    label=report.get("label"),
+                    reason=report.get("reason"),
+                    final=bool(report.get("final", False)),
+                    baseline_rows=report.get("baseline_rows"),
+                    candidate_rows=report.get("candidate_rows"),
+                    missing_rows=report.get("missing_rows"),
+                    extra_rows=report.get("extra_rows"),
+                    modified_rows=report.get("modified_rows"),
+                    seconds=report.get("seconds"),
+                    finished_at=now(),
+                    report=dict(report),
+                )
+            )
 
     def fail_table(self, parity_id: str, table: str, error: str) -> None:
         """Records that a table could not be compared: not proven."""
-        raise NotImplementedError
+        t = tables_table
+        with self._write() as c:
+            c.execute(
+                update(t)
+                .where(t.c.parity_id == parity_id, t.c.table == table)
+                .values(
+                    state=ParityState.FAILED,
+                    step="failed",
+                    verdict="not_proven",
+                    label="NOT PROVEN",
+                    reason=error,
+                    finished_at=now(),
+                )
+            )
 
-    def finish(self, parity_id: str, state: ParityState, error: str | None = None) -> None:
-        """Ends a comparison; its verdict is the worst of its tables (different, then not_proven, then identical)."""
-        raise NotImplementedError
+    def finish(self, parity_id: str, state: ParityState, error: str | None = None) -> str | None:
+        """Ends a comparison and gives its verdict: the worst of its tables (different, not_proven, identical).
 
-    # reading
-    def run(self, parity_id: str) -> ParityRun | None: ...
-    def runs(self, *, sides: str | None = None, limit: int = 100) -> list[ParityRun]: ...  # type: ignore[empty-body]
-    def table_results(self, parity_id: str) -> list[ParityTable]: ...  # type: ignore[empty-body]
-    def active(self) -> list[ParityRun]: ...  # type: ignore[empty-body]
+        A comparison that did not end as DONE never is identical: what is not finished is not proven.
+        """
+        if state not in _ENDED:
+            raise ValueError(f"a comparison cannot end as {state}")
+        t = tables_table
+        with self._write() as c:
+            if state is not ParityState.DONE:
+                self._end_open_tables(c, parity_id, state, error or str(state))
+            found = list(c.execute(select(t.c.verdict).where(t.c.parity_id == parity_id)).scalars())
+            verdicts = [v or "not_proven" for v in found]
+            verdict = next((v for v in _WORST_FIRST if v in verdicts), "not_proven")
+            c.execute(
+                update(runs_table)
+                .where(runs_table.c.id == parity_id, runs_table.c.state.not_in(_ENDED))
+                .values(state=state, finished_at=now(), verdict=verdict, error=error)
+            )
+        return verdict
+
+    @staticmethod
+    def _end_open_tables(c: Connection, parity_id: str, state: ParityState, reason: str) -> None:
+        t = tables_table
+        c.execute(
+            update(t)
+            .where(t.c.parity_id == parity_id, t.c.state.not_in(_ENDED))
+            .values(
+                state=state, step=str(state), verdict="not_proven", label="NOT PROVEN", reason=reason, finished_at=now()
+            )
+        )
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    def run(self, parity_id: str) -> ParityRun | None:
+        """One comparison."""
+        found = self._one(select(runs_table).where(runs_table.c.id == parity_id))
+        return None if found is None else _run(found)
+
+    def runs(self, *, sides: str | None = None, limit: int = 100) -> list[ParityRun]:
+        """Comparisons, newest request first."""
+        query = select(runs_table).order_by(runs_table.c.requested_at.desc(), runs_table.c.id.desc()).limit(limit)
+        if sides is not None:
+            query = query.where(runs_table.c.sides == sides)
+        return [_run(r) for r in self._all(query)]
+
+    def table_results(self, parity_id: str) -> list[ParityTable]:
+        """Progress and results of one comparison's tables, in its order."""
+        query = _without_report().where(tables_table.c.parity_id == parity_id).order_by(tables_table.c.position)
+        return [_table(r) for r in self._all(query)]
+
+    def active(self) -> list[ParityRun]:
+        """Comparisons that wait or run, oldest first."""
+        query = (
+            select(runs_table)
+            .where(runs_table.c.state.in_([ParityState.QUEUED, ParityState.RUNNING]))
+            .order_by(runs_table.c.requested_at)
+        )
+        return [_run(r) for r in self._all(query)]
+
     def latest(self, sides: str = "production", *, final: bool | None = None) -> dict[str, ParityTable]:
-        """The newest finished result of each table."""
-        raise NotImplementedError
+        """The newest finished result of each table. final: only those of a final (or an ordinary) comparison.
+
+        Cancelled ones do not count: nothing was found out. Failed ones do, as not proven.
+        """
+        t = tables_table.c
+        conditions = [t.sides == sides, t.state.in_([ParityState.DONE, ParityState.FAILED])]
+        if final is not None:
+            conditions.append(t.final == final)
+        newest = (
+            select(t.table.label("name"), func.max(t.finished_at).label("at"))
+            .where(*conditions)
+            .group_by(t.table)
+            .subquery()
+        )
+        query = (
+            _without_report()
+            .join(newest, (t.table == newest.c.name) & (t.finished_at == newest.c.at))
+            .where(*conditions)
+        )
+        return {r.table: _table(r) for r in self._all(query)}
 
     def history(self, table: str | None = None, *, sides: str = "production", limit: int = 500) -> list[ParityTable]:
         """Finished results, newest first."""
-        raise NotImplementedError
+        t = tables_table.c
+        query = _without_report().where(t.sides == sides, t.finished_at.is_not(None))
+        if table is not None:
+            query = query.where(t.table == table)
+        query = query.order_by(t.finished_at.desc(), t.position).limit(limit)
+        return [_table(r) for r in self._all(query)]
 
     def report(self, parity_id: str, table: str) -> dict[str, Any] | None:
-        """One table's whole report."""
-        raise NotImplementedError
+        """One table's whole report; None where it has none."""
+        t = tables_table.c
+        found = self._one(select(t.report).where(t.parity_id == parity_id, t.table == table))
+        return None if found is None else found[0]
+
+    def pair_compared(self, sides: str, baseline: Producer, candidate: Producer) -> bool:
+        """Whether a comparison of exactly this pair of runs was asked for automatically, waits, runs or was done."""
+        r = runs_table.c
+        pair = pair_of(baseline, candidate)
+        query = select(func.count()).where(
+            r.sides == sides, r.pair == pair, r.state.in_([ParityState.RUNNING, ParityState.DONE, ParityState.FAILED])
+        )
+        found = self._one(query)
+        return found is not None and found[0] > 0
 
     def streak(self, tables: Sequence[str], sides: str = "production") -> Streak:
-        """The present row of clean pairs of runs over all of `tables`."""
-        raise NotImplementedError
+        """The present row of clean pairs of runs over all of `tables`.
+
+        For each pair of producing runs its newest whole comparison decides. The row ends at the newest pair that is not
+        identical on every table. Cancelled comparisons and those of some tables only are left out.
+        """
+        r = runs_table.c
+        wanted = set(tables)
+        query = (
+            select(runs_table)
+            .where(r.sides == sides, r.state.in_([ParityState.DONE, ParityState.FAILED]))
+            .order_by(r.finished_at.desc())
+            .limit(2000)
+        )
+        clean: list[ParityRun] = []
+        broken: str | None = None
+        seen: set[str] = set()
+        for row in self._all(query):
+            run = _run(row)
+            if not wanted <= set(run.tables):
+                continue
+            pair = row.pair or run.id
+            if pair in seen:
+                continue
+            seen.add(pair)
+            if run.state is not ParityState.DONE or run.verdict != "identical":
+                broken = run.id
+                break
+            clean.append(run)
+        if not clean:
+            return Streak(0, 0, None, None, 0.0, broken)
+        since, until = clean[-1].finished_at, clean[0].finished_at
+        days = (until - since).total_seconds() / 86400 if since and until else 0.0
+        return Streak(len(clean), len(clean) * len(wanted), since, until, days, broken)
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        try:
+            with self._engine.connect() as c:
+                return c.execute(query).all()
+        except SQLAlchemyError as e:
+            raise _unusable("read", e) from e
+
+    def _one(self, query: Select[Any]) -> Row[Any] | None:
+        try:
+            with self._engine.connect() as c:
+                return c.execute(query).one_or_none()
+        except SQLAlchemyError as e:
+            raise _unusable("read", e) from e
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as c:
+                yield c
+        except SQLAlchemyError as e:
+            raise _unusable("written", e) from e
+
+
+def pair_of(baseline: Producer | None, candidate: Producer | None) -> str | None:
+    """A text that names the pair of producing runs; None where one is unknown."""
+    if baseline is None or candidate is None:
+        return None
+    return f"{baseline.kind}:{baseline.id}/{candidate.kind}:{candidate.id}"
+
+
+def _producer_json(producer: Producer | None) -> dict[str, Any] | None:
+    if producer is None:
+        return None
+    ended = producer.ended_at.isoformat() if producer.ended_at else None
+    return {"kind": producer.kind, "id": producer.id, "job_run_id": producer.job_run_id, "ended_at": ended}
+
+
+def _producer(value: Mapping[str, Any] | None) -> Producer | None:
+    if value is None:
+        return None
+    ended = datetime.fromisoformat(value["ended_at"]) if value["ended_at"] else None
+    return Producer(value["kind"], value["id"], value["job_run_id"], ended)
+
+
+def _run(row: Row[Any]) -> ParityRun:
+    values = {k: v for k, v in row._mapping.items() if k not in ("worker", "pair")}
+    values["tables"] = tuple(values["tables"])
+    values["state"] = ParityState(values["state"])
+    values["baseline"] = _producer(values["baseline"])
+    values["candidate"] = _producer(values["candidate"])
+    return ParityRun(**values)
+
+
+def _without_report() -> Select[Any]:
+    return select(*(c for c in tables_table.columns if c.name not in ("report", "sides", "position")))
+
+
+def _table(row: Row[Any]) -> ParityTable:
+    values = dict(row._mapping)
+    values["state"] = ParityState(values["state"])
+    return ParityTable(**values)
+
+
+def _unusable(action: str, error: SQLAlchemyError) -> StoreError:
+    cause = " ".join(str(getattr(error, "orig", None) or error).split())
+    return StoreError(f"comparisons cannot be {action}: {cause}")
