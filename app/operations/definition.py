@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
 from app.operations.steps import PlannedStep, dump
-from app.operations.world import JobState, PipelineState, Relation, Written
+from app.operations.world import JobState, PipelineState, Privileges, Relation, Written
 from app.progress.evidence import Finding
 from app.store.audit import canonical
 
@@ -43,7 +43,13 @@ class GateVerdict:
 
 @dataclass(frozen=True)
 class Observation:
-    """The world as a plan saw it. `as_of` and active runs are not part of its fingerprint: they pass by themselves."""
+    """The world as a plan saw it.
+
+    jobs: side (`baseline`, `candidate`) to job. evidence: what the plan rests on, e.g. table to parity run.
+    active: runs and updates that had not ended. unfinished: operations that were begun and are not at an end.
+    Time, activity, privileges and row counts are not part of the fingerprint: they pass by themselves, and gates and
+    steps look at them again.
+    """
 
     as_of: datetime
     relations: tuple[Relation, ...] = ()
@@ -51,14 +57,19 @@ class Observation:
     pipelines: tuple[PipelineState, ...] = ()
     evidence: tuple[tuple[str, str], ...] = ()
     active: tuple[str, ...] = ()
-    missing_privileges: tuple[str, ...] = ()
+    privileges: Privileges = field(default_factory=Privileges)
+    unfinished: tuple[str, ...] = ()
     written: tuple[Written, ...] = ()
 
-    def pinned(self) -> dict[str, Any]:
-        """What must not change between planning and acting, as plain values."""
+    def pinned(self, *, schedules: bool = True) -> dict[str, Any]:
+        """What must not change between planning and acting, as plain values; on demand without what is paused."""
+        jobs = {side: asdict(j) for side, j in self.jobs}
+        if not schedules:
+            for job in jobs.values():
+                del job["paused"]
         return {
             "relations": {r.name: asdict(r) for r in self.relations},
-            "jobs": {side: asdict(j) for side, j in self.jobs},
+            "jobs": jobs,
             "pipelines": {p.name: asdict(p) for p in self.pipelines},
             "evidence": dict(self.evidence),
         }

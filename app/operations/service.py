@@ -1,22 +1,59 @@
-"""The operations that pages, command line and worker ask for: plan, submit, approve, cancel, apply, resume, roll back."""
+"""What pages, command line and worker ask of operations: plan, submit, approve, cancel, apply, resume, roll back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
-from app.config import Gate, Migration
+from app.config import Migration, Role
+from app.operations import approvals, confirm, gates
+from app.operations import plan as planning
 from app.operations.actor import Actor, Refused, RolesOf
-from app.operations.definition import GateVerdict, Kind, Plan
-from app.operations.preview import Preview
+from app.operations.codec import CodecError, plan_from_json, plan_to_json
+from app.operations.definition import GateVerdict, Kind, Observation, Plan
+from app.operations.engine import LEASE, LEASE_SECONDS, Engine, Hold, Stopped, Timing
+from app.operations.gates import Judge
+from app.operations.observe import look, observe, relations
+from app.operations.perform import Performer, StepFailed, differences
+from app.operations.positions import Position
+from app.operations.preview import Preview, preview
+from app.operations.steps import UnknownStep
 from app.operations.world import World
-from app.progress.evidence import Finding
-from app.store.operations import ApprovalRecord, JournalEntry, OperationRecord
+from app.store.audit import AuditRepository
+from app.store.base import now
+from app.store.leases import LeaseLost, LeaseRepository, process_owner
+from app.store.operations import (
+    ApprovalRecord,
+    JournalEntry,
+    OperationRecord,
+    OperationsRepository,
+    State,
+)
+from app.workspace.errors import WorkspaceError
 
-Judge = Callable[[Gate], Finding]
-"""Judges one gate of the migration file from the evidence there is now."""
+PLAN_VALID_FOR = {Kind.CUTOVER: timedelta(hours=24), Kind.REHEARSE: timedelta(hours=24)}
+LIGHT_PLAN_VALID_FOR = timedelta(hours=1)
+LIGHT = frozenset({Kind.START_UPDATE, Kind.RUN_NOW, Kind.PAUSE, Kind.UNPAUSE})
+CONVERGING = frozenset({Kind.CUTOVER, Kind.ROLLBACK})
+ASKED_FOR = frozenset(State) - {State.PLANNED}
+
+
+class OperationsStore(Protocol):
+    """The repositories that operations write to; `app.store.open.Store` has them."""
+
+    @property
+    def operations(self) -> OperationsRepository: ...
+    @property
+    def audit(self) -> AuditRepository: ...
+    @property
+    def leases(self) -> LeaseRepository: ...
 
 
 @dataclass(frozen=True)
@@ -24,7 +61,7 @@ class OperationView:
     """One operation with all that a page shows of it.
 
     interrupted: it was begun and nobody holds the lease: `resume` or roll back.
-    previews: the text of each step, by its number in `plan.steps`.
+    previews: the text of each step, in the order of `plan.steps`.
     """
 
     record: OperationRecord
@@ -35,68 +72,584 @@ class OperationView:
     interrupted: bool
 
 
-class OperationsService:
-    """Everything that changes the workspace goes through here.
+@dataclass(frozen=True)
+class Patience:
+    """Seconds. lease: how long a dead process keeps others out. wait: how long an emergency waits for that lease."""
 
-    roles_of: looks up a user's roles now. judge: judges a gate of the migration file. evidence: names of the evidence
-    that a cutover rests on (table -> parity run), pinned in its plan.
+    lease: float = LEASE_SECONDS
+    wait: float = 30.0
+    timing: Timing = field(default_factory=Timing)
+    parallel: int = 6
+    beat: bool = True
+
+
+class OperationsService:
+    """Everything that changes the workspace goes through here; everything asked for or refused is audited.
+
+    roles_of: looks up a user's roles now. judges: reads the evidence once and gives a judge of gates.
+    evidence: names of the evidence that a cutover rests on (e.g. table to parity run), pinned in its plan.
     """
+
+    def __init__(
+        self,
+        store: OperationsStore,
+        world: World,
+        migration: Migration,
+        *,
+        roles_of: RolesOf,
+        judges: Callable[[], Judge],
+        evidence: Callable[[], Mapping[str, str]],
+        clock: Callable[[], datetime] = now,
+        sleep: Callable[[float], None] = time.sleep,
+        patience: Patience | None = None,
+    ) -> None:
+        self._store = store
+        self._world = world
+        self._migration = migration
+        self._roles_of = roles_of
+        self._judges = judges
+        self._evidence = evidence
+        self._clock = clock
+        self._sleep = sleep
+        self._patience = patience or Patience()
+
+    # Asking
 
     def plan(self, kind: Kind, args: Mapping[str, Any], actor: Actor) -> Plan:
         """Looks at the world and makes a plan, kept in the store as PLANNED. Writes nothing to the workspace.
 
         args: start-update: pipeline, full_refresh, full_refresh_selection, refresh_selection, validate_only;
-        run-now, pause, unpause: job (`baseline` or `candidate`); cutover, rollback: none; rehearse: rows.
-        Raises Refused where the actor may not or the world allows no such plan; WorldError where it cannot be seen.
+        run-now, pause, unpause: job (`baseline` or `candidate`); cutover, rollback: none; rehearse: rows (None: all).
+        Raises Refused where the actor may not or the world allows no such plan; WorkspaceError where it cannot be seen.
         """
-        raise NotImplementedError
+        with self._audited(actor, "plan", str(kind)):
+            approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, f"planning {kind}")
+            self._check_args(kind, args)
+            made = self._plan(kind, dict(args), actor.user_name)
+            self._store.operations.add(self._record(made, actor))
+            self._audit(actor, "plan", "allowed", made.operation_id, made.hash, detail=_evidence_of(made))
+            return made
 
     def submit(self, plan: Plan | str, actor: Actor, confirmation: str) -> str:
         """Asks for a plan (or its operation id) with the typed confirmation; returns the operation's id.
 
         Any number of submits of one plan make one operation. Raises Refused.
         """
-        raise NotImplementedError
+        operation_id = plan if isinstance(plan, str) else plan.operation_id
+        with self._audited(actor, "submit", operation_id):
+            record, known = self._get(operation_id)
+            if not isinstance(plan, str) and plan.hash != record.plan_hash:
+                raise Refused("this is not the plan that was kept under its id: plan again")
+            approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, f"asking for {known.kind}")
+            confirm.check(known.confirmation, confirmation)
+            if not approvals.same_person(actor.user_name, record.requested_by):
+                raise Refused(f"{record.requested_by} made this plan: make your own")
+            if record.state is not State.PLANNED:
+                return operation_id  # Pressed twice.
+            self._check_validity(record, known)
+            if known.blocking:
+                raise Refused("blocked: " + "; ".join(f"{g.title}: {g.finding.summary}" for g in known.blocking))
+            after = State.SUBMITTED if known.needs_approval else State.READY
+            if self._store.operations.move(operation_id, [State.PLANNED], after, submitted_at=self._clock()):
+                self._audit(actor, "submit", "allowed", operation_id, known.hash)
+            return operation_id
 
-    def approve(self, operation: str, actor: Actor, comment: str = "") -> None:
-        """Approves an operation by its id or its plan's hash. Raises Refused."""
-        raise NotImplementedError
+    def approve(self, operation: str, actor: Actor, comment: str = "") -> str:
+        """Approves an operation by its id or its plan's hash (at least 12 digits); returns its id. Raises Refused."""
+        with self._audited(actor, "approve", operation):
+            record, known = self._find(operation)
+            if record.state is not State.SUBMITTED:
+                raise Refused(f"operation {record.id} is {record.state}: it waits for no approval")
+            self._check_validity(record, known)
+            approvals.check_approver(actor.user_name, record.requested_by, self._roles_of)
+            moment = self._clock()
+            approval = ApprovalRecord(
+                0, record.id, known.hash, actor.user_name, actor.source, actor.local, comment, moment,
+                min(moment + approvals.VALID_FOR, record.expires_at),
+            )  # fmt: skip
+            number = self._store.operations.approve(approval)
+            self._audit(
+                actor,
+                "approve",
+                "allowed",
+                record.id,
+                known.hash,
+                comment,
+                {"approval": number, "until": approval.expires_at},
+            )
+            self._store.operations.move(record.id, [State.SUBMITTED], State.READY)
+            return record.id
 
     def cancel(self, operation_id: str, actor: Actor, comment: str = "") -> None:
         """Withdraws an operation that was not begun, or asks a running one to stop and undo. Raises Refused."""
-        raise NotImplementedError
+        with self._audited(actor, "cancel", operation_id):
+            record, known = self._get(operation_id)
+            approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "cancelling")
+            begun_not = [State.PLANNED, State.SUBMITTED, State.READY]
+            values = {"ended_at": self._clock(), "reason": f"cancelled by {actor.user_name}: {comment or 'no comment'}"}
+            if self._store.operations.move(operation_id, begun_not, State.CANCELLED, **values):
+                self._audit(actor, "cancel", "allowed", operation_id, known.hash, comment)
+            elif known.kind not in CONVERGING and self.interrupted(record):
+                self._store.operations.move(operation_id, [State.RUNNING], State.FAILED, **values)
+                self._audit(actor, "cancel", "allowed", operation_id, known.hash, comment)
+            elif known.kind is not Kind.ROLLBACK and self._store.operations.request_stop(operation_id):
+                self._audit(actor, "stop", "allowed", operation_id, known.hash, comment)
+            else:
+                raise Refused(f"operation {operation_id} is {record.state} and cannot be cancelled")
 
-    def apply(self, operation_id: str, executor: str) -> OperationRecord:
-        """Carries out a READY operation, to its end. Raises Refused where it may not begin (nothing is written then)."""
-        raise NotImplementedError
+    # Carrying out
+
+    def apply(self, operation_id: str, executor: Actor | str) -> OperationRecord:
+        """Carries out a READY operation, to its end. executor: who does it: a person, or the worker's name.
+
+        Raises Refused where it may not begin: nothing was written then.
+        """
+        actor = executor if isinstance(executor, Actor) else Actor(executor, frozenset(), "worker")
+        record, known = self._get(operation_id)
+        with self._audited(actor, "apply", operation_id, known.hash):
+            if isinstance(executor, Actor):
+                approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "applying")
+            if record.state is State.SUBMITTED:
+                raise Refused(
+                    f"operation {operation_id} waits for an approval by someone other than {record.requested_by}"
+                )
+            if record.state is not State.READY:
+                raise Refused(f"operation {operation_id} is {record.state}: only one that is ready can be applied")
+            with self._lease(wait=known.kind is Kind.ROLLBACK) as hold:
+                if (current := self._store.operations.get(operation_id)) is None or current.state is not State.READY:
+                    raise Refused(f"operation {operation_id} was begun by another process")
+                try:
+                    self._check_before(record, known)
+                except (Refused, WorkspaceError) as e:
+                    refused = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
+                    self._store.operations.move(operation_id, [State.READY], State.REFUSED, **refused)
+                    raise Refused(f"refused, nothing was written: {e}") from e
+                moved = self._store.operations.move(
+                    operation_id, [State.READY], State.RUNNING, started_at=self._clock(), executor=actor.user_name
+                )
+                if not moved:
+                    raise Refused(f"operation {operation_id} was begun by another process")
+                self._audit(actor, "begin", "allowed", operation_id, known.hash, detail=_evidence_of(known))
+                return self._carry_out(record, known, hold, actor)
 
     def resume(self, operation_id: str, actor: Actor) -> OperationRecord:
-        """Goes on with an interrupted operation from where the world is. Raises Refused."""
-        raise NotImplementedError
+        """Goes on with an interrupted operation from where the world is; an undo that was interrupted goes on undoing.
 
-    def rollback(self, actor: Actor, confirmation: str | None = None) -> OperationRecord:
+        A cutover that moved no table yet is checked again as at its beginning. Raises Refused.
+        """
+        record, known = self._get(operation_id)
+        with self._audited(actor, "resume", operation_id, known.hash):
+            approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "resuming")
+            if record.state not in (State.RUNNING, State.NEEDS_HUMAN):
+                raise Refused(f"operation {operation_id} is {record.state}: there is nothing to resume")
+            if record.state is State.NEEDS_HUMAN and known.kind in LIGHT:
+                raise Refused(f"operation {operation_id} has ended: plan a new one")
+            with self._lease(wait=True) as hold:
+                fresh, _ = self._get(operation_id)
+                if fresh.state not in (State.RUNNING, State.NEEDS_HUMAN):
+                    raise Refused(f"operation {operation_id} is {fresh.state}: there is nothing to resume")
+                undoing = any(e.direction == "back" for e in self._store.operations.journal(operation_id))
+                if known.kind is Kind.CUTOVER and not undoing and self._untouched():
+                    try:
+                        self._check_before(record, known, resumed=True)
+                    except (Refused, WorkspaceError) as e:
+                        raise Refused(f"not resumed, no table was moved yet: {e}; roll it back") from e
+                self._store.operations.move(
+                    operation_id, [State.RUNNING, State.NEEDS_HUMAN], State.RUNNING,
+                    executor=actor.user_name, stop_requested=False, ended_at=None, reason="",
+                )  # fmt: skip
+                self._audit(
+                    actor, "resume", "allowed", operation_id, known.hash, detail=self._journal_digest(operation_id)
+                )
+                if undoing and known.kind is Kind.CUTOVER:
+                    return self._undo(record, known, hold, actor, "its undo was interrupted")
+                return self._carry_out(record, known, hold, actor)
+
+    def rollback(self, actor: Actor, confirmation: str) -> OperationRecord:
         """Plans, submits and carries out a rollback in this process: the emergency path. Raises Refused."""
-        raise NotImplementedError
+        made = self.plan(Kind.ROLLBACK, {}, actor)
+        self.submit(made, actor, confirmation)
+        return self.apply(made.operation_id, actor)
+
+    # Looking
 
     def operation(self, operation_id: str) -> OperationView:
         """One operation with its plan, previews and journal. Raises Refused if there is none of that id."""
-        raise NotImplementedError
+        record, known = self._get(operation_id)
+        return OperationView(
+            record,
+            known,
+            preview(known),
+            tuple(self._store.operations.journal(operation_id)),
+            tuple(self._store.operations.approvals(operation_id)),
+            self.interrupted(record),
+        )
+
+    def interrupted(self, record: OperationRecord) -> bool:
+        """Whether an operation was begun and nobody carries it out now."""
+        return record.state is State.RUNNING and self._store.leases.holder(LEASE) is None
 
     def operations(self, limit: int = 50) -> Sequence[OperationRecord]:
         """Operations that were asked for, newest first."""
-        raise NotImplementedError
+        return self._store.operations.find(states=ASKED_FOR, limit=limit)
 
     def ready(self) -> Sequence[OperationRecord]:
-        """Operations that wait to be carried out, oldest first (for the worker)."""
-        raise NotImplementedError
+        """Operations that wait to be carried out, oldest first (for the worker). Those whose plan expired are ended."""
+        moment = self._clock()
+        waiting = (State.PLANNED, State.SUBMITTED, State.READY)
+        for record in self._store.operations.find(states=waiting, limit=1000):
+            if record.expires_at <= moment:
+                values = {"ended_at": moment, "reason": "its plan expired before it was begun"}
+                self._store.operations.move(record.id, waiting, State.EXPIRED, **values)
+        return self._store.operations.ready()
 
     def serving(self) -> Mapping[str, str]:
-        """Which side serves each table now: table -> `baseline`, `candidate` or a sentence that says what is wrong."""
-        raise NotImplementedError
+        """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong."""
+        before, methods = self._last_cutover()
+        seen = Observation(self._clock(), tuple(relations(self._world, planning.names(self._migration))))
+        all_swaps = planning.swaps(self._migration, seen, methods)
+        found = planning.places(all_swaps, seen, before)
+        return {t: p.serves if p.serves in ("baseline", "candidate") else p.text for t, p in found.items()}
 
     def gates(self) -> Sequence[GateVerdict]:
-        """The migration file's gates as they are judged now."""
-        raise NotImplementedError
+        """The migration file's gates as they are judged now. Never raises: what cannot be judged is INCONCLUSIVE."""
+        return self._migration_gates()
+
+    # Planning
+
+    def _plan(self, kind: Kind, args: dict[str, Any], requested_by: str) -> Plan:
+        operation_id = f"op-{uuid.uuid4().hex[:12]}"
+        moment = self._clock()
+        seen = self._observe(kind, args)
+        before, methods = self._last_cutover() if kind is Kind.ROLLBACK else (None, None)
+        draft = self._draft(kind, args, seen, requested_by, operation_id, before, methods)
+        found = self._gates(kind, seen)
+        return Plan(
+            operation_id=operation_id,
+            kind=kind,
+            args=args,
+            requested_by=requested_by,
+            created_at=moment,
+            expires_at=moment + PLAN_VALID_FOR.get(kind, LIGHT_PLAN_VALID_FOR),
+            migration=self._migration.name,
+            digest=self._migration.digest,
+            observation=seen,
+            method={t: "rename" if m == "rename" else "view" for t, m in (draft.method or {}).items()},
+            steps=draft.steps,
+            inverse=draft.inverse,
+            gates=found,
+            notes=draft.notes,
+            confirmation=confirm.text(kind, args, self._migration, seen),
+            needs_approval=kind is Kind.CUTOVER,
+        )
+
+    def _draft(
+        self,
+        kind: Kind,
+        args: Mapping[str, Any],
+        seen: Observation,
+        requested_by: str,
+        operation_id: str,
+        before: Observation | None,
+        methods: Mapping[str, str] | None,
+    ) -> planning.Draft:
+        match kind:
+            case Kind.CUTOVER:
+                return planning.cutover(self._migration, seen)
+            case Kind.ROLLBACK:
+                return planning.rollback(self._migration, seen, before, methods)
+            case Kind.REHEARSE:
+                rows = args.get("rows", planning.SCRATCH_ROWS)
+                return planning.rehearse(self._migration, seen, requested_by, rows)
+            case _:
+                return planning.light(kind, args, seen, operation_id)
+
+    def _observe(self, kind: Kind, args: Mapping[str, Any], but: str | None = None, counts: bool = True) -> Observation:
+        evidence = self._evidence() if kind is Kind.CUTOVER else {}
+        unfinished = self._unfinished(kind, but)
+        return observe(self._world, self._migration, kind, args, self._clock(), evidence, unfinished, counts=counts)
+
+    def _unfinished(self, kind: Kind, but: str | None) -> list[str]:
+        """Cutovers and rollbacks begun and not at an end. One that needs a person blocks only its like."""
+        states = [State.RUNNING, State.NEEDS_HUMAN] if kind in CONVERGING else [State.RUNNING]
+        found = self._store.operations.find(kinds=CONVERGING, states=states, limit=20)
+        return [f"{o.kind} {o.id}" for o in found if o.id != but]
+
+    def _gates(self, kind: Kind, seen: Observation) -> tuple[GateVerdict, ...]:
+        of_world = gates.of_world(kind, self._migration, seen)
+        return (*self._migration_gates(), *of_world) if kind is Kind.CUTOVER else of_world
+
+    def _migration_gates(self) -> tuple[GateVerdict, ...]:
+        try:
+            judge = self._judges()
+        except Exception as e:  # noqa: BLE001 (each gate then says why it cannot be judged, and blocks)
+            problem = e
+
+            def judge(_: object) -> Any:
+                raise problem
+
+        return gates.of_migration(self._migration, judge, self._clock())
+
+    def _last_cutover(self) -> tuple[Observation | None, Mapping[str, str] | None]:
+        """What the newest cutover that was begun saw before its first write, and how it swapped each table."""
+        begun = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED, State.UNDONE)
+        found = self._store.operations.find(kinds=[Kind.CUTOVER], states=begun, limit=20)
+        for record in sorted(found, key=lambda o: o.started_at or o.created_at, reverse=True):
+            made = plan_from_json(record.plan)
+            if {t.baseline for t in self._migration.tables} <= {r.name for r in made.observation.relations}:
+                return made.observation, made.method
+        return None, None
+
+    def _check_args(self, kind: Kind, args: Mapping[str, Any]) -> None:
+        wanted = {
+            Kind.START_UPDATE: {
+                "pipeline",
+                "full_refresh",
+                "full_refresh_selection",
+                "refresh_selection",
+                "validate_only",
+            },
+            Kind.REHEARSE: {"rows"},
+            Kind.CUTOVER: set[str](),
+            Kind.ROLLBACK: set[str](),
+        }.get(kind, {"job"})
+        unknown = sorted(set(args) - wanted)
+        if unknown:
+            raise Refused(f"{kind} takes no {unknown[0]!r}")
+        if kind is Kind.START_UPDATE and args.get("pipeline") not in {p.name for p in self._migration.pipelines}:
+            raise Refused(
+                f"pipeline {args.get('pipeline')!r} is none of {', '.join(p.name for p in self._migration.pipelines)}"
+            )
+        if "job" in wanted and args.get("job") not in ("baseline", "candidate"):
+            raise Refused(f"job {args.get('job')!r} is neither baseline nor candidate")
+        rows = args.get("rows", 1)
+        if kind is Kind.REHEARSE and rows is not None and (not isinstance(rows, int) or rows < 1):
+            raise Refused("rows must be at least 1, or none for all")
+
+    # Before the first write
+
+    def _check_before(self, record: OperationRecord, known: Plan, resumed: bool = False) -> None:
+        """Everything that must still hold at the moment of acting. Raises Refused, WorkspaceError; writes nothing."""
+        self._check_validity(record, known)
+        approvals.require(
+            record.requested_by, Role.OPERATOR, self._roles_of, f"{known.kind} asked for by {record.requested_by}"
+        )
+        if known.needs_approval:
+            found = self._store.operations.approvals(record.id)
+            approvals.valid(found, known.hash, record.requested_by, self._clock(), self._roles_of)
+        seen = self._observe(known.kind, known.args, but=record.id, counts=False)
+        was, is_now = known.observation.pinned(schedules=not resumed), seen.pinned(schedules=not resumed)
+        if was != is_now:
+            raise Refused(
+                f"the world changed since the plan was made: {'; '.join(differences(was, is_now)[:6])}; plan again"
+            )
+        blocking = [g for g in self._gates(known.kind, seen) if g.blocks]
+        if blocking:
+            raise Refused("blocked: " + "; ".join(f"{g.title}: {g.finding.summary}" for g in blocking))
+
+    def _check_validity(self, record: OperationRecord, known: Plan) -> None:
+        if known.hash != record.plan_hash:
+            raise Refused("the stored plan is not the one that was made: its hash differs")
+        if known.digest != self._migration.digest:
+            raise Refused("the migration file changed since the plan was made: plan again")
+        if record.expires_at <= self._clock():
+            raise Refused(f"the plan expired at {record.expires_at:%Y-%m-%d %H:%M} UTC: plan again")
+
+    def _untouched(self) -> bool:
+        """Whether no table has moved yet, by fresh reads."""
+        seen = Observation(self._clock(), tuple(relations(self._world, planning.names(self._migration))))
+        found = planning.places(planning.swaps(self._migration, seen), seen)
+        return all(p.position is Position.UNTOUCHED for p in found.values())
+
+    # Doing
+
+    def _carry_out(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+        try:
+            self._engine(known, hold, "forward", may_stop=known.kind is not Kind.ROLLBACK).run(known.steps)
+        except (StepFailed, Stopped, WorkspaceError, UnknownStep) as e:
+            if known.kind is Kind.CUTOVER:
+                return self._undo(record, known, hold, actor, str(e))
+            if known.kind is Kind.ROLLBACK:
+                return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(str(e)))
+            return self._end(record, known, actor, State.FAILED, str(e))
+        if known.kind is Kind.ROLLBACK:
+            self._close_cutovers(record.id, actor)
+        return self._end(record, known, actor, State.VERIFIED, "")
+
+    def _undo(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, why: str) -> OperationRecord:
+        """Brings a cutover that failed back to where it began."""
+        try:
+            seen = look(self._world, self._migration, self._clock())
+            all_swaps = planning.swaps(self._migration, seen, known.method)
+            steps = planning.number(planning.back(all_swaps, seen, known.observation, pause_new=False))
+            self._engine(known, hold, "back", may_stop=False, seen=seen).run(steps)
+        except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
+            return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(f"{why}; and undoing it failed: {e}"))
+        return self._end(record, known, actor, State.UNDONE, f"{why}; everything is as before")
+
+    def _engine(
+        self, known: Plan, hold: Hold, direction: str, *, may_stop: bool, seen: Observation | None = None
+    ) -> Engine:
+        performer = Performer(self._world, seen or known.observation, hold.check, self._clock, self._sleep)
+        return Engine(
+            performer,
+            self._store.operations,
+            hold,
+            known.operation_id,
+            direction,
+            clock=self._clock,
+            sleep=self._sleep,
+            timing=self._patience.timing,
+            parallel=self._patience.parallel,
+            may_stop=may_stop,
+        )
+
+    def _where(self, why: str) -> str:
+        """The reason with what each name serves now, for the person who has to look."""
+        try:
+            found = "; ".join(f"{t}: {s}" for t, s in self.serving().items())
+        except WorkspaceError as e:
+            found = f"what the tables are cannot be seen: {e}"
+        return f"NEEDS HUMAN: {why}. Now: {found}. Resume, or roll back, once the cause is removed."
+
+    def _end(self, record: OperationRecord, known: Plan, actor: Actor, state: State, reason: str) -> OperationRecord:
+        values = {"ended_at": self._clock(), "reason": reason}
+        self._store.operations.move(record.id, [State.RUNNING], state, **values)
+        detail = {"state": str(state), **self._journal_digest(record.id)}
+        outcome = "done" if state is State.VERIFIED else "failed"
+        self._audit(actor, "end", outcome, record.id, known.hash, reason, detail)
+        return self._get(record.id)[0]
+
+    def _close_cutovers(self, rollback_id: str, actor: Actor) -> None:
+        """Cutovers that stopped midway are ended by the rollback that put everything back."""
+        midway = [State.RUNNING, State.NEEDS_HUMAN]
+        for other in self._store.operations.find(kinds=CONVERGING, states=midway):
+            if other.id == rollback_id:
+                continue
+            reason = f"rolled back by {rollback_id}; {other.reason}".rstrip("; ")
+            if self._store.operations.move(other.id, midway, State.UNDONE, ended_at=self._clock(), reason=reason):
+                self._audit(actor, "end", "failed", other.id, other.plan_hash, reason, {"state": "undone"})
+
+    # Store
+
+    @contextmanager
+    def _lease(self, wait: bool) -> Iterator[Hold]:
+        """The one lease of all operations. An emergency waits for a dead process's lease to run out; others do not."""
+        owner = process_owner()
+        waited = 0.0
+        while (lease := self._store.leases.acquire(LEASE, owner, self._patience.lease)) is None:
+            if not wait or waited >= self._patience.wait:
+                holder = self._store.leases.holder(LEASE)
+                who = f"{holder.owner} until {holder.expires_at:%H:%M:%S} UTC at least" if holder else "another process"
+                raise Refused(f"another operation is being carried out by {who}: wait until it has ended, or cancel it")
+            self._sleep(0.5)
+            waited += 0.5
+        with Hold(self._store.leases, lease, self._patience.lease, self._patience.beat) as hold:
+            yield hold
+
+    def _get(self, operation_id: str) -> tuple[OperationRecord, Plan]:
+        record = self._store.operations.get(operation_id)
+        if record is None:
+            raise Refused(f"there is no operation {operation_id}")
+        try:
+            return record, plan_from_json(record.plan)
+        except (CodecError, UnknownStep) as e:
+            raise Refused(f"operation {operation_id}: {e}; plan again") from e
+
+    def _find(self, operation: str) -> tuple[OperationRecord, Plan]:
+        if self._store.operations.get(operation) is None and len(operation) >= 12:
+            found = [o for o in self._store.operations.find(plan_hash=operation) if o.state is not State.PLANNED]
+            if len(found) == 1 or (found and found[0].state is State.SUBMITTED and found[0].plan_hash == operation):
+                return self._get(found[0].id)
+            if found:
+                raise Refused(f"{len(found)} operations have a plan of hash {operation}: name the operation")
+        return self._get(operation)
+
+    def _record(self, made: Plan, actor: Actor) -> OperationRecord:
+        return OperationRecord(
+            id=made.operation_id,
+            kind=str(made.kind),
+            migration=made.migration,
+            plan_hash=made.hash,
+            plan=plan_to_json(made),
+            requested_by=actor.user_name,
+            source=actor.source,
+            local=actor.local,
+            needs_approval=made.needs_approval,
+            state=State.PLANNED,
+            reason="",
+            executor="",
+            stop_requested=False,
+            undoes=self._undoes() if made.kind is Kind.ROLLBACK else None,
+            created_at=made.created_at,
+            expires_at=made.expires_at,
+            submitted_at=None,
+            started_at=None,
+            ended_at=None,
+        )
+
+    def _undoes(self) -> str | None:
+        begun = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED)
+        found = self._store.operations.find(kinds=[Kind.CUTOVER], states=begun, limit=1)
+        return found[0].id if found else None
+
+    def _journal_digest(self, operation_id: str) -> dict[str, Any]:
+        """SHA-256 over the journal so far, so that the audit chain covers every step too."""
+        lines = [
+            [e.seq, e.direction, e.number, e.step, str(e.phase), e.text, e.token, e.at.isoformat()]
+            for e in self._store.operations.journal(operation_id)
+        ]
+        return {"journal_lines": len(lines), "journal_sha256": hashlib.sha256(json.dumps(lines).encode()).hexdigest()}
+
+    def _audit(
+        self,
+        actor: Actor,
+        action: str,
+        outcome: str,
+        subject: str,
+        plan_hash: str | None = None,
+        reason: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._store.audit.append(
+            actor=actor.user_name,
+            source=actor.source,
+            local=actor.local,
+            action=action,
+            outcome=outcome,
+            subject=subject,
+            plan_hash=plan_hash,
+            reason=reason,
+            detail=detail,
+        )
+
+    @contextmanager
+    def _audited(self, actor: Actor, action: str, subject: str, plan_hash: str | None = None) -> Iterator[None]:
+        """Whatever is refused or fails inside is in the audit log before anyone hears of it."""
+        try:
+            yield
+        except Refused as e:
+            self._audit(actor, action, "refused", subject, plan_hash, str(e))
+            raise
+        except (WorkspaceError, LeaseLost, UnknownStep) as e:
+            self._audit(actor, action, "failed", subject, plan_hash, str(e))
+            raise
 
 
-__all__ = ["Actor", "Judge", "Migration", "OperationView", "OperationsService", "Refused", "RolesOf", "World", "datetime"]
+def _evidence_of(made: Plan) -> dict[str, Any]:
+    """What a plan rested on: its kind and arguments, evidence ids, and each gate with its verdict and references."""
+    return {
+        "kind": str(made.kind),
+        "args": dict(made.args),
+        "observation": made.observation.fingerprint,
+        "evidence": dict(made.observation.evidence),
+        "gates": {
+            g.key: {
+                "status": str(g.finding.status),
+                "as_of": g.finding.as_of,
+                "source": g.finding.source,
+                "references": list(g.finding.references),
+            }
+            for g in made.gates
+        },
+    }

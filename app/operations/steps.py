@@ -23,7 +23,7 @@ class Step:
 
 @dataclass(frozen=True)
 class SaveState(Step):
-    """Writes down definitions, grants and schedules as they are before the first write, so that they can be restored."""
+    """Writes down definitions, grants and schedules before the first write, so that they can be restored."""
 
     changes: ClassVar[bool] = False
     relations: tuple[str, ...]
@@ -67,10 +67,14 @@ class ConfirmUnchanged(Step):
 
 @dataclass(frozen=True)
 class RenameTable(Step):
-    """Moves an ordinary table to another name. Its data, history and grants stay with it."""
+    """Moves an ordinary table to another name. Its data, history and grants stay with it.
+
+    successor: the table that takes `source` next, where one does: if it has, this step lies behind.
+    """
 
     source: str
     target: str
+    successor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,14 @@ class RenameBack(Step):
 
 @dataclass(frozen=True)
 class CreateView(Step):
-    """Puts a view where a table was, over the renamed table: what readers get has not changed."""
+    """Puts a view where a table was, over the renamed table: what readers get has not changed.
+
+    later: what the view is flipped to afterwards: if it is, this step lies behind.
+    """
 
     view: str
     over: str
+    later: str
     comment: str | None = None
 
 
@@ -117,19 +125,17 @@ class RestoreGrants(Step):
 
 @dataclass(frozen=True)
 class RestoreOwner(Step):
-    """Makes the previous owner the owner again, where the new relation would belong to whoever created it."""
+    """Makes the previous owner the owner of a view, which would otherwise belong to whoever created it."""
 
-    relation: str
-    kind: str
+    view: str
     owner: str
 
 
 @dataclass(frozen=True)
 class RestoreTags(Step):
-    """Sets the tags that hung on the name."""
+    """Sets on a view the tags that hung on the name."""
 
-    relation: str
-    kind: str
+    view: str
     tags: tuple[tuple[str, str], ...]
 
 
@@ -146,7 +152,8 @@ class VerifyServing(Step):
 
 @dataclass(frozen=True)
 class VerifyOutcome(Step):
-    """Reads everything back at the end: what each name serves, and which schedules are on. Only this gives VERIFIED."""
+    """Reads everything back at the end: what each name serves (a view over what, or None for a table of its own), and
+    which schedules are on. Only this gives VERIFIED."""
 
     changes: ClassVar[bool] = False
     serving: tuple[tuple[str, str | None], ...]
@@ -176,13 +183,6 @@ class RunJob(Step):
 
 
 @dataclass(frozen=True)
-class CreateSchema(Step):
-    """Makes the schema that scratch copies live in."""
-
-    schema: str
-
-
-@dataclass(frozen=True)
 class CopyTable(Step):
     """Copies rows of a table into a scratch table; `rows` None copies all."""
 
@@ -193,7 +193,7 @@ class CopyTable(Step):
 
 @dataclass(frozen=True)
 class VerifySame(Step):
-    """Compares row count and fingerprint of what a name serves with what its scratch copy held at first."""
+    """Compares row count and fingerprint of what a name serves with those of a copy that nothing touches."""
 
     changes: ClassVar[bool] = False
     relation: str
@@ -202,10 +202,10 @@ class VerifySame(Step):
 
 @dataclass(frozen=True)
 class DropScratch(Step):
-    """Removes a scratch copy; refuses anything outside the scratch schema."""
+    """Removes a scratch copy or scratch view; refuses a name without the prefix of rehearsals."""
 
-    table: str
-    schema: str
+    name: str
+    view: bool
 
 
 STEPS: dict[str, type[Step]] = {
@@ -213,7 +213,7 @@ STEPS: dict[str, type[Step]] = {
     for cls in (
         SaveState, PauseSchedule, UnpauseSchedule, AwaitIdle, ConfirmUnchanged, RenameTable, RenameBack, CreateView,
         FlipView, DropView, RestoreGrants, RestoreOwner, RestoreTags, VerifyServing, VerifyOutcome, StartUpdate, RunJob,
-        CreateSchema, CopyTable, VerifySame, DropScratch,
+        CopyTable, VerifySame, DropScratch,
     )
 }  # fmt: skip
 

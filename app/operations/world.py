@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -12,14 +12,6 @@ from app.operations.steps import Grant, StartUpdate
 Kind = Literal["table", "view", "pipeline", "other", "absent"]
 
 
-class WorldError(Exception):
-    """The workspace refused or did not answer: one line. `retryable`: the same call may succeed later."""
-
-    def __init__(self, text: str, *, retryable: bool = False) -> None:
-        super().__init__(text)
-        self.retryable = retryable
-
-
 @dataclass(frozen=True)
 class Relation:
     """What a name stands for now.
@@ -27,7 +19,8 @@ class Relation:
     kind: `table` (MANAGED or EXTERNAL), `view`, `pipeline` (materialized view or streaming table), `other`, `absent`.
     over: for a view that is `SELECT * FROM <one relation>`, that relation's three-level name; else None.
     version: Delta version, or for a pipeline's table the update that made it; None if unknown.
-    hangers: what hangs on the name: `row_filter`, `masks`, `constraints`, `shares`, ... to a text for people.
+    hangers: what hangs on the name and no view can carry (`row filter`, `column mask`, ...) to a text for people.
+    unknown: what could not be read and may hang there.
     """
 
     name: str
@@ -43,6 +36,7 @@ class Relation:
     comment: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     hangers: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
     version: str | None = None
 
 
@@ -71,6 +65,14 @@ class PipelineState:
 
 
 @dataclass(frozen=True)
+class Privileges:
+    """missing: what whoever runs this lacks, one sentence or GRANT statement each. unknown: what could not be told."""
+
+    missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Written:
     """What a relation holds that the kept old table does not: for telling what a rollback cannot keep.
 
@@ -85,13 +87,16 @@ class Written:
 
 
 class World(Protocol):
-    """The workspace. Every method may raise WorldError; after an error a write may or may not have landed."""
+    """The workspace. Every method may raise WorkspaceError; after one a write may or may not have landed."""
 
     def relation(self, name: str) -> Relation:
-        """State of a name by fresh reads; kind `absent` if nothing has it."""
+        """What a name stands for, with columns and grants, by fresh reads; kind `absent` if nothing has it."""
 
-    def job(self, name: str, job_id: int | None) -> JobState:
-        """A job by name (or by id where it is pinned)."""
+    def inspect(self, name: str) -> Relation:
+        """As `relation`, with all that hangs on the name and the version of its data."""
+
+    def job(self, name: str, job_id: int | None = None) -> JobState:
+        """A job by name; by id where that is given."""
 
     def pipeline(self, name: str) -> PipelineState:
         """A pipeline by name."""
@@ -102,8 +107,8 @@ class World(Protocol):
     def active_updates(self, pipeline_id: str) -> Sequence[str]:
         """Updates of a pipeline that have not ended, as ids."""
 
-    def missing_privileges(self, needs: Mapping[str, frozenset[str]]) -> Sequence[str]:
-        """What whoever runs this lacks of `needs` (relation or schema -> privileges), one text each."""
+    def privileges(self, swap: Sequence[str], read: Sequence[str], jobs: Sequence[int]) -> Privileges:
+        """Whether whoever runs this may rename and replace `swap`, read `read`, and pause `jobs`."""
 
     def execute(self, sql: str) -> None:
         """Runs one statement on the warehouse."""
@@ -125,3 +130,15 @@ class World(Protocol):
 
     def updates_since(self, pipeline_id: str, since: datetime) -> Sequence[str]:
         """Ids of updates created at or after a moment, newest first."""
+
+    def run_state(self, run_id: str) -> str:
+        """State of a run, to read back that it exists."""
+
+    def update_state(self, pipeline_id: str, update_id: str) -> str:
+        """State of an update, to read back that it exists."""
+
+    def written(self, table: str, old: str, new: str, watermark: Sequence[str]) -> Written:
+        """How many rows `new` has that are later than `old`'s latest; a problem is told, never raised."""
+
+    def fingerprint(self, relation: str) -> tuple[int, str]:
+        """Row count and an order-free hash over all rows."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Engine, Integer, String, Table, and_, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Integer, String, Table, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from app.store.base import StoreError, UtcDateTime, metadata, now
@@ -91,9 +91,7 @@ class LeaseRepository:
         expires = moment + timedelta(seconds=seconds)
         try:
             with self._engine.begin() as c:
-                changed = c.execute(
-                    update(leases).where(self._held(lease, moment)).values(expires_at=expires)
-                ).rowcount
+                changed = c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=expires)).rowcount
         except SQLAlchemyError as e:
             raise StoreError(f"lease {lease.name!r} cannot be renewed: {' '.join(str(e).split())}") from e
         if changed != 1:
@@ -128,7 +126,7 @@ class LeaseRepository:
             return None
         return Lease(row.name, row.owner, row.token, row.acquired_at, row.expires_at)
 
-    def _held(self, lease: Lease, moment: datetime) -> object:
+    def _held(self, lease: Lease, moment: datetime) -> ColumnElement[bool]:
         return and_(
             leases.c.name == lease.name,
             leases.c.owner == lease.owner,

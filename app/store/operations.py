@@ -91,7 +91,7 @@ approvals = Table(
 class State(StrEnum):
     """Where an operation is.
 
-    PLANNED: made, not asked for. SUBMITTED: asked for, waits for its approval. READY: waits for someone to carry it out.
+    PLANNED: made, not asked for. SUBMITTED: waits for its approval. READY: waits for someone to carry it out.
     RUNNING: being carried out, or interrupted if nobody holds the lease. VERIFIED: done and read back.
     UNDONE: failed, and everything is as before. FAILED: a light operation failed. REFUSED: not begun, nothing written.
     NEEDS_HUMAN: the world is neither all-new nor all-old; the reason says what it is. CANCELLED, EXPIRED: never begun.
@@ -279,9 +279,7 @@ class OperationsRepository:
     def request_stop(self, operation_id: str) -> bool:
         """Asks whoever carries the operation out to stop before its next step; whether it was running."""
         with self._engine.begin() as c:
-            statement = update(operations).where(
-                operations.c.id == operation_id, operations.c.state == State.RUNNING
-            )
+            statement = update(operations).where(operations.c.id == operation_id, operations.c.state == State.RUNNING)
             return c.execute(statement.values(stop_requested=True)).rowcount == 1
 
     def stop_requested(self, operation_id: str) -> bool:

@@ -1,0 +1,56 @@
+"""Four eyes: consent bound to one plan's hash, by an approver who did not ask for it, until it expires."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from app.config import Role
+from app.operations.actor import Refused, RolesOf
+from app.store.operations import ApprovalRecord
+
+VALID_FOR = timedelta(hours=24)
+
+
+def same_person(a: str, b: str) -> bool:
+    """Whether two user names are one person's: e-mail addresses differ in case by accident only."""
+    return a.strip().casefold() == b.strip().casefold()
+
+
+def require(user: str, role: Role, roles_of: RolesOf, what: str) -> None:
+    """Looks the user's roles up now. Raises Refused if the role is missing or cannot be looked up."""
+    try:
+        roles = roles_of(user)
+    except Exception as e:
+        raise Refused(
+            f"{what} needs the role {role}, and the roles of {user} cannot be looked up: {' '.join(str(e).split())}"
+        ) from e
+    if role not in roles:
+        raise Refused(f"{what} needs the role {role}; {user} has {', '.join(sorted(roles)) or 'none'}")
+
+
+def check_approver(user: str, requested_by: str, roles_of: RolesOf) -> None:
+    """Raises Refused unless this user may approve what that one asked for."""
+    if same_person(user, requested_by):
+        raise Refused(f"{user} asked for it and cannot approve it too: another approver must")
+    require(user, Role.APPROVER, roles_of, "approving")
+
+
+def valid(
+    found: Iterable[ApprovalRecord], plan_hash: str, requested_by: str, moment: datetime, roles_of: RolesOf
+) -> ApprovalRecord:
+    """The approval that lets a plan begin now. Raises Refused with the reason why none does."""
+    reasons: list[str] = []
+    for approval in found:
+        if approval.plan_hash != plan_hash:
+            reasons.append(f"{approval.approver} approved another plan")
+        elif approval.expires_at <= moment:
+            reasons.append(f"the approval of {approval.approver} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC")
+        else:
+            try:
+                check_approver(approval.approver, requested_by, roles_of)
+            except Refused as e:
+                reasons.append(str(e))
+                continue
+            return approval
+    raise Refused(f"not approved: {'; '.join(reasons) or 'nobody has approved this plan'}")

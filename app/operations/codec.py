@@ -1,0 +1,77 @@
+"""Plans as JSON and back, exactly: what was approved is what is carried out, in whatever process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from app.operations.definition import Plan
+from app.operations.steps import Step, dump, load
+
+
+class CodecError(Exception):
+    """What was read is not a plan of this version."""
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON-ready values."""
+    result: dict[str, Any] = _plain(plan)
+    return result
+
+
+def plan_from_json(data: Mapping[str, Any]) -> Plan:
+    """The plan that `plan_to_json` wrote. Raises CodecError, UnknownStep."""
+    try:
+        found: Plan = _read(Plan, data)
+    except (KeyError, TypeError, ValueError) as e:
+        raise CodecError(f"the stored plan cannot be read: {type(e).__name__}: {e}") from e
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Step):
+        return dump(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in a plan")
+
+
+def _read(wanted: Any, value: Any) -> Any:
+    origin, args = get_origin(wanted), get_args(wanted)
+    if wanted is Any or origin is Literal:
+        return value
+    if origin in (Union, UnionType):
+        if value is None and NoneType in args:
+            return None
+        return _read(next(a for a in args if a is not NoneType), value)
+    if origin is tuple:
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_read(args[0], v) for v in value)
+        return tuple(_read(a, v) for a, v in zip(args, value, strict=True))
+    if origin is not None and issubclass(origin, Mapping):
+        return {k: _read(args[1], v) for k, v in value.items()}
+    if isinstance(wanted, type):
+        if issubclass(wanted, Step):
+            return load(value)
+        if issubclass(wanted, datetime):
+            return datetime.fromisoformat(value)
+        if issubclass(wanted, StrEnum):
+            return wanted(value)
+        if is_dataclass(wanted):
+            hints = get_type_hints(wanted)
+            return wanted(**{f.name: _read(hints[f.name], value[f.name]) for f in fields(wanted)})
+    return value

@@ -1,0 +1,288 @@
+"""Walks the steps of a plan: hold the lease, probe, journal the intent, act, read back, journal the outcome."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from app.operations.perform import Detail, Performer, StepFailed
+from app.operations.preview import words
+from app.operations.steps import STEPS, PlannedStep, UnknownStep
+from app.store.base import StoreError, now
+from app.store.leases import Lease, LeaseLost, LeaseRepository
+from app.store.operations import OperationsRepository, Phase
+from app.workspace.errors import WorkspaceError
+
+PARALLEL = 6
+ATTEMPTS = 4
+READ_BACKS = 5
+LEASE = "operations"
+LEASE_SECONDS = 15.0
+
+
+class Stopped(Exception):
+    """Someone asked the operation to stop; it did so between two steps."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds between attempts of a step, and between reads that look whether an effect shows."""
+
+    retry: float = 0.5
+    read_back: float = 0.2
+
+
+class Hold:
+    """The lease while an operation runs: renewed in the background, checked before every step.
+
+    Leaving it releases the lease. Raises LeaseLost as soon as somebody else may have it.
+    """
+
+    def __init__(
+        self, leases: LeaseRepository, lease: Lease, seconds: float = LEASE_SECONDS, beat: bool = True
+    ) -> None:
+        self._leases = leases
+        self._lease = lease
+        self._seconds = seconds
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._beats, name="lease", daemon=True) if beat else None
+
+    def __enter__(self) -> Hold:
+        if self._thread is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._leases.release(self._lease)
+
+    @property
+    def lease(self) -> Lease:
+        """The lease that journal lines are written under."""
+        return self._lease
+
+    def check(self) -> None:
+        """Raises LeaseLost unless the lease is held at this moment."""
+        self._leases.check(self._lease)
+
+    def _beats(self) -> None:
+        while not self._end.wait(self._seconds / 3):
+            try:
+                self._leases.renew(self._lease, self._seconds)
+            except LeaseLost:
+                return  # The next check before a step says so and stops the operation.
+            except StoreError:
+                continue  # The store may answer again before the lease runs out; else the next check stops.
+
+
+class Engine:
+    """Carries out steps for one operation under one lease. `direction` (`forward`, `back`) goes into the journal."""
+
+    def __init__(
+        self,
+        performer: Performer,
+        repository: OperationsRepository,
+        hold: Hold,
+        operation_id: str,
+        direction: str,
+        *,
+        clock: Callable[[], datetime] = now,
+        sleep: Callable[[float], None] = time.sleep,
+        timing: Timing | None = None,
+        parallel: int = PARALLEL,
+        may_stop: bool = True,
+    ) -> None:
+        self._do = performer
+        self._repository = repository
+        self._hold = hold
+        self._id = operation_id
+        self._direction = direction
+        self._clock = clock
+        self._sleep = sleep
+        self._timing = timing or Timing()
+        self._parallel = parallel
+        self._may_stop = may_stop
+        self._halt = threading.Event()
+
+    def run(self, steps: Sequence[PlannedStep]) -> None:
+        """All steps, stage after stage, the lanes of a stage side by side.
+
+        Raises UnknownStep before anything is done if one is unknown; StepFailed, Stopped or WorkspaceError when a step
+        could not be done (everything before it is); LeaseLost or StoreError when it must not even be journaled.
+        """
+        for planned in steps:
+            if STEPS.get(type(planned.step).__name__) is not type(planned.step):
+                raise UnknownStep(f"step {type(planned.step).__name__} is not one that operations know")
+        for _, stage in groupby(steps, key=lambda p: p.stage):
+            found = list(stage)
+            lanes = [[p for p in found if p.lane == lane] for lane in dict.fromkeys(p.lane for p in found)]
+            if len(lanes) == 1:
+                self._lane(lanes[0])
+            elif all(len(lane) == 1 for lane in lanes):
+                self._together([lane[0] for lane in lanes])
+            else:
+                self._side_by_side(lanes)
+
+    def _side_by_side(self, lanes: Sequence[Sequence[PlannedStep]]) -> None:
+        self._all([partial(self._lane, lane) for lane in lanes])
+
+    def _together(self, steps: Sequence[PlannedStep]) -> None:
+        """One step a lane: all are prepared first, then sent at once, so that the mixed time is about one call."""
+        ready = self._all([partial(self._prepare, p) for p in steps])
+        self._all([partial(self._act, p, since) for p, since in zip(steps, ready, strict=True) if since is not None])
+
+    def _all(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Side by side; a failure keeps the others from starting another step and is raised once all have ended."""
+
+        def guarded(call: Callable[[], Any]) -> Any:
+            try:
+                return call()
+            except BaseException:
+                self._halt.set()
+                raise
+
+        with ThreadPoolExecutor(max(1, min(self._parallel, len(calls)))) as pool:
+            futures = [pool.submit(guarded, call) for call in calls]
+        errors = [e for f in futures if (e := f.exception()) is not None]
+        if errors:
+            self._halt.clear()
+            # What stops everything goes before what failed; what merely gave way to another's failure comes last.
+            errors.sort(key=lambda e: (not isinstance(e, (LeaseLost, StoreError)), isinstance(e, _GaveWay)))
+            for e in errors:
+                if not isinstance(e, Exception):
+                    raise e
+            raise errors[0]
+        return [f.result() for f in futures]
+
+    def _lane(self, steps: Sequence[PlannedStep]) -> None:
+        for planned in steps:
+            since = self._prepare(planned)
+            if since is not None:
+                self._act(planned, since)
+
+    def _prepare(self, planned: PlannedStep) -> datetime | None:
+        """Checks the lease, looks, journals the intent. None if it is so already, else the time of the first intent."""
+        self._may_go_on()
+        before = self._history(planned)
+        first = before.get(Phase.INTENT)
+        if planned.step.changes and before.get(Phase.DONE) and type(planned.step).__name__ in ("StartUpdate", "RunJob"):
+            self._note(planned, Phase.ALREADY, "it was journaled as done")
+            return None
+        try:
+            done = self._retrying(planned, lambda: self._do.is_done(planned.step, first))
+        except StepFailed as e:
+            self._note(planned, Phase.FAILED, str(e))
+            raise
+        if done:
+            self._note(planned, Phase.ALREADY, f"{words(planned.step)}: it is so already")
+            return None
+        moment = self._clock()
+        self._note(planned, Phase.INTENT, words(planned.step))
+        return first or moment
+
+    def _act(self, planned: PlannedStep, since: datetime) -> None:
+        """Acts and reads back. After an error it looks first: the effect may be there though the answer was lost."""
+        step = planned.step
+        detail: Detail = {}
+        for attempt in range(1, ATTEMPTS + 1):
+            self._may_go_on()
+            started = time.monotonic()
+            try:
+                detail = self._do.act(step)
+                problem: Exception | None = None
+            except StepFailed as e:
+                self._note(planned, Phase.FAILED, str(e))
+                raise
+            except WorkspaceError as e:
+                problem = e
+            took = {"seconds": round(time.monotonic() - started, 3)}
+            if self._shows(planned, detail, since, problem):
+                told = (
+                    words(step)
+                    if problem is None
+                    else f"{words(step)}: the answer was lost ({problem}), the effect is there"
+                )
+                self._note(planned, Phase.DONE, told, {**detail, **took})
+                return
+            if problem is None:
+                self._note(planned, Phase.FAILED, f"{words(step)}: it was answered as done and is not so", detail)
+                raise StepFailed(f"{words(step)}: it was answered as done and is not so")
+            retryable = isinstance(problem, WorkspaceError) and problem.retryable
+            if not retryable or attempt == ATTEMPTS:
+                self._note(planned, Phase.FAILED, str(problem))
+                raise StepFailed(f"{words(step)}: {problem}") from problem
+            self._note(planned, Phase.RETRY, f"attempt {attempt} of {ATTEMPTS}: {problem}")
+            self._sleep(self._timing.retry * 2 ** (attempt - 1))
+
+    def _shows(self, planned: PlannedStep, detail: Detail, since: datetime, problem: Exception | None) -> bool:
+        """Whether the effect can be seen. After success it is looked for a few times: a listing may lag behind."""
+        step = planned.step
+        if not step.changes:
+            return problem is None
+        for attempt in range(READ_BACKS if problem is None else 1):
+            if attempt:
+                self._sleep(self._timing.read_back * 2**attempt)
+            try:
+                if self._retrying(planned, lambda: self._do.is_so(step, detail, since)):
+                    return True
+            except StepFailed as e:
+                if problem is not None:
+                    continue
+                self._note(planned, Phase.FAILED, str(e))
+                raise
+        return False
+
+    def _retrying(self, planned: PlannedStep, look: Callable[[], bool]) -> bool:
+        """Looks, a few times where the workspace does not answer. Raises StepFailed when it stays so."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return look()
+            except WorkspaceError as e:
+                if not e.retryable or attempt == ATTEMPTS:
+                    raise StepFailed(f"{words(planned.step)}: cannot be looked at: {e}") from e
+                self._sleep(self._timing.retry * 2 ** (attempt - 1))
+        raise AssertionError("unreachable")
+
+    def _may_go_on(self) -> None:
+        if self._halt.is_set():
+            raise _GaveWay("another table's step failed")
+        self._hold.check()
+        if self._may_stop and self._repository.stop_requested(self._id):
+            raise Stopped("it was asked to stop")
+
+    def _history(self, planned: PlannedStep) -> dict[Phase, datetime]:
+        """When this step was first journaled in each phase, by this run or one that was interrupted."""
+        found: dict[Phase, datetime] = {}
+        if type(planned.step).__name__ not in ("StartUpdate", "RunJob"):
+            return found  # All others are told from the world alone.
+        for entry in self._repository.journal(self._id):
+            if entry.direction == self._direction and entry.number == planned.number:
+                found.setdefault(entry.phase, entry.at)
+        return found
+
+    def _note(self, planned: PlannedStep, phase: Phase, text: str, detail: Detail | None = None) -> None:
+        self._repository.write(
+            self._hold.lease,
+            self._id,
+            direction=self._direction,
+            number=planned.number,
+            stage=planned.stage,
+            lane=planned.lane,
+            step=type(planned.step).__name__,
+            phase=phase,
+            text=text,
+            detail=detail,
+        )
+
+
+class _GaveWay(StepFailed):
+    """This lane stopped because another failed."""

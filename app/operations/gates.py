@@ -1,0 +1,145 @@
+"""Gates: conditions of an operation. They fail closed: without fresh evidence that says PASS, nothing begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from app.config import Gate, Migration
+from app.operations import plan as planning
+from app.operations.definition import GateVerdict, Kind, Observation
+from app.operations.positions import Position
+from app.progress.evidence import Finding, Status, unknown, verdict
+
+Judge = Callable[[Gate], Finding]
+"""Judges one gate of the migration file from evidence that was read once."""
+
+
+def of_migration(migration: Migration, judge: Judge, moment: datetime) -> tuple[GateVerdict, ...]:
+    """The migration file's gates. A judge that raises, or evidence older than a gate allows, is INCONCLUSIVE."""
+    return tuple(GateVerdict(g.key, g.title, _judged(g, judge, moment)) for g in migration.gates)
+
+
+def _judged(gate: Gate, judge: Judge, moment: datetime) -> Finding:
+    try:
+        found = judge(gate)
+    except Exception as e:  # noqa: BLE001 (whatever is wrong with the evidence, the gate stays shut and says why)
+        return unknown(f"cannot be judged: {' '.join(f'{type(e).__name__}: {e}'.split())}", "error")
+    if not isinstance(found, Finding) or not isinstance(found.status, Status):
+        return unknown("cannot be judged: the rule gave no finding", "error")
+    if found.as_of is not None and found.as_of > moment:
+        ahead = (found.as_of - moment).total_seconds()
+        if ahead > 300:
+            return unknown(f"{found.summary} (the evidence lies {ahead / 60:.0f} min in the future)", found.source)
+    return found.aged(moment, gate.max_age_hours)
+
+
+def of_world(kind: Kind, migration: Migration, observation: Observation) -> tuple[GateVerdict, ...]:
+    """Conditions that the observed world itself sets, whatever the migration file asks for."""
+    match kind:
+        case Kind.CUTOVER:
+            return (
+                _unfinished(observation),
+                _start(migration, observation),
+                _hangers(migration, observation),
+                _schedules(observation),
+                _idle(observation),
+                _privileges(observation),
+                _way_back(migration, observation),
+            )
+        case Kind.REHEARSE:
+            return (_unfinished(observation), _sources(migration, observation), _privileges(observation))
+        case Kind.START_UPDATE:
+            return (_unfinished(observation), _idle(observation))
+        case Kind.RUN_NOW | Kind.PAUSE | Kind.UNPAUSE:
+            return (_unfinished(observation),)
+        case Kind.ROLLBACK:
+            return ()
+
+
+def _gate(key: str, title: str, problems: Iterable[str], fine: str, observation: Observation) -> GateVerdict:
+    found = "; ".join(problems)
+    return GateVerdict(key, title, verdict(not found, found or fine, observation.as_of, "workspace"))
+
+
+def _unfinished(observation: Observation) -> GateVerdict:
+    text = [f"{o}: resume it or roll it back first" for o in observation.unfinished]
+    return _gate("world.unfinished", "No other operation is unfinished", text, "none is", observation)
+
+
+def _start(migration: Migration, observation: Observation) -> GateVerdict:
+    all_swaps = planning.swaps(migration, observation)
+    problems: list[str] = []
+    for s, (table, place) in zip(all_swaps, planning.places(all_swaps, observation).items(), strict=True):
+        if place.position is not Position.UNTOUCHED:
+            problems.append(f"{table}: {place.text}")
+        candidate = observation.relation(s.candidate)
+        if candidate.kind == "absent":
+            problems.append(f"{table}: {s.candidate} does not exist")
+        elif candidate.kind == "other":
+            problems.append(f"{table}: {s.candidate} is {candidate.table_type}, which cannot be swapped")
+        if observation.relation(s.served).pipeline_id is not None:
+            problems.append(f"{table}: {s.served} belongs to a pipeline and cannot be renamed")
+    fine = f"all {len(all_swaps)} tables are the old ones, every candidate exists, every kept name is free"
+    return _gate("world.start", "Every table is where a cutover begins", problems, fine, observation)
+
+
+def _hangers(migration: Migration, observation: Observation) -> GateVerdict:
+    title = "Nothing hangs on a name that a view cannot carry"
+    problems = [
+        f"{t.baseline} has a {what} ({text})"
+        for t in migration.tables
+        for what, text in observation.relation(t.baseline).hangers
+    ]
+    if problems:
+        return _gate("world.hangers", title, problems, "", observation)
+    blind = [f"{t.baseline}: {u}" for t in migration.tables for u in observation.relation(t.baseline).unknown]
+    if blind:
+        finding = unknown(f"could not be looked at: {'; '.join(blind)}", "workspace", observation.as_of)
+        return GateVerdict("world.hangers", title, finding)
+    fine = "no row filter, column mask, constraint or share; comment, tags, owner and grants are restored"
+    return _gate("world.hangers", title, (), fine, observation)
+
+
+def _schedules(observation: Observation) -> GateVerdict:
+    jobs = [observation.job("baseline"), observation.job("candidate")]
+    problems = [
+        f"{j.name} has no schedule: after the cutover nothing would refresh the tables"
+        for j in jobs[1:]
+        if j.paused is None
+    ]
+    return _gate(
+        "world.schedules", "The new job has a schedule to switch on", problems, f"{jobs[1].name} has one", observation
+    )
+
+
+def _idle(observation: Observation) -> GateVerdict:
+    problems = [f"{a} is active: wait until it has ended" for a in observation.active]
+    return _gate("world.idle", "Nothing runs", problems, "no active run or update", observation)
+
+
+def _privileges(observation: Observation) -> GateVerdict:
+    title = "Whoever carries it out has the privileges"
+    if observation.privileges.missing:
+        return _gate("world.privileges", title, observation.privileges.missing, "", observation)
+    if observation.privileges.unknown:
+        text = f"could not be told: {'; '.join(observation.privileges.unknown)}"
+        return GateVerdict("world.privileges", title, unknown(text, "workspace", observation.as_of))
+    return _gate("world.privileges", title, (), "to rename, replace, grant, read and pause", observation)
+
+
+def _way_back(migration: Migration, observation: Observation) -> GateVerdict:
+    title = "The way back is built"
+    steps = planning.cutover(migration, observation).steps
+    try:
+        inverse = planning.way_back(migration, observation, steps)
+    except planning.NoWayBack as e:
+        return _gate("world.way_back", title, [str(e)], "", observation)
+    fine = f"{len(inverse)} steps undo it, and there is a way back from after each of its {len(steps)} steps"
+    return _gate("world.way_back", title, () if inverse else ["no step would undo it"], fine, observation)
+
+
+def _sources(migration: Migration, observation: Observation) -> GateVerdict:
+    names = [n for t in migration.tables for n in (t.baseline, t.candidate)]
+    problems = [f"{n} does not exist" for n in names if observation.relation(n).kind == "absent"]
+    return _gate("world.sources", "Every table to copy exists", problems, f"all {len(names)} do", observation)

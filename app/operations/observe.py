@@ -1,0 +1,120 @@
+"""Looks at the world for a plan: what each kind of operation must have seen, by fresh reads, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from app.config import Migration, Table
+from app.operations import plan as planning
+from app.operations.actor import Refused
+from app.operations.definition import Kind, Observation
+from app.operations.world import JobState, Privileges, Relation, World, Written
+
+PARALLEL = 8
+R = TypeVar("R")
+
+
+def observe(
+    world: World,
+    migration: Migration,
+    kind: Kind,
+    args: Mapping[str, Any],
+    moment: datetime,
+    evidence: Mapping[str, str],
+    unfinished: Sequence[str],
+    *,
+    counts: bool = True,
+) -> Observation:
+    """What a plan of this kind rests on. evidence: what proves it (pinned). unfinished: operations not at an end.
+
+    counts: whether a rollback counts the rows it takes away from consumers.
+
+    Raises WorkspaceError when something cannot be seen: what was not seen is not assumed.
+    """
+    match kind:
+        case Kind.CUTOVER | Kind.ROLLBACK:
+            seen = look(world, migration, moment, deep=kind is Kind.CUTOVER)
+            seen = replace(seen, active=_active(world, seen), unfinished=tuple(unfinished))
+            if kind is Kind.CUTOVER:
+                return replace(
+                    seen, evidence=tuple(sorted(evidence.items())), privileges=_privileges(world, migration, seen)
+                )
+            # An emergency waits for nothing that cannot stop it: no privileges are probed.
+            return replace(seen, written=_written(world, migration, seen)) if counts else seen
+        case Kind.REHEARSE:
+            sources = [n for t in migration.tables for n in (t.baseline, t.candidate)]
+            found = relations(world, [*sources, *planning.rehearsal_names(migration)])
+            read = world.privileges((), sources, ())
+            return Observation(moment, tuple(found), privileges=read, unfinished=tuple(unfinished))
+        case Kind.START_UPDATE:
+            pipeline = world.pipeline(str(args["pipeline"]))
+            return Observation(
+                moment,
+                pipelines=(pipeline,),
+                active=tuple(f"update {u} of {pipeline.name}" for u in world.active_updates(pipeline.pipeline_id)),
+                unfinished=tuple(unfinished),
+            )
+        case Kind.RUN_NOW | Kind.PAUSE | Kind.UNPAUSE:
+            side = str(args["job"])
+            job = _job(world, migration, side)
+            return Observation(
+                moment,
+                jobs=((side, job),),
+                active=tuple(f"run {r} of {job.name}" for r in world.active_runs(job.job_id)),
+                unfinished=tuple(unfinished),
+            )
+
+
+def relations(world: World, names: Sequence[str], *, deep: bool = False) -> list[Relation]:
+    """State of several names, read side by side, in the order asked. deep: with what hangs on them."""
+    read = world.inspect if deep else world.relation
+    return _parallel([partial(read, n) for n in names])
+
+
+def look(world: World, migration: Migration, moment: datetime, *, deep: bool = False) -> Observation:
+    """The names, jobs and pipeline of a swap. Unless deep, without versions of data: those may move meanwhile."""
+    found = relations(world, planning.names(migration), deep=deep)
+    jobs = tuple((side, _job(world, migration, side)) for side in ("baseline", "candidate"))
+    pipeline = world.pipeline(migration.production_pipeline.name)
+    return Observation(moment, tuple(found), jobs, (pipeline if deep else replace(pipeline, last_update=None),))
+
+
+def _job(world: World, migration: Migration, side: str) -> JobState:
+    refs = {"baseline": migration.baseline_job, "candidate": migration.candidate_job}
+    if side not in refs:
+        raise Refused(
+            f"there is no job {side!r}: say baseline ({refs['baseline'].name}) or candidate ({refs['candidate'].name})"
+        )
+    return world.job(refs[side].name, refs[side].id)
+
+
+def _active(world: World, seen: Observation) -> tuple[str, ...]:
+    runs = [f"run {r} of {j.name}" for _, j in seen.jobs for r in world.active_runs(j.job_id)]
+    updates = [f"update {u} of {p.name}" for p in seen.pipelines for u in world.active_updates(p.pipeline_id)]
+    return (*runs, *updates)
+
+
+def _written(world: World, migration: Migration, seen: Observation) -> tuple[Written, ...]:
+    def both(t: Table) -> bool:
+        return seen.relation(t.kept).kind == "table" and seen.relation(t.candidate).kind != "absent"
+
+    pairs = [t for t in migration.tables if both(t)]
+    return tuple(_parallel([partial(world.written, t.name, t.kept, t.candidate, t.watermark) for t in pairs]))
+
+
+def _privileges(world: World, migration: Migration, seen: Observation) -> Privileges:
+    swap = [t.baseline for t in migration.tables if seen.relation(t.baseline).kind != "absent"]
+    read = [t.candidate for t in migration.tables if seen.relation(t.candidate).kind != "absent"]
+    return world.privileges(swap, read, [j.job_id for _, j in seen.jobs])
+
+
+def _parallel(calls: Sequence[Callable[[], R]]) -> list[R]:
+    if not calls:
+        return []
+    with ThreadPoolExecutor(min(PARALLEL, len(calls))) as pool:
+        return list(pool.map(lambda call: call(), calls))

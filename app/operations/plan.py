@@ -1,0 +1,484 @@
+"""From what was observed to a frozen list of typed steps: pure functions, no clock, no workspace, no store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.config import Migration
+from app.operations.actor import Refused
+from app.operations.definition import Kind, Observation
+from app.operations.model import absent, after
+from app.operations.positions import Place, Position, Swap, locate, method
+from app.operations.steps import (
+    AwaitIdle,
+    ConfirmUnchanged,
+    CopyTable,
+    CreateView,
+    DropScratch,
+    DropView,
+    FlipView,
+    Grant,
+    PauseSchedule,
+    PlannedStep,
+    RenameBack,
+    RenameTable,
+    RestoreGrants,
+    RestoreOwner,
+    RestoreTags,
+    RunJob,
+    SaveState,
+    StartUpdate,
+    Step,
+    UnpauseSchedule,
+    VerifyOutcome,
+    VerifySame,
+    VerifyServing,
+)
+from app.operations.world import JobState, PipelineState, Relation
+
+IDLE_SECONDS = 1800.0
+"""How long a cutover waits for runs that were active when it paused their job."""
+
+ROLLBACK_IDLE_SECONDS = 120.0
+SCRATCH_PREFIX = "cutover_rehearsal_"
+SCRATCH_ROWS = 10_000
+VIEW_PRIVILEGES = frozenset({"SELECT", "ALL_PRIVILEGES", "MANAGE", "APPLY_TAG"})
+"""What can be granted on a view; MODIFY cannot, and whoever has it writes to the old table, which keeps its grants."""
+
+Staged = tuple[str, str, Step]
+"""Stage, lane and step."""
+
+
+class NoWayBack(Exception):
+    """From here no statement of ours leads back; the text says what was found. A person has to look."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Steps with what would undo them, how each table is swapped, and what people must know."""
+
+    steps: tuple[PlannedStep, ...]
+    inverse: tuple[PlannedStep, ...] = ()
+    method: Mapping[str, str] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def number(steps: Iterable[Staged]) -> tuple[PlannedStep, ...]:
+    """Gives each step its place."""
+    return tuple(PlannedStep(i, stage, lane, step) for i, (stage, lane, step) in enumerate(steps, 1))
+
+
+def names(migration: Migration) -> tuple[str, ...]:
+    """Every relation that a cutover or rollback looks at."""
+    return tuple(n for t in migration.tables for n in (t.baseline, t.kept, t.candidate))
+
+
+def swaps(migration: Migration, observation: Observation, methods: Mapping[str, str] | None = None) -> tuple[Swap, ...]:
+    """The swap of each table. methods: as an earlier plan decided; otherwise decided by what the candidate is."""
+    found: list[Swap] = []
+    for t in migration.tables:
+        candidate = observation.relation(t.candidate)
+        decided = (methods or {}).get(t.name)
+        how = "rename" if decided == "rename" else "view" if decided == "view" else method(candidate)
+        if decided is None and candidate.kind == "absent" and observation.relation(t.baseline).kind == "table":
+            how = "rename"  # It has moved already: only a rename takes a candidate's name away.
+        found.append(Swap(t.name, t.baseline, t.kept, t.candidate, "rename" if how == "rename" else "view"))
+    return tuple(found)
+
+
+def places(all_swaps: Sequence[Swap], observation: Observation, before: Observation | None = None) -> dict[str, Place]:
+    """Position of each table. before: what a cutover saw, to recognise the old table by its id."""
+    relations = {r.name: r for r in observation.relations}
+    return {s.table: locate(s, relations, _old_id(s, before)) for s in all_swaps}
+
+
+def _old_id(swap: Swap, before: Observation | None) -> str | None:
+    return None if before is None else before.relation(swap.served).table_id
+
+
+def carried(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """The part of the grants that a view can carry."""
+    kept = ((g.principal, tuple(p for p in g.privileges if p in VIEW_PRIVILEGES)) for g in grants)
+    return tuple(Grant(principal, privileges) for principal, privileges in kept if privileges)
+
+
+def not_carried(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """The part of the grants that a view cannot carry."""
+    lost = ((g.principal, tuple(p for p in g.privileges if p not in VIEW_PRIVILEGES)) for g in grants)
+    return tuple(Grant(principal, privileges) for principal, privileges in lost if privileges)
+
+
+def cutover(migration: Migration, observation: Observation) -> Draft:
+    """Old to new, all tables. Where a table is not where a cutover begins, a gate says so and blocks."""
+    all_swaps = swaps(migration, observation)
+    old, new = observation.job("baseline"), observation.job("candidate")
+    pipeline = observation.pipelines[0]
+    steps: list[Staged] = [
+        ("save", "", SaveState(names(migration), (old.name, new.name))),
+        *(("pause", "", PauseSchedule(j.job_id, j.name)) for j in (old, new) if j.paused is not None),
+        ("idle", "", AwaitIdle(_targets(old, new), ((pipeline.pipeline_id, pipeline.name),), IDLE_SECONDS)),
+        ("confirm", "", ConfirmUnchanged(names(migration), relations_fingerprint(observation, names(migration)))),
+        *_forward(all_swaps, observation),
+        *(("unpause", "", UnpauseSchedule(new.job_id, new.name)) for _ in (1,) if new.paused is not None),
+        (
+            "outcome",
+            "",
+            VerifyOutcome(
+                tuple((s.served, s.candidate if s.method == "view" else None) for s in all_swaps),
+                paused=((old.job_id, old.name),) if old.paused is not None else (),
+                unpaused=((new.job_id, new.name),) if new.paused is not None else (),
+            ),
+        ),
+    ]
+    planned = number(steps)
+    try:
+        inverse = way_back(migration, observation, planned)
+    except NoWayBack:
+        inverse = ()  # A gate names the reason and blocks.
+    return Draft(
+        planned,
+        inverse=inverse,
+        method={s.table: s.method for s in all_swaps},
+        notes=_cutover_notes(all_swaps, observation),
+    )
+
+
+def _forward(all_swaps: Sequence[Swap], observation: Observation, round_: str = "") -> list[Staged]:
+    """Names and views from old to new: shadow, verify, flip, verify."""
+    steps: list[Staged] = []
+    for s in all_swaps:
+        x = observation.relation(s.served)
+        if s.method == "view":
+            grants = carried(x.grants)
+            lane: list[Step] = [
+                RenameTable(s.served, s.kept),
+                CreateView(s.served, s.kept, s.candidate, x.comment),
+                RestoreGrants(s.served, grants),
+            ]
+            if x.tags:
+                lane.append(RestoreTags(s.served, x.tags))
+            if x.owner:
+                lane.append(RestoreOwner(s.served, x.owner))
+            lane.append(VerifyServing(s.served, s.kept, grants, _columns(x)))
+            steps += [(f"shadow{round_}", s.table, step) for step in lane]
+    for s in all_swaps:
+        x = observation.relation(s.served)
+        if s.method == "view":
+            steps.append((f"flip{round_}", s.table, FlipView(s.served, s.kept, s.candidate)))
+        else:
+            steps += [
+                (f"flip{round_}", s.table, step)
+                for step in (
+                    RenameTable(s.served, s.kept, s.candidate),
+                    RenameTable(s.candidate, s.served),
+                    RestoreGrants(s.served, x.grants),
+                )
+            ]
+    for s in all_swaps:
+        x, c = observation.relation(s.served), observation.relation(s.candidate)
+        view = s.method == "view"
+        verify = VerifyServing(
+            s.served, s.candidate if view else None, carried(x.grants) if view else x.grants, _columns(c)
+        )
+        steps.append((f"verify{round_}", s.table, verify))
+    return steps
+
+
+def back(
+    all_swaps: Sequence[Swap],
+    observation: Observation,
+    before: Observation | None,
+    *,
+    pause_new: bool,
+    jobs: bool = True,
+    round_: str = "",
+) -> list[Staged]:
+    """New to old from wherever each table is. before: what the cutover saved, if it is known.
+
+    pause_new: whether the new job stays paused whatever it was before (a rollback) or gets back what it had (an undo).
+    Raises NoWayBack with every table whose place is not one of ours.
+    """
+    at = places(all_swaps, observation, before)
+    lost = [f"{t}: {p.text}" for t, p in at.items() if p.position is Position.UNKNOWN]
+    if lost:
+        raise NoWayBack("; ".join(lost))
+    by = {p: [s for s in all_swaps if at[s.table].position is p] for p in Position}
+    viewed = by[Position.SHADOWED] + by[Position.FLIPPED]
+    wanted = {s.table: grants_before(s, observation, before) for s in all_swaps}
+    steps: list[Staged] = []
+    for s in all_swaps:
+        lane: list[Step] = []
+        match at[s.table].position:
+            case Position.FLIPPED:
+                lane = [FlipView(s.served, s.candidate, s.kept)]
+            case Position.RENAMED:
+                lane = [RenameBack(s.kept, s.served), RestoreGrants(s.served, wanted[s.table])]
+            case Position.SWAPPED:
+                lane = [
+                    RenameTable(s.served, s.candidate, s.kept),
+                    RenameBack(s.kept, s.served),
+                    RestoreGrants(s.served, wanted[s.table]),
+                ]
+        steps += [(f"serve old{round_}", s.table, step) for step in lane]
+    for s in all_swaps:
+        over = s.kept if s in viewed else None
+        # While a view serves, only that it answers counts: its grants are put right on the table in a moment.
+        grants = () if s in viewed else wanted[s.table]
+        steps.append((f"verify old{round_}", s.table, VerifyServing(s.served, over, grants, _old_columns(s, before))))
+    old, new = (observation.job("baseline"), observation.job("candidate")) if jobs else (None, None)
+    if new is not None and new.paused is not None and (viewed or pause_new):
+        steps.append(("pause", "", PauseSchedule(new.job_id, new.name)))
+    if old is not None and viewed:
+        if old.paused is not None:
+            steps.append(("pause", "", PauseSchedule(old.job_id, old.name)))
+        steps.append(("idle", "", AwaitIdle(_targets(old), (), ROLLBACK_IDLE_SECONDS)))
+    for s in viewed:
+        steps += [
+            (f"names back{round_}", s.table, step)
+            for step in (
+                DropView(s.served, s.kept),
+                RenameBack(s.kept, s.served),
+                RestoreGrants(s.served, wanted[s.table]),
+                VerifyServing(s.served, None, wanted[s.table], _old_columns(s, before)),
+            )
+        ]
+    if old is not None and new is not None:
+        scheduled = [j for j in (old, new) if j.paused is not None]
+        on = [
+            j
+            for j in scheduled
+            if (j is old or not pause_new) and _was_on(j, "baseline" if j is old else "candidate", before)
+        ]
+        steps += [("unpause", "", UnpauseSchedule(j.job_id, j.name)) for j in on]
+        outcome = VerifyOutcome(
+            tuple((s.served, None) for s in all_swaps),
+            paused=_targets(*(j for j in scheduled if j not in on)),
+            unpaused=_targets(*on),
+        )
+        steps.append(("outcome", "", outcome))
+    return steps
+
+
+def _was_on(job: JobState, side: str, before: Observation | None) -> bool:
+    return before is None or before.job(side).paused is not True
+
+
+def grants_before(swap: Swap, observation: Observation, before: Observation | None) -> tuple[Grant, ...]:
+    """What consumers had on the name before the cutover; where that is not known, what the kept table carries."""
+    if before is not None:
+        return before.relation(swap.served).grants
+    kept = observation.relation(swap.kept)
+    return kept.grants if kept.kind == "table" else observation.relation(swap.served).grants
+
+
+def way_back(migration: Migration, observation: Observation, steps: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
+    """The steps that undo all of a cutover's steps. Also tried from after each single step.
+
+    Raises NoWayBack with the first step after which nothing leads back.
+    """
+    relations = {r.name: r for r in observation.relations}
+    all_swaps = swaps(migration, observation)
+    undo: list[Staged] = []
+    for planned in steps:
+        try:
+            relations = after(relations, planned.step)
+            seen = with_relations(observation, relations.values())
+            undo = back(all_swaps, seen, observation, pause_new=True)
+        except (ValueError, NoWayBack) as e:
+            raise NoWayBack(f"step {planned.number} ({type(planned.step).__name__} {planned.lane}): {e}") from e
+    return number(undo)
+
+
+def rollback(
+    migration: Migration, observation: Observation, before: Observation | None, methods: Mapping[str, str] | None
+) -> Draft:
+    """New to old from the world as it is. Raises Refused where there is nothing to roll back or no way back."""
+    all_swaps = swaps(migration, observation, methods)
+    at = places(all_swaps, observation, before)
+    old, new = observation.job("baseline"), observation.job("candidate")
+    if all(p.position is Position.UNTOUCHED for p in at.values()) and not observation.unfinished:
+        raise Refused("nothing to roll back: every table is the old one under its own name")
+    try:
+        steps = back(all_swaps, observation, before, pause_new=True)
+    except NoWayBack as e:
+        raise Refused(f"NEEDS HUMAN, nothing was written: {e}") from e
+    saved: Staged = ("save", "", SaveState(names(migration), (old.name, new.name)))
+    return Draft(
+        number([saved, *steps]),
+        method={s.table: s.method for s in all_swaps},
+        notes=_rollback_notes(observation),
+    )
+
+
+def rehearsal_swaps(migration: Migration) -> tuple[Swap, ...]:
+    """Names of the scratch copies. They are ordinary tables; the swap is rehearsed in the way of views."""
+
+    def scratch(name: str) -> str:
+        return f"{migration.rehearsal_schema}.{SCRATCH_PREFIX}{name}"
+
+    return tuple(
+        Swap(t.name, scratch(t.name), scratch(t.name + "_old"), scratch(t.name + "_new"), "view")
+        for t in migration.tables
+    )
+
+
+def rehearsal_names(migration: Migration) -> tuple[str, ...]:
+    """Every scratch name, references included."""
+    return tuple(
+        n
+        for s in rehearsal_swaps(migration)
+        for n in (s.served, s.kept, s.candidate, f"{s.kept}_ref", f"{s.candidate}_ref")
+    )
+
+
+def rehearse(migration: Migration, observation: Observation, requested_by: str, rows: int | None) -> Draft:
+    """Copies, forward, back, forward, back; after each turn the copy must serve what it held. Then all is removed.
+
+    Scratch copies are granted to the requester alone: they may hold what consumers may not see.
+    """
+    all_swaps = rehearsal_swaps(migration)
+    grants = (Grant(requested_by, ("SELECT",)),)
+    steps: list[Staged] = []
+    for s in all_swaps:
+        for name in (s.served, s.kept, s.candidate, f"{s.kept}_ref", f"{s.candidate}_ref"):
+            found = observation.relation(name)
+            if found.kind in ("table", "view"):
+                steps.append(("clear", s.table, DropScratch(name, found.kind == "view")))
+    for t, s in zip(migration.tables, all_swaps, strict=True):
+        steps += [
+            ("copy", t.name, step)
+            for step in (
+                CopyTable(t.baseline, s.served, rows),
+                CopyTable(s.served, f"{s.kept}_ref", None),
+                CopyTable(t.candidate, s.candidate, rows),
+                CopyTable(s.candidate, f"{s.candidate}_ref", None),
+                RestoreGrants(s.served, grants),
+            )
+        ]
+    copied: dict[str, Relation] = {}
+    for t, s in zip(migration.tables, all_swaps, strict=True):
+        old, new = observation.relation(t.baseline), observation.relation(t.candidate)
+        copied[s.served] = Relation(s.served, "table", columns=old.columns, grants=grants)
+        copied[s.kept] = absent(s.kept)
+        copied[s.candidate] = Relation(s.candidate, "table", columns=new.columns)
+    start = with_relations(observation, copied.values())
+    for turn in (1, 2):
+        forward = _forward(all_swaps, start, f" {turn}")
+        relations = dict(copied)
+        for _, _, step in forward:
+            relations = after(relations, step)
+        steps += forward
+        for s in all_swaps:
+            steps += [
+                (f"same as new {turn}", s.table, VerifySame(s.served, f"{s.candidate}_ref")),
+                (f"same as new {turn}", s.table, VerifySame(s.kept, f"{s.kept}_ref")),
+            ]
+        steps += back(
+            all_swaps, with_relations(start, relations.values()), start, pause_new=True, jobs=False, round_=f" {turn}"
+        )
+        for s in all_swaps:
+            steps += [
+                (f"same as old {turn}", s.table, VerifySame(s.served, f"{s.kept}_ref")),
+                (f"same as old {turn}", s.table, VerifySame(s.candidate, f"{s.candidate}_ref")),
+            ]
+    for s in all_swaps:
+        steps += [
+            ("remove", s.table, DropScratch(name, False))
+            for name in (s.served, s.candidate, f"{s.kept}_ref", f"{s.candidate}_ref")
+        ]
+    much = "all rows" if rows is None else f"at most {rows:,} rows"
+    return Draft(
+        number(steps),
+        method={s.table: "view" for s in all_swaps},
+        notes=(
+            f"works on copies of {much} of each table, named {SCRATCH_PREFIX}* in {migration.rehearsal_schema}",
+            "candidates are copied into ordinary tables: reading a pipeline's own table through a view is not rehearsed",
+            "schedules are not touched",
+        ),
+    )
+
+
+def light(kind: Kind, args: Mapping[str, Any], observation: Observation, token: str) -> Draft:
+    """start-update, run-now, pause, unpause. token: makes a repeated run request the same run."""
+    if kind is Kind.START_UPDATE:
+        return Draft(number([("update", "", _start_update(args, observation.pipelines[0]))]))
+    job = observation.job(str(args["job"]))
+    if kind is Kind.RUN_NOW:
+        return Draft(number([("run", "", RunJob(job.job_id, job.name, token))]))
+    if job.paused is None:
+        raise Refused(f"job {job.name} has no schedule, trigger or continuous block: there is nothing to {kind}")
+    step = PauseSchedule if kind is Kind.PAUSE else UnpauseSchedule
+    notes = (
+        (f"{job.name} is {'paused' if job.paused else 'not paused'} already",)
+        if job.paused is (kind is Kind.PAUSE)
+        else ()
+    )
+    return Draft(number([("schedule", "", step(job.job_id, job.name))]), notes=notes)
+
+
+def _start_update(args: Mapping[str, Any], pipeline: PipelineState) -> StartUpdate:
+    full, refresh = tuple(args.get("full_refresh_selection") or ()), tuple(args.get("refresh_selection") or ())
+    all_full, validate = bool(args.get("full_refresh")), bool(args.get("validate_only"))
+    if all_full and (full or refresh):
+        raise Refused("a full refresh of everything takes no selection: choose one of them")
+    if validate and (all_full or full or refresh):
+        raise Refused("validate only refreshes nothing: it takes neither full refresh nor a selection")
+    both = sorted(set(full) & set(refresh))
+    if both:
+        raise Refused(f"{both[0]} is in both selections: refresh it or refresh it fully")
+    return StartUpdate(pipeline.pipeline_id, pipeline.name, all_full, full, refresh, validate)
+
+
+def relations_fingerprint(observation: Observation, wanted: Iterable[str]) -> str:
+    """Fingerprint of some relations alone."""
+    return with_relations(Observation(observation.as_of), (observation.relation(n) for n in wanted)).fingerprint
+
+
+def with_relations(observation: Observation, relations: Iterable[Relation]) -> Observation:
+    """The observation with these relations instead of those of the same names."""
+    changed = {r.name: r for r in relations}
+    kept = tuple(r for r in observation.relations if r.name not in changed)
+    return replace(observation, relations=(*kept, *changed.values()))
+
+
+def _targets(*jobs: JobState) -> tuple[tuple[int, str], ...]:
+    return tuple((j.job_id, j.name) for j in jobs)
+
+
+def _columns(relation: Relation) -> tuple[str, ...]:
+    return tuple(name for name, _ in relation.columns)
+
+
+def _old_columns(swap: Swap, before: Observation | None) -> tuple[str, ...]:
+    return () if before is None else _columns(before.relation(swap.served))
+
+
+def _cutover_notes(all_swaps: Sequence[Swap], observation: Observation) -> tuple[str, ...]:
+    notes: list[str] = []
+    for s in all_swaps:
+        x = observation.relation(s.served)
+        if s.method == "view":
+            notes += [
+                f"{s.served}: {', '.join(g.privileges)} of {g.principal} cannot be granted on a view; {s.kept} keeps it"
+                for g in not_carried(x.grants)
+            ]
+    mixed = [s.table for s in all_swaps if s.method == "rename"]
+    if mixed:
+        notes.append(f"{', '.join(mixed)}: swapped by renaming; between the two renames nothing has the name")
+    return tuple(notes)
+
+
+def _rollback_notes(observation: Observation) -> tuple[str, ...]:
+    notes: list[str] = []
+    for w in observation.written:
+        if w.problem:
+            notes.append(f"{w.table}: rows written since cutover are unknown ({w.problem})")
+            continue
+        newer = f", {w.newer:,} of them later than the old table's latest" if w.newer is not None else ""
+        notes.append(
+            f"{w.table}: consumers go back from {w.new_rows:,} rows{newer} to {w.old_rows:,} rows; "
+            "the rows written since cutover stay in the candidate and are no longer served"
+        )
+    return tuple(notes)

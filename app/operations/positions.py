@@ -1,0 +1,98 @@
+"""Where a table is on the way from old to new, told from the names alone: the world decides, not memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from app.operations.world import Relation
+
+
+@dataclass(frozen=True)
+class Swap:
+    """The names of one table's swap. method: `view` where the candidate is a pipeline's or a view, else `rename`.
+
+    served: the name consumers read. kept: where the old table waits. candidate: the new side.
+    """
+
+    table: str
+    served: str
+    kept: str
+    candidate: str
+    method: Literal["view", "rename"]
+
+
+class Position(StrEnum):
+    """UNTOUCHED: the old table has its name. RENAMED: it is kept and nothing has the name. SHADOWED: a view over the
+    kept table has it. FLIPPED: a view over the candidate has it. SWAPPED: the candidate itself has it."""
+
+    UNTOUCHED = "untouched"
+    RENAMED = "renamed"
+    SHADOWED = "shadowed"
+    FLIPPED = "flipped"
+    SWAPPED = "swapped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table's position with the sentence that explains it."""
+
+    position: Position
+    text: str
+
+    @property
+    def serves(self) -> Literal["baseline", "candidate", "nothing", "unknown"]:
+        """Which side a reader of the name gets."""
+        match self.position:
+            case Position.UNTOUCHED | Position.SHADOWED:
+                return "baseline"
+            case Position.FLIPPED | Position.SWAPPED:
+                return "candidate"
+            case Position.RENAMED:
+                return "nothing"
+            case _:
+                return "unknown"
+
+
+def method(candidate: Relation) -> Literal["view", "rename"]:
+    """How a table is swapped: what a pipeline owns cannot be renamed; a view need not be."""
+    return "rename" if candidate.kind == "table" else "view"
+
+
+def locate(swap: Swap, relations: Mapping[str, Relation], old_id: str | None = None) -> Place:
+    """The position of one table. old_id: the old table's id as it was before anything moved, where it is known.
+
+    Anything that no statement of ours leaves behind is UNKNOWN, never guessed.
+    """
+    served, kept, candidate = relations[swap.served], relations[swap.kept], relations[swap.candidate]
+    if kept.kind == "table" and old_id and kept.table_id and kept.table_id != old_id:
+        return Place(Position.UNKNOWN, f"{kept.name} is not the table that {served.name} was (its id differs)")
+    match (served.kind, kept.kind):
+        case ("table", "absent"):
+            return Place(Position.UNTOUCHED, f"{swap.served} is the old table")
+        case ("absent", "table"):
+            if swap.method == "rename" and candidate.kind == "absent":
+                return Place(Position.UNKNOWN, f"neither {swap.served} nor {swap.candidate} exists")
+            return Place(Position.RENAMED, f"{swap.served} does not exist; the old table is {swap.kept}")
+        case ("view", "table") if served.over == swap.kept:
+            return Place(Position.SHADOWED, f"{swap.served} is a view over the old table {swap.kept}")
+        case ("view", "table") if served.over == swap.candidate:
+            return Place(Position.FLIPPED, f"{swap.served} is a view over {swap.candidate}")
+        case ("table", "table") if swap.method == "rename" and candidate.kind == "absent":
+            return Place(Position.SWAPPED, f"{swap.served} is the table that was {swap.candidate}")
+        case ("table", "table"):
+            return Place(Position.UNKNOWN, f"both {swap.served} and {swap.kept} are tables: someone made one of them")
+        case ("view", "absent"):
+            return Place(Position.UNKNOWN, f"{swap.served} is a view and {swap.kept} is gone: nothing to go back to")
+        case ("view", _):
+            return Place(Position.UNKNOWN, f"{swap.served} is a view over {served.over or 'something else'}")
+        case ("absent", "absent"):
+            return Place(Position.UNKNOWN, f"neither {swap.served} nor {swap.kept} exists")
+        case _:
+            return Place(
+                Position.UNKNOWN,
+                f"{swap.served} is {served.table_type or served.kind}, {swap.kept} is {kept.table_type or kept.kind}",
+            )
