@@ -196,6 +196,25 @@ def paired_bars(
     return figure
 
 
+def single_bars(items: Sequence[tuple[str, float]], title: str, unit: str, side: str = "candidate") -> go.Figure:
+    """One bar for each label, all of one side."""
+    figure = go.Figure()
+    figure.add_bar(
+        orientation="h",
+        y=[plot_text(shorten(name, 36)) for name, _ in items],
+        x=[value for _, value in items],
+        marker={"color": sides.colour(side)},
+        text=[f"{value:,.4g}" for _, value in items],
+        textposition="auto",
+        hovertext=[f"{plot_text(name)}: {value:,.4g} {unit}" for name, value in items],
+        hoverinfo="text",
+    )
+    _layout(figure, title, 90 + 26 * max(1, len(items)), showlegend=False)
+    figure.update_xaxes(title=unit, rangemode="tozero")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
 _VERDICTS = {
     "identical": ("identical", "circle", "#2E8B57"),
     "different": ("different", "x", "#C0392B"),
@@ -203,9 +222,7 @@ _VERDICTS = {
 }
 
 
-def verdicts(
-    entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, now: datetime, title: str
-) -> go.Figure:
+def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, now: datetime, title: str) -> go.Figure:
     """Comparisons along time, one row for each table: (table, when, verdict, id). The verdict is the marker's shape."""
     figure = go.Figure()
     tables = list(dict.fromkeys(e[0] for e in entries))

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
+from app.widgets.opening import on_click
 from app.widgets.text import literal
 
-Kind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio"]
+Kind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio", "open"]
 
 SHOWN = 500
 """Rows drawn at most; the export has them all."""
@@ -27,7 +28,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class Column:
     """One column: `key` in each row, `label` with its unit, and how to draw it.
 
-    A link's cell is an address; its displayed text is `link_text`.
+    A link's cell is an address; its displayed text is `link_text`. A cell of kind `open` is an id; a click on it puts
+    the id into the page's address under the column's `key`.
     """
 
     key: str
@@ -40,7 +42,7 @@ class Column:
 
 
 def csv_cell(value: object) -> str:
-    """A value in CSV: moments as ISO-8601 with zone, None empty; text that a spreadsheet would run gets a quote before it."""
+    """A value in CSV: moments as ISO-8601 with zone, None empty; a quote before text that a spreadsheet would run."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -63,7 +65,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
     return out.getvalue()
 
 
-def _config(column: Column, zone: ZoneInfo) -> Any:
+def _config(column: Column, zone: ZoneInfo, key: str) -> Any:
     common: dict[str, Any] = {"label": column.label, "help": column.help, "pinned": column.pinned or None}
     if column.width:
         common["width"] = column.width
@@ -84,6 +86,11 @@ def _config(column: Column, zone: ZoneInfo) -> Any:
             return st.column_config.NumberColumn(**common, format="percent")
         case "link":
             return st.column_config.LinkColumn(**common, display_text=column.link_text)
+        case "open":
+            click = f"{key}_{column.key}_click"
+            return st.column_config.ButtonColumn(
+                **common, type="tertiary", alignment="left", key=click, on_click=on_click(click, column.key)
+            )
         case "text":
             return st.column_config.TextColumn(**common)
 
@@ -92,7 +99,7 @@ _NUMERIC = ("number", "seconds", "usd", "dbu", "percent", "ratio")
 
 
 def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
-    """The rows as a typed frame: an empty or half-empty column keeps its type, and text is never guessed into another."""
+    """The rows as a typed frame: an empty or half-empty column keeps its type, and no text is guessed into another."""
     series: dict[str, pd.Series[Any]] = {}
     for column in columns:
         values = [row.get(column.key) for row in rows]
@@ -113,35 +120,27 @@ def table(
     zone: ZoneInfo,
     empty: str,
     name: str,
-    select: bool = False,
     height: int | None = None,
     export: Callable[[], str] | None = None,
-) -> int | None:
-    """Draws the rows and, below, what is exported as `name`.csv; returns the index of the chosen row if `select`.
+) -> None:
+    """Draws the rows and, below, what is exported as `name`.csv.
 
     empty: what to do to get rows here; shown when there are none. export: CSV of more than is drawn, made on demand.
     """
     if not rows:
         st.caption(literal(empty))
-        return None
+        return
     drawn = rows[:SHOWN]
     arguments: dict[str, Any] = {
         "hide_index": True,
-        "column_config": {c.key: _config(c, zone) for c in columns},
+        "column_config": {c.key: _config(c, zone, key) for c in columns},
         "placeholder": "–",
         "width": "stretch",
         "key": key,
     }
     if height or len(drawn) > 12:
         arguments["height"] = height or 440
-    data = frame(drawn, columns)
-    chosen: int | None = None
-    if select:
-        event = st.dataframe(data, on_select="rerun", selection_mode="single-row", **arguments)
-        picked = event["selection"]["rows"]
-        chosen = int(picked[0]) if picked and int(picked[0]) < len(drawn) else None
-    else:
-        st.dataframe(data, **arguments)
+    st.dataframe(frame(drawn, columns), **arguments)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "CSV",
@@ -156,4 +155,3 @@ def table(
         )
         if len(rows) > SHOWN:
             st.caption(f"First {SHOWN:,} of {len(rows):,} rows drawn; the CSV has all.")
-    return chosen

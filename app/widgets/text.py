@@ -160,3 +160,8 @@ def percent(value: float | None) -> str:
     if shown == "0.0 %" and value > 0:
         return "< 0.1 %"
     return shown
+
+
+def plain(value: object) -> str:
+    """`value` for a table cell: literal there by itself, but for characters that hide or reverse text."""
+    return _CONTROL.sub("\ufffd", str(value))

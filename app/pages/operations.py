@@ -1,0 +1,729 @@
+"""Operations: what is running, and what may I do? Plans with their exact calls, gates, journal, history."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app.operations.actor import Actor, Refused
+from app.operations.codec import CodecError, plan_from_json
+from app.operations.definition import Kind, Plan
+from app.operations.engine import LEASE
+from app.operations.preview import Preview, preview, previews
+from app.operations.service import ASKED_FOR
+from app.pages.overview import finding_mark
+from app.store.collected import ScheduleRecord
+from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
+from app.widgets import asof, identity, panel, sentences, service
+from app.widgets.frame import Figure, answer, empty, figures, section
+from app.widgets.native import button, page_link
+from app.widgets.opening import close_button, opened, put
+from app.widgets.panel import LIVE_SECONDS, Panel
+from app.widgets.status import Mark, mark
+from app.widgets.tables import Column, table
+from app.widgets.text import ago, code, count, literal, moment, seconds
+from app.workspace.errors import WorkspaceError
+from validation.endpoint import EndpointError
+
+SOURCES = ("schedules", "tables", "pipelines", "runs", "updates")
+MESSAGE = "operations_message"
+LIMIT = 200
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that can be asked for: its button's word, its icon, and what it does in one sentence."""
+
+    kind: Kind
+    word: str
+    icon: str
+    text: str
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        Kind.START_UPDATE,
+        "Start update",
+        ":material/refresh:",
+        "Starts an update of a pipeline, whole or of some tables; or only validates its code.",
+    ),
+    Action(
+        Kind.RUN_NOW, "Run job now", ":material/play_arrow:", "Runs the old or the new job once, beside its schedule."
+    ),
+    Action(Kind.PAUSE, "Pause schedule", ":material/pause:", "Stops a job from starting by itself."),
+    Action(Kind.UNPAUSE, "Unpause schedule", ":material/resume:", "Lets a job start by itself again."),
+    Action(
+        Kind.REHEARSE,
+        "Rehearse",
+        ":material/theater_comedy:",
+        "Cuts over scratch copies, forward, back and forward again, and compares them each time.",
+    ),
+    Action(
+        Kind.CUTOVER,
+        "Cut over",
+        ":material/swap_horiz:",
+        "Pauses the old job, makes the new side serve all tables, unpauses the new job. Needs a second person.",
+    ),
+    Action(
+        Kind.ROLLBACK,
+        "Roll back",
+        ":material/undo:",
+        "Makes the old side serve again, at once, then restores its tables and schedule. Waits for no parity gate.",
+    ),
+)
+KINDS = {str(a.kind): a for a in ACTIONS}
+
+
+def render() -> None:
+    """The page."""
+    panel.live(_head)
+    _message()
+    operation_id = opened("operation")
+    if operation_id:
+        _detail(operation_id)
+    _waiting(operation_id)
+    _ask()
+    panel.live(_schedules)
+    panel.live(_history)
+
+
+# Reading
+
+
+def _interrupted(here: Panel, records: Sequence[OperationRecord]) -> list[str]:
+    running = [o.id for o in records if o.state is State.RUNNING]
+    return running if running and here.store.leases.holder(LEASE) is None else []
+
+
+def _head() -> None:
+    here = panel.current()
+    records = here.store.operations.find(states=ASKED_FOR, limit=LIMIT)
+    stuck = _interrupted(here, records)
+    state, sentence = sentences.activity(records, stuck, here.now)
+    answer("What is running, and what may I do?", sentence, state)
+    asof.bar(asof.chosen(here.store.collected.sources(), SOURCES), here.zone, here.now)
+    waiting = [o for o in records if o.state in (State.SUBMITTED, State.READY)]
+    cutover, rollback = here.store.operations.last("cutover"), here.store.operations.last("rollback")
+    figures(
+        [
+            Figure("Running", count(sum(o.state is State.RUNNING for o in records)), f"{len(stuck)} interrupted"),
+            Figure(
+                "Waiting",
+                count(len(waiting)),
+                f"{sum(o.state is State.SUBMITTED for o in waiting)} for approval by a second person",
+            ),
+            Figure("Last verified cutover", ago(cutover.ended_at, here.now) if cutover else "never", _took(cutover)),
+            Figure(
+                "Last verified rollback", ago(rollback.ended_at, here.now) if rollback else "never", _took(rollback)
+            ),
+        ]
+    )
+
+
+def _took(record: OperationRecord | None) -> str:
+    return f"took {seconds(record.seconds)}, {record.requested_by}" if record else ""
+
+
+def _message() -> None:
+    message: tuple[str, bool] | None = st.session_state.pop(MESSAGE, None)
+    if message:
+        text, well = message
+        (st.success if well else st.error)(literal(text), icon=":material/check:" if well else ":material/block:")
+
+
+def _say(text: str, well: bool) -> None:
+    st.session_state[MESSAGE] = (text, well)
+
+
+# Asking
+
+
+def _ask() -> None:
+    here = panel.current()
+    section("What may I do?", help="Every action makes a plan first. A plan only looks; you confirm it by typing.")
+    chosen = st.pills(
+        "Action",
+        list(KINDS),
+        format_func=lambda k: f"{KINDS[k].icon} {KINDS[k].word}",
+        key="action",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if not chosen:
+        st.caption("Choose an action to see exactly what it would call and run, and which gates it must pass.")
+        return
+    action = KINDS[chosen]
+    with st.container(border=True):
+        st.markdown(f"**{literal(action.word)}**: {literal(action.text)}")
+        args = _arguments(here, action.kind)
+        if args is not None and st.button("Make the plan", key=f"plan_{chosen}", icon=":material/list_alt:"):
+            _plan(here, action.kind, args)
+            st.rerun()
+
+
+def _arguments(here: Panel, kind: Kind) -> dict[str, Any] | None:
+    """The form of an action; None while what is chosen makes no sense."""
+    if kind in (Kind.RUN_NOW, Kind.PAUSE, Kind.UNPAUSE):
+        names = {"baseline": here.migration.baseline_job.name, "candidate": here.migration.candidate_job.name}
+        job = st.radio(
+            "Job",
+            ["baseline", "candidate"],
+            format_func=lambda side: literal(f"{names[side]} ({'old' if side == 'baseline' else 'new'} side)"),
+            horizontal=True,
+            key=f"job_{kind}",
+        )
+        return {"job": job}
+    if kind is Kind.START_UPDATE:
+        return _update_arguments(here)
+    if kind is Kind.REHEARSE:
+        rows = st.number_input(
+            "Rows of each table to copy", min_value=1, value=10_000, step=1_000, key="rehearse_rows",
+            help="The scratch copies are dropped afterwards.",
+        )  # fmt: skip
+        everything = st.toggle("Copy all rows", key="rehearse_all")
+        return {"rows": None if everything else int(rows)}
+    return {}
+
+
+MODES = ("Refresh all", "Refresh some tables", "Full refresh of all", "Full refresh of some tables", "Validate only")
+
+
+def _update_arguments(here: Panel) -> dict[str, Any] | None:
+    names = [p.name for p in here.migration.pipelines]
+    production = names.index(here.migration.production_pipeline.name)
+    pipeline = st.selectbox("Pipeline", names, index=production, key="update_pipeline")
+    mode = st.radio("What", MODES, horizontal=True, key="update_mode")
+    args: dict[str, Any] = {"pipeline": pipeline}
+    if mode == "Full refresh of all":
+        st.caption(
+            "▲ A full refresh rebuilds every table from its sources; streaming tables lose what sources no longer hold."
+        )
+        return args | {"full_refresh": True}
+    if mode == "Validate only":
+        return args | {"validate_only": True}
+    if mode in ("Refresh some tables", "Full refresh of some tables"):
+        environment = next(p.environment for p in here.migration.pipelines if p.name == pipeline)
+        options = [
+            (t.candidate if environment == "production" else t.development or t.candidate).rsplit(".", 1)[1]
+            for t in here.migration.tables
+        ]
+        tables = st.multiselect("Tables", options, key="update_tables", accept_new_options=True)
+        if not tables:
+            st.caption("Choose at least one table.")
+            return None
+        key = "refresh_selection" if mode.startswith("Refresh") else "full_refresh_selection"
+        return args | {key: list(tables)}
+    return args
+
+
+def _plan(here: Panel, kind: Kind, args: Mapping[str, Any]) -> None:
+    try:
+        who = identity.actor(here, "plan", str(kind))
+        with st.spinner("Looking at the workspace and planning"):
+            made = service.operations(here).plan(kind, args, who)
+        put("operation", made.operation_id)
+    except Refused as e:
+        _say(f"Refused: {e}", False)
+    except (WorkspaceError, EndpointError) as e:
+        _say(f"No plan could be made, the workspace cannot be seen: {e}", False)
+
+
+# Operations that wait for a person
+
+
+def _waiting(open_id: str | None) -> None:
+    here = panel.current()
+    records = here.store.operations.find(
+        states=(State.SUBMITTED, State.READY, State.RUNNING, State.NEEDS_HUMAN), limit=20
+    )
+    others = [o for o in records if o.id != open_id]
+    if not others:
+        return
+    section("Waiting or under way")
+    stuck = _interrupted(here, others)
+    for record in others:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"{state_mark(record, record.id in stuck).badge} **{literal(word_of(record.kind))}** "
+                f"asked for by {literal(record.requested_by)} "
+                f"{literal(ago(record.submitted_at or record.created_at, here.now))}",
+                width="stretch",
+            )
+            st.button(
+                "Open", key=f"open_{record.id}", on_click=put, args=("operation", record.id), type="tertiary",
+                icon=":material/chevron_right:",
+            )  # fmt: skip
+
+
+def word_of(kind: str) -> str:
+    """An operation's kind as people say it."""
+    return KINDS[kind].word if kind in KINDS else kind.replace("-", " ")
+
+
+def state_mark(record: OperationRecord, interrupted: bool = False) -> Mark:
+    """An operation's state as a mark."""
+    if interrupted:
+        return Mark("interrupted", "bad")
+    words: dict[State, Mark] = {
+        State.PLANNED: Mark("planned", "quiet"),
+        State.SUBMITTED: Mark("waits for approval", "warn"),
+        State.READY: Mark("waits for the worker", "busy"),
+        State.RUNNING: Mark("running", "busy"),
+        State.VERIFIED: Mark("verified", "good"),
+        State.UNDONE: Mark("failed, all undone", "warn"),
+        State.NEEDS_HUMAN: Mark("needs a person", "bad"),
+    }
+    return words.get(record.state) or mark(str(record.state))
+
+
+# One operation
+
+
+def _detail(operation_id: str) -> None:
+    here = panel.current()
+    record = here.store.operations.get(operation_id)
+    with st.container(border=True):
+        if record is None:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"There is no operation {code(operation_id)}.", width="stretch")
+                close_button("operation")
+            return
+        try:
+            made = plan_from_json(record.plan)
+            lines = preview(made)
+        except (CodecError, KeyError, ValueError) as e:
+            st.error(f"The plan of {code(operation_id)} cannot be read: {literal(e)}")
+            close_button("operation")
+            return
+        _title(here, record, made)
+        _buttons(here, record, made)
+        panel.live(lambda: _rail(operation_id, made, lines), every=LIVE_SECONDS, key="operation_rail")
+        _plan_view(here, record, made, lines)
+
+
+def _title(here: Panel, record: OperationRecord, made: Plan) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{literal(word_of(record.kind))}** {code(record.id)}", width="stretch")
+        close_button("operation")
+    local = " (local persona)" if record.local else ""
+    st.caption(
+        literal(
+            f"Planned by {record.requested_by}{local} {moment(record.created_at, here.zone)}, valid until "
+            f"{moment(record.expires_at, here.zone)}; observed {moment(made.observation.as_of, here.zone)}"
+        )
+    )
+    args = {k: v for k, v in made.args.items() if v not in (None, False, [], ())}
+    if args:
+        st.caption("With " + ", ".join(f"{literal(k.replace('_', ' '))} {code(v)}" for k, v in args.items()))
+    st.caption(f"Plan hash {code(record.plan_hash)}: what approvals and the journal name")
+
+
+def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
+    stuck = bool(_interrupted(here, [record]))
+    if record.state is State.PLANNED:
+        _before_asking(here, record, made)
+    with st.container(horizontal=True):
+        askable = record.state is State.PLANNED and not made.blocking and record.expires_at > here.now
+        if askable and _primary("Ask for it…", "ask_for_it", ":material/keyboard:"):
+            _confirm(record.id, made.confirmation, word_of(record.kind), made.needs_approval)
+        if record.state is State.SUBMITTED and _primary("Approve…", "approve", ":material/how_to_reg:"):
+            _approve(record.id, record.plan_hash, record.requested_by)
+        if (stuck or record.state is State.NEEDS_HUMAN) and _primary("Resume…", "resume", ":material/resume:"):
+            _resume(record.id)
+        if record.state in (State.PLANNED, State.SUBMITTED, State.READY) or (
+            record.state is State.RUNNING and record.kind != Kind.ROLLBACK
+        ):
+            word = "Stop and undo…" if record.state is State.RUNNING else "Withdraw…"
+            if st.button(word, key="cancel_operation", icon=":material/cancel:"):
+                _cancel(record.id, record.state is State.RUNNING)
+        page_link("In the audit log", "audit", audit_text=record.id)
+    if stuck:
+        st.error(
+            "✕ It was begun and nobody carries it on. Resume it, or roll back with the action below; without this page: "
+            "`cutover resume` and `cutover rollback` on the command line."
+        )
+    if record.state is State.SUBMITTED:
+        st.info(
+            f"Waits for approval by a second person: an approver other than {literal(record.requested_by)}.",
+            icon=":material/how_to_reg:",
+        )
+    if record.reason:
+        (st.error if state_mark(record).tone == "bad" else st.warning)(literal(record.reason))
+
+
+def _primary(word: str, key: str, icon: str) -> bool:
+    return st.button(word, key=key, type="primary", icon=icon)
+
+
+def _before_asking(here: Panel, record: OperationRecord, made: Plan) -> None:
+    if record.expires_at <= here.now:
+        st.warning("▲ This plan has expired: make a new one below.")
+    elif made.blocking:
+        st.error(
+            f"✕ Refused: {len(made.blocking)} of {len(made.gates)} gates block.\n\n"
+            + "\n".join(f"- **{literal(g.title)}**: {literal(g.finding.summary)}" for g in made.blocking)
+        )
+    else:
+        st.success(
+            f"✓ All {len(made.gates)} gates pass. Nothing has been changed yet: read the steps, then ask for it.",
+        )
+
+
+@st.dialog("Confirm by typing", width="medium")
+def _confirm(operation_id: str, expected: str, word: str, needs_approval: bool) -> None:
+    here = panel.current()
+    after = (
+        "It then waits for approval by a second person." if needs_approval else "The worker then begins within seconds."
+    )
+    st.markdown(f"**{literal(word)}**. {after}")
+    st.markdown(f"Type {code(expected)} to ask for it.")
+    typed = st.text_input("Confirmation", key=f"typed_{operation_id}", autocomplete="off", live=True)
+    matches = (typed or "").strip() == expected
+    if st.button("Ask for it", key=f"submit_{operation_id}", type="primary", disabled=not matches):
+        try:
+            who = identity.actor(here, "submit", operation_id)
+            service.operations(here).submit(operation_id, who, typed or "")
+        except (Refused, WorkspaceError, EndpointError) as e:
+            st.error(f"Refused: {literal(e)}")
+            return
+        panel.forget()
+        _say(f"Asked for. {after}", True)
+        st.rerun()
+
+
+@st.dialog("Approve", width="medium")
+def _approve(operation_id: str, plan_hash: str, requested_by: str) -> None:
+    here = panel.current()
+    st.markdown(
+        f"You approve exactly this plan, {code(plan_hash[:12])}, asked for by {literal(requested_by)}. "
+        "Approval needs the approver's role, looked up now, and expires."
+    )
+    comment = st.text_area("Comment", key=f"approval_{operation_id}", max_chars=2000, height=100)
+    if st.button("Approve", key=f"approve_{operation_id}", type="primary"):
+        try:
+            who = identity.actor(here, "approve", operation_id)
+            service.operations(here).approve(operation_id, who, (comment or "").strip())
+        except (Refused, WorkspaceError, EndpointError) as e:
+            st.error(f"Refused: {literal(e)}")
+            return
+        panel.forget()
+        _say("Approved. The worker begins within seconds.", True)
+        st.rerun()
+
+
+@st.dialog("Withdraw or stop", width="medium")
+def _cancel(operation_id: str, running: bool) -> None:
+    here = panel.current()
+    st.markdown(
+        "It stops before its next step and undoes what it has done."
+        if running
+        else "It is withdrawn. Nothing has been changed."
+    )
+    comment = st.text_input("Why", key=f"why_{operation_id}", max_chars=2000)
+    if st.button("Stop and undo" if running else "Withdraw", key=f"cancel_{operation_id}", type="primary"):
+        try:
+            who = identity.actor(here, "cancel", operation_id)
+            service.operations(here).cancel(operation_id, who, (comment or "").strip())
+        except (Refused, WorkspaceError, EndpointError) as e:
+            st.error(f"Refused: {literal(e)}")
+            return
+        panel.forget()
+        _say("Asked to stop and undo." if running else "Withdrawn.", True)
+        st.rerun()
+
+
+@st.dialog("Resume", width="medium")
+def _resume(operation_id: str) -> None:
+    here = panel.current()
+    st.markdown(
+        "It goes on from where the workspace is: what is already done is seen and not done again. "
+        "An undo that was interrupted goes on undoing."
+    )
+    st.markdown(f"Type {code('resume')} to go on.")
+    typed = st.text_input("Confirmation", key=f"resume_typed_{operation_id}", autocomplete="off", live=True)
+    if st.button("Resume", key=f"resume_{operation_id}", type="primary", disabled=(typed or "").strip() != "resume"):
+        try:
+            who = identity.actor(here, "resume", operation_id)
+        except Refused as e:
+            st.error(f"Refused: {literal(e)}")
+            return
+        _resume_beside(here, operation_id, who)
+        _say("Resuming; its journal shows how far it is.", True)
+        st.rerun()
+
+
+def _resume_beside(here: Panel, operation_id: str, who: Actor) -> None:
+    # Not in the page's own run: closing the browser must interrupt nothing. The lease lets only one carry it out.
+    found = service.operations(here)
+
+    def go_on() -> None:
+        try:
+            found.resume(operation_id, who)
+        except (Refused, WorkspaceError, EndpointError) as e:
+            panel.log.error("resume of %s: %s", operation_id, e)
+
+    threading.Thread(target=go_on, name=f"resume-{operation_id}").start()
+
+
+# Steps and journal
+
+STEP_COLUMNS = (
+    Column("number", "Step", "number", width="small"),
+    Column("state", "State"),
+    Column("stage", "Stage"),
+    Column("lane", "Table"),
+    Column("text", "What it does", width="large"),
+    Column("sends", "Exactly what it sends", width="large"),
+    Column("probe", "Already so if"),
+    Column("inverse", "Undone by"),
+    Column("at", "Last entry", "time"),
+)
+
+
+def _rail(operation_id: str, made: Plan, lines: tuple[Preview, ...]) -> None:
+    here = panel.current()
+    record = here.store.operations.get(operation_id)
+    if record is None:
+        return
+    entries = here.store.operations.journal(operation_id)
+    stuck = bool(_interrupted(here, [record]))
+    forward = {e.number: e for e in entries if e.direction == "forward" and e.phase is not Phase.NOTE}
+    done = sum(e.phase in (Phase.DONE, Phase.ALREADY) for e in forward.values())
+    st.markdown(f"{state_mark(record, stuck).badge} {literal(_progress_text(here, record, done, len(lines)))}")
+    if record.state is not State.PLANNED:
+        st.progress(done / len(lines) if lines else 1.0)
+    rows = [
+        {
+            "number": p.number,
+            "state": step_mark(forward.get(p.number), stuck).text,
+            "stage": p.stage,
+            "lane": p.lane or None,
+            "text": p.text,
+            "sends": " ; ".join(p.sends) or "only looks",
+            "probe": p.probe,
+            "inverse": p.inverse,
+            "at": forward[p.number].at if p.number in forward else None,
+        }
+        for p in lines
+    ]
+    table(
+        rows, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{operation_id}",
+        empty="This plan has no steps: the workspace is already as it would make it.",
+        height=min(38 + 35 * len(rows), 640),
+    )  # fmt: skip
+    _journal(here, operation_id, entries)
+
+
+def _progress_text(here: Panel, record: OperationRecord, done: int, total: int) -> str:
+    if record.state is State.PLANNED:
+        return f"{count(total, 'step')}, none begun"
+    if record.state in ENDED:
+        return (
+            f"{done} of {count(total, 'step')}, {seconds(record.seconds)}, ended {moment(record.ended_at, here.zone)}"
+        )
+    return f"{done} of {count(total, 'step')} done" + (
+        f", begun {ago(record.started_at, here.now)} by {record.executor}" if record.started_at else ""
+    )
+
+
+def step_mark(entry: JournalEntry | None, interrupted: bool = False) -> Mark:
+    """What the journal says of a step."""
+    if entry is None:
+        return Mark("to do", "quiet")
+    if entry.phase is Phase.INTENT and interrupted:
+        return Mark("outcome unknown", "bad")
+    return {
+        Phase.INTENT: Mark("doing", "busy"),
+        Phase.DONE: Mark("done", "good"),
+        Phase.ALREADY: Mark("already so", "good"),
+        Phase.RETRY: Mark("again", "busy"),
+        Phase.FAILED: Mark("failed", "bad"),
+        Phase.NOTE: Mark("note", "quiet"),
+    }[entry.phase]
+
+
+JOURNAL_COLUMNS = (
+    Column("seq", "Entry", "number", width="small"),
+    Column("at", "Time", "time"),
+    Column("direction", "Direction", width="small"),
+    Column("number", "Step", "number", width="small"),
+    Column("phase", "Phase"),
+    Column("stage", "Stage"),
+    Column("lane", "Table"),
+    Column("text", "Text", width="large"),
+)
+
+
+def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) -> None:
+    if not entries:
+        return
+    section(f"Journal, {count(len(entries), 'entry', 'entries')}")
+    rows = [
+        {
+            "seq": e.seq,
+            "at": e.at,
+            "direction": "forward" if e.direction == "forward" else "back",
+            "number": e.number,
+            "phase": step_mark(e).text,
+            "stage": e.stage,
+            "lane": e.lane or None,
+            "text": e.text,
+        }
+        for e in reversed(entries)
+    ]
+    table(rows, JOURNAL_COLUMNS, key="operation_journal", zone=here.zone, name=f"journal_{operation_id}", empty="")
+
+
+GATE_COLUMNS = (
+    Column("state", "State", width="small"),
+    Column("title", "Gate"),
+    Column("summary", "What was found", width="large"),
+    Column("as_of", "Evidence as of", "time"),
+    Column("source", "Source"),
+)
+APPROVAL_COLUMNS = (
+    Column("at", "When", "time"),
+    Column("who", "Who"),
+    Column("comment", "Comment", width="large"),
+    Column("until", "Until", "time"),
+    Column("plan", "Plan", width="small"),
+)
+
+
+def _plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Preview, ...]) -> None:
+    for note in made.notes:
+        st.warning("▲ " + literal(note))
+    section(f"Gates, as judged when planned: {len(made.gates) - len(made.blocking)} of {len(made.gates)} pass")
+    table(
+        [
+            {
+                "state": finding_mark(g.finding, gate=True).text,
+                "title": g.title,
+                "summary": g.finding.summary,
+                "as_of": g.finding.as_of,
+                "source": g.finding.source or None,
+            }
+            for g in sorted(made.gates, key=lambda g: not g.blocks)
+        ],
+        GATE_COLUMNS,
+        key="operation_gates",
+        zone=here.zone,
+        name=f"gates_{record.id}",
+        empty="This operation has no gates.",
+    )
+    approvals = here.store.operations.approvals(record.id)
+    if approvals:
+        section("Approvals")
+        table(
+            [
+                {
+                    "at": a.at,
+                    "who": a.approver + (" (local persona)" if a.local else ""),
+                    "comment": a.comment or None,
+                    "until": a.expires_at,
+                    "plan": a.plan_hash[:12],
+                }
+                for a in approvals
+            ],
+            APPROVAL_COLUMNS,
+            key="operation_approvals",
+            zone=here.zone,
+            name=f"approvals_{record.id}",
+            empty="",
+        )
+    with st.expander("**Exactly what it sends**, to copy", key="operation_sends"):
+        sends = [(p, text) for p in lines for text in p.sends]
+        if sends:
+            st.code(
+                "\n".join(
+                    f"-- step {p.number}, {p.stage}{', ' + p.lane if p.lane else ''}\n{text}" for p, text in sends
+                ),
+                language=None,
+                wrap_lines=True,
+            )
+        else:
+            st.caption("It only looks.")
+    if made.inverse:
+        with st.expander(f"**The way back**, {count(len(made.inverse), 'step')}", key="operation_inverse"):
+            rows = [
+                {
+                    "number": p.number,
+                    "stage": p.stage,
+                    "lane": p.lane or None,
+                    "text": p.text,
+                    "sends": " ; ".join(p.sends) or "only looks",
+                }
+                for p in previews(made.inverse, made.observation)
+            ]
+            columns = tuple(c for c in STEP_COLUMNS if c.key in ("number", "stage", "lane", "text", "sends"))
+            table(rows, columns, key="operation_back", zone=here.zone, name=f"way_back_{record.id}", empty="")
+
+
+# Schedules and history
+
+
+def _schedules() -> None:
+    here = panel.current()
+    found = here.store.collected.schedules()
+    if not found:
+        return
+    section("Schedules now")
+    for side in ("baseline", "candidate", "development"):
+        if side in found:
+            _schedule(here, side, found[side])
+
+
+def _schedule(here: Panel, side: str, s: ScheduleRecord) -> None:
+    paused = mark(s.pause_status) if s.pause_status else Mark("nothing starts it", "quiet")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        when = code(s.quartz) if s.quartz else literal(s.kind)
+        zone = literal(f" in {s.timezone}") if s.timezone else ""
+        name = {"baseline": "old job", "candidate": "new job"}.get(side, side)
+        st.markdown(
+            f"{paused.badge} {literal(name)} {code(s.name)}: {when}{zone}, as of {literal(ago(s.as_of, here.now))}",
+            width="stretch",
+        )
+        button("Databricks", s.url, key=f"schedule_{side}")
+
+
+HISTORY_COLUMNS = (
+    Column("operation", "Operation", "open", help="Opens its plan and journal"),
+    Column("kind", "What"),
+    Column("state", "State"),
+    Column("by", "Asked for by"),
+    Column("at", "Planned", "time"),
+    Column("started", "Begun", "time"),
+    Column("seconds", "Took, s", "seconds"),
+    Column("executor", "Carried out by"),
+    Column("reason", "Reason", width="large"),
+)
+
+
+def _history() -> None:
+    here = panel.current()
+    section("History")
+    plans = st.toggle("Show plans that nobody asked for", key="operations_plans")
+    records = here.store.operations.find(states=None if plans else ASKED_FOR, limit=LIMIT)
+    if not records:
+        empty("Nothing has been asked for yet.", "Choose an action above; its plan changes nothing.")
+        return
+    stuck = _interrupted(here, records)
+    rows = [
+        {
+            "operation": o.id,
+            "kind": word_of(o.kind),
+            "state": state_mark(o, o.id in stuck).text,
+            "by": o.requested_by + (" (local)" if o.local else ""),
+            "at": o.created_at,
+            "started": o.started_at,
+            "seconds": o.seconds,
+            "executor": o.executor or None,
+            "reason": o.reason or None,
+        }
+        for o in records
+    ]
+    table(rows, HISTORY_COLUMNS, key="operations_history", zone=here.zone, name="operations", empty="")

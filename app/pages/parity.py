@@ -1,0 +1,583 @@
+"""Parity: are the tables equal? Verdicts, what differs and why, history and streak; start, watch, cancel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from app.config import Role
+from app.operations.actor import Refused
+from app.store.parity import ParityRun, ParityState, ParityTable, Streak
+from app.widgets import asof, charts, identity, panel, sentences
+from app.widgets.frame import Figure, answer, empty, figures, section
+from app.widgets.native import safe
+from app.widgets.opening import close_button, opened, put
+from app.widgets.panel import LIVE_SECONDS, Panel
+from app.widgets.status import Mark, mark
+from app.widgets.tables import Column, table
+from app.widgets.text import NOTHING, ago, code, count, duration_word, literal, moment, plain, seconds
+from validation.report import ParityReport, Sample, SampleKind
+
+PAIRS = {"production": "Old against new", "development": "Old against development"}
+SOURCES = ("tables", "runs", "updates")
+MESSAGE = "parity_message"
+
+
+def render() -> None:
+    """The page."""
+    panel.live(_head)
+    _message()
+    st.segmented_control(
+        "Pair",
+        list(PAIRS),
+        format_func=lambda p: PAIRS[p],
+        default="production",
+        required=True,
+        key="pair",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    _start()
+    panel.live(_active, every=LIVE_SECONDS)
+    panel.live(_glance)
+    name = opened("table")
+    if name:
+        panel.guarded(lambda: _detail(name, opened("report")))()
+    panel.live(_history)
+
+
+def _pair() -> str:
+    chosen = st.session_state.get("pair")
+    return chosen if chosen in PAIRS else "production"
+
+
+def _head() -> None:
+    here = panel.current()
+    names = [t.name for t in here.migration.tables]
+    latest = here.store.parity.latest(_pair())
+    state, sentence = sentences.equality(latest, names, here.now)
+    answer("Are the tables equal?", sentence, state)
+    asof.bar(asof.chosen(here.store.collected.sources(), SOURCES), here.zone, here.now)
+    streak = here.store.parity.streak(names, _pair())
+    done = [r for r in latest.values() if r.verdict]
+    figures(
+        [
+            Figure(
+                "Identical",
+                f"{sum(r.verdict == 'identical' for r in done)} of {len(names)}",
+                f"{count(len(done), 'table')} compared",
+            ),
+            Figure("Clean pairs of runs in a row", count(streak.runs), _streak_note(streak)),
+            Figure(
+                "Rows compared",
+                count(sum(r.baseline_rows or 0 for r in done)),
+                "old side, newest comparisons",
+            ),
+            Figure(
+                "Newest comparison",
+                ago(max((r.finished_at for r in done if r.finished_at), default=None), here.now),
+                f"took {seconds(sum(r.seconds or 0 for r in done))} in all" if done else "",
+            ),
+        ]
+    )
+
+
+def _streak_note(streak: Streak) -> str:
+    if not streak.runs:
+        return "the last pair was not clean" if streak.broken_by else "no comparison yet"
+    return f"over {duration_word(streak.days * 86400)}, {count(streak.tables, 'table comparison')}"
+
+
+def _message() -> None:
+    message: tuple[str, bool] | None = st.session_state.pop(MESSAGE, None)
+    if message:
+        text, well = message
+        (st.success if well else st.error)(literal(text), icon=":material/check:" if well else ":material/block:")
+
+
+# Starting and cancelling
+
+
+def _start() -> None:
+    here = panel.current()
+    names = [t.name for t in here.migration.tables]
+    with st.expander("**Start a comparison**", key="parity_start_box", icon=":material/play_arrow:"):
+        chosen = st.multiselect("Tables", names, default=names, key="parity_tables")
+        final = st.toggle(
+            "Final: also the deterministic comparison",
+            key="parity_final",
+            help="Adds a one-way EXCEPT ALL to the fingerprints: slower, and no hash is trusted. For the sign-off.",
+        )
+        st.caption(
+            "A comparison only reads and changes no table. It runs in the worker: this page can be closed meanwhile."
+        )
+        if st.button(
+            "Compare",
+            type="primary",
+            key="parity_start",
+            disabled=not chosen,
+            icon=":material/difference:",
+        ):
+            _request(here, chosen, bool(final))
+            st.rerun()
+
+
+def _request(here: Panel, tables: Sequence[str], final: bool) -> None:
+    subject = "all tables" if len(tables) == len(here.migration.tables) else ", ".join(tables)
+    try:
+        who = identity.actor(here, "parity.request", subject)
+        identity.require(here, who, Role.OPERATOR, "parity.request", subject)
+        identity.audited(here, who, "parity.request", "allowed", subject, final=final, sides=_pair())
+        here.store.parity.request(tables, who.user_name, final=final, sides=_pair())
+    except Refused as e:
+        st.session_state[MESSAGE] = (f"Refused: {e}", False)
+        return
+    st.session_state[MESSAGE] = (f"Asked for a comparison of {subject}; the worker begins within seconds.", True)
+
+
+def _cancel(parity_id: str) -> None:
+    here = panel.current()
+    try:
+        who = identity.actor(here, "parity.cancel", parity_id)
+        identity.require(here, who, Role.OPERATOR, "parity.cancel", parity_id)
+        identity.audited(here, who, "parity.cancel", "allowed", parity_id)
+        cancelled = here.store.parity.cancel(parity_id, who.user_name)
+    except Refused as e:
+        st.session_state[MESSAGE] = (f"Refused: {e}", False)
+        return
+    st.session_state[MESSAGE] = ("Asked to cancel." if cancelled else "It had ended already.", True)
+
+
+def _active() -> None:
+    here = panel.current()
+    for run in here.store.parity.active():
+        with st.container(border=True):
+            _progress(here, run)
+
+
+def _progress(here: Panel, run: ParityRun) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        what = "all tables" if len(run.tables) == len(here.migration.tables) else ", ".join(run.tables)
+        final = ", final" if run.final else ""
+        pair = PAIRS.get(run.sides, run.sides)
+        st.markdown(
+            f"{mark(str(run.state)).badge} Comparing {literal(what)} ({literal(pair)}{final}), "
+            f"asked for by {literal(run.requested_by)} {literal(ago(run.requested_at, here.now))}",
+            width="stretch",
+        )
+        if run.cancel_requested_by:
+            st.caption(f"Cancelling, asked for by {literal(run.cancel_requested_by)}")
+        else:
+            st.button(
+                "Cancel",
+                key=f"cancel_{run.id}",
+                on_click=_cancel,
+                args=(run.id,),
+                icon=":material/stop_circle:",
+                type="tertiary",
+            )
+    if run.warning:
+        st.warning("▲ " + literal(run.warning))
+    if run.state is ParityState.QUEUED:
+        st.caption("Waits for the worker.")
+    for t in here.store.parity.table_results(run.id):
+        words = t.verdict.replace("_", " ") if t.verdict else t.step or str(t.state)
+        st.progress(min(1.0, max(0.0, t.fraction)), text=f"{code(t.table)} {literal(words)}")
+
+
+# Verdicts at a glance
+
+GLANCE_COLUMNS = (
+    Column("table", "Table", "open", help="Opens what differs"),
+    Column("verdict", "Verdict"),
+    Column("old", "Old rows", "number"),
+    Column("new", "New rows", "number"),
+    Column("missing", "Missing rows", "number", help="Only on the old side"),
+    Column("extra", "Extra rows", "number", help="Only on the new side"),
+    Column("modified", "Modified rows", "number"),
+    Column("seconds", "Seconds", "seconds"),
+    Column("at", "Compared", "time"),
+    Column("reason", "Reason", width="large"),
+    Column("url", "Databricks", "link"),
+)
+
+
+def _glance() -> None:
+    here = panel.current()
+    latest = here.store.parity.latest(_pair())
+    collected = here.store.collected.tables()
+    section("Each table's newest comparison")
+    if not latest:
+        empty(
+            "No table of this pair has been compared yet.", "Open “Start a comparison” above; an operator can start it."
+        )
+    rows: list[dict[str, Any]] = []
+    for definition in here.migration.tables:
+        found = latest.get(definition.name)
+        record = collected.get(definition.candidate if _pair() == "production" else definition.development or "")
+        rows.append(
+            {
+                "table": definition.name,
+                "verdict": verdict_mark(found).text,
+                "old": found.baseline_rows if found else None,
+                "new": found.candidate_rows if found else None,
+                "missing": found.missing_rows if found else None,
+                "extra": found.extra_rows if found else None,
+                "modified": found.modified_rows if found else None,
+                "seconds": found.seconds if found else None,
+                "at": found.finished_at if found else None,
+                "reason": found.reason if found else None,
+                "url": safe(record.url if record else None),
+            }
+        )
+    table(rows, GLANCE_COLUMNS, key="parity_glance", zone=here.zone, name=f"parity_{_pair()}", empty="No tables.")
+
+
+def verdict_mark(found: ParityTable | None) -> Mark:
+    """A table's newest verdict; `never compared` is not a verdict."""
+    return mark(found.verdict) if found is not None and found.verdict else mark("never_compared")
+
+
+# One table
+
+
+def _detail(name: str, parity_id: str | None) -> None:
+    here = panel.current()
+    section("")
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**Table** {code(name)}", width="stretch")
+            close_button("table")
+        if name not in {t.name for t in here.migration.tables}:
+            st.markdown("This migration has no such table.")
+            return
+        history = here.store.parity.history(name, sides=_pair(), limit=200)
+        if not history:
+            empty("This table has not been compared yet.", "Start a comparison above.")
+            return
+        chosen = next((h for h in history if h.parity_id == parity_id), history[0])
+        ids = [h.parity_id for h in history]
+        by_id = {h.parity_id: h for h in history}
+        picked = st.selectbox(
+            "Comparison",
+            ids,
+            index=ids.index(chosen.parity_id),
+            format_func=lambda i: f"{moment(by_id[i].finished_at, here.zone)}  {verdict_mark(by_id[i]).text}",
+            key=f"report_of_{name}",
+        )
+        if picked and picked != chosen.parity_id:
+            chosen = by_id[picked]
+        if chosen.parity_id != parity_id:
+            put("report", chosen.parity_id)
+        _report(here, name, chosen)
+
+
+def _report(here: Panel, name: str, chosen: ParityTable) -> None:
+    stored = here.store.parity.report(chosen.parity_id, name)
+    if stored is None:
+        st.markdown(f"{verdict_mark(chosen).badge} {literal(chosen.reason or 'No report was kept.')}")
+        return
+    report = ParityReport.from_dict(stored)
+    run = here.store.parity.run(chosen.parity_id)
+    st.markdown(f"{mark(str(report.verdict), report.label).badge} {literal(report.reason)}")
+    if run is not None and run.warning:
+        st.warning("▲ " + literal(run.warning))
+    _counts(report)
+    _schema(here, name, report)
+    _columns(here, name, report)
+    _causes(here, report)
+    _samples(here, name, report)
+    _proof(here, report, run)
+    _downloads(name, chosen, report)
+
+
+def _counts(report: ParityReport) -> None:
+    duplicates = report.duplicate_rows
+    figures(
+        [
+            Figure("Rows, old → new", f"{count(report.baseline_rows)} → {count(report.candidate_rows)}"),
+            Figure("Missing rows", count(report.missing_rows), "only on the old side"),
+            Figure("Extra rows", count(report.extra_rows), "only on the new side"),
+            Figure("Modified rows", count(report.modified_rows), "same key, other values"),
+            Figure(
+                "Duplicate rows, old → new",
+                f"{count(duplicates.get('baseline'))} → {count(duplicates.get('candidate'))}",
+                "beyond the first of their key",
+            ),
+        ]
+    )
+    notes = list(report.notes)
+    if report.within_tolerance_rows:
+        notes.append(
+            f"{count(report.within_tolerance_rows, 'row')} differ by less than the tolerances and count as equal."
+        )
+    for note in notes:
+        st.caption(literal(note))
+
+
+SCHEMA_COLUMNS = (
+    Column("aspect", "Aspect", width="small"),
+    Column("column", "Column"),
+    Column("old", "Old side"),
+    Column("new", "New side"),
+    Column("decides", "Decides", width="small", help="Whether it makes the tables different"),
+    Column("note", "Note", width="large"),
+)
+
+
+def _schema(here: Panel, name: str, report: ParityReport) -> None:
+    if not report.schema_differences:
+        st.markdown(f"{mark('passed').badge} Schemas agree: {literal(count(len(report.columns), 'column'))}.")
+        return
+    section("Schema differences")
+    rows = [
+        {
+            "aspect": d.aspect,
+            "column": d.column,
+            "old": d.baseline,
+            "new": d.candidate,
+            "decides": "✕ yes" if d.decides else "○ no",
+            "note": d.note or None,
+        }
+        for d in report.schema_differences
+    ]
+    table(rows, SCHEMA_COLUMNS, key="parity_schema", zone=here.zone, name=f"{name}_schema", empty="")
+
+
+COLUMN_COLUMNS = (
+    Column("column", "Column"),
+    Column("rows", "Modified rows", "number"),
+    Column("share", "Of all modified", "percent"),
+)
+
+
+def _columns(here: Panel, name: str, report: ParityReport) -> None:
+    if not report.column_mismatches:
+        return
+    section("Which columns differ")
+    ordered = sorted(report.column_mismatches.items(), key=lambda item: -item[1])
+    title = "Modified rows in which each column differs" + (
+        f" (15 of {len(ordered)} columns)" if len(ordered) > 15 else ""
+    )
+    charts.show(charts.columns_bar(ordered[:15], title), key="parity_columns_chart", alt=title)
+    rows = [
+        {"column": c, "rows": n, "share": n / report.modified_rows if report.modified_rows else None}
+        for c, n in ordered
+    ]
+    table(rows, COLUMN_COLUMNS, key="parity_columns", zone=here.zone, name=f"{name}_columns", empty="")
+
+
+def _causes(here: Panel, report: ParityReport) -> None:
+    if report.causes:
+        section("Likely causes")
+        for cause in report.causes:
+            where = f", in {', '.join(cause.columns[:6])}" if cause.columns else ""
+            more = f" and {len(cause.columns) - 6} more" if len(cause.columns) > 6 else ""
+            st.markdown(
+                f"- **{literal(cause.title)}**: {literal(count(cause.rows, 'row'))}{literal(where + more)}. "
+                f"{literal(cause.hint)}"
+            )
+    signs = {c.name for c in report.causes}
+    signs |= {"schema"} if any(d.decides for d in report.schema_differences) else set()
+    signs |= {"missing_rows"} if report.missing_rows else set()
+    signs |= {"extra_rows"} if report.extra_rows else set()
+    issues = [i for i in here.migration.issues if signs & set(i.signs)]
+    for issue in issues:
+        with st.expander(f"The guide on: {literal(issue.title)}", key=f"issue_{issue.key}"):
+            st.markdown("\n".join(f"- {literal(s)}" for s in issue.solutions))
+
+
+SAMPLE_WORDS = {
+    SampleKind.MODIFIED: "modified",
+    SampleKind.MISSING: "missing (old side only)",
+    SampleKind.EXTRA: "extra (new side only)",
+}
+SAMPLE_COLUMNS = (
+    Column("row", "Row", "number", width="small"),
+    Column("kind", "What"),
+    Column("key", "Key"),
+    Column("column", "Column"),
+    Column("old", "■ Old value", width="medium"),
+    Column("new", "● New value", width="medium"),
+    Column("difference", "Difference", width="small"),
+    Column("masked", "Shown", width="small"),
+)
+
+
+def _samples(here: Panel, name: str, report: ParityReport) -> None:
+    if not report.samples:
+        return
+    section("Samples, old beside new")
+    present = [kind for kind in SampleKind if any(s.kind is kind for s in report.samples)]
+    chosen = st.pills(
+        "Rows",
+        present,
+        selection_mode="multi",
+        default=present,
+        format_func=lambda k: f"{SAMPLE_WORDS[k]}: {sum(s.kind is k for s in report.samples)}",
+        key="parity_sample_kinds",
+        label_visibility="collapsed",
+    )
+    rows = [
+        {
+            "row": number,
+            "kind": SAMPLE_WORDS[sample.kind],
+            "key": _key(sample),
+            "column": cell.column,
+            "old": _value(cell.baseline, sample.kind is SampleKind.EXTRA),
+            "new": _value(cell.candidate, sample.kind is SampleKind.MISSING),
+            "difference": cell.difference.replace("_", " "),
+            "masked": "hash" if cell.masked else "clear",
+        }
+        for number, sample in enumerate(report.samples, 1)
+        if sample.kind in (chosen or ())
+        for cell in sample.cells
+        if sample.kind is not SampleKind.MODIFIED or cell.difference != "equal"
+    ]
+    table(
+        rows,
+        SAMPLE_COLUMNS,
+        key="parity_samples",
+        zone=here.zone,
+        name=f"{name}_samples",
+        empty="No sample of this kind.",
+    )
+    if any(cell.masked for s in report.samples for cell in s.cells):
+        st.caption(
+            "Values of sensitive columns are keyed hashes: they tell whether two values are equal, nothing else."
+        )
+
+
+def _key(sample: Sample) -> str:
+    return ", ".join(f"{k} = {'NULL' if v is None else v}" for k, v in sample.key.items()) or "no key"
+
+
+def _value(value: str | None, absent: bool) -> str:
+    if absent:
+        return NOTHING
+    return "NULL" if value is None else plain(value)
+
+
+def _proof(here: Panel, report: ParityReport, run: ParityRun | None) -> None:
+    with st.expander("**What this rests on**: versions, columns, hashes, times", key="parity_proof_box"):
+        rows = [
+            ("Old side", _side(here, report.baseline)),
+            ("New side", _side(here, report.candidate)),
+            ("Key", ", ".join(report.keys) or "none: rows compared as a bag"),
+            ("Columns compared", count(len(report.columns))),
+            (
+                "Not compared",
+                "; ".join(f"{c}: {why}" for c, why in report.not_compared.items()) or "nothing left out",
+            ),
+            ("Deterministic comparison", "ran, no difference" if report.final else "did not run"),
+            (
+                "Chance of a hidden difference",
+                NOTHING
+                if report.missed_difference_probability is None
+                else f"{report.missed_difference_probability:.1e} (ideal hash; no defence against forged rows)"
+                if report.missed_difference_probability
+                else "none by hashing: compared deterministically",
+            ),
+            ("SQL", report.sql_hash or NOTHING),
+            ("Fingerprints", ", ".join(f"{s}: {f.digest[:16]}" for s, f in report.fingerprints.items()) or NOTHING),
+            ("Asked for by", report.requested_by or (run.requested_by if run else NOTHING)),
+            ("Started", moment(report.started_at, here.zone)),
+            (
+                "Took",
+                f"{seconds(report.seconds)}: " + ", ".join(f"{t.step} {seconds(t.seconds)}" for t in report.timings),
+            ),
+        ]
+        if run is not None:
+            rows += [
+                (f"{label} written by", f"{p.kind} {p.id}, {moment(p.ended_at, here.zone)}" if p else "not known")
+                for label, p in (("Old side", run.baseline), ("New side", run.candidate))
+            ]
+            rows.append(("Time between the two", seconds(run.skew_seconds)))
+        table(
+            [{"what": a, "value": b} for a, b in rows],
+            (Column("what", "What"), Column("value", "Value", width="large")),
+            key="parity_proof",
+            zone=here.zone,
+            name="parity_proof",
+            empty="",
+            height=38 + 35 * len(rows),
+        )
+
+
+def _side(here: Panel, side: Any) -> str:
+    parts = [side.name, side.table_type.replace("_", " ").lower(), side.version_before or "version unknown"]
+    if side.changed:
+        parts.append(f"changed while it was read, to {side.version_after or 'unknown'}")
+    if side.last_write:
+        parts.append(f"written {moment(side.last_write, here.zone)}")
+    if side.watermark:
+        parts.append(f"newest row {side.watermark}")
+    return ", ".join(p for p in parts if p)
+
+
+def _downloads(name: str, chosen: ParityTable, report: ParityReport) -> None:
+    stem = f"parity_{name}_{chosen.parity_id}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Report, JSON",
+            data=lambda: json.dumps(report.to_dict(), ensure_ascii=False, indent=1),
+            file_name=f"{stem}.json",
+            mime="application/json",
+            key="parity_json",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+# History
+
+HISTORY_COLUMNS = (
+    Column("at", "Finished", "time"),
+    Column("table", "Table"),
+    Column("verdict", "Verdict"),
+    Column("old", "Old rows", "number"),
+    Column("new", "New rows", "number"),
+    Column("missing", "Missing rows", "number"),
+    Column("extra", "Extra rows", "number"),
+    Column("modified", "Modified rows", "number"),
+    Column("seconds", "Seconds", "seconds"),
+    Column("report", "Comparison", "open", help="Opens this comparison of the table that is open"),
+)
+
+
+def _history() -> None:
+    here = panel.current()
+    found = here.store.parity.history(sides=_pair(), limit=2000)
+    if not found:
+        return
+    section("History")
+    order = [t.name for t in here.migration.tables]
+    known = sorted(
+        (h for h in found if h.finished_at and h.verdict),
+        key=lambda h: (order.index(h.table) if h.table in order else len(order), h.finished_at),
+    )
+    if known:
+        title = f"Verdict of each comparison ({count(len(known), 'table comparison')})"
+        entries = [(h.table, h.finished_at, h.verdict or "", h.parity_id) for h in known if h.finished_at]
+        charts.show(charts.verdicts(entries, here.zone, here.now, title), key="parity_history_chart", alt=title)
+    rows = [
+        {
+            "at": h.finished_at,
+            "table": h.table,
+            "verdict": verdict_mark(h).text,
+            "old": h.baseline_rows,
+            "new": h.candidate_rows,
+            "missing": h.missing_rows,
+            "extra": h.extra_rows,
+            "modified": h.modified_rows,
+            "seconds": h.seconds,
+            "report": h.parity_id,
+        }
+        for h in found
+    ]
+    table(
+        rows, HISTORY_COLUMNS, key="parity_history", zone=here.zone, name="parity_history", empty="No comparison yet."
+    )

@@ -1,0 +1,78 @@
+"""How old the page's numbers are, source by source, and which sources fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from app.widgets.text import ago, clock, literal
+
+MISSED_READINGS = 3
+"""A source that has missed this many of its readings in a row is stale."""
+
+
+class Source(Protocol):
+    """What is known of one source (`app.store.collected.SourceStatus`)."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def last_success(self) -> datetime | None: ...
+    @property
+    def last_attempt(self) -> datetime | None: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def interval_seconds(self) -> float: ...
+    @property
+    def backlog(self) -> str | None: ...
+
+
+def line(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> str:
+    """`As of 05:55:03 EST: jobs 12 s ago, billing 2 h ago`, as plain text."""
+    if not sources:
+        return "As of: nothing has been collected yet"
+    known = [s.last_success for s in sources if s.last_success]
+    ages = ", ".join(f"{s.source} {ago(s.last_success, now)}" for s in sources)
+    oldest = clock(min(known), zone, now) if known else "never"
+    return f"As of {oldest} or later: {ages}"
+
+
+def troubles(sources: Sequence[Source], now: datetime) -> list[str]:
+    """One line for each source that failed or is stale, as plain text."""
+    lines: list[str] = []
+    for s in sources:
+        read = f"last read {ago(s.last_success, now)}" if s.last_success else "never read"
+        if s.error:
+            lines.append(f"{s.source}: failed {ago(s.last_attempt, now)}, {read}: {s.error}")
+        elif s.last_success is None:
+            lines.append(f"{s.source}: not read yet")
+        elif (now - s.last_success).total_seconds() > MISSED_READINGS * max(s.interval_seconds, 20):
+            lines.append(f"{s.source}: stale, {read}; does the worker run?")
+        elif s.backlog:
+            lines.append(f"{s.source}: older history is still being read: {s.backlog}")
+    return lines
+
+
+def bar(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> None:
+    """Draws the line and, where a source fails or is stale, what is wrong with it."""
+    st.caption(literal(line(sources, zone, now)))
+    if not sources:
+        st.warning(
+            "▲ Nothing has been collected. The worker reads the workspace: start it with `cutover worker` "
+            "(`make run` does) and look at its log if this stays.",
+        )
+        return
+    wrong = troubles(sources, now)
+    if wrong:
+        st.warning("▲ Some numbers may be old:\n\n" + "\n".join(f"- {literal(w)}" for w in wrong))
+
+
+def chosen(sources: Mapping[str, Source], names: Sequence[str]) -> list[Source]:
+    """The sources that a page rests on, in the page's order; all of them if it names none that is known."""
+    found = [sources[name] for name in names if name in sources]
+    return found or list(sources.values())

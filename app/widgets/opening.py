@@ -1,0 +1,39 @@
+"""What is opened on a page lives in its address: a click on an id puts it there, and a link with it opens the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+
+def opened(parameter: str) -> str | None:
+    """What the address says is open, None for nothing. It is text from outside: look it up, never trust it."""
+    value = st.query_params.get(parameter)
+    return value[:200] if value else None
+
+
+def put(parameter: str, value: str | None) -> None:
+    """Opens `value`, or closes what was open."""
+    if value:
+        st.query_params[parameter] = value
+    elif parameter in st.query_params:
+        del st.query_params[parameter]
+
+
+def on_click(key: str, parameter: str) -> Callable[[], None]:
+    """The callback of a table's id column: opens the id whose cell was clicked (by its text: rows may have moved)."""
+
+    def clicked() -> None:
+        event = st.session_state.get(key)
+        if event:
+            put(parameter, str(event["label"]))
+
+    return clicked
+
+
+def close_button(parameter: str, label: str = "Close") -> None:
+    """Closes what is open."""
+    st.button(
+        label, key=f"close_{parameter}", on_click=put, args=(parameter, None), icon=":material/close:", type="tertiary"
+    )
