@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+import time
 from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 
-from validation.report import Estimate, ParityReport, Progress, Recheck
+from validation.causes import causes_of
+from validation.drilldown import Details, details_sql, read_details
+from validation.errors import Cancelled, SideUnreadable, SpecError, StatementError
+from validation.fingerprint import MISSED_DIFFERENCE, Scan, fine_buckets, fingerprint_sql, read_scan
+from validation.plan import Plan, Side, make_plan
+from validation.report import (
+    Estimate,
+    ParityReport,
+    Progress,
+    Recheck,
+    RecheckState,
+    SideState,
+    Timing,
+    Verdict,
+)
+from validation.schema import Alignment, TableSchema, align, read_schema
 from validation.spec import ComparisonSpec
-from validation.warehouse import Warehouse, never
+from validation.sqltext import quote_table
+from validation.state import UpdateOf, identifies_data, read_state
+from validation.warehouse import Parameters, Row, Warehouse, never
 
-UpdateOf = Callable[[str], str | None]
-"""Table name to the id of the pipeline update that last refreshed it (None: not a pipeline's table, or unknown)."""
+_STEPS = ("schema", "state", "fingerprint", "details", "final", "done")
 
 
 def quiet(progress: Progress) -> None:
@@ -31,14 +54,366 @@ def compare(
     changed and a cancelled run give a NOT_PROVEN report with the reason. Raises SpecError for wrong use (a key that
     neither side has). Nothing is written or cached on the warehouse.
     """
-    raise NotImplementedError
+    return _Comparison(warehouse, spec, progress, cancelled, requested_by, update_of).run()
+
+
+@dataclass
+class _Comparison:
+    """One comparison under way: gathers what is found, step by step, and turns it into the report."""
+
+    warehouse: Warehouse
+    spec: ComparisonSpec
+    progress: Callable[[Progress], None]
+    cancelled: Callable[[], bool]
+    requested_by: str
+    update_of: UpdateOf | None
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.monotonic)
+    timings: list[Timing] = field(default_factory=list)
+    schemas: list[TableSchema] = field(default_factory=list)
+    states: list[SideState] = field(default_factory=list)
+    alignment: Alignment | None = None
+    plan: Plan | None = None
+    sql_hash: str = ""
+    scan: Scan | None = None
+    details: Details | None = None
+    final: bool | None = None
+    notes: list[str] = field(default_factory=list)
+    buckets: int = 0
+
+    def run(self) -> ParityReport:
+        try:
+            self._read_schemas()
+            assert self.alignment is not None
+            self.plan = make_plan(self.spec, self.alignment)
+            self._read_states()
+            if self.plan is not None and self.plan.columns:
+                self._fingerprint(self.plan)
+                self._details(self.plan)
+                self._final(self.plan)
+            self._read_states_again()
+        except Cancelled:
+            return self._report(Verdict.NOT_PROVEN, "cancelled before the comparison was complete")
+        except SideUnreadable as e:
+            return self._report(Verdict.NOT_PROVEN, str(e))
+        except StatementError as e:
+            reason = f"a statement failed: {e}"
+            if self.alignment is not None and self.alignment.decides:
+                return self._report(Verdict.DIFFERENT, f"{_schema_reason(self.alignment)}; rows not compared: {reason}")
+            return self._report(Verdict.NOT_PROVEN, reason)
+        verdict, reason = self._verdict()
+        return self._report(verdict, reason)
+
+    # ------------------------------------------------------------------ steps
+
+    @contextmanager
+    def _step(self, step: str, message: str) -> Any:
+        if self.cancelled():
+            raise Cancelled(step)
+        self._tell(step, message)
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timings.append(Timing(step, round(time.monotonic() - begin, 3)))
+
+    def _tell(self, step: str, message: str) -> None:
+        seconds = round(time.monotonic() - self.clock, 3)
+        self.progress(Progress(step, message, _STEPS.index(step), len(_STEPS) - 1, seconds))
+
+    def _ask(self, sql: str, parameters: Parameters | None = None) -> Any:
+        return self.warehouse.execute(sql, parameters, self.cancelled)
+
+    def _read_schemas(self) -> None:
+        with self._step("schema", "reading the schemas of both sides"):
+            for name in (self.spec.baseline, self.spec.candidate):
+                self.schemas.append(read_schema(self.warehouse, name, self.cancelled))
+            self.alignment = align(self.spec, self.schemas[0], self.schemas[1])
+
+    def _read_states(self) -> None:
+        with self._step("state", "noting the version of both sides"):
+            for i, (name, pinned) in enumerate(self._names()):
+                self.states.append(
+                    read_state(self.warehouse, name, self.schemas[i], pinned, self.update_of, self.cancelled)
+                )
+
+    def _read_states_again(self) -> None:
+        with self._step("state", "looking whether a side changed meanwhile"):
+            for i, (name, pinned) in enumerate(self._names()):
+                schema = self.schemas[i]
+                if "VIEW" in schema.table_type:
+                    schema = read_schema(self.warehouse, name, self.cancelled)
+                after = read_state(self.warehouse, name, schema, pinned, self.update_of, self.cancelled)
+                self.states[i] = replace(self.states[i], version_after=after.version_before)
+
+    def _names(self) -> tuple[tuple[str, int | None], tuple[str, int | None]]:
+        spec = self.spec
+        return (spec.baseline, spec.baseline_version), (spec.candidate, spec.candidate_version)
+
+    def _fingerprint(self, plan: Plan) -> None:
+        with self._step("fingerprint", "reading both sides once"):
+            self.sql_hash = hashlib.sha256(fingerprint_sql(plan, fine_buckets(0)).encode()).hexdigest()
+            buckets = fine_buckets(self._known_rows())
+            self.scan = read_scan(self._ask(fingerprint_sql(plan, buckets)))
+            self.buckets = buckets
+
+    def _known_rows(self) -> int | None:
+        """Rows of the larger side where metadata tells them without a scan (Delta tables), else None."""
+        if any(s.provider != "delta" or "VIEW" in s.table_type for s in self.schemas):
+            return None
+        a, b = (quote_table(name) for name, _ in self._names())
+        row: Row = self._ask(f"SELECT (SELECT count(*) FROM {a}) AS a, (SELECT count(*) FROM {b}) AS b")[0]
+        return max(int(row["a"]), int(row["b"]))
+
+    def _details(self, plan: Plan) -> None:
+        assert self.scan is not None
+        if self.scan.identical:
+            return
+        with self._step("details", f"re-reading the rows of {self.scan.differing_keys} differing keys"):
+            parameters = None
+            if any(c.sensitive for c in plan.columns):
+                parameters = {"hash_key": self.spec.hash_key or secrets.token_hex(32)}
+            self.details = read_details(plan, self._ask(details_sql(plan, self.scan, self.buckets), parameters))
+
+    def _final(self, plan: Plan) -> None:
+        if not self.spec.final or self.scan is None or not self.scan.identical:
+            return
+        with self._step("final", "comparing every value, without hashes"):
+            rows = self._ask(final_sql(plan))
+            self.final = int(rows[0]["n"]) == 0 and self.scan.rows[0] == self.scan.rows[1]
+
+    # ---------------------------------------------------------------- verdict
+
+    def _verdict(self) -> tuple[Verdict, str]:
+        scan, details, plan = self.scan, self.details, self.plan
+        assert self.alignment is not None
+        for word, state in zip(("baseline", "candidate"), self.states, strict=True):
+            if state.changed:
+                return Verdict.NOT_PROVEN, (
+                    f"the {word} {state.name} changed while it was read ({state.version_before} before, "
+                    f"{state.version_after} after): compare again when nothing writes to it"
+                )
+        if details is not None and scan is not None:
+            if details.balance != scan.balance:
+                return Verdict.NOT_PROVEN, "a side changed between two reads: compare again when nothing writes to it"
+            if details.unexplained_equal:
+                return Verdict.NOT_PROVEN, (
+                    f"{details.unexplained_equal} rows have different hashes and equal values: "
+                    "a normal form is not exact; report this as a defect"
+                )
+        if self.final is False:
+            return Verdict.NOT_PROVEN, "the hashes agree and the values do not: compare again, then report a defect"
+        if self.alignment.decides:
+            return Verdict.DIFFERENT, "; ".join(filter(None, [_schema_reason(self.alignment), self._row_reason()]))
+        if details is not None and details.differing:
+            return Verdict.DIFFERENT, self._row_reason()
+        if plan is None or scan is None:
+            return Verdict.NOT_PROVEN, "; ".join(
+                ["rows were not compared", *(f"{c}: {why}" for c, why in (plan.not_compared if plan else {}).items())]
+            )
+        if plan.not_compared:
+            listed = "; ".join(f"{c}: {why}" for c, why in plan.not_compared.items())
+            return Verdict.NOT_PROVEN, f"all else is equal, but not every column can be compared exactly: {listed}"
+        if scan.doubtful:
+            return Verdict.NOT_PROVEN, (
+                f"all hashes are equal, but {scan.doubtful} rows hold a VARIANT that mixes types deeper than can be "
+                "compared exactly"
+            )
+        rows = f"{scan.rows[0]:,} rows"
+        if details is not None and details.tolerated:
+            return Verdict.IDENTICAL, f"{rows} on both sides, {details.tolerated:,} of them equal within the tolerance"
+        how = " (every value compared)" if self.final else ""
+        return Verdict.IDENTICAL, f"{rows} on both sides, all equal in {len(plan.columns)} columns{how}"
+
+    def _row_reason(self) -> str:
+        details = self.details
+        if details is None:
+            if self.scan is None:
+                return "rows were not compared"
+            return "the rows are equal in the columns that can be compared"
+        parts = [
+            f"{n:,} {word}"
+            for n, word in (
+                (details.missing, "missing"),
+                (details.extra, "extra"),
+                (details.modified, "modified"),
+            )
+            if n
+        ]
+        return f"{', '.join(parts)} rows" if parts else "the rows are equal within the tolerance"
+
+    def _report(self, verdict: Verdict, reason: str) -> ParityReport:
+        spec, scan, details, plan = self.spec, self.scan, self.details, self.plan
+        keyed = bool(spec.keys)
+        states = [*self.states, *(SideState(n) for n, _ in self._names()[len(self.states) :])]
+        if scan is not None:
+            states = [replace(s, rows=scan.rows[i]) for i, s in enumerate(states)]
+        if details is not None:
+            states = [
+                replace(s, watermark=None if details.newest[i] is None else str(details.newest[i]))
+                for i, s in enumerate(states)
+            ]
+        counted = scan is not None and (scan.identical or details is not None)
+        differing = details.differing if details is not None else 0
+        late = details.flags.get("late", 0) if details is not None else 0
+        schema_decides = self.alignment is not None and self.alignment.decides
+        differences = self.alignment.differences if self.alignment is not None else ()
+        probability: float | None = None
+        if scan is not None:
+            probability = 0.0 if self.final else MISSED_DIFFERENCE
+        self._tell("done", reason)
+        return ParityReport(
+            verdict=verdict,
+            reason=reason,
+            baseline=states[0],
+            candidate=states[1],
+            keys=spec.keys,
+            columns=tuple(c.name for c in plan.columns) if plan is not None else (),
+            missing_rows=(details.missing if details else 0) if counted else None,
+            extra_rows=(details.extra if details else 0) if counted else None,
+            modified_rows=(details.modified if details else 0) if counted else None,
+            duplicate_rows=_duplicates(scan, keyed),
+            column_mismatches=_mismatches(plan, details),
+            schema_differences=differences,
+            causes=causes_of(details, differences) if details is not None else (),
+            samples=details.samples if details is not None else (),
+            notes=(*self.notes, *self._notes(states)),
+            not_compared=dict(plan.not_compared) if plan is not None else {},
+            explained_by_time=verdict is Verdict.DIFFERENT and not schema_decides and 0 < differing == late,
+            within_threshold=verdict is Verdict.IDENTICAL
+            or (verdict is Verdict.DIFFERENT and not schema_decides and 0 < differing <= spec.row_threshold),
+            within_tolerance_rows=details.tolerated if details is not None else 0,
+            final=bool(self.final),
+            sql_hash=self.sql_hash,
+            fingerprints=dict(zip(("baseline", "candidate"), scan.fingerprints, strict=True)) if scan else {},
+            started_at=self.started_at,
+            seconds=round(time.monotonic() - self.clock, 3),
+            timings=tuple(self.timings),
+            requested_by=self.requested_by,
+            missed_difference_probability=probability,
+            spec=spec.to_dict(),
+        )
+
+    def _notes(self, states: list[SideState]) -> list[str]:
+        spec, scan, plan = self.spec, self.scan, self.plan
+        notes: list[str] = []
+        if spec.baseline == spec.candidate and spec.baseline_version == spec.candidate_version:
+            notes.append("a table compared with itself: this proves nothing about another one")
+        if scan is not None and scan.rows == (0, 0):
+            notes.append("both sides are empty" + (" under this filter" if spec.where else ""))
+        elif scan is not None and 0 in scan.rows:
+            notes.append(f"the {'baseline' if scan.rows[0] == 0 else 'candidate'} is empty")
+        if plan is not None:
+            notes += [f"{c.name}: {c.form.note}" for c in plan.columns if c.form.note]
+            if spec.watermark_column and plan.watermark is None:
+                notes.append(f"{spec.watermark_column} is no watermark: its type does not count time on both sides")
+        elif self.alignment is not None:
+            notes.append("rows were not compared: a key column is missing on one side")
+        a, b = (s.last_write for s in states)
+        if a is not None and b is not None and abs((a - b).total_seconds()) > spec.skew_warning:
+            hours = abs((a - b).total_seconds()) / 3600
+            notes.append(f"the sides were last written {hours:.1f} h apart: differences may come from time alone")
+        for word, state in zip(("baseline", "candidate"), states, strict=True):
+            if self.schemas and not identifies_data(state.version_before):
+                notes.append(f"nothing identifies the data of the {word} (a view): a later check must read it again")
+        return notes
+
+
+def final_sql(plan: Plan) -> str:
+    """The deterministic comparison: rows of the baseline that the candidate does not hold as often, values compared."""
+
+    def side(s: Side) -> str:
+        return f"SELECT {', '.join(f'{c.normal(s)} AS {c.field}' for c in plan.columns)} {plan.relation(s)}"
+
+    return f"SELECT count(*) AS n FROM ({side(Side.BASELINE)} EXCEPT ALL {side(Side.CANDIDATE)})"
+
+
+def _duplicates(scan: Scan | None, keyed: bool) -> dict[str, int | None]:
+    if scan is None:
+        return {"baseline": None, "candidate": None}
+    a, b = scan.duplicates if keyed else (0, 0)
+    return {"baseline": a, "candidate": b}
+
+
+def _mismatches(plan: Plan | None, details: Details | None) -> dict[str, int]:
+    """Columns in the baseline's order."""
+    if plan is None or details is None:
+        return {}
+    sums = {name: sum(kinds.values()) for name, kinds in details.columns.items()}
+    return {c.name: sums[c.name] for c in plan.columns if sums.get(c.name)}
+
+
+def _schema_reason(alignment: Alignment) -> str:
+    deciding = [d for d in alignment.differences if d.decides]
+    shown = ", ".join(f"{d.column} ({d.aspect})" for d in deciding[:5])
+    more = f" and {len(deciding) - 5} more" if len(deciding) > 5 else ""
+    return f"the schemas differ: {shown}{more}"
 
 
 def estimate(warehouse: Warehouse, spec: ComparisonSpec) -> Estimate:
     """What a comparison would read, from metadata alone (no scan). Raises SideUnreadable or StatementError."""
-    raise NotImplementedError
+    states = []
+    for name, pinned in ((spec.baseline, spec.baseline_version), (spec.candidate, spec.candidate_version)):
+        schema = read_schema(warehouse, name)
+        state = read_state(warehouse, name, schema, pinned, None)
+        if schema.provider == "delta" and "VIEW" not in schema.table_type:
+            detail = warehouse.execute(f"DESCRIBE DETAIL {quote_table(name)}")[0]
+            rows = warehouse.execute(f"SELECT count(*) AS n FROM {quote_table(name)}")[0]["n"]
+            state = replace(state, bytes=int(detail["sizeInBytes"]), rows=int(rows))
+        states.append(state)
+    a, b = states
+
+    def both(x: int | None, y: int | None) -> int | None:
+        return None if x is None or y is None else x + y
+
+    return Estimate(both(a.rows, b.rows), both(a.bytes, b.bytes), a, b)
 
 
-def recheck(warehouse: Warehouse, report: ParityReport, *, update_of: UpdateOf | None = None) -> Recheck:
-    """Whether `report` still describes the tables: same states of both sides, or else the same fingerprints."""
-    raise NotImplementedError
+def recheck(
+    warehouse: Warehouse,
+    report: ParityReport,
+    *,
+    update_of: UpdateOf | None = None,
+    read_again: bool = True,
+    cancelled: Callable[[], bool] = never,
+) -> Recheck:
+    """Whether `report` still describes the tables.
+
+    HOLDS when both sides have the versions of the report, or else (with `read_again`) the same fingerprints; CHANGED
+    when schema or fingerprints are others; STALE when it cannot be told.
+    """
+    spec = ComparisonSpec.from_dict(report.spec)
+    if report.verdict is Verdict.NOT_PROVEN or not report.fingerprints:
+        return Recheck(RecheckState.STALE, f"the report proves nothing that could hold: {report.reason}")
+    try:
+        schemas = [read_schema(warehouse, name, cancelled) for name in (spec.baseline, spec.candidate)]
+        alignment = align(spec, schemas[0], schemas[1])
+        if _comparable(alignment.differences) != _comparable(report.schema_differences):
+            return Recheck(RecheckState.CHANGED, "the schemas differ otherwise than in the report")
+        plan = make_plan(spec, alignment)
+        if plan is None or tuple(c.name for c in plan.columns) != report.columns:
+            return Recheck(RecheckState.CHANGED, "the compared columns are others than in the report")
+        if hashlib.sha256(fingerprint_sql(plan, fine_buckets(0)).encode()).hexdigest() != report.sql_hash:
+            return Recheck(RecheckState.STALE, "the comparison is computed otherwise now: compare again")
+        moved = []
+        for old, schema, pinned in zip(
+            (report.baseline, report.candidate), schemas, (spec.baseline_version, spec.candidate_version), strict=True
+        ):
+            now = read_state(warehouse, old.name, schema, pinned, update_of, cancelled)
+            if not identifies_data(now.version_before) or now.version_before != old.version_before:
+                moved.append(f"{old.name} was {old.version_before}, is {now.version_before}")
+        if not moved:
+            return Recheck(RecheckState.HOLDS, "both sides have the versions of the report")
+        if not read_again:
+            return Recheck(RecheckState.STALE, "; ".join(moved))
+        scan = read_scan(warehouse.execute(fingerprint_sql(plan, fine_buckets(None)), None, cancelled))
+    except (StatementError, SideUnreadable, SpecError) as e:
+        return Recheck(RecheckState.STALE, str(e))
+    for side, now_print in zip(("baseline", "candidate"), scan.fingerprints, strict=True):
+        if now_print.digest != report.fingerprints[side].digest:
+            return Recheck(RecheckState.CHANGED, f"the data of the {side} differ from the report's; {'; '.join(moved)}")
+    return Recheck(RecheckState.HOLDS, f"the data are those of the report, though {'; '.join(moved)}")
+
+
+def _comparable(differences: Any) -> list[Any]:
+    return sorted((d.aspect, d.column, d.baseline or "", d.candidate or "") for d in differences)

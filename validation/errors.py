@@ -1,4 +1,4 @@
-"""What can go wrong in a comparison: wrong use, a side that cannot be read, a statement that failed or was cancelled."""
+"""What can go wrong in a comparison: wrong use, an unreadable side, a statement that failed or was cancelled."""
 
 from __future__ import annotations
 

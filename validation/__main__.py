@@ -1,0 +1,157 @@
+"""`python -m validation BASELINE CANDIDATE --key K ...`: compares any two tables of the configured workspace.
+
+Exit status: 0 identical, 1 different, 3 not proven, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+from validation.compare import compare
+from validation.connector import DatabricksWarehouse
+from validation.endpoint import Endpoint, EndpointError
+from validation.errors import SpecError
+from validation.report import ParityReport, Progress, Verdict
+from validation.spec import ComparisonSpec, SchemaAspect
+from validation.views import as_csv, as_html, as_text
+from validation.warehouse import Warehouse
+
+STATUS = {Verdict.IDENTICAL: 0, Verdict.DIFFERENT: 1, Verdict.NOT_PROVEN: 3}
+WRONG_USE = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        raise SystemExit(WRONG_USE)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = _Parser(prog="python -m validation", description="Are two tables equal, row for row?")
+    p.add_argument("baseline", help="catalog.schema.table or shorter; completed by the warehouse's defaults")
+    p.add_argument("candidate", help="as the baseline")
+    p.add_argument("--key", action="append", default=[], metavar="COLUMN", help="identifies a row; may be repeated")
+    p.add_argument("--where", metavar="SQL", help="condition on both sides")
+    p.add_argument("--candidate-where", metavar="SQL", help="condition on the candidate instead of --where")
+    p.add_argument("--exclude", action="append", default=[], metavar="COLUMN", help="leave this column out")
+    p.add_argument("--map", action="append", default=[], metavar="BASELINE=CANDIDATE", help="columns with unlike names")
+    p.add_argument("--absolute", type=float, default=0.0, metavar="N", help="numbers this close are equal")
+    p.add_argument(
+        "--relative", type=float, default=0.0, metavar="N", help="numbers this close in proportion are equal"
+    )
+    p.add_argument("--seconds", type=float, default=0.0, metavar="N", help="timestamps this close are equal")
+    p.add_argument("--tolerate", action="append", default=[], metavar="COLUMN", help="only here do tolerances apply")
+    p.add_argument("--threshold", type=int, default=0, metavar="ROWS", help="differing rows that are acceptable")
+    p.add_argument("--watermark", metavar="COLUMN", help="a time column: tells timing apart from error")
+    p.add_argument("--sensitive", action="append", default=[], metavar="COLUMN", help="show only keyed hashes of it")
+    p.add_argument("--samples", type=int, default=20, metavar="N", help="differing rows of each kind to show")
+    p.add_argument("--baseline-version", type=int, metavar="N", help="read this Delta version")
+    p.add_argument("--candidate-version", type=int, metavar="N", help="read this Delta version")
+    aspects = ", ".join(a.value for a in SchemaAspect)
+    p.add_argument(
+        "--decide", action="append", default=[], metavar="ASPECT", help=f"schema aspect that decides: {aspects}"
+    )
+    p.add_argument("--warn", action="append", default=[], metavar="ASPECT", help="schema aspect that is only reported")
+    p.add_argument("--final", action="store_true", help="also compare every value without hashes, for a sign-off")
+    form = p.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the whole report as one JSON object")
+    form.add_argument("--html", action="store_true", help="the report as a page to print")
+    form.add_argument("--csv", action="store_true", help="the sampled differences as CSV")
+    p.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    return p
+
+
+def spec_of(arguments: argparse.Namespace) -> ComparisonSpec:
+    """The specification that the command line asks for. Raises SpecError."""
+    mapping: dict[str, str] = {}
+    for pair in arguments.map:
+        left, sign, right = pair.partition("=")
+        if not (left and sign and right):
+            raise SpecError(f"--map {pair}: write BASELINE=CANDIDATE")
+        mapping[left] = right
+    values: dict[str, Any] = {}
+    if arguments.decide or arguments.warn:
+        try:
+            decide = {SchemaAspect(a) for a in arguments.decide}
+            warn = {SchemaAspect(a) for a in arguments.warn}
+        except ValueError as e:
+            raise SpecError(f"{e}: known aspects are {', '.join(a.value for a in SchemaAspect)}") from e
+        values["deciding"] = (ComparisonSpec("a", "b").deciding | decide) - warn
+    return ComparisonSpec.from_dict(
+        {
+            "baseline": arguments.baseline,
+            "candidate": arguments.candidate,
+            "keys": tuple(arguments.key),
+            "where": arguments.where,
+            "candidate_where": arguments.candidate_where,
+            "excluded_columns": frozenset(arguments.exclude),
+            "column_mapping": mapping,
+            "absolute_tolerance": arguments.absolute,
+            "relative_tolerance": arguments.relative,
+            "timestamp_tolerance": arguments.seconds,
+            "tolerance_columns": frozenset(arguments.tolerate),
+            "row_threshold": arguments.threshold,
+            "watermark_column": arguments.watermark,
+            "sensitive_columns": frozenset(arguments.sensitive),
+            "sample_size": arguments.samples,
+            "baseline_version": arguments.baseline_version,
+            "candidate_version": arguments.candidate_version,
+            "final": arguments.final,
+            **values,
+        }
+    )
+
+
+def output(report: ParityReport, arguments: argparse.Namespace) -> str:
+    """The report in the form that was asked for."""
+    if arguments.json:
+        return json.dumps(report.to_dict(), indent=2, ensure_ascii=False)
+    if arguments.html:
+        return as_html(report)
+    if arguments.csv:
+        return as_csv(report)
+    return as_text(report)
+
+
+def main(argv: Sequence[str] | None = None, warehouse: Warehouse | None = None) -> int:
+    """Run the command; `warehouse` replaces the configured one. Returns the exit status."""
+    arguments = parser().parse_args(argv)
+    stop = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    def tell(progress: Progress) -> None:
+        if not arguments.quiet and not arguments.json and sys.stderr.isatty():
+            print(f"[{progress.seconds:6.1f} s] {progress.message}", file=sys.stderr)
+
+    try:
+        spec = spec_of(arguments)
+        if warehouse is not None:
+            report = compare(warehouse, spec, progress=tell)
+        else:
+            endpoint = Endpoint.discover()
+            before = signal.signal(signal.SIGINT, interrupt)
+            try:
+                with DatabricksWarehouse(endpoint.sql()) as opened:
+                    report = compare(opened, spec, progress=tell, cancelled=stop.is_set)
+            finally:
+                signal.signal(signal.SIGINT, before)
+    except (SpecError, EndpointError) as e:
+        print(f"python -m validation: {e}", file=sys.stderr)
+        return WRONG_USE
+    print(output(report, arguments))
+    return STATUS[report.verdict]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""A SQL warehouse reached by the Databricks SQL connector (Thrift): runs, binds, cancels."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from validation.errors import Cancelled, StatementError
+from validation.warehouse import Parameters, Row, never
+
+if TYPE_CHECKING:
+    from databricks.sql.client import Connection
+
+_POLL_SECONDS = 0.2
+_SQLSTATE = re.compile(r"SQLSTATE:? ?([0-9A-Z]{5})")
+_LONGEST = 600
+
+
+class DatabricksWarehouse:
+    """Statements over one connection; closes it when left as a context manager."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._connection.close()
+
+    def execute(
+        self, sql: str, parameters: Parameters | None = None, cancelled: Callable[[], bool] = never
+    ) -> Sequence[Row]:
+        """As `Warehouse.execute`. The statement runs in a thread of its own, so that it can be cancelled meanwhile."""
+        cursor = self._connection.cursor()
+        done: list[Any] = []
+
+        def run() -> None:
+            try:
+                cursor.execute(sql, dict(parameters) if parameters else None)
+                done.append([row.asDict() for row in cursor.fetchall()])
+            except BaseException as e:  # noqa: BLE001 - handed to the waiting caller, below
+                done.append(e)
+
+        thread = threading.Thread(target=run, name="warehouse-statement", daemon=True)
+        thread.start()
+        stopped = False
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
+            if thread.is_alive() and (stopped or cancelled()):
+                # Asked for again until it ends: before the service has answered there is no command to cancel.
+                stopped = True
+                cursor.cancel()
+        try:
+            result = done[0]
+            if stopped:
+                raise Cancelled("the statement was cancelled on the warehouse")
+            if isinstance(result, Exception):
+                raise _statement_error(result) from result
+            if isinstance(result, BaseException):
+                raise result
+            return list(result)
+        finally:
+            cursor.close()
+
+
+def _statement_error(error: Exception) -> StatementError:
+    """The service's message in one line, and its SQLSTATE."""
+    text = str(error)
+    state = _SQLSTATE.search(text)
+    line = text.strip().split("\n", 1)[0].strip() or type(error).__name__
+    return StatementError(line[:_LONGEST], state.group(1) if state else "")

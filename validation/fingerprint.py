@@ -1,0 +1,149 @@
+"""First statement: one scan of each side; per key the rows and sums of two row hashes, folded into buckets.
+
+    rows   one a row: two hashes of the key, two of the other columns (`plan.keyed`)
+    keys   one a key: rows and hash sums of both sides; tells equal keys from differing ones, counts duplicates
+    fine   one a fine bucket of keys: totals, and whether some key in it differs
+    coarse 16 rows that come back: totals of both sides, and the numbers of the differing fine buckets
+
+Only narrow rows (hashes and counts) are shuffled. Sums of hashes cannot overflow: each 64-bit hash is summed as two
+halves of 32 bits, exact in a BIGINT up to 2^31 rows. For two different multisets of rows the sums are equal with a
+probability of at most 2^-128 if the hashes were ideal random functions: the two hashes of one differing row would both
+have to take the one value that balances all others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from validation.plan import Plan, Side
+from validation.report import Fingerprint
+from validation.warehouse import Row
+
+MISSED_DIFFERENCE = 2.0**-128
+COARSE = 16
+_HALVES = ("shiftright(h1, 32)", "(h1 & 4294967295L)", "shiftright(h2, 32)", "(h2 & 4294967295L)")
+
+
+def fine_buckets(rows: int | None) -> int:
+    """How many fine buckets: about one a 16 rows, a power of two between 2^10 and 2^20; 2^16 if rows are unknown."""
+    if rows is None:
+        return 1 << 16
+    return 1 << min(20, max(10, (rows // 16).bit_length()))
+
+
+def fingerprint_sql(plan: Plan, buckets: int) -> str:
+    """The statement; `buckets` from `fine_buckets`."""
+    doubt = plan.has_doubt
+    sides = " UNION ALL ".join(
+        plan.keyed(side, (f"{plan.doubt(side)} AS doubt",) if doubt else ()) for side in (Side.BASELINE, Side.CANDIDATE)
+    )
+    by = "".join(f"p{i}, " for i in range(len(plan.partition_by)))
+    sums = [
+        f"sum(IF(side = {side}, {half}, 0L)) AS {n}{i}"
+        for side, n in ((0, "a"), (1, "b"))
+        for i, half in enumerate(_HALVES)
+    ]
+    per_key = ", ".join([*sums, *(["sum(doubt) AS doubt"] if doubt else [])])
+    names = [f"{n}{i}" for n in "ab" for i in range(4)]
+    same = " AND ".join(["na = nb", *(f"a{i} = b{i}" for i in range(4))])
+    folded = [*names, *(["doubt"] if doubt else [])]
+    classes = {
+        "keys_a": "nb = 0",
+        "keys_b": "na = 0",
+        "keys_even": "na > 0 AND na = nb",
+        "keys_uneven": "na > 0 AND nb > 0 AND na <> nb",
+    }
+    fine = [
+        "sum(na) AS na",
+        "sum(nb) AS nb",
+        "sum(greatest(na - 1, 0)) AS dup_a",
+        "sum(greatest(nb - 1, 0)) AS dup_b",
+        *(f"sum({n}) AS {n}" for n in folded),
+        *(f"sum(IF(bad AND {test}, 1L, 0L)) AS {n}" for n, test in classes.items()),
+    ]
+    coarse = ["na", "nb", "dup_a", "dup_b", *folded, *classes]
+    return f"""WITH per_row AS ({sides}),
+per_key AS (
+  SELECT {by}k1, k2, sum(1L - side) AS na, sum(CAST(side AS BIGINT)) AS nb, {per_key}
+  FROM per_row GROUP BY {by}k1, k2
+),
+judged AS (SELECT *, pmod(k1, {buckets}L) AS f, NOT ({same}) AS bad FROM per_key),
+fine AS (SELECT {by}f, {", ".join(fine)} FROM judged GROUP BY {by}f)
+SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join(f"sum({n}) AS {n}" for n in coarse)},
+  array_join(collect_list(IF(keys_a + keys_b + keys_even + keys_uneven > 0, CAST(f AS STRING), NULL)), ',') AS differing
+FROM fine GROUP BY {by}pmod(f, {COARSE}L)"""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What the first statement found. rows, duplicates and sums are by side.
+
+    differing: fine buckets that hold a differing key. keys_*: differing keys that are only in the baseline, only in the
+    candidate, in both with equal or with unequal numbers of rows.
+    """
+
+    rows: tuple[int, int]
+    duplicates: tuple[int, int]
+    sums: tuple[tuple[int, ...], tuple[int, ...]]
+    differing: tuple[int, ...]
+    keys_a: int
+    keys_b: int
+    keys_even: int
+    keys_uneven: int
+    doubtful: int
+    fingerprints: tuple[Fingerprint, Fingerprint]
+
+    @property
+    def identical(self) -> bool:
+        """Whether no key differs."""
+        return not self.differing
+
+    @property
+    def differing_keys(self) -> int:
+        """Keys whose rows differ."""
+        return self.keys_a + self.keys_b + self.keys_even + self.keys_uneven
+
+    @property
+    def balance(self) -> tuple[int, ...]:
+        """Baseline minus candidate: rows and hash sums. What the second statement reads must have the same balance."""
+        a, b = self.sums
+        return (self.rows[0] - self.rows[1], *(x - y for x, y in zip(a, b, strict=True)))
+
+
+def read_scan(rows: Sequence[Row]) -> Scan:
+    """The result rows of `fingerprint_sql` (those of one partition); no row at all means two empty tables."""
+
+    def total(name: str) -> int:
+        return sum(int(r[name] or 0) for r in rows)
+
+    def sums(side: str) -> tuple[int, ...]:
+        return tuple(total(f"{side}{i}") for i in range(4))
+
+    def prints(side: str, count: str) -> Fingerprint:
+        return _fingerprint(
+            (str(int(r["bucket"])), (int(r[count]), *(int(r[f"{side}{i}"]) for i in range(4))))
+            for r in rows
+            if r[count]
+        )
+
+    differing = sorted(int(f) for r in rows for f in str(r["differing"] or "").split(",") if f)
+    return Scan(
+        rows=(total("na"), total("nb")),
+        duplicates=(total("dup_a"), total("dup_b")),
+        sums=(sums("a"), sums("b")),
+        differing=tuple(differing),
+        keys_a=total("keys_a"),
+        keys_b=total("keys_b"),
+        keys_even=total("keys_even"),
+        keys_uneven=total("keys_uneven"),
+        doubtful=total("doubt") if rows and "doubt" in rows[0] else 0,
+        fingerprints=(prints("a", "na"), prints("b", "nb")),
+    )
+
+
+def _fingerprint(buckets: Iterable[tuple[str, tuple[int, ...]]]) -> Fingerprint:
+    ordered = dict(sorted(buckets, key=lambda b: int(b[0])))
+    text = ";".join(f"{k}={','.join(map(str, v))}" for k, v in ordered.items())
+    return Fingerprint(ordered, hashlib.sha256(text.encode()).hexdigest())

@@ -1,0 +1,318 @@
+"""Normal forms: for a column of both sides, SQL that gives equal values exactly where the column's values are equal.
+
+A normal form can be hashed, ordered and compared with `<=>`. Simple types stay as they are, or widen to a type that
+holds both sides without loss. Nested values and variants become a text in which every part carries its own end or
+length, so that no two different values share a text; NULL has its own mark. What has no exact form gets a reason.
+
+Where equality needs a rule: both zeros are equal and NaN equals NaN (as `<=>` has it); strings compare by their bytes
+whatever their collation; trailing blanks of CHAR are padding; maps compare as sets of entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from validation.schema import ColumnPair, DataType
+from validation.sqltext import quote
+
+Expression = Callable[[str], str]
+"""SQL of a value to SQL of its normal form."""
+
+_INTEGER_DIGITS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
+_TEXT = {"string", "char", "varchar"}
+_VARIANT_DEPTH = 4
+
+
+class NoExactForm(Exception):
+    """Two types that cannot be compared exactly; the text says why."""
+
+
+@dataclass(frozen=True)
+class NormalForm:
+    """How to compare one column.
+
+    family: `number`, `decimal`, `float`, `text`, `timestamp`, `date` or `other`: what tolerances and causes apply.
+    baseline, candidate: normal form on each side. show_baseline, show_candidate: text for people.
+    doubt: SQL that is true for a value whose normal form is not exact; None if there is no such value.
+    note: the rule that made unlike types comparable, "" if none was needed.
+    """
+
+    family: str
+    baseline: Expression
+    candidate: Expression
+    show_baseline: Expression
+    show_candidate: Expression
+    doubt: Expression | None = None
+    note: str = ""
+
+
+def normal_form(pair: ColumnPair) -> NormalForm:
+    """The normal form of a column pair. Raises NoExactForm when its types cannot be compared without loss."""
+    return _Builder().column(pair.baseline.type, pair.candidate.type)
+
+
+def _is_variant_inside(kind: DataType) -> bool:
+    return kind.name == "variant" or any(_is_variant_inside(c) for c in kind.children)
+
+
+def _cast(target: str) -> Expression:
+    return lambda x: f"CAST({x} AS {target})"
+
+
+def _same(x: str) -> str:
+    return x
+
+
+class _Builder:
+    """Builds the expressions of one column; numbers its lambda variables."""
+
+    def __init__(self) -> None:
+        self._numbers = count()
+
+    def column(self, a: DataType, b: DataType) -> NormalForm:
+        show = (self._show(a), self._show(b))
+        if a.children or b.children or a.name == "variant" or b.name == "variant":
+            left, right = self._encoder(a, b)
+            doubt = None
+            if _is_variant_inside(a) and _is_variant_inside(b):
+                doubt = self._doubt(a)
+            return NormalForm("other", _strict(left), _strict(right), *show, doubt)
+        family, left, right, note = self._simple(a, b)
+        return NormalForm(family, left, right, *show, None, note)
+
+    def _simple(self, a: DataType, b: DataType) -> tuple[str, Expression, Expression, str]:
+        """Family, both normal forms and the rule, for types without parts."""
+        names = {a.name, b.name}
+        if names <= _TEXT:
+            note = "trailing blanks of CHAR are padding" if "char" in names and a != b else ""
+            return "text", _text(a), _text(b), note
+        if names <= set(_INTEGER_DIGITS):
+            if a.name == b.name:
+                return "number", _same, _same, ""
+            return "number", _cast("BIGINT"), _cast("BIGINT"), "both as BIGINT"
+        if names <= {"decimal", *_INTEGER_DIGITS}:
+            return self._decimal(a, b)
+        if names <= {"float", "double"}:
+            zero = "CAST(0 AS FLOAT)" if a.name == b.name == "float" else "0D"
+            note = "" if a.name == b.name else "both as DOUBLE"
+
+            def no_minus_zero(x: str) -> str:
+                return f"({x} + {zero})"
+
+            return "float", no_minus_zero, no_minus_zero, note
+        if names <= {"float", "double", "tinyint", "smallint", "int"}:
+
+            def as_double(x: str) -> str:
+                return f"(CAST({x} AS DOUBLE) + 0D)"
+
+            return "float", as_double, as_double, "both as DOUBLE, which holds every INT"
+        if a.name == b.name:
+            return self._same_type(a)
+        if names == {"date", "timestamp_ntz"}:
+            return "timestamp", _cast("TIMESTAMP_NTZ"), _cast("TIMESTAMP_NTZ"), "a DATE as its midnight"
+        if names == {"timestamp", "timestamp_ntz"}:
+            forms = {"timestamp": _micros, "timestamp_ntz": _micros_ntz}
+            return "micros", forms[a.name], forms[b.name], "TIMESTAMP_NTZ read as UTC"
+        if len(names & _TEXT) == 1 and len(names & {*_INTEGER_DIGITS, "boolean", "date"}) == 1:
+            forms2 = tuple(_text(t) if t.name in _TEXT else _cast("STRING") for t in (a, b))
+            return "text", forms2[0], forms2[1], "both as text"
+        if a.name.startswith("interval") and b.name.startswith("interval"):
+            first, second = _interval(a), _interval(b)
+            if first is not None and second is not None and first[0] == second[0]:
+                return "other", first[1], second[1], f"both as {first[0]}"
+        raise NoExactForm(f"{a} and {b} cannot be compared without loss")
+
+    def _same_type(self, kind: DataType) -> tuple[str, Expression, Expression, str]:
+        family = {"timestamp": "timestamp", "timestamp_ntz": "timestamp", "date": "date"}.get(kind.name, "other")
+        if kind.name in {"boolean", "binary", "date", "timestamp", "timestamp_ntz", "time"}:
+            return family, _same, _same, ""
+        if kind.name == "void":
+            return "other", _cast("STRING"), _cast("STRING"), ""
+        if kind.name.startswith("interval"):
+            found = _interval(kind)
+            if found is not None:
+                return "other", found[1], found[1], ""
+        raise NoExactForm(f"{kind} has no exact normal form")
+
+    def _decimal(self, a: DataType, b: DataType) -> tuple[str, Expression, Expression, str]:
+        if a == b:
+            return "decimal", _same, _same, ""
+        sizes = [(_INTEGER_DIGITS[t.name], 0) if t.name != "decimal" else t.arguments for t in (a, b)]
+        scale = max(s for _, s in sizes)
+        whole = max(p - s for p, s in sizes)
+        if whole + scale <= 38:
+            target = f"DECIMAL({whole + scale},{scale})"
+            return "decimal", _cast(target), _cast(target), f"both as {target}"
+
+        # A value too large for the finer scale cannot equal any value of the finer type: its own text tells it apart.
+        def as_text(x: str) -> str:
+            return f"coalesce(CAST(try_cast({x} AS DECIMAL(38,{scale})) AS STRING), CAST({x} AS STRING))"
+
+        return "other", as_text, as_text, "both as decimal text"
+
+    def _encoder(self, a: DataType, b: DataType) -> tuple[Expression, Expression]:
+        """Texts of a value, NULL for NULL; for two types that may differ inside."""
+        if a.name == b.name == "array":
+            pair = self._encoder(a.children[0], b.children[0])
+            return self._array(pair[0]), self._array(pair[1])
+        if a.name == b.name == "map":
+            keys = self._encoder(a.children[0], b.children[0])
+            values = self._encoder(a.children[1], b.children[1])
+            return self._map(keys[0], values[0]), self._map(keys[1], values[1])
+        if a.name == b.name == "struct":
+            if sorted(a.field_names) != sorted(b.field_names) or len(set(a.field_names)) != len(a.field_names):
+                raise NoExactForm(f"{a} and {b} have other fields")
+            fields = [
+                (name, self._encoder(kind, b.children[b.field_names.index(name)]))
+                for name, kind in zip(a.field_names, a.children, strict=True)
+            ]
+            return _struct([(n, e[0]) for n, e in fields]), _struct([(n, e[1]) for n, e in fields])
+        if a.name == b.name == "variant":
+            return self._variant, self._variant
+        if a.children or b.children or "variant" in {a.name, b.name}:
+            raise NoExactForm(f"{a} and {b} cannot be compared without loss")
+        family, left, right, _ = self._simple(a, b)
+        kind = a if a.name == b.name else None
+        return _plain(family, kind, left), _plain(family, kind, right)
+
+    def _variable(self) -> str:
+        return f"e{next(self._numbers)}"
+
+    def _array(self, element: Expression) -> Expression:
+        v = self._variable()
+        inner = _or_null_mark(element)(v)
+        return lambda x: f"concat('[', size({x}), ':', array_join(transform({x}, {v} -> {inner}), ''), ']')"
+
+    def _map(self, key: Expression, value: Expression) -> Expression:
+        v = self._variable()
+        inner = f"concat({_or_null_mark(key)(v + '.key')}, {_or_null_mark(value)(v + '.value')})"
+        return lambda x: (
+            f"concat('<', size({x}), ':', array_join(array_sort(transform(map_entries({x}), {v} -> {inner})), ''), '>')"
+        )
+
+    def _variant(self, x: str) -> str:
+        """JSON text tells neither a date from a string nor one number type from another: the types stand beside it.
+
+        The schema of an array is the common type of its elements, so the elements' own schemas are added, level by
+        level.
+        """
+        json = f"to_json({x})"
+        return f"concat(octet_length({json}), ':', {json}, {self._variant_types(x, _VARIANT_DEPTH)})"
+
+    def _variant_types(self, x: str, depth: int) -> str:
+        own = f"concat(schema_of_variant({x}), ';')"
+        if depth == 0:
+            return own
+        v = self._variable()
+        inner = f"coalesce({self._variant_types(v, depth - 1)}, 'N')"
+        parts = _variant_parts(x)
+        return (
+            f"concat({own}, CASE WHEN schema_of_variant({x}) LIKE '%ARRAY<%' "
+            f"THEN concat('(', array_join(transform({parts}, {v} -> {inner}), ''), ')') ELSE '' END)"
+        )
+
+    def _doubt(self, kind: DataType) -> Expression | None:
+        """True for a value with a variant that mixes types deeper than the normal form looks."""
+        if kind.name == "variant":
+            return lambda x: f"coalesce({self._deep_mix(x, _VARIANT_DEPTH)}, false)"
+        if kind.name == "array":
+            inner = self._doubt(kind.children[0])
+            v = self._variable()
+            if inner is None:
+                return None
+            test = inner(v)
+            return lambda x: f"coalesce(exists({x}, {v} -> {test}), false)"
+        if kind.name == "map":
+            inner = self._doubt(kind.children[1])
+            v = self._variable()
+            if inner is None:
+                return None
+            test = inner(v)
+            return lambda x: f"coalesce(exists(map_values({x}), {v} -> {test}), false)"
+        if kind.name == "struct":
+            parts = [(n, self._doubt(c)) for n, c in zip(kind.field_names, kind.children, strict=True)]
+            known = [(n, d) for n, d in parts if d is not None]
+            return (lambda x: " OR ".join(f"({d(f'{x}.{quote(n)}')})" for n, d in known)) if known else None
+        return None
+
+    def _deep_mix(self, x: str, depth: int) -> str:
+        if depth == 0:
+            return f"schema_of_variant({x}) LIKE '%ARRAY<%VARIANT%'"
+        v = self._variable()
+        inner = f"coalesce({self._deep_mix(v, depth - 1)}, false)"
+        return f"(schema_of_variant({x}) LIKE '%ARRAY<%' AND exists({_variant_parts(x)}, {v} -> {inner}))"
+
+    def _show(self, kind: DataType) -> Expression:
+        if kind.children or kind.name == "variant":
+            return lambda x: f"to_json({x}, map('ignoreNullFields', 'false'))"
+        if kind.name == "binary":
+            return lambda x: f"hex({x})"
+        if kind.collation:
+            return lambda x: f"({x} COLLATE UTF8_BINARY)"
+        return _cast("STRING")
+
+
+def _variant_parts(x: str) -> str:
+    """The elements of an array, the values of an object in the order of its names, nothing else."""
+    return (
+        f"CASE WHEN schema_of_variant({x}) LIKE 'ARRAY<%' THEN try_cast({x} AS ARRAY<VARIANT>) "
+        f"WHEN schema_of_variant({x}) LIKE 'OBJECT<%' "
+        f"THEN map_values(try_cast({x} AS MAP<STRING, VARIANT>)) ELSE array() END"
+    )
+
+
+def _text(kind: DataType) -> Expression:
+    collate = " COLLATE UTF8_BINARY" if kind.collation else ""
+    if kind.name == "char":
+        return lambda x: f"rtrim({x}{collate})"
+    return (lambda x: f"({x}{collate})") if collate else _same
+
+
+def _micros(x: str) -> str:
+    return f"unix_micros({x})"
+
+
+def _micros_ntz(x: str) -> str:
+    return f"timestampdiff(MICROSECOND, TIMESTAMP_NTZ'1970-01-01 00:00:00', {x})"
+
+
+def _interval(kind: DataType) -> tuple[str, Expression] | None:
+    """What an interval counts, and that count as an exact number; None for the old mixed interval type."""
+    units = kind.name.removeprefix("interval").split(" to ")
+    unit = units[-1].strip()
+    if unit in {"year", "month"}:
+        return "months", lambda x: f"CAST(CAST({x} AS INTERVAL MONTH) AS BIGINT)"
+    if unit in {"day", "hour", "minute", "second"}:
+        return "seconds", lambda x: f"CAST(CAST({x} AS INTERVAL SECOND) AS DECIMAL(20,6))"
+    return None
+
+
+def _strict(encode: Expression) -> Expression:
+    return lambda x: f"CASE WHEN {x} IS NOT NULL THEN {encode(x)} END"
+
+
+def _or_null_mark(encode: Expression) -> Expression:
+    return lambda x: f"CASE WHEN {x} IS NULL THEN 'N' ELSE {encode(x)} END"
+
+
+def _struct(fields: list[tuple[str, Expression]]) -> Expression:
+    def encode(x: str) -> str:
+        parts = ", ".join(_or_null_mark(e)(f"{x}.{quote(n)}") for n, e in fields)
+        return f"concat('{{', {parts}, '}}')" if parts else "'{}'"
+
+    return encode
+
+
+def _plain(family: str, kind: DataType | None, form: Expression) -> Expression:
+    """The text of a simple value inside a nested one: its end is marked, or its length stands before it."""
+    if family == "text":
+        return lambda x: f"concat(octet_length({form(x)}), ':', {form(x)})"
+    if kind is not None and kind.name == "binary":
+        return lambda x: f"concat(hex({x}), ';')"
+    if kind is not None and kind.name == "timestamp":
+        return lambda x: f"concat({_micros(x)}, ';')"
+    if family == "timestamp":
+        return lambda x: f"concat({_micros_ntz(form(x))}, ';')"
+    return lambda x: f"concat(CAST({form(x)} AS STRING), ';')"

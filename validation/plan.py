@@ -1,0 +1,210 @@
+"""What is read of each side: the compared columns with their normal forms, and SQL that hashes the rows of one side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from validation.errors import SpecError
+from validation.normalize import NoExactForm, NormalForm, normal_form
+from validation.schema import Alignment, Column
+from validation.spec import ComparisonSpec
+from validation.sqltext import quote, quote_table
+
+_BITS = 63
+"""NULL flags that fit one BIGINT without its sign."""
+
+_HASHES = ("__cutover_k1", "__cutover_k2")
+"""Names for the hashes of the key beside a table's own columns."""
+
+_TIME_FORMS = {
+    "timestamp": "unix_micros({0})",
+    "timestamp_ntz": "timestampdiff(MICROSECOND, TIMESTAMP_NTZ'1970-01-01 00:00:00', {0})",
+    "date": "CAST(unix_date({0}) AS BIGINT)",
+    "tinyint": "CAST({0} AS BIGINT)",
+    "smallint": "CAST({0} AS BIGINT)",
+    "int": "CAST({0} AS BIGINT)",
+    "bigint": "{0}",
+}
+
+
+class Side(IntEnum):
+    """Which of the two tables; the value stands in the SQL."""
+
+    BASELINE = 0
+    CANDIDATE = 1
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A column that is compared. index: its place in the row struct (`c0`, `c1`, ...)."""
+
+    index: int
+    baseline: Column
+    candidate: Column
+    form: NormalForm
+    is_key: bool
+    sensitive: bool
+
+    @property
+    def name(self) -> str:
+        """The baseline's name, which reports use."""
+        return self.baseline.name
+
+    @property
+    def field(self) -> str:
+        """The column's name in the row struct."""
+        return f"c{self.index}"
+
+    def source(self, side: Side) -> str:
+        """The quoted column of the table `t`."""
+        return "t." + quote((self.baseline if side is Side.BASELINE else self.candidate).name)
+
+    def normal(self, side: Side) -> str:
+        """SQL of the normal form."""
+        form = self.form.baseline if side is Side.BASELINE else self.form.candidate
+        return form(self.source(side))
+
+    def shown(self, side: Side) -> str:
+        """SQL of the value as text for people."""
+        show = self.form.show_baseline if side is Side.BASELINE else self.form.show_candidate
+        return show(self.source(side))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The comparison in terms of SQL: what both statements are built from.
+
+    partition_by: extra columns by which a result is broken down; rows of different partitions never meet.
+    """
+
+    spec: ComparisonSpec
+    columns: tuple[Compared, ...]
+    not_compared: dict[str, str]
+    watermark: tuple[str, str] | None
+    partition_by: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[Compared, ...]:
+        """The key columns in the order of the specification."""
+        by_name = {c.name.casefold(): c for c in self.columns if c.is_key}
+        return tuple(by_name[k.casefold()] for k in self.spec.keys)
+
+    @property
+    def values(self) -> tuple[Compared, ...]:
+        """The columns outside the key."""
+        return tuple(c for c in self.columns if not c.is_key)
+
+    @property
+    def has_doubt(self) -> bool:
+        """Whether some column can hold values whose normal form is not exact."""
+        return any(c.form.doubt for c in self.columns)
+
+    def relation(self, side: Side) -> str:
+        """The FROM and WHERE of one side; the table is `t`."""
+        spec = self.spec
+        name, version, where = (
+            (spec.baseline, spec.baseline_version, spec.where)
+            if side is Side.BASELINE
+            else (spec.candidate, spec.candidate_version, spec.candidate_where or spec.where)
+        )
+        pinned = f" VERSION AS OF {version}" if version is not None else ""
+        return f"FROM {quote_table(name)}{pinned} AS t" + (f" WHERE ({where})" if where else "")
+
+    def keyed(
+        self, side: Side, extra: tuple[str, ...] = (), buckets: int = 1, chosen: tuple[int, ...] | None = None
+    ) -> str:
+        """SELECT of one side's rows as (side, k1, k2, h1, h2, extra...).
+
+        k1, k2: two hashes of the key; h1, h2: two hashes of the other columns, each seeded with one of the key's.
+        Without a key the row is the key and h1, h2 repeat its hashes. Hashes skip NULLs, so the NULLs' places are
+        hashed as a bitmap. `buckets` and `chosen` keep only rows whose fine bucket is chosen.
+        """
+        by = [f"t.{quote(c)}" for c in self.partition_by]
+        key_columns = self.keys or self.columns
+        key_input = [*by, *_hash_input(key_columns, side)]
+        k1 = f"xxhash64({', '.join(key_input)})"
+        k2 = f"xxhash64('second', {', '.join(key_input)})"
+        value_input = _hash_input(self.values, side) if self.keys else []
+        first, second = (f"t.{quote(_HASHES[i])}" for i in (0, 1))
+        h1 = f"xxhash64({', '.join([first, *value_input])})" if value_input else first
+        h2 = f"xxhash64({', '.join([second, *value_input])})" if value_input else second
+        by_out = [f"{b} AS p{i}" for i, b in enumerate(by)]
+        hashes = [f"{first} AS k1", f"{second} AS k2", f"{h1} AS h1", f"{h2} AS h2"]
+        out = [f"{int(side)} AS side", *hashes, *by_out, *extra]
+        inner = f"SELECT t.*, {k1} AS {quote(_HASHES[0])}, {k2} AS {quote(_HASHES[1])} {self.relation(side)}"
+        where = f" WHERE pmod({first}, {buckets}L) IN ({', '.join(f'{f}L' for f in chosen)})" if chosen else ""
+        return f"SELECT {', '.join(out)} FROM ({inner}) AS t{where}"
+
+    def doubt(self, side: Side) -> str:
+        """SQL of 1 for a row with a value whose normal form is not exact, else 0."""
+        tests = [f"({c.form.doubt(c.source(side))})" for c in self.columns if c.form.doubt is not None]
+        return f"CAST({' OR '.join(tests)} AS INT)" if tests else "0"
+
+    def time(self, side: Side) -> str:
+        """SQL of the watermark as a BIGINT that grows with time; NULL without a watermark column."""
+        if self.watermark is None:
+            return "CAST(NULL AS BIGINT)"
+        return self.watermark[side]
+
+
+def _hash_input(columns: tuple[Compared, ...], side: Side) -> list[str]:
+    """What is hashed for `columns`: their normal forms and a bitmap of their NULLs, 63 a BIGINT."""
+    bitmaps = []
+    for start in range(0, len(columns), _BITS):
+        flags = [f"IF({c.source(side)} IS NULL, {1 << i}L, 0L)" for i, c in enumerate(columns[start : start + _BITS])]
+        bitmaps.append("(" + " | ".join(flags) + ")")
+    return bitmaps + [c.normal(side) for c in columns]
+
+
+def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[str, ...] = ()) -> Plan | None:
+    """The plan for the columns that both sides have; None when a key column is missing on one side.
+
+    Raises SpecError when a named column (key, watermark, sensitive, tolerance) is on neither side, or when a column of
+    the key has no exact normal form.
+    """
+    known = {p.name.casefold() for p in alignment.pairs}
+    one_sided = {d.column.casefold() for d in alignment.differences if d.aspect == "columns"}
+    for what, names in (
+        ("key column", spec.keys),
+        ("sensitive column", tuple(spec.sensitive_columns)),
+        ("column with a tolerance", tuple(spec.tolerance_columns)),
+        ("watermark column", (spec.watermark_column,) if spec.watermark_column else ()),
+    ):
+        for name in names:
+            if name.casefold() not in known | one_sided | {c.casefold() for c in spec.excluded_columns}:
+                raise SpecError(f"{what} {name} is in neither table: check its spelling")
+    if any(k.casefold() not in known for k in spec.keys):
+        return None
+    keys = {k.casefold() for k in spec.keys}
+    sensitive = {c.casefold() for c in spec.sensitive_columns}
+    columns: list[Compared] = []
+    not_compared: dict[str, str] = {}
+    for pair in alignment.pairs:
+        if pair.name in partition_by:
+            continue
+        is_key = pair.name.casefold() in keys
+        try:
+            form = normal_form(pair)
+        except NoExactForm as e:
+            not_compared[pair.name] = str(e)
+            if is_key:
+                return Plan(spec, (), not_compared, None, partition_by)
+            continue
+        columns.append(
+            Compared(len(columns), pair.baseline, pair.candidate, form, is_key, pair.name.casefold() in sensitive)
+        )
+    return Plan(spec, tuple(columns), not_compared, _watermark(spec, alignment), partition_by)
+
+
+def _watermark(spec: ComparisonSpec, alignment: Alignment) -> tuple[str, str] | None:
+    """The watermark of both sides as BIGINT, None without one or for a type that does not count time."""
+    if spec.watermark_column is None:
+        return None
+    for pair in alignment.pairs:
+        if pair.name.casefold() == spec.watermark_column.casefold():
+            if pair.baseline.type != pair.candidate.type or pair.baseline.type.name not in _TIME_FORMS:
+                return None
+            form = _TIME_FORMS[pair.baseline.type.name]
+            return form.format("t." + quote(pair.baseline.name)), form.format("t." + quote(pair.candidate.name))
+    return None

@@ -1,0 +1,382 @@
+"""Schemas: read a side's columns, parse their types, name every difference between two schemas."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from validation.errors import SideUnreadable, StatementError
+from validation.report import SchemaDifference
+from validation.spec import ComparisonSpec, SchemaAspect
+from validation.sqltext import quote, quote_table
+from validation.warehouse import Row, Warehouse, never
+
+
+@dataclass(frozen=True)
+class DataType:
+    """A SQL type as a tree.
+
+    name: `int`, `decimal`, `string`, `char`, `varchar`, `array`, `map`, `struct`, `interval year to month`, ...; a type
+    that this package does not know keeps its text as its name. arguments: precision and scale, or a length.
+    collation: of strings, "" for the plain binary one. children: element; key and value; or the fields of a struct.
+    """
+
+    name: str
+    arguments: tuple[int, ...] = ()
+    collation: str = ""
+    children: tuple[DataType, ...] = ()
+    field_names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.name == "struct":
+            inner = ",".join(f"{n}:{c}" for n, c in zip(self.field_names, self.children, strict=True))
+            return f"struct<{inner}>"
+        if self.children:
+            return f"{self.name}<{','.join(str(c) for c in self.children)}>"
+        text = self.name
+        if self.arguments:
+            text += f"({','.join(str(a) for a in self.arguments)})"
+        return text + (f" collate {self.collation}" if self.collation else "")
+
+
+_ALIASES = {
+    "integer": "int",
+    "long": "bigint",
+    "short": "smallint",
+    "byte": "tinyint",
+    "real": "float",
+    "dec": "decimal",
+    "numeric": "decimal",
+    "timestamp_ltz": "timestamp",
+    "null": "void",
+    "character": "char",
+}
+_WORDS = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*")
+_ARGUMENTS = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+_COLLATE = re.compile(r"\s+collate\s+([A-Za-z0-9_.`]+)", re.IGNORECASE)
+_FIELD = re.compile(r"\s*(?:`((?:[^`]|``)+)`|([^:`<>,()]+?))\s*:\s*")
+_NOT_NULL = re.compile(r"\s+not\s+null", re.IGNORECASE)
+_COMMENT = re.compile(r"\s+comment\s+'(?:[^'\\]|\\.|'')*'", re.IGNORECASE)
+
+
+def parse_type(text: str) -> DataType:
+    """The type that `DESCRIBE` or `typeof` prints. A text that cannot be parsed becomes a type of that name."""
+    try:
+        parsed, end = _parse(text.strip(), 0)
+    except ValueError:
+        return DataType(text.strip())
+    return parsed if end == len(text.strip()) else DataType(text.strip())
+
+
+def _parse(text: str, at: int) -> tuple[DataType, int]:
+    word = _WORDS.match(text, at)
+    if word is None:
+        raise ValueError(text)
+    raw = word.group()
+    collate = re.search(r"\s+collate\s", raw + " ", re.IGNORECASE)
+    if collate is not None:
+        raw = raw[: collate.start()]
+    null = _NOT_NULL.search(raw)
+    if null is not None:
+        raw = raw[: null.start()]
+    name = raw.strip().lower()
+    name = _ALIASES.get(name, name)
+    at += len(raw.rstrip()) if raw.strip() else 0
+    children: list[DataType] = []
+    names: list[str] = []
+    if name in {"array", "map", "struct"} and text.startswith("<", at):
+        at += 1
+        while not text.startswith(">", at):
+            if name == "struct":
+                found = _FIELD.match(text, at)
+                if found is None:
+                    raise ValueError(text)
+                names.append(found.group(1).replace("``", "`") if found.group(1) else found.group(2))
+                at = found.end()
+            elif text.startswith(" ", at):
+                at += 1
+                continue
+            child, at = _parse(text, at)
+            for extra in (_NOT_NULL, _COMMENT):
+                found_extra = extra.match(text, at)
+                at = found_extra.end() if found_extra else at
+            children.append(child)
+            if text.startswith(",", at):
+                at += 1
+            elif not text.startswith(">", at):
+                raise ValueError(text)
+        at += 1
+        if (name == "array" and len(children) != 1) or (name == "map" and len(children) != 2):
+            raise ValueError(text)
+        return DataType(name, (), "", tuple(children), tuple(names)), at
+    arguments: tuple[int, ...] = ()
+    found = _ARGUMENTS.match(text, at)
+    if found is not None:
+        arguments = tuple(int(g) for g in found.groups() if g is not None)
+        at = found.end()
+    if name == "decimal":
+        arguments = (*(arguments or (10,)), 0)[:2] if len(arguments) < 2 else arguments
+    collation = ""
+    found = _COLLATE.match(text, at)
+    if found is not None:
+        collation = found.group(1).replace("`", "")
+        at = found.end()
+        if collation.upper().removeprefix("SYSTEM.BUILTIN.") == "UTF8_BINARY":
+            collation = ""
+    return DataType(name, arguments, collation), at
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of one side. nullable: None where the service does not say."""
+
+    name: str
+    type: DataType
+    nullable: bool | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """The columns of one side in order, and what its description says besides.
+
+    table_type: MANAGED, VIEW, MATERIALIZED_VIEW, ...; provider: `delta`, `parquet`, ... or "".
+    definition: hash of a view's text, "" for a table. refreshed: what the description says of the last refresh of a
+    materialized view, "" otherwise.
+    """
+
+    columns: tuple[Column, ...]
+    table_type: str = ""
+    provider: str = ""
+    definition: str = ""
+    refreshed: str = ""
+    bytes: int | None = None
+    details: dict[str, str] = field(default_factory=dict)
+
+
+def read_schema(warehouse: Warehouse, name: str, cancelled: Callable[[], bool] = never) -> TableSchema:
+    """Describe a table or view. Raises SideUnreadable when it does not exist or may not be read."""
+    table = quote_table(name)
+    try:
+        rows = warehouse.execute(f"DESCRIBE TABLE EXTENDED {table}", None, cancelled)
+    except StatementError as e:
+        raise SideUnreadable(f"{name} cannot be read: {e}") from e
+    schema = schema_of_description(rows)
+    if not schema.columns:
+        raise SideUnreadable(f"{name} has no columns")
+    cut = [c.name for c in schema.columns if "more fields" in str(c.type)]
+    if cut:
+        schema = _with_full_types(warehouse, table, schema, cut, cancelled)
+    return _with_nullability(warehouse, table, schema, cancelled)
+
+
+def schema_of_description(rows: Sequence[Row]) -> TableSchema:
+    """The schema in the rows of `DESCRIBE TABLE EXTENDED` (col_name, data_type, comment)."""
+    columns: list[Column] = []
+    details: dict[str, str] = {}
+    in_columns = True
+    for row in rows:
+        name, kind, comment = (str(row.get(c) or "") for c in ("col_name", "data_type", "comment"))
+        if in_columns and (not name or (name.startswith("#") and not kind.strip())):
+            in_columns = False
+        if in_columns:
+            columns.append(Column(name, parse_type(kind), None, comment))
+        elif name and not name.startswith("#"):
+            details.setdefault(name, kind)
+    table_type = details.get("Type", "").upper()
+    text = details.get("View Text", "")
+    refreshed = "; ".join(
+        f"{k}: {v}" for k, v in sorted(details.items()) if re.match(r"(last|latest) refresh", k, re.I)
+    )
+    size = re.match(r"(\d+) bytes", details.get("Statistics", ""))
+    return TableSchema(
+        columns=tuple(columns),
+        table_type=table_type,
+        provider=details.get("Provider", "").lower(),
+        definition=hashlib.sha256(text.encode()).hexdigest()[:16] if text else "",
+        refreshed=refreshed,
+        bytes=int(size.group(1)) if size else None,
+        details=details,
+    )
+
+
+def _with_full_types(
+    warehouse: Warehouse, table: str, schema: TableSchema, cut: Sequence[str], cancelled: Callable[[], bool]
+) -> TableSchema:
+    """Descriptions shorten a struct of more than 25 fields; `typeof` does not, and needs no row to be read."""
+    wanted = ", ".join(f"typeof(t.{quote(c)}) AS t{i}" for i, c in enumerate(cut))
+    rows = warehouse.execute(
+        f"SELECT {wanted} FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM {table} WHERE false) AS t ON true",
+        None,
+        cancelled,
+    )
+    full = {c: parse_type(str(rows[0][f"t{i}"])) for i, c in enumerate(cut)}
+    return replace(schema, columns=tuple(replace(c, type=full.get(c.name, c.type)) for c in schema.columns))
+
+
+def _with_nullability(
+    warehouse: Warehouse, table: str, schema: TableSchema, cancelled: Callable[[], bool]
+) -> TableSchema:
+    """NOT NULL from the table's DDL; unknown (None) where the service does not print it. Views carry none."""
+    if "VIEW" in schema.table_type:
+        return schema
+    try:
+        rows = warehouse.execute(f"SHOW CREATE TABLE {table}", None, cancelled)
+    except StatementError:
+        return schema
+    ddl = str(next(iter(rows[0].values()))) if rows else ""
+    required = required_columns(ddl, [c.name for c in schema.columns])
+    if required is None:
+        return schema
+    return replace(schema, columns=tuple(replace(c, nullable=c.name not in required) for c in schema.columns))
+
+
+def required_columns(ddl: str, names: Sequence[str]) -> set[str] | None:
+    """The NOT NULL columns in a CREATE TABLE text, None if the text does not list exactly the columns `names`."""
+    start = ddl.find("(")
+    if start < 0:
+        return None
+    items = _top_level_items(ddl, start + 1)
+    required: set[str] = set()
+    seen: list[str] = []
+    for item in items:
+        found = re.match(r"\s*(?:`((?:[^`]|``)+)`|([^\s`]+))\s+(.*)", item, re.S)
+        if found is None:
+            return None
+        name = found.group(1).replace("``", "`") if found.group(1) else found.group(2)
+        if found.group(1) is None and name.upper() in {"CONSTRAINT", "PRIMARY", "FOREIGN"}:
+            continue
+        seen.append(name)
+        if re.search(r"\bNOT NULL\b", _outer_text(found.group(3)), re.I):
+            required.add(name)
+    return required if seen == list(names) else None
+
+
+def _top_level_items(text: str, at: int) -> list[str]:
+    """The comma-separated items from `at` to the bracket that closes them; strings and nested brackets are skipped."""
+    items, depth, begin = [], 0, at
+    while at < len(text):
+        char = text[at]
+        if char in "'`\"":
+            at += 1
+            while at < len(text) and text[at] != char:
+                at += 2 if text[at] == "\\" and char != "`" else 1
+        elif char in "(<":
+            depth += 1
+        elif char == ")" and depth == 0:
+            items.append(text[begin:at])
+            break
+        elif char in ")>":
+            depth -= 1
+        elif char == "," and depth == 0:
+            items.append(text[begin:at])
+            begin = at + 1
+        at += 1
+    return items
+
+
+def _outer_text(text: str) -> str:
+    """`text` without what stands in brackets or quotes."""
+    out, depth, at = [], 0, 0
+    while at < len(text):
+        char = text[at]
+        if char in "'`":
+            at += 1
+            while at < len(text) and text[at] != char:
+                at += 2 if text[at] == "\\" and char == "'" else 1
+        elif char in "(<":
+            depth += 1
+        elif char in ")>":
+            depth -= 1
+        elif depth == 0:
+            out.append(char)
+        at += 1
+    return "".join(out)
+
+
+@dataclass(frozen=True)
+class ColumnPair:
+    """A column as it is on both sides; its name in reports is the baseline's."""
+
+    baseline: Column
+    candidate: Column
+
+    @property
+    def name(self) -> str:
+        """The baseline's name."""
+        return self.baseline.name
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Which columns face each other, and every difference of the schemas."""
+
+    pairs: tuple[ColumnPair, ...]
+    differences: tuple[SchemaDifference, ...]
+
+    @property
+    def decides(self) -> bool:
+        """Whether a difference makes the tables different."""
+        return any(d.decides for d in self.differences)
+
+
+def align(spec: ComparisonSpec, baseline: TableSchema, candidate: TableSchema) -> Alignment:
+    """Pair the columns by exact name (after the mapping), then by name without case; name all differences."""
+    left = [c for c in baseline.columns if c.name not in spec.excluded_columns]
+    right = [c for c in candidate.columns if c.name not in spec.excluded_columns]
+    found: list[SchemaDifference] = []
+
+    def differ(aspect: SchemaAspect, column: str, a: str | None, b: str | None, note: str = "") -> None:
+        found.append(SchemaDifference(aspect.value, column, a, b, aspect in spec.deciding, note))
+
+    by_name = {c.name: c for c in right}
+    by_fold: dict[str, list[Column]] = {}
+    for c in right:
+        by_fold.setdefault(c.name.casefold(), []).append(c)
+    partner: dict[str, Column] = {}
+    taken: set[str] = set()
+    for c in left:
+        target = spec.column_mapping.get(c.name, c.name)
+        if target in by_name:
+            partner[c.name] = by_name[target]
+            taken.add(target)
+    for c in left:
+        target = spec.column_mapping.get(c.name, c.name)
+        if c.name in partner:
+            continue
+        close = [o for o in by_fold.get(target.casefold(), []) if o.name not in taken]
+        if close:
+            partner[c.name] = close[0]
+            taken.add(close[0].name)
+            differ(SchemaAspect.NAMES, c.name, target, close[0].name, "the names differ in case")
+        else:
+            differ(SchemaAspect.COLUMNS, c.name, str(c.type), None, "only in the baseline")
+    for c in right:
+        if c.name not in taken:
+            differ(SchemaAspect.COLUMNS, c.name, None, str(c.type), "only in the candidate")
+
+    pairs = tuple(ColumnPair(c, partner[c.name]) for c in left if c.name in partner)
+    order = [p.candidate.name for p in pairs]
+    actual = [c.name for c in right if c.name in set(order)]
+    if order != actual:
+        back = {p.candidate.name: p.name for p in pairs}
+        moved = [n for n, m in zip(order, actual, strict=True) if n != m]
+        differ(
+            SchemaAspect.ORDER,
+            back[moved[0]],
+            ", ".join(p.name for p in pairs),
+            ", ".join(back[n] for n in actual),
+            f"{len(moved)} columns stand in another place",
+        )
+    for p in pairs:
+        if p.baseline.type != p.candidate.type:
+            differ(SchemaAspect.TYPES, p.name, str(p.baseline.type), str(p.candidate.type))
+        a, b = p.baseline.nullable, p.candidate.nullable
+        if a is not None and b is not None and a != b:
+            words = {True: "nullable", False: "NOT NULL"}
+            differ(SchemaAspect.NULLABILITY, p.name, words[a], words[b])
+        if p.baseline.comment != p.candidate.comment:
+            differ(SchemaAspect.COMMENTS, p.name, p.baseline.comment, p.candidate.comment)
+    return Alignment(pairs, tuple(found))

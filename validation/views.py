@@ -1,0 +1,213 @@
+"""Views of a report for people: text for a terminal, CSV, and HTML to print. All values of tables are escaped."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Iterable, Sequence
+
+from validation.report import ParityReport, Sample, SideState
+
+_NULL = "NULL"
+
+
+def as_text(report: ParityReport, samples: int = 5) -> str:
+    """The report as lines of text, with at most `samples` rows of each kind."""
+    lines = [
+        f"{report.label}: {report.reason}",
+        "",
+        f"  baseline   {_side(report.baseline)}",
+        f"  candidate  {_side(report.candidate)}",
+    ]
+    if report.missing_rows is not None:
+        lines.append(
+            f"  missing {report.missing_rows:,}   extra {report.extra_rows:,}   modified {report.modified_rows:,}   "
+            f"duplicates {report.duplicate_rows['baseline']:,} / {report.duplicate_rows['candidate']:,}"
+        )
+    _section(lines, "Schema", (_schema_line(report, i) for i in range(len(report.schema_differences))))
+    _section(lines, "Columns that differ", (f"{c}: {n:,} rows" for c, n in report.column_mismatches.items()))
+    _section(
+        lines,
+        "Causes",
+        (
+            f"{c.title}: {c.rows:,}" + (f" in {', '.join(c.columns)}" if c.columns else "") + f". {c.hint}"
+            for c in report.causes
+        ),
+    )
+    shown = [s for kind in ("missing", "extra", "modified") for s in _of(report.samples, kind)[:samples]]
+    _section(lines, "Samples", (_sample_line(s) for s in shown))
+    _section(lines, "Notes", report.notes)
+    if report.missed_difference_probability is not None:
+        lines += ["", f"  {probability(report)}"]
+    return "\n".join(lines)
+
+
+def probability(report: ParityReport) -> str:
+    """One sentence on the chance of a missed difference."""
+    chance = report.missed_difference_probability
+    if chance is None:
+        return "No rows were compared."
+    if chance == 0:
+        return "Every value was compared directly; no difference can be missed by chance."
+    return (
+        f"Compared by two 64-bit hashes a row: a difference is missed with a probability of at most {chance:.0e} if the "
+        "hash is ideal; it is no defence against rows forged to collide."
+    )
+
+
+def as_csv(report: ParityReport) -> str:
+    """The samples as CSV: one line a differing cell."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    keys = list(report.keys)
+    writer.writerow(["kind", *keys, "column", "baseline", "candidate", "difference", "masked"])
+    for s in report.samples:
+        for cell in s.cells:
+            values = [s.key.get(k) for k in keys] + [cell.column, cell.baseline, cell.candidate]
+            writer.writerow([s.kind.value, *(_spreadsheet(v) for v in values), cell.difference, cell.masked])
+    return out.getvalue()
+
+
+def _spreadsheet(value: str | None) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    if value is None:
+        return ""
+    return "'" + value if value[:1] in {"=", "+", "@", "\t", "\r"} else value
+
+
+def as_html(report: ParityReport) -> str:
+    """A page of its own, to print or to file."""
+    e = html.escape
+    when = report.started_at.isoformat(timespec="seconds") if report.started_at else "unknown"
+    parts = [
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        f"<title>{e(report.label)}: {e(report.candidate.name)}</title>",
+        "<style>body{font:14px/1.45 system-ui,sans-serif;margin:2rem;max-width:70rem}"
+        "table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{border:1px solid #999;padding:.2rem .5rem;"
+        "text-align:left;vertical-align:top}.b{color:#a84300}.c{color:#005a8c}h2{font-size:1.1rem}</style></head><body>",
+        f"<h1>{e(report.label)}</h1><p>{e(report.reason)}</p>",
+        f"<p>Started {e(when)}, took {report.seconds:.1f} s"
+        + (f", asked for by {e(report.requested_by)}" if report.requested_by else "")
+        + f". {e(probability(report))}</p>",
+        _table(
+            ("Side", "Name", "Type", "Rows", "Version", "Last write", "Produced by"),
+            [
+                (
+                    word,
+                    s.name,
+                    s.table_type,
+                    _count(s.rows),
+                    s.version_before or "unknown",
+                    s.last_write.isoformat(timespec="seconds") if s.last_write else "unknown",
+                    s.produced_by or "unknown",
+                )
+                for word, s in (("baseline", report.baseline), ("candidate", report.candidate))
+            ],
+        ),
+        _table(
+            ("Missing", "Extra", "Modified", "Duplicates baseline", "Duplicates candidate"),
+            [
+                (
+                    _count(report.missing_rows),
+                    _count(report.extra_rows),
+                    _count(report.modified_rows),
+                    _count(report.duplicate_rows["baseline"]),
+                    _count(report.duplicate_rows["candidate"]),
+                )
+            ],
+        ),
+    ]
+    if report.schema_differences:
+        parts.append("<h2>Schema</h2>")
+        parts.append(
+            _table(
+                ("Column", "Aspect", "Baseline", "Candidate", "Decides"),
+                [
+                    (d.column, d.aspect, d.baseline or "", d.candidate or "", "yes" if d.decides else "no")
+                    for d in report.schema_differences
+                ],
+            )
+        )
+    if report.causes:
+        parts.append("<h2>Causes</h2>")
+        parts.append(
+            _table(
+                ("Cause", "Count", "Columns", "Hint"),
+                [(c.title, f"{c.rows:,}", ", ".join(c.columns), c.hint) for c in report.causes],
+            )
+        )
+    if report.column_mismatches:
+        parts.append("<h2>Columns</h2>")
+        parts.append(_table(("Column", "Rows"), [(c, f"{n:,}") for c, n in report.column_mismatches.items()]))
+    if report.samples:
+        parts.append("<h2>Samples</h2>")
+        parts.append(
+            _table(
+                ("Row", "Key", "Column", "Baseline", "Candidate", "Difference"),
+                [
+                    (
+                        s.kind.value,
+                        ", ".join(f"{k}={_NULL if v is None else v}" for k, v in s.key.items()),
+                        c.column,
+                        _NULL if c.baseline is None else c.baseline,
+                        _NULL if c.candidate is None else c.candidate,
+                        c.difference,
+                    )
+                    for s in report.samples
+                    for c in s.cells
+                ],
+            )
+        )
+    if report.notes:
+        parts.append("<h2>Notes</h2><ul>" + "".join(f"<li>{e(n)}</li>" for n in report.notes) + "</ul>")
+    prints = "; ".join(f"{side} {f.digest}" for side, f in report.fingerprints.items())
+    parts.append(f"<p>SQL {e(report.sql_hash or 'none')}. Fingerprints: {e(prints or 'none')}.</p></body></html>")
+    return "".join(parts)
+
+
+def _count(n: int | None) -> str:
+    return "not counted" if n is None else f"{n:,}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    e = html.escape
+    body = "".join("<tr>" + "".join(f"<td>{e(v)}</td>" for v in row) + "</tr>" for row in rows)
+    return "<table><tr>" + "".join(f"<th>{e(h)}</th>" for h in head) + f"</tr>{body}</table>"
+
+
+def _side(state: SideState) -> str:
+    rows = "rows not counted" if state.rows is None else f"{state.rows:,} rows"
+    version = f", {state.version_before}" if state.version_before else ""
+    return f"{state.name}: {rows}{version}" + (f", {state.table_type}" if state.table_type else "")
+
+
+def _section(lines: list[str], title: str, items: Iterable[str]) -> None:
+    found = list(items)
+    if found:
+        lines += ["", title, *(f"  {i}" for i in found)]
+
+
+def _schema_line(report: ParityReport, i: int) -> str:
+    d = report.schema_differences[i]
+    weight = "" if d.decides else " (reported only)"
+    return f"{d.column}, {d.aspect}: {d.baseline or '-'} | {d.candidate or '-'}{weight}"
+
+
+def _of(samples: Sequence[Sample], kind: str) -> list[Sample]:
+    return [s for s in samples if s.kind.value == kind]
+
+
+def _sample_line(sample: Sample) -> str:
+    def show(v: str | None) -> str:
+        return _NULL if v is None else repr(v)
+
+    key = ", ".join(f"{k}={show(v)}" for k, v in sample.key.items()) or "row"
+    if sample.kind.value == "modified":
+        return f"modified {key}: " + "; ".join(
+            f"{c.column} {show(c.baseline)} | {show(c.candidate)} ({c.difference})" for c in sample.cells
+        )
+    side = "baseline" if sample.kind.value == "missing" else "candidate"
+    cells = ", ".join(f"{c.column}={show(getattr(c, side))}" for c in sample.cells[:6])
+    more = f" and {len(sample.cells) - 6} more columns" if len(sample.cells) > 6 else ""
+    return f"{sample.kind.value} {key}: {cells}{more}"
