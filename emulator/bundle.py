@@ -77,8 +77,8 @@ def load(
 
     ids: id of each resource that another refers to, by `Resource.reference` (`pipelines.production`).
     variables: values that win over the target's and the defaults, as `--var` does.
-    Raises BundleError for a file that is no bundle, an unknown target, kind of resource or variable, a variable without a
-    value that is used, a reference that nothing answers, and references in a circle.
+    Raises BundleError for a file that is no bundle, an unknown target, kind of resource or variable, a used variable
+    without a value, a reference that nothing answers, and references in a circle.
     """
     try:
         document = yaml.safe_load(path.read_text())
