@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
-
 @dataclass(frozen=True)
 class Rule:
     """One fault. It applies to calls whose method and path match, and, for SQL, whose text contains `sql_contains`.

@@ -92,7 +92,14 @@ class Files:
                     )
 
     def put(
-        self, path: str, object_type: str, language: str | None, content: bytes, *, overwrite: bool = True, parents: bool = False
+        self,
+        path: str,
+        object_type: str,
+        language: str | None,
+        content: bytes,
+        *,
+        overwrite: bool = True,
+        parents: bool = False,
     ) -> WorkspaceObject:
         """Creates or overwrites a notebook or file. Raises FileError if the parent is missing or the name is taken."""
         path = normal_path(path)

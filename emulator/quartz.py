@@ -123,7 +123,9 @@ class Cron:
                         for second in self.seconds:
                             wall = datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=zone)
                             moment = wall.astimezone(UTC)
-                            if moment <= after or moment.astimezone(zone).replace(tzinfo=None) != wall.replace(tzinfo=None):
+                            if moment <= after or moment.astimezone(zone).replace(tzinfo=None) != wall.replace(
+                                tzinfo=None
+                            ):
                                 continue
                             yield moment
             start_hour = None

@@ -553,9 +553,7 @@ class State:
         return self._run(row) if row else None
 
     def run_of_token(self, job_id: int, idempotency_token: str) -> Run | None:
-        row = self._one(
-            "SELECT body FROM runs WHERE job_id = ? AND idempotency_token = ?", job_id, idempotency_token
-        )
+        row = self._one("SELECT body FROM runs WHERE job_id = ? AND idempotency_token = ?", job_id, idempotency_token)
         return self._run(row) if row else None
 
     def runs(
@@ -700,9 +698,7 @@ class State:
             where.append(f"state {'' if active else 'NOT '}IN ({','.join('?' * len(ACTIVE_UPDATE))})")
             values.extend(ACTIVE_UPDATE)
         if until_update_id is not None:
-            where.append(
-                "(created_ms, update_id) <= (SELECT created_ms, update_id FROM updates WHERE update_id = ?)"
-            )
+            where.append("(created_ms, update_id) <= (SELECT created_ms, update_id FROM updates WHERE update_id = ?)")
             values.append(until_update_id)
         rows = self._all(
             f"""SELECT body FROM updates WHERE {" AND ".join(where)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -50,7 +51,7 @@ class Workspace:
     Objects are made on first use and can be replaced by tests.
     """
 
-    def __init__(self, data: Path, *, driver_memory: str = "4g", idle_clock: bool = False) -> None:
+    def __init__(self, data: Path, *, driver_memory: str = "", idle_clock: bool = False) -> None:
         self.data = data
         self.driver_memory = driver_memory
         self.idle_clock = idle_clock
@@ -58,6 +59,7 @@ class Workspace:
         self.status = Status()
         self.sql_ready = threading.Event()
         self.stopping = threading.Event()
+        self.queries: deque[dict[str, Any]] = deque(maxlen=2000)
         self._status_lock = threading.Lock()
         self.first_admin()
 
@@ -80,7 +82,10 @@ class Workspace:
         from emulator.warehouse import SqlWorkspace
 
         return SqlWorkspace(
-            self.data, self.groups_of, driver_memory=self.driver_memory, on_statement=self._statement_finished
+            self.data,
+            self.groups_of,
+            driver_memory=self.driver_memory or "4g",
+            on_statement=self._statement_finished,
         )
 
     @cached_property
@@ -227,9 +232,34 @@ class Workspace:
     def _statement_finished(self, *details: Any, **named: Any) -> None:
         """Called by the SQL half after each statement."""
 
+    # -- start and stop --------------------------------------------------------------------------------------------------
+
+    def start_sql(self) -> None:
+        """Brings Spark up; runner processes import its client meanwhile. Raises what the SQL half raises."""
+        self.processes.start()
+        self.sql.start()
+        self.sql_ready.set()
+
+    def bundled_migration(self, entries: int, seed: int) -> None:
+        """Puts the bundled migration in place, or finds it there. Progress is shown as it goes."""
+        from emulator.bootstrap import bootstrap
+
+        bootstrap(self, entries, seed, self.progress_of_step)
+
+    def progress_of_step(self, step: str, done: int = 0, total: int = 0, message: str = "") -> None:
+        """One step of a preparation."""
+        self.progress("preparing", step, done, total, message)
+
     def end_processes(self) -> None:
-        """Stops schedules, runs and updates (they become failed at the next start), runner processes and Spark."""
+        """Stops schedules, runs and updates, runner processes and Spark. What was active is ended as interrupted."""
         self.stopping.set()
+        self.scheduler.stop()
+        self.jobs.stop()
+        self.pipelines.stop_all()
+        self.processes.stop()
+        if "sql" in self.__dict__:
+            self.sql.stop()
+        self.state.end_interrupted()
 
 
 def settings_of(mapping: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Application:
             if rule.latency_seconds:
                 await asyncio.sleep(rule.latency_seconds)
             if rule.drop == "before":
-                _abort(send)
+                await _abort(send)
                 return
             if rule.status is not None:
                 error = ServiceError(rule.error_code, rule.message, status=rule.status)
@@ -82,7 +82,7 @@ class Application:
         else:
             await self._rest(method, path, scope, headers, raw, target)
         if lost:
-            _abort(send)
+            await _abort(send)
 
     async def _sql(self, scope: Scope, raw: bytes, receive: Receive, send: Send) -> None:
         if not self.workspace.sql_ready.is_set():
@@ -115,15 +115,17 @@ class Application:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         principal = self.workspace.principal(token.strip()) if scheme.lower() == "bearer" else None
         if principal is None and not route.anonymous:
-            raise ServiceError(
-                "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.", status=401
-            ) if not token else ServiceError("PERMISSION_DENIED", "Invalid access token.", status=403)
+            raise (
+                ServiceError(
+                    "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.", status=401
+                )
+                if not token
+                else ServiceError("PERMISSION_DENIED", "Invalid access token.", status=403)
+            )
         query = dict(parse_qsl(query_string, keep_blank_values=True))
         body = parse_body(raw, headers.get("content-type", ""))
         route.check(query, body, params)
-        call = Call(
-            self.workspace, principal or self._nobody(), method, path, params, query, body, raw, token.strip()
-        )
+        call = Call(self.workspace, principal or self._nobody(), method, path, params, query, body, raw, token.strip())
         result = route.handler(call)
         if isinstance(result, Answer):
             return result
@@ -151,13 +153,15 @@ class _Lost:
         return
 
 
-def _abort(send: Any) -> None:
+async def _abort(send: Any) -> None:
     """Closes the connection without an answer: uvicorn's `send` is a method of the cycle that holds the transport."""
     cycle = getattr(send, "__self__", None)
     transport = getattr(cycle, "transport", None)
     if transport is None:
         raise RuntimeError("this server gives no access to its connections; run the workspace under uvicorn")
     transport.abort()
+    for _ in range(3):  # lets the server learn of it before this call returns, or it would try to answer
+        await asyncio.sleep(0)
 
 
 def _statement_of(path: str, raw: bytes) -> str | None:

@@ -272,7 +272,9 @@ class JobRunner:
             if len(active) < limit:
                 run = replace(run, life_cycle_state="PENDING")
             elif may_queue and len(active) < limit + QUEUE_LIMIT:
-                run = replace(run, life_cycle_state="QUEUED", state_message="Queued due to reaching maximum concurrent runs.")
+                run = replace(
+                    run, life_cycle_state="QUEUED", state_message="Queued due to reaching maximum concurrent runs."
+                )
             else:
                 message = f"Skipping this run because the limit of {limit} maximum concurrent runs has been reached."
                 run = replace(
@@ -592,7 +594,9 @@ class ActiveRun:
             for r in run.repairs
         )
         left = [
-            replace(t, end_ms=at, life_cycle_state=life, result_state=result, state_message=message, termination_code=code)
+            replace(
+                t, end_ms=at, life_cycle_state=life, result_state=result, state_message=message, termination_code=code
+            )
             for t in self.state.tasks(run.run_id)
             if t.active
         ]
@@ -799,7 +803,10 @@ class ActiveRun:
         url = str((self.run.settings.get("git_source") or {}).get("git_url", ""))
         wanted = url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
         repositories = [
-            child.path for owner in files.list("/Repos") if owner.object_type == "DIRECTORY" for child in files.list(owner.path)
+            child.path
+            for owner in files.list("/Repos")
+            if owner.object_type == "DIRECTORY"
+            for child in files.list(owner.path)
         ]
         repositories.sort(key=lambda p: (p.rsplit("/", 1)[-1] != wanted, p))
         for repository in repositories:
@@ -808,7 +815,8 @@ class ActiveRun:
                 return found
         kind = "git source" if from_git else "workspace"
         raise ServiceError(
-            "RESOURCE_DOES_NOT_EXIST", f"Unable to access the notebook \"{path}\" in the {kind}. Either it does not exist, or you lack access."
+            "RESOURCE_DOES_NOT_EXIST",
+            f'Unable to access the notebook "{path}" in the {kind}. Either it does not exist, or you lack access.',
         )
 
     def notebook(self, task: TaskRun, definition: Json) -> Outcome:
@@ -920,7 +928,9 @@ class ActiveRun:
             return Outcome("CANCELED", "CANCELED", message, {"error": message})
         error = runner.error_of(update.update_id)
         message = f"Update {update.update_id} FAILED"
-        return Outcome("FAILED", "RUN_EXECUTION_ERROR", DEFAULT_MESSAGE, {"error": f"{message}: {error}" if error else message})
+        return Outcome(
+            "FAILED", "RUN_EXECUTION_ERROR", DEFAULT_MESSAGE, {"error": f"{message}: {error}" if error else message}
+        )
 
     def other_job(self, task: TaskRun, definition: Json) -> Outcome:
         """Runs another job and takes its result."""

@@ -296,9 +296,7 @@ def run_notebook(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]
     files = Files(State(Path(request["workspace_db"])))
     log = io.StringIO()
     run = NotebookRun(spark, files, request["parameters"], {**request["context"], "path": request["path"]}, log)
-    item = WorkspaceObject(
-        request["path"], 0, "NOTEBOOK", request["language"], 0, 0, str(request["content"]).encode()
-    )
+    item = WorkspaceObject(request["path"], 0, "NOTEBOOK", request["language"], 0, 0, str(request["content"]).encode())
     before = time.monotonic()
     answer: dict[str, Any] = {"ok": True, "result": None, "truncated": False}
     tee = _Tee(log)
@@ -342,9 +340,7 @@ def trace_of(e: BaseException) -> str:
     frames = traceback.extract_tb(e.__traceback__)
     first = next((i for i, f in enumerate(frames) if "#" in f.filename or f.filename.startswith("/Repos")), 0)
     lines = traceback.format_list(frames[first:])
-    return "".join(
-        ["Traceback (most recent call last):\n", *lines, *traceback.format_exception_only(type(e), e)]
-    )
+    return "".join(["Traceback (most recent call last):\n", *lines, *traceback.format_exception_only(type(e), e)])
 
 
 class _Tee(io.TextIOBase):

@@ -421,7 +421,11 @@ class ActiveUpdate:
         for path, item in sorted(copies.items()):
             if item.object_type not in ("NOTEBOOK", "FILE"):
                 continue
-            inside = path.removeprefix(root.rstrip("/") + "/") if path.startswith(root.rstrip("/") + "/") else path.lstrip("/")
+            inside = (
+                path.removeprefix(root.rstrip("/") + "/")
+                if path.startswith(root.rstrip("/") + "/")
+                else path.lstrip("/")
+            )
             language = item.language or language_of_source(item.content[:200].decode("utf-8", "replace"))
             suffix = EXTENSION.get(language or "", "") if item.object_type == "NOTEBOOK" else ""
             name = inside if not suffix or inside.endswith(suffix) else inside + suffix
@@ -504,8 +508,8 @@ class ActiveUpdate:
         """Three-level names of what a dataset reads."""
         names = []
         for name in dict.fromkeys(dataset["inputs"]):
-            own = name.rsplit(".", 1)[-1]
-            if own in self.datasets:
+            *schema, own = name.split(".")
+            if own in self.datasets and (not schema or schema[-1].startswith("__pipeline")):
                 names.append(self.full(own))
             else:
                 names.append(unity_name(name))
@@ -685,4 +689,3 @@ def unity_name(spark_name: str) -> str:
         catalog, _, schema = parts[0].partition("__")
         return f"{catalog}.{schema}.{parts[1]}"
     return ".".join(parts)
-

@@ -344,12 +344,15 @@ def exceptions_of(e: BaseException) -> list[dict[str, Any]]:
     while seen is not None and len(chain) < 6:
         module = type(seen).__module__
         stack = [
-            {"declaring_class": "", "method_name": f.name, "file_name": Path(f.filename).name, "line_number": f.lineno or 0}
+            {
+                "declaring_class": "",
+                "method_name": f.name,
+                "file_name": Path(f.filename).name,
+                "line_number": f.lineno or 0,
+            }
             for f in reversed(traceback.extract_tb(seen.__traceback__)[-12:])
         ]
         name = type(seen).__qualname__ if module in ("builtins", __name__) else f"{module}.{type(seen).__qualname__}"
         chain.append({"class_name": name, "message": str(seen), "stack": stack})
         seen = seen.__cause__
     return chain
-
-

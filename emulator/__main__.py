@@ -1,0 +1,180 @@
+"""`python -m emulator --data DIR --port P [--empty]`: the local workspace alone."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import uvicorn
+
+from emulator.rest.app import create_app
+from emulator.workspace import Workspace
+
+log = logging.getLogger("emulator")
+STOP_SECONDS = 13.0
+
+
+class StartError(Exception):
+    """The workspace cannot start; the text is one line with the way out."""
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the workspace; made when missing")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--empty", action="store_true", help="without the bundled migration")
+    parser.add_argument("--entries", type=int, default=20_000, help="size of the bundled migration's source data")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the bundled migration's source data")
+    parser.add_argument("--idle-clock", action="store_true", help="schedules do not fire by themselves")
+    parser.add_argument("--driver-memory", default="", help="memory of Spark's driver, e.g. 4g")
+    return parser.parse_args(argv)
+
+
+def take_folder(data: Path) -> IO[str]:
+    """Locks the folder for this process. Raises StartError if another workspace has it."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = (data / "emulator.lock").open("a+")
+    except OSError as e:
+        raise StartError(f"cannot use {data} as the workspace's folder: {e.strerror or e}") from e
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as e:
+        lock.seek(0)
+        owner = lock.read().strip() or "another process"
+        raise StartError(
+            f"{data} is in use by another local workspace (pid {owner}): stop it or use another folder"
+        ) from e
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def listen(port: int) -> socket.socket:
+    """A listening socket on 127.0.0.1. Raises StartError if the port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(512)
+    except (OSError, OverflowError) as e:
+        listener.close()
+        if isinstance(e, OSError) and e.errno == errno.EADDRINUSE:
+            raise StartError(f"port {port} is in use: choose another with --port, or 0 for a free one") from e
+        raise StartError(f"cannot listen on 127.0.0.1:{port}: {e}") from e
+    return listener
+
+
+def write_address(workspace: Workspace) -> Path:
+    """`workspace.json`, by which clients on this machine find the workspace; only its owner may read it."""
+    file = workspace.data / "workspace.json"
+    part = file.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    address = {
+        "host": workspace.host,
+        "token": workspace.admin_token,
+        "warehouse_id": workspace.warehouse_id,
+        "pid": os.getpid(),
+    }
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        json.dump(address, out)
+    part.replace(file)
+    return file
+
+
+def prepare(workspace: Workspace, options: argparse.Namespace, failed: threading.Event) -> None:
+    """Brings Spark up, then the bundled migration, then starts the schedules."""
+    try:
+        workspace.progress("starting", "Spark", message="Starting Spark")
+        workspace.start_sql()
+        print("ready", flush=True)
+        if not options.empty:
+            workspace.bundled_migration(options.entries, options.seed)
+        workspace.progress("ready", message="Ready", ready=True)
+        workspace.scheduler.start()
+    except Exception as e:
+        if workspace.stopping.is_set():
+            return
+        log.exception("preparation failed")
+        line = f"{type(e).__name__}: {e}".splitlines()[0]
+        workspace.progress("failed", workspace.status.step, message=line)
+        if not workspace.sql_ready.is_set():
+            print(f"emulator: Spark did not start: {line}", file=sys.stderr, flush=True)
+            failed.set()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs until SIGTERM or SIGINT. Exit status 0 stopped, 1 Spark did not start, 2 cannot start."""
+    options = arguments(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    for noisy in ("py4j", "pyspark", "SQLQueryContextLogger", "databricks"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    data = options.data.resolve()
+    try:
+        lock = take_folder(data)
+        listener = listen(options.port)
+    except StartError as e:
+        print(f"emulator: {e}", file=sys.stderr)
+        return 2
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    workspace = Workspace(data, driver_memory=options.driver_memory, idle_clock=options.idle_clock)
+    workspace.host = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    workspace.state.end_interrupted()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(workspace),
+            http="h11",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    web = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
+    web.start()
+    address = write_address(workspace)
+    print(f"DATABRICKS_HOST={workspace.host}", flush=True)
+    print(f"DATABRICKS_TOKEN={workspace.admin_token}", flush=True)
+    print(f"DATABRICKS_WAREHOUSE_ID={workspace.warehouse_id}", flush=True)
+    failed = threading.Event()
+    threading.Thread(target=prepare, args=[workspace, options, failed], name="prepare", daemon=True).start()
+    while not stop.wait(1.0):
+        pass
+    deadline = threading.Timer(STOP_SECONDS, os._exit, [1])
+    deadline.daemon = True
+    deadline.start()
+    with contextlib.suppress(OSError):
+        address.unlink()
+    workspace.end_processes()
+    server.should_exit = True
+    web.join(3)
+    workspace.state.close()
+    lock.close()
+    sys.stdout.flush()
+    os._exit(1 if failed.is_set() else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

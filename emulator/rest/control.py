@@ -1,0 +1,68 @@
+"""What the local workspace has beside the service's API: its status, tokens for tests, faults; and what clients probe."""
+
+from __future__ import annotations
+
+from emulator.faults import Rule
+from emulator.rest.errors import ServiceError, bad
+from emulator.rest.http import Call, route
+from emulator.rest.identity import admin_only
+from emulator.state import Json
+
+
+@route("GET", "/emulator/status", anonymous=True)
+def status(call: Call) -> Json:
+    return call.workspace.status_document()
+
+
+@route("POST", "/emulator/tokens")
+def token_for(call: Call) -> Json:
+    """A token of any user or service principal, so that tests can act as one; for the administrator only."""
+    admin_only(call)
+    try:
+        return {"token": call.workspace.token_for(call.need("user"), call.text("comment") or "control")}
+    except ValueError as e:
+        raise ServiceError("RESOURCE_DOES_NOT_EXIST", str(e)) from e
+
+
+@route("GET", "/emulator/faults")
+def list_faults(call: Call) -> Json:
+    admin_only(call)
+    return {"faults": [r.as_dict() for r in call.workspace.faults.rules()]}
+
+
+@route("POST", "/emulator/faults")
+def add_fault(call: Call) -> Json:
+    admin_only(call)
+    try:
+        return call.workspace.faults.add(Rule.from_dict(call.body)).as_dict()
+    except ValueError as e:
+        raise bad(str(e)) from e
+
+
+@route("DELETE", "/emulator/faults")
+def clear_faults(call: Call) -> Json:
+    admin_only(call)
+    return {"removed": call.workspace.faults.clear()}
+
+
+@route("DELETE", "/emulator/faults/{id}")
+def clear_fault(call: Call) -> Json:
+    admin_only(call)
+    if not call.workspace.faults.clear(call.params["id"]):
+        raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"There is no fault {call.params['id']}.")
+    return {"removed": 1}
+
+
+@route("GET", "/.well-known/databricks-config", anonymous=True)
+def databricks_config(call: Call) -> Json:
+    """How clients sign in. Tokens only: there is no OAuth endpoint here."""
+    from emulator.workspace import WORKSPACE_ID
+
+    return {"workspace_id": str(WORKSPACE_ID), "host_type": "workspace", "oidc_endpoint": f"{call.workspace.host}/oidc"}
+
+
+@route("POST", "/telemetry-ext")
+def telemetry(call: Call) -> Json:
+    """Clients' telemetry is taken and thrown away."""
+    sent = call.body.get("protoLogs") or call.body.get("items") or []
+    return {"errors": None, "numSuccess": len(sent), "numProtoSuccess": len(sent), "numRealtimeSuccess": len(sent)}

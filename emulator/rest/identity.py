@@ -1,0 +1,225 @@
+"""SCIM 2.0: the current user, users, groups, service principals; and personal access tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from databricks.sdk.service import iam as sdk
+from databricks.sdk.service import settings as sdk_settings
+
+from emulator.rest.errors import ServiceError, bad
+from emulator.rest.http import Call, route
+from emulator.state import Json, Principal
+
+SCIM = "/api/2.0/preview/scim/v2"
+AREA = {"user": "Users", "group": "Groups", "service_principal": "ServicePrincipals"}
+NAME_FIELD = {"user": "userName", "group": "displayName", "service_principal": "applicationId"}
+SCHEMA = {
+    "user": "urn:ietf:params:scim:schemas:core:2.0:User",
+    "group": "urn:ietf:params:scim:schemas:core:2.0:Group",
+    "service_principal": "urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal",
+}
+
+
+def document(call: Call, who: Principal) -> Json:
+    """A user, group or service principal as SCIM has it."""
+    state = call.workspace.state
+    groups = [
+        {"display": g.name, "value": str(g.id), "type": "direct", "$ref": f"Groups/{g.id}"}
+        for g in state.parents(who.id)
+    ]
+    document: Json = {
+        "id": str(who.id),
+        "displayName": who.display_name,
+        "schemas": [SCHEMA[who.kind]],
+        "groups": groups,
+    }
+    if who.external_id:
+        document["externalId"] = who.external_id
+    if who.kind == "user":
+        first, _, last = who.display_name.partition(" ")
+        document |= {
+            "userName": who.name,
+            "active": who.active,
+            "name": {"givenName": first, "familyName": last},
+            "emails": [{"value": who.name, "type": "work", "primary": True}],
+        }
+    elif who.kind == "service_principal":
+        document |= {"applicationId": who.name, "active": who.active}
+    else:
+        document["members"] = [
+            {"display": m.display_name, "value": str(m.id), "$ref": f"{AREA[m.kind]}/{m.id}"}
+            for m in state.members(who.id)
+        ]
+        document["meta"] = {"resourceType": "WorkspaceGroup"}
+    return {k: v for k, v in document.items() if v != []}
+
+
+def admin_only(call: Call) -> None:
+    if not call.principal.admin:
+        raise ServiceError("PERMISSION_DENIED", "Only workspace administrators can perform this operation.")
+
+
+@route("GET", f"{SCIM}/Me", sdk.CurrentUserAPI.me)
+def me(call: Call) -> Json:
+    return document(call, call.principal)
+
+
+def register(kind: str, api: Any) -> None:
+    """The five calls that users, groups and service principals share."""
+    path = f"{SCIM}/{AREA[kind]}"
+
+    def the_one(call: Call) -> Principal:
+        id = call.params["id"]
+        found = call.workspace.state.principal(int(id)) if id.isdigit() else None
+        if found is None or found.kind != kind:
+            raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"{AREA[kind].removesuffix('s')} with id {id} not found.")
+        return found
+
+    @route("GET", path, api.list, query=("startIndex", "sortBy", "sortOrder", "excludedAttributes"))
+    def list_all(call: Call) -> Json:
+        found = [p for p in call.workspace.state.principals(kind) if matches(call, kind, p)]
+        start = max((call.int("startIndex") or call.int("start_index") or 1) - 1, 0)
+        count = call.int("count", 100) or 0
+        page = found[start : start + count]
+        return {
+            "totalResults": len(found),
+            "startIndex": start + 1,
+            "itemsPerPage": len(page),
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+            "Resources": [document(call, p) for p in page],
+        }
+
+    @route("POST", path)
+    def create(call: Call) -> Json:
+        admin_only(call)
+        name = call.need(NAME_FIELD[kind]) if kind != "service_principal" else service_id(call)
+        display = call.text("displayName") or name
+        if call.workspace.state.principal_named(name, kind):
+            raise ServiceError(
+                "RESOURCE_ALREADY_EXISTS", f"{kind.replace('_', ' ').capitalize()} {name} already exists.", status=409
+            )
+        made = call.workspace.state.create_principal(kind, name, display, call.body.get("externalId"))
+        if kind == "group":
+            set_members(call, made, call.body.get("members") or [])
+        return document(call, the_principal(call, made.id))
+
+    @route("GET", path + "/{id}", api.get)
+    def get(call: Call) -> Json:
+        return document(call, the_one(call))
+
+    @route("PATCH", path + "/{id}")
+    def patch(call: Call) -> Json:
+        admin_only(call)
+        who = the_one(call)
+        for operation in call.body.get("Operations") or []:
+            apply(call, who, operation)
+        return document(call, the_principal(call, who.id))
+
+    @route("DELETE", path + "/{id}", api.delete)
+    def delete(call: Call) -> Json:
+        admin_only(call)
+        call.workspace.state.delete_principal(the_one(call).id)
+        return {}
+
+
+def service_id(call: Call) -> str:
+    import uuid
+
+    return call.text("applicationId") or str(uuid.uuid4())
+
+
+def the_principal(call: Call, id: int) -> Principal:
+    found = call.workspace.state.principal(id)
+    if found is None:
+        raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"Principal {id} not found.")
+    return found
+
+
+def set_members(call: Call, group: Principal, members: list[Json]) -> None:
+    for member in members:
+        found = call.workspace.state.principal(int(member["value"]))
+        if found is None:
+            raise bad(f"Member {member['value']} does not exist.")
+        call.workspace.state.add_member(group.id, found.id)
+
+
+def apply(call: Call, who: Principal, operation: Json) -> None:
+    """One patch operation: members of a group, display name, active."""
+    op, path, value = str(operation.get("op", "")).lower(), str(operation.get("path") or ""), operation.get("value")
+    state = call.workspace.state
+    if isinstance(value, dict) and not path:
+        for key, item in value.items():
+            apply(call, who, {"op": op, "path": key, "value": item})
+    elif path == "members" and who.kind == "group" and op == "add":
+        set_members(call, who, value if isinstance(value, list) else [])
+    elif who.kind == "group" and op == "remove" and path.startswith("members"):
+        found = re.fullmatch(r'members\[value eq "(\d+)"\]', path)
+        gone = [found[1]] if found else [m["value"] for m in value or []]
+        for id in gone:
+            state.remove_member(who.id, int(id))
+    elif path == "displayName" and op in ("add", "replace"):
+        state.update_principal(who.id, display_name=str(value))
+    elif path == "active" and op in ("add", "replace"):
+        state.update_principal(who.id, active=value in (True, "true", "True"))
+    else:
+        raise ServiceError("NOT_IMPLEMENTED", f"SCIM patch {op} of '{path}' is not implemented by the local workspace")
+
+
+def matches(call: Call, kind: str, who: Principal) -> bool:
+    text = call.text("filter").strip()
+    if not text:
+        return True
+    found = re.fullmatch(r"""(\w+)\s+(eq|sw|co)\s+["']?([^"']*)["']?""", text, re.I)
+    if not found:
+        raise bad(f"Filter is not valid: {text}")
+    field, op, value = found[1], found[2].lower(), found[3].casefold()
+    fields: dict[str, str] = {NAME_FIELD[kind]: who.name, "displayName": who.display_name, "id": str(who.id)}
+    if field not in fields:
+        raise bad(f"Filter attribute {field} is not supported for {AREA[kind]}.")
+    have = fields[field].casefold()
+    tests: dict[str, Callable[[str, str], bool]] = {
+        "eq": lambda a, b: a == b,
+        "sw": lambda a, b: a.startswith(b),
+        "co": lambda a, b: b in a,
+    }
+    return tests[op](have, value)
+
+
+register("user", sdk.UsersV2API)
+register("group", sdk.GroupsV2API)
+register("service_principal", sdk.ServicePrincipalsV2API)
+
+
+# -- tokens ----------------------------------------------------------------------------------------------------------------
+
+
+@route("POST", "/api/2.0/token/create", sdk_settings.TokensAPI.create)
+def create_token(call: Call) -> Json:
+    lifetime = call.int("lifetime_seconds")
+    if lifetime is not None and lifetime <= 0:
+        raise bad("lifetime_seconds must be positive.")
+    token = call.workspace.state.create_token(call.principal.id, call.text("comment"), lifetime)
+    info = token_info(token.token_id, token.comment, token.created_ms, token.expires_ms)
+    return {"token_value": token.secret, "token_info": info}
+
+
+def token_info(id: str, comment: str, created: int, expires: int | None) -> Json:
+    return {"token_id": id, "comment": comment, "creation_time": created, "expiry_time": expires or -1}
+
+
+@route("GET", "/api/2.0/token/list", sdk_settings.TokensAPI.list)
+def list_tokens(call: Call) -> Json:
+    tokens = call.workspace.state.tokens(call.principal.id)
+    return {"token_infos": [token_info(t.token_id, t.comment, t.created_ms, t.expires_ms) for t in tokens]}
+
+
+@route("POST", "/api/2.0/token/delete", sdk_settings.TokensAPI.delete)
+def delete_token(call: Call) -> Json:
+    token_id = call.need("token_id")
+    if token_id not in {t.token_id for t in call.workspace.state.tokens(call.principal.id)}:
+        raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"Token with ID {token_id} does not exist.")
+    call.workspace.state.delete_token(token_id)
+    return {}

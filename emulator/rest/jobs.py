@@ -1,0 +1,511 @@
+"""Jobs API 2.1 and 2.2: jobs, runs, outputs, cancel and repair."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from databricks.sdk.service import jobs as sdk
+from databricks.sdk.service.jobs import JobsAPI
+
+from emulator import access
+from emulator.rest.errors import ServiceError, bad, not_implemented
+from emulator.rest.http import Call, route
+from emulator.rest.schema import fields_of_dataclass
+from emulator.runner.jobs import DEFAULT_MESSAGE, latest_attempts
+from emulator.state import Job, Json, Run, TaskRun
+
+API = "/api/2.1|2.2/jobs"
+JOBS_LIMIT, RUNS_LIMIT, TASKS_A_PAGE = 100, 25, 100
+STATE_V2 = {
+    "QUEUED": "QUEUED",
+    "BLOCKED": "BLOCKED",
+    "PENDING": "PENDING",
+    "RUNNING": "RUNNING",
+    "WAITING_FOR_RETRY": "WAITING",
+    "TERMINATING": "TERMINATING",
+}
+SDK_ONLY = {"dbt_commands", "jar_params", "python_params", "python_named_params", "spark_submit_params", "sql_params"}
+
+
+def encode_token(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def decode_token(token: str) -> Any:
+    """Raises INVALID_PARAMETER_VALUE for a token that this workspace did not make."""
+    try:
+        return json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except ValueError as e:
+        raise bad(f"Invalid page token: {token}") from e
+
+
+def limit_of(call: Call, default: int, most: int) -> int:
+    limit = call.int("limit", default)
+    if limit is None or not 1 <= limit <= most:
+        raise bad(f"Invalid limit {limit}. Limit must be between 1 and {most}.")
+    return limit
+
+
+def the_job(call: Call, level: str) -> Job:
+    job_id = call.need_int("job_id")
+    job = call.workspace.state.job(job_id)
+    if job is None:
+        raise bad(f"Job {job_id} does not exist.")
+    access.demand(call.workspace, call.principal, "jobs", str(job_id), level)
+    return job
+
+
+def the_run(call: Call, level: str) -> Run:
+    run_id = call.need_int("run_id")
+    run = call.workspace.state.run(run_id)
+    if run is None:
+        raise bad(f"Run {run_id} does not exist.")
+    demand_run(call, run, level)
+    return run
+
+
+def demand_run(call: Call, run: Run, level: str) -> None:
+    if call.workspace.state.job(run.job_id) is None:
+        if not call.principal.admin and run.creator != call.user:
+            raise ServiceError("PERMISSION_DENIED", f"User {call.user} does not have permissions on run {run.run_id}.")
+        return
+    access.demand(call.workspace, call.principal, "jobs", str(run.job_id), level)
+
+
+# -- documents -------------------------------------------------------------------------------------------------------------
+
+
+def job_document(call: Call, job: Job, *, tasks: bool, full: bool) -> Json:
+    settings = dict(job.settings)
+    if not tasks:
+        for key in ("tasks", "job_clusters", "environments", "parameters"):
+            settings.pop(key, None)
+    common = {
+        "job_id": job.job_id,
+        "creator_user_name": job.creator,
+        "created_time": job.created_ms,
+        "settings": settings,
+    }
+    if full:
+        return sdk.Job.from_dict({**common, "run_as_user_name": call.workspace.jobs.run_as(job)}).as_dict()
+    return sdk.BaseJob.from_dict(common).as_dict()
+
+
+def state_of(item: Run | TaskRun) -> tuple[Json, Json]:
+    """The old `state` and the new `status` of a run or task run."""
+    state: Json = {"life_cycle_state": item.life_cycle_state, "state_message": item.state_message}
+    if item.result_state is not None:
+        state["result_state"] = item.result_state
+    state["user_cancelled_or_timedout"] = item.result_state in ("CANCELED", "TIMEDOUT")
+    if item.active:
+        status: Json = {"state": STATE_V2[item.life_cycle_state]}
+        if item.life_cycle_state == "QUEUED":
+            state["queue_reason"] = item.state_message
+            status["queue_details"] = {"code": "MAX_CONCURRENT_RUNS_REACHED", "message": item.state_message}
+    else:
+        code = item.termination_code or "INTERNAL_ERROR"
+        kind = "SUCCESS" if code in ("SUCCESS", "SUCCESS_WITH_FAILURES") else "CLIENT_ERROR"
+        if code in ("INTERNAL_ERROR", "DRIVER_ERROR"):
+            kind = "INTERNAL_ERROR"
+        status = {
+            "state": "TERMINATED",
+            "termination_details": {"code": code, "type": kind, "message": item.state_message},
+        }
+    return state, status
+
+
+def page_url(call: Call, job_id: int, run_id: int) -> str:
+    return f"{call.workspace.host}/?o=0#job/{job_id}/run/{run_id}"
+
+
+def task_document(call: Call, run: Run, task: TaskRun) -> Json:
+    state, status = state_of(task)
+    end = task.end_ms
+    definition = {k: v for k, v in task.definition.items() if k not in ("health", "access_control_list")}
+    if definition.get("condition_task") and "outcome" in task.output:
+        definition["condition_task"] = {**definition["condition_task"], "outcome": task.output["outcome"]}
+    clusters = {c["job_cluster_key"]: c for c in run.settings.get("job_clusters") or []}
+    document: Json = {
+        **definition,
+        "run_id": task.run_id,
+        "attempt_number": task.attempt,
+        "start_time": task.start_ms,
+        "end_time": end,
+        "setup_duration": task.setup_ms,
+        "execution_duration": task.execution_ms,
+        "cleanup_duration": 0,
+        "queue_duration": task.queue_ms,
+        "run_duration": (end - task.start_ms) if end and task.start_ms else 0,
+        "run_page_url": page_url(call, run.job_id, task.run_id),
+        "state": state,
+        "status": status,
+    }
+    if definition.get("job_cluster_key") in clusters and task.start_ms:
+        document["cluster_instance"] = {"cluster_id": f"job-{run.run_id}-{definition['job_cluster_key']}"}
+    return {k: v for k, v in sdk.RunTask.from_dict(document).as_dict().items() if v is not None}
+
+
+def run_document(call: Call, run: Run, tasks: Sequence[TaskRun] | None, kind: Any = sdk.BaseRun) -> Json:
+    """A run as the API gives it; tasks None leaves them out. A run of many tasks has its phases' durations as 0."""
+    state, status = state_of(run)
+    ended = run.end_ms or 0
+    document: Json = {
+        "job_id": run.job_id,
+        "run_id": run.run_id,
+        "job_run_id": run.run_id,
+        "original_attempt_run_id": run.run_id,
+        "number_in_job": run.run_id,
+        "creator_user_name": run.creator,
+        "run_name": run.run_name,
+        "run_type": "JOB_RUN",
+        "run_page_url": page_url(call, run.job_id, run.run_id),
+        "trigger": run.trigger,
+        "start_time": run.start_ms,
+        "end_time": ended,
+        "setup_duration": 0,
+        "execution_duration": 0,
+        "cleanup_duration": 0,
+        "queue_duration": run.queue_ms,
+        "run_duration": max(ended - run.start_ms - run.queue_ms, 0) if ended else 0,
+        "state": state,
+        "status": status,
+        "job_parameters": [
+            {"name": p["name"], "default": p.get("default", ""), "value": run.job_parameters.get(p["name"], "")}
+            for p in run.settings.get("parameters") or []
+        ],
+        "overriding_parameters": run.overriding or None,
+        "description": "(generated) history from before the workspace's first start" if run.generated else None,
+    }
+    if run.trigger == "PERIODIC" and run.settings.get("schedule"):
+        document["schedule"] = run.settings["schedule"]
+    if run.repairs:
+        document["repair_history"] = [
+            {"type": "ORIGINAL", "start_time": run.start_ms, "end_time": run.repairs[0]["start_time"]},
+            *run.repairs,
+        ]
+    if tasks is not None:
+        document["tasks"] = [task_document(call, run, t) for t in tasks]
+        document["job_clusters"] = run.settings.get("job_clusters")
+    if run.settings.get("git_source"):
+        document["git_source"] = run.settings["git_source"]
+    return {k: v for k, v in kind.from_dict(document).as_dict().items() if v is not None and v != []}
+
+
+# -- jobs ------------------------------------------------------------------------------------------------------------------
+
+
+@route("GET", f"{API}/list", JobsAPI.list)
+def list_jobs(call: Call) -> Json:
+    limit = limit_of(call, 20, JOBS_LIMIT)
+    name = call.text("name")
+    jobs = [
+        j
+        for j in call.workspace.state.jobs()
+        if (not name or j.name.casefold() == name.casefold())
+        and access.allowed(call.workspace, call.principal, "jobs", str(j.job_id), "CAN_VIEW")
+    ]
+    start = int(decode_token(call.text("page_token"))) if call.text("page_token") else call.int("offset", 0) or 0
+    page = jobs[start : start + limit]
+    more = len(jobs) > start + limit
+    expand = call.bool("expand_tasks")
+    answer: Json = {"jobs": [job_document(call, j, tasks=expand, full=False) for j in page], "has_more": more}
+    if more:
+        answer["next_page_token"] = encode_token(start + limit)
+    if start:
+        answer["prev_page_token"] = encode_token(max(start - limit, 0))
+    if not page:
+        answer.pop("jobs")
+    return answer
+
+
+@route("GET", f"{API}/get", JobsAPI.get, query=("include_trigger_state",))
+def get_job(call: Call) -> Json:
+    return job_document(call, the_job(call, "CAN_VIEW"), tasks=True, full=True)
+
+
+@route("POST", f"{API}/create", JobsAPI.create)
+def create_job(call: Call) -> Json:
+    from emulator.rest.permissions import apply_access_list
+
+    check_run_as(call, call.body)
+    job = call.workspace.jobs.create(call.body, call.user)
+    if call.body.get("access_control_list"):
+        apply_access_list(call, "jobs", str(job.job_id), call.body["access_control_list"], replace=True)
+    return sdk.CreateResponse(job_id=job.job_id).as_dict()
+
+
+def check_run_as(call: Call, settings: Mapping[str, Any]) -> None:
+    """Only an administrator may let a job run as somebody else."""
+    run_as = settings.get("run_as") or {}
+    name = run_as.get("user_name") or run_as.get("service_principal_name")
+    if not name or name == call.user:
+        return
+    if call.workspace.state.principal_named(name) is None:
+        raise bad(f"run_as: there is no user or service principal '{name}'.")
+    if not call.principal.admin:
+        raise ServiceError("PERMISSION_DENIED", f"User {call.user} may not let a job run as {name}.")
+
+
+@route("POST", f"{API}/update", JobsAPI.update)
+def update_job(call: Call) -> Json:
+    """Replaces each given top-level field whole; removes those named in fields_to_remove."""
+    job = the_job(call, "CAN_MANAGE")
+    new = call.body.get("new_settings") or {}
+    check_run_as(call, new)
+    settings = {**job.settings, **{k: v for k, v in new.items() if v is not None}}
+    for field in call.body.get("fields_to_remove") or []:
+        top, _, rest = field.partition("/")
+        if top not in fields_of_dataclass(sdk.JobSettings):
+            raise bad(f"Unknown field '{field}' in fields_to_remove")
+        if rest:
+            key = {"tasks": "task_key", "job_clusters": "job_cluster_key"}.get(top)
+            if key is None:
+                raise bad(f"Only tasks/KEY and job_clusters/KEY may be removed one by one, not '{field}'")
+            settings[top] = [item for item in settings.get(top) or [] if item.get(key) != rest]
+        else:
+            settings.pop(top, None)
+    call.workspace.jobs.replace_settings(job, settings)
+    return {}
+
+
+@route("POST", f"{API}/reset", JobsAPI.reset)
+def reset_job(call: Call) -> Json:
+    job = the_job(call, "CAN_MANAGE")
+    settings = call.need("new_settings")
+    check_run_as(call, settings)
+    call.workspace.jobs.replace_settings(job, settings)
+    return {}
+
+
+@route("POST", f"{API}/delete", JobsAPI.delete)
+def delete_job(call: Call) -> Json:
+    call.workspace.jobs.delete(the_job(call, "CAN_MANAGE").job_id)
+    return {}
+
+
+# -- runs ------------------------------------------------------------------------------------------------------------------
+
+
+@route("POST", f"{API}/run-now", JobsAPI.run_now)
+def run_now(call: Call) -> Json:
+    job = the_job(call, "CAN_MANAGE_RUN")
+    for field in SDK_ONLY & set(call.body):
+        raise not_implemented(f"run-now with {field}")
+    token = call.text("idempotency_token")
+    if len(token) > 64:
+        raise bad("idempotency_token must have at most 64 characters.")
+    queue = call.body.get("queue")
+    pipeline_params = call.body.get("pipeline_params")
+    run = call.workspace.jobs.run_now(
+        job.job_id,
+        call.user,
+        idempotency_token=token or None,
+        job_parameters=call.body.get("job_parameters"),
+        notebook_params=call.body.get("notebook_params"),
+        pipeline_params=pipeline_params,
+        only=call.body.get("only") or (),
+        queue=bool(queue["enabled"]) if queue else None,
+    )
+    return sdk.RunNowResponse(run_id=run.run_id, number_in_job=run.run_id).as_dict()
+
+
+@route("GET", f"{API}/runs/list", JobsAPI.list_runs)
+def list_runs(call: Call) -> Json:
+    state = call.workspace.state
+    limit = call.int("limit", 20)
+    if limit is None or not 0 <= limit <= RUNS_LIMIT:
+        raise bad(f"Invalid limit {limit}. Limit must be between 1 and {RUNS_LIMIT}.")
+    limit = limit or 20
+    active, completed = call.bool("active_only"), call.bool("completed_only")
+    if active and completed:
+        raise bad("active_only and completed_only cannot both be true.")
+    job_id = call.int("job_id")
+    if job_id is not None and state.job(job_id) is not None:
+        access.demand(call.workspace, call.principal, "jobs", str(job_id), "CAN_VIEW")
+    if call.text("run_type") not in ("", "JOB_RUN"):
+        return {"has_more": False}
+    position = decode_token(call.text("page_token")) if call.text("page_token") else {}
+    found: list[Run] = []
+    before = tuple(position["before"]) if "before" in position else None
+    after = tuple(position["after"]) if "after" in position else None
+    visible: dict[int, bool] = {}
+    skip = call.int("offset", 0) or 0
+    while len(found) < limit + 1 + skip:
+        batch = state.runs(
+            job_id=job_id,
+            active=True if active else False if completed else None,
+            start_from_ms=call.int("start_time_from"),
+            start_to_ms=call.int("start_time_to"),
+            before=before,
+            after=after,
+            limit=limit + 1 + skip,
+        )
+        for run in batch:
+            if run.job_id not in visible:
+                known = state.job(run.job_id) is not None
+                visible[run.job_id] = (
+                    access.allowed(call.workspace, call.principal, "jobs", str(run.job_id), "CAN_VIEW")
+                    if known
+                    else call.principal.admin
+                )
+        seen = [r for r in batch if visible[r.job_id]]
+        found = seen + found if after is not None else found + seen
+        if len(batch) < limit + 1 + skip:
+            break
+        if after is not None:
+            after = (batch[0].start_ms, batch[0].run_id)
+        else:
+            before = (batch[-1].start_ms, batch[-1].run_id)
+    found = found[skip:]
+    backwards = after is not None
+    more = len(found) > limit
+    page = found[-limit:] if backwards else found[:limit]
+    expand = call.bool("expand_tasks")
+    answer: Json = {
+        "has_more": more or backwards,
+        "runs": [run_document(call, r, state.tasks(r.run_id)[:TASKS_A_PAGE] if expand else None) for r in page],
+    }
+    if page and (more or backwards):
+        answer["next_page_token"] = encode_token({"before": [page[-1].start_ms, page[-1].run_id]})
+    if page and (position and (not backwards or more)):
+        answer["prev_page_token"] = encode_token({"after": [page[0].start_ms, page[0].run_id]})
+    if not page:
+        answer.pop("runs")
+    return answer
+
+
+@route("GET", f"{API}/runs/get", JobsAPI.get_run)
+def get_run(call: Call) -> Json:
+    run_id = call.need_int("run_id")
+    state = call.workspace.state
+    run = state.run(run_id)
+    if run is None:
+        task = state.task(run_id)
+        parent = state.run(task.parent_run_id) if task else None
+        if task is None or parent is None:
+            raise bad(f"Run {run_id} does not exist.")
+        demand_run(call, parent, "CAN_VIEW")
+        return task_run_document(call, parent, task)
+    demand_run(call, run, "CAN_VIEW")
+    tasks = state.tasks(run_id)
+    if not call.bool("include_history"):
+        tasks = list(latest_attempts(tasks).values())
+    start = int(decode_token(call.text("page_token"))) if call.text("page_token") else 0
+    document = run_document(call, run, tasks[start : start + TASKS_A_PAGE], sdk.Run)
+    if len(tasks) > start + TASKS_A_PAGE:
+        document["next_page_token"] = encode_token(start + TASKS_A_PAGE)
+    return document
+
+
+def task_run_document(call: Call, run: Run, task: TaskRun) -> Json:
+    """A task run asked for by its own id: shaped as a run with that one task."""
+    whole = run_document(call, run, [task], sdk.Run)
+    one = task_document(call, run, task)
+    for key in (
+        "run_id",
+        "start_time",
+        "end_time",
+        "state",
+        "status",
+        "run_page_url",
+        "run_duration",
+        "setup_duration",
+        "execution_duration",
+        "attempt_number",
+    ):
+        if key in one:
+            whole[key] = one[key]
+    whole["run_name"] = task.task_key
+    return whole
+
+
+@route("GET", f"{API}/runs/get-output", JobsAPI.get_run_output)
+def get_run_output(call: Call) -> Json:
+    run_id = call.need_int("run_id")
+    state = call.workspace.state
+    task = state.task(run_id)
+    if task is None:
+        run = state.run(run_id)
+        if run is None:
+            raise bad(f"Run {run_id} does not exist.")
+        demand_run(call, run, "CAN_VIEW")
+        tasks = latest_attempts(state.tasks(run_id))
+        if len(tasks) != 1:
+            raise bad(
+                "Retrieving the output of runs with multiple tasks is not supported. Please retrieve the output of each "
+                "individual task run instead."
+            )
+        task = next(iter(tasks.values()))
+    else:
+        run = state.run(task.parent_run_id)
+        if run is None:
+            raise bad(f"Run {run_id} does not exist.")
+        demand_run(call, run, "CAN_VIEW")
+    output: Json = {"metadata": task_run_document(call, run, task)}
+    for key in ("error", "error_trace", "notebook_output", "run_job_output", "info"):
+        if task.output.get(key) is not None:
+            output[key] = task.output[key]
+    if task.definition.get("notebook_task") and not task.active:
+        output.setdefault("notebook_output", {})
+    if task.output.get("logs") and task.definition.get("spark_python_task"):
+        output["logs"], output["logs_truncated"] = task.output["logs"], False
+    if task.result_state == "FAILED" and "error" not in output:
+        output["error"] = task.state_message or DEFAULT_MESSAGE
+    return sdk.RunOutput.from_dict(output).as_dict()
+
+
+@route("POST", f"{API}/runs/cancel", JobsAPI.cancel_run)
+def cancel_run(call: Call) -> Json:
+    run_id = call.need_int("run_id")
+    task = call.workspace.state.task(run_id)
+    if task is not None and call.workspace.state.run(run_id) is None:
+        raise bad(f"Run {run_id} is a task run; cancel its job run {task.parent_run_id}.")
+    call.workspace.jobs.cancel(the_run(call, "CAN_MANAGE_RUN").run_id)
+    return {}
+
+
+@route("POST", f"{API}/runs/cancel-all", JobsAPI.cancel_all_runs)
+def cancel_all(call: Call) -> Json:
+    job_id = call.int("job_id")
+    if call.bool("all_queued_runs") and job_id is None:
+        runs = [r for r in call.workspace.state.runs(active=True) if r.life_cycle_state == "QUEUED"]
+        runs = [
+            r for r in runs if access.allowed(call.workspace, call.principal, "jobs", str(r.job_id), "CAN_MANAGE_RUN")
+        ]
+    else:
+        runs = call.workspace.state.runs(job_id=the_job(call, "CAN_MANAGE_RUN").job_id, active=True)
+        if call.bool("all_queued_runs"):
+            runs = [r for r in runs if r.life_cycle_state == "QUEUED"]
+    for run in sorted(runs, key=lambda r: r.life_cycle_state != "QUEUED"):
+        call.workspace.jobs.cancel(run.run_id)
+    return {}
+
+
+@route("POST", f"{API}/runs/delete", JobsAPI.delete_run)
+def delete_run(call: Call) -> Json:
+    run = the_run(call, "CAN_MANAGE_RUN")
+    if run.active:
+        raise ServiceError("INVALID_STATE", f"Run {run.run_id} is active and cannot be deleted.")
+    call.workspace.state.delete_run(run.run_id)
+    return {}
+
+
+@route("POST", f"{API}/runs/repair", JobsAPI.repair_run)
+def repair_run(call: Call) -> Json:
+    run = the_run(call, "CAN_MANAGE_RUN")
+    for field in (SDK_ONLY | {"notebook_params", "pipeline_params"}) & set(call.body):
+        raise not_implemented(f"repair with {field}")
+    latest = call.int("latest_repair_id")
+    if run.repairs and latest != run.repairs[-1]["id"]:
+        raise bad(f"latest_repair_id must be {run.repairs[-1]['id']}, the run's latest repair.")
+    repair_id = call.workspace.jobs.repair(
+        run.run_id,
+        call.body.get("rerun_tasks"),
+        all_failed=call.bool("rerun_all_failed_tasks"),
+        dependents=call.bool("rerun_dependent_tasks"),
+        job_parameters=call.body.get("job_parameters"),
+    )
+    return sdk.RepairRunResponse(repair_id=repair_id).as_dict()

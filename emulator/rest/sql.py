@@ -1,0 +1,361 @@
+"""SQL API 2.0: warehouses, statement execution, query history."""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from databricks.sdk.service import sql as sdk
+
+from emulator import access
+from emulator.rest.errors import ServiceError, bad, not_implemented
+from emulator.rest.http import Call, route
+from emulator.rest.jobs import decode_token, encode_token
+from emulator.sql.errors import SqlError
+from emulator.state import Json, Warehouse
+
+if TYPE_CHECKING:
+    from emulator.warehouse import StatementResult
+    from emulator.workspace import Workspace
+
+WAREHOUSES = "/api/2.0/sql/warehouses"
+STATEMENTS = "/api/2.0/sql/statements"
+INLINE_LIMIT = 25 * 1024 * 1024
+KEPT_STATEMENTS = 200
+
+
+# -- warehouses ------------------------------------------------------------------------------------------------------------
+
+
+def the_warehouse(call: Call, level: str) -> Warehouse:
+    id = call.params["id"]
+    found = call.workspace.state.warehouse(id)
+    if found is None:
+        raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"SQL warehouse {id} does not exist.")
+    access.demand(call.workspace, call.principal, "warehouses", id, level)
+    return found
+
+
+def warehouse_document(call: Call, warehouse: Warehouse) -> Json:
+    """state is RUNNING only once SQL really answers."""
+    state = warehouse.state
+    if state == "RUNNING" and not call.workspace.sql_ready.is_set():
+        state = "STARTING"
+    hostname = call.workspace.host.split("://", 1)[-1]
+    document = {
+        **warehouse.settings,
+        "id": warehouse.id,
+        "creator_name": warehouse.creator,
+        "state": state,
+        "num_clusters": 1 if state == "RUNNING" else 0,
+        "num_active_sessions": 0,
+        "health": {"status": "HEALTHY"} if state == "RUNNING" else {},
+        "odbc_params": {
+            "hostname": hostname.split(":")[0],
+            "path": f"/sql/1.0/warehouses/{warehouse.id}",
+            "port": int(hostname.rsplit(":", 1)[-1]) if ":" in hostname else 443,
+            "protocol": call.workspace.host.split("://", 1)[0],
+        },
+    }
+    return sdk.GetWarehouseResponse.from_dict(document).as_dict()
+
+
+@route("GET", WAREHOUSES, sdk.WarehousesAPI.list)
+def list_warehouses(call: Call) -> Json:
+    found = [
+        w
+        for w in call.workspace.state.warehouses()
+        if access.allowed(call.workspace, call.principal, "warehouses", w.id, "CAN_VIEW")
+    ]
+    return {"warehouses": [warehouse_document(call, w) for w in found]}
+
+
+@route("GET", f"{WAREHOUSES}/{{id}}", sdk.WarehousesAPI.get)
+def get_warehouse(call: Call) -> Json:
+    return warehouse_document(call, the_warehouse(call, "CAN_VIEW"))
+
+
+@route("POST", WAREHOUSES, sdk.WarehousesAPI.create)
+def create_warehouse(call: Call) -> Json:
+    name = call.need("name")
+    if any(w.name == name for w in call.workspace.state.warehouses()):
+        raise ServiceError("RESOURCE_ALREADY_EXISTS", f"Warehouse with name `{name}` already exists", status=409)
+    settings = {"auto_stop_mins": 120, "min_num_clusters": 1, "max_num_clusters": 1, "warehouse_type": "PRO"}
+    made = Warehouse(uuid.uuid4().hex[:16], call.user, "RUNNING", {**settings, **call.body})
+    call.workspace.state.put_warehouse(made)
+    access.first_owner(call.workspace, "warehouses", made.id, call.user)
+    return {"id": made.id}
+
+
+@route("POST", f"{WAREHOUSES}/{{id}}/edit", sdk.WarehousesAPI.edit)
+def edit_warehouse(call: Call) -> Json:
+    warehouse = the_warehouse(call, "CAN_MANAGE")
+    body = {k: v for k, v in call.body.items() if k != "id"}
+    call.workspace.state.put_warehouse(replace(warehouse, settings={**warehouse.settings, **body}))
+    return {}
+
+
+@route("DELETE", f"{WAREHOUSES}/{{id}}", sdk.WarehousesAPI.delete)
+def delete_warehouse(call: Call) -> Json:
+    warehouse = the_warehouse(call, "CAN_MANAGE")
+    if warehouse.id == call.workspace.warehouse_id:
+        raise ServiceError("INVALID_STATE", "The local workspace's own warehouse cannot be deleted.")
+    call.workspace.state.delete_warehouse(warehouse.id)
+    return {}
+
+
+@route("POST", f"{WAREHOUSES}/{{id}}/start", sdk.WarehousesAPI.start)
+def start_warehouse(call: Call) -> Json:
+    call.workspace.use_warehouse(the_warehouse(call, "CAN_MONITOR").id)
+    return {}
+
+
+@route("POST", f"{WAREHOUSES}/{{id}}/stop", sdk.WarehousesAPI.stop)
+def stop_warehouse(call: Call) -> Json:
+    """Stops it: it answers no statement until it starts again, which any use makes it do."""
+    warehouse = the_warehouse(call, "CAN_MONITOR")
+    call.workspace.state.put_warehouse(replace(warehouse, state="STOPPED"))
+    return {}
+
+
+# -- statements ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Statement:
+    """One statement of the execution API, while it runs and some time after."""
+
+    id: str
+    owner: str
+    state: str = "PENDING"
+    error: SqlError | None = None
+    result: StatementResult | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+_statements: OrderedDict[tuple[int, str], Statement] = OrderedDict()
+_lock = threading.Lock()
+
+
+def keep(workspace: Workspace, statement: Statement) -> None:
+    with _lock:
+        _statements[(id(workspace), statement.id)] = statement
+        while len(_statements) > KEPT_STATEMENTS:
+            oldest = next(iter(_statements))
+            if not _statements[oldest].done.is_set():
+                break
+            del _statements[oldest]
+
+
+def the_statement(call: Call) -> Statement:
+    found = _statements.get((id(call.workspace), call.params["statement_id"]))
+    if found is None or (found.owner != call.user and not call.principal.admin):
+        raise ServiceError("NOT_FOUND", f"Statement {call.params['statement_id']} was not found or has expired.")
+    return found
+
+
+@route("POST", STATEMENTS, sdk.StatementExecutionAPI.execute_statement)
+def execute_statement(call: Call) -> Json:
+    warehouse_id = call.need("warehouse_id")
+    text = call.need("statement")
+    if call.workspace.state.warehouse(warehouse_id) is None:
+        raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"SQL warehouse {warehouse_id} does not exist.")
+    access.demand(call.workspace, call.principal, "warehouses", warehouse_id, "CAN_USE")
+    if call.text("disposition") not in ("", "INLINE"):
+        raise not_implemented("statement execution with EXTERNAL_LINKS", "INLINE only")
+    if call.text("format") not in ("", "JSON_ARRAY"):
+        raise bad("Format must be JSON_ARRAY with disposition INLINE.")
+    wait = wait_seconds(call.text("wait_timeout") or "10s")
+    if not call.workspace.sql_ready.is_set():
+        raise ServiceError("TEMPORARILY_UNAVAILABLE", "The SQL warehouse is starting; try again shortly.")
+    call.workspace.use_warehouse(warehouse_id)
+    statement = Statement(str(uuid.uuid4()), call.user)
+    keep(call.workspace, statement)
+    parameters = {p["name"]: parameter(p) for p in call.body.get("parameters") or []}
+    arguments = (call.workspace, statement, text, parameters, call.body)
+    threading.Thread(target=perform, args=arguments, daemon=True).start()
+    if not statement.done.wait(wait) and wait and call.text("on_wait_timeout") == "CANCEL":
+        cancel(call.workspace, statement)
+    return statement_document(statement)
+
+
+def wait_seconds(text: str) -> int:
+    found = re.fullmatch(r"(\d+)s", text)
+    seconds = int(found[1]) if found else -1
+    if not (seconds == 0 or 5 <= seconds <= 50):
+        raise bad(f"wait_timeout must be 0s or between 5s and 50s, not '{text}'.")
+    return seconds
+
+
+def parameter(item: Mapping[str, Any]) -> Any:
+    """A typed value of a named parameter."""
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    value, kind = item.get("value"), str(item.get("type") or "STRING").upper().split("(")[0]
+    if value is None:
+        return None
+    makers: dict[str, Any] = {
+        "STRING": str,
+        "INT": int,
+        "INTEGER": int,
+        "BIGINT": int,
+        "LONG": int,
+        "SMALLINT": int,
+        "TINYINT": int,
+        "DOUBLE": float,
+        "FLOAT": float,
+        "DECIMAL": Decimal,
+        "BOOLEAN": lambda v: str(v).lower() == "true",
+        "DATE": date.fromisoformat,
+        "TIMESTAMP": datetime.fromisoformat,
+        "TIMESTAMP_NTZ": datetime.fromisoformat,
+    }
+    if kind not in makers:
+        raise bad(f"Parameter {item.get('name')}: type {kind} is not supported.")
+    try:
+        return makers[kind](value)
+    except (ValueError, ArithmeticError) as e:
+        raise bad(f"Parameter {item.get('name')}: '{value}' is not a {kind}.") from e
+
+
+def perform(workspace: Workspace, statement: Statement, text: str, parameters: Json, body: Json) -> None:
+    statement.state = "RUNNING"
+    try:
+        statement.result = workspace.sql.execute(
+            statement.owner,
+            text,
+            parameters,
+            catalog=body.get("catalog"),
+            schema=body.get("schema"),
+            row_limit=int(body["row_limit"]) if body.get("row_limit") else None,
+            cancel_key=statement.id,
+        )
+        if statement.state != "CANCELED":
+            statement.state = "SUCCEEDED"
+    except SqlError as e:
+        statement.error = e
+        if statement.state != "CANCELED":
+            statement.state = "CANCELED" if e.error_class == "OPERATION_CANCELED" else "FAILED"
+    except Exception as e:  # noqa: BLE001  the statement's caller must learn why it failed
+        statement.error = SqlError("INTERNAL_ERROR", f"{type(e).__name__}: {e}")
+        statement.state = "FAILED"
+    finally:
+        statement.done.set()
+
+
+def cancel(workspace: Workspace, statement: Statement) -> None:
+    if not statement.done.is_set():
+        statement.state = "CANCELED"
+        workspace.sql.cancel(statement.id)
+
+
+@route("GET", f"{STATEMENTS}/{{statement_id}}", sdk.StatementExecutionAPI.get_statement)
+def get_statement(call: Call) -> Json:
+    return statement_document(the_statement(call))
+
+
+@route("POST", f"{STATEMENTS}/{{statement_id}}/cancel", sdk.StatementExecutionAPI.cancel_execution)
+def cancel_statement(call: Call) -> Json:
+    cancel(call.workspace, the_statement(call))
+    return {}
+
+
+@route("GET", f"{STATEMENTS}/{{statement_id}}/result/chunks/{{chunk_index}}")
+def result_chunk(call: Call) -> Json:
+    statement = the_statement(call)
+    if call.params["chunk_index"] != "0" or statement.result is None:
+        raise bad(f"Statement {statement.id} has no chunk {call.params['chunk_index']}.")
+    found: Json = statement_document(statement)["result"]
+    return found
+
+
+def statement_document(statement: Statement) -> Json:
+    status: Json = {"state": statement.state}
+    if statement.error is not None and statement.state == "FAILED":
+        status["error"] = {"error_code": "BAD_REQUEST", "message": str(statement.error)}
+        status["sql_state"] = statement.error.sqlstate
+    answer: Json = {"statement_id": statement.id, "status": status}
+    if statement.state == "SUCCEEDED" and statement.result is not None:
+        table, types = statement.result.table, statement.result.type_texts
+        rows = table.num_rows
+        names = [t.upper().split("(")[0].split("<")[0] for t in types]
+        chunk = {"chunk_index": 0, "row_offset": 0, "row_count": rows}
+        answer["manifest"] = {
+            "format": "JSON_ARRAY",
+            "schema": {
+                "column_count": table.num_columns,
+                "columns": [
+                    {
+                        "name": n,
+                        "position": i,
+                        "type_text": types[i].upper(),
+                        "type_name": TYPE_NAMES.get(names[i], names[i]),
+                    }
+                    for i, n in enumerate(table.column_names)
+                ],
+            },
+            "total_chunk_count": 1 if rows else 0,
+            "chunks": [chunk] if rows else [],
+            "total_row_count": rows,
+            "truncated": statement.result.truncated,
+        }
+        answer["result"] = {**(chunk if rows else {}), "data_array": data_array(table)}
+    return answer
+
+
+TYPE_NAMES = {"BIGINT": "LONG", "SMALLINT": "SHORT", "TINYINT": "BYTE"}
+
+
+def data_array(table: Any) -> list[list[str | None]]:
+    """Every value as text, as the service's JSON_ARRAY has it."""
+    columns = [[text_of(v) for v in column.to_pylist()] for column in table.columns]
+    return [list(row) for row in zip(*columns, strict=True)] if columns else []
+
+
+def text_of(value: Any) -> str | None:
+    import base64
+    import json
+    from datetime import date, datetime
+
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        text = value.isoformat(timespec="milliseconds")
+        return text.replace("+00:00", "Z") if value.tzinfo else text
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, list) and value and isinstance(value[0], tuple):
+        return json.dumps({str(k): text_of(v) for k, v in value})
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=text_of)
+    return str(value)
+
+
+# -- query history ---------------------------------------------------------------------------------------------------------
+
+
+@route("GET", "/api/2.0/sql/history/queries", sdk.QueryHistoryAPI.list)
+def list_queries(call: Call) -> Json:
+    """What ran on the warehouse since the workspace started, newest first; of others only for administrators."""
+    limit = call.int("max_results", 100) or 100
+    if not 1 <= limit <= 1000:
+        raise bad(f"max_results must be between 1 and 1000, not {limit}.")
+    if any(k.startswith("filter_by") for k in call.query):
+        raise not_implemented("query history with filter_by")
+    found = [q for q in reversed(call.workspace.queries) if call.principal.admin or q["user_name"] == call.user]
+    start = int(decode_token(call.text("page_token"))) if call.text("page_token") else 0
+    page = found[start : start + limit]
+    answer: Json = {"res": page, "has_next_page": len(found) > start + limit}
+    if answer["has_next_page"]:
+        answer["next_page_token"] = encode_token(start + limit)
+    return answer
