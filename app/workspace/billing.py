@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from app.workspace.sql import Sql
+from app.workspace.sql import Row, Sql, utc
 
 
 @dataclass(frozen=True)
@@ -45,5 +46,75 @@ class Billing:
     def usage(
         self, job_ids: Collection[int], pipeline_ids: Collection[str], start_from: datetime, start_to: datetime
     ) -> list[Usage]:
-        """Records of all types whose usage started within [start_from, start_to), or that were ingested since start_from."""
-        raise NotImplementedError
+        """Records of all types whose usage started before start_to and either started at or after start_from, or came
+        into the table on or after that day: late ones and corrections of older ones."""
+        if not job_ids and not pipeline_ids:
+            return []
+        values: dict[str, Any] = {
+            "start_from": start_from,
+            "start_to": start_to,
+            "day": (start_from - timedelta(days=1)).date(),
+        }
+        owners = []
+        if job_ids:
+            owners.append(f"u.usage_metadata.job_id IN ({bind(values, 'job', [str(j) for j in sorted(job_ids)])})")
+        if pipeline_ids:
+            owners.append(f"u.usage_metadata.dlt_pipeline_id IN ({bind(values, 'pipeline', sorted(pipeline_ids))})")
+        rows = self._sql.query(_USAGE.format(owners=" OR ".join(owners)), values, what="read billing records")
+        return [_usage(r) for r in rows]
+
+
+# The list price that held when the usage started; every record type, because corrections are records of their own.
+_USAGE = """
+SELECT u.record_id, u.record_type, u.usage_start_time, u.usage_end_time, u.sku_name, u.usage_unit, u.usage_quantity,
+       u.billing_origin_product, u.custom_tags, u.usage_metadata.job_id AS job_id,
+       u.usage_metadata.job_run_id AS job_run_id, u.usage_metadata.dlt_pipeline_id AS pipeline_id,
+       u.usage_metadata.dlt_update_id AS update_id, u.usage_metadata.dlt_maintenance_id AS maintenance_id,
+       u.product_features.is_serverless AS serverless, u.product_features.is_photon AS photon,
+       u.product_features.dlt_tier AS dlt_tier, p.pricing.default AS list_price
+FROM system.billing.usage AS u
+LEFT JOIN system.billing.list_prices AS p
+  ON p.cloud = u.cloud AND p.sku_name = u.sku_name AND p.usage_unit = u.usage_unit AND p.currency_code = 'USD'
+ AND u.usage_start_time >= p.price_start_time
+ AND (p.price_end_time IS NULL OR u.usage_start_time < p.price_end_time)
+WHERE ({owners})
+  AND u.usage_unit = 'DBU'
+  AND u.usage_start_time < :start_to
+  AND (u.usage_start_time >= :start_from OR u.ingestion_date >= :day)
+"""
+
+
+def bind(values: dict[str, Any], name: str, items: Sequence[Any]) -> str:
+    """Adds a list to the bound values; gives the markers that stand for it (`:job0, :job1`)."""
+    for i, item in enumerate(items):
+        values[f"{name}{i}"] = item
+    return ", ".join(f":{name}{i}" for i in range(len(items)))
+
+
+def _usage(row: Row) -> Usage:
+    tags = dict(row.get("custom_tags") or {})
+    price = row["list_price"]
+    return Usage(
+        record_id=str(row["record_id"]),
+        record_type=str(row["record_type"]),
+        start=utc(row["usage_start_time"]),
+        end=utc(row["usage_end_time"]),
+        sku=str(row["sku_name"]),
+        unit=str(row["usage_unit"]),
+        dbu=float(row["usage_quantity"]),
+        list_price_usd=None if price is None else float(price),
+        product=row["billing_origin_product"],
+        job_id=_number(row["job_id"]),
+        job_run_id=_number(row["job_run_id"]),
+        pipeline_id=row["pipeline_id"],
+        update_id=row["update_id"],
+        maintenance_id=row["maintenance_id"],
+        serverless=row["serverless"],
+        photon=row["photon"],
+        dlt_tier=row["dlt_tier"],
+        generated=tags.get("generated") == "true",
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)

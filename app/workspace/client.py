@@ -36,12 +36,17 @@ class Workspace:
     @cached_property
     def client(self) -> WorkspaceClient:
         """The SDK's client; it repeats nothing by itself (see `Rest`)."""
-        options = {"http_timeout_seconds": 60, "retry_timeout_seconds": 60, "clock": NoRepeat()}
-        if self.endpoint.token is not None:
-            return WorkspaceClient(
-                config=Config(host=self.endpoint.host, token=self.endpoint.token, auth_type="pat", **options)
+        token = self.endpoint.token
+        return WorkspaceClient(
+            config=Config(
+                host=self.endpoint.host,
+                token=token,
+                auth_type="pat" if token is not None else None,
+                http_timeout_seconds=60,
+                retry_timeout_seconds=60,
+                clock=NoRepeat(),
             )
-        return WorkspaceClient(config=Config(host=self.endpoint.host, **options))
+        )
 
     @cached_property
     def rest(self) -> Rest:
@@ -68,7 +73,7 @@ class Workspace:
 
     @cached_property
     def tables(self) -> Tables:
-        return Tables(self.rest, self.sql, self.links)
+        return Tables(self.rest, self.sql, self.links, self.identity)
 
     @cached_property
     def billing(self) -> Billing:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import requests
-from databricks.sdk.errors import DatabricksError, platform
+from databricks.sdk.errors import platform
+from databricks.sdk.errors.base import DatabricksError
 
 _STATUS = {cls: status for status, cls in platform.STATUS_CODE_MAPPING.items()}
 _SQL_STATE = re.compile(r"SQLSTATE:?\s*([0-9A-Z]{5})")
@@ -15,10 +16,10 @@ _ERROR_CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
 class WorkspaceError(Exception):
     """A call to the workspace failed.
 
-    what: the thing and the action, e.g. `pause job 42`. cause: the platform's own words, on one line. way_out: what to do.
+    what: the thing and the action, e.g. `pause job 42`. cause: the platform's own words. way_out: what to do.
     retryable: the same call may succeed later (throttled, unavailable, no answer).
     uncertain: no definite answer came, so a write may or may not have taken effect: read back before anything else.
-    status: HTTP status, if one came. error_code: the platform's code (`RESOURCE_DOES_NOT_EXIST`, or an SQL error class).
+    status: HTTP status, if one came. error_code: the platform's (`RESOURCE_DOES_NOT_EXIST`, or an SQL error class).
     sql_state: five characters, for SQL. retry_after: seconds that the service asked to wait.
     """
 

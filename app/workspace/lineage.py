@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from app.workspace.sql import Sql
+from app.workspace.billing import bind
+from app.workspace.sql import Sql, utc
 
 
 @dataclass(frozen=True)
 class Consumer:
-    """Something that read a table. The platform records a subset of events for a year: a list of these is never complete.
+    """Something that read a table. The platform records a subset of events, for a year: such a list is never complete.
 
     kind: NOTEBOOK, JOB, PIPELINE, DASHBOARD_V3, DBSQL_QUERY, ..., or UNKNOWN.
     """
@@ -33,8 +35,49 @@ class Lineage:
 
     def consumers(self, tables: Collection[str], since: datetime) -> list[Consumer]:
         """What read the tables since then."""
-        raise NotImplementedError
+        if not tables:
+            return []
+        values: dict[str, Any] = {"since": since, "day": since.date()}
+        names = bind(values, "table", sorted(tables))
+        rows = self._sql.query(_CONSUMERS.format(tables=names), values, what="read lineage of the tables")
+        return [
+            Consumer(
+                table=str(r["table_name"]),
+                kind=r["kind"] or "UNKNOWN",
+                consumer_id=str(r["consumer_id"] or ""),
+                name=None,
+                user=r["user_name"],
+                last_seen=utc(r["last_seen"]),
+                reads=int(r["reads"]),
+            )
+            for r in rows
+        ]
 
     def update_task_runs(self, pipeline_ids: Collection[str], since: datetime) -> dict[str, int]:
-        """update id -> id of the job task run that started it, for updates since then."""
-        raise NotImplementedError
+        """update id -> id of the job task run that started it, for updates since then.
+
+        The timeline has several rows for an update; all of them name the same task run.
+        """
+        if not pipeline_ids:
+            return {}
+        values: dict[str, Any] = {"since": since}
+        ids = bind(values, "pipeline", sorted(pipeline_ids))
+        rows = self._sql.query(_TASK_RUNS.format(pipelines=ids), values, what="read the timeline of updates")
+        return {str(r["update_id"]): int(r["task_run_id"]) for r in rows}
+
+
+_CONSUMERS = """
+SELECT source_table_full_name AS table_name, entity_type AS kind, coalesce(entity_id, created_by) AS consumer_id,
+       max_by(created_by, event_time) AS user_name, max(event_time) AS last_seen, count(*) AS reads
+FROM system.access.table_lineage
+WHERE source_table_full_name IN ({tables}) AND event_date >= :day AND event_time >= :since
+GROUP BY source_table_full_name, entity_type, coalesce(entity_id, created_by)
+"""
+
+_TASK_RUNS = """
+SELECT update_id, max(trigger_details.job_task.job_task_run_id) AS task_run_id
+FROM system.lakeflow.pipeline_update_timeline
+WHERE pipeline_id IN ({pipelines}) AND period_start_time >= :since
+  AND trigger_details.job_task.job_task_run_id IS NOT NULL
+GROUP BY update_id
+"""

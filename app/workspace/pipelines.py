@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
+from databricks.sdk.service import pipelines as sdk
+
+from app.workspace.errors import WorkspaceError, one_line
+from app.workspace.jobs import moment
 from app.workspace.links import Links
 from app.workspace.rest import Rest
 
@@ -42,7 +48,10 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Update:
-    """One update of a pipeline. state: one of the service's eleven; created: when it was asked for."""
+    """One update of a pipeline. state: one of the service's eleven. created: when it was asked for.
+
+    generated: history made up before the first start of a local workspace, never measured.
+    """
 
     pipeline_id: str
     update_id: str
@@ -54,6 +63,7 @@ class Update:
     refresh_selection: tuple[str, ...]
     full_refresh_selection: tuple[str, ...]
     url: str
+    generated: bool = False
 
     @property
     def active(self) -> bool:
@@ -94,6 +104,10 @@ class EventPage:
     next_page_token: str | None
 
 
+# More than this the service refuses.
+_PAGE = 100
+
+
 class Pipelines:
     """Pipelines of the workspace. All methods raise WorkspaceError."""
 
@@ -103,11 +117,64 @@ class Pipelines:
 
     def find(self, name: str) -> Pipeline:
         """The one pipeline named `name`. Fails where there is none, or several."""
-        raise NotImplementedError
+        what = f"find pipeline {name}"
+        client = self._rest.client.pipelines
+        # The name stands in a LIKE pattern: a quote in it would end the pattern, and _ and % match more than
+        # themselves, so the names that come back are compared.
+        pattern = name.replace("'", "_")
+        found = self._rest.read(
+            what, lambda: list(client.list_pipelines(filter=f"name LIKE '{pattern}'", max_results=_PAGE))
+        )
+        ids = [p.pipeline_id for p in found if p.name == name and p.pipeline_id]
+        if not ids:
+            raise WorkspaceError(
+                what,
+                "no pipeline of this name can be seen",
+                "create it, or give the acting principal CAN_VIEW on it",
+                status=404,
+                error_code="RESOURCE_DOES_NOT_EXIST",
+            )
+        if len(ids) > 1:
+            raise WorkspaceError(what, f"{len(ids)} pipelines have this name", "rename all but one")
+        return self.get(ids[0])
 
     def get(self, pipeline_id: str) -> Pipeline:
         """The pipeline as it is defined now."""
-        raise NotImplementedError
+        raw = self._rest.get(f"read pipeline {pipeline_id}", _path(pipeline_id))
+        spec = raw.get("spec", {})
+        return Pipeline(
+            pipeline_id=raw.get("pipeline_id", pipeline_id),
+            name=raw.get("name") or spec.get("name", ""),
+            state=raw.get("state"),
+            catalog=spec.get("catalog"),
+            schema=spec.get("schema") or spec.get("target"),
+            configuration=dict(spec.get("configuration", {})),
+            creator=raw.get("creator_user_name"),
+            run_as=raw.get("run_as_user_name"),
+            url=self._links.pipeline(pipeline_id),
+            spec=spec,
+        )
+
+    @staticmethod
+    def start_call(
+        pipeline_id: str,
+        *,
+        full_refresh: bool = False,
+        refresh_selection: Sequence[str] = (),
+        full_refresh_selection: Sequence[str] = (),
+        validate_only: bool = False,
+    ) -> tuple[str, dict[str, Any]]:
+        """The path and body that `start_update` sends, for a plan's preview."""
+        body: dict[str, Any] = {}
+        if full_refresh:
+            body["full_refresh"] = True
+        if refresh_selection:
+            body["refresh_selection"] = list(refresh_selection)
+        if full_refresh_selection:
+            body["full_refresh_selection"] = list(full_refresh_selection)
+        if validate_only:
+            body["validate_only"] = True
+        return f"{_path(pipeline_id)}/updates", body
 
     def start_update(
         self,
@@ -122,23 +189,48 @@ class Pipelines:
 
         There is no idempotency token: after an `uncertain` error look for the update with `updates_since`.
         """
-        raise NotImplementedError
+        path, body = self.start_call(
+            pipeline_id,
+            full_refresh=full_refresh,
+            refresh_selection=refresh_selection,
+            full_refresh_selection=full_refresh_selection,
+            validate_only=validate_only,
+        )
+        return str(self._rest.post(f"start an update of pipeline {pipeline_id}", path, body)["update_id"])
 
     def update(self, pipeline_id: str, update_id: str) -> Update:
         """One update as it is now."""
-        raise NotImplementedError
+        what = f"read update {update_id}"
+        client = self._rest.client.pipelines
+        answer = self._rest.read(what, lambda: client.get_update(pipeline_id, update_id))
+        if answer.update is None:
+            raise WorkspaceError(what, "the answer holds no update", "try again later", retryable=True)
+        return self._update(answer.update, pipeline_id)
 
-    def updates_page(self, pipeline_id: str, *, page_token: str | None = None, max_results: int = 100) -> UpdatePage:
+    def updates_page(self, pipeline_id: str, *, page_token: str | None = None, max_results: int = _PAGE) -> UpdatePage:
         """One page of updates, newest first (the service's list is not an iterator)."""
-        raise NotImplementedError
+        what = f"list updates of pipeline {pipeline_id}"
+        client = self._rest.client.pipelines
+        answer = self._rest.read(
+            what, lambda: client.list_updates(pipeline_id, max_results=max_results, page_token=page_token)
+        )
+        updates = tuple(self._update(u, pipeline_id) for u in answer.updates or [])
+        return UpdatePage(updates, answer.next_page_token or None)
 
     def updates_since(self, pipeline_id: str, since: datetime) -> tuple[Update, ...]:
         """Updates created at or after `since`, newest first."""
-        raise NotImplementedError
+        found: list[Update] = []
+        token: str | None = None
+        while True:
+            page = self.updates_page(pipeline_id, page_token=token)
+            found += [u for u in page.updates if u.created >= since]
+            token = page.next_page_token
+            if token is None or (page.updates and page.updates[-1].created < since):
+                return tuple(found)
 
     def active_updates(self, pipeline_id: str) -> tuple[Update, ...]:
-        """Updates that have not ended (the service allows one)."""
-        raise NotImplementedError
+        """Updates that have not ended (the service allows one). They are the newest, so one page has them."""
+        return tuple(u for u in self.updates_page(pipeline_id, max_results=25).updates if u.active)
 
     def events_page(
         self,
@@ -148,15 +240,95 @@ class Pipelines:
         before: datetime | None = None,
         newest_first: bool = True,
         page_token: str | None = None,
-        max_results: int = 100,
+        max_results: int = _PAGE,
     ) -> EventPage:
-        """One page of the event log within [after, before). With `page_token` the service takes nothing else but a size."""
-        raise NotImplementedError
+        """One page of the event log within [after, before).
+
+        The call is a raw one: the SDK's event has no details, and its paging sends the filter again with the token,
+        which the service refuses. With `page_token` only the size goes along. There is no filter on the event's type
+        because the service refuses that too.
+        """
+        query: dict[str, Any] = {"max_results": max_results}
+        if page_token is not None:
+            query["page_token"] = page_token
+        else:
+            conditions = []
+            if after is not None:
+                conditions.append(f"timestamp >= '{_stamp(after)}'")
+            if before is not None:
+                conditions.append(f"timestamp < '{_stamp(before)}'")
+            if conditions:
+                query["filter"] = " AND ".join(conditions)
+            query["order_by"] = ["timestamp desc" if newest_first else "timestamp asc"]
+        raw = self._rest.get(f"list events of pipeline {pipeline_id}", f"{_path(pipeline_id)}/events", query)
+        events = tuple(event_of(e, pipeline_id) for e in raw.get("events", []))
+        return EventPage(events, raw.get("next_page_token") or None)
 
     def stop(self, pipeline_id: str) -> None:
         """Asks the service to stop the active update; it ends some time later."""
-        raise NotImplementedError
+        self._rest.post(f"stop pipeline {pipeline_id}", f"{_path(pipeline_id)}/stop", {})
 
     def may_run(self, pipeline_id: str) -> bool | None:
         """Whether the acting principal has CAN_RUN, CAN_MANAGE or owns the pipeline; None where it may not be told."""
-        raise NotImplementedError
+        try:
+            raw = self._rest.get(
+                f"read permissions of pipeline {pipeline_id}",
+                f"/api/2.0/permissions/pipelines/{quote(pipeline_id, safe='')}",
+            )
+            me = self._rest.read("read the acting principal", self._rest.client.current_user.me)
+        except WorkspaceError as e:
+            if e.denied:
+                return None
+            raise
+        mine = {me.user_name, *(g.display for g in me.groups or [])} - {None}
+        for entry in raw.get("access_control_list", []):
+            who = entry.get("user_name") or entry.get("group_name") or entry.get("service_principal_name")
+            levels = {p.get("permission_level") for p in entry.get("all_permissions", [])}
+            if who in mine and levels & {"CAN_RUN", "CAN_MANAGE", "IS_OWNER"}:
+                return True
+        return False
+
+    def _update(self, info: sdk.UpdateInfo, pipeline_id: str) -> Update:
+        update_id = info.update_id or ""
+        return Update(
+            pipeline_id=info.pipeline_id or pipeline_id,
+            update_id=update_id,
+            state=info.state.value if info.state else "CREATED",
+            cause=info.cause.value if info.cause else None,
+            created=moment(info.creation_time) or datetime.fromtimestamp(0, UTC),
+            full_refresh=bool(info.full_refresh),
+            validate_only=bool(info.validate_only),
+            refresh_selection=tuple(info.refresh_selection or ()),
+            full_refresh_selection=tuple(info.full_refresh_selection or ()),
+            url=self._links.update(pipeline_id, update_id),
+            generated=bool(info.config and (info.config.tags or {}).get("generated") == "true"),
+        )
+
+
+def event_of(raw: Mapping[str, Any], pipeline_id: str) -> Event:
+    """An event from the service's JSON."""
+    origin = raw.get("origin", {})
+    details = raw.get("details", {})
+    if isinstance(details, str):  # the event log's table has text here; the REST answer has an object
+        details = json.loads(details)
+    return Event(
+        event_id=str(raw.get("id", "")),
+        pipeline_id=origin.get("pipeline_id", pipeline_id),
+        update_id=origin.get("update_id"),
+        timestamp=datetime.fromisoformat(raw["timestamp"]).astimezone(UTC),
+        level=raw.get("level", "INFO"),
+        event_type=raw.get("event_type", ""),
+        message=one_line(raw.get("message", ""), 4000),
+        dataset=origin.get("dataset_name"),
+        flow=origin.get("flow_name"),
+        details=details,
+        error=raw.get("error"),
+    )
+
+
+def _path(pipeline_id: str) -> str:
+    return f"/api/2.0/pipelines/{quote(pipeline_id, safe='')}"
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

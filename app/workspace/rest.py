@@ -1,4 +1,4 @@
-"""REST calls: reads are repeated a few times, honouring Retry-After; writes are sent once and read back by the caller."""
+"""REST calls: reads are repeated a few times, honouring Retry-After; writes are sent once, the caller reads back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class NoRepeat(Clock):
 class Patience:
     """How reads are repeated: at most `attempts` in all, pauses doubling from `first` seconds, none above `longest`.
 
-    A Retry-After of the service replaces the pause; one longer than `longest` is not waited for: the error comes at once.
+    A Retry-After of the service replaces the pause; one longer than `longest` is not waited for.
     """
 
     attempts: int = 4
@@ -52,7 +52,8 @@ class Patience:
             return None
         if error.retry_after is not None:
             return error.retry_after if error.retry_after <= self.longest else None
-        return min(self.longest, self.first * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)
+        pause = min(self.longest, self.first * 2.0 ** (attempt - 1))
+        return pause * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)
 
 
 class Rest:
@@ -71,7 +72,7 @@ class Rest:
         while True:
             try:
                 return call()
-            except Exception as e:  # noqa: BLE001 (each becomes a WorkspaceError)
+            except Exception as e:
                 error = from_rest(what, e)
                 pause = self._patience.pause(attempt, error)
                 if pause is None:

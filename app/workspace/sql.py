@@ -2,52 +2,189 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from databricks.sql import exc
+
+from app.workspace.errors import WorkspaceError, from_sql
+
 Row = dict[str, Any]
+Parameters = Mapping[str, Any] | Sequence[Any] | None
+
+# A warehouse forgets sessions that idle; a connection that lay longer than this is opened anew.
+IDLE_SECONDS = 300.0
+
+# The connector waits for a Retry-After of at least `_retry_delay_max` seconds, whatever the service says, so that is
+# kept at its smallest; and by itself it repeats for a quarter of an hour, which no page, worker or operator wants.
+CONNECTION_OPTIONS: Mapping[str, Any] = {
+    "_retry_delay_min": 0.5,
+    "_retry_delay_max": 5.0,
+    "_retry_stop_after_attempts_count": 4,
+    "_retry_stop_after_attempts_duration": 45.0,
+    "_socket_timeout": 900,
+    "_use_arrow_native_complex_types": True,
+    "session_configuration": {"TIMEZONE": "UTC"},
+}
 
 
 class Cancel:
     """Cancels from another thread what runs under it; once set, what starts under it fails at once."""
 
     def __init__(self) -> None:
-        raise NotImplementedError
-
-    def set(self) -> None:
-        """Cancel now."""
-        raise NotImplementedError
+        self._lock = threading.Lock()
+        self._set = False
+        self._running: dict[int, Any] = {}
 
     @property
     def is_set(self) -> bool:
         """It was cancelled."""
-        raise NotImplementedError
+        return self._set
+
+    def set(self) -> None:
+        """Cancel now: running statements are cancelled on the warehouse."""
+        with self._lock:
+            self._set = True
+            running = list(self._running.values())
+        for cursor in running:
+            # The statement may have ended meanwhile; then there is nothing to cancel.
+            with contextlib.suppress(exc.Error):
+                cursor.cancel()
+
+    @contextlib.contextmanager
+    def watch(self, cursor: Any) -> Iterator[None]:
+        """Puts a cursor under this while its statement runs."""
+        with self._lock:
+            if not self._set:
+                self._running[id(cursor)] = cursor
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.pop(id(cursor), None)
 
 
 class Sql:
     """A small pool of connections; each statement has one to itself, so threads never share a connection."""
 
-    def __init__(self, connect: Callable[[], Any]) -> None:
+    def __init__(self, connect: Callable[..., Any], clock: Callable[[], float] = time.monotonic) -> None:
         self._connect = connect
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle: list[tuple[float, Any]] = []
+        self._closed = False
 
     def query(
-        self,
-        text: str,
-        parameters: Mapping[str, Any] | Sequence[Any] | None = None,
-        *,
-        what: str = "query",
-        cancel: Cancel | None = None,
+        self, text: str, parameters: Parameters = None, *, what: str = "query", cancel: Cancel | None = None
     ) -> list[Row]:
         """Rows of a statement that changes nothing, as dicts; repeated once on a fresh connection after no answer.
 
         parameters: values for `:name` or `?` markers. Raises WorkspaceError.
         """
-        raise NotImplementedError
+        try:
+            return self._execute(text, parameters, what, cancel, rows=True)
+        except WorkspaceError as e:
+            if not e.uncertain or (cancel is not None and cancel.is_set):
+                raise
+        self._forget()
+        return self._execute(text, parameters, what, cancel, rows=True)
 
     def run(self, text: str, *, what: str, cancel: Cancel | None = None) -> None:
         """A statement that changes something; sent once. Raises WorkspaceError (`uncertain`: read back)."""
-        raise NotImplementedError
+        self._execute(text, None, what, cancel, rows=False)
 
     def close(self) -> None:
-        """Closes all connections."""
-        raise NotImplementedError
+        """Closes all connections that are not in use; those in use close when their statement ends."""
+        with self._lock:
+            self._closed = True
+        self._forget()
+
+    def _execute(self, text: str, parameters: Parameters, what: str, cancel: Cancel | None, rows: bool) -> list[Row]:
+        if cancel is not None and cancel.is_set:
+            raise WorkspaceError(what, "cancelled before it began", error_code="OPERATION_CANCELED")
+        connection = self._take(what)
+        usable = False
+        try:
+            cursor = connection.cursor()
+            try:
+                with cancel.watch(cursor) if cancel is not None else contextlib.nullcontext():
+                    if cancel is not None and cancel.is_set:
+                        raise WorkspaceError(what, "cancelled before it began", error_code="OPERATION_CANCELED")
+                    cursor.execute(text, parameters) if parameters else cursor.execute(text)
+                    found = [row.asDict() for row in cursor.fetchall()] if rows and cursor.description else []
+                usable = True
+                return found
+            except WorkspaceError:
+                usable = True
+                raise
+            except Exception as e:
+                if cancel is not None and cancel.is_set:
+                    raise WorkspaceError(what, "cancelled", error_code="OPERATION_CANCELED") from e
+                error = from_sql(what, e)
+                usable = not error.uncertain
+                raise error from e
+            finally:
+                # A cursor whose statement failed may fail to close too; the failure that counts is already on its way.
+                with contextlib.suppress(Exception):
+                    cursor.close()
+        finally:
+            self._give_back(connection, usable)
+
+    def _take(self, what: str) -> Any:
+        while True:
+            with self._lock:
+                if not self._idle:
+                    break
+                since, connection = self._idle.pop()
+            if self._clock() - since < IDLE_SECONDS:
+                return connection
+            _close(connection)
+        try:
+            return _send_once(self._connect(**CONNECTION_OPTIONS))
+        except Exception as e:
+            error = from_sql(what, e)
+            # Nothing was sent yet, so nothing can have taken effect.
+            error.uncertain = False
+            error.retryable = True
+            raise error from e
+
+    def _give_back(self, connection: Any, usable: bool) -> None:
+        with self._lock:
+            keep = usable and not self._closed
+            if keep:
+                self._idle.append((self._clock(), connection))
+        if not keep:
+            _close(connection)
+
+    def _forget(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, connection in idle:
+            _close(connection)
+
+
+def _send_once(connection: Any) -> Any:
+    """Stops the connector from sending a statement again after a lost answer: it may have taken effect.
+
+    The connector repeats any request whose answer was lost, DDL too, and has no setting for it; its retry policy is one
+    of urllib3, where `read` counts the repeats after a request was sent. Refused connections, 429 and 503 still repeat.
+    """
+    policy = getattr(getattr(getattr(connection, "session", None), "backend", None), "retry_policy", None)
+    if policy is not None:
+        policy.read = 0
+    return connection
+
+
+def utc(value: datetime) -> datetime:
+    """A timestamp of the warehouse in UTC; sessions here are in UTC, so one without a zone is."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _close(connection: Any) -> None:
+    # The session is given up: if the service no longer knows it, that is as good as closed.
+    with contextlib.suppress(Exception):
+        connection.close()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
+from urllib.parse import quote as url_quote
 
+from databricks.sdk.service import catalog as sdk
+
+from app.workspace import statements
+from app.workspace.errors import WorkspaceError
+from app.workspace.identity import Identity
+from app.workspace.jobs import moment
 from app.workspace.links import Links
+from app.workspace.names import quote_table, split_table
 from app.workspace.rest import Rest
-
-if TYPE_CHECKING:
-    from app.workspace.sql import Sql
+from app.workspace.sql import Sql, utc
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,8 @@ class TableState:
 
     @property
     def serves(self) -> str | None:
-        """The three-level name that a plain `SELECT * FROM c.s.t` view serves; None for any other view, and for tables."""
-        raise NotImplementedError
+        """The three-level name that a plain `SELECT * FROM c.s.t` view serves; None for other views and for tables."""
+        return served_by(self.view_definition) if self.is_view else None
 
 
 @dataclass(frozen=True)
@@ -129,82 +136,400 @@ class Privileges:
         return not self.missing and not self.unknown
 
 
+_PART = r"(?:`((?:[^`]|``)+)`|([A-Za-z_0-9$-]+))"
+_PLAIN = re.compile(rf"^\s*SELECT\s+\*\s+FROM\s+{_PART}\s*\.\s*{_PART}\s*\.\s*{_PART}\s*;?\s*$", re.IGNORECASE)
+
+
+def served_by(view_definition: str | None) -> str | None:
+    """The three-level name in `SELECT * FROM c.s.t`, unquoted; None for any other query."""
+    found = _PLAIN.match(view_definition or "")
+    if found is None:
+        return None
+    groups = found.groups()
+    parts = [(groups[i] or "").replace("``", "`") or groups[i + 1] for i in (0, 2, 4)]
+    return ".".join(parts)
+
+
 def grant_changes(current: frozenset[Grant], wanted: frozenset[Grant]) -> tuple[GrantChange, ...]:
     """What turns `current` into exactly `wanted`, removals included; empty where they are equal."""
-    raise NotImplementedError
+    changes = []
+    for principal in sorted({g.principal for g in current ^ wanted}):
+        add = sorted(g.privilege for g in wanted - current if g.principal == principal)
+        remove = sorted(g.privilege for g in current - wanted if g.principal == principal)
+        changes.append(GrantChange(principal, tuple(add), tuple(remove)))
+    return tuple(changes)
 
 
 class Tables:
-    """Tables of the workspace. Statements of the swap are those of `app.workspace.statements`. Raises WorkspaceError."""
+    """Tables of the workspace. Statements of the swap are those of `app.workspace.statements`.
 
-    def __init__(self, rest: Rest, sql: Sql, links: Links) -> None:
+    All methods raise WorkspaceError. A write whose answer was lost raises it with `uncertain`: read the state back.
+    """
+
+    def __init__(self, rest: Rest, sql: Sql, links: Links, identity: Identity) -> None:
         self._rest = rest
         self._sql = sql
         self._links = links
+        self._identity = identity
+
+    # ------------------------------------------------------------------------------------------------------ reading
 
     def state(self, name: str) -> TableState:
         """The table as it is now; `exists=False` where the catalog has none of that name."""
-        raise NotImplementedError
+        split_table(name)
+        client = self._rest.client.tables
+        try:
+            info = self._rest.read(f"read table {name}", lambda: client.get(name))
+        except WorkspaceError as e:
+            if e.status == 404:
+                return TableState(name, exists=False)
+            raise
+        return _state(name, info)
 
     def exists(self, name: str) -> bool:
         """Whether the catalog has a table or view of that name."""
         return self.state(name).exists
 
-    def hangers(self, name: str) -> Hangers:
-        """Everything that hangs on the name; what cannot be read is in `unknown`, never left out."""
-        raise NotImplementedError
+    def hangers(self, name: str, state: TableState | None = None) -> Hangers:
+        """Everything that hangs on the name; what cannot be read is in `unknown`, never left out.
+
+        state: what was read just now, to save a call.
+        """
+        state = state or self.state(name)
+        if not state.exists:
+            return Hangers()
+        catalog, schema, table = split_table(name)
+        of_table = {"schema": schema, "name": table}
+        unknown: list[str] = []
+        information = quote_table(f"{catalog}.information_schema.x").rsplit(".", 1)[0]
+
+        def rows(thing: str, text: str, values: Mapping[str, str]) -> list[dict[str, Any]]:
+            try:
+                return self._sql.query(text, values, what=f"read {thing} of {name}")
+            except WorkspaceError as e:
+                unknown.append(f"{thing}: {e.cause}")
+                return []
+
+        tags = rows(
+            "tags",
+            f"SELECT tag_name, tag_value FROM {information}.table_tags"
+            " WHERE schema_name = :schema AND table_name = :name",
+            of_table,
+        )
+        column_tags = rows(
+            "column tags",
+            f"SELECT column_name, tag_name, tag_value FROM {information}.column_tags"
+            " WHERE schema_name = :schema AND table_name = :name",
+            of_table,
+        )
+        shares = rows(
+            "shares",
+            "SELECT DISTINCT share_name FROM system.information_schema.table_share_usage"
+            " WHERE catalog_name = :catalog AND schema_name = :schema AND table_name = :name",
+            {"catalog": catalog, **of_table},
+        )
+        by_column: dict[str, dict[str, str]] = {}
+        for row in column_tags:
+            by_column.setdefault(row["column_name"], {})[row["tag_name"]] = row["tag_value"] or ""
+        return Hangers(
+            row_filter=state.row_filter,
+            masks={c.name: c.mask for c in state.columns if c.mask},
+            constraints=state.constraints,
+            tags={row["tag_name"]: row["tag_value"] or "" for row in tags},
+            column_tags=by_column,
+            shares=tuple(sorted(row["share_name"] for row in shares)),
+            comment=state.comment,
+            column_comments={c.name: c.comment for c in state.columns if c.comment},
+            properties=state.properties,
+            owner=state.owner,
+            unknown=tuple(unknown),
+        )
 
     def version(self, name: str) -> DeltaVersion | None:
         """The newest version of a Delta table; None for what has no history (views, materialized views)."""
-        raise NotImplementedError
+        state = self.state(name)
+        if not state.exists or state.is_view or state.table_type == "MATERIALIZED_VIEW":
+            return None
+        return self.history_head(name)
+
+    def history_head(self, name: str) -> DeltaVersion:
+        """The newest entry of a Delta table's history. Fails for what has none."""
+        rows = self._sql.query(f"DESCRIBE HISTORY {quote_table(name)} LIMIT 1", what=f"read the history of {name}")
+        if not rows:
+            raise WorkspaceError(f"read the history of {name}", "it is empty", "check that it is a Delta table")
+        row = rows[0]
+        metrics = dict(row.get("operationMetrics") or {})
+        written = metrics.get("numOutputRows")
+        return DeltaVersion(
+            version=int(row["version"]),
+            timestamp=utc(row["timestamp"]),
+            operation=str(row["operation"]),
+            rows=None if written is None else int(written),
+        )
 
     def count(self, name: str) -> int:
         """Rows of a table or view."""
-        raise NotImplementedError
+        rows = self._sql.query(f"SELECT count(*) AS n FROM {quote_table(name)}", what=f"count {name}")
+        return int(rows[0]["n"])
 
     def grants(self, name: str) -> frozenset[Grant]:
-        """Privileges given directly on the table or view."""
-        raise NotImplementedError
+        """Privileges given directly on the table or view (nothing inherited)."""
+        found: set[Grant] = set()
+        token: str | None = None
+        while True:
+            # max_results=0 asks for pages of the service's own size; a page may be empty and still have a next one.
+            query: dict[str, Any] = {"max_results": 0}
+            if token:
+                query["page_token"] = token
+            raw = self._rest.get(f"read grants on {name}", f"{_PERMISSIONS}/{_in_path(name)}", query)
+            for entry in raw.get("privilege_assignments", []):
+                for privilege in entry.get("privileges", []):
+                    found.add(Grant(entry["principal"], _privilege(privilege)))
+            token = raw.get("next_page_token")
+            if not token:
+                return frozenset(found)
+
+    def effective(self, name: str) -> dict[str, frozenset[str]]:
+        """principal -> privileges on the table, those of its schema and catalog included."""
+        return self._effective("table", name)
+
+    # ------------------------------------------------------------------------------------------------------ writing
+
+    def add_grants(self, name: str, grants: Collection[Grant]) -> None:
+        """Gives privileges; what is there stays. One call."""
+        self._change_grants(name, grant_changes(frozenset(), frozenset(grants)))
 
     def restore_grants(self, name: str, wanted: frozenset[Grant]) -> tuple[GrantChange, ...]:
         """Makes the direct grants exactly `wanted`, additional ones removed; gives what was changed.
 
         Reads back; fails where they still differ.
         """
-        raise NotImplementedError
+        changes = grant_changes(self.grants(name), wanted)
+        if not changes:
+            return ()
+        lost: WorkspaceError | None = None
+        try:
+            self._change_grants(name, changes)
+        except WorkspaceError as e:
+            if not e.uncertain:
+                raise
+            lost = e
+        left = grant_changes(self.grants(name), wanted)
+        if left:
+            if lost is not None:
+                raise lost
+            raise WorkspaceError(
+                f"restore grants on {name}",
+                "after the change they still differ: " + "; ".join(describe(c) for c in left),
+                "someone else changes them, or the principal no longer exists: settle it, then try again",
+            )
+        return changes
+
+    @staticmethod
+    def grants_call(name: str, changes: Iterable[GrantChange]) -> tuple[str, dict[str, Any]]:
+        """The path and body of the PATCH that changes grants, for a plan's preview."""
+        body = []
+        for change in changes:
+            entry: dict[str, Any] = {"principal": change.principal}
+            if change.add:
+                entry["add"] = list(change.add)
+            if change.remove:
+                entry["remove"] = list(change.remove)
+            body.append(entry)
+        return f"{_PERMISSIONS}/{_in_path(name)}", {"changes": body}
+
+    def _change_grants(self, name: str, changes: tuple[GrantChange, ...]) -> None:
+        if not changes:
+            return
+        path, body = self.grants_call(name, changes)
+        self._rest.write(f"change grants on {name}", lambda: self._rest.client.api_client.do("PATCH", path, body=body))
 
     def rename(self, old: str, new: str) -> None:
         """Renames a table."""
-        raise NotImplementedError
+        self._sql.run(statements.rename_table(old, new), what=f"rename {old} to {new}")
 
     def create_view(self, name: str, over: str, comment: str | None = None) -> None:
         """Creates view `name` that serves `over`; fails where the name is taken."""
-        raise NotImplementedError
+        self._sql.run(statements.create_view(name, over, comment), what=f"create view {name} over {over}")
 
     def alter_view(self, name: str, over: str) -> None:
         """Points view `name` at `over`; grants stay."""
-        raise NotImplementedError
+        self._sql.run(statements.alter_view(name, over), what=f"point view {name} at {over}")
 
     def drop_view(self, name: str) -> None:
         """Drops a view (a table is refused)."""
-        raise NotImplementedError
+        self._sql.run(statements.drop_view(name), what=f"drop view {name}")
 
     def set_owner(self, name: str, principal: str) -> None:
         """Gives the table or view to `principal`."""
-        raise NotImplementedError
+        kind = "VIEW" if self.state(name).is_view else "TABLE"
+        self._sql.run(statements.set_owner(name, principal, kind), what=f"give {name} to {principal}")
 
     def set_comment(self, name: str, comment: str | None) -> None:
         """Sets or removes the comment."""
-        raise NotImplementedError
+        self._sql.run(statements.set_comment(name, comment), what=f"set the comment of {name}")
 
     def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
         """Sets tags."""
-        raise NotImplementedError
+        kind = "VIEW" if self.state(name).is_view else "TABLE"
+        self._sql.run(statements.set_tags(name, tags, kind), what=f"set the tags of {name}")
+
+    # --------------------------------------------------------------------------------------------------- privileges
 
     def swap_privileges(self, name: str) -> Privileges:
-        """Whether the acting principal may rename table `name`, put a view in its place, and grant on it."""
-        raise NotImplementedError
+        """Whether the acting principal may rename table `name`, put a view in its place, and grant on it.
+
+        Rename and grant need ownership or MANAGE of the table; the view needs CREATE TABLE on the schema.
+        """
+        return self._privileges(name, swap=True)
 
     def read_privileges(self, name: str) -> Privileges:
         """Whether the acting principal may SELECT from `name`."""
-        raise NotImplementedError
+        return self._privileges(name, swap=False)
+
+    def _privileges(self, name: str, swap: bool) -> Privileges:
+        catalog, schema, _ = split_table(name)
+        me = self._identity.me()
+        holders = {me.user_name, *me.groups, "account users"}
+        unknown: list[str] = []
+        missing: list[str] = []
+        owners: dict[str, str | None] = {}
+        held: dict[str, frozenset[str]] = {}
+        places = (("catalog", catalog), ("schema", f"{catalog}.{schema}"), ("table", name))
+        for kind, full_name in places:
+            owners[kind] = None
+            held[kind] = frozenset()
+            try:
+                owners[kind] = self._owner(kind, full_name)
+                by_principal = self._effective(kind, full_name)
+                held[kind] = frozenset(p for who, ps in by_principal.items() if who in holders for p in ps)
+            except WorkspaceError as e:
+                if e.status == 404 and kind == "table":
+                    missing.append(f"table {name} does not exist, or the acting principal may not see it")
+                elif e.denied:
+                    # Only who manages a securable may list everyone's privileges; one's own are always told.
+                    held[kind] = self._own(kind, full_name, me.user_name, unknown)
+                else:
+                    unknown.append(f"privileges on {kind} {full_name}: {e.cause}")
+        owns = {kind: owner in holders for kind, owner in owners.items()}
+        admin = owns["catalog"] or owns["schema"]
+
+        def has(kind: str, privilege: str) -> bool:
+            if owns[kind] or (kind == "schema" and owns["catalog"]) or "ALL_PRIVILEGES" in held[kind]:
+                return True
+            return privilege in held[kind]
+
+        who = me.user_name
+        if not has("catalog", "USE_CATALOG"):
+            missing.append(statements.grant_on("CATALOG", catalog, "USE CATALOG", who))
+        if not has("schema", "USE_SCHEMA"):
+            missing.append(statements.grant_on("SCHEMA", f"{catalog}.{schema}", "USE SCHEMA", who))
+        may_manage = owns["table"] or admin or any("MANAGE" in held[k] for k in held)
+        if swap:
+            if not may_manage:
+                missing.append(statements.grant(name, "MANAGE", who))
+            if not has("schema", "CREATE_TABLE"):
+                missing.append(statements.grant_on("SCHEMA", f"{catalog}.{schema}", "CREATE TABLE", who))
+        if not (owns["table"] or admin or {"SELECT", "ALL_PRIVILEGES"} & (held["table"] | held["schema"])):
+            missing.append(statements.grant(name, "SELECT", who))
+        if unknown:
+            # What could not be read may be there: it is unknown, not missing.
+            missing = [m for m in missing if not m.startswith("GRANT")]
+        return Privileges(who, name, owns["table"], held["table"], tuple(missing), tuple(unknown))
+
+    def _owner(self, kind: str, full_name: str) -> str | None:
+        client = self._rest.client
+        if kind == "catalog":
+            return self._rest.read(f"read catalog {full_name}", lambda: client.catalogs.get(full_name)).owner
+        if kind == "schema":
+            return self._rest.read(f"read schema {full_name}", lambda: client.schemas.get(full_name)).owner
+        return self._rest.read(f"read table {full_name}", lambda: client.tables.get(full_name)).owner
+
+    def _own(self, kind: str, full_name: str, principal: str, unknown: list[str]) -> frozenset[str]:
+        try:
+            found = self._effective(kind, full_name, principal)
+        except WorkspaceError as e:
+            unknown.append(f"privileges on {kind} {full_name}: {e.cause}")
+            return frozenset()
+        return frozenset(p for privileges in found.values() for p in privileges)
+
+    def _effective(self, kind: str, full_name: str, principal: str | None = None) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        token: str | None = None
+        while True:
+            query: dict[str, Any] = {"max_results": 0}
+            if principal is not None:
+                query["principal"] = principal
+            if token:
+                query["page_token"] = token
+            raw = self._rest.get(
+                f"read effective privileges on {full_name}",
+                f"/api/2.1/unity-catalog/effective-permissions/{kind}/{_in_path(full_name)}",
+                query,
+            )
+            for entry in raw.get("privilege_assignments", []):
+                privileges = {_privilege(p["privilege"]) for p in entry.get("privileges", [])}
+                found.setdefault(entry["principal"], set()).update(privileges)
+            token = raw.get("next_page_token")
+            if not token:
+                return {who: frozenset(privileges) for who, privileges in found.items()}
+
+
+_PERMISSIONS = "/api/2.1/unity-catalog/permissions/table"
+
+
+def describe(change: GrantChange) -> str:
+    """A change of grants in words."""
+    parts = [f"grant {', '.join(change.add)}"] if change.add else []
+    parts += [f"revoke {', '.join(change.remove)}"] if change.remove else []
+    return f"{change.principal}: {' and '.join(parts)}"
+
+
+def _in_path(full_name: str) -> str:
+    return url_quote(full_name, safe="")
+
+
+def _privilege(name: str) -> str:
+    """A privilege as REST writes it: SQL shows blanks where REST has underscores."""
+    return name.upper().replace(" ", "_")
+
+
+def _state(name: str, info: sdk.TableInfo) -> TableState:
+    return TableState(
+        name=name,
+        exists=True,
+        table_type=info.table_type.value if info.table_type else None,
+        owner=info.owner,
+        pipeline_id=info.pipeline_id,
+        table_id=info.table_id,
+        view_definition=info.view_definition,
+        comment=info.comment,
+        columns=tuple(
+            Column(
+                name=c.name or "",
+                type=c.type_text or "",
+                nullable=c.nullable is not False,
+                comment=c.comment,
+                mask=c.mask.function_name if c.mask else None,
+            )
+            for c in info.columns or ()
+        ),
+        properties=dict(info.properties or {}),
+        row_filter=info.row_filter.function_name if info.row_filter else None,
+        constraints=tuple(_constraint(c) for c in info.table_constraints or ()),
+        storage_location=info.storage_location,
+        created_at=moment(info.created_at),
+        updated_at=moment(info.updated_at),
+    )
+
+
+def _constraint(constraint: sdk.TableConstraint) -> str:
+    if constraint.primary_key_constraint:
+        key = constraint.primary_key_constraint
+        return f"PRIMARY KEY {key.name} ({', '.join(key.child_columns)})"
+    if constraint.foreign_key_constraint:
+        foreign = constraint.foreign_key_constraint
+        return f"FOREIGN KEY {foreign.name} ({', '.join(foreign.child_columns)}) REFERENCES {foreign.parent_table}"
+    if constraint.named_table_constraint:
+        return f"CONSTRAINT {constraint.named_table_constraint.name}"
+    return "CONSTRAINT of a kind that the SDK does not know"
