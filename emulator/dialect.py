@@ -248,12 +248,16 @@ class Chain:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a function that the session answers: `current_catalog()` and its like. argument: of `is_member('x')`."""
+    """A call of a function that the session answers: `current_catalog()` and its like. argument: of `is_member('x')`.
+
+    item: whether it is a whole item of a SELECT list, whose column is named after the call.
+    """
 
     function: str
     start: int
     end: int
     argument: str | None = None
+    item: bool = False
 
 
 @dataclass
@@ -338,6 +342,7 @@ class _Walker:
         self.n = len(self.t)
         self.parameters = parameters
         self.at = 0
+        self.select_list = False
 
     # ---- looking
 
@@ -1124,6 +1129,7 @@ class _Walker:
             if token.is_name:
                 if values and word != "NULL":
                     values = False
+                self.select_list = kind == "query" and not in_from
                 self.name_in_expression()
                 continue
             self.at += 1
@@ -1237,7 +1243,7 @@ class _Walker:
             if self.word(self.at) == "(":
                 if arguments == 0 and self.word(self.at + 1) == ")":
                     self.at += 2
-                    self.s.calls.append(Call(token.upper, token.start, self.t[self.at - 1].end))
+                    self.call(mark)
                 elif (
                     arguments == 1
                     and self.at + 2 < self.n
@@ -1246,9 +1252,9 @@ class _Walker:
                 ):
                     argument = unquote_string(self.t[self.at + 1].text)
                     self.at += 3
-                    self.s.calls.append(Call(token.upper, token.start, self.t[self.at - 1].end, argument))
+                    self.call(mark, argument)
             elif token.upper in ("CURRENT_USER", "SESSION_USER") and self.word(mark - 1) not in ("AS", "."):
-                self.s.calls.append(Call(token.upper, token.start, token.end))
+                self.call(mark)
             return
         if self.after_dot():
             self.at += 1
@@ -1258,6 +1264,15 @@ class _Walker:
         call = self.word(self.at) == "("
         if len(parts) > 2 or (len(parts) == 2 and (star or call)):
             self.s.chains.append(Chain(parts, start, ends, star, call))
+
+
+    def call(self, mark: int, argument: str | None = None) -> None:
+        """Keeps the call that began at token `mark` and has just been read."""
+        before, after = self.word(mark - 1), self.word(self.at)
+        item = self.select_list and before in ("SELECT", ",", "DISTINCT") and (after in (",", "FROM", ")", "") or after in _CLAUSE)
+        if item and after == "" and self.at < self.n:
+            item = False
+        self.s.calls.append(Call(self.t[mark].upper, self.t[mark].start, self.t[self.at - 1].end, argument, item))
 
 
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "0": "\0", "Z": "\x1a"}
@@ -1335,7 +1350,8 @@ def render(
             edits.append(edit)
     for call in statement.calls:
         if calls is not None and call.start in calls:
-            edits.append((call.start, call.end, calls[call.start]))
+            named = f" AS {quote(statement.text[call.start : call.end])}" if call.item else ""
+            edits.append((call.start, call.end, calls[call.start] + named))
     edits.sort(key=lambda edit: (edit[0], edit[1]))
     stop = len(statement.text) if end is None else end
     pieces: list[str] = []

@@ -1,0 +1,282 @@
+"""One Spark Connect session as the engine needs it: statements out, Arrow in, errors in Databricks' words."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pyspark.errors import PySparkException
+from pyspark.sql.connect.column import Column
+from pyspark.sql.connect.expressions import LiteralExpression
+from pyspark.sql.connect.plan import SQL, CachedRelation, LocalRelation, LogicalPlan, Read, SubqueryAlias
+from pyspark.sql.connect.session import SparkSession
+from pyspark.sql.types import DataType, StructType
+
+from emulator.sql.errors import SqlError
+from emulator.sql.rows import Rows, spark_schema_of
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A bound value with its Spark type; kind None lets Spark infer it. expression: a ready Column (nested values)."""
+
+    value: Any
+    kind: DataType | None = None
+    expression: Column | None = None
+
+    def column(self) -> Column:
+        if self.expression is not None:
+            return self.expression
+        if self.kind is None:
+            import pyspark.sql.connect.functions as F  # noqa: N812
+
+            return F.lit(self.value)  # type: ignore[no-any-return]
+        return Column(LiteralExpression(self.value, self.kind))
+
+
+Parameters = Mapping[str, Parameter] | Sequence[Parameter]
+
+
+def open_spark(url: str) -> SparkSession:
+    """A new session of its own on the server at `url` (`sc://host:port`)."""
+    return SparkSession(connection=url)
+
+
+def local_view(name: str, table: pa.Table) -> SubqueryAlias:
+    """Rows of this process as a view that one statement sees under `name`."""
+    schema = spark_schema_of(table.schema)
+    plan: LogicalPlan = LocalRelation(table if table.num_rows else None, schema.json())
+    return SubqueryAlias(plan, name)
+
+
+class SparkLink:
+    """Runs text on one Spark session. Safe to use from several threads."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self.spark = spark
+        self._client = spark.client
+
+    # ---- running
+
+    def query(
+        self, text: str, parameters: Parameters = (), views: Sequence[SubqueryAlias] = (), tag: str | None = None
+    ) -> Rows:
+        """Run a query: returns when its schema is known, the rows stream as they are taken."""
+        return self._stream(_sql(text, parameters, views), tag)
+
+    def plan(self, plan: LogicalPlan, tag: str | None = None) -> Rows:
+        return self._stream(plan, tag)
+
+    def command(
+        self, text: str, parameters: Parameters = (), views: Sequence[SubqueryAlias] = (), tag: str | None = None
+    ) -> Rows:
+        """Run DDL, DML or any other command to its end; its (small) result is here when this returns."""
+        command = _sql(text, parameters, views).command(self._client)
+        with self._tagged(tag):
+            _, properties, _ = self._client.execute_command(command)
+        relation = properties.get("sql_command_result")
+        if relation is None:
+            return Rows.none()
+        if relation.HasField("local_relation"):
+            return _local_rows(relation.local_relation)
+        return self._stream(CachedRelation(relation), tag)
+
+    def table_schema(self, spark_name: str) -> StructType:
+        """Schema of a table or view of Spark's catalog, comments in the fields' metadata."""
+        plan = Read(spark_name)
+        return self._client.schema(plan.to_proto(self._client))  # type: ignore[no-any-return]
+
+    def interrupt(self, tag: str) -> bool:
+        """Interrupt what runs under the tag; False if nothing did."""
+        return bool(self._client.interrupt_tag(tag))
+
+    def close(self) -> None:
+        self.spark.stop()
+
+    # ---- the inside
+
+    def _stream(self, plan: LogicalPlan, tag: str | None) -> Rows:
+        with self._tagged(tag):
+            stream: Iterator[Any] = self._client.to_table_as_iterator(plan.to_proto(self._client), {})
+            held: list[pa.Table] = []
+            schema: StructType | None = None
+            for item in stream:
+                if isinstance(item, StructType):
+                    schema = item
+                    break
+                held.append(item)
+        if schema is None:
+            schema = spark_schema_of(held[0].schema) if held else StructType([])
+
+        def tables() -> Iterator[pa.Table]:
+            yield from held
+            for item in stream:
+                if isinstance(item, pa.Table):
+                    yield item
+
+        return Rows(schema, tables())
+
+    @contextmanager
+    def _tagged(self, tag: str | None) -> Iterator[None]:
+        # Tags belong to the thread; the request is built when the stream is first asked.
+        if tag is None:
+            yield
+            return
+        self._client.add_tag(tag)
+        try:
+            yield
+        finally:
+            self._client.remove_tag(tag)
+
+
+def _sql(text: str, parameters: Parameters, views: Sequence[SubqueryAlias]) -> SQL:
+    if isinstance(parameters, Mapping):
+        named = {name: parameter.column() for name, parameter in parameters.items()}
+        return SQL(text, None, named or None, list(views) or None)
+    return SQL(text, [parameter.column() for parameter in parameters] or None, None, list(views) or None)
+
+
+def _local_rows(relation: Any) -> Rows:
+    """The rows that a command's answer carries with it."""
+    tables: list[pa.Table] = []
+    schema: StructType | None = None
+    if relation.schema:
+        with_json = relation.schema.startswith("{")
+        schema = StructType.fromJson(json.loads(relation.schema)) if with_json else None
+    if relation.data:
+        with pa.ipc.open_stream(relation.data) as reader:
+            tables = [reader.read_all()]
+        schema = schema or spark_schema_of(tables[0].schema)
+    return Rows(schema or StructType([]), iter(tables))
+
+
+def new_tag() -> str:
+    return f"cutover-{uuid.uuid4().hex}"
+
+
+# ---- errors
+
+_STATE = re.compile(r"SQLSTATE: (\w{5})")
+_CLASS = re.compile(r"^\[([A-Z0-9_]+(?:\.[A-Z0-9_]+)*)\] ")
+_PLAN = re.compile(r";?\s*\n'?(?:[A-Z][A-Za-z]+(?: |\n|\[|$)|\+- |:- |== (?:Parsed|Analyzed)).*", re.S)
+
+
+def translate_error(error: Exception, translate: Callable[[str], str]) -> SqlError:
+    """Spark's error as the service gives it: names in three levels, no plan, `[CLASS] text SQLSTATE: state`."""
+    if isinstance(error, SqlError):
+        return error
+    if not isinstance(error, PySparkException):
+        return SqlError("INTERNAL_ERROR", f"{type(error).__name__}: {error}")
+    message = (error.getMessage() or str(error)).split("\n\nJVM stacktrace:")[0].strip()
+    state_match = _STATE.search(message)
+    if state_match and "== SQL" not in message[state_match.end() :][:30]:
+        head, tail = message[: state_match.end()], message[state_match.end() :]
+        message = head + _PLAN.sub("", tail)
+    elif not state_match:
+        message = _PLAN.sub("", message) or message
+    message = translate(message)
+    condition = error.getCondition() or ""
+    found = _CLASS.match(message)
+    error_class = found[1] if found else condition
+    state = error.getSqlState() or (state_match[1] if state_match else None)
+    if error_class in ("OPERATION_CANCELED", "INTERRUPTED") or "OPERATION_CANCELED" in message:
+        return SqlError("OPERATION_CANCELED", "Operation has been canceled.", "HY008")
+    return _Worded(error_class or "INTERNAL_ERROR", message, state)
+
+
+class _Worded(SqlError):
+    """An error whose message Spark has already worded whole."""
+
+    def __init__(self, error_class: str, message: str, sqlstate: str | None) -> None:
+        super().__init__(error_class, message, sqlstate)
+        known = _CLASS.match(message)
+        whole = message if known else f"[{error_class}] {message}"
+        if "SQLSTATE:" not in whole:
+            whole = f"{whole} SQLSTATE: {self.sqlstate}"
+        self.args = (whole,)
+        self.text = message
+
+
+class SparkPool:
+    """Sessions kept ready, since opening one takes longer than a small query."""
+
+    def __init__(self, url: Callable[[], str], ready: int = 2) -> None:
+        self._url = url
+        self._ready = ready
+        self._lock = threading.Lock()
+        self._idle: list[tuple[str, SparkLink]] = []
+        self._filling = False
+        self._closed = False
+
+    def take(self) -> SparkLink:
+        """A session without temporary views or settings, on the server of this moment."""
+        url = self._url()
+        link: SparkLink | None = None
+        with self._lock:
+            while self._idle and link is None:
+                made_for, candidate = self._idle.pop()
+                if made_for == url:
+                    link = candidate
+        self._fill()
+        return link or _warm(open_spark(url))
+
+    def give(self, link: SparkLink, clean: bool) -> None:
+        """Take a session back: kept if nothing in it was changed, else ended."""
+        url = self._url()
+        if clean and not self._closed:
+            with self._lock:
+                if len(self._idle) < 8:
+                    self._idle.append((url, link))
+                    return
+        threading.Thread(target=_quietly, args=(link.close,), daemon=True).start()
+
+    def _fill(self) -> None:
+        with self._lock:
+            if self._filling or self._closed or len(self._idle) >= self._ready:
+                return
+            self._filling = True
+
+        def work() -> None:
+            try:
+                url = self._url()
+                while not self._closed:
+                    with self._lock:
+                        if len(self._idle) >= self._ready:
+                            return
+                    link = _warm(open_spark(url))
+                    with self._lock:
+                        self._idle.append((url, link))
+            except Exception:  # noqa: BLE001 - a spare session that cannot be made is made when it is needed
+                return
+            finally:
+                self._filling = False
+
+        threading.Thread(target=work, name="spark-pool", daemon=True).start()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for _, link in idle:
+            _quietly(link.close)
+
+
+def _warm(spark: SparkSession) -> SparkLink:
+    """The server makes a session's state at its first call: let that be before a user waits."""
+    link = SparkLink(spark)
+    link.query("SELECT 1").collect()
+    return link
+
+
+def _quietly(action: Callable[[], Any]) -> None:
+    try:
+        action()
+    except Exception:  # noqa: BLE001 - ending a session of a server that is gone
+        return
