@@ -18,7 +18,7 @@ class _Kind:
 _KINDS = {
     "timing": _Kind(
         "Later than the other side's newest data",
-        "The sides captured the source at different times: compare runs that start together, or filter by the watermark.",
+        "The sides captured the source at different times: compare runs that start together, or filter on time.",
     ),
     "exclusion": _Kind(
         "Rows that an exclusion rule drops",

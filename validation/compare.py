@@ -30,6 +30,7 @@ from validation.schema import Alignment, TableSchema, align, read_schema
 from validation.spec import ComparisonSpec
 from validation.sqltext import quote_table
 from validation.state import UpdateOf, identifies_data, read_state
+from validation.verdict import judge, schema_reason
 from validation.warehouse import Parameters, Row, Warehouse, never
 
 _STEPS = ("schema", "state", "fingerprint", "details", "final", "done")
@@ -99,12 +100,9 @@ class _Comparison:
         except StatementError as e:
             reason = f"a statement failed: {e}"
             if self.alignment is not None and self.alignment.decides:
-                return self._report(Verdict.DIFFERENT, f"{_schema_reason(self.alignment)}; rows not compared: {reason}")
+                return self._report(Verdict.DIFFERENT, f"{schema_reason(self.alignment)}; rows not compared: {reason}")
             return self._report(Verdict.NOT_PROVEN, reason)
-        verdict, reason = self._verdict()
-        return self._report(verdict, reason)
-
-    # ------------------------------------------------------------------ steps
+        return self._report(*judge(self.alignment, self.plan, self.scan, self.details, self.states, self.final))
 
     @contextmanager
     def _step(self, step: str, message: str) -> Any:
@@ -181,66 +179,6 @@ class _Comparison:
         with self._step("final", "comparing every value, without hashes"):
             rows = self._ask(final_sql(plan))
             self.final = int(rows[0]["n"]) == 0 and self.scan.rows[0] == self.scan.rows[1]
-
-    # ---------------------------------------------------------------- verdict
-
-    def _verdict(self) -> tuple[Verdict, str]:
-        scan, details, plan = self.scan, self.details, self.plan
-        assert self.alignment is not None
-        for word, state in zip(("baseline", "candidate"), self.states, strict=True):
-            if state.changed:
-                return Verdict.NOT_PROVEN, (
-                    f"the {word} {state.name} changed while it was read ({state.version_before} before, "
-                    f"{state.version_after} after): compare again when nothing writes to it"
-                )
-        if details is not None and scan is not None:
-            if details.balance != scan.balance:
-                return Verdict.NOT_PROVEN, "a side changed between two reads: compare again when nothing writes to it"
-            if details.unexplained_equal:
-                return Verdict.NOT_PROVEN, (
-                    f"{details.unexplained_equal} rows have different hashes and equal values: "
-                    "a normal form is not exact; report this as a defect"
-                )
-        if self.final is False:
-            return Verdict.NOT_PROVEN, "the hashes agree and the values do not: compare again, then report a defect"
-        if self.alignment.decides:
-            return Verdict.DIFFERENT, "; ".join(filter(None, [_schema_reason(self.alignment), self._row_reason()]))
-        if details is not None and details.differing:
-            return Verdict.DIFFERENT, self._row_reason()
-        if plan is None or scan is None:
-            return Verdict.NOT_PROVEN, "; ".join(
-                ["rows were not compared", *(f"{c}: {why}" for c, why in (plan.not_compared if plan else {}).items())]
-            )
-        if plan.not_compared:
-            listed = "; ".join(f"{c}: {why}" for c, why in plan.not_compared.items())
-            return Verdict.NOT_PROVEN, f"all else is equal, but not every column can be compared exactly: {listed}"
-        if scan.doubtful:
-            return Verdict.NOT_PROVEN, (
-                f"all hashes are equal, but {scan.doubtful} rows hold a VARIANT that mixes types deeper than can be "
-                "compared exactly"
-            )
-        rows = f"{scan.rows[0]:,} rows"
-        if details is not None and details.tolerated:
-            return Verdict.IDENTICAL, f"{rows} on both sides, {details.tolerated:,} of them equal within the tolerance"
-        how = " (every value compared)" if self.final else ""
-        return Verdict.IDENTICAL, f"{rows} on both sides, all equal in {len(plan.columns)} columns{how}"
-
-    def _row_reason(self) -> str:
-        details = self.details
-        if details is None:
-            if self.scan is None:
-                return "rows were not compared"
-            return "the rows are equal in the columns that can be compared"
-        parts = [
-            f"{n:,} {word}"
-            for n, word in (
-                (details.missing, "missing"),
-                (details.extra, "extra"),
-                (details.modified, "modified"),
-            )
-            if n
-        ]
-        return f"{', '.join(parts)} rows" if parts else "the rows are equal within the tolerance"
 
     def _report(self, verdict: Verdict, reason: str) -> ParityReport:
         spec, scan, details, plan = self.spec, self.scan, self.details, self.plan
@@ -341,13 +279,6 @@ def _mismatches(plan: Plan | None, details: Details | None) -> dict[str, int]:
         return {}
     sums = {name: sum(kinds.values()) for name, kinds in details.columns.items()}
     return {c.name: sums[c.name] for c in plan.columns if sums.get(c.name)}
-
-
-def _schema_reason(alignment: Alignment) -> str:
-    deciding = [d for d in alignment.differences if d.decides]
-    shown = ", ".join(f"{d.column} ({d.aspect})" for d in deciding[:5])
-    more = f" and {len(deciding) - 5} more" if len(deciding) > 5 else ""
-    return f"the schemas differ: {shown}{more}"
 
 
 def estimate(warehouse: Warehouse, spec: ComparisonSpec) -> Estimate:

@@ -278,7 +278,9 @@ def _tolerated(plan: Plan, column: Compared, a: str, b: str) -> str:
             if family == "float"
             else f"CAST(abs(try_subtract({_wide(column, a)}, {_wide(column, b)})) AS DOUBLE)"
         )
-        bound = f"greatest(CAST({spec.absolute_tolerance!r} AS DOUBLE), CAST({spec.relative_tolerance!r} AS DOUBLE) * greatest(abs(CAST({a} AS DOUBLE)), abs(CAST({b} AS DOUBLE))))"
+        size = f"greatest(abs(CAST({a} AS DOUBLE)), abs(CAST({b} AS DOUBLE)))"
+        absolute, relative = (f"CAST({t!r} AS DOUBLE)" for t in (spec.absolute_tolerance, spec.relative_tolerance))
+        bound = f"greatest({absolute}, {relative} * {size})"
         return f"coalesce({gap} <= {bound} AND NOT isnan({gap}) AND {gap} < double('infinity'), false)"
     if family in _TIMES and spec.timestamp_tolerance:
         return f"coalesce(abs({_seconds(family, a, b)}) <= {spec.timestamp_tolerance!r}D, false)"

@@ -33,8 +33,8 @@ class SideState:
 
     name: as asked for. table_type: MANAGED, EXTERNAL, VIEW, MATERIALIZED_VIEW, STREAMING_TABLE, ... or "" (unknown).
     version_before, version_after: what identifies the data before and after reading: `delta:12` for a Delta table,
-        `update:<id>` where the caller knows the pipeline's update, `refreshed:`, `altered:` or `definition:` and what the
-        service says of a view or materialized view; None where nothing can be known.
+        `update:<id>` where the caller knows the pipeline's update, `refreshed:`, `altered:` or `definition:` and what
+        the service says of a view or materialized view; None where nothing can be known.
     pinned: the version was asked for, so a later write does not matter.
     rows: counted rows (None if not counted). bytes: size of the current files (None where the service does not say).
     last_write: time of the last write, where known. produced_by: the run that wrote it, where the history names one.

@@ -1,0 +1,79 @@
+"""The verdict: a pure function of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from validation.drilldown import Details
+from validation.fingerprint import Scan
+from validation.plan import Plan
+from validation.report import SideState, Verdict
+from validation.schema import Alignment
+
+
+def judge(
+    alignment: Alignment,
+    plan: Plan | None,
+    scan: Scan | None,
+    details: Details | None,
+    states: Sequence[SideState],
+    final: bool | None,
+) -> tuple[Verdict, str]:
+    """Verdict and reason. plan and scan are None where rows could not be compared; final: None if it was not run.
+
+    Doubts come before differences: data that moved under the comparison prove nothing in either direction.
+    """
+    for word, state in zip(("baseline", "candidate"), states, strict=True):
+        if state.changed:
+            return Verdict.NOT_PROVEN, (
+                f"the {word} {state.name} changed while it was read ({state.version_before} before, "
+                f"{state.version_after} after): compare again when nothing writes to it"
+            )
+    if details is not None and scan is not None:
+        if details.balance != scan.balance:
+            return Verdict.NOT_PROVEN, "a side changed between two reads: compare again when nothing writes to it"
+        if details.unexplained_equal:
+            return Verdict.NOT_PROVEN, (
+                f"{details.unexplained_equal} rows have different hashes and equal values: "
+                "a normal form is not exact; report this as a defect"
+            )
+    if final is False:
+        return Verdict.NOT_PROVEN, "the hashes agree and the values do not: compare again, then report a defect"
+    if alignment.decides:
+        return Verdict.DIFFERENT, f"{schema_reason(alignment)}; {_row_reason(scan, details)}"
+    if details is not None and details.differing:
+        return Verdict.DIFFERENT, _row_reason(scan, details)
+    if plan is None or scan is None:
+        listed = [f"{c}: {why}" for c, why in (plan.not_compared if plan else {}).items()]
+        return Verdict.NOT_PROVEN, "; ".join(["rows were not compared", *listed])
+    if plan.not_compared:
+        text = "; ".join(f"{c}: {why}" for c, why in plan.not_compared.items())
+        return Verdict.NOT_PROVEN, f"all else is equal, but not every column can be compared exactly: {text}"
+    if scan.doubtful:
+        return Verdict.NOT_PROVEN, (
+            f"all hashes are equal, but {scan.doubtful} rows hold a VARIANT that mixes types deeper than can be "
+            "compared exactly"
+        )
+    rows = f"{scan.rows[0]:,} rows"
+    if details is not None and details.tolerated:
+        return Verdict.IDENTICAL, f"{rows} on both sides, {details.tolerated:,} of them equal within the tolerance"
+    how = " (every value compared)" if final else ""
+    return Verdict.IDENTICAL, f"{rows} on both sides, all equal in {len(plan.columns)} columns{how}"
+
+
+def schema_reason(alignment: Alignment) -> str:
+    """The deciding schema differences in half a sentence."""
+    deciding = [d for d in alignment.differences if d.decides]
+    shown = ", ".join(f"{d.column} ({d.aspect})" for d in deciding[:5])
+    more = f" and {len(deciding) - 5} more" if len(deciding) > 5 else ""
+    return f"the schemas differ: {shown}{more}"
+
+
+def _row_reason(scan: Scan | None, details: Details | None) -> str:
+    if scan is None:
+        return "rows were not compared"
+    if details is None:
+        return "the rows are equal in the columns that both have"
+    counts = ((details.missing, "missing"), (details.extra, "extra"), (details.modified, "modified"))
+    parts = [f"{n:,} {word}" for n, word in counts if n]
+    return f"{', '.join(parts)} rows" if parts else "the rows are equal within the tolerance"
