@@ -23,8 +23,8 @@ LAG_SECONDS = 60.0
 
 HOUR_MS = 3_600_000
 
-# DBU an hour of one machine, without Photon. An assumption: Databricks rates 4-core, 32-GB instances with local disks at
-# about one; the documentation does not list the rate of r6id.xlarge. What does not appear here is rated by its size.
+# DBU an hour of one machine, without Photon. An assumption: Databricks rates 4-core, 32-GB instances with local disks
+# at about one; the documentation does not list the rate of r6id.xlarge. What does not appear here is rated by its size.
 DBU_PER_HOUR = {"r6id.xlarge": 1.0}
 DBU_PER_HOUR_BY_SIZE = {"large": 0.5, "xlarge": 1.0, "2xlarge": 2.0, "4xlarge": 4.0, "8xlarge": 8.0}
 
@@ -189,40 +189,39 @@ def _machines(cluster: Mapping[str, Any]) -> int:
 def computes_of_run(run: Run, tasks: Iterable[TaskRun]) -> list[Compute]:
     """The clusters of a job run: each lives from the start of its first task to the end of its last.
 
-    A pipeline task has no cluster of the job: it is billed to the pipeline. A task without a cluster is serverless.
+    A repair of the run has clusters of its own. A pipeline task has none of the job: it is billed to the pipeline. A task
+    without a cluster is serverless.
     """
     clusters = {c["job_cluster_key"]: c["new_cluster"] for c in run.settings.get("job_clusters") or []}
-    spans: dict[str, list[TaskRun]] = {}
-    found: dict[str, Json | None] = {}
+    repair_of = {i: n for n, r in enumerate(run.repairs, 1) for i in r.get("task_run_ids") or []}
+    spans: dict[tuple[str, int], list[TaskRun]] = {}
+    found: dict[str, Json] = {}
     for task in tasks:
-        if not task.start_ms or task.definition.get("pipeline_task") or task.definition.get("run_job_task"):
+        elsewhere = task.definition.get("pipeline_task") or task.definition.get("run_job_task")
+        if not task.start_ms or task.life_cycle_state == "SKIPPED" or elsewhere:
             continue
         shared = str(task.definition.get("job_cluster_key") or "")
         name = shared if shared in clusters else task.task_key
-        spans.setdefault(name, []).append(task)
-        found[name] = clusters.get(name) or task.definition.get("new_cluster")
-    computes = []
-    for name, ran in spans.items():
-        cluster = found[name] or {}
-        ends = [t.end_ms for t in ran]
-        computes.append(
-            Compute(
-                product="JOBS",
-                cluster_id=f"job-{run.run_id}-{name}",
-                node_type=str(cluster.get("node_type_id") or ""),
-                machines=_machines(cluster) if cluster else 0,
-                photon=cluster.get("runtime_engine") == "PHOTON",
-                start_ms=min(t.start_ms for t in ran),
-                end_ms=max(ends) if all(ends) else (run.end_ms if not run.active else 0),
-                run_as=run.creator,
-                job_id=run.job_id,
-                job_run_id=run.run_id,
-                job_name=str(run.settings.get("name") or run.run_name),
-                tags=tuple(sorted((run.settings.get("tags") or {}).items())),
-                generated=run.generated,
-            )
+        spans.setdefault((name, repair_of.get(task.run_id, 0)), []).append(task)
+        found[name] = clusters.get(name) or task.definition.get("new_cluster") or {}
+    return [
+        Compute(
+            product="JOBS",
+            cluster_id=f"job-{run.run_id}-{name}" + (f"-{repair}" if repair else ""),
+            node_type=str(found[name].get("node_type_id") or ""),
+            machines=_machines(found[name]) if found[name] else 0,
+            photon=found[name].get("runtime_engine") == "PHOTON",
+            start_ms=min(t.start_ms for t in ran),
+            end_ms=max(t.end_ms for t in ran) if all(t.end_ms for t in ran) else run.end_ms,
+            run_as=run.creator,
+            job_id=run.job_id,
+            job_run_id=run.run_id,
+            job_name=str(run.settings.get("name") or run.run_name),
+            tags=tuple(sorted((run.settings.get("tags") or {}).items())),
+            generated=run.generated,
         )
-    return computes
+        for (name, repair), ran in spans.items()
+    ]
 
 
 def compute_of_update(update: Update) -> Compute | None:

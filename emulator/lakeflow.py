@@ -171,7 +171,7 @@ def job_row(job: Job, workspace_id: int, run_as: str) -> Json:
         "trigger_type": "CRON" if schedule else "ONETIME",
         "run_as_user_name": run_as,
         "creator_user_name": job.creator,
-        "paused": bool(schedule) and schedule.get("pause_status") == "PAUSED",
+        "paused": (schedule or {}).get("pause_status") == "PAUSED",
         "timeout_seconds": job.settings.get("timeout_seconds"),
         "create_time": moment(job.created_ms),
     }
