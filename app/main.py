@@ -19,6 +19,7 @@ from app.widgets import identity, panel, preparing  # noqa: E402
 from app.widgets.native import PAGES_KEY  # noqa: E402
 from app.widgets.text import literal  # noqa: E402
 
+ICON = Path(__file__).resolve().parent / "widgets" / "icon.svg"
 PAGES: dict[str, tuple[str, str, Callable[[], None]]] = {
     "overview": ("Overview", ":material/flag:", overview.render),
     "runs": ("Runs", ":material/timeline:", runs.render),
@@ -32,13 +33,19 @@ PAGES: dict[str, tuple[str, str, Callable[[], None]]] = {
 
 def main() -> None:
     """Draws one page."""
-    st.set_page_config(page_title="Cutover", page_icon=":material/swap_horiz:", layout="wide")
+    st.set_page_config(page_title="Cutover", page_icon=str(ICON), layout="wide")
     pages = {
-        path: st.Page(panel.guarded(render), title=title, icon=icon, url_path=path, default=path == "overview")
+        path: st.Page(panel.guarded(render), title=title, icon=icon, url_path=path)
         for path, (title, icon, render) in PAGES.items()
     }
+
+    def start() -> None:
+        st.switch_page(pages["overview"], query_params=st.query_params.to_dict())
+
+    # The root has no name of its own in Streamlit; every page has its address, the first one too.
+    home = st.Page(start, title="Cutover", url_path="home", default=True, visibility="hidden")
     st.session_state[PAGES_KEY] = pages
-    page = st.navigation(list(pages.values()), expanded=True)
+    page = st.navigation([home, *pages.values()], expanded=True)
     try:
         here = panel.current()
     except (ConfigError, StoreError) as e:

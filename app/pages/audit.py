@@ -77,11 +77,11 @@ COLUMNS = (
     Column("record", "Record", "open", help="Opens the whole record"),
     Column("at", "Time", "time"),
     Column("actor", "Who"),
-    Column("source", "Known by", width="small", help="proxy: headers of Databricks Apps; persona: chosen locally"),
+    Column("source", "Known by", help="proxy: headers of Databricks Apps; persona: chosen locally"),
     Column("action", "Action"),
     Column("outcome", "Outcome"),
     Column("subject", "Subject"),
-    Column("reason", "Reason", width="large"),
+    Column("reason", "Reason"),
     Column("plan", "Plan", width="small"),
 )
 
@@ -140,7 +140,6 @@ def _table() -> None:
         zone=here.zone,
         name="audit_filtered",
         empty="No record matches; clear the filter.",
-        height=520 if len(chosen) > 14 else None,
     )
 
 

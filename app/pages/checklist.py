@@ -132,9 +132,9 @@ def _line(key: str, title: str, finding: Finding, tick: Tick | None, role: Role,
         if tick is not None:
             zone = panel.current().zone
             verb = "" if tick.done else "withdrawn by "
-            detail = f" :gray[{literal(verb + tick.by + ', ' + moment(tick.at, zone, seconds=False))}"
-            detail += literal(" (local persona)") if tick.local else ""
-            detail += f": {literal(tick.comment)}]" if tick.comment else "]"
+            local = " (local persona)" if tick.local else ""
+            comment = f": {tick.comment}" if tick.comment else ""
+            detail = f" :gray[{literal(f'{verb}{tick.by}, {moment(tick.at, zone, seconds=False)}{local}{comment}')}]"
         elif hint:
             detail = f" :gray[{literal(hint)}]"
         st.markdown(f"{finding_mark(finding).badge} {literal(title)}{detail}", width="stretch")
@@ -256,7 +256,7 @@ HISTORY_COLUMNS = (
     Column("by", "Who"),
     Column("what", "What", width="small"),
     Column("title", "Item"),
-    Column("comment", "Comment", width="large"),
+    Column("comment", "Comment"),
     Column("local", "Persona", width="small"),
 )
 

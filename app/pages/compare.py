@@ -20,20 +20,21 @@ from app.widgets.panel import Panel
 from app.widgets.tables import Column, table
 from app.widgets.text import NOTHING, count, dbu, literal, ratio, seconds, usd
 
-SPANS: dict[str, timedelta] = {
-    "24 h": timedelta(hours=24),
-    "7 days": timedelta(days=7),
-    f"{DAYS} days": timedelta(DAYS),
-}
+LONGEST = f"{DAYS} days"
+SPANS: dict[str, timedelta] = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), LONGEST: timedelta(DAYS)}
 MEASURES = {"Run time": ("seconds", "s"), "DBU": ("dbu", "DBU"), "Cost": ("usd", "USD at list price")}
 SOURCES = ("jobs", "runs", "billing", "usage")
 
 
 def render() -> None:
     """The page."""
+    panel.live(_head)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
-            "Since", list(SPANS), default=f"{DAYS} days", required=True, key="compare_since", bind="query-params"
+            "Measure", list(MEASURES), default="Run time", required=True, key="measure", bind="query-params"
+        )
+        st.segmented_control(
+            "Since", list(SPANS), default=LONGEST, required=True, key="compare_since", bind="query-params"
         )
         st.toggle(
             "Generated history",
@@ -41,16 +42,13 @@ def render() -> None:
             key="compare_generated",
             help="Runs made up before the first start of a local workspace. They measure nothing and decide nothing.",
         )
-    panel.live(_body)
+    panel.live(_evidence)
 
 
-def _body() -> None:
+def _head() -> None:
     here = panel.current()
     facts = panel.facts(here)
-    generated = bool(st.session_state.get("compare_generated", False))
-    since = here.now - SPANS.get(st.session_state.get("compare_since") or "", timedelta(DAYS))
-    shown = [p for p in points(facts, generated=generated) if p.start >= since]
-    measured = [p for p in shown if not p.generated]
+    measured = points(facts, generated=False)
     time, units, money = summaries(measured)
     state, sentence = sentences.as_fast_and_cheap(time, units)
     answer("Is the new side as fast and as cheap?", sentence, state)
@@ -58,12 +56,20 @@ def _body() -> None:
     _figures(time, units, money)
     for warning in _warnings(facts, measured):
         st.warning("▲ " + literal(warning))
+
+
+def _evidence() -> None:
+    here = panel.current()
+    facts = panel.facts(here)
+    generated = bool(st.session_state.get("compare_generated", False))
+    since = here.now - SPANS.get(st.session_state.get("compare_since") or LONGEST, SPANS[LONGEST])
+    shown = [p for p in points(facts, generated=generated) if p.start >= since]
     if not shown:
         hidden = sum(p.generated for p in points(facts))
         empty(
             "No successful run in this time.",
             f"{count(hidden, 'generated run')} can be shown with the switch above."
-            if hidden
+            if hidden and not generated
             else "Run both jobs from the Operations page, or choose a longer time.",
         )
         return
@@ -119,10 +125,8 @@ def _warnings(facts: Facts, measured: Sequence[Point]) -> list[str]:
 
 
 def _charts(here: Panel, shown: Sequence[Point]) -> None:
-    chosen = st.segmented_control(
-        "Measure", list(MEASURES), default="Run time", required=True, key="measure", bind="query-params"
-    )
-    attribute, unit = MEASURES[chosen or "Run time"]
+    chosen = st.session_state.get("measure") or "Run time"
+    attribute, unit = MEASURES[chosen]
     drawn = [
         charts.Point(
             str(p.run_id),
@@ -137,7 +141,7 @@ def _charts(here: Panel, shown: Sequence[Point]) -> None:
     ]
     if not drawn:
         empty(
-            f"No {(chosen or '').lower()} is known for these runs yet.",
+            f"No {chosen.lower()} is known for these runs yet.",
             "Billing records arrive hours after a run; the worker reads them when they do.",
         )
         return

@@ -343,8 +343,8 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
         page_link("In the audit log", "audit", audit_text=record.id)
     if stuck:
         st.error(
-            "✕ It was begun and nobody carries it on. Resume it, or roll back with the action below; without this page: "
-            "`cutover resume` and `cutover rollback` on the command line."
+            "✕ It was begun and nobody carries it on. Resume it, or roll back with the action below; "
+            "or, without the page, `cutover resume` or `cutover rollback` on the command line."
         )
     if record.state is State.SUBMITTED:
         st.info(
@@ -512,8 +512,7 @@ def _rail(operation_id: str, made: Plan, lines: tuple[Preview, ...]) -> None:
     ]
     table(
         rows, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{operation_id}",
-        empty="This plan has no steps: the workspace is already as it would make it.",
-        height=min(38 + 35 * len(rows), 640),
+        empty="This plan has no steps: the workspace is already as it would make it."
     )  # fmt: skip
     _journal(here, operation_id, entries)
 
@@ -588,7 +587,7 @@ GATE_COLUMNS = (
 APPROVAL_COLUMNS = (
     Column("at", "When", "time"),
     Column("who", "Who"),
-    Column("comment", "Comment", width="large"),
+    Column("comment", "Comment"),
     Column("until", "Until", "time"),
     Column("plan", "Plan", width="small"),
 )
@@ -699,7 +698,7 @@ HISTORY_COLUMNS = (
     Column("started", "Begun", "time"),
     Column("seconds", "Took, s", "seconds"),
     Column("executor", "Carried out by"),
-    Column("reason", "Reason", width="large"),
+    Column("reason", "Reason"),
 )
 
 

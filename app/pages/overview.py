@@ -138,7 +138,7 @@ def _gates(here: Panel, judged: Sequence[GateStatus]) -> None:
 SERVING_COLUMNS = (
     Column("side", "Served by", width="small"),
     Column("table", "Table consumers read"),
-    Column("how", "How", width="large"),
+    Column("how", "How"),
     Column("type", "Type", width="small"),
     Column("rows", "Rows", "number"),
     Column("verdict", "Last comparison"),
@@ -217,7 +217,6 @@ def _phases(here: Panel, found: Sequence[PhaseStatus]) -> None:
                 zone=here.zone,
                 name=p.phase.key,
                 empty="This phase has no deliverables.",
-                height=min(38 + 35 * len(rows), 560),
             )
 
 
@@ -247,8 +246,7 @@ def _metrics(here: Panel, facts: Facts) -> None:
             for m in found
         ]
         table(
-            rows, METRIC_COLUMNS, key="overview_metrics", zone=here.zone, name="success_metrics", empty="No metrics.",
-            height=min(38 + 35 * len(rows), 560),
+            rows, METRIC_COLUMNS, key="overview_metrics", zone=here.zone, name="success_metrics", empty="No metrics."
         )  # fmt: skip
         page_link("Tick and sign on the Checklist page", "checklist")
 

@@ -200,7 +200,7 @@ GLANCE_COLUMNS = (
     Column("modified", "Modified rows", "number"),
     Column("seconds", "Seconds", "seconds"),
     Column("at", "Compared", "time"),
-    Column("reason", "Reason", width="large"),
+    Column("reason", "Reason"),
     Column("url", "Databricks", "link"),
 )
 
@@ -503,7 +503,6 @@ def _proof(here: Panel, report: ParityReport, run: ParityRun | None) -> None:
             zone=here.zone,
             name="parity_proof",
             empty="",
-            height=38 + 35 * len(rows),
         )
 
 

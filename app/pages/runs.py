@@ -123,7 +123,7 @@ def _timeline(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[Updat
     bars = [
         Bar(
             str(r.run_id),
-            f"job {names.get(r.side, r.side)}" if r.side in names else f"job, {r.side}",
+            names.get(r.side, r.side),
             r.side,
             r.start_time,
             r.end_time,
@@ -136,7 +136,7 @@ def _timeline(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[Updat
     bars += [
         Bar(
             u.update_id,
-            f"pipeline {u.pipeline_name}",
+            u.pipeline_name,
             "candidate" if u.environment == "production" else "development",
             u.start_time,
             u.end_time,
@@ -160,7 +160,7 @@ RUN_COLUMNS = (
     Column("queue", "Queued, s", "seconds"),
     Column("trigger", "Trigger", width="small"),
     Column("origin", "Origin", width="small"),
-    Column("message", "Message", width="large"),
+    Column("message", "Message"),
     Column("url", "Databricks", "link"),
 )
 
@@ -362,8 +362,8 @@ EVENT_COLUMNS = (
     Column("level", "Level", width="small"),
     Column("type", "Type"),
     Column("dataset", "Dataset"),
-    Column("message", "Message", width="large"),
-    Column("error", "Error", width="large"),
+    Column("message", "Message"),
+    Column("error", "Error"),
     Column("update", "Update", "open"),
 )
 LEVELS = ("INFO", "METRICS", "WARN", "ERROR")
@@ -425,7 +425,7 @@ ERROR_COLUMNS = (
     Column("when", "Time", "time"),
     Column("where", "Where"),
     Column("state", "State"),
-    Column("error", "As the platform says it", width="large"),
+    Column("error", "As the platform says it"),
     Column("run", "Run", "open"),
     Column("update", "Update", "open"),
     Column("url", "Databricks", "link"),
@@ -437,7 +437,7 @@ def _errors(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[UpdateR
     tasks = here.store.collected.tasks([r.run_id for r in bad_runs]) if bad_runs else {}
     rows: list[dict[str, Any]] = []
     for r in bad_runs:
-        failing = [t for t in tasks.get(r.run_id, []) if t.error] or [None]
+        failing: list[TaskRunRecord | None] = [t for t in tasks.get(r.run_id, []) if t.error]
         rows += [
             {
                 "when": (t.end if t else None) or r.end_time or r.start_time,
@@ -448,7 +448,7 @@ def _errors(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[UpdateR
                 "update": None,
                 "url": safe((t.url if t else None) or r.run_page_url),
             }
-            for t in failing
+            for t in failing or [None]
         ]
     for u in [u for u in updates if u.state == "FAILED"][:50]:
         events = here.store.collected.events(update_id=u.update_id, levels=("ERROR",), limit=5)
@@ -480,7 +480,7 @@ TASK_COLUMNS = (
     Column("state", "State"),
     Column("start", "Start", "time"),
     Column("seconds", "Seconds", "seconds"),
-    Column("error", "Error", width="large"),
+    Column("error", "Error"),
     Column("url", "Databricks", "link"),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,6 +68,12 @@ def _layout(figure: go.Figure, title: str, height: int, zone: ZoneInfo | None = 
     return figure
 
 
+def _sides(found: Iterable[str]) -> list[str]:
+    """The sides that occur, the old one first."""
+    order = list(sides.COLOURS)
+    return sorted(set(found), key=lambda side: (order.index(side) if side in order else len(order), side))
+
+
 def _local(when: datetime, zone: ZoneInfo) -> datetime:
     # Plotly's axes know no zones: they get the local wall clock, and the axis names the zone.
     return when.astimezone(zone).replace(tzinfo=None)
@@ -81,7 +87,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> 
     """Runs as bars along time, one lane for each job or pipeline. A failed run is hatched, a generated one pale."""
     figure = go.Figure()
     lanes = list(dict.fromkeys(bar.lane for bar in bars))
-    for side in dict.fromkeys(bar.side for bar in bars):
+    for side in _sides(bar.side for bar in bars):
         for bad in (False, True):
             chosen = [b for b in bars if b.side == side and (b.tone == "bad") == bad]
             if not chosen:
@@ -89,7 +95,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> 
             figure.add_bar(
                 orientation="h",
                 name=sides.name(side) + (", failed" if bad else ""),
-                y=[plot_text(shorten(b.lane, 28)) for b in chosen],
+                y=[plot_text(shorten(b.lane, 30)) for b in chosen],
                 base=[_local(b.start, zone) for b in chosen],
                 x=[max(1.0, ((b.end or now) - b.start).total_seconds()) * 1000 for b in chosen],
                 marker={
@@ -110,7 +116,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> 
     _layout(figure, title, 96 + 34 * max(1, len(lanes)), barmode="overlay")
     figure.update_xaxes(type="date", title=_zone_title(zone, now), showgrid=True)
     figure.update_yaxes(
-        categoryorder="array", categoryarray=[plot_text(shorten(x, 28)) for x in reversed(lanes)], title=None
+        categoryorder="array", categoryarray=[plot_text(shorten(x, 30)) for x in reversed(lanes)], title=None
     )
     return figure
 
@@ -120,7 +126,7 @@ def runs_over_time(
 ) -> go.Figure:
     """One marker a run for each side, a failed run as an x, generated history hollow."""
     figure = go.Figure()
-    for side in dict.fromkeys(p.side for p in points):
+    for side in _sides(p.side for p in points):
         chosen = sorted((p for p in points if p.side == side), key=lambda p: p.when)
         base = sides.SHAPES.get(side, "circle")
         figure.add_scatter(
@@ -152,7 +158,7 @@ def runs_over_time(
 def distribution(points: Sequence[Point], title: str, unit: str, height: int = 300) -> go.Figure:
     """Box with every run beside it, one row for each side; failed runs are left out (they measure nothing)."""
     figure = go.Figure()
-    for side in dict.fromkeys(p.side for p in points):
+    for side in _sides(p.side for p in points):
         values = [p.value for p in points if p.side == side and not p.failed]
         figure.add_box(
             name=sides.name(side),

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
+OPENS = " ›"
+"""What follows an id that a click opens."""
+
 
 def opened(parameter: str) -> str | None:
     """What the address says is open, None for nothing. It is text from outside: look it up, never trust it."""
@@ -27,7 +30,7 @@ def on_click(key: str, parameter: str) -> Callable[[], None]:
     def clicked() -> None:
         event = st.session_state.get(key)
         if event:
-            put(parameter, str(event["label"]))
+            put(parameter, str(event["label"]).removesuffix(OPENS))
 
     return clicked
 

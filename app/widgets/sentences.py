@@ -80,16 +80,16 @@ def offset(baseline: ScheduleRecord | None, development: ScheduleRecord | None) 
             "they do not read the same data."
         )
     try:
-        compared = quartz.compare(baseline.quartz, development.quartz)
+        compared = quartz.compare(development.quartz, baseline.quartz)
     except ValueError:
         return None
     if compared.agree:
         return None
     minutes = max((abs(o) for o in compared.offsets), default=0) / 60
     return (
-        f"{development.name} starts {compared.candidate_per_day} times a day, {baseline.name} "
-        f"{compared.baseline_per_day} times, and up to {minutes:.0f} min apart: a comparison of the development tables "
-        "carries that much time between the sides."
+        f"{development.name} starts {compared.baseline_per_day} times a day, {baseline.name} "
+        f"{compared.candidate_per_day} times, and they start up to {minutes:.0f} min apart: a comparison of the "
+        "development tables carries that much time between the sides."
     )
 
 

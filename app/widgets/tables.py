@@ -13,13 +13,16 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from app.widgets.opening import on_click
+from app.widgets.opening import OPENS, on_click
 from app.widgets.text import literal
 
 Kind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio", "open"]
 
 SHOWN = 500
 """Rows drawn at most; the export has them all."""
+
+FULL = 20
+"""Up to so many rows a table is drawn whole, above it scrolls."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -108,7 +111,8 @@ def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pd.Da
         elif column.kind in _NUMERIC:
             series[column.key] = pd.to_numeric(pd.Series(values, dtype="object"), errors="coerce")
         else:
-            series[column.key] = pd.Series([None if v is None else str(v) for v in values], dtype="object")
+            mark = OPENS if column.kind == "open" else ""
+            series[column.key] = pd.Series([None if v is None else f"{v}{mark}" for v in values], dtype="object")
     return pd.DataFrame(series, columns=[c.key for c in columns])
 
 
@@ -120,7 +124,6 @@ def table(
     zone: ZoneInfo,
     empty: str,
     name: str,
-    height: int | None = None,
     export: Callable[[], str] | None = None,
 ) -> None:
     """Draws the rows and, below, what is exported as `name`.csv.
@@ -138,8 +141,7 @@ def table(
         "width": "stretch",
         "key": key,
     }
-    if height or len(drawn) > 12:
-        arguments["height"] = height or 440
+    arguments["height"] = "content" if len(drawn) <= FULL else 440
     st.dataframe(frame(drawn, columns), **arguments)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(

@@ -14,7 +14,7 @@ _PUNCTUATION = re.compile(r"([!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~])")
 # Streamlit replaces these after its parser has dropped every backslash, so they are parted by an invisible joiner.
 _SHORTCODE = re.compile(r":(?=(?!\d\d:)[\w+\-]+:|material/|streamlit:)")
 _ARROW = re.compile(r"(?<!\S)(<->|->|<-|--|>=|<=|~=)(?!\S)")
-_LINK = re.compile(r"(https?:/|ftp:/|www)(?=[/.])", re.IGNORECASE)
+_LINK = re.compile(r"(https?:/|ftp:/|www)(?=[/.])|(?<=[\w.+-])@(?=\w)", re.IGNORECASE)
 _JOINER = "\u2060"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
@@ -28,7 +28,7 @@ def literal(value: object) -> str:
     """
     text = _CONTROL.sub("\ufffd", " ".join(str(value).split()))
     text = _SHORTCODE.sub(":" + _JOINER, text)
-    text = _LINK.sub(lambda m: m[1] + _JOINER, text)
+    text = _LINK.sub(lambda m: m[0] + _JOINER, text)
     text = _ARROW.sub(lambda m: m[1][0] + _JOINER + m[1][1:], text)
     return _PUNCTUATION.sub(r"\\\1", text)
 
