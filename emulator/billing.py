@@ -189,8 +189,8 @@ def _machines(cluster: Mapping[str, Any]) -> int:
 def computes_of_run(run: Run, tasks: Iterable[TaskRun]) -> list[Compute]:
     """The clusters of a job run: each lives from the start of its first task to the end of its last.
 
-    A repair of the run has clusters of its own. A pipeline task has none of the job: it is billed to the pipeline. A task
-    without a cluster is serverless.
+    A repair of the run has clusters of its own. A pipeline task has none of the job: it is billed to the pipeline. A
+    task without a cluster is serverless.
     """
     clusters = {c["job_cluster_key"]: c["new_cluster"] for c in run.settings.get("job_clusters") or []}
     repair_of = {i: n for n, r in enumerate(run.repairs, 1) for i in r.get("task_run_ids") or []}

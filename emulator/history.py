@@ -1,7 +1,7 @@
 """Weeks of runs from before the first start, made up so that charts have something to show, and marked as generated.
 
-Nothing of it was ever executed. Every record says so: `generated` on runs and updates, "(generated history)" in run names
-and event messages, `custom_tags['generated']` in the billing records that follow from them.
+Nothing of it was ever executed. Every record says so: `generated` on runs and updates, "(generated history)" in run
+names and event messages, `custom_tags['generated']` in the billing records that follow from them.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ ROWS_PER_ENTRY = {
     "roi_fraud_reduction": 0.05,
 }
 FAILURES = {
-    "unity_fde": "[DELTA_CONCURRENT_APPEND] Files were added to the root of the table by a concurrent update. Please try "
-    "the operation again.",
+    "unity_fde": "[DELTA_CONCURRENT_APPEND] Files were added to the root of the table by a concurrent update. Please "
+    "try the operation again.",
     "iv_fde_ax": "[CLOUD_PROVIDER_LAUNCH_FAILURE] The cluster lost two workers while the task ran.",
 }
 
@@ -225,7 +225,7 @@ class _Maker:
             if any(t.result_state != "SUCCESS" for t in before):
                 names = ", ".join(t.task_key for t in before)
                 made = _ended(made, "SKIPPED", "UPSTREAM_FAILED", f"Upstream task {names} failed.", begins, 0)
-            elif task["task_key"] == fails:
+            elif fails is not None and task["task_key"] == fails:
                 message = FAILURES[fails]
                 made = _ended(made, "TERMINATED", "FAILED", message, made.end_ms, made.execution_ms)
             ended[task["task_key"]] = made
