@@ -1321,17 +1321,17 @@ def render(
     places: Mapping[int, Place],
     calls: Mapping[int, str] | None = None,
     functions: Callable[[tuple[str, ...]], str | None] | None = None,
-    insertions: Iterable[tuple[int, str]] = (),
+    insertions: Iterable[tuple[int, int, str]] = (),
     start: int = 0,
     end: int | None = None,
 ) -> str:
     """The statement's text with its names replaced; every other byte is kept.
 
     places: by a ref's start offset, what to put there (a missing one is left as it is). calls: by a call's start offset.
-    functions: Spark's name of a dotted function, None to leave it. insertions: text to add at offsets. start, end: only
-    this part of the text.
+    functions: Spark's name of a dotted function, None to leave it. insertions: more edits (start, end, text). start, end:
+    only this part of the text.
     """
-    edits: list[tuple[int, int, str]] = [(at, at, text) for at, text in insertions]
+    edits: list[tuple[int, int, str]] = list(insertions)
     tables: list[tuple[Ref, Place]] = []
     for ref in statement.refs:
         place = places.get(ref.start)

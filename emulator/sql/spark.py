@@ -6,42 +6,18 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from pyspark.errors import PySparkException
-from pyspark.sql.connect.column import Column
-from pyspark.sql.connect.expressions import LiteralExpression
 from pyspark.sql.connect.plan import SQL, CachedRelation, LocalRelation, LogicalPlan, Read, SubqueryAlias
 from pyspark.sql.connect.session import SparkSession
-from pyspark.sql.types import DataType, StructType
+from pyspark.sql.types import StructType
 
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import Rows, spark_schema_of
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A bound value with its Spark type; kind None lets Spark infer it. expression: a ready Column (nested values)."""
-
-    value: Any
-    kind: DataType | None = None
-    expression: Column | None = None
-
-    def column(self) -> Column:
-        if self.expression is not None:
-            return self.expression
-        if self.kind is None:
-            import pyspark.sql.connect.functions as F  # noqa: N812
-
-            return F.lit(self.value)  # type: ignore[no-any-return]
-        return Column(LiteralExpression(self.value, self.kind))
-
-
-Parameters = Mapping[str, Parameter] | Sequence[Parameter]
 
 
 def open_spark(url: str) -> SparkSession:
@@ -66,19 +42,19 @@ class SparkLink:
     # ---- running
 
     def query(
-        self, text: str, parameters: Parameters = (), views: Sequence[SubqueryAlias] = (), tag: str | None = None
+        self, text: str, views: Sequence[SubqueryAlias] = (), tag: str | None = None
     ) -> Rows:
         """Run a query: returns when its schema is known, the rows stream as they are taken."""
-        return self._stream(_sql(text, parameters, views), tag)
+        return self._stream(SQL(text, None, None, list(views) or None), tag)
 
     def plan(self, plan: LogicalPlan, tag: str | None = None) -> Rows:
         return self._stream(plan, tag)
 
     def command(
-        self, text: str, parameters: Parameters = (), views: Sequence[SubqueryAlias] = (), tag: str | None = None
+        self, text: str, views: Sequence[SubqueryAlias] = (), tag: str | None = None
     ) -> Rows:
         """Run DDL, DML or any other command to its end; its (small) result is here when this returns."""
-        command = _sql(text, parameters, views).command(self._client)
+        command = SQL(text, None, None, list(views) or None).command(self._client)
         with self._tagged(tag):
             _, properties, _ = self._client.execute_command(command)
         relation = properties.get("sql_command_result")
@@ -134,13 +110,6 @@ class SparkLink:
             yield
         finally:
             self._client.remove_tag(tag)
-
-
-def _sql(text: str, parameters: Parameters, views: Sequence[SubqueryAlias]) -> SQL:
-    if isinstance(parameters, Mapping):
-        named = {name: parameter.column() for name, parameter in parameters.items()}
-        return SQL(text, None, named or None, list(views) or None)
-    return SQL(text, [parameter.column() for parameter in parameters] or None, None, list(views) or None)
 
 
 def _local_rows(relation: Any) -> Rows:
