@@ -563,13 +563,13 @@ class CollectedRepository:
             upsert(c, tasks_table, _rows(tasks), keep=("error",))
 
     def put_updates(self, updates: Sequence[UpdateRecord]) -> None:
-        """Keeps updates. Their end and the job run that started them, once known, stay."""
+        """Keeps updates. Their end, the job run that started them and that they are generated, once known, stay."""
         rows = _rows(updates)
         for row in rows:
             row["refresh_selection"] = list(row["refresh_selection"])
             row["full_refresh_selection"] = list(row["full_refresh_selection"])
         with self._write() as c:
-            upsert(c, updates_table, rows, keep=("end_time", "seconds", "job_run_id"))
+            upsert(c, updates_table, rows, keep=("end_time", "seconds", "job_run_id"), once_true=("generated",))
 
     def put_update_ends(self, ends: Mapping[str, datetime]) -> None:
         """Sets when updates ended (from the event log), and with it their seconds."""
@@ -589,12 +589,23 @@ class CollectedRepository:
                     )
 
     def put_update_runs(self, links: Mapping[str, int]) -> None:
-        """Sets which job run started which update: update id -> job run id."""
+        """Sets which job run started which update: update id -> job run id. Updates of generated runs are generated."""
+        if not links:
+            return
+        u, r = updates_table, runs_table
         with self._write() as c:
             for update_id, run_id in links.items():
-                c.execute(
-                    plain_update(updates_table).where(updates_table.c.update_id == update_id).values(job_run_id=run_id)
-                )
+                c.execute(plain_update(u).where(u.c.update_id == update_id).values(job_run_id=run_id))
+            made_up = select(r.c.run_id).where(r.c.generated.is_(True))
+            c.execute(
+                plain_update(u).where(u.c.generated.is_(False), u.c.job_run_id.in_(made_up)).values(generated=True)
+            )
+
+    def mark_generated(self, update_ids: Sequence[str]) -> None:
+        """Marks updates as made up before the first start of a local workspace."""
+        with self._write() as c:
+            for part in _parts(list(update_ids)):
+                c.execute(plain_update(updates_table).where(updates_table.c.update_id.in_(part)).values(generated=True))
 
     def put_events(self, events: Sequence[EventRecord]) -> None:
         """Keeps events."""
@@ -604,6 +615,15 @@ class CollectedRepository:
             row["error"] = None if row["error"] is None else dict(row["error"])
         with self._write() as c:
             upsert(c, events_table, rows)
+
+    def known_events(self, pipeline_id: str, event_ids: Sequence[str]) -> set[str]:
+        """Those of the ids that are kept already."""
+        found: set[str] = set()
+        t = events_table.c
+        for part in _parts(list(event_ids)):
+            query = select(t.event_id).where(t.pipeline_id == pipeline_id, t.event_id.in_(part))
+            found.update(str(r.event_id) for r in self._all(query))
+        return found
 
     def put_flows(self, flows: Sequence[FlowRecord], expectations: Sequence[ExpectationRecord]) -> None:
         """Keeps flows and expectation results, together or not at all."""
@@ -979,18 +999,31 @@ class CollectedRepository:
             raise _unusable("written", e) from e
 
 
-def upsert(c: Connection, table: Table, rows: Sequence[Mapping[str, Any]], keep: Collection[str] = ()) -> None:
-    """Inserts rows, or replaces those of the same primary key. Columns in `keep` are not overwritten by None."""
+def upsert(
+    c: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    keep: Collection[str] = (),
+    once_true: Collection[str] = (),
+) -> None:
+    """Inserts rows, or replaces those of the same primary key.
+
+    Columns in `keep` are not overwritten by None, those in `once_true` not by False.
+    """
     if not rows:
         return
     insert = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
     statement = insert(table)
+    new = statement.excluded
     key = [col.name for col in table.primary_key.columns]
-    values = {
-        col.name: func.coalesce(statement.excluded[col.name], col) if col.name in keep else statement.excluded[col.name]
-        for col in table.columns
-        if col.name not in key
-    }
+    values: dict[str, Any] = {}
+    for col in table.columns:
+        if col.name in keep:
+            values[col.name] = func.coalesce(new[col.name], col)
+        elif col.name in once_true:
+            values[col.name] = or_(new[col.name], col)
+        elif col.name not in key:
+            values[col.name] = new[col.name]
     c.execute(statement.on_conflict_do_update(index_elements=key, set_=values), [dict(r) for r in rows])
 
 

@@ -35,7 +35,10 @@ class Workspace:
 
     @cached_property
     def client(self) -> WorkspaceClient:
-        """The SDK's client; it repeats nothing by itself (see `Rest`)."""
+        """The SDK's client; it repeats nothing by itself (see `Rest`).
+
+        When it is made it asks the host what it is, and for 3 s more where that gives no answer.
+        """
         token = self.endpoint.token
         return WorkspaceClient(
             config=Config(
@@ -43,7 +46,7 @@ class Workspace:
                 token=token,
                 auth_type="pat" if token is not None else None,
                 http_timeout_seconds=60,
-                retry_timeout_seconds=60,
+                retry_timeout_seconds=3,
                 clock=NoRepeat(),
             )
         )

@@ -101,7 +101,7 @@ def from_sql(what: str, error: Exception) -> WorkspaceError:
     return WorkspaceError(
         what,
         message.split("\n\nJVM stacktrace", 1)[0],
-        _WAY_OUT.get(status or 0, "") if not answered else "",
+        "" if answered else _WAY_OUT.get(status or 0, "check that the warehouse runs and can be reached"),
         retryable=not answered,
         uncertain=not answered,
         status=status if isinstance(status, int) else None,

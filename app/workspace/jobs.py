@@ -354,9 +354,12 @@ class Jobs:
             url=run.run_page_url or self._links.run(job_id, run_id),
             name=name,
             tasks=tuple(_task_run(t) for t in newest.values()),
-            generated="(generated)" in name or "(generated)" in (run.description or ""),
+            generated=GENERATED in name or GENERATED in (run.description or ""),
         )
 
+
+# How a local workspace marks history that it made up, in names, descriptions and messages.
+GENERATED = "(generated"
 
 ENDED_LIFE_CYCLES = frozenset({"TERMINATED", "SKIPPED", "INTERNAL_ERROR"})
 

@@ -24,7 +24,7 @@ IDLE_SECONDS = 300.0
 CONNECTION_OPTIONS: Mapping[str, Any] = {
     "_retry_delay_min": 0.5,
     "_retry_delay_max": 5.0,
-    "_retry_stop_after_attempts_count": 4,
+    "_retry_stop_after_attempts_count": 3,
     "_retry_stop_after_attempts_duration": 45.0,
     "_socket_timeout": 900,
     "_use_arrow_native_complex_types": True,

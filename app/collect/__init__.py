@@ -1,0 +1,6 @@
+"""Brings the workspace's news into the store: each source by itself, from where it last was."""
+
+from app.collect.collector import Collector
+from app.collect.sources import Sources
+
+__all__ = ["Collector", "Sources"]

@@ -1,0 +1,160 @@
+"""Gives each source its turns, side by side: a source that fails backs off and holds up no other."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from app.collect.sources import Source, Stopping
+from app.store.base import StoreError, now
+from app.store.collected import CollectedRepository
+from app.workspace.errors import WorkspaceError, one_line
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 600.0
+
+
+def pause_after(interval: float, failures: int, retry_after: float | None) -> float:
+    """Seconds until the next turn: the interval, doubled for each failure in a row, at least what the service asked."""
+    pause = min(LONGEST_PAUSE, interval * 2.0 ** min(failures, 20)) if failures else interval
+    return max(pause, retry_after or 0.0)
+
+
+class Collector:
+    """Runs sources in threads of its own, each source in one thread at a time.
+
+    `tick` is called again and again by the worker; it starts what is due and never waits for a source.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        collected: CollectedRepository,
+        clock: Callable[[], datetime] = now,
+        stop: threading.Event | None = None,
+        threads: int = 4,
+    ) -> None:
+        self._sources = list(sources)
+        self._store = collected
+        self._clock = clock
+        self._stop = stop or threading.Event()
+        self._lock = threading.Lock()
+        self._room = threading.Semaphore(threads)
+        self._due: dict[str, datetime] = {}
+        self._running: dict[str, threading.Thread] = {}
+        self._waiting_for: dict[int, set[str]] = {}
+        self._seen_request = 0
+
+    def tick(self) -> None:
+        """Starts what is due. A refresh request makes everything due, and is served once its quick sources have had a
+        turn that began after it."""
+        self._take_requests()
+        moment = self._clock()
+        for source in self._sources:
+            with self._lock:
+                idle = source.name not in self._running
+                due = self._due.get(source.name)
+                if not idle or (due is not None and due > moment):
+                    continue
+                served = [n for n, left in self._waiting_for.items() if source.name in left]
+                thread = threading.Thread(
+                    target=self._turn, args=(source, served), name=f"collect {source.name}", daemon=True
+                )
+                self._running[source.name] = thread
+            thread.start()
+
+    def collect_now(self) -> None:
+        """Makes every source due."""
+        with self._lock:
+            self._due.clear()
+
+    def idle(self, timeout: float) -> bool:
+        """Waits until no source runs, at most so many seconds; whether none does."""
+        with self._lock:
+            threads = list(self._running.values())
+        share = timeout / max(1, len(threads))
+        for thread in threads:
+            thread.join(share)
+        return not any(t.is_alive() for t in threads)
+
+    def once(self) -> dict[str, str]:
+        """Takes one turn of every source, one after the other; source -> error of those that failed."""
+        failed = {}
+        for source in self._sources:
+            error = self._read(source)
+            if error is not None:
+                failed[source.name] = error
+        return failed
+
+    def _take_requests(self) -> None:
+        number = self._store.pending_refresh()
+        with self._lock:
+            if number is None or number <= self._seen_request:
+                return
+            self._seen_request = number
+            self._waiting_for[number] = {s.name for s in self._sources if s.quick}
+            self._due.clear()
+
+    def _turn(self, source: Source, served: list[int]) -> None:
+        with self._room:
+            try:
+                self._read(source)
+            finally:
+                self._end_turn(source, served)
+
+    def _end_turn(self, source: Source, served: list[int]) -> None:
+        finished: list[int] = []
+        with self._lock:
+            self._running.pop(source.name, None)
+            for number in served:
+                left = self._waiting_for.get(number, set())
+                left.discard(source.name)
+                if not left and number in self._waiting_for:
+                    del self._waiting_for[number]
+                    finished.append(number)
+            # A request that came while this turn ran needs another turn.
+            if any(source.name in left for left in self._waiting_for.values()):
+                self._due.pop(source.name, None)
+        for number in finished:
+            try:
+                self._store.finish_refresh(number)
+            except StoreError as e:
+                log.error("%s", e)
+
+    def _read(self, source: Source) -> str | None:
+        """One turn, its outcome recorded; gives the error of a failed one."""
+        began = self._clock()
+        try:
+            backlog = source.read()
+            self._store.source_succeeded(source.name, began, source.interval, backlog)
+        except Stopping:
+            return "stopped"
+        except WorkspaceError as e:
+            return self._failed(source, began, str(e), e.retry_after)
+        except StoreError as e:
+            return self._failed(source, began, str(e), None)
+        except Exception as e:
+            log.exception("source %s", source.name)
+            return self._failed(source, began, one_line(f"{type(e).__name__}: {e}"), None)
+        with self._lock:
+            # Older history still to come: the next part soon, not after the whole interval.
+            self._due[source.name] = _later(self._clock(), 1.0 if backlog else source.interval)
+        return None
+
+    def _failed(self, source: Source, began: datetime, error: str, retry_after: float | None) -> str:
+        failures = 1
+        try:
+            failures = self._store.source_failed(source.name, began, source.interval, error)
+        except StoreError as e:
+            log.error("%s", e)
+        log.warning("source %s: %s", source.name, error)
+        with self._lock:
+            self._due[source.name] = _later(self._clock(), pause_after(source.interval, failures, retry_after))
+        return error
+
+
+def _later(moment: datetime, seconds: float) -> datetime:
+    return moment + timedelta(seconds=seconds)
