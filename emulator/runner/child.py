@@ -1,13 +1,15 @@
 """The runner's own processes: `python -m emulator.runner.child FD` imports Spark's client once and forks for each task.
 
 Over FD comes one connected socket a task. On it: one JSON line with the request, then messages back, one JSON object a
-line (`started`, `ready`, `event`, `result`). The line `cancel`, or the end of the connection, ends the task.
+line (`started`, `ready`, ..., `result`). The line `go` lets a task on that asked; the line `cancel`, or the end of the
+connection, ends it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -28,6 +30,7 @@ class Channel:
         self._reader = connection.makefile("rb")
         self._lock = threading.Lock()
         self.on_cancel: Callable[[], None] = lambda: None
+        self.go = threading.Event()
 
     def request(self) -> Message | None:
         line = self._reader.readline()
@@ -39,7 +42,8 @@ class Channel:
 
     def watch(self) -> None:
         """In a thread: a cancel request or a lost parent interrupts Spark and ends this process."""
-        line = self._reader.readline()
+        while (line := self._reader.readline()) == b"go\n":
+            self.go.set()
         timer = threading.Timer(3.0, os._exit, [1])
         timer.daemon = True
         timer.start()
@@ -81,6 +85,9 @@ def warm_up() -> None:
     import emulator.runner.notebook
     import emulator.runner.update
     import emulator.session  # noqa: F401
+
+    logging.getLogger("SQLQueryContextLogger").disabled = True
+    logging.getLogger("DataFrameQueryContextLogger").disabled = True
 
 
 def task(connection: socket.socket) -> None:

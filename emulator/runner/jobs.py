@@ -266,7 +266,7 @@ class JobRunner:
                 only=tuple(only),
                 idempotency_token=idempotency_token,
             )
-            active = [r for r in state.runs(job_id=job_id, active=True)]
+            active = state.runs(job_id=job_id, active=True)
             limit = int(job.settings.get("max_concurrent_runs", 1))
             may_queue = queue if queue is not None else bool((job.settings.get("queue") or {}).get("enabled"))
             if len(active) < limit:
@@ -715,7 +715,8 @@ class ActiveRun:
                 timer.cancel()
             self.stoppers.pop(task.run_id, None)
         if self.ending is not None and outcome.result != "SUCCESS":
-            return replace(outcome, result=self.ending[0], message=self.ending[1], code=self.ending[2])
+            result, message, code = self.ending
+            return replace(outcome, result=result, message=message, code=code, output={"error": message})
         if timed_out.is_set() and outcome.result != "SUCCESS":
             return replace(
                 outcome, result="TIMEDOUT", message=f"Run timed out after {timeout} seconds", code="RUN_EXECUTION_ERROR"

@@ -336,10 +336,10 @@ def error_line(e: BaseException) -> str:
 
 
 def trace_of(e: BaseException) -> str:
-    """The traceback from the notebook's own first frame on."""
-    frames = traceback.extract_tb(e.__traceback__)
-    first = next((i for i, f in enumerate(frames) if "#" in f.filename or f.filename.startswith("/Repos")), 0)
-    lines = traceback.format_list(frames[first:])
+    """The traceback without this module's own frames: what the notebook called and what that raised."""
+    package = str(Path(__file__).resolve().parents[1])
+    frames = [f for f in traceback.extract_tb(e.__traceback__) if not f.filename.startswith(package)]
+    lines = traceback.format_list(frames)
     return "".join(["Traceback (most recent call last):\n", *lines, *traceback.format_exception_only(type(e), e)])
 
 

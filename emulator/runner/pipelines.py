@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import threading
 import time
@@ -18,6 +19,7 @@ from emulator.access import first_owner, owner_of
 from emulator.files import EXTENSION, FileError, language_of_source, normal_path
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.runner.zygote import Execution, ProcessDied
+from emulator.sql.errors import SqlError
 from emulator.state import Event, Json, Pipeline, Update, new_number, now_ms
 
 if TYPE_CHECKING:
@@ -130,6 +132,10 @@ class PipelineRunner:
             self.wait(update.update_id, 60)
         if self.workspace.sql_ready.is_set():
             self.workspace.sql.unpublish(pipeline_id)
+            base = self.workspace.sql.hidden_schema(pipeline_id)
+            generations = int(self.workspace.state.meta(f"generation/{pipeline_id}") or 0)
+            for name in [base, *(f"{base}_g{n}" for n in range(1, generations + 1))]:
+                self.workspace.sql.spark_command(f"DROP DATABASE IF EXISTS `{name}` CASCADE")
         self.workspace.state.delete_pipeline(pipeline_id)
         self.workspace.state.set_permissions("pipelines", pipeline_id, {})
 
@@ -322,6 +328,11 @@ class ActiveUpdate:
         self.quality: dict[str, list[Json]] = {}
         self.held: dict[str, tuple[str, int]] = {}
         self.failed_flows: list[str] = []
+        self.unended: dict[str, str] = {}
+        self.flow_errors: dict[str, str] = {}
+        self.refusal: Json | None = None
+        self.whole = False
+        self.hidden = ""
         self.folder = self.workspace.data / "run" / f"update-{update.update_id}"
         spec = pipeline.spec
         self.catalog = str(spec["catalog"])
@@ -343,32 +354,73 @@ class ActiveUpdate:
         self.enter("WAITING_FOR_RESOURCES")
         self.workspace.wait_for_sql()
         self.enter("INITIALIZING", start_ms=now_ms(), cluster_id=cluster_id(self.update.update_id))
-        hidden = self.workspace.sql.hidden_schema(self.pipeline.pipeline_id)
         try:
             files = self.source_files()
         except (FileError, ServiceError) as e:
             self.fail([{"class_name": "LoadLibraryException", "message": str(e), "stack": []}])
             return
-        with self.lock:
-            if self.cancelled:
-                self.end_cancelled()
-                return
-            self.execution = self.workspace.processes.run(self.process_request(hidden, files))
+        hidden = self.hidden_schema()
         try:
-            answer = self.execution.wait(self.on_message)
-        except ProcessDied as e:
-            answer = {"ok": False, "exceptions": [{"class_name": "DriverLost", "message": str(e), "stack": []}]}
+            answer = self.run_process(hidden, files)
+            if answer.get("schema_changed") and not self.cancelled:
+                hidden = self.next_generation()
+                answer = self.run_process(hidden, files)
         finally:
-            self.workspace.processes.done(self.execution)
             shutil.rmtree(self.folder, ignore_errors=True)
         if self.cancelled:
             self.end_cancelled()
+        elif self.refusal is not None:
+            self.fail([self.refusal])
         elif not answer["ok"]:
             self.fail(answer["exceptions"])
         elif self.dry:
             self.end("COMPLETED")
         else:
             self.publish(hidden)
+
+    def run_process(self, hidden: str, files: Sequence[str]) -> Json:
+        """Runs the update in a process of its own and returns its answer."""
+        with self.lock:
+            if self.cancelled:
+                return {"ok": False, "exceptions": []}
+            self.hidden = hidden
+            self.execution = self.workspace.processes.run(self.process_request(hidden, files))
+        try:
+            return self.execution.wait(self.on_message)
+        except ProcessDied as e:
+            return {"ok": False, "exceptions": [{"class_name": "DriverLost", "message": str(e), "stack": []}]}
+        finally:
+            self.workspace.processes.done(self.execution)
+
+    # -- where datasets are written --------------------------------------------------------------------------------------
+    #
+    # A dataset whose columns change in a way that Delta cannot alter is made anew on Databricks. Here the whole graph is then
+    # written into a fresh hidden schema (the next generation), so that readers of what is published keep their files.
+
+    def generation(self) -> int:
+        return int(self.state.meta(f"generation/{self.pipeline.pipeline_id}") or 0)
+
+    def hidden_schema(self) -> str:
+        base = self.workspace.sql.hidden_schema(self.pipeline.pipeline_id)
+        number = self.generation()
+        return base if number == 0 else f"{base}_g{number}"
+
+    def next_generation(self) -> str:
+        """A fresh hidden schema; the update is no longer a selection, since it must write everything."""
+        self.state.set_meta(f"generation/{self.pipeline.pipeline_id}", str(self.generation() + 1))
+        hidden = self.hidden_schema()
+        self.workspace.sql.spark_command(f"CREATE DATABASE IF NOT EXISTS `{hidden}`")
+        self.whole = True
+        return hidden
+
+    def drop_generations(self) -> None:
+        """Drops hidden schemas that nothing published reads any more. Readers of the last update keep theirs."""
+        last = self.generation() - 1
+        dropped = int(self.state.meta(f"generation_dropped/{self.pipeline.pipeline_id}") or 0)
+        base = self.workspace.sql.hidden_schema(self.pipeline.pipeline_id)
+        for number in range(max(dropped, 1), last):
+            self.workspace.sql.spark_command(f"DROP DATABASE IF EXISTS `{base}_g{number}` CASCADE")
+            self.state.set_meta(f"generation_dropped/{self.pipeline.pipeline_id}", str(number + 1))
 
     def process_request(self, hidden: str, files: Sequence[str]) -> Json:
         request = self.update.request
@@ -393,8 +445,8 @@ class ActiveUpdate:
             "files": list(files),
             "storage": storage.as_uri(),
             "dry": self.dry,
-            "refresh": request.get("refresh_selection") or [],
-            "full_refresh": request.get("full_refresh_selection") or [],
+            "refresh": [] if self.whole else request.get("refresh_selection") or [],
+            "full_refresh": [] if self.whole else request.get("full_refresh_selection") or [],
             "full_refresh_all": bool(request.get("full_refresh")),
         }
 
@@ -454,19 +506,39 @@ class ActiveUpdate:
     def on_message(self, message: Json) -> None:
         kind = message["type"]
         if kind == "graph":
-            self.on_graph(message["datasets"])
+            again = bool(self.datasets)
+            self.datasets = {d["name"]: d for d in message["datasets"]}
+            if not again:
+                self.on_graph()
+            self.may_go()
         elif kind == "flow":
-            self.on_flow(message["name"], message["status"], message["at"])
+            self.on_flow(message["name"], message["status"], message["at"], message["error"])
         elif kind == "wrote":
             self.written[message["name"]] = message
             self.release(message["name"])
         elif kind == "expectations":
             self.quality[message["name"]] = message["rows"]
+            view = self.datasets.get(message["name"])
+            if view is not None and view["type"] == "VIEW":
+                self.flow_event(message["name"], "COMPLETED", now_ms())
             self.release(message["name"])
 
-    def on_graph(self, datasets: Sequence[Json]) -> None:
+    def may_go(self) -> None:
+        """Lets the process on, unless a dataset would take a name that is not this pipeline's."""
+        owner = self.runner.run_as(self.pipeline)
+        assert self.execution is not None
+        try:
+            for dataset in self.visible().values():
+                if dataset["type"] in ("MATERIALIZED_VIEW", "STREAMING_TABLE"):
+                    self.workspace.sql.check_publish(self.pipeline.pipeline_id, self.full(dataset["name"]), owner)
+        except SqlError as e:
+            self.refusal = {"class_name": "org.apache.spark.sql.AnalysisException", "message": str(e), "stack": []}
+            self.execution.cancel()
+            return
+        self.execution.go()
+
+    def on_graph(self) -> None:
         """The graph is defined: datasets and flows into the event log."""
-        self.datasets = {d["name"]: d for d in datasets}
         if self.update.request.get("full_refresh") or self.update.request.get("full_refresh_selection"):
             self.enter("RESETTING")
         self.enter("SETTING_UP_TABLES")
@@ -515,8 +587,10 @@ class ActiveUpdate:
                 names.append(unity_name(name))
         return [n for n in dict.fromkeys(names) if HIDDEN_PREFIX not in n]
 
-    def on_flow(self, name: str, status: str, at: int) -> None:
+    def on_flow(self, name: str, status: str, at: int, error: str = "") -> None:
         """A flow changed its state. COMPLETED is held back until its rows and expectations have been read."""
+        if error:
+            self.flow_errors[name.removeprefix(HIDDEN_PREFIX)] = error
         if name.startswith(HIDDEN_PREFIX):
             if status == "FAILED":
                 self.failed_flows.append(name)
@@ -524,12 +598,19 @@ class ActiveUpdate:
         dataset = self.datasets.get(name)
         if dataset is None or dataset["type"] == "VIEW":
             return
+        if status in ("COMPLETED", "FAILED", "SKIPPED", "EXCLUDED", "STOPPED"):
+            self.unended.pop(name, None)
         if status == "COMPLETED":
             self.held[name] = (status, at)
             self.release(name)
             return
+        if status in ("SKIPPED", "EXCLUDED", "STOPPED"):
+            self.flow_event(name, status, at)
+            return
         if status == "FAILED":
             self.failed_flows.append(name)
+            return
+        self.unended[name] = status
         self.flow_event(name, status, at)
 
     def release(self, name: str) -> None:
@@ -590,6 +671,8 @@ class ActiveUpdate:
         except Exception as e:  # noqa: BLE001  whatever publishing raises fails the update, as its error
             self.fail([{"class_name": type(e).__name__, "message": str(e), "stack": []}])
             return
+        if self.generation() and len(chosen) == len([d for d in self.visible().values() if d["type"] != "VIEW"]):
+            self.drop_generations()
         self.workspace.note_lineage(
             self.pipeline, self.update, {self.full(d["name"]): self.inputs_of(d) for d in chosen}
         )
@@ -597,17 +680,34 @@ class ActiveUpdate:
 
     def fail(self, exceptions: Sequence[Json]) -> None:
         """Ends the update as FAILED with the error in the event log; nothing is published."""
-        error = {"fatal": True, "exceptions": list(exceptions)}
-        for name in dict.fromkeys(self.failed_flows):
-            visible = name.removeprefix(HIDDEN_PREFIX)
-            if name.startswith(HIDDEN_PREFIX) and visible not in self.failed_flows:
-                self.flow_event(visible, "FAILED", now_ms(), error)
-        self.held.clear()
-        self.end("FAILED", error)
+        readable = [{**e, "message": self.readable(str(e["message"]))} for e in exceptions]
+        for name in dict.fromkeys(n.removeprefix(HIDDEN_PREFIX) for n in self.failed_flows):
+            self.unended.pop(name, None)
+            own = self.flow_errors.get(name)
+            kind = readable[0]["class_name"] if readable else "org.apache.spark.SparkException"
+            causes = [{"class_name": kind, "message": self.readable(own), "stack": []}] if own else readable
+            self.flow_event(name, "FAILED", now_ms(), {"fatal": True, "exceptions": causes})
+        self.stop_flows()
+        self.end("FAILED", {"fatal": True, "exceptions": readable})
+
+    def readable(self, text: str) -> str:
+        """A message of Spark's with public names for hidden ones."""
+        text = re.sub(rf"`?spark_catalog`?\.(?=`?{re.escape(self.hidden)})", "", text) if self.hidden else text
+        if self.hidden:
+            text = re.sub(rf"`{re.escape(self.hidden)}`", f"`{self.catalog}`.`{self.schema}`", text)
+            text = re.sub(rf"\b{re.escape(self.hidden)}\b", f"{self.catalog}.{self.schema}", text)
+        return self.workspace.sql.catalog.name_book().translate(text)
 
     def end_cancelled(self) -> None:
         """The update was stopped: flows that had not ended are STOPPED."""
+        self.stop_flows()
         self.end("CANCELED")
+
+    def stop_flows(self) -> None:
+        for name, status in self.unended.items():
+            self.flow_event(name, "SKIPPED" if status == "QUEUED" else "STOPPED", now_ms())
+        self.unended.clear()
+        self.held.clear()
 
     def end(self, state: str, error: Json | None = None) -> None:
         with self.lock:

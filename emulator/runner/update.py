@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import linecache
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -82,7 +83,8 @@ def run_update(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
         with contextlib.redirect_stdout(output):
             return UpdateRun(request, channel).carry_out()
     except Exception as e:  # noqa: BLE001  becomes the update's error
-        return {"ok": False, "exceptions": exceptions_of(e), "logs": output.getvalue()}
+        changed = "TableMaterializationException" in str(e) and "[DELTA_" in str(e)
+        return {"ok": False, "exceptions": exceptions_of(e), "schema_changed": changed, "logs": output.getvalue()}
 
 
 class UpdateRun:
@@ -100,6 +102,7 @@ class UpdateRun:
         from pyspark.sql import SparkSession
 
         builder = SparkSession.builder.remote(self.request["remote"])
+        builder = builder.config("spark.sql.connect.serverStacktrace.enabled", "false")
         for key, value in self.request["configuration"].items():
             builder = builder.config(key, value)
         spark = builder.create()
@@ -142,7 +145,7 @@ class UpdateRun:
             for o in self.collected.outputs
         ]
         self.channel.send("graph", datasets=datasets)
-        self.refuse_foreign(datasets)
+        self.channel.go.wait()
         selected = self.selection(own)
         for event in start_run(
             spark,
@@ -210,21 +213,6 @@ class UpdateRun:
             registry.register_sql(rewrite_sql(text), path)
         return inputs
 
-    def refuse_foreign(self, datasets: list[dict[str, Any]]) -> None:
-        """A dataset may not take the name of a table that is not this pipeline's."""
-        from emulator.catalog import Catalog
-
-        catalog = Catalog(Path(self.request["catalog_db"]), lambda _: set())
-        for dataset in datasets:
-            if dataset["type"] in ("VIEW", "SINK") or dataset["name"].startswith(HIDDEN_PREFIX):
-                continue
-            full = f"{self.request['catalog']}.{self.request['schema']}.{dataset['name']}"
-            found = catalog.find_table(full)
-            if found is not None and found.pipeline_id != self.request["pipeline_id"]:
-                raise DefinitionError(
-                    f"Could not materialize '{full}' because a {found.table_type} table already exists with that name."
-                )
-
     def selection(self, own: list[str]) -> Any:
         """A function from `refresh` or `full_refresh` to the Spark names of the chosen datasets with their expectations."""
 
@@ -242,15 +230,16 @@ class UpdateRun:
 
     def on_event(self, event: Any) -> None:
         at = event.timestamp.seconds * 1000 + event.timestamp.nanos // 1_000_000
-        message = str(event.message)
-        words = message.split()
-        if message.startswith("Flow ") and len(words) >= 4:
-            name, status = plain(words[1].strip("'")), words[3].strip(".")
-            self.channel.send("flow", name=name, status=status, message=message, at=at)
-            if status == "COMPLETED" and not self.request["dry"]:
-                self.read_back[name] = self.readers.submit(self.wrote, name)
-        else:
-            self.channel.send("run", message=message, at=at)
+        head, _, error = str(event.message).partition("\nError: ")
+        words = head.replace("Failed to resolve flow:", "Flow").split()
+        status = re.search(r"\b(QUEUED|PLANNING|STARTING|RUNNING|COMPLETED|FAILED|SKIPPED|STOPPED|EXCLUDED)\b", head)
+        if words[:1] != ["Flow"] or len(words) < 2 or (status is None and not error):
+            self.channel.send("run", message=str(event.message), at=at)
+            return
+        name, state = plain(words[1].strip("'.")), status[1] if status else "FAILED"
+        self.channel.send("flow", name=name, status=state, error=error.split("\n\nJVM stacktrace:")[0], at=at)
+        if state == "COMPLETED" and not self.request["dry"]:
+            self.read_back[name] = self.readers.submit(self.wrote, name)
 
     def wrote(self, name: str) -> dict[str, Any]:
         """Version and rows of what a flow wrote; for a table of expectations, its rows."""
@@ -299,7 +288,7 @@ def reads_of(message: Any) -> Iterator[str]:
     from google.protobuf.message import Message
 
     for field, value in message.ListFields():
-        if field.name == "unparsed_identifier":
+        if field.name == "unparsed_identifier" and message.DESCRIPTOR.name == "NamedTable":
             yield value.replace("`", "")
         elif field.message_type is not None:
             items = value.values() if hasattr(value, "values") else value
@@ -328,8 +317,6 @@ def sql_reads(query: str) -> list[str]:
 
 def sql_datasets(files: list[tuple[str, Path]]) -> list[str]:
     """Names of the datasets that SQL files define."""
-    import re
-
     pattern = (
         r"\bCREATE\s+(?:OR\s+REFRESH\s+)?(?:TEMPORARY\s+)?(?:MATERIALIZED\s+VIEW|STREAMING\s+TABLE|VIEW)\s+"
         r"(?:IF\s+NOT\s+EXISTS\s+)?([\w.`]+)"
@@ -337,12 +324,20 @@ def sql_datasets(files: list[tuple[str, Path]]) -> list[str]:
     return [plain(name) for text, _ in files for name in re.findall(pattern, text, re.I)]
 
 
+CLASSES = {
+    "AnalysisException": "org.apache.spark.sql.AnalysisException",
+    "ParseException": "org.apache.spark.sql.catalyst.parser.ParseException",
+    "UnknownException": "org.apache.spark.SparkException",
+    "SparkException": "org.apache.spark.SparkException",
+}
+
+
 def exceptions_of(e: BaseException) -> list[dict[str, Any]]:
-    """The chain of causes as the event log serializes it: class, message, stack."""
+    """The chain of causes as the event log serializes it: class, message, stack (the pipeline's own frames)."""
     chain: list[dict[str, Any]] = []
     seen: BaseException | None = e
     while seen is not None and len(chain) < 6:
-        module = type(seen).__module__
+        frames = [f for f in traceback.extract_tb(seen.__traceback__) if not _foreign(f.filename)]
         stack = [
             {
                 "declaring_class": "",
@@ -350,9 +345,21 @@ def exceptions_of(e: BaseException) -> list[dict[str, Any]]:
                 "file_name": Path(f.filename).name,
                 "line_number": f.lineno or 0,
             }
-            for f in reversed(traceback.extract_tb(seen.__traceback__)[-12:])
+            for f in reversed(frames[-12:])
         ]
-        name = type(seen).__qualname__ if module in ("builtins", __name__) else f"{module}.{type(seen).__qualname__}"
-        chain.append({"class_name": name, "message": str(seen), "stack": stack})
+        message = str(seen).split("\n\nJVM stacktrace:")[0].strip()
+        name = CLASSES.get(type(seen).__name__, type(seen).__name__)
+        found = re.match(r"\(([\w.$]+)\) (?:([\w.$]+Exception): )?", message)
+        if found:
+            name, message = found[2] or found[1], message[found.end() :]
+        if isinstance(seen, DefinitionError):
+            name = "UpdateFailedException"
+        chain.append({"class_name": name, "message": message, "stack": stack})
         seen = seen.__cause__
     return chain
+
+
+def _foreign(filename: str) -> bool:
+    """Whether a frame is this module's, Spark's or Python's own: nothing of the pipeline's author."""
+    package = str(Path(__file__).resolve().parents[1])
+    return filename.startswith((package, "<frozen", sys.base_prefix)) or "site-packages" in filename

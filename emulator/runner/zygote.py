@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -51,6 +52,11 @@ class Execution:
         finally:
             self._close()
         raise ProcessDied("the process ended without an answer")
+
+    def go(self) -> None:
+        """Lets a task on that waits for it."""
+        with self._lock, contextlib.suppress(OSError):
+            self._connection.sendall(b"go\n")
 
     def cancel(self) -> None:
         """Interrupts the task's Spark operations and ends its process; at most GRACE_SECONDS later by SIGKILL."""
