@@ -43,18 +43,23 @@ def line(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> str:
 
 
 def troubles(sources: Sequence[Source], now: datetime) -> list[str]:
-    """One line for each source that failed or is stale, as plain text."""
+    """One line for each source that failed, one for all that are stale, as plain text."""
     lines: list[str] = []
+    stale: list[Source] = []
     for s in sources:
-        read = f"last read {ago(s.last_success, now)}" if s.last_success else "never read"
         if s.error:
+            read = f"last read {ago(s.last_success, now)}" if s.last_success else "never read"
             lines.append(f"{s.source}: failed {ago(s.last_attempt, now)}, {read}: {s.error}")
         elif s.last_success is None:
             lines.append(f"{s.source}: not read yet")
         elif (now - s.last_success).total_seconds() > MISSED_READINGS * max(s.interval_seconds, 20):
-            lines.append(f"{s.source}: stale, {read}; does the worker run?")
+            stale.append(s)
         elif s.backlog:
             lines.append(f"{s.source}: older history is still being read: {s.backlog}")
+    if stale:
+        names = "every source" if len(stale) == len(sources) > 1 else ", ".join(s.source for s in stale)
+        newest = max(s.last_success for s in stale if s.last_success)
+        lines.append(f"{names}: stale, last read {ago(newest, now)}; does the worker run?")
     return lines
 
 
@@ -69,7 +74,10 @@ def bar(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> None:
         return
     wrong = troubles(sources, now)
     if wrong:
-        st.warning("▲ Some numbers may be old:\n\n" + "\n".join(f"- {literal(w)}" for w in wrong))
+        if len(wrong) == 1:
+            st.warning("▲ " + literal(wrong[0][0].upper() + wrong[0][1:]))
+        else:
+            st.warning("▲ Some numbers may be old:\n\n" + "\n".join(f"- {literal(w)}" for w in wrong))
 
 
 def chosen(sources: Mapping[str, Source], names: Sequence[str]) -> list[Source]:

@@ -58,7 +58,15 @@ def _layout(figure: go.Figure, title: str, height: int, zone: ZoneInfo | None = 
         title={"text": plot_text(title), "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"},
         height=height,
         margin={"l": 8, "r": 8, "t": 62, "b": 8},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None, "font": {"size": 12}},
+        legend={
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "xref": "container",
+            "title": None,
+            "font": {"size": 12},
+        },
         hoverlabel={"align": "left"},
         bargap=0.35,
         **more,
@@ -252,6 +260,10 @@ def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, 
     return figure
 
 
+# Neither side's colour: what these lines tell apart are expectations.
+_NEITHER = ("#009E73", "#CC79A7", "#8C6BB1", "#7A858F", "#A6761D", "#B2182B", "#5AAE61", "#999933")
+
+
 def failed_share(
     series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]]], zone: ZoneInfo, now: datetime, title: str
 ) -> go.Figure:
@@ -264,7 +276,8 @@ def failed_share(
             mode="lines+markers",
             x=[_local(when, zone) for when, _, _ in values],
             y=[100 * failed / (passed + failed) if passed + failed else 0.0 for _, passed, failed in values],
-            marker={"symbol": symbols[n % len(symbols)], "size": 8},
+            line={"color": _NEITHER[n % len(_NEITHER)], "width": 1.5},
+            marker={"symbol": symbols[n % len(symbols)], "size": 8, "color": _NEITHER[n % len(_NEITHER)]},
             hovertext=[
                 f"{plot_text(name)}<br>{moment(when, zone)}<br>{failed:,} of {passed + failed:,} rows failed"
                 for when, passed, failed in values

@@ -32,7 +32,7 @@ def figures(items: Sequence[Figure]) -> None:
     """A handful of figures side by side; they wrap on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
         for item in items:
-            with st.container(border=True, width=166 if len(items) > 4 else 200, height="stretch", gap="xxsmall"):
+            with st.container(border=True, width="stretch", height="stretch", gap="xxsmall"):
                 st.caption(literal(item.label), help=literal(item.help) if item.help else None)
                 st.markdown(f"#### {literal(item.value)}", anchors=False)
                 st.caption(literal(item.note) or "\u00a0")

@@ -9,7 +9,7 @@ import streamlit as st
 from app.checklist import COMMENT_LIMIT, ChecklistService
 from app.config import Role
 from app.operations.actor import Refused
-from app.pages.overview import finding_mark
+from app.views.overview import finding_mark
 from app.progress.evidence import Finding
 from app.progress.facts import Facts
 from app.progress.phases import metrics, phases, sign_offs

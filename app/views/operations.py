@@ -15,7 +15,7 @@ from app.operations.definition import Kind, Plan
 from app.operations.engine import LEASE
 from app.operations.preview import Preview, preview, previews
 from app.operations.service import ASKED_FOR
-from app.pages.overview import finding_mark
+from app.views.overview import finding_mark
 from app.store.collected import ScheduleRecord
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
 from app.widgets import asof, identity, panel, sentences, service
@@ -152,6 +152,7 @@ def _ask() -> None:
         key="action",
         bind="query-params",
         label_visibility="collapsed",
+        wrap=True,
     )
     if not chosen:
         st.caption("Choose an action to see exactly what it would call and run, and which gates it must pass.")

@@ -40,8 +40,10 @@ def render() -> None:
     if update_id:
         panel.live(lambda: _update(update_id), key="runs_update")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control("Show", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params")
-        st.segmented_control("Since", list(SPANS), default="7 days", required=True, key="since", bind="query-params")
+        st.segmented_control("Show", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params", wrap=True)
+        st.segmented_control(
+            "Since", list(SPANS), default="7 days", required=True, key="since", bind="query-params", wrap=True
+        )
         st.toggle("Generated history", value=True, key="runs_generated", help="Runs made up before the first start")
     panel.live(_evidence)
 
@@ -387,7 +389,7 @@ def _event_rows(events: Sequence[EventRecord]) -> list[dict[str, Any]]:
 def _events(here: Panel, updates: Sequence[UpdateRecord], update_id: str | None = None) -> None:
     prefix = "update_events" if update_id else "events"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        levels = st.pills("Levels", LEVELS, selection_mode="multi", key=f"{prefix}_levels")
+        levels = st.pills("Levels", LEVELS, selection_mode="multi", key=f"{prefix}_levels", wrap=True)
         words = st.text_input("Text in message, dataset or type", key=f"{prefix}_text", type="search", live=True)
     since = min((u.start_time for u in updates), default=BEGINNING)
     found = here.store.collected.events(

@@ -31,10 +31,10 @@ def render() -> None:
     panel.live(_head)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
-            "Measure", list(MEASURES), default="Run time", required=True, key="measure", bind="query-params"
+            "Measure", list(MEASURES), default="Run time", required=True, key="measure", bind="query-params", wrap=True
         )
         st.segmented_control(
-            "Since", list(SPANS), default=LONGEST, required=True, key="compare_since", bind="query-params"
+            "Since", list(SPANS), default=LONGEST, required=True, key="compare_since", bind="query-params", wrap=True
         )
         st.toggle(
             "Generated history",

@@ -36,7 +36,7 @@ def render() -> None:
     if seq:
         _record(seq)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control("Since", list(SPANS), default="all", required=True, key="audit_since")
+        st.segmented_control("Since", list(SPANS), default="all", required=True, key="audit_since", wrap=True)
         st.text_input(
             "Filter: person, action, outcome, subject or reason",
             key="audit_text",

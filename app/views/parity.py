@@ -39,6 +39,7 @@ def render() -> None:
         key="pair",
         bind="query-params",
         label_visibility="collapsed",
+        wrap=True,
     )
     _start()
     panel.live(_active, every=LIVE_SECONDS)
@@ -246,7 +247,6 @@ def verdict_mark(found: ParityTable | None) -> Mark:
 
 def _detail(name: str, parity_id: str | None) -> None:
     here = panel.current()
-    section("")
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**Table** {code(name)}", width="stretch")
@@ -420,6 +420,7 @@ def _samples(here: Panel, name: str, report: ParityReport) -> None:
         format_func=lambda k: f"{SAMPLE_WORDS[k]}: {sum(s.kind is k for s in report.samples)}",
         key="parity_sample_kinds",
         label_visibility="collapsed",
+        wrap=True,
     )
     rows = [
         {

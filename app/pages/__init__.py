@@ -1,1 +1,0 @@
-"""One file a page: read the store, draw, hand the click on. No logic."""
