@@ -1,4 +1,4 @@
-"""What a first start does with the bundled migration: people, catalogs, notebooks, jobs, source data, first run, history.
+"""A first start with the bundled migration: people, catalogs, notebooks, jobs, source data, a first run, history.
 
 Every step can be repeated and marks itself done only when it is whole, so that a start after a kill goes on from there.
 """

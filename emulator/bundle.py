@@ -156,9 +156,10 @@ class _Values:
         self._ids = ids
         self._open: list[str] = []
         own = _merged(document.get("workspace") or {}, override.get("workspace") or {})
-        root = own.get("root_path") or "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}"
-        folders = {f"{k}_path": f"{root}/{v}" for k, v in _FOLDERS.items()}
-        self.workspace: dict[str, str] = {"root_path": root, **folders, **own}
+        # Without a root path the service takes a folder of whoever deploys: nobody is known here.
+        root = own.get("root_path")
+        folders = {f"{k}_path": f"{root}/{v}" for k, v in _FOLDERS.items()} if root else {}
+        self.workspace: dict[str, str] = {**folders, **own}
 
     def variables(self) -> dict[str, Any]:
         """Every variable that has a value."""
