@@ -62,7 +62,8 @@ def demand(workspace: Workspace, principal: Principal, object_type: str, object_
         name = SINGULAR.get(object_type, object_type)
         raise ServiceError(
             "PERMISSION_DENIED",
-            f"User {principal.name} does not have {needed} permissions on {name.lower()} {object_id} (needed to {verb}).",
+            f"User {principal.name} does not have {needed} permissions on {name.lower()} {object_id} "
+            f"(needed to {verb}).",
         )
 
 

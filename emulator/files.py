@@ -62,7 +62,7 @@ class Files:
     def find(self, path: str) -> WorkspaceObject | None:
         return self.state.object(normal_path(path))
 
-    def list(self, path: str) -> list[WorkspaceObject]:
+    def children(self, path: str) -> list[WorkspaceObject]:
         """The folder's direct children; of a notebook or file, itself."""
         item = self.get(path)
         if item.object_type not in ("DIRECTORY", "REPO"):
@@ -128,7 +128,8 @@ class Files:
         return item
 
     def import_source(self, path: str, text: str, language: str | None = None) -> WorkspaceObject:
-        """Puts a notebook from its source text (Databricks source format; its first line tells the language if not given).
+        """Puts a notebook from its source text (Databricks source format; its first line tells the language if not
+        given).
 
         A Python or SQL text without that first line becomes a notebook of `language`, or a plain file without one.
         Parent folders are made.

@@ -21,7 +21,8 @@ class CronError(ValueError):
 
 @dataclass(frozen=True)
 class DayRule:
-    """Days of the month beyond plain numbers. kind: `L` (last, minus n), `W` (weekday nearest to n), `LW`, `dow-L` (last
+    """Days of the month beyond plain numbers. kind: `L` (last, minus n), `W` (weekday nearest to n), `LW`, `dow-L`
+    (last
     weekday w), `#` (n-th weekday w). weekday: 1 = Sunday."""
 
     kind: str
@@ -106,7 +107,8 @@ class Cron:
     def moments(self, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         """Every moment later than `after`, in UTC, in order.
 
-        A wall-clock time that does not exist in the zone (clocks go forward) is left out; one that comes twice (clocks go
+        A wall-clock time that does not exist in the zone (clocks go forward) is left out; one that comes twice
+        (clocks go
         back) counts once, the first time: so the service words it for its schedules.
         """
         if after.tzinfo is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -35,6 +36,7 @@ class Scheduler:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self.before_firing: Callable[[], object] = lambda: None
         self._changed = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -73,7 +75,11 @@ class Scheduler:
             looked = now
 
     def fire(self, job: Job) -> None:
-        """Triggers one scheduled run."""
+        """Triggers one scheduled run, after what is to happen before each."""
+        try:
+            self.before_firing()
+        except Exception:
+            log.exception("before the scheduled run of job %s", job.job_id)
         try:
             self.workspace.jobs.run_now(job.job_id, self.workspace.jobs.run_as(job), trigger="PERIODIC")
         except ServiceError as e:

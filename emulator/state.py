@@ -43,7 +43,8 @@ def new_number() -> int:
 class Principal:
     """A user, service principal or group.
 
-    kind: `user`, `service_principal` or `group`. name: e-mail address, application id or group name; unique in its kind.
+    kind: `user`, `service_principal` or `group`. name: e-mail address, application id or group name; unique in its
+    kind.
     groups: names of the groups it is in (direct and indirect), `admins` among them for a workspace administrator.
     """
 
@@ -254,12 +255,14 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS principals (
   id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, display_name TEXT NOT NULL,
   active INTEGER NOT NULL DEFAULT 1, external_id TEXT, UNIQUE (kind, name));
-CREATE TABLE IF NOT EXISTS members (group_id INTEGER NOT NULL, member_id INTEGER NOT NULL, PRIMARY KEY (group_id, member_id));
+CREATE TABLE IF NOT EXISTS members (group_id INTEGER NOT NULL, member_id INTEGER NOT NULL, PRIMARY KEY (group_id,
+member_id));
 CREATE TABLE IF NOT EXISTS tokens (
   token_id TEXT PRIMARY KEY, secret TEXT NOT NULL UNIQUE, principal_id INTEGER NOT NULL, comment TEXT NOT NULL,
   created_ms INTEGER NOT NULL, expires_ms INTEGER);
 CREATE TABLE IF NOT EXISTS jobs (
-  job_id INTEGER PRIMARY KEY, creator TEXT NOT NULL, created_ms INTEGER NOT NULL, name TEXT NOT NULL, settings TEXT NOT NULL);
+  job_id INTEGER PRIMARY KEY, creator TEXT NOT NULL, created_ms INTEGER NOT NULL, name TEXT NOT NULL, settings TEXT
+  NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
   run_id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, start_ms INTEGER NOT NULL, life_cycle_state TEXT NOT NULL,
   trigger TEXT NOT NULL, generated INTEGER NOT NULL, idempotency_token TEXT, body TEXT NOT NULL);
@@ -285,7 +288,8 @@ CREATE INDEX IF NOT EXISTS events_by_update ON events (update_id);
 CREATE TABLE IF NOT EXISTS permissions (
   object_type TEXT NOT NULL, object_id TEXT NOT NULL, principal_kind TEXT NOT NULL, principal TEXT NOT NULL,
   level TEXT NOT NULL, PRIMARY KEY (object_type, object_id, principal_kind, principal));
-CREATE TABLE IF NOT EXISTS warehouses (id TEXT PRIMARY KEY, creator TEXT NOT NULL, state TEXT NOT NULL, settings TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS warehouses (id TEXT PRIMARY KEY, creator TEXT NOT NULL, state TEXT NOT NULL, settings TEXT
+NOT NULL);
 CREATE TABLE IF NOT EXISTS objects (
   path TEXT PRIMARY KEY, object_id INTEGER NOT NULL UNIQUE, object_type TEXT NOT NULL, language TEXT,
   created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL, content BLOB NOT NULL);
@@ -300,7 +304,7 @@ def _dump(value: Any) -> str:
 class State:
     """The workspace's records on disk.
 
-    Every public method is one transaction; `transaction()` groups several. WAL with synchronous=NORMAL: what a method has
+    Every public method is one transaction; `transaction()` groups several. WAL, synchronous=NORMAL: what a method has
     returned from survives a kill of the process (a power cut may lose the last commits, never corrupt the file).
     """
 
@@ -511,7 +515,8 @@ class State:
     # -- runs --------------------------------------------------------------------------------------------------------
 
     def put_runs(self, runs: Iterable[Run], tasks: Iterable[TaskRun] = ()) -> None:
-        """Creates or replaces runs and task runs, in one transaction. Tasks of a run keep the order they first came in."""
+        """Creates or replaces runs and task runs, in one transaction. Tasks of a run keep the order they first
+        came in."""
         with self.transaction() as db:
             for run in runs:
                 db.execute(
@@ -531,7 +536,8 @@ class State:
                 db.execute(
                     """INSERT INTO task_runs SELECT ?, ?, coalesce(max(ordinal), 0) + 1, ?, ? FROM task_runs
                        WHERE parent_run_id = ?
-                       ON CONFLICT (run_id) DO UPDATE SET life_cycle_state = excluded.life_cycle_state, body = excluded.body""",
+                       ON CONFLICT (run_id) DO UPDATE
+                       SET life_cycle_state = excluded.life_cycle_state, body = excluded.body""",
                     (task.run_id, task.parent_run_id, task.life_cycle_state, _dump(asdict(task)), task.parent_run_id),
                 )
 
@@ -592,7 +598,7 @@ class State:
             values.extend(after)
             order = "ASC"
         rows = self._all(
-            f"SELECT body FROM runs WHERE {' AND '.join(where)} ORDER BY start_ms {order}, run_id {order} LIMIT ?",  # noqa: S608
+            f"SELECT body FROM runs WHERE {' AND '.join(where)} ORDER BY start_ms {order}, run_id {order} LIMIT ?",
             *values,
             limit,
         )
@@ -702,7 +708,7 @@ class State:
             values.append(until_update_id)
         rows = self._all(
             f"""SELECT body FROM updates WHERE {" AND ".join(where)}
-                ORDER BY created_ms DESC, update_id DESC LIMIT ? OFFSET ?""",  # noqa: S608
+                ORDER BY created_ms DESC, update_id DESC LIMIT ? OFFSET ?""",
             *values,
             limit,
             offset,
@@ -734,7 +740,7 @@ class State:
             bound.extend(behind)
         rows = self._all(
             f"""SELECT * FROM events WHERE {" AND ".join(where)}
-                ORDER BY timestamp_ms {order}, seq {order} LIMIT ?""",  # noqa: S608
+                ORDER BY timestamp_ms {order}, seq {order} LIMIT ?""",
             *bound,
             limit,
         )

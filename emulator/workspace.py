@@ -1,12 +1,15 @@
-"""The local workspace as one object: wires state, SQL, runners, schedules and faults; REST and bootstrap speak to it."""
+"""The local workspace as one object: wires state, SQL, runners, schedules and faults; REST and bootstrap speak
+to it."""
 
 from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,23 +17,26 @@ from typing import TYPE_CHECKING, Any
 from emulator.faults import Faults
 from emulator.files import Files
 from emulator.rest.errors import ServiceError
-from emulator.state import Pipeline, Principal, State, Update, Warehouse
+from emulator.state import Pipeline, Principal, Run, State, Update, Warehouse, WorkspaceObject
 
 if TYPE_CHECKING:
     from emulator.runner.jobs import JobRunner
     from emulator.runner.pipelines import PipelineRunner
     from emulator.runner.zygote import RunnerProcesses
     from emulator.scheduler import Scheduler
+    from emulator.sources import Ticked
     from emulator.warehouse import SqlWorkspace
 
 ADMIN = "admin@example.com"
 WORKSPACE_ID = 7190334420000001
 WAREHOUSE_NAME = "Local warehouse"
+TICK_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
 class Status:
-    """What the workspace is preparing. phase: starting, preparing, ready or failed; done and total count `step`'s items.
+    """What the workspace is preparing. phase: starting, preparing, ready or failed; done and total count `step`'s
+    items.
 
     ready_for_use: REST and SQL answer and the bundled migration, if asked for, is in place.
     """
@@ -46,7 +52,8 @@ class Status:
 class Workspace:
     """One local workspace, living in the folder `data`.
 
-    What others use: `state` (records), `files` (the tree of notebooks), `jobs` and `pipelines` (create, run, wait), `sql`
+    What others use: `state` (records), `files` (the tree of notebooks), `jobs` and `pipelines` (create, run, wait),
+    `sql`
     (the SQL half), `faults`, `status`, `authenticate`, `use_warehouse`, `ensure_user/group/service_principal`.
     Objects are made on first use and can be replaced by tests.
     """
@@ -61,6 +68,8 @@ class Workspace:
         self.stopping = threading.Event()
         self.queries: deque[dict[str, Any]] = deque(maxlen=2000)
         self._status_lock = threading.Lock()
+        self._tick_lock = threading.Lock()
+        self._ticked = float("-inf")
         self.first_admin()
 
     # -- parts ---------------------------------------------------------------------------------------------------------
@@ -227,17 +236,101 @@ class Workspace:
                 raise ServiceError("TEMPORARILY_UNAVAILABLE", "The workspace's Spark is not up.")
 
     def note_lineage(self, pipeline: Pipeline, update: Update, reads: Mapping[str, Sequence[str]]) -> None:
-        """An update's datasets and what each read; goes to `system.access.table_lineage`."""
+        """An update's datasets and what each read, into `system.access.table_lineage`."""
+        from emulator.system_tables import note_lineage
 
-    def _statement_finished(self, *details: Any, **named: Any) -> None:
-        """Called by the SQL half after each statement."""
+        for target, sources in reads.items():
+            note_lineage(
+                self,
+                entity_type="PIPELINE",
+                entity_id=pipeline.pipeline_id,
+                entity_run_id=update.update_id,
+                created_by=update.creator,
+                sources=sources,
+                targets=[target],
+                metadata={
+                    "dlt_pipeline_info": {"dlt_pipeline_id": pipeline.pipeline_id, "dlt_update_id": update.update_id}
+                },
+            )
 
-    # -- start and stop --------------------------------------------------------------------------------------------------
+    def note_notebook(
+        self, item: WorkspaceObject, run: Run, task_run_id: int, principal: str, reads: list[str], writes: list[str]
+    ) -> None:
+        """What a statement of a notebook's run read and wrote, into `system.access.table_lineage`."""
+        from emulator.system_tables import note_lineage
+
+        note_lineage(
+            self,
+            entity_type="NOTEBOOK" if item.object_type == "NOTEBOOK" else "JOB",
+            entity_id=str(item.object_id) if item.object_type == "NOTEBOOK" else str(run.job_id),
+            entity_run_id=str(task_run_id),
+            created_by=principal,
+            sources=reads,
+            targets=writes,
+            metadata={
+                "job_info": {"job_id": str(run.job_id), "job_run_id": str(run.run_id)},
+                "notebook_id": str(item.object_id) if item.object_type == "NOTEBOOK" else None,
+            },
+        )
+
+    def _statement_finished(
+        self,
+        *,
+        principal: str,
+        text: str,
+        kind: str,
+        reads: Sequence[str],
+        writes: Sequence[str],
+        started: float,
+        seconds: float,
+        error: str | None = None,
+    ) -> None:
+        """Called by the SQL half after each statement: into the query history, and once a day and reader into
+        lineage."""
+        from emulator.system_tables import note_lineage
+
+        ended = int((started + seconds) * 1000)
+        self.queries.append(
+            {
+                "query_id": str(uuid.uuid4()),
+                "status": "FAILED" if error else "FINISHED",
+                "query_text": text,
+                "query_start_time_ms": int(started * 1000),
+                "execution_end_time_ms": ended,
+                "query_end_time_ms": ended,
+                "duration": int(seconds * 1000),
+                "user_name": principal,
+                "executed_as_user_name": principal,
+                "warehouse_id": self.warehouse_id,
+                "endpoint_id": self.warehouse_id,
+                "statement_type": kind.upper().split()[0] if kind else "OTHER",
+                "is_final": True,
+                **({"error_message": error} if error else {}),
+            }
+        )
+        told = [n for n in reads if not n.startswith("system.") and ".information_schema." not in n]
+        if error or not (told or writes):
+            return
+        tables = "/".join([principal, *sorted(told), "", *sorted(writes)])
+        note_lineage(
+            self,
+            entity_type="DBSQL_QUERY",
+            entity_id=str(uuid.uuid5(uuid.UUID(int=0), tables)),
+            entity_run_id=datetime.now(UTC).date().isoformat(),
+            created_by=principal,
+            sources=told,
+            targets=writes,
+        )
+
+    # -- start and stop ------------------------------------------------------------------------------------------------
 
     def start_sql(self) -> None:
         """Brings Spark up; runner processes import its client meanwhile. Raises what the SQL half raises."""
         self.processes.start()
+        from emulator.system_tables import register
+
         self.sql.start()
+        register(self)
         self.sql_ready.set()
 
     def bundled_migration(self, entries: int, seed: int) -> None:
@@ -245,6 +338,23 @@ class Workspace:
         from emulator.bootstrap import bootstrap
 
         bootstrap(self, entries, seed, self.progress_of_step)
+        self.scheduler.before_firing = self.time_passes
+
+    def time_passes(self) -> None:
+        """Lets the source tables change as they do between two scheduled runs; runs that start together see one
+        change."""
+        with self._tick_lock:
+            if time.monotonic() - self._ticked < TICK_SECONDS:
+                return
+            self.tick()
+
+    def tick(self, share: float = 0.01) -> Ticked:
+        """Adds and updates rows of the source tables, once. share: of the entries."""
+        from emulator.bootstrap import tick
+
+        done = tick(self, share)
+        self._ticked = time.monotonic()
+        return done
 
     def progress_of_step(self, step: str, done: int = 0, total: int = 0, message: str = "") -> None:
         """One step of a preparation."""
@@ -260,8 +370,3 @@ class Workspace:
         if "sql" in self.__dict__:
             self.sql.stop()
         self.state.end_interrupted()
-
-
-def settings_of(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """A plain copy of a settings mapping, without None."""
-    return {k: v for k, v in mapping.items() if v is not None}

@@ -8,7 +8,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl
 
 from emulator.rest import load_routes
@@ -43,7 +43,7 @@ class Application:
 
             from emulator.thrift_server import thrift_routes
 
-            self._sql_app = Starlette(routes=list(thrift_routes(self.workspace)))
+            self._sql_app = Starlette(routes=list(thrift_routes(cast(Any, self.workspace))))
         return self._sql_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,13 +166,13 @@ async def _abort(send: Any) -> None:
 
 def _statement_of(path: str, raw: bytes) -> str | None:
     """Text of the SQL statement in a request, None if it carries none. The protocol's strings are plain UTF-8."""
-    if path.startswith(SQL_PATH) or path.startswith("/api/2.0/sql/statements"):
+    if path.startswith((SQL_PATH, "/api/2.0/sql/statements")):
         return raw.decode("utf-8", "replace")
     return None
 
 
 async def _read(receive: Receive) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] != "http.request":

@@ -1,4 +1,5 @@
-"""What the local workspace has beside the service's API: its status, tokens for tests, faults; and what clients probe."""
+"""What the local workspace has beside the service's API: its status, tokens for tests, faults; and what clients
+probe."""
 
 from __future__ import annotations
 
@@ -51,6 +52,21 @@ def clear_fault(call: Call) -> Json:
     if not call.workspace.faults.clear(call.params["id"]):
         raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"There is no fault {call.params['id']}.")
     return {"removed": 1}
+
+
+@route("POST", "/emulator/tick")
+def tick(call: Call) -> Json:
+    """Lets time pass in the bundled migration's source tables: `share` of the entries is added, some are updated."""
+    from dataclasses import asdict
+
+    admin_only(call)
+    call.workspace.wait_for_sql()
+    if not call.workspace.status.ready_for_use:
+        raise ServiceError("INVALID_STATE", "The bundled migration is not in place yet.")
+    share = float(call.body.get("share", 0.01))
+    if not 0 < share <= 1:
+        raise bad(f"share must be above 0 and at most 1, not {share}")
+    return asdict(call.workspace.tick(share))
 
 
 @route("GET", "/.well-known/databricks-config", anonymous=True)

@@ -193,7 +193,7 @@ register("group", sdk.GroupsV2API)
 register("service_principal", sdk.ServicePrincipalsV2API)
 
 
-# -- tokens ----------------------------------------------------------------------------------------------------------------
+# -- tokens --------------------------------------------------------------------------------------------------------
 
 
 @route("POST", "/api/2.0/token/create", sdk_settings.TokensAPI.create)

@@ -75,7 +75,7 @@ def demand_run(call: Call, run: Run, level: str) -> None:
     access.demand(call.workspace, call.principal, "jobs", str(run.job_id), level)
 
 
-# -- documents -------------------------------------------------------------------------------------------------------------
+# -- documents -----------------------------------------------------------------------------------------------------
 
 
 def job_document(call: Call, job: Job, *, tasks: bool, full: bool) -> Json:
@@ -194,7 +194,7 @@ def run_document(call: Call, run: Run, tasks: Sequence[TaskRun] | None, kind: An
     return {k: v for k, v in kind.from_dict(document).as_dict().items() if v is not None and v != []}
 
 
-# -- jobs ------------------------------------------------------------------------------------------------------------------
+# -- jobs ----------------------------------------------------------------------------------------------------------
 
 
 @route("GET", f"{API}/list", JobsAPI.list)
@@ -286,7 +286,7 @@ def delete_job(call: Call) -> Json:
     return {}
 
 
-# -- runs ------------------------------------------------------------------------------------------------------------------
+# -- runs ----------------------------------------------------------------------------------------------------------
 
 
 @route("POST", f"{API}/run-now", JobsAPI.run_now)
@@ -435,8 +435,8 @@ def get_run_output(call: Call) -> Json:
         tasks = latest_attempts(state.tasks(run_id))
         if len(tasks) != 1:
             raise bad(
-                "Retrieving the output of runs with multiple tasks is not supported. Please retrieve the output of each "
-                "individual task run instead."
+                "Retrieving the output of runs with multiple tasks is not supported. "
+                "Please retrieve the output of each individual task run instead."
             )
         task = next(iter(tasks.values()))
     else:

@@ -43,7 +43,7 @@ def the_object(call: Call, level: str) -> tuple[str, str]:
 
 
 def document(call: Call, kind: str, id: str) -> Json:
-    entries = []
+    entries: list[Json] = []
     for (principal_kind, name), level in sorted(call.workspace.state.permissions(kind, id).items()):
         found = call.workspace.state.principal_named(name)
         entries.append(

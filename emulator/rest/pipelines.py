@@ -97,7 +97,7 @@ def max_results_of(call: Call, default: int, most: int) -> int:
     return limit
 
 
-# -- pipelines -------------------------------------------------------------------------------------------------------------
+# -- pipelines -----------------------------------------------------------------------------------------------------
 
 
 @route("GET", API, PipelinesAPI.list_pipelines)
@@ -188,7 +188,7 @@ def delete_pipeline(call: Call) -> Json:
     return {}
 
 
-# -- updates ---------------------------------------------------------------------------------------------------------------
+# -- updates -------------------------------------------------------------------------------------------------------
 
 
 @route("POST", f"{API}/{{pipeline_id}}/updates", PipelinesAPI.start_update)
@@ -235,7 +235,7 @@ def stop_pipeline(call: Call) -> Json:
     return {}
 
 
-# -- the event log ---------------------------------------------------------------------------------------------------------
+# -- the event log -------------------------------------------------------------------------------------------------
 
 
 @route("GET", f"{API}/{{pipeline_id}}/events", PipelinesAPI.list_pipeline_events)
@@ -294,7 +294,8 @@ _TERM = re.compile(
 
 
 def event_filter(text: str) -> tuple[str, list[Any]]:
-    """A filter on events to a SQL condition with bound values: terms on timestamp, id, update_id and level, joined by AND.
+    """A filter on events to a SQL condition with bound values: terms on timestamp, id, update_id and level, joined
+    by AND.
 
     Raises INVALID_PARAMETER_VALUE for anything else, `event_type` included: the service has no filter on it.
     """

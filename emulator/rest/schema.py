@@ -1,4 +1,5 @@
-"""Checks request fields against the SDK's own signatures and dataclasses: what the SDK cannot send, the service refuses."""
+"""Checks request fields against the SDK's own signatures and dataclasses: what the SDK cannot send, the service
+refuses."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def document(item: WorkspaceObject) -> Json:
 @route("GET", f"{API}/list", sdk.WorkspaceAPI.list)
 def list_tree(call: Call) -> Json:
     with service_errors():
-        found = call.workspace.files.list(call.need("path"))
+        found = call.workspace.files.children(call.need("path"))
     after = call.int("notebooks_modified_after") or 0
     found = [o for o in found if o.object_type not in ("NOTEBOOK",) or o.modified_ms >= after]
     return {"objects": [document(o) for o in found]} if found else {}
@@ -163,7 +163,8 @@ def multipart_fields(call: Call) -> dict[str, Any]:
 
 @route("POST", "/api/2.0/workspace-files/import-file/{path:path}")
 def import_file(call: Call) -> Json:
-    """A raw file; a text with a notebook's first line becomes a notebook. 409 when it exists and may not be overwritten."""
+    """A raw file; a text with a notebook's first line becomes a notebook. 409 when it exists and may not be
+    overwritten."""
     path = "/" + unquote(call.params["path"]).lstrip("/")
     files = call.workspace.files
     overwrite = call.bool("overwrite")
@@ -194,8 +195,8 @@ def list_repos(call: Call) -> Json:
     """Folders two levels below /Repos, which is where repositories lie."""
     files = call.workspace.files
     with service_errors():
-        owners = [o for o in files.list("/Repos") if o.object_type == "DIRECTORY"]
-        found = [r for o in owners for r in files.list(o.path) if r.object_type in ("DIRECTORY", "REPO")]
+        owners = [o for o in files.children("/Repos") if o.object_type == "DIRECTORY"]
+        found = [r for o in owners for r in files.children(o.path) if r.object_type in ("DIRECTORY", "REPO")]
     prefix = call.text("path_prefix")
     repos = [{"id": r.object_id, "path": r.path, "branch": "main"} for r in found if r.path.startswith(prefix)]
     return {"repos": repos}

@@ -14,6 +14,7 @@ from emulator.rest.http import Call, route
 from emulator.rest.jobs import decode_token, encode_token
 from emulator.sql.errors import SqlError
 from emulator.state import Json
+from emulator.system_tables import METASTORE_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from emulator.catalog import Catalog, CatalogRecord, Grant, SchemaRecord, TableRecord
 
 UC = "/api/2.1/unity-catalog"
-METASTORE_ID = "c0ffee00-0000-4000-8000-000000000001"
 CODES = {
     "NO_SUCH_CATALOG_EXCEPTION": ("CATALOG_DOES_NOT_EXIST", 404),
     "CATALOG_NOT_FOUND": ("CATALOG_DOES_NOT_EXIST", 404),
@@ -73,7 +73,7 @@ def visible(call: Call, kind: str, items: Iterable[Any]) -> list[Any]:
     return [i for i in items if catalog.can_see(call.user, kind, i.full_name)]
 
 
-# -- documents -------------------------------------------------------------------------------------------------------------
+# -- documents -----------------------------------------------------------------------------------------------------
 
 
 def ownership(record: CatalogRecord | SchemaRecord | TableRecord) -> Json:
@@ -152,7 +152,7 @@ def precision(type_text: str) -> Json:
     return {"type_precision": int(found[1]), "type_scale": int(found[2])} if found else {}
 
 
-# -- catalogs, schemas -----------------------------------------------------------------------------------------------------
+# -- catalogs, schemas ---------------------------------------------------------------------------------------------
 
 
 @route("GET", f"{UC}/catalogs", sdk.CatalogsAPI.list)
@@ -224,7 +224,7 @@ def delete_schema(call: Call) -> Json:
     return {}
 
 
-# -- tables ----------------------------------------------------------------------------------------------------------------
+# -- tables --------------------------------------------------------------------------------------------------------
 
 
 @route("GET", f"{UC}/tables", sdk.TablesAPI.list)
@@ -301,7 +301,7 @@ def delete_table(call: Call) -> Json:
     return {}
 
 
-# -- grants ----------------------------------------------------------------------------------------------------------------
+# -- grants --------------------------------------------------------------------------------------------------------
 
 
 def securable(call: Call) -> tuple[str, str]:
@@ -385,7 +385,7 @@ def effective_grants(call: Call) -> Json:
     }
 
 
-# -- metastore, and what this workspace has none of -------------------------------------------------------------------------
+# -- metastore, and what this workspace has none of ----------------------------------------------------------------
 
 
 @route("GET", f"{UC}/metastore_summary", sdk.MetastoresAPI.summary)

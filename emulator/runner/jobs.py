@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from emulator.access import first_owner, owner_of
@@ -176,10 +176,11 @@ class JobRunner:
         self._active: dict[int, ActiveRun] = {}
         self._ended = threading.Condition()
 
-    # -- jobs ------------------------------------------------------------------------------------------------------------
+    # -- jobs ----------------------------------------------------------------------------------------------------------
 
     def create(self, settings: Mapping[str, Any], creator: str, *, job_id: int | None = None) -> Job:
-        """A new job from `JobSettings.as_dict()`; the creator becomes its owner. job_id: for a job whose id is given."""
+        """A new job from `JobSettings.as_dict()`; the creator becomes its owner. job_id: for a job whose id is
+        given."""
         check_settings(settings)
         job = Job(job_id or new_number(), creator, now_ms(), with_defaults(settings))
         with self.workspace.state.transaction():
@@ -213,7 +214,7 @@ class JobRunner:
             or job.creator
         )
 
-    # -- runs ------------------------------------------------------------------------------------------------------------
+    # -- runs ----------------------------------------------------------------------------------------------------------
 
     def run_now(
         self,
@@ -381,7 +382,7 @@ class JobRunner:
             run = self.workspace.state.run(run_id)
             if active is None and run is not None and run.life_cycle_state == "QUEUED":
                 at = now_ms()
-                ended = {
+                ended: Json = {
                     "end_ms": at,
                     "life_cycle_state": "TERMINATED",
                     "result_state": "CANCELED",
@@ -389,7 +390,7 @@ class JobRunner:
                     "termination_code": "USER_CANCELED",
                 }
                 tasks = [replace(t, **ended) for t in self.workspace.state.tasks(run_id) if t.active]
-                self.workspace.state.put_runs([replace(run, queue_ms=at - run.start_ms, **ended)], tasks)  # type: ignore[arg-type]
+                self.workspace.state.put_runs([replace(run, queue_ms=at - run.start_ms, **ended)], tasks)
                 return
         if active is not None:
             active.cancel("CANCELED", "Run cancelled.", "USER_CANCELED")
@@ -412,10 +413,8 @@ class JobRunner:
             if run.active or run_id in self._active:
                 raise ServiceError("INVALID_STATE", f"Run {run_id} is still active and cannot be repaired.")
             latest = latest_attempts(state.tasks(run_id))
-            if all_failed:
-                chosen = {k for k, t in latest.items() if t.result_state != "SUCCESS"}
-            else:
-                chosen = set(tasks or ())
+            unsuccessful = {k for k, t in latest.items() if t.result_state != "SUCCESS"}
+            chosen = unsuccessful if all_failed else set(tasks or ())
             unknown = chosen - set(latest)
             if unknown:
                 raise bad(f"Task {sorted(unknown)[0]} is not a task of run {run_id}.")
@@ -494,7 +493,7 @@ class ActiveRun:
         self.stoppers: dict[int, Callable[[], None]] = {}
         self.done: dict[str, TaskRun] = {}
 
-    # -- the run ---------------------------------------------------------------------------------------------------------
+    # -- the run -------------------------------------------------------------------------------------------------------
 
     def carry_out(self) -> None:
         """Runs every task whose time has come until none is left, then ends the run."""
@@ -522,7 +521,7 @@ class ActiveRun:
                     if verdict is None:
                         continue
                     del waiting[key]
-                    if verdict is True:
+                    if isinstance(verdict, bool):
                         running.add(key)
                         name = f"task-{key}"
                         threading.Thread(target=self.attempt, args=[task, running], name=name, daemon=True).start()
@@ -534,7 +533,7 @@ class ActiveRun:
                     self.changed.wait(left)
         self.conclude()
 
-    def may_start(self, task: TaskRun) -> bool | Outcome | None:
+    def may_start(self, task: TaskRun) -> Literal[True] | Outcome | None:
         """True: now. None: not yet. An Outcome: never, and why."""
         dependencies = task.definition.get("depends_on") or []
         ended = [self.done.get(d["task_key"]) for d in dependencies]
@@ -624,7 +623,7 @@ class ActiveRun:
         for stop in stoppers:
             stop()
 
-    # -- a task ----------------------------------------------------------------------------------------------------------
+    # -- a task --------------------------------------------------------------------------------------------------------
 
     def attempt(self, task: TaskRun, running: set[str]) -> None:
         """Attempts one task until it succeeds or has no retry left, then wakes the run."""
@@ -797,7 +796,8 @@ class ActiveRun:
         return dict(resolved)
 
     def find_source(self, path: str, from_git: bool) -> WorkspaceObject:
-        """The notebook or file of a task. A path of a job's git source is looked for in the workspace's repositories."""
+        """The notebook or file of a task. A path of a job's git source is looked for in the workspace's
+        repositories."""
         files = self.workspace.files
         if path.startswith("/"):
             return files.get(path)
@@ -805,9 +805,9 @@ class ActiveRun:
         wanted = url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
         repositories = [
             child.path
-            for owner in files.list("/Repos")
+            for owner in files.children("/Repos")
             if owner.object_type == "DIRECTORY"
-            for child in files.list(owner.path)
+            for child in files.children(owner.path)
         ]
         repositories.sort(key=lambda p: (p.rsplit("/", 1)[-1] != wanted, p))
         for repository in repositories:

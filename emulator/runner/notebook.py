@@ -181,7 +181,7 @@ class NotebookRun:
             ),
         }
 
-    # -- what a notebook calls -------------------------------------------------------------------------------------------
+    # -- what a notebook calls -----------------------------------------------------------------------------------------
 
     @staticmethod
     def exit(value: Any = "") -> None:
@@ -203,7 +203,7 @@ class NotebookRun:
         result = other.run(self.resolve(path))
         return result or ""
 
-    # -- cells -------------------------------------------------------------------------------------------------------------
+    # -- cells ---------------------------------------------------------------------------------------------------------
 
     def write(self, text: str) -> None:
         if self.log.tell() < LOG_LIMIT:
@@ -219,6 +219,15 @@ class NotebookRun:
         """Runs every cell; the exit value or None."""
         try:
             self.run_cells(item)
+        except NotebookExit as e:
+            return e.value
+        return None
+
+    def run_file(self, item: WorkspaceObject) -> str | None:
+        """Runs a Python file with its arguments; an exit value only if it calls `dbutils.notebook.exit`."""
+        sys.argv = [item.path, *self.context.get("arguments", [])]
+        try:
+            self.python(item.content.decode(), item.path)
         except NotebookExit as e:
             return e.value
         return None
@@ -302,23 +311,18 @@ def run_notebook(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]
     tee = _Tee(log)
     try:
         with contextlib.redirect_stdout(tee), contextlib.redirect_stderr(tee):
-            value = run.run(item) if request["is_notebook"] else _run_file(run, item)
+            value = run.run(item) if request["is_notebook"] else run.run_file(item)
         if value is not None:
             answer["result"], answer["truncated"] = value[:RESULT_LIMIT], len(value) > RESULT_LIMIT
     except FileError as e:
         answer = {"ok": False, "error": f"{e.code}: {e}", "error_trace": traceback.format_exc()}
-    except (Exception, SystemExit) as e:
+    except (Exception, SystemExit) as e:  # noqa: BLE001  a notebook may raise anything; it becomes the run's error
         answer = {"ok": False, "error": error_line(e), "error_trace": trace_of(e)}
     answer["execution_ms"] = int((time.monotonic() - before) * 1000)
     answer["logs"] = log.getvalue()[-LOG_LIMIT:]
     with contextlib.suppress(Exception):
         _stop(spark)
     return answer
-
-
-def _run_file(run: NotebookRun, item: WorkspaceObject) -> None:
-    sys.argv = [item.path, *run.context.get("arguments", [])]
-    run.python(item.content.decode(), item.path)
 
 
 def interrupt(spark: Any) -> None:

@@ -1,4 +1,5 @@
-"""Pipeline updates: runs the pipeline's source files as they lie in the workspace, then publishes the datasets at once."""
+"""Pipeline updates: runs the pipeline's source files as they lie in the workspace, then publishes the datasets
+at once."""
 
 from __future__ import annotations
 
@@ -88,7 +89,7 @@ class PipelineRunner:
         self._active: dict[str, ActiveUpdate] = {}
         self._ended = threading.Condition()
 
-    # -- pipelines -------------------------------------------------------------------------------------------------------
+    # -- pipelines -----------------------------------------------------------------------------------------------------
 
     def create(
         self,
@@ -108,8 +109,8 @@ class PipelineRunner:
             if not allow_duplicate_names and any(p.name == pipeline.name for p in state.pipelines()):
                 raise ServiceError(
                     "RESOURCE_CONFLICT",
-                    f"The pipeline name '{pipeline.name}' is already used by another pipeline. This check can be skipped by "
-                    "setting `allow_duplicate_names = true` in the request.",
+                    f"The pipeline name '{pipeline.name}' is already used by another pipeline. "
+                    "This check can be skipped by setting `allow_duplicate_names = true` in the request.",
                 )
             state.put_pipeline(pipeline)
             first_owner(self.workspace, "pipelines", pipeline_id, creator)
@@ -155,7 +156,7 @@ class PipelineRunner:
         """Who its updates act as: its owner."""
         return owner_of(self.workspace, "pipelines", pipeline.pipeline_id) or pipeline.creator
 
-    # -- updates ---------------------------------------------------------------------------------------------------------
+    # -- updates -------------------------------------------------------------------------------------------------------
 
     def start(
         self,
@@ -339,7 +340,7 @@ class ActiveUpdate:
         self.schema = str(spec.get("schema") or spec.get("target"))
         self.dry = bool(update.request.get("validate_only"))
 
-    # -- the course of an update -----------------------------------------------------------------------------------------
+    # -- the course of an update ---------------------------------------------------------------------------------------
 
     def carry_out(self) -> None:
         request, short = self.update.request, self.update.update_id[:6]
@@ -392,9 +393,10 @@ class ActiveUpdate:
         finally:
             self.workspace.processes.done(self.execution)
 
-    # -- where datasets are written --------------------------------------------------------------------------------------
+    # -- where datasets are written ------------------------------------------------------------------------------------
     #
-    # A dataset whose columns change in a way that Delta cannot alter is made anew on Databricks. Here the whole graph is then
+    # A dataset whose columns change in a way that Delta cannot alter is made anew on Databricks. Here the whole
+    # graph is then
     # written into a fresh hidden schema (the next generation), so that readers of what is published keep their files.
 
     def generation(self) -> int:
@@ -501,7 +503,7 @@ class ActiveUpdate:
             if o.object_type == "NOTEBOOK" or (o.object_type == "FILE" and o.path.endswith((".py", ".sql")))
         ]
 
-    # -- messages of the process -----------------------------------------------------------------------------------------
+    # -- messages of the process ---------------------------------------------------------------------------------------
 
     def on_message(self, message: Json) -> None:
         kind = message["type"]
@@ -644,7 +646,7 @@ class ActiveUpdate:
             at=at,
         )
 
-    # -- publishing and ends ---------------------------------------------------------------------------------------------
+    # -- publishing and ends -------------------------------------------------------------------------------------------
 
     def publish(self, hidden: str) -> None:
         """Shows what was written under the public names, all at once as far as one statement a name goes."""
@@ -696,6 +698,7 @@ class ActiveUpdate:
         if self.hidden:
             text = re.sub(rf"`{re.escape(self.hidden)}`", f"`{self.catalog}`.`{self.schema}`", text)
             text = re.sub(rf"\b{re.escape(self.hidden)}\b", f"{self.catalog}.{self.schema}", text)
+        text = re.sub(r"(SQLSTATE: \w{5}[^\n]*?);?\s*\n'?[A-Z+:'][\s\S]*\Z", r"\1", text)
         return self.workspace.sql.catalog.name_book().translate(text)
 
     def end_cancelled(self) -> None:
@@ -740,7 +743,7 @@ class ActiveUpdate:
             error=error,
         )
 
-    # -- small things ----------------------------------------------------------------------------------------------------
+    # -- small things --------------------------------------------------------------------------------------------------
 
     def visible(self) -> dict[str, Json]:
         return {n: d for n, d in self.datasets.items() if not n.startswith(HIDDEN_PREFIX)}

@@ -13,7 +13,8 @@ OTHER_MAGIC = {"%scala": "scala", "%r": "r"}
 
 @dataclass(frozen=True)
 class Cell:
-    """language: python, sql, md, run, ... ; text: the cell without magic; line: of its first line in the source, from 1."""
+    """language: python, sql, md, run, ... ; text: the cell without magic; line: of its first line in the
+    source, from 1."""
 
     language: str
     text: str

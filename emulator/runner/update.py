@@ -1,6 +1,7 @@
 """Executes one pipeline update in a forked process: reads the source files, defines the graph, runs it, reports.
 
-The same as `spark-pipelines run` (or `dry-run`), with three things more: names are three-level, definitions are collected
+The same as `spark-pipelines run` (or `dry-run`), with three things more: names are three-level, definitions are
+collected
 before any is sent (a flow's reads can then be told apart from the pipeline's own datasets), and what each flow wrote is
 read back while others still run.
 """
@@ -35,7 +36,7 @@ class DefinitionError(Exception):
     """The pipeline's source could not be read; `__cause__` is what it raised."""
 
 
-class Collected(GraphElementRegistry):
+class Collected(GraphElementRegistry):  # type: ignore[misc]
     """Remembers definitions in the order they came, to be sent once all files are read."""
 
     def __init__(self) -> None:
@@ -162,7 +163,7 @@ class UpdateRun:
         written = {name: future.result() for name, future in self.read_back.items()}
         return {"ok": True, "written": written}
 
-    # -- definitions -----------------------------------------------------------------------------------------------------
+    # -- definitions ---------------------------------------------------------------------------------------------------
 
     def read_files(self, spark: Any, graph: str) -> None:
         """Imports every Python file and collects every SQL file. Raises DefinitionError naming the file."""
@@ -214,7 +215,8 @@ class UpdateRun:
         return inputs
 
     def selection(self, own: list[str]) -> Any:
-        """A function from `refresh` or `full_refresh` to the Spark names of the chosen datasets with their expectations."""
+        """A function from `refresh` or `full_refresh` to the Spark names of the chosen datasets with their
+        expectations."""
 
         def chosen(key: str) -> list[str]:
             names = [plain(n) for n in self.request[key]]
@@ -226,7 +228,7 @@ class UpdateRun:
 
         return chosen
 
-    # -- progress --------------------------------------------------------------------------------------------------------
+    # -- progress ------------------------------------------------------------------------------------------------------
 
     def on_event(self, event: Any) -> None:
         at = event.timestamp.seconds * 1000 + event.timestamp.nanos // 1_000_000
@@ -246,7 +248,7 @@ class UpdateRun:
         table = f"`{self.hidden}`.`{name}`"
         sql = getattr(self.spark, "unpatched_sql", None) or self.spark.sql
         if name.startswith(HIDDEN_PREFIX):
-            rows = [r.asDict() for r in sql(f"SELECT * FROM {table}").collect()]  # noqa: S608
+            rows = [r.asDict() for r in sql(f"SELECT * FROM {table}").collect()]
             self.channel.send("expectations", name=name.removeprefix(HIDDEN_PREFIX), rows=rows)
             return {"expectations": rows}
         rows = sql(f"DESCRIBE HISTORY {table} LIMIT 1").collect()
@@ -285,7 +287,7 @@ def noting_inputs(flow: Any, spark: Any, seen: list[str]) -> Any:
 
 def reads_of(message: Any) -> Iterator[str]:
     """Names of the tables in a Connect plan (the last of their parts for own datasets, Spark's name for others)."""
-    from google.protobuf.message import Message
+    from google.protobuf.message import Message  # type: ignore[import-untyped]
 
     for field, value in message.ListFields():
         if field.name == "unparsed_identifier" and message.DESCRIPTOR.name == "NamedTable":

@@ -117,7 +117,7 @@ class RunnerProcesses:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         log = (self.folder / "runner.log").open("ab")
         with theirs, log:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "emulator.runner.child", str(theirs.fileno())],
                 cwd=Path(__file__).resolve().parents[2],
                 pass_fds=[theirs.fileno()],
@@ -133,14 +133,13 @@ class RunnerProcesses:
     def run(self, request: Mapping[str, Any]) -> Execution:
         """Starts a task. request: see `emulator.runner.child`."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            with self._lock:
-                control = self._ensure()
-                try:
-                    socket.send_fds(control, [b"1"], [theirs.fileno()])
-                except OSError:
-                    self._process = None
-                    socket.send_fds(self._ensure(), [b"1"], [theirs.fileno()])
+        with theirs, self._lock:
+            control = self._ensure()
+            try:
+                socket.send_fds(control, [b"1"], [theirs.fileno()])
+            except OSError:
+                self._process = None
+                socket.send_fds(self._ensure(), [b"1"], [theirs.fileno()])
         ours.sendall(json.dumps(request).encode() + b"\n")
         execution = Execution(ours)
         self._running.add(execution)
