@@ -13,8 +13,8 @@ if ROOT not in sys.path:  # `streamlit run app/main.py` puts this file's folder 
 import streamlit as st  # noqa: E402
 
 from app.config import ConfigError  # noqa: E402
-from app.views import audit, checklist, compare, operations, overview, parity, runs  # noqa: E402
 from app.store.base import StoreError  # noqa: E402
+from app.views import audit, checklist, compare, operations, overview, parity, runs  # noqa: E402
 from app.widgets import identity, panel, preparing  # noqa: E402
 from app.widgets.native import PAGES_KEY  # noqa: E402
 from app.widgets.text import literal  # noqa: E402

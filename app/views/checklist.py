@@ -9,11 +9,11 @@ import streamlit as st
 from app.checklist import COMMENT_LIMIT, ChecklistService
 from app.config import Role
 from app.operations.actor import Refused
-from app.views.overview import finding_mark
 from app.progress.evidence import Finding
 from app.progress.facts import Facts
 from app.progress.phases import metrics, phases, sign_offs
 from app.store.checklist import Mark as Tick
+from app.views.overview import finding_mark
 from app.widgets import identity, panel, sentences
 from app.widgets.frame import Figure, answer, figures, section
 from app.widgets.native import page_link

@@ -15,9 +15,9 @@ from app.operations.definition import Kind, Plan
 from app.operations.engine import LEASE
 from app.operations.preview import Preview, preview, previews
 from app.operations.service import ASKED_FOR
-from app.views.overview import finding_mark
 from app.store.collected import ScheduleRecord
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
+from app.views.overview import finding_mark
 from app.widgets import asof, identity, panel, sentences, service
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.native import button, page_link
