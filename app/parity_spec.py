@@ -1,1 +1,63 @@
 """From a table of the migration file to what `validation` compares: the one place of this mapping."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from app.config import ConfigError, Table, Tolerance
+from validation.spec import ComparisonSpec
+
+# Sides whose last writes lie further apart than this are warned about: time alone can explain differences then.
+FAR_APART_SECONDS = 1800.0
+
+
+def spec_of(
+    table: Table, *, sides: str = "production", final: bool = False, old_is_kept: bool = False, hash_key: str = ""
+) -> ComparisonSpec:
+    """What a comparison of `table` compares.
+
+    sides: `production` (old against new) or `development` (old against the development pipeline's table).
+    old_is_kept: after a cutover the old table has another name, and its own name serves the new side.
+    Raises ConfigError where the migration file asks for what cannot be compared.
+    """
+    candidate = table.candidate
+    if sides == "development":
+        if table.development is None:
+            raise ConfigError(
+                f"table {table.name} has no development side: give it `development` in the migration file"
+            )
+        candidate = table.development
+    elif sides != "production":
+        raise ConfigError(f"{sides!r} is neither production nor development")
+    tolerance = _one_tolerance(table)
+    return ComparisonSpec(
+        baseline=table.kept if old_is_kept else table.baseline,
+        candidate=candidate,
+        keys=table.key,
+        excluded_columns=frozenset(table.exclude),
+        column_mapping=MappingProxyType(dict(table.mapping)),
+        absolute_tolerance=tolerance.absolute,
+        relative_tolerance=tolerance.relative,
+        timestamp_tolerance=tolerance.seconds,
+        tolerance_columns=frozenset(table.tolerance),
+        row_threshold=table.row_threshold,
+        where=table.where,
+        watermark_column=table.watermark[0] if table.watermark else None,
+        sensitive_columns=frozenset(table.sensitive),
+        baseline_exclusion=table.excluded_by,
+        candidate_exclusion=table.excluded_by,
+        final=final,
+        hash_key=hash_key,
+        skew_warning=FAR_APART_SECONDS,
+    )
+
+
+def _one_tolerance(table: Table) -> Tolerance:
+    """The tolerance of all columns that have one: `validation` applies one to a set of columns."""
+    found = list(dict.fromkeys(table.tolerance.values()))
+    if len(found) > 1:
+        raise ConfigError(
+            f"table {table.name}: columns {', '.join(sorted(table.tolerance))} have different tolerances; "
+            "a comparison applies one to all of them: make them equal"
+        )
+    return found[0] if found else Tolerance(absolute=0.0, relative=0.0, seconds=0.0)

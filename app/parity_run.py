@@ -1,0 +1,243 @@
+"""Carries out requested comparisons and asks for one after each pair of runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from app.config import ConfigError, Migration, Table
+from app.parity_spec import FAR_APART_SECONDS, spec_of
+from app.store.base import StoreError, now
+from app.store.collected import CollectedRepository, JobRunRecord, UpdateRecord
+from app.store.parity import ParityRepository, ParityRun, ParityState, Producer
+from app.workspace.client import Workspace
+from app.workspace.errors import WorkspaceError, one_line
+from app.workspace.sql import CONNECTION_OPTIONS
+from validation.compare import compare
+from validation.connector import DatabricksWarehouse
+from validation.errors import SpecError
+from validation.report import ParityReport, Progress
+
+log = logging.getLogger(__name__)
+
+AUTO = "auto"
+# How often a running comparison asks the store whether somebody cancelled it, and says how far it is (seconds).
+ASK_SECONDS = 1.0
+TELL_SECONDS = 0.5
+
+
+class ParityRunner:
+    """Takes requests from the store and compares table by table. One thread uses it.
+
+    open_warehouse: gives a warehouse to compare on and is left when a table is done; tests replace it.
+    """
+
+    def __init__(
+        self,
+        parity: ParityRepository,
+        collected: CollectedRepository,
+        workspace: Workspace,
+        migration: Migration,
+        owner: str,
+        stop: threading.Event | None = None,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._parity = parity
+        self._collected = collected
+        self._workspace = workspace
+        self._migration = migration
+        self._owner = owner
+        self._stop = stop or threading.Event()
+        self._clock = clock
+
+    def run_next(self) -> str | None:
+        """Carries out the oldest waiting request; gives its id, None where none waits.
+
+        Raises StoreError. When the worker is told to stop the comparison is left as it is, and the next worker puts it
+        back into the queue.
+        """
+        run = self._parity.claim(self._owner)
+        if run is None:
+            return None
+        log.info("comparison %s of %s begins", run.id, ", ".join(run.tables))
+        try:
+            self._carry_out(run)
+        except StoreError:
+            raise
+        except Exception as e:
+            log.exception("comparison %s", run.id)
+            self._parity.finish(run.id, ParityState.FAILED, one_line(f"{type(e).__name__}: {e}"))
+        return run.id
+
+    def _carry_out(self, run: ParityRun) -> None:
+        baseline, candidate = self.producers(run.sides)
+        self._parity.set_producers(run.id, baseline, candidate, far_apart(baseline, candidate))
+        tables = {t.name: t for t in self._migration.tables}
+        finished = {
+            t.table for t in self._parity.table_results(run.id) if t.state in (ParityState.DONE, ParityState.FAILED)
+        }
+        for name in run.tables:
+            if name in finished:
+                continue
+            if self._stop.is_set():
+                return
+            by = self._parity.cancel_requested(run.id)
+            if by is not None:
+                self._parity.finish(run.id, ParityState.CANCELLED, f"cancelled by {by}")
+                return
+            if name not in tables:
+                self._parity.fail_table(run.id, name, f"the migration file has no table {name}")
+                continue
+            self._compare(run, tables[name])
+        if self._stop.is_set():
+            return
+        by = self._parity.cancel_requested(run.id)
+        if by is not None:
+            self._parity.finish(run.id, ParityState.CANCELLED, f"cancelled by {by}")
+            return
+        verdict = self._parity.finish(run.id, ParityState.DONE)
+        log.info("comparison %s: %s", run.id, verdict)
+
+    def _compare(self, run: ParityRun, table: Table) -> None:
+        asked = 0.0
+        told = (-1.0, "")
+        cancelled_by: str | None = None
+
+        def cancelled() -> bool:
+            nonlocal asked, cancelled_by
+            if self._stop.is_set() or cancelled_by is not None:
+                return True
+            if time.monotonic() - asked >= ASK_SECONDS:
+                asked = time.monotonic()
+                cancelled_by = self._parity.cancel_requested(run.id)
+            return cancelled_by is not None
+
+        def progress(p: Progress) -> None:
+            nonlocal told
+            moment = time.monotonic()
+            if p.step == told[1] and moment - told[0] < TELL_SECONDS:
+                return
+            told = (moment, p.step)
+            self._parity.progress(run.id, table.name, p.step, p.done / p.total if p.total else 0.0)
+
+        self._parity.progress(run.id, table.name, "start", 0.0)
+        try:
+            spec = spec_of(
+                table,
+                sides=run.sides,
+                final=run.final,
+                old_is_kept=self._workspace.tables.exists(table.kept),
+            )
+            with self._warehouse() as warehouse:
+                report: ParityReport = compare(
+                    warehouse,
+                    spec,
+                    progress=progress,
+                    cancelled=cancelled,
+                    requested_by=run.requested_by,
+                    update_of=self._update_of(),
+                )
+        except (WorkspaceError, SpecError, ConfigError) as e:
+            self._parity.fail_table(run.id, table.name, str(e))
+            return
+        if self._stop.is_set() or cancelled_by is not None:
+            return  # What was cancelled is no result; the caller ends the request, or leaves it to the next worker.
+        self._parity.finish_table(run.id, table.name, report.to_dict())
+
+    def _warehouse(self) -> DatabricksWarehouse:
+        try:
+            return DatabricksWarehouse(self._workspace.endpoint.sql(**CONNECTION_OPTIONS))
+        except Exception as e:
+            raise WorkspaceError(
+                "connect to the SQL warehouse", one_line(e), "check that it runs and can be reached", retryable=True
+            ) from e
+
+    def _update_of(self) -> Callable[[str], str | None]:
+        """Looks up the last completed update of the pipeline that owns a table, anew each time it is asked."""
+        owners: dict[str, str | None] = {}
+
+        def update_of(name: str) -> str | None:
+            if name not in owners:
+                owners[name] = self._workspace.tables.state(name).pipeline_id
+            pipeline_id = owners[name]
+            if pipeline_id is None:
+                return None
+            page = self._workspace.pipelines.updates_page(pipeline_id, max_results=25)
+            return next((u.update_id for u in page.updates if u.state == "COMPLETED" and not u.validate_only), None)
+
+        return update_of
+
+    # ------------------------------------------------------------------------------------------- what produced a side
+
+    def producers(self, sides: str) -> tuple[Producer | None, Producer | None]:
+        """The last successful run of the old job and the last completed update of the new side, as far as collected."""
+        run, update = self._newest(sides)
+        baseline = None if run is None else Producer("run", str(run.run_id), run.run_id, run.end_time)
+        candidate = None if update is None else Producer("update", update.update_id, update.job_run_id, update.end_time)
+        return baseline, candidate
+
+    def _newest(self, sides: str) -> tuple[JobRunRecord | None, UpdateRecord | None]:
+        runs = self._collected.runs("baseline", states=("SUCCESS",), limit=50)
+        updates = self._collected.updates(sides, states=("COMPLETED",), limit=50)
+        run = max(
+            (r for r in runs if r.end_time and not r.generated), key=lambda r: r.end_time or r.start_time, default=None
+        )
+        update = max(
+            (u for u in updates if u.end_time and not u.generated and not u.validate_only),
+            key=lambda u: u.end_time or u.start_time,
+            default=None,
+        )
+        return run, update
+
+    def request_after_runs(self) -> list[str]:
+        """Asks for a comparison of each side pair of which both sides have been written since the last automatic one.
+
+        Nothing is asked for while a run or an update is active (the comparison would only find that a side changed).
+        """
+        asked = []
+        for sides in ("production", "development"):
+            if sides == "development" and not all(t.development for t in self._migration.tables):
+                continue
+            run, update = self._newest(sides)
+            if run is None or update is None or self._writing(sides):
+                continue
+            if any(r.sides == sides for r in self._parity.active()):
+                continue
+            ended = max(run.end_time or run.start_time, update.end_time or update.start_time)
+            last = next((r for r in self._parity.runs(sides=sides, limit=200) if r.trigger == AUTO), None)
+            if last is not None:
+                if last.requested_at >= ended:
+                    continue
+                if last.baseline and last.baseline.id == str(run.run_id):
+                    continue
+                if last.candidate and last.candidate.id == update.update_id:
+                    continue
+            names = [t.name for t in self._migration.tables]
+            asked.append(self._parity.request(names, "worker", sides=sides, trigger=AUTO))
+            log.info("comparison %s follows run %s and update %s", asked[-1], run.run_id, update.update_id)
+        return asked
+
+    def _writing(self, sides: str) -> bool:
+        newest_runs = self._collected.runs("baseline", limit=5)
+        newest_updates = self._collected.updates(sides, limit=5)
+        return any(r.active for r in newest_runs) or any(u.active for u in newest_updates)
+
+
+def far_apart(baseline: Producer | None, candidate: Producer | None) -> str | None:
+    """A warning where what produced the sides is unknown or lies far apart."""
+    if baseline is None or candidate is None:
+        side = "old" if baseline is None else "new"
+        return f"it is not known what produced the {side} side: no successful run of it was collected"
+    if baseline.ended_at is None or candidate.ended_at is None:
+        return None
+    apart = abs((baseline.ended_at - candidate.ended_at).total_seconds())
+    if apart <= FAR_APART_SECONDS:
+        return None
+    older = "old" if baseline.ended_at < candidate.ended_at else "new"
+    return (
+        f"the sides were written {apart / 60:.0f} min apart (the {older} side first): "
+        "rows that changed in between differ for that reason alone"
+    )

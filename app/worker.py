@@ -1,0 +1,280 @@
+"""The worker: collects, compares and carries out operations; one at a time by a lease in the store.
+
+`python -m app.worker`. Ends within 10 s of SIGTERM. After kill -9 the next one begins once the lease has run out: what
+was collected goes on from its cursors, comparisons that were running start again, and an operation that was interrupted
+waits for a person to resume it or to roll it back, as its journal says.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, Protocol
+
+from app.collect import Collector, Sources
+from app.config import ConfigError, Migration, Settings
+from app.operations.actor import Refused
+from app.parity_run import ParityRunner
+from app.store.base import StoreError
+from app.store.leases import Lease, LeaseLost, process_owner
+from app.store.open import Store, open_store
+from app.store.operations import OperationRecord, State
+from app.workspace.client import Workspace
+from app.workspace.errors import WorkspaceError
+from validation.endpoint import Endpoint, EndpointError
+
+log = logging.getLogger("cutover.worker")
+
+LEASE = "worker"
+LEASE_SECONDS = 15.0
+TICK_SECONDS = 0.5
+LOOK_SECONDS = 5.0
+"""Between two looks at what changes seldom: the workspace's address, pairs of runs that ended."""
+STOP_SECONDS = 8.0
+PAUSE_AFTER_FAILURE = 5.0
+
+
+class Operations(Protocol):
+    """What the worker needs of `app.operations.service.OperationsService`."""
+
+    def ready(self) -> Sequence[OperationRecord]: ...
+    def apply(self, operation_id: str, executor: str) -> OperationRecord: ...
+
+
+OperationsOf = Callable[[Store, Workspace, Migration], Operations]
+
+
+class Worker:
+    """One worker process. `discover` finds the workspace, `operations_of` makes what carries operations out."""
+
+    def __init__(
+        self,
+        store: Store,
+        migration: Migration,
+        operations_of: OperationsOf,
+        discover: Callable[[], Endpoint] = Endpoint.discover,
+        owner: str | None = None,
+    ) -> None:
+        self._store = store
+        self._migration = migration
+        self._operations_of = operations_of
+        self._discover = discover
+        self.owner = owner or process_owner()
+        self._stop = threading.Event()
+        self._lost = False
+
+    def stop(self) -> None:
+        """Ends the worker soon; safe in a signal handler."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Works until `stop`. 0: stopped as asked; 1: the lease was lost, another worker may be at work."""
+        lease = self._await_lease()
+        if lease is None:
+            return 0
+        log.info("working as %s", self.owner)
+        beat = threading.Thread(target=self._heartbeat, args=(lease,), name="heartbeat", daemon=True)
+        beat.start()
+        requeued = self._store.parity.requeue_interrupted(self.owner)
+        if requeued:
+            log.info("comparisons that were interrupted start again: %s", ", ".join(requeued))
+        try:
+            while not self._stop.is_set():
+                endpoint = self._await_workspace()
+                if endpoint is not None:
+                    self._work_with(endpoint)
+        finally:
+            self._stop.set()
+            beat.join(2.0)
+            if not self._lost:
+                self._store.leases.release(lease)
+        return 1 if self._lost else 0
+
+    # ---------------------------------------------------------------------------------------------------- the lease
+
+    def _await_lease(self) -> Lease | None:
+        said = False
+        while not self._stop.is_set():
+            lease = self._store.leases.acquire(LEASE, self.owner, LEASE_SECONDS)
+            if lease is not None:
+                return lease
+            if not said:
+                holder = self._store.leases.holder(LEASE)
+                log.info("waiting: %s works already", holder.owner if holder else "another worker")
+                said = True
+            self._stop.wait(1.0)
+        return None
+
+    def _heartbeat(self, lease: Lease) -> None:
+        held_until = time.monotonic() + LEASE_SECONDS
+        while not self._stop.wait(LEASE_SECONDS / 3):
+            try:
+                lease = self._store.leases.renew(lease, LEASE_SECONDS)
+                held_until = time.monotonic() + LEASE_SECONDS
+            except LeaseLost as e:
+                log.error("%s: this worker ends", e)
+                self._lost = True
+                self._stop.set()
+            except StoreError as e:
+                log.error("%s", e)
+                if time.monotonic() > held_until:
+                    self._lost = True
+                    self._stop.set()
+
+    # ------------------------------------------------------------------------------------------------------ the work
+
+    def _await_workspace(self) -> Endpoint | None:
+        said = ""
+        while not self._stop.is_set():
+            try:
+                return self._discover()
+            except EndpointError as e:
+                if str(e) != said:
+                    said = str(e)
+                    log.warning("waiting: %s", said)
+            self._stop.wait(1.0)
+        return None
+
+    def _work_with(self, endpoint: Endpoint) -> None:
+        """Works with one workspace until told to stop, or until the local workspace has another address."""
+        log.info("the workspace is %s", endpoint.host)
+        ended = threading.Event()
+        workspace = Workspace(endpoint)
+        sources = Sources(self._store.collected, workspace, self._migration, stop=ended)
+        collector = Collector(sources.all(), self._store.collected, stop=ended)
+        runner = ParityRunner(
+            self._store.parity, self._store.collected, workspace, self._migration, self.owner, stop=ended
+        )
+        threads = [
+            threading.Thread(target=self._compare, args=(runner, ended), name="comparisons", daemon=True),
+            threading.Thread(target=self._operate, args=(workspace, ended), name="operations", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        looked = time.monotonic()
+        try:
+            while not self._stop.is_set():
+                self._guarded("collecting", collector.tick)
+                if time.monotonic() - looked >= LOOK_SECONDS:
+                    looked = time.monotonic()
+                    if self._moved(endpoint):
+                        log.info("the workspace has another address")
+                        return
+                    self._guarded("looking for pairs of runs", lambda: self._request_comparisons(runner))
+                self._stop.wait(TICK_SECONDS)
+        finally:
+            ended.set()
+            deadline = time.monotonic() + STOP_SECONDS
+            for thread in threads:
+                thread.join(max(0.1, deadline - time.monotonic()))
+            collector.idle(max(0.1, min(3.0, deadline - time.monotonic())))
+            workspace.close()
+
+    def _moved(self, endpoint: Endpoint) -> bool:
+        try:
+            return self._discover() != endpoint
+        except EndpointError:
+            return False  # It is away, perhaps restarting; sources say so themselves.
+
+    def _request_comparisons(self, runner: ParityRunner) -> None:
+        if not self._store.operations.find(states=[State.RUNNING], limit=1):
+            runner.request_after_runs()
+
+    def _compare(self, runner: ParityRunner, ended: threading.Event) -> None:
+        while not ended.is_set():
+            try:
+                if runner.run_next() is not None:
+                    continue
+            except StoreError as e:
+                log.error("%s", e)
+                ended.wait(PAUSE_AFTER_FAILURE)
+            ended.wait(TICK_SECONDS)
+
+    def _operate(self, workspace: Workspace, ended: threading.Event) -> None:
+        operations: Operations | None = None
+        said: dict[str, str] = {}
+        while not ended.is_set():
+            pause = TICK_SECONDS
+            try:
+                if operations is None:
+                    operations = self._operations_of(self._store, workspace, self._migration)
+                for record in operations.ready():
+                    if ended.is_set():
+                        return
+                    try:
+                        done = operations.apply(record.id, self.owner)
+                        log.info("operation %s: %s", record.id, done.state)
+                    except Refused as e:
+                        if said.get(record.id) != str(e):
+                            said[record.id] = str(e)
+                            log.warning("operation %s: %s", record.id, e)
+                        pause = PAUSE_AFTER_FAILURE
+                    finally:
+                        self._store.collected.request_refresh(f"operation {record.id}")
+            except (StoreError, WorkspaceError) as e:
+                log.error("%s", e)
+                pause = PAUSE_AFTER_FAILURE
+            except Exception:
+                # The journal has what was begun; other operations must still be possible.
+                log.exception("operations")
+                pause = PAUSE_AFTER_FAILURE
+            ended.wait(pause)
+
+    def _guarded(self, what: str, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except StoreError as e:
+            log.error("%s: %s", what, e)
+            self._stop.wait(PAUSE_AFTER_FAILURE)
+
+
+def main() -> int:
+    """Runs a worker with the settings of the environment until SIGTERM or SIGINT; exit status 0, or 1 on failure."""
+    logging.basicConfig(
+        level=os.environ.get("CUTOVER_LOG", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # The clients tell every repeated request; the sources' state says what matters.
+    for noisy in ("databricks", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        settings = Settings.from_environment()
+        store = open_store(settings.store_url)
+        worker = Worker(
+            store,
+            Migration.load(settings.migration_path),
+            operations_service,
+            lambda: Endpoint.discover(settings.data),
+        )
+    except (ConfigError, StoreError) as e:
+        log.error("%s", e)
+        return 1
+
+    def on_signal(_signal: int, _frame: FrameType | None) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    try:
+        return worker.run()
+    except StoreError as e:
+        log.error("%s", e)
+        return 1
+
+
+def operations_service(store: Store, workspace: Workspace, migration: Migration) -> Operations:
+    """The operations service over a real workspace."""
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    status = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    # Threads that wait for an answer of the workspace are left; nothing that they hold needs closing.
+    os._exit(status)
