@@ -702,7 +702,8 @@ def table_not_found(key: Sequence[str], place: str = "") -> SqlError:
         "TABLE_OR_VIEW_NOT_FOUND",
         f"The table or view {name} cannot be found. Verify the spelling and correctness of the schema and catalog.\n"
         "If you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the "
-        f"correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS.{place}",
+        "correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS.",
+        place=place,
     )
 
 

@@ -53,7 +53,8 @@ from emulator.information_schema import InformationSchema
 from emulator.sql.commands import Commands
 from emulator.sql.errors import SqlError
 from emulator.sql.literals import NO_PARAMETERS, Parameters
-from emulator.sql.rows import LONG, Rows, columns_of
+from emulator.sql.rows import LONG, STRING, Rows, columns_of
+from emulator.sql.settings import DEFAULTS, apply_setting, spark_setting
 from emulator.sql.spark import SparkLink, local_view, translate_error
 
 FullName = tuple[str, str, str]
@@ -906,9 +907,27 @@ class _Job:
         return rows
 
     def session_setting(self) -> Rows:
-        """SET and RESET."""
+        """SET and RESET of Spark, variables."""
         self.context.changed = True
         return self.command(self.spark_text())
+
+    def set_parameter(self) -> Rows:
+        """SET name, SET name = value, SET -v: Databricks SQL's parameters and Spark's settings."""
+        found = re.fullmatch(r"\s*SET\s+([\w.]+)\s*(?:=(.*?))?\s*;?\s*", self.text, re.I | re.S)
+        zone = re.fullmatch(r"\s*SET\s+TIME\s*ZONE\s+(.*?)\s*;?\s*", self.text, re.I | re.S)
+        if found is None or zone is not None:
+            return self.session_setting()
+        name, value = found[1], found[2]
+        columns = [("key", STRING), ("value", STRING)]
+        if value is not None:
+            apply_setting(self.engine, name, value)
+            return Rows.local(columns, [(name, value.strip())])
+        setting = spark_setting(name)
+        kept = self.context.settings.get(name.upper(), self.context.settings.get(name))
+        if setting is None or kept is not None:
+            return Rows.local(columns, [(name, kept if kept is not None else DEFAULTS.get(name.upper(), ""))])
+        shown = self.command(f"SET {setting}").collect()
+        return Rows.local(columns, [(name, value) for value in shown.column(1).to_pylist()])
 
 
 _HANDLERS: dict[str, Callable[[_Job], Rows]] = {
@@ -937,7 +956,7 @@ _HANDLERS: dict[str, Callable[[_Job], Rows]] = {
     "CACHE": _Job.cache,
     "REFRESH": _Job.refresh,
     "REFRESH PIPELINE TABLE": _Job.refresh,
-    "SET": _Job.session_setting,
+    "SET": _Job.set_parameter,
     "RESET": _Job.session_setting,
     "SET VAR": _Job.session_setting,
     "DECLARE": _Job.session_setting,

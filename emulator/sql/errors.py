@@ -36,11 +36,12 @@ class SqlError(Exception):
     """A statement failed.
 
     error_class: e.g. `TABLE_OR_VIEW_NOT_FOUND`. sqlstate: five characters. text: the sentence without class and state.
+    place: where in the statement, `; line 1 pos 14`, or nothing.
     `str(error)` is `[CLASS] text SQLSTATE: state`, what `databricks.sql.exc.ServerOperationError` shows.
     """
 
-    def __init__(self, error_class: str, text: str, sqlstate: str | None = None) -> None:
+    def __init__(self, error_class: str, text: str, sqlstate: str | None = None, place: str = "") -> None:
         self.error_class = error_class
         self.sqlstate = sqlstate or SQLSTATES.get(error_class.split(".", 1)[0], "XX000")
         self.text = text
-        super().__init__(f"[{error_class}] {text} SQLSTATE: {self.sqlstate}")
+        super().__init__(f"[{error_class}] {text} SQLSTATE: {self.sqlstate}{place}")

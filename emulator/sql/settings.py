@@ -1,0 +1,61 @@
+"""Settings of a session: Databricks SQL's parameters by their names, Spark's own where they may be changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from emulator.dialect import literal
+from emulator.sql.errors import SqlError
+
+if TYPE_CHECKING:
+    from emulator.sql.engine import Engine
+
+# Databricks SQL's session parameters: Spark's setting, or None where nothing in Spark corresponds (kept and shown).
+PARAMETERS: Mapping[str, str | None] = {
+    "ANSI_MODE": "spark.sql.ansi.enabled",
+    "TIMEZONE": "spark.sql.session.timeZone",
+    "LEGACY_TIME_PARSER_POLICY": "spark.sql.legacy.timeParserPolicy",
+    "MAX_FILE_PARTITION_BYTES": "spark.sql.files.maxPartitionBytes",
+    "READ_ONLY_EXTERNAL_METASTORE": None,
+    "STATEMENT_TIMEOUT": None,
+    "USE_CACHED_RESULT": None,
+    "ENABLE_PHOTON": None,
+    "QUERY_TAGS": None,
+}
+DEFAULTS = {"ANSI_MODE": "true", "TIMEZONE": "UTC", "STATEMENT_TIMEOUT": "172800", "USE_CACHED_RESULT": "true"}
+# What drivers send along and nothing depends on.
+_IGNORED = re.compile(r"spark\.thriftserver\.|spark\.sql\.thriftserver\.|spark\.databricks\.|query_tags$", re.I)
+
+
+def unavailable(name: str) -> SqlError:
+    return SqlError("CONFIG_NOT_AVAILABLE", f"Configuration {name} is not available.", "42K0I")
+
+
+def spark_setting(name: str) -> str | None:
+    """Spark's name of a setting; None if only this workspace keeps it. Raises CONFIG_NOT_AVAILABLE."""
+    if name.upper() in PARAMETERS:
+        return PARAMETERS[name.upper()]
+    if name.lower().startswith("spark."):
+        return name
+    raise unavailable(name)
+
+
+def apply_setting(engine: Engine, name: str, value: str) -> None:
+    """Set one for the session. Raises SqlError for an unknown name or a value that Spark refuses."""
+    clean = value.strip().strip("'\"") if not value.strip().startswith("'") else value.strip()[1:-1]
+    setting = spark_setting(name)
+    if name.upper() == "STATEMENT_TIMEOUT" and not clean.isdigit():
+        raise SqlError("INVALID_PARAMETER_VALUE", f"STATEMENT_TIMEOUT takes seconds, not {clean!r}.")
+    if setting is not None:
+        engine.link.command(f"SET {setting}={clean}" if ";" not in clean else f"SET `{setting}`={literal(clean)}")
+        engine.context.changed = True
+    engine.context.settings[name.upper() if name.upper() in PARAMETERS else name] = clean
+
+
+def apply_settings(engine: Engine, configuration: Mapping[str, str]) -> None:
+    """Set what a driver sends at the opening of a session."""
+    for name, value in configuration.items():
+        if not _IGNORED.match(name):
+            apply_setting(engine, name.removeprefix("set:hiveconf:"), str(value))
