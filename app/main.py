@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,29 +16,49 @@ import streamlit as st  # noqa: E402
 
 from app.config import ConfigError  # noqa: E402
 from app.store.base import StoreError  # noqa: E402
-from app.views import audit, checklist, compare, operations, overview, parity, runs  # noqa: E402
 from app.widgets import identity, panel, preparing  # noqa: E402
 from app.widgets.native import PAGES_KEY  # noqa: E402
 from app.widgets.text import literal  # noqa: E402
 
 ICON = Path(__file__).resolve().parent / "widgets" / "icon.svg"
-PAGES: dict[str, tuple[str, str, Callable[[], None]]] = {
-    "overview": ("Overview", ":material/flag:", overview.render),
-    "runs": ("Runs", ":material/timeline:", runs.render),
-    "compare": ("Compare", ":material/balance:", compare.render),
-    "parity": ("Parity", ":material/difference:", parity.render),
-    "operations": ("Operations", ":material/play_circle:", operations.render),
-    "checklist": ("Checklist", ":material/checklist:", checklist.render),
-    "audit": ("Audit", ":material/history_edu:", audit.render),
+PAGES = {
+    "overview": ("Overview", ":material/flag:"),
+    "runs": ("Runs", ":material/timeline:"),
+    "compare": ("Compare", ":material/balance:"),
+    "parity": ("Parity", ":material/difference:"),
+    "operations": ("Operations", ":material/play_circle:"),
+    "checklist": ("Checklist", ":material/checklist:"),
+    "audit": ("Audit", ":material/history_edu:"),
 }
+"""Path of each page (also the name of its module in `app.views`) to its title and icon."""
+
+
+def _render(path: str) -> Callable[[], None]:
+    # Imported when first opened: the Databricks SDK alone takes a second, and the first page does not need it.
+    def render() -> None:
+        importlib.import_module(f"app.views.{path}").render()
+
+    return panel.guarded(render)
+
+
+@st.cache_resource(show_spinner=False)
+def _preload() -> None:
+    """Once a process, after its first page: imports the other pages beside it, so that each opens at once."""
+
+    def load() -> None:
+        for path in PAGES:
+            importlib.import_module(f"app.views.{path}")
+
+    timer = threading.Timer(1.5, load)
+    timer.daemon = True
+    timer.start()
 
 
 def main() -> None:
     """Draws one page."""
     st.set_page_config(page_title="Cutover", page_icon=str(ICON), layout="wide")
     pages = {
-        path: st.Page(panel.guarded(render), title=title, icon=icon, url_path=path)
-        for path, (title, icon, render) in PAGES.items()
+        path: st.Page(_render(path), title=title, icon=icon, url_path=path) for path, (title, icon) in PAGES.items()
     }
 
     def start() -> None:
@@ -63,6 +85,7 @@ def main() -> None:
         )
     panel.live(preparing.banner, every=panel.LIVE_SECONDS)
     page.run()
+    _preload()
 
 
 main()

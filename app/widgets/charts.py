@@ -54,16 +54,26 @@ def show(figure: go.Figure, *, key: str, alt: str, select: bool = False) -> Any:
 
 
 def _layout(figure: go.Figure, title: str, height: int, zone: ZoneInfo | None = None, **more: Any) -> go.Figure:
+    # On a narrow screen the legend has a line for each entry and grows upwards, towards the title.
+    lines = max(0, len(figure.data) - 2) if more.get("showlegend", len(figure.data) > 1) else 0
     figure.update_layout(
-        title={"text": plot_text(title), "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"},
-        height=height,
-        margin={"l": 8, "r": 8, "t": 62, "b": 8},
+        title={
+            "text": plot_text(title),
+            "font": {"size": 14},
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"t": 6},
+        },
+        height=height + 12 * min(lines, 4),
+        margin={"l": 8, "r": 8, "t": 62 + 12 * min(lines, 4), "b": 8},
         legend={
             "orientation": "h",
             "y": 1.02,
             "yanchor": "bottom",
             "x": 0,
-            "xref": "container",
             "title": None,
             "font": {"size": 12},
         },

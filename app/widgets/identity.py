@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.config import IdentitySource, Migration, Role
+from app.config import IdentitySource, Role
 from app.operations.actor import Actor, Refused, RolesOf
 from app.widgets.panel import Panel
 from app.widgets.text import code, literal
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError
 from validation.endpoint import Endpoint, EndpointError
+
+if TYPE_CHECKING:
+    from app.workspace.client import Workspace
 
 PERSONA_KEY = "panel_persona"
 HEADERS = ("X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-User")
@@ -25,7 +27,10 @@ LOOKER = "(nobody: looking only)"
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _workspace(host: str, warehouse_id: str, token: str | None) -> Workspace:
-    # The app's own credentials, the same for every session; nothing of a reader is in it.
+    # The app's own credentials, the same for every session; nothing of a reader is in it. Imported at the first action:
+    # a page that is only looked at needs no SDK.
+    from app.workspace.client import Workspace
+
     return Workspace(Endpoint(host, warehouse_id, token))
 
 
@@ -39,6 +44,8 @@ def roles_of(here: Panel) -> RolesOf:
     """Looks up anyone's roles in the workspace, at the moment of the call. The lookup raises Refused if it fails."""
 
     def look_up(user_name: str) -> frozenset[Role]:
+        from app.workspace.errors import WorkspaceError
+
         try:
             return workspace(here).identity.roles_of(user_name, here.migration.roles)
         except (WorkspaceError, EndpointError) as e:
@@ -57,26 +64,27 @@ class _People:
     thread: threading.Thread | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def known(self, workspace: Workspace, migration: Migration) -> tuple[str, ...]:
+    def known(self, here: Panel) -> tuple[str, ...]:
         """The names as far as known, at most PEOPLE_WAIT_SECONDS after the call."""
         with self.lock:
             due = time.monotonic() - self.read_at >= (PEOPLE_SECONDS if self.names else 2.0)
             if due and (self.thread is None or not self.thread.is_alive()):
-                self.thread = threading.Thread(target=self._read, args=(workspace, migration), daemon=True)
+                self.thread = threading.Thread(target=self._read, args=(here,), daemon=True)
                 self.thread.start()
             thread = self.thread
         if not self.names and thread is not None:
             thread.join(PEOPLE_WAIT_SECONDS)
         return self.names
 
-    def _read(self, workspace: Workspace, migration: Migration) -> None:
+    def _read(self, here: Panel) -> None:
+        from app.workspace.errors import WorkspaceError
+
         try:
-            users = workspace.rest.read(
-                "list users", lambda: list(workspace.client.users.list(attributes="userName,active"))
-            )
+            place = workspace(here)
+            users = place.rest.read("list users", lambda: list(place.client.users.list(attributes="userName,active")))
             self.names = tuple(sorted(u.user_name for u in users if u.user_name and u.active is not False))
             self.problem = ""
-        except WorkspaceError as e:
+        except (WorkspaceError, EndpointError) as e:
             self.problem = str(e)
         self.read_at = time.monotonic()
 
@@ -88,10 +96,10 @@ def _people(host: str) -> _People:
 
 def _personas(here: Panel) -> tuple[str, ...]:
     try:
-        place = workspace(here)
+        host = Endpoint.discover(here.settings.data).host
     except EndpointError:
         return ()
-    return _people(place.endpoint.host).known(place, here.migration)
+    return _people(host).known(here)
 
 
 def name(here: Panel) -> str | None:
@@ -115,6 +123,8 @@ def actor(here: Panel, action: str, subject: str) -> Actor:
     local = source is IdentitySource.PERSONA
     user, reason = name(here), ""
     if source is IdentitySource.TOKEN:
+        from app.workspace.errors import WorkspaceError
+
         try:
             user = workspace(here).identity.me().user_name
         except (WorkspaceError, EndpointError) as e:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,8 +17,7 @@ from app.progress.facts import Facts, load_facts
 from app.store.base import StoreError
 from app.store.open import Store, open_store
 from app.widgets.text import literal, zone_of
-from app.workspace.links import Links
-from validation.endpoint import Endpoint, EndpointError
+from validation.endpoint import EndpointError
 
 log = logging.getLogger("cutover.pages")
 
@@ -38,14 +36,6 @@ class Panel:
     store: Store
     zone: ZoneInfo
     now: datetime
-
-    @cached_property
-    def links(self) -> Links | None:
-        """Addresses in the workspace; None while no workspace is configured or running."""
-        try:
-            return Links(Endpoint.discover(self.settings.data).host)
-        except EndpointError:
-            return None
 
 
 # Engine and migration alone are shared by all sessions: they hold nothing of a user.

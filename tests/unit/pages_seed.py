@@ -89,7 +89,9 @@ def _sources(store: Store, at: datetime, failing: bool) -> None:
             continue
         store.collected.source_succeeded(source, at - timedelta(seconds=7 + n * 3), 30)
         if failing and source in ("billing", "events"):
-            store.collected.source_failed(source, at, 60, f"read {source}: 503 TEMPORARILY_UNAVAILABLE {NASTY}; try again")
+            store.collected.source_failed(
+                source, at, 60, f"read {source}: 503 TEMPORARILY_UNAVAILABLE {NASTY}; try again"
+            )
         if failing and source == "tables":
             store.collected.source_succeeded(source, at - timedelta(hours=5), 30)
 
@@ -115,7 +117,15 @@ def _catalog(store: Store, migration: Migration, at: datetime, nasty: bool) -> N
     store.collected.put_pipelines(
         [
             PipelineRecord(
-                p.environment, f"pl-{p.environment}", p.name + odd, "IDLE", "product", "fde", {}, f"{HOST}/pipelines/x", at
+                p.environment,
+                f"pl-{p.environment}",
+                p.name + odd,
+                "IDLE",
+                "product",
+                "fde",
+                {},
+                f"{HOST}/pipelines/x",
+                at,
             )
             for p in migration.pipelines
         ]
@@ -138,7 +148,13 @@ def _catalog(store: Store, migration: Migration, at: datetime, nasty: bool) -> N
     store.collected.put_consumers(
         [
             ConsumerRecord(
-                migration.tables[0].baseline, "DASHBOARD_V3", "d1", "Fraud overview" + odd, "analyst@example.com", at - HOUR, 41
+                migration.tables[0].baseline,
+                "DASHBOARD_V3",
+                "d1",
+                "Fraud overview" + odd,
+                "analyst@example.com",
+                at - HOUR,
+                41,
             ),
             ConsumerRecord(migration.tables[1].baseline, "NOTEBOOK", "n7", None, None, at - 5 * HOUR, 2),
         ]
@@ -155,7 +171,11 @@ def _history(
     expectations: list[ExpectationRecord] = []
     events: list[EventRecord] = []
     usage: list[UsageRecord] = []
-    message = f"Task unity_fde failed: {NASTY}" if nasty else "Task unity_fde failed: [DELTA_CONCURRENT_APPEND] files were added"
+    message = (
+        f"Task unity_fde failed: {NASTY}"
+        if nasty
+        else "Task unity_fde failed: [DELTA_CONCURRENT_APPEND] files were added"
+    )
     for n in range(days * 4):
         start = at - timedelta(hours=6 * n + 1.5)
         made_up = n >= 8
@@ -211,10 +231,20 @@ def _history(
                         None if bad and k == 0 else 20_000 + k, took / 10 + k, start, end, 3 if k == 0 else 0,
                     )
                 )  # fmt: skip
-            for name, action, failed_rows in (("valid_submission_id", "drop", 3), ("valid_status", "warn", n % 4), ("has_document", "warn", 0)):
+            for name, action, failed_rows in (
+                ("valid_submission_id", "drop", 3),
+                ("valid_status", "warn", n % 4),
+                ("has_document", "warn", 0),
+            ):
                 expectations.append(
                     ExpectationRecord(
-                        update_id, NASTY if nasty else "dlt_v2_dim_fde", name, action, 20_000 - failed_rows, failed_rows, end
+                        update_id,
+                        NASTY if nasty else "dlt_v2_dim_fde",
+                        name,
+                        action,
+                        20_000 - failed_rows,
+                        failed_rows,
+                        end,
                     )
                 )
             for k, (level, kind, text) in enumerate(
@@ -251,8 +281,25 @@ def _history(
 def report(table: str, verdict: Verdict, key: tuple[str, ...], nasty: bool = False) -> ParityReport:
     """A report with everything in it that a page draws."""
     text = NASTY if nasty else "2026-01-01 05:00:00"
-    base = SideState(f"product.fde.{table}", "MANAGED", "delta:12", "delta:12", False, 20137, 1 << 24, now(), "job run 10000", "2026-11-23")
-    other = replace(base, name=f"product.fde.dlt_v2_{table}", table_type="MATERIALIZED_VIEW", version_before="update:7", version_after="update:7")
+    base = SideState(
+        f"product.fde.{table}",
+        "MANAGED",
+        "delta:12",
+        "delta:12",
+        False,
+        20137,
+        1 << 24,
+        now(),
+        "job run 10000",
+        "2026-11-23",
+    )
+    other = replace(
+        base,
+        name=f"product.fde.dlt_v2_{table}",
+        table_type="MATERIALIZED_VIEW",
+        version_before="update:7",
+        version_after="update:7",
+    )
     common: dict[str, Any] = {
         "baseline": base, "candidate": other, "keys": key, "columns": ("property_id", "name", "status", "amount"),
         "sql_hash": "ab" * 32, "fingerprints": {s: Fingerprint({}, "cd" * 32) for s in ("baseline", "candidate")},
@@ -265,7 +312,9 @@ def report(table: str, verdict: Verdict, key: tuple[str, ...], nasty: bool = Fal
             duplicate_rows={"baseline": 4, "candidate": 4}, missed_difference_probability=5e-20, **common,
         )  # fmt: skip
     if verdict is Verdict.NOT_PROVEN:
-        return ParityReport(verdict, "the new side changed while it was read", notes=("try again when no update runs",), **common)
+        return ParityReport(
+            verdict, "the new side changed while it was read", notes=("try again when no update runs",), **common
+        )
     column = NASTY if nasty else "status"
     return ParityReport(
         verdict, "12 rows missing, 3 extra, 40 modified", missing_rows=12, extra_rows=3, modified_rows=40,
@@ -312,10 +361,14 @@ def _parity(store: Store, migration: Migration, at: datetime, rng: random.Random
         store.parity.finish(parity_id, ParityState.DONE)
         with store.engine.begin() as c:
             c.execute(sql_update(runs_table).where(runs_table.c.id == parity_id).values(finished_at=finished))
-            c.execute(sql_update(tables_table).where(tables_table.c.parity_id == parity_id).values(finished_at=finished))
+            c.execute(
+                sql_update(tables_table).where(tables_table.c.parity_id == parity_id).values(finished_at=finished)
+            )
 
 
-def a_plan(migration: Migration, at: datetime, kind: Kind, number: int, *, blocked: bool = False, nasty: bool = False) -> Plan:
+def a_plan(
+    migration: Migration, at: datetime, kind: Kind, number: int, *, blocked: bool = False, nasty: bool = False
+) -> Plan:
     """A small plan of this kind, with gates that pass or one that blocks."""
     jobs = (
         ("baseline", JobState(OLD_JOB, migration.baseline_job.name, False, "schedule", "{}")),
@@ -328,7 +381,9 @@ def a_plan(migration: Migration, at: datetime, kind: Kind, number: int, *, block
     for t in migration.tables:
         steps.append(PlannedStep(len(steps) + 1, "flip", t.name, FlipView(t.baseline, t.kept, t.candidate)))
         steps.append(PlannedStep(len(steps) + 1, "flip", t.name, FlipView(t.baseline, t.candidate, t.kept)))
-    steps.append(PlannedStep(len(steps) + 1, "unpause the new job", "", UnpauseSchedule(NEW_JOB, migration.candidate_job.name)))
+    steps.append(
+        PlannedStep(len(steps) + 1, "unpause the new job", "", UnpauseSchedule(NEW_JOB, migration.candidate_job.name))
+    )
     gates = [
         GateVerdict("parity", "All six tables identical", Finding(Status.PASS, "identical, 12 min ago", at, "parity")),
         GateVerdict(
@@ -360,7 +415,11 @@ def _operations(store: Store, migration: Migration, at: datetime, nasty: bool) -
     verified = a_plan(migration, at - timedelta(hours=30), Kind.REHEARSE, 1)
     store.operations.add(
         record_of(
-            verified, State.VERIFIED, started_at=at - timedelta(hours=29.9), ended_at=at - timedelta(hours=29.8), executor="worker"
+            verified,
+            State.VERIFIED,
+            started_at=at - timedelta(hours=29.9),
+            ended_at=at - timedelta(hours=29.8),
+            executor="worker",
         )
     )
     blocked = a_plan(migration, at - timedelta(minutes=30), Kind.CUTOVER, 2, blocked=True, nasty=nasty)
@@ -392,7 +451,9 @@ def _operations(store: Store, migration: Migration, at: datetime, nasty: bool) -
 
 def _ticks(store: Store, nasty: bool) -> None:
     for key in ("notebooks_documented", "lineage_drawn", "branch_pushed", "engineering"):
-        store.checklist.mark(key, True, by="engineer@example.com", local=True, comment=NASTY if nasty else "done in the review")
+        store.checklist.mark(
+            key, True, by="engineer@example.com", local=True, comment=NASTY if nasty else "done in the review"
+        )
     store.checklist.mark("lineage_drawn", False, by="lead@example.com", local=True, comment="one table is missing")
 
 
