@@ -1,0 +1,47 @@
+"""SQL text of the swap: every name quoted by one function, every literal escaped."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.workspace import statements
+from app.workspace.names import literal, quote, quote_table
+
+
+def test_names_are_quoted_whatever_they_hold() -> None:
+    assert quote("a`b") == "`a``b`"
+    assert quote_table("c.s.t; DROP TABLE x --") == "`c`.`s`.`t; DROP TABLE x --`"
+
+
+@pytest.mark.parametrize("name", ["t", "s.t", "a.b.c.d", "a..c", ""])
+def test_only_three_level_names_are_tables(name: str) -> None:
+    with pytest.raises(ValueError, match="three-level"):
+        quote_table(name)
+
+
+def test_an_empty_or_impossible_identifier_is_refused() -> None:
+    for name in ("", "a\0b"):
+        with pytest.raises(ValueError, match="identifier"):
+            quote(name)
+
+
+def test_literals_cannot_end_early() -> None:
+    assert literal("it's \\ x") == "'it\\'s \\\\ x'"
+
+
+def test_the_statements_of_the_swap() -> None:
+    assert statements.rename_table("c.s.x", "c.s.x_old") == "ALTER TABLE `c`.`s`.`x` RENAME TO `c`.`s`.`x_old`"
+    assert statements.create_view("c.s.x", "c.s.x_old", "a 'b'") == (
+        "CREATE VIEW `c`.`s`.`x` COMMENT 'a \\'b\\'' AS SELECT * FROM `c`.`s`.`x_old`"
+    )
+    assert statements.alter_view("c.s.x", "c.s.y") == "ALTER VIEW `c`.`s`.`x` AS SELECT * FROM `c`.`s`.`y`"
+    assert statements.drop_view("c.s.x") == "DROP VIEW `c`.`s`.`x`"
+    assert statements.set_owner("c.s.x", "a`b", "VIEW") == "ALTER VIEW `c`.`s`.`x` OWNER TO `a``b`"
+    assert statements.set_tags("c.s.x", {"b": "2", "a": ""}) == "ALTER TABLE `c`.`s`.`x` SET TAGS ('a' = '', 'b' = '2')"
+    assert statements.set_comment("c.s.x", None) == "COMMENT ON TABLE `c`.`s`.`x` IS NULL"
+    assert statements.grant("c.s.x", "APPLY_TAG", "u@x") == "GRANT APPLY TAG ON TABLE `c`.`s`.`x` TO `u@x`"
+
+
+def test_a_kind_that_is_neither_table_nor_view_is_refused() -> None:
+    with pytest.raises(ValueError, match="neither"):
+        statements.set_owner("c.s.x", "o", "SCHEMA; DROP")
