@@ -226,7 +226,8 @@ class Workspace:
             self.status = Status(phase, step, done, total, message, ready)
 
     def status_document(self) -> dict[str, Any]:
-        return asdict(self.status)
+        remote = self.sql.remote_url if self.sql_ready.is_set() else None
+        return {**asdict(self.status), "spark_remote": remote}
 
     def wait_for_sql(self, timeout: float = 180.0) -> None:
         """Returns once Spark answers. Raises TEMPORARILY_UNAVAILABLE after `timeout` seconds or when stopping."""

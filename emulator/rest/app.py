@@ -123,7 +123,7 @@ class Application:
                 else ServiceError("PERMISSION_DENIED", "Invalid access token.", status=403)
             )
         query = dict(parse_qsl(query_string, keep_blank_values=True))
-        body = parse_body(raw, headers.get("content-type", ""))
+        body = {} if route.raw else parse_body(raw, headers.get("content-type", ""))
         route.check(query, body, params)
         call = Call(self.workspace, principal or self._nobody(), method, path, params, query, body, raw, token.strip())
         result = route.handler(call)

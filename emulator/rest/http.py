@@ -91,7 +91,7 @@ class Route:
     """One method and path. sdk: the SDK method whose parameters are the call's fields; None checks nothing.
 
     query: parameters that are sent in the query besides (or, for GET and DELETE, instead of) the SDK's.
-    body: further body fields. anonymous: answered without a token.
+    body: further body fields. anonymous: answered without a token. raw: the body is a file, not JSON.
     """
 
     method: str
@@ -102,6 +102,7 @@ class Route:
     query: tuple[str, ...]
     body: tuple[str, ...]
     anonymous: bool
+    raw: bool
 
     def check(self, query: Mapping[str, str], body: Mapping[str, Any], params: Mapping[str, str]) -> None:
         """Refuses unknown parameters and fields."""
@@ -132,6 +133,7 @@ class Routes:
         query: tuple[str, ...] = (),
         body: tuple[str, ...] = (),
         anonymous: bool = False,
+        raw: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Decorator. template: `/api/2.1|2.2/jobs/get`, `{name}` is one segment, `{name:path}` the rest."""
 
@@ -149,7 +151,7 @@ class Routes:
                 else:
                     pattern += re.escape(part)
             self.routes.append(
-                Route(method, re.compile(pattern + r"/?\Z"), handler, template, sdk, query, body, anonymous)
+                Route(method, re.compile(pattern + r"/?\Z"), handler, template, sdk, query, body, anonymous, raw)
             )
             return handler
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -110,7 +111,8 @@ def list_pipelines(call: Call) -> Json:
         if access.allowed(call.workspace, call.principal, "pipelines", p.pipeline_id, "CAN_VIEW")
     ]
     if text:
-        found = [p for p in found if pipeline_matches(p, text)]
+        matches = pipeline_filter(text)
+        found = [p for p in found if matches(p)]
     order = call.text("order_by", "name asc").split()
     if order[0] not in ("name", "id") or (len(order) > 1 and order[1].lower() not in ("asc", "desc")):
         raise bad(f"Invalid order_by '{call.text('order_by')}': only name and id, asc or desc.")
@@ -123,15 +125,16 @@ def list_pipelines(call: Call) -> Json:
     return answer
 
 
-def pipeline_matches(pipeline: Pipeline, text: str) -> bool:
+def pipeline_filter(text: str) -> Callable[[Pipeline], bool]:
     """`name LIKE 'pattern'` or `notebook='path'`, the two filters that the service has."""
     like = re.fullmatch(r"name\s+LIKE\s+'(.*)'", text, re.I | re.S)
     if like:
-        pattern = re.escape(like[1]).replace("%", ".*").replace("_", ".")
-        return re.fullmatch(pattern, pipeline.name, re.S) is not None
+        pattern = re.compile(re.escape(like[1]).replace("%", ".*").replace("_", "."), re.S)
+        return lambda p: pattern.fullmatch(p.name) is not None
     notebook = re.fullmatch(r"notebook\s*=\s*'(.*)'", text, re.I | re.S)
     if notebook:
-        return any((lib.get("notebook") or {}).get("path") == notebook[1] for lib in pipeline.spec["libraries"])
+        path = notebook[1]
+        return lambda p: any((lib.get("notebook") or {}).get("path") == path for lib in p.spec["libraries"])
     raise bad(f"Invalid filter '{text}': only name LIKE '...' and notebook='...' are supported, and not together.")
 
 

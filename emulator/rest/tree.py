@@ -161,7 +161,7 @@ def multipart_fields(call: Call) -> dict[str, Any]:
     return fields
 
 
-@route("POST", "/api/2.0/workspace-files/import-file/{path:path}")
+@route("POST", "/api/2.0/workspace-files/import-file/{path:path}", raw=True)
 def import_file(call: Call) -> Json:
     """A raw file; a text with a notebook's first line becomes a notebook. 409 when it exists and may not be
     overwritten."""
