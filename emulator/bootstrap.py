@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from emulator import system_tables
 from emulator.bundle import Bundle, Resource, load
-from emulator.dialect import quoted, spark_part, spark_schema
+from emulator.dialect import literal, quoted, spark_part, spark_schema
 from emulator.history import Sides, history
 from emulator.sources import SCHEMAS, TABLES, Ticked, generate
 from emulator.sources import tick as tick_sources
@@ -276,7 +276,7 @@ class _Bootstrap:
         def declare(table: Table) -> None:
             columns = ", ".join(f"{quoted([c.name])} {c.type}" for c in table.columns)
             name = quoted(table.name.split("."))
-            self.sql(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) COMMENT '{table.comment}'")
+            self.sql(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) COMMENT {literal(table.comment)}")
 
         with ThreadPoolExecutor(DECLARERS, thread_name_prefix="declare") as pool:
             list(pool.map(declare, TABLES.values()))
