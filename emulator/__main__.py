@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs until SIGTERM or SIGINT. Exit status 0 stopped, 1 Spark did not start, 2 cannot start."""
     options = arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    for noisy in ("py4j", "pyspark", "SQLQueryContextLogger", "databricks"):
+    for noisy in ("py4j", "databricks"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     data = options.data.resolve()
     try:

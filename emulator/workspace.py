@@ -328,8 +328,10 @@ class Workspace:
     def start_sql(self) -> None:
         """Brings Spark up; runner processes import its client meanwhile. Raises what the SQL half raises."""
         self.processes.start()
+        from emulator.runner.child import quiet_spark
         from emulator.system_tables import register
 
+        quiet_spark()
         self.sql.start()
         register(self)
         self.sql_ready.set()

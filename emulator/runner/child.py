@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import socket
@@ -86,8 +85,15 @@ def warm_up() -> None:
     import emulator.runner.update
     import emulator.session  # noqa: F401
 
-    logging.getLogger("SQLQueryContextLogger").disabled = True
-    logging.getLogger("DataFrameQueryContextLogger").disabled = True
+    quiet_spark()
+
+
+def quiet_spark() -> None:
+    """Spark's client writes every failed query to stderr as well as raising it: once is enough."""
+    from pyspark.logger import PySparkLogger
+
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        PySparkLogger.getLogger(name).disabled = True
 
 
 def task(connection: socket.socket) -> None:
