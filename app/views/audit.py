@@ -12,7 +12,7 @@ from app.store.audit import AuditRecord, Verdict
 from app.widgets import panel, sentences
 from app.widgets.frame import Figure, answer, empty, figures
 from app.widgets.native import page_link
-from app.widgets.opening import close_button, opened
+from app.widgets.opening import close_button, opened, whole
 from app.widgets.panel import Panel
 from app.widgets.status import Mark, mark
 from app.widgets.tables import Column, table
@@ -145,7 +145,7 @@ def _table() -> None:
 
 def _record(seq: str) -> None:
     here = panel.current()
-    number = int(seq) if seq.isascii() and seq.isdigit() and len(seq) < 12 else 0
+    number = whole(seq) or 0
     found = here.store.audit.records(limit=1)
     newest = found[0].seq if found else 0
     # The log has no read by number; the newest records down to it are few when it was clicked in the table.

@@ -21,7 +21,7 @@ from app.views.overview import finding_mark
 from app.widgets import asof, identity, panel, sentences, service
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.native import button, page_link
-from app.widgets.opening import close_button, opened, put
+from app.widgets.opening import choice, close_button, opened, put
 from app.widgets.panel import LIVE_SECONDS, Panel
 from app.widgets.status import Mark, mark
 from app.widgets.tables import Column, table
@@ -145,15 +145,8 @@ def _say(text: str, well: bool) -> None:
 def _ask() -> None:
     here = panel.current()
     section("What may I do?", help="Every action makes a plan first. A plan only looks; you confirm it by typing.")
-    chosen = st.pills(
-        "Action",
-        list(KINDS),
-        format_func=lambda k: f"{KINDS[k].icon} {KINDS[k].word}",
-        key="action",
-        bind="query-params",
-        label_visibility="collapsed",
-        wrap=True,
-    )
+    words = {k: f"{a.icon} {a.word}" for k, a in KINDS.items()}
+    chosen = choice("Action", words, "action", pills=True)
     if not chosen:
         st.caption("Choose an action to see exactly what it would call and run, and which gates it must pass.")
         return

@@ -14,7 +14,7 @@ from app.store.parity import ParityRun, ParityState, ParityTable, Streak
 from app.widgets import asof, charts, identity, panel, sentences
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.native import safe
-from app.widgets.opening import close_button, opened, put
+from app.widgets.opening import choice, close_button, opened, put
 from app.widgets.panel import LIVE_SECONDS, Panel
 from app.widgets.status import Mark, mark
 from app.widgets.tables import Column, table
@@ -30,17 +30,7 @@ def render() -> None:
     """The page."""
     panel.live(_head)
     _message()
-    st.segmented_control(
-        "Pair",
-        list(PAIRS),
-        format_func=lambda p: PAIRS[p],
-        default="production",
-        required=True,
-        key="pair",
-        bind="query-params",
-        label_visibility="collapsed",
-        wrap=True,
-    )
+    choice("Pair", PAIRS, "pair", default="production")
     _start()
     panel.live(_active, every=LIVE_SECONDS)
     panel.live(_glance)
@@ -51,7 +41,7 @@ def render() -> None:
 
 
 def _pair() -> str:
-    chosen = st.session_state.get("pair")
+    chosen = st.session_state.get("choice_pair") or opened("pair")
     return chosen if chosen in PAIRS else "production"
 
 

@@ -13,7 +13,7 @@ from app.widgets import asof, charts, panel, sentences, sides
 from app.widgets.charts import Bar
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.native import button, safe
-from app.widgets.opening import close_button, opened
+from app.widgets.opening import close_button, opened, whole
 from app.widgets.panel import Panel
 from app.widgets.status import mark
 from app.widgets.tables import Column, table
@@ -490,7 +490,7 @@ TASK_COLUMNS = (
 def _run(run_id: str) -> None:
     here = panel.current()
     with st.container(border=True):
-        record = here.store.collected.run(int(run_id)) if run_id.isascii() and run_id.isdigit() else None
+        record = here.store.collected.run(number) if (number := whole(run_id)) is not None else None
         if record is None:
             st.markdown(f"Run {code(run_id)} is not among what was collected.")
             close_button("run")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
@@ -14,6 +14,11 @@ def opened(parameter: str) -> str | None:
     """What the address says is open, None for nothing. It is text from outside: look it up, never trust it."""
     value = st.query_params.get(parameter)
     return value[:200] if value else None
+
+
+def whole(text: str) -> int | None:
+    """The number that an address names; None if it names none, or one that no store can hold."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def put(parameter: str, value: str | None) -> None:
@@ -40,3 +45,33 @@ def close_button(parameter: str, label: str = "Close") -> None:
     st.button(
         label, key=f"close_{parameter}", on_click=put, args=(parameter, None), icon=":material/close:", type="tertiary"
     )
+
+
+def choice(
+    label: str, options: Mapping[str, str], parameter: str, *, default: str | None = None, pills: bool = False
+) -> str | None:
+    """One of `options` (name to shown word), its name kept in the address; a name that is none of them is ignored.
+
+    Streamlit's own binding would put the shown word there.
+    """
+    key = f"choice_{parameter}"
+    asked = opened(parameter)
+    if key not in st.session_state:
+        st.session_state[key] = asked if asked in options else default
+
+    def changed() -> None:
+        chosen = st.session_state[key]
+        put(parameter, None if chosen == default else chosen)
+
+    draw = st.pills if pills else st.segmented_control
+    chosen = draw(
+        label,
+        list(options),
+        format_func=lambda name: options[name],
+        key=key,
+        required=default is not None,
+        on_change=changed,
+        label_visibility="collapsed",
+        wrap=True,
+    )
+    return chosen if chosen in options else default
