@@ -166,11 +166,11 @@ def iv_master_results(sources: SourceTables, verifications: DataFrame) -> DataFr
     )
     taken = ("submission_id", "company_id", "company_name", "property_id", "property_name", "submission_datetime")
     last_verifications = latest(
-        verifications,
-        "applicant_submission_id",
+        verifications.select(F.col("applicant_submission_id").alias("iv_applicant_submission_id"), "*"),
+        "iv_applicant_submission_id",
         ("iv_submission_datetime", "iv_submission_id"),
         (*taken, "iv_status", "iv_review_eligibility", "monthly_income", "calculation_confidence"),
-    ).withColumnRenamed("applicant_submission_id", "iv_applicant_submission_id")
+    )
     return (
         results.join(calculations, F.expr("found_calculation_id = calculation_id"), "left")
         .join(last_verifications, F.expr("iv_applicant_submission_id = applicant_submission_id"), "left")
