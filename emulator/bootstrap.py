@@ -109,7 +109,8 @@ def bootstrap(workspace: Workspace, entries: int, seed: int, progress: Progress)
         except Exception as e:
             if workspace.stopping.is_set():
                 raise
-            raise BootstrapError(f"{step.title}: {e}; start again to go on from this step") from e
+            why = str(e) or type(e).__name__
+            raise BootstrapError(f"{step.title}: {why}; start again to go on from this step") from e
         workspace.state.set_meta(f"bootstrap.{step.key}", datetime.now(UTC).isoformat())
     made.refresh_files()
 

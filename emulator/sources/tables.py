@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql.connect import functions as F
 
 from emulator.sources import vocabulary as words
 from emulator.sources.schemas import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pyspark.sql import Column
-from pyspark.sql import functions as F
+from pyspark.sql.connect import functions as F
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
