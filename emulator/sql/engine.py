@@ -48,6 +48,7 @@ from emulator.dialect import (
     render,
     spark_part,
     spark_schema,
+    split_name,
 )
 from emulator.information_schema import InformationSchema
 from emulator.sql.commands import Commands
@@ -128,6 +129,21 @@ class Engine:
             return job.spark_text(), job.views
         finally:
             self._told(job, time.time(), time.monotonic(), None)
+
+    def write_table(
+        self, name: str, mode: str, act: Callable[[str, str | None], None], external: str | None, provider: str
+    ) -> None:
+        """A DataFrame written to a table. mode: error, ignore, append, overwrite, replace or insert.
+
+        act: does the writing, given Spark's name of the table and the location to create it at (None to leave it).
+        external: the location that the writer was told. Raises SqlError.
+        """
+        parts = split_name(name)
+        job = _Job(self, f"INSERT INTO {quoted(parts)} VALUES (1)", NO_PARAMETERS, None)
+        try:
+            job.write_frame(self.full(parts), mode, act, external, provider)
+        except PySparkException as e:
+            raise self.translated(e) from e
 
     def translated(self, error: Exception) -> SqlError:
         """Any error of Spark in three-level names."""
@@ -856,6 +872,41 @@ class _Job:
             self.catalog.put_table(self.engine.read_columns(record))
         return Rows(rows.schema, iter([table]), modified)
 
+    def write_frame(
+        self, name: FullName, mode: str, act: Callable[[str, str | None], None], external: str | None, provider: str
+    ) -> None:
+        full_name = ".".join(name)
+        self.check_containers(name, read=False)
+        found = self.engine.find(name)
+        spark_name = self.engine.spark_name(name)
+        if found is None:
+            if mode in ("insert", "replace"):
+                raise table_not_found(name)
+            self.require_create(name)
+            record = self.new_record(
+                name, EXTERNAL if external else MANAGED, storage_location=external, data_source_format=provider.upper()
+            )
+            if external is None:
+                record = replace(record, storage_location=(self.engine.tables_root / record.table_id).as_uri())
+            with self.engine.intent("create", full_name, record=_plain(record)):
+                act(spark_name, record.storage_location)
+                with self.catalog.transaction():
+                    self.catalog.drop_grants("TABLE", full_name)
+                    self.catalog.put_table(self._with_details(record))
+            return
+        if mode == "ignore":
+            return
+        if mode in ("error", "errorifexists", "default"):
+            raise table_exists(name)
+        self.kind = "INSERT" if mode in ("append", "insert") else "REPLACE TABLE"
+        self.check(Ref(name, 0, 0, Role.WRITE), found)
+        if mode in ("append", "insert"):
+            act(spark_name, None)
+            return
+        with self.engine.intent("refresh", full_name):
+            act(spark_name, found.storage_location)
+            self.catalog.put_table(self._with_details(replace(found, updated_at=now_ms(), updated_by=self.me)))
+
     def restore(self) -> Rows:
         ref = self.statement.target
         rows = self.command(self.spark_text())
@@ -914,7 +965,7 @@ class _Job:
     def set_parameter(self) -> Rows:
         """SET name, SET name = value, SET -v: Databricks SQL's parameters and Spark's settings."""
         found = re.fullmatch(r"\s*SET\s+([\w.]+)\s*(?:=(.*?))?\s*;?\s*", self.text, re.I | re.S)
-        zone = re.fullmatch(r"\s*SET\s+TIME\s*ZONE\s+(.*?)\s*;?\s*", self.text, re.I | re.S)
+        zone = re.fullmatch(r"\s*SET\s+TIME\s*ZONE\s+([^=\s].*?)\s*;?\s*", self.text, re.I | re.S)
         if found is None or zone is not None:
             return self.session_setting()
         name, value = found[1], found[2]

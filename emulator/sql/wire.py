@@ -121,6 +121,9 @@ class Encoder:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
+    if str(column.type) == "month_interval":
+        # pyarrow has no Python value for it: the months themselves.
+        column = pa.chunked_array([chunk.view(pa.int32()) for chunk in column.chunks], pa.int32())
     if pa.types.is_struct(column.type) or pa.types.is_list(column.type) or pa.types.is_map(column.type):
         return list(column.to_pylist(maps_as_pydicts=None))
     return list(column.to_pylist())
