@@ -1,0 +1,568 @@
+"""Collection: incremental from cursors, long histories in parts, each source by itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.collect.collector import Collector, pause_after
+from app.collect.flows import told_by
+from app.collect.sources import OLDER_PAGES, Source, Sources, Stopping
+from app.config import JobRef, Migration, PipelineRef, Roles, Side, Table
+from app.store.collected import EventRecord
+from app.store.open import Store, open_store
+from app.workspace.errors import WorkspaceError
+from app.workspace.sql import Sql
+from tests.unit.workspace_server import Refusal, Request, Server, serving
+
+T = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MS = int(T.timestamp() * 1000)
+JOBS = {"old": 1, "new": 2}
+
+MIGRATION = Migration(
+    name="m", title="m", timezone="UTC", baseline_job=JobRef(name="old"), candidate_job=JobRef(name="new"),
+    pipelines=(PipelineRef(name="prod", environment="production"),),
+    tables=(Table(name="t", baseline="c.s.t", candidate="c.s.v2_t"),),
+    roles=Roles(viewer=(), operator=(), approver=()), phases=(), metrics=(), sign_offs=(), gates=(), issues=(),
+    rehearsal_schema="c.r",
+)  # fmt: skip
+
+
+class Fake:
+    """Jobs, a pipeline and tables behind the HTTP server; tests change its lists."""
+
+    def __init__(self, server: Server) -> None:
+        self.runs: list[dict[str, Any]] = []
+        self.updates: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.tables: dict[str, dict[str, Any]] = {}
+        server.on("GET", "/api/2.2/jobs/list", self.list_jobs)
+        server.on("GET", "/api/2.2/jobs/get", self.get_job)
+        server.on("GET", "/api/2.2/jobs/runs/list", self.list_runs)
+        server.on("GET", "/api/2.2/jobs/runs/get-output", {"error": "Traceback: the whole story"})
+        server.on("GET", "/api/2.0/pipelines", {"statuses": [{"pipeline_id": "p", "name": "prod"}]})
+        spec = {"name": "prod", "catalog": "c", "schema": "s"}
+        server.on("GET", "/api/2.0/pipelines/p", {"pipeline_id": "p", "name": "prod", "state": "IDLE", "spec": spec})
+        server.on("GET", "/api/2.0/pipelines/p/updates", self.list_updates)
+        server.on("GET", "/api/2.0/pipelines/p/events", self.list_events)
+        server.on("GET", "/api/2.1/unity-catalog/tables/*", self.get_table)
+        server.on(
+            "GET",
+            "/api/2.1/unity-catalog/permissions/table/*",
+            {"privilege_assignments": [{"principal": "a", "privileges": ["SELECT"]}]},
+        )
+
+    def list_jobs(self, request: Request) -> Any:
+        name = request.one("name") or ""
+        return {"jobs": [{"job_id": JOBS[name], "settings": {"name": name}}]}
+
+    def get_job(self, request: Request) -> Any:
+        schedule = {
+            "quartz_cron_expression": "0 0 5/6 * * ?",
+            "timezone_id": "America/New_York",
+            "pause_status": "PAUSED",
+        }
+        return {"job_id": int(request.one("job_id") or 0), "settings": {"name": "n", "schedule": schedule}}
+
+    def list_runs(self, request: Request) -> Any:
+        first, last = int(request.one("start_time_from") or 0), int(request.one("start_time_to") or 1e15)
+        found = sorted(
+            (r for r in self.runs if str(r["job_id"]) == request.one("job_id") and first <= r["start_time"] <= last),
+            key=lambda r: -r["start_time"],
+        )
+        return paged("runs", found, request, int(request.one("limit") or 20))
+
+    def list_updates(self, request: Request) -> Any:
+        found = sorted(self.updates, key=lambda u: -u["creation_time"])
+        return paged("updates", found, request, int(request.one("max_results") or 25))
+
+    def list_events(self, request: Request) -> Any:
+        token = request.one("page_token")
+        if token is None:
+            condition = request.one("filter") or ""
+            after, before = bound(condition, ">="), bound(condition, "<")
+            descending = request.one("order_by") == "timestamp desc"
+            self.selected = sorted(
+                (e for e in self.events if (after or "") <= e["timestamp"] < (before or "9")),
+                key=lambda e: (e["timestamp"], e["id"]),
+                reverse=descending,
+            )
+        return paged("events", self.selected, request, int(request.one("max_results") or 25))
+
+    def get_table(self, request: Request) -> Any:
+        name = request.path.rsplit("/", 1)[1]
+        if name not in self.tables:
+            raise Refusal(404, "TABLE_DOES_NOT_EXIST", f"Table '{name}' does not exist.")
+        return {"full_name": name, "owner": "o", **self.tables[name]}
+
+    def run(self, run_id: int, job_id: int = 1, start: int | None = None, **more: Any) -> None:
+        start = MS + run_id * 1000 if start is None else start
+        document = {
+            "job_id": job_id, "run_id": run_id, "start_time": start, "end_time": start + 500, "run_duration": 500,
+            "state": {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}, "run_page_url": "u", **more,
+        }  # fmt: skip
+        self.runs = [r for r in self.runs if r["run_id"] != run_id] + [document]
+
+    def event(
+        self, n: int, update: str, event_type: str, details: Any, message: str = "m", dataset: str | None = None
+    ) -> None:
+        stamp = (T + timedelta(seconds=n)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        origin = {"pipeline_id": "p", "update_id": update, "dataset_name": dataset}
+        self.events.append(
+            {"id": f"e{n:05}", "timestamp": stamp, "level": "INFO", "event_type": event_type, "message": message,
+             "origin": {k: v for k, v in origin.items() if v}, "details": details}
+        )  # fmt: skip
+
+
+def bound(condition: str, operator: str) -> str | None:
+    for part in condition.split(" AND "):
+        name, found, value = (*part.split(" ", 2), "", "", "")[:3]
+        if name == "timestamp" and found == operator:
+            return value.strip("'")
+    return None
+
+
+def paged(name: str, items: list[Any], request: Request, size: int) -> Any:
+    at = int(request.one("page_token") or 0)
+    more = {"next_page_token": str(at + size)} if at + size < len(items) else {}
+    return {name: items[at : at + size], **more}
+
+
+class FakeSql(Sql):
+    """Answers statements by the first text that they contain."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[tuple[str, Any]] = []
+
+    def query(
+        self, text: str, parameters: Any = None, *, what: str = "query", cancel: Any = None
+    ) -> list[dict[str, Any]]:
+        self.asked.append((text, parameters))
+        for part, answer in self.answers.items():
+            if part in text:
+                return list(answer(parameters) if callable(answer) else answer)
+        raise WorkspaceError(what, f"no answer for {text}")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+def fake(server: Server) -> Fake:
+    return Fake(server)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(f"sqlite:///{tmp_path}/store.db")
+
+
+@pytest.fixture
+def sql() -> FakeSql:
+    return FakeSql()
+
+
+@pytest.fixture
+def sources(server: Server, fake: Fake, store: Store, sql: FakeSql) -> Sources:
+    workspace = server.workspace()
+    workspace.__dict__["sql"] = sql
+    return Sources(store.collected, workspace, MIGRATION, clock=lambda: T + timedelta(days=1))
+
+
+def calls(server: Server, path: str, action: Callable[[], Any]) -> int:
+    before = len(server.asked("GET", path))
+    action()
+    return len(server.asked("GET", path)) - before
+
+
+RUNS = "/api/2.2/jobs/runs/list"
+UPDATES = "/api/2.0/pipelines/p/updates"
+EVENTS = "/api/2.0/pipelines/p/events"
+
+
+def test_new_runs_cost_one_call_however_long_the_history(
+    server: Server, fake: Fake, store: Store, sources: Sources
+) -> None:
+    for i in range(1, 1001):
+        fake.run(i)
+    turns = 0
+    while sources.runs(Side.BASELINE) is not None:
+        turns += 1
+        assert turns < 20
+    assert turns >= 3, "a long history comes in parts"
+    assert len(store.collected.runs("baseline", limit=2000)) == 1000
+    fake.run(1001)
+    assert calls(server, RUNS, lambda: sources.runs(Side.BASELINE)) == 1
+    assert store.collected.runs("baseline", limit=1)[0].run_id == 1001
+
+
+def test_the_newest_runs_come_first(fake: Fake, store: Store, sources: Sources) -> None:
+    for i in range(1, 1001):
+        fake.run(i)
+    backlog = sources.runs(Side.BASELINE)
+    assert backlog is not None and "still to come" in backlog
+    found = store.collected.runs("baseline", limit=2000)
+    assert found[0].run_id == 1000 and len(found) == OLDER_PAGES * 24
+
+
+def test_a_running_run_is_read_again_until_it_has_ended_though_newer_ones_ended_before(
+    fake: Fake, store: Store, sources: Sources
+) -> None:
+    fake.run(1, end_time=0, state={"life_cycle_state": "RUNNING"})
+    sources.runs(Side.BASELINE)
+    assert store.collected.run(1).active  # type: ignore[union-attr]
+    for i in range(2, 60):
+        fake.run(i)
+        if i % 20 == 0:
+            sources.runs(Side.BASELINE)
+    fake.run(1, state={"life_cycle_state": "TERMINATED", "result_state": "FAILED"})
+    sources.runs(Side.BASELINE)
+    assert store.collected.run(1).state == "FAILED"  # type: ignore[union-attr]
+
+
+def test_a_collection_that_was_killed_goes_on_without_a_gap(
+    server: Server, fake: Fake, store: Store, sources: Sources
+) -> None:
+    for i in range(1, 301):
+        fake.run(i)
+    answer = server.find("GET", RUNS)
+    assert answer is not None
+    seen = 0
+
+    def dies(request: Request) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen in (4, 9):
+            raise Refusal(403, "PERMISSION_DENIED", "gone")
+        return answer(request)
+
+    server.on("GET", RUNS, dies)
+    failures = 0
+    for _ in range(20):
+        try:
+            if sources.runs(Side.BASELINE) is None:
+                break
+        except WorkspaceError:
+            failures += 1
+    assert failures == 2 and len(store.collected.runs(limit=2000)) == 300
+
+
+def test_a_job_without_runs_is_no_error_and_its_first_run_is_seen(fake: Fake, store: Store, sources: Sources) -> None:
+    assert sources.runs(Side.CANDIDATE) is None and sources.runs(Side.CANDIDATE) is None
+    fake.run(5, job_id=2)
+    sources.runs(Side.CANDIDATE)
+    assert [r.run_id for r in store.collected.runs("candidate")] == [5]
+
+
+def test_the_error_of_a_failed_task_is_read_once(server: Server, fake: Fake, store: Store, sources: Sources) -> None:
+    failed = {"life_cycle_state": "TERMINATED", "result_state": "FAILED", "state_message": "see output"}
+    fake.run(1, state=failed, tasks=[{"task_key": "a", "run_id": 11, "state": failed}])
+    output = "/api/2.2/jobs/runs/get-output"
+    assert calls(server, output, lambda: (sources.runs(Side.BASELINE), sources.runs(Side.BASELINE))) == 1
+    assert store.collected.tasks([1])[1][0].error == "Traceback: the whole story"
+
+
+def test_updates_are_collected_in_parts_and_then_with_one_call(
+    server: Server, fake: Fake, store: Store, sources: Sources
+) -> None:
+    ref = MIGRATION.pipelines[0]
+    for i in range(2500):
+        fake.updates.append(
+            {"update_id": f"u{i}", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS + i * 1000}
+        )
+    turns = 1
+    while sources.updates(ref) is not None:
+        turns += 1
+    assert turns > 1 and len(store.collected.updates(limit=5000)) == 2500
+    fake.updates.append({"update_id": "new", "pipeline_id": "p", "state": "RUNNING", "creation_time": MS + 10**7})
+    assert calls(server, UPDATES, lambda: sources.updates(ref)) == 1
+    fake.updates[-1]["state"] = "COMPLETED"
+    sources.updates(ref)
+    assert store.collected.update("new").state == "COMPLETED"  # type: ignore[union-attr]
+
+
+def course(fake: Fake, update: str, at: int, mark: str = "") -> None:
+    flow = {"status": "RUNNING"}
+    fake.event(at, update, "flow_progress", {"flow_progress": flow}, dataset="c.s.v2_t")
+    quality = {
+        "dropped_records": 2,
+        "expectations": [{"name": "ok", "dataset": "c.s.v2_t", "passed_records": 8, "failed_records": 2}],
+    }
+    done = {"status": "COMPLETED", "metrics": {"num_output_rows": 8}, "data_quality": quality}
+    fake.event(at + 5, update, "flow_progress", {"flow_progress": done}, mark, dataset="c.s.v2_t")
+    fake.event(at + 6, update, "update_progress", {"update_progress": {"state": "COMPLETED"}}, f"done {mark}")
+
+
+def test_events_tell_rows_seconds_expectations_and_the_end_of_an_update(
+    fake: Fake, store: Store, sources: Sources
+) -> None:
+    ref = MIGRATION.pipelines[0]
+    fake.updates.append({"update_id": "u", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS})
+    course(fake, "u", 10)
+    sources.updates(ref)
+    sources.events(ref)
+    update = store.collected.update("u")
+    assert update is not None and update.seconds == 16.0 and not update.generated
+    (flow,) = store.collected.flows(["u"])["u"]
+    assert (flow.dataset, flow.status, flow.rows, flow.seconds, flow.dropped) == ("c.s.v2_t", "COMPLETED", 8, 5.0, 2)
+    (expectation,) = store.collected.expectations(["u"])
+    assert (expectation.name, expectation.passed, expectation.failed) == ("ok", 8, 2)
+
+
+def test_counts_do_not_grow_when_events_are_read_again(fake: Fake, store: Store, sources: Sources) -> None:
+    ref = MIGRATION.pipelines[0]
+    course(fake, "u", 10)
+    for _ in range(3):
+        sources.events(ref)
+    assert store.collected.expectations(["u"])[0].passed == 8
+    assert store.collected.flows(["u"])["u"][0].rows == 8
+
+
+def test_a_long_event_log_comes_in_parts_and_late_events_are_found(
+    server: Server, fake: Fake, store: Store, sources: Sources
+) -> None:
+    ref = MIGRATION.pipelines[0]
+    for i in range(3000):
+        fake.event(i * 10, f"u{i // 30}", "user_action", {})
+    turns = 1
+    while sources.events(ref) is not None:
+        turns += 1
+    assert turns > 1 and len(store.collected.events(limit=5000)) == 3000
+    fake.event(29_985, "late", "user_action", {})  # before the newest, as events may arrive
+    fake.event(30_005, "new", "user_action", {})
+    assert calls(server, EVENTS, lambda: sources.events(ref)) == 1
+    assert len(store.collected.events(limit=5000)) == 3002
+
+
+def test_history_that_was_made_up_is_marked(fake: Fake, store: Store, sources: Sources) -> None:
+    ref = MIGRATION.pipelines[0]
+    fake.updates.append({"update_id": "u", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS})
+    course(fake, "u", 10, "(generated history)")
+    sources.events(ref)
+    sources.updates(ref)
+    sources.events(ref)
+    fake.event(100, "u", "user_action", {})
+    sources.events(ref)
+    assert store.collected.update("u").generated  # type: ignore[union-attr]
+    fake.run(1, description="(generated) history")
+    sources.runs(Side.BASELINE)
+    assert store.collected.run(1).generated  # type: ignore[union-attr]
+
+
+def record(n: int, **more: Any) -> dict[str, Any]:
+    return {
+        "record_id": f"r{n}", "record_type": "ORIGINAL", "usage_start_time": T, "usage_end_time": T, "sku_name": "S",
+        "usage_unit": "DBU", "usage_quantity": 2, "billing_origin_product": "JOBS", "custom_tags": [], "job_id": "1",
+        "job_run_id": "10", "pipeline_id": None, "update_id": None, "maintenance_id": None, "serverless": False,
+        "photon": True, "dlt_tier": None, "list_price": "0.5", **more,
+    }  # fmt: skip
+
+
+def test_billing_reads_its_last_hours_again_and_takes_corrections(store: Store, sources: Sources, sql: FakeSql) -> None:
+    rows = [record(1, list_price=None), record(2, job_id=None, pipeline_id="p", update_id="u")]
+    sql.answers["system.billing.usage"] = rows
+    while sources.billing() is not None:
+        pass
+    assert {u.record_id: (u.side, u.usd) for u in store.collected.usage()} == {
+        "r1": ("baseline", None),
+        "r2": ("candidate", 1.0),
+    }
+    rows[0] = record(1)
+    rows.append(record(1, record_type="RETRACTION", usage_quantity=-2))
+    sources.billing()
+    assert sum(u.usd or 0 for u in store.collected.usage() if u.side == "baseline") == 0.0
+    text, values = sql.asked[-1]
+    assert values["start_from"] == T + timedelta(days=1) - timedelta(hours=48)
+    assert "'1'" not in text and values["job0"] == "1" and values["pipeline0"] == "p", "values are bound"
+
+
+def table(kind: str, **more: Any) -> dict[str, Any]:
+    return {"table_type": kind, "columns": [{"name": "a", "type_text": "int", "position": 0}], **more}
+
+
+def test_tables_are_counted_when_something_may_have_written_them(
+    fake: Fake, store: Store, sources: Sources, sql: FakeSql
+) -> None:
+    fake.tables["c.s.t"] = table("MANAGED")
+    fake.tables["c.s.v2_t"] = table("MATERIALIZED_VIEW", pipeline_id="p")
+    metrics = {"numOutputRows": "5"}
+    sql.answers["DESCRIBE HISTORY"] = [
+        {"version": 3, "timestamp": T, "operation": "WRITE", "operationMetrics": metrics}
+    ]
+    sql.answers["count(*)"] = [{"n": 5}]
+    sources.tables()
+    found = store.collected.tables()
+    assert (found["c.s.t"].rows, found["c.s.t"].version, found["c.s.t"].grants) == (5, 3, (("a", "SELECT"),))
+    assert found["c.s.v2_t"].rows == 5 and found["c.s.t_old"].exists is False
+    asked = len(sql.asked)
+    sources.tables()
+    assert len(sql.asked) == asked, "nothing was written since, so nothing is counted"
+
+
+def test_a_name_that_became_a_view_forgets_what_was_counted_of_the_table(
+    fake: Fake, store: Store, sources: Sources, sql: FakeSql
+) -> None:
+    fake.tables["c.s.t"] = table("MANAGED")
+    sql.answers["DESCRIBE HISTORY"] = [{"version": 3, "timestamp": T, "operation": "WRITE", "operationMetrics": {}}]
+    sql.answers["count(*)"] = [{"n": 5}]
+    sources.tables()
+    fake.tables["c.s.t_old"] = fake.tables["c.s.t"]
+    fake.tables["c.s.t"] = table("VIEW", view_definition="SELECT * FROM `c`.`s`.`v2_t`")
+    sources.tables()
+    found = store.collected.tables()
+    assert (found["c.s.t"].serves, found["c.s.t"].rows) == ("c.s.v2_t", None)
+    assert found["c.s.t_old"].rows == 5
+
+
+def test_one_table_that_may_not_be_read_does_not_hide_the_others(
+    server: Server, fake: Fake, store: Store, sources: Sources, sql: FakeSql
+) -> None:
+    fake.tables["c.s.v2_t"] = table("VIEW", view_definition="SELECT 1")
+    sql.answers["count(*)"] = [{"n": 1}]
+
+    def denied(_: Request) -> Any:
+        raise Refusal(403, "PERMISSION_DENIED", "no USE SCHEMA")
+
+    server.on("GET", "/api/2.1/unity-catalog/tables/c.s.t", denied)
+    with pytest.raises(WorkspaceError, match="no USE SCHEMA"):
+        sources.tables()
+    assert store.collected.tables()["c.s.v2_t"].rows == 1
+
+
+def test_a_job_that_is_missing_does_not_hide_the_other(
+    server: Server, fake: Fake, store: Store, sources: Sources
+) -> None:
+    server.on("GET", "/api/2.2/jobs/list", lambda r: fake.list_jobs(r) if r.one("name") == "new" else {"jobs": []})
+    with pytest.raises(WorkspaceError, match="no job of this name"):
+        sources.schedules()
+    found = store.collected.schedules()
+    assert set(found) == {"candidate"} and found["candidate"].pause_status == "PAUSED"
+
+
+def test_a_turn_stops_between_two_calls_when_the_worker_ends(fake: Fake, store: Store, server: Server) -> None:
+    stop = threading.Event()
+    sources = Sources(store.collected, server.workspace(), MIGRATION, stop=stop)
+    stop.set()
+    with pytest.raises(Stopping):
+        sources.runs(Side.BASELINE)
+
+
+# -------------------------------------------------------------------------------------------------------- told_by
+
+
+def told_event(n: int, status: str, **progress: Any) -> EventRecord:
+    details = {"flow_progress": {"status": status, **progress}}
+    return EventRecord("p", f"e{n}", "u", T + timedelta(seconds=n), "INFO", "flow_progress", "m", "d", details)
+
+
+def test_rows_and_expectations_of_several_batches_add_up() -> None:
+    expectations = [{"name": "x", "dataset": "d", "passed_records": 3, "failed_records": 1}]
+    batches = [
+        told_event(
+            n,
+            "RUNNING",
+            metrics={"num_output_rows": 4},
+            data_quality={"dropped_records": 1, "expectations": expectations},
+        )
+        for n in (1, 2)
+    ]
+    told = told_by("u", [told_event(9, "COMPLETED"), *batches, told_event(0, "STARTING")])
+    assert (told.flows[0].rows, told.flows[0].dropped, told.flows[0].seconds) == (8, 2, 8.0)
+    assert (told.expectations[0].passed, told.expectations[0].failed) == (6, 2)
+
+
+def test_a_flow_that_did_not_say_its_rows_has_unknown_rows() -> None:
+    told = told_by("u", [told_event(1, "RUNNING"), told_event(2, "FAILED")])
+    assert told.flows[0].rows is None and told.flows[0].status == "FAILED" and told.ended_at is None
+
+
+# -------------------------------------------------------------------------------------------------------- collector
+
+
+def collector_of(store: Store, *sources: Source) -> Collector:
+    return Collector(sources, store.collected)
+
+
+def wait_until(condition: Callable[[], bool], collector: Collector | None = None, seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        if collector is not None:
+            collector.tick()
+        time.sleep(0.01)
+
+
+def test_a_source_that_fails_or_hangs_holds_up_no_other(store: Store) -> None:
+    hang, turns = threading.Event(), []
+
+    def fails() -> None:
+        raise WorkspaceError("read it", "throttled", retry_after=30.0, retryable=True)
+
+    collector = collector_of(
+        store,
+        Source("hangs", 0.0, lambda: hang.wait(20) and None),
+        Source("fails", 0.0, fails),
+        Source("bug", 0.0, lambda: 1 / 0),  # type: ignore[arg-type,return-value]
+        Source("works", 0.0, lambda: turns.append(1)),
+    )
+    wait_until(lambda: len(turns) >= 5, collector)
+    states = store.collected.sources()
+    assert states["works"].error is None
+    assert states["fails"].error == "read it: throttled" and states["fails"].failures == 1, (
+        "it waits as it was asked to"
+    )
+    assert "ZeroDivisionError" in (states["bug"].error or "")
+    assert "hangs" not in states
+    hang.set()
+    assert collector.idle(5)
+
+
+def test_a_failing_source_waits_ever_longer_but_not_for_ever() -> None:
+    assert [pause_after(15, n, None) for n in (0, 1, 2, 3)] == [15, 30, 60, 120]
+    assert pause_after(15, 60, None) == 600
+    assert pause_after(15, 1, 900.0) == 900.0
+
+
+def test_a_refresh_is_served_by_turns_that_began_after_it(store: Store) -> None:
+    began, release = [], threading.Event()
+
+    def slow() -> None:
+        began.append(1)
+        release.wait(5)
+
+    collector = collector_of(store, Source("slow", 1000, slow), Source("lazy", 1000, lambda: None, quick=False))
+    collector.tick()
+    wait_until(lambda: len(began) == 1)
+    number = store.collected.request_refresh("x")
+    collector.tick()
+    release.set()
+    wait_until(lambda: store.collected.refresh_done(number), collector)
+    assert len(began) == 2, "the turn that was under way does not count"
+
+
+def test_a_refresh_is_done_even_when_a_source_fails(store: Store) -> None:
+    def fails() -> None:
+        raise WorkspaceError("x", "y")
+
+    collector = collector_of(store, Source("fails", 1000, fails))
+    number = store.collected.request_refresh("x")
+    wait_until(lambda: store.collected.refresh_done(number), collector)
+
+
+def test_older_history_goes_on_at_once_and_not_after_the_interval(store: Store) -> None:
+    collector = collector_of(store, Source("old", 1000, lambda: "more is to come"))
+    collector.tick()
+    wait_until(lambda: bool(store.collected.sources()))
+    assert collector.idle(5)
+    assert store.collected.sources()["old"].backlog == "more is to come"
+    assert collector._due["old"] - datetime.now(UTC) < timedelta(seconds=2)
