@@ -1,0 +1,402 @@
+"""An in-memory workspace for tests of operations: it parses the statements it gets, and can die at any point."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.pool import StaticPool
+
+from app.config import DEFAULT_MIGRATION, Gate, Migration, Role
+from app.operations.actor import Actor
+from app.operations.definition import Kind
+from app.operations.engine import Timing
+from app.operations.model import absent, lacking, union
+from app.operations.service import OperationsService, Patience
+from app.operations.steps import Grant, StartUpdate
+from app.operations.world import JobState, PipelineState, Privileges, Relation, Written
+from app.progress.evidence import Finding, Status
+from app.store.audit import AuditRepository
+from app.store.base import metadata
+from app.store.leases import LeaseRepository
+from app.store.operations import OperationsRepository
+from app.workspace.errors import WorkspaceError
+
+MIGRATION = Migration.load(DEFAULT_MIGRATION)
+OLD_JOB, NEW_JOB = 314473856953682, 2
+PIPELINE = "pl-prod"
+T0 = datetime(2026, 1, 12, 6, 0, tzinfo=UTC)
+ERIN = Actor("engineer@example.com", frozenset({Role.VIEWER, Role.OPERATOR}), "persona", local=True)
+LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)
+SOFIA = Actor("stakeholder@example.com", frozenset({Role.VIEWER}), "persona", local=True)
+CONSUMERS = Grant("data-consumers", ("SELECT",))
+
+
+class Crash(BaseException):
+    """The process died here."""
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.moment = T0
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def go_on(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+@dataclass
+class Faults:
+    """What goes wrong, by the number of the point or of the effect (from 1), or by the text of a statement.
+
+    die_at: the process dies at this point. lose: the effect lands and its answer is lost. fail: it does not land.
+    """
+
+    die_at: int | None = None
+    lose: set[int] = field(default_factory=set)
+    fail: dict[str, WorkspaceError] = field(default_factory=dict)
+    points: int = 0
+    effects: int = 0
+    dead: bool = False
+    named: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def point(self, name: str) -> None:
+        """Passes a point where the process may die; once dead, it passes none."""
+        with self.lock:
+            if self.dead:
+                raise Crash(name)
+            self.points += 1
+            self.named.append(name)
+            if self.points == self.die_at:
+                self.dead = True
+                raise Crash(name)
+
+
+class FakeWorld:
+    """Tables, views, jobs and a pipeline in memory, with the service's refusals."""
+
+    def __init__(self, migration: Migration = MIGRATION, rename: Sequence[str] = ()) -> None:
+        self.migration = migration
+        self.faults = Faults()
+        self.lock = threading.RLock()
+        self.log: list[str] = []
+        self.runs: dict[int, list[str]] = {OLD_JOB: [], NEW_JOB: []}
+        self.updates: list[tuple[str, datetime, bool]] = []
+        self.tokens: dict[str, str] = {}
+        self.clock: Callable[[], datetime] = lambda: T0
+        self.privilege_answer = Privileges()
+        self.jobs = {
+            OLD_JOB: JobState(OLD_JOB, "00_RDS", False, "schedule", '{"quartz_cron_expression":"0 0 6 * * ?"}'),
+            NEW_JOB: JobState(NEW_JOB, "00_RDS_v2", True, "schedule", '{"quartz_cron_expression":"0 0 6 * * ?"}'),
+        }
+        self.names: dict[str, Relation] = {}
+        self.rows: dict[str, str] = {}
+        for t in migration.tables:
+            self.names[t.baseline] = Relation(
+                t.baseline, "table", "MANAGED", table_id=f"id-{t.name}", owner="owner@example.com",
+                columns=(("a", "bigint"), ("b", "string")), comment=f"the {t.name}", version="7",
+                grants=(Grant("cutover-app", ("ALL_PRIVILEGES", "MANAGE")), CONSUMERS, Grant("writers", ("MODIFY", "SELECT"))),
+                tags=(("domain", "fde"),) if t.name == "dim_fde" else (),
+            )  # fmt: skip
+            own = t.name not in rename
+            self.names[t.candidate] = Relation(
+                t.candidate, "pipeline" if own else "table", "MATERIALIZED_VIEW" if own else "MANAGED",
+                table_id=f"id-new-{t.name}", owner="owner@example.com", pipeline_id=PIPELINE if own else None,
+                columns=(("a", "bigint"), ("b", "string")), version="u1",
+            )  # fmt: skip
+            self.rows[t.baseline], self.rows[t.candidate] = f"old {t.name}", f"new {t.name}"
+        self._start = dict(self.names)
+
+    # What a consumer sees
+
+    def read(self, name: str) -> str:
+        """What a SELECT gives: which side's rows."""
+        found = self.names.get(name, absent(name))
+        if found.kind == "absent":
+            raise WorkspaceError(f"read {name}", "[TABLE_OR_VIEW_NOT_FOUND]", sql_state="42P01")
+        return self.read(found.over) if found.kind == "view" and found.over else self.rows[name]
+
+    def served(self) -> dict[str, str]:
+        """Table to the rows it serves; `nothing` where its name is gone."""
+        found = {}
+        for t in self.migration.tables:
+            try:
+                found[t.name] = self.read(t.baseline)
+            except WorkspaceError:
+                found[t.name] = "nothing"
+        return found
+
+    def as_at_start(self) -> bool:
+        """Whether every name is exactly as it was."""
+        return {n: r for n, r in self.names.items() if r.kind != "absent"} == self._start
+
+    # World
+
+    def relation(self, name: str) -> Relation:
+        self._alive()
+        with self.lock:
+            self._fail("read " + name)
+            return replace(self.names.get(name, absent(name)), version=None)
+
+    def inspect(self, name: str) -> Relation:
+        self._alive()
+        with self.lock:
+            self._fail("read " + name)
+            return self.names.get(name, absent(name))
+
+    def job(self, name: str, job_id: int | None = None) -> JobState:
+        self._alive()
+        self._fail("read job " + name)
+        return next(j for j in self.jobs.values() if j.name == name)
+
+    def pipeline(self, name: str) -> PipelineState:
+        self._alive()
+        last = self.updates[0][0] if self.updates else "u1"
+        return PipelineState(PIPELINE, name, last, tuple(t.candidate for t in self.migration.tables))
+
+    def active_runs(self, job_id: int) -> Sequence[str]:
+        self._alive()
+        return list(self.runs[job_id])
+
+    def active_updates(self, pipeline_id: str) -> Sequence[str]:
+        self._alive()
+        return [u for u, _, active in self.updates if active]
+
+    def privileges(self, swap: Sequence[str], read: Sequence[str], jobs: Sequence[int]) -> Privileges:
+        self._alive()
+        return self.privilege_answer
+
+    def query(self, sql: str) -> Sequence[Sequence[Any]]:
+        self._alive()
+        name = _names(sql)[0]
+        return [(self.read(name),)]
+
+    def execute(self, sql: str) -> None:
+        self._effect(sql, lambda: self._run(sql))
+
+    def grant(self, relation: str, grants: Sequence[Grant]) -> None:
+        def change() -> None:
+            found = self.names[relation]
+            if found.kind == "view" and any("MODIFY" in g.privileges for g in grants):
+                raise WorkspaceError("grant", "MODIFY does not apply to a view", status=400)
+            self.names[relation] = replace(found, grants=union(found.grants, tuple(grants)))
+
+        self._effect(f"grant {relation}", change)
+
+    def revoke(self, relation: str, grants: Sequence[Grant]) -> None:
+        def change() -> None:
+            found = self.names[relation]
+            self.names[relation] = replace(found, grants=lacking(tuple(grants), found.grants))
+
+        self._effect(f"revoke {relation}", change)
+
+    def set_paused(self, job_id: int, paused: bool) -> None:
+        def change() -> None:
+            self.jobs[job_id] = replace(self.jobs[job_id], paused=paused)
+
+        self._effect(f"{'pause' if paused else 'unpause'} {self.jobs[job_id].name}", change)
+
+    def run_now(self, job_id: int, token: str) -> str:
+        def change() -> None:
+            if token not in self.tokens:
+                self.tokens[token] = f"run-{len(self.tokens) + 1}"
+                self.runs[job_id].append(self.tokens[token])
+
+        self._effect("run now", change)
+        return self.tokens[token]
+
+    def start_update(self, step: StartUpdate) -> str:
+        def change() -> None:
+            if any(active for _, _, active in self.updates):
+                raise WorkspaceError("start update", "an update is active", status=409)
+            self.updates.insert(0, (f"u{len(self.updates) + 2}", self.clock(), True))
+
+        self._effect("start update", change)
+        return self.updates[0][0]
+
+    def updates_since(self, pipeline_id: str, since: datetime) -> Sequence[str]:
+        self._alive()
+        return [u for u, at, _ in self.updates if at >= since]
+
+    def run_state(self, run_id: str) -> str:
+        self._alive()
+        return "RUNNING" if run_id in self.tokens.values() else ""
+
+    def update_state(self, pipeline_id: str, update_id: str) -> str:
+        self._alive()
+        return "RUNNING" if update_id in [u for u, _, _ in self.updates] else ""
+
+    def written(self, table: str, old: str, new: str, watermark: Sequence[str]) -> Written:
+        return Written(table, 100, 130, 30 if watermark else None)
+
+    def fingerprint(self, relation: str) -> tuple[int, str]:
+        self._alive()
+        return 100, self.read(relation)
+
+    # Effects
+
+    def _effect(self, name: str, change: Callable[[], None]) -> None:
+        self.faults.point(f"before {name}")
+        with self.lock:
+            self.faults.effects += 1
+            number = self.faults.effects
+            self._fail(name)
+            change()
+            self.log.append(name)
+        self.faults.point(f"after {name}")
+        if number in self.faults.lose:
+            raise WorkspaceError(name, "no answer from the workspace", retryable=True, uncertain=True)
+
+    def _fail(self, name: str) -> None:
+        for text, error in self.faults.fail.items():
+            if text in name:
+                raise error
+
+    def _alive(self) -> None:
+        if self.faults.dead:
+            raise Crash("dead")
+
+    def _run(self, sql: str) -> None:
+        names = _names(sql)
+        first = self.names.get(names[0], absent(names[0]))
+        if re.fullmatch(r"ALTER TABLE \S+ RENAME TO \S+", sql):
+            if first.kind != "table" or self.names.get(names[1], absent(names[1])).kind != "absent":
+                raise WorkspaceError(sql, f"[CANNOT_RENAME] {first.kind}", sql_state="42P07")
+            self.names[names[1]] = replace(first, name=names[1])
+            self.names[names[0]] = absent(names[0])
+            self.rows[names[1]] = self.rows.pop(names[0])
+        elif sql.startswith("CREATE VIEW"):
+            if first.kind != "absent":
+                raise WorkspaceError(sql, "[TABLE_OR_VIEW_ALREADY_EXISTS]", sql_state="42P07")
+            over = self.names[names[1]]
+            self.names[names[0]] = Relation(
+                names[0], "view", "VIEW", owner="cutover-app", definition=sql, over=names[1], columns=over.columns
+            )
+        elif sql.startswith("ALTER VIEW") and " AS SELECT" in sql:
+            if first.kind != "view":
+                raise WorkspaceError(sql, "[EXPECT_VIEW_NOT_TABLE]", sql_state="42809")
+            self.names[names[0]] = replace(first, over=names[1], definition=sql)
+        elif sql.startswith("ALTER VIEW") and "OWNER TO" in sql:
+            self.names[names[0]] = replace(first, owner=sql.rsplit("`", 2)[1])
+        elif sql.startswith("ALTER VIEW") and "SET TAGS" in sql:
+            self.names[names[0]] = replace(first, tags=tuple(re.findall(r"'(\w+)' = '(\w+)'", sql)))
+        elif sql.startswith("DROP VIEW") or sql.startswith("DROP TABLE"):
+            if first.kind != ("view" if sql.startswith("DROP VIEW") else "table"):
+                raise WorkspaceError(sql, "[WRONG_COMMAND_FOR_OBJECT_TYPE]", sql_state="42809")
+            self.names[names[0]] = absent(names[0])
+        elif sql.startswith("CREATE TABLE"):
+            if first.kind != "absent":
+                raise WorkspaceError(sql, "[TABLE_OR_VIEW_ALREADY_EXISTS]", sql_state="42P07")
+            self.names[names[0]] = Relation(names[0], "table", "MANAGED", columns=self.names[names[1]].columns)
+            self.rows[names[0]] = self.read(names[1])
+        else:
+            raise AssertionError(f"the fake knows no such statement: {sql}")
+
+
+def _names(sql: str) -> list[str]:
+    return [n.replace("`", "") for n in re.findall(r"`[^`]+`\.`[^`]+`\.`[^`]+`", sql)]
+
+
+class FakeStore:
+    """The three repositories over one engine and one clock; the process may die before and after each write."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime], faults: Callable[[], Faults]) -> None:
+        self.engine = engine
+
+        def mortal(method: Callable[..., Any], name: str | None) -> Callable[..., Any]:
+            def call(*args: Any, **kwargs: Any) -> Any:
+                if name is None:
+                    if faults().dead:
+                        raise Crash("dead")
+                    return method(*args, **kwargs)
+                faults().point(f"before {name}")
+                result = method(*args, **kwargs)
+                faults().point(f"after {name}")
+                return result
+
+            return call
+
+        self.operations = OperationsRepository(engine, clock)
+        self.audit = AuditRepository(engine, clock)
+        self.leases = LeaseRepository(engine, clock)
+        for repository, names in (
+            (self.operations, {"add": "plan", "move": "state", "write": "journal", "approve": "approval", "get": None}),
+            (self.audit, {"append": "audit"}),
+            (self.leases, {"acquire": None, "renew": None, "check": None, "release": None}),
+        ):
+            for method, name in names.items():
+                setattr(repository, method, mortal(getattr(repository, method), name))
+
+
+class Given:
+    """A world, a store and services over them; `restart` is a new process after a crash."""
+
+    def __init__(self, engine: Engine | None = None, rename: Sequence[str] = (), parallel: int = 1) -> None:
+        self.world = FakeWorld(rename=rename)
+        self.clock = Clock()
+        self.world.clock = self.clock
+        self.parallel = parallel
+        self.engine = engine or create_engine(
+            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        )
+        metadata.create_all(self.engine, tables=[metadata.tables[n] for n in TABLES])
+        self.store = FakeStore(self.engine, self.clock, lambda: self.world.faults)
+        self.roles = {a.user_name: a.roles for a in (ERIN, LARS, SOFIA)}
+        self.verdict: Callable[[Gate], Finding] = lambda g: Finding(Status.PASS, "fine", self.clock(), "test")
+        self.evidence = {"dim_fde": "parity-1"}
+        self.slept = 0.0
+
+    def copy(self) -> Given:
+        """The same world and store once more, in memory."""
+        twin = Given()
+        for name in ("jobs", "names", "rows", "tokens", "_start"):
+            setattr(twin.world, name, dict(getattr(self.world, name)))
+        twin.clock.moment = self.clock.moment
+        with self.engine.connect() as mine, twin.engine.connect() as other:
+            mine.connection.dbapi_connection.backup(other.connection.dbapi_connection)  # type: ignore[union-attr]
+        return twin
+
+    @property
+    def service(self) -> OperationsService:
+        """A service as a new process would make it."""
+        return OperationsService(
+            self.store,
+            self.world,
+            MIGRATION,
+            roles_of=lambda user: self.roles[user],
+            judges=lambda: self.verdict,
+            evidence=lambda: self.evidence,
+            clock=self.clock,
+            sleep=self._sleep,
+            patience=Patience(lease=15, wait=30, timing=Timing(0.01, 0.01), parallel=self.parallel, beat=False),
+        )
+
+    def approved(self) -> str:
+        """A cutover that was asked for and approved."""
+        service = self.service
+        made = service.plan(Kind.CUTOVER, {}, ERIN)
+        operation = service.submit(made, ERIN, "cutover product.fde")
+        service.approve(operation, LARS, "go")
+        return operation
+
+    def restart(self) -> None:
+        """A new process, after the dead one's lease has run out."""
+        self.world.faults = Faults()
+        self.clock.go_on(16)
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        self.clock.go_on(seconds)
+
+
+TABLES = ("operations", "operation_journal", "operation_approvals", "audit_log", "audit_head", "leases")
