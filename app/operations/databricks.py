@@ -1,0 +1,236 @@
+"""The world of operations on Databricks: what they need, said with `app.workspace`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from app.operations.steps import Grant, StartUpdate
+from app.operations.world import JobState, Kind, PipelineState, Privileges, Relation, Written
+from app.workspace import tables
+from app.workspace.client import Workspace
+from app.workspace.errors import WorkspaceError
+from app.workspace.names import quote, quote_table
+
+PARALLEL = 8
+R = TypeVar("R")
+
+
+class DatabricksWorld:
+    """A workspace as `app.operations.world.World`. Threads may share it. All methods raise WorkspaceError."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    # Names
+
+    def relation(self, name: str) -> Relation:
+        """What a name stands for, with columns and grants."""
+        return self._relation(self._workspace.tables.state(name))
+
+    def inspect(self, name: str) -> Relation:
+        """As `relation`, with all that hangs on the name and the version of its data."""
+        of = self._workspace.tables
+        state = of.state(name)
+        base = self._relation(state)
+        if base.kind == "absent":
+            return base
+        hangs = of.hangers(name, state) if base.kind == "table" else tables.Hangers()
+        version = of.history_head(name) if base.kind == "table" else None
+        found = {f: getattr(base, f) for f in base.__dataclass_fields__}
+        found.update(
+            comment=state.comment,
+            tags=tuple(sorted(hangs.tags.items())),
+            hangers=_hangers(hangs),
+            unknown=tuple(hangs.unknown),
+            version=None if version is None else str(version.version),
+        )
+        return Relation(**found)
+
+    def _relation(self, state: tables.TableState) -> Relation:
+        if not state.exists:
+            return Relation(state.name, "absent")
+        return Relation(
+            name=state.name,
+            kind=_kind(state),
+            table_type=state.table_type or "",
+            table_id=state.table_id,
+            owner=state.owner,
+            pipeline_id=state.pipeline_id,
+            definition=state.view_definition if state.is_view else None,
+            over=state.serves,
+            columns=tuple((c.name, c.type) for c in state.columns),
+            grants=_grouped(self._workspace.tables.grants(state.name)),
+        )
+
+    def grant(self, relation: str, grants: Sequence[Grant]) -> None:
+        """Adds privileges; what is there stays."""
+        self._workspace.tables.add_grants(relation, _single(grants))
+
+    def revoke(self, relation: str, grants: Sequence[Grant]) -> None:
+        """Takes privileges away."""
+        self._workspace.tables.restore_grants(relation, self._workspace.tables.grants(relation) - _single(grants))
+
+    def privileges(self, swap: Sequence[str], read: Sequence[str], jobs: Sequence[int]) -> Privileges:
+        """Whether the acting principal may rename and replace `swap`, read `read`, and pause `jobs`."""
+        of = self._workspace.tables
+        calls = [partial(of.swap_privileges, n) for n in swap] + [partial(of.read_privileges, n) for n in read]
+        found = _parallel(calls)
+        missing = list(dict.fromkeys(m for p in found for m in p.missing))
+        unknown = list(dict.fromkeys(u for p in found for u in p.unknown))
+        for job_id in jobs:
+            try:
+                if not self._workspace.jobs.may_manage(job_id):
+                    missing.append(f"CAN MANAGE on job {job_id}")
+            except WorkspaceError as e:
+                unknown.append(f"permissions of job {job_id}: {e.cause}")
+        return Privileges(tuple(missing), tuple(unknown))
+
+    # SQL
+
+    def execute(self, sql: str) -> None:
+        """Runs one statement, sent once."""
+        self._workspace.sql.run(sql, what=sql)
+
+    def query(self, sql: str) -> Sequence[Sequence[Any]]:
+        """Rows of one query."""
+        return [tuple(row.values()) for row in self._workspace.sql.query(sql, what=sql)]
+
+    def fingerprint(self, relation: str) -> tuple[int, str]:
+        """Row count and the sum of a hash of each row's JSON (NULLs kept, microseconds kept), whatever the order."""
+        as_json = (
+            "to_json(struct(*), map('ignoreNullFields', 'false', 'timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSSXXX',"
+            " 'timestampNTZFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS'))"
+        )
+        text = (
+            f"SELECT count(*) AS n, CAST(coalesce(sum(CAST(xxhash64({as_json}) AS DECIMAL(38, 0))), 0) AS STRING) AS h"  # noqa: S608
+            f" FROM {quote_table(relation)}"
+        )
+        row = self._workspace.sql.query(text, what=f"fingerprint of {relation}")[0]
+        return int(row["n"]), str(row["h"])
+
+    def written(self, table: str, old: str, new: str, watermark: Sequence[str]) -> Written:
+        """How many rows `new` has that are later than `old`'s latest; a problem is told, never raised."""
+        latest = ", ".join(quote(c) for c in watermark)
+        latest = f"greatest({latest})" if len(watermark) > 1 else latest
+        a, b = quote_table(old), quote_table(new)
+        newer = (
+            f", (SELECT count(*) FROM {b} WHERE {latest} > (SELECT max({latest}) FROM {a})) AS newer"  # noqa: S608
+            if watermark
+            else ""
+        )
+        text = f"SELECT (SELECT count(*) FROM {a}) AS old_rows, (SELECT count(*) FROM {b}) AS new_rows{newer}"  # noqa: S608
+        try:
+            row = self._workspace.sql.query(text, what=f"count rows of {old} and {new}")[0]
+        except WorkspaceError as e:
+            return Written(table, None, None, None, e.cause)
+        return Written(table, int(row["old_rows"]), int(row["new_rows"]), int(row["newer"]) if watermark else None)
+
+    # Jobs and pipelines
+
+    def job(self, name: str, job_id: int | None = None) -> JobState:
+        """A job by name; by id where that is given."""
+        found = self._workspace.jobs.find(name, job_id)
+        block = {k: v for k, v in found.timing.block.items() if k != "pause_status"}
+        return JobState(
+            job_id=found.job_id,
+            name=found.name,
+            paused=found.timing.paused,
+            block=found.timing.kind,
+            settings=json.dumps(block, sort_keys=True, default=str),
+            url=found.url,
+        )
+
+    def pipeline(self, name: str) -> PipelineState:
+        """A pipeline by name, with its last update that completed and refreshed something."""
+        of = self._workspace.pipelines
+        found = of.find(name)
+        token: str | None = None
+        while True:
+            page = of.updates_page(found.pipeline_id, page_token=token)
+            for update in page.updates:
+                if update.state == "COMPLETED" and not update.validate_only:
+                    return PipelineState(found.pipeline_id, found.name, update.update_id, url=found.url)
+            token = page.next_page_token
+            if token is None:
+                return PipelineState(found.pipeline_id, found.name, None, url=found.url)
+
+    def active_runs(self, job_id: int) -> Sequence[str]:
+        """Runs of a job that have not ended."""
+        return [str(r.run_id) for r in self._workspace.jobs.active_runs(job_id)]
+
+    def active_updates(self, pipeline_id: str) -> Sequence[str]:
+        """Updates of a pipeline that have not ended."""
+        return [u.update_id for u in self._workspace.pipelines.active_updates(pipeline_id)]
+
+    def set_paused(self, job_id: int, paused: bool) -> None:
+        """Pauses or unpauses a job."""
+        self._workspace.jobs.set_paused(job_id, paused)
+
+    def run_now(self, job_id: int, token: str) -> str:
+        """Starts a run; the same token gives the same run."""
+        return str(self._workspace.jobs.run_now(job_id, token))
+
+    def run_state(self, run_id: str) -> str:
+        """State of a run."""
+        return self._workspace.jobs.run(int(run_id)).state
+
+    def start_update(self, step: StartUpdate) -> str:
+        """Starts an update and returns its id."""
+        return self._workspace.pipelines.start_update(
+            step.pipeline_id,
+            full_refresh=step.full_refresh,
+            refresh_selection=step.refresh_selection,
+            full_refresh_selection=step.full_refresh_selection,
+            validate_only=step.validate_only,
+        )
+
+    def updates_since(self, pipeline_id: str, since: datetime) -> Sequence[str]:
+        """Ids of updates created at or after a moment, newest first."""
+        return [u.update_id for u in self._workspace.pipelines.updates_since(pipeline_id, since)]
+
+    def update_state(self, pipeline_id: str, update_id: str) -> str:
+        """State of an update."""
+        return self._workspace.pipelines.update(pipeline_id, update_id).state
+
+
+def _kind(state: tables.TableState) -> Kind:
+    if state.is_view:
+        return "view"
+    if state.is_pipeline_owned:
+        return "pipeline"
+    return "table" if state.table_type in ("MANAGED", "EXTERNAL") else "other"
+
+
+def _grouped(grants: frozenset[tables.Grant]) -> tuple[Grant, ...]:
+    found: dict[str, list[str]] = {}
+    for grant in sorted(grants):
+        found.setdefault(grant.principal, []).append(grant.privilege)
+    return tuple(Grant(principal, tuple(privileges)) for principal, privileges in found.items())
+
+
+def _single(grants: Sequence[Grant]) -> frozenset[tables.Grant]:
+    return frozenset(tables.Grant(g.principal, p) for g in grants for p in g.privileges)
+
+
+def _hangers(found: tables.Hangers) -> tuple[tuple[str, str], ...]:
+    """What no view carries: each would be lost, and a filter or mask lost shows rows that were hidden."""
+    listed: list[tuple[str, str]] = []
+    if found.row_filter:
+        listed.append(("row filter", found.row_filter))
+    listed += [("column mask", f"{column}: {mask}") for column, mask in sorted(found.masks.items())]
+    listed += [("constraint", text) for text in found.constraints]
+    listed += [("share", text) for text in found.shares]
+    listed += [("column tag", f"{column}: {', '.join(sorted(t))}") for column, t in sorted(found.column_tags.items())]
+    return tuple(listed)
+
+
+def _parallel(calls: Sequence[Callable[[], R]]) -> list[R]:
+    if not calls:
+        return []
+    with ThreadPoolExecutor(min(PARALLEL, len(calls))) as pool:
+        return list(pool.map(lambda call: call(), calls))

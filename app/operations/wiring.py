@@ -1,0 +1,39 @@
+"""Puts the operations service together over the store and a workspace, as pages, command line and worker use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.config import Gate, Migration, Role
+from app.operations.databricks import DatabricksWorld
+from app.operations.gates import Judge
+from app.operations.service import OperationsService
+from app.progress.evidence import Finding
+from app.progress.facts import load_facts
+from app.progress.rules import judge
+from app.workspace.client import Workspace
+
+if TYPE_CHECKING:
+    from app.store.open import Store
+
+
+def operations_service(store: Store, workspace: Workspace, migration: Migration) -> OperationsService:
+    """The service over a real workspace: roles from its groups, gates from the store's evidence, at each action."""
+
+    def roles_of(user: str) -> frozenset[Role]:
+        return workspace.identity.roles_of(user, migration.roles)
+
+    def judges() -> Judge:
+        facts = load_facts(store, migration)
+
+        def judged(gate: Gate) -> Finding:
+            return judge(gate.evidence, facts, key=gate.key, max_age_hours=gate.max_age_hours)
+
+        return judged
+
+    def evidence() -> dict[str, str]:
+        return {f"parity {table}": found.parity_id for table, found in store.parity.latest("production").items()}
+
+    return OperationsService(
+        store, DatabricksWorld(workspace), migration, roles_of=roles_of, judges=judges, evidence=evidence
+    )
