@@ -880,6 +880,8 @@ class ActiveRun:
             answer = self.execution_answer(task, execution, on_message)
         except ProcessDied as e:
             return Outcome("FAILED", "DRIVER_ERROR", f"The runner's process ended: {e}", {"error": str(e)}, setup)
+        for reads, writes in answer.get("lineage", []):
+            workspace.note_notebook(item, self.run, task.run_id, principal, reads, writes)
         if answer["ok"]:
             output: Json = {"logs": answer.get("logs", "")}
             if answer.get("result") is not None:

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -284,6 +284,21 @@ class NotebookRun:
         return False
 
 
+class Lineage:
+    """What the statements of a notebook read and wrote: (reads, writes) of each, once."""
+
+    def __init__(self) -> None:
+        self.pairs: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
+
+    def note(
+        self, *, reads: Sequence[str] = (), writes: Sequence[str] = (), error: str | None = None, **_: Any
+    ) -> None:
+        """Told of each finished statement; a failed one has moved nothing."""
+        told = tuple(sorted(n for n in reads if not n.startswith("system.")))
+        if error is None and (told or writes):
+            self.pairs.add((told, tuple(sorted(writes))))
+
+
 def run_notebook(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     """Runs the notebook that the request names and returns the result message.
 
@@ -293,11 +308,13 @@ def run_notebook(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]
 
     started = time.monotonic()
     groups = set(request["groups"])
+    lineage = Lineage()
     spark = connect_session(
         request["remote"],
         request["principal"],
         Path(request["catalog_db"]),
         groups_of=lambda _: groups,
+        on_statement=lineage.note,
     )
     channel.on_cancel = lambda: interrupt(spark)
     setup = time.monotonic() - started
@@ -319,6 +336,7 @@ def run_notebook(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]
     except (Exception, SystemExit) as e:  # noqa: BLE001  a notebook may raise anything; it becomes the run's error
         answer = {"ok": False, "error": error_line(e), "error_trace": trace_of(e)}
     answer["execution_ms"] = int((time.monotonic() - before) * 1000)
+    answer["lineage"] = sorted(lineage.pairs)
     answer["logs"] = log.getvalue()[-LOG_LIMIT:]
     with contextlib.suppress(Exception):
         _stop(spark)

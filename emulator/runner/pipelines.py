@@ -439,6 +439,7 @@ class ActiveUpdate:
             "catalog_db": str(self.workspace.sql.catalog_db),
             "pipeline_id": self.pipeline.pipeline_id,
             "principal": owner,
+            "groups": sorted(self.workspace.groups_of(owner)),
             "configuration": configuration,
             "catalog": self.catalog,
             "schema": self.schema,

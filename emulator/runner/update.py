@@ -77,7 +77,7 @@ def run_update(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     """Runs the update that the request describes and returns the result message.
 
     request: remote, catalog_db, configuration, catalog, schema, hidden_schema, root, files, storage, dry, refresh,
-    full_refresh, full_refresh_all, pipeline_id.
+    full_refresh, full_refresh_all, pipeline_id, principal, groups (that it acts as).
     """
     output = io.StringIO()
     try:
@@ -131,7 +131,13 @@ class UpdateRun:
         if self.collected.sql:
             own += sql_datasets(self.collected.sql)
         rewrite_name, rewrite_sql = pipeline_rewriters(
-            Path(self.request["catalog_db"]), self.request["catalog"], self.request["schema"], own, self.hidden
+            Path(self.request["catalog_db"]),
+            self.request["catalog"],
+            self.request["schema"],
+            own,
+            self.hidden,
+            principal=self.request["principal"],
+            groups_of=lambda _: set(self.request["groups"]),
         )
         patch_session(spark, rewrite_name, rewrite_sql)
         inputs = self.define(spark, graph, rewrite_sql)
