@@ -54,6 +54,10 @@ def _preload() -> None:
     timer.start()
 
 
+def _collect(here: panel.Panel) -> None:
+    here.store.collected.request_refresh(identity.name(here) or "(nobody)")
+
+
 def main() -> None:
     """Draws one page."""
     st.set_page_config(page_title="Cutover", page_icon=str(ICON), layout="wide")
@@ -82,6 +86,14 @@ def main() -> None:
             value=True,
             key=panel.REFRESH_KEY,
             help="Pages read the store; the worker reads the workspace.",
+        )
+        st.button(
+            "Collect now",
+            key="collect_now",
+            on_click=_collect,
+            args=(here,),
+            icon=":material/sync:",
+            help="Asks the worker to read every source of the workspace at once",
         )
     panel.live(preparing.banner, every=panel.LIVE_SECONDS)
     page.run()

@@ -23,7 +23,7 @@ from app.widgets.text import NOTHING, count, dbu, literal, ratio, seconds, usd
 LONGEST = f"{DAYS} days"
 SPANS: dict[str, timedelta] = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), LONGEST: timedelta(DAYS)}
 MEASURES = {"Run time": ("seconds", "s"), "DBU": ("dbu", "DBU"), "Cost": ("usd", "USD at list price")}
-SOURCES = ("jobs", "runs", "billing", "usage")
+SOURCES = ("runs", "billing", "schedules")
 
 
 def render() -> None:

@@ -20,6 +20,7 @@ from app.widgets.status import Mark, mark
 from app.widgets.tables import Column, table
 from app.widgets.text import NOTHING, ago, code, count, duration_word, literal, moment, plain, seconds
 from validation.report import ParityReport, Sample, SampleKind
+from validation.views import as_csv, as_html, probability
 
 PAIRS = {"production": "Old against new", "development": "Old against development"}
 SOURCES = ("tables", "runs", "updates")
@@ -189,8 +190,9 @@ GLANCE_COLUMNS = (
     Column("missing", "Missing rows", "number", help="Only on the old side"),
     Column("extra", "Extra rows", "number", help="Only on the new side"),
     Column("modified", "Modified rows", "number"),
-    Column("seconds", "Seconds", "seconds"),
     Column("at", "Compared", "time"),
+    Column("depth", "Depth", help="Final: the deterministic comparison ran too"),
+    Column("seconds", "Seconds", "seconds"),
     Column("reason", "Reason"),
     Column("url", "Databricks", "link"),
 )
@@ -220,6 +222,7 @@ def _glance() -> None:
                 "modified": found.modified_rows if found else None,
                 "seconds": found.seconds if found else None,
                 "at": found.finished_at if found else None,
+                "depth": ("final" if found.final else "fingerprints") if found else None,
                 "reason": found.reason if found else None,
                 "url": safe(record.url if record else None),
             }
@@ -228,8 +231,10 @@ def _glance() -> None:
 
 
 def verdict_mark(found: ParityTable | None) -> Mark:
-    """A table's newest verdict; `never compared` is not a verdict."""
-    return mark(found.verdict) if found is not None and found.verdict else mark("never_compared")
+    """A table's newest verdict in the report's own words; `never compared` is not a verdict."""
+    if found is None or not found.verdict:
+        return mark("never_compared")
+    return mark(found.verdict, found.label.lower() if found.label else None)
 
 
 # One table
@@ -466,11 +471,7 @@ def _proof(here: Panel, report: ParityReport, run: ParityRun | None) -> None:
             ("Deterministic comparison", "ran, no difference" if report.final else "did not run"),
             (
                 "Chance of a hidden difference",
-                NOTHING
-                if report.missed_difference_probability is None
-                else f"{report.missed_difference_probability:.1e} (ideal hash; no defence against forged rows)"
-                if report.missed_difference_probability
-                else "none by hashing: compared deterministically",
+                probability(report),
             ),
             ("SQL", report.sql_hash or NOTHING),
             ("Fingerprints", ", ".join(f"{s}: {f.digest[:16]}" for s, f in report.fingerprints.items()) or NOTHING),
@@ -520,6 +521,24 @@ def _downloads(name: str, chosen: ParityTable, report: ParityReport) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
+        st.download_button(
+            "Report, HTML",
+            data=lambda: as_html(report),
+            file_name=f"{stem}.html",
+            mime="text/html",
+            key="parity_html",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        st.download_button(
+            "Samples, CSV",
+            data=lambda: as_csv(report),
+            file_name=f"{stem}.csv",
+            mime="text/csv",
+            key="parity_csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
 
 
 # History
@@ -533,6 +552,7 @@ HISTORY_COLUMNS = (
     Column("missing", "Missing rows", "number"),
     Column("extra", "Extra rows", "number"),
     Column("modified", "Modified rows", "number"),
+    Column("depth", "Depth"),
     Column("seconds", "Seconds", "seconds"),
     Column("report", "Comparison", "open", help="Opens this comparison of the table that is open"),
 )
@@ -563,6 +583,7 @@ def _history() -> None:
             "missing": h.missing_rows,
             "extra": h.extra_rows,
             "modified": h.modified_rows,
+            "depth": "final" if h.final else "fingerprints",
             "seconds": h.seconds,
             "report": h.parity_id,
         }

@@ -28,7 +28,7 @@ SPANS: dict[str, timedelta | None] = {
 VIEWS = ("Runs", "Updates", "Datasets", "Expectations", "Event log", "Errors")
 BEGINNING = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 EVENTS = 500
-SOURCES = ("jobs", "runs", "pipelines", "updates", "events")
+SOURCES = ("runs", "updates", "events", "links")
 
 
 def render() -> None:

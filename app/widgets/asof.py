@@ -13,6 +13,8 @@ from app.widgets.text import ago, clock, literal
 
 MISSED_READINGS = 3
 """A source that has missed this many of its readings in a row is stale."""
+SLACK_SECONDS = 120.0
+"""No source is stale before: a long reading is no failing one."""
 
 
 class Source(Protocol):
@@ -32,32 +34,45 @@ class Source(Protocol):
     def backlog(self) -> str | None: ...
 
 
+def name_of(source: str) -> str:
+    """A source as people say it: `runs:baseline` is `runs of the old job`."""
+    kind, _, part = source.partition(":")
+    whose = {"baseline": "the old job", "candidate": "the new job", "production": "the production pipeline"}
+    return f"{kind} of {whose.get(part, f'the {part} pipeline')}" if part else kind
+
+
 def line(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> str:
-    """`As of 05:55:03 EST: jobs 12 s ago, billing 2 h ago`, as plain text."""
+    """`As of 05:55:03 EST or later: runs 12 s ago, billing 2 h ago`, as plain text; of parts of one kind the oldest."""
     if not sources:
         return "As of: nothing has been collected yet"
-    known = [s.last_success for s in sources if s.last_success]
-    ages = ", ".join(f"{s.source} {ago(s.last_success, now)}" for s in sources)
-    oldest = clock(min(known), zone, now) if known else "never"
-    return f"As of {oldest} or later: {ages}"
+    kinds: dict[str, list[datetime | None]] = {}
+    for s in sources:
+        kinds.setdefault(s.source.partition(":")[0], []).append(s.last_success)
+    oldest = {kind: None if None in found else min(m for m in found if m) for kind, found in kinds.items()}
+    known = [m for m in oldest.values() if m]
+    ages = ", ".join(f"{kind} {ago(when, now)}" for kind, when in oldest.items())
+    return f"As of {clock(min(known), zone, now) if known else 'never'} or later: {ages}"
 
 
 def troubles(sources: Sequence[Source], now: datetime) -> list[str]:
     """One line for each source that failed, one for all that are stale, as plain text."""
     lines: list[str] = []
     stale: list[Source] = []
+    waiting: list[Source] = []
     for s in sources:
         if s.error:
             read = f"last read {ago(s.last_success, now)}" if s.last_success else "never read"
-            lines.append(f"{s.source}: failed {ago(s.last_attempt, now)}, {read}: {s.error}")
+            lines.append(f"{name_of(s.source)}: failed {ago(s.last_attempt, now)}, {read}: {s.error}")
         elif s.last_success is None:
-            lines.append(f"{s.source}: not read yet")
-        elif (now - s.last_success).total_seconds() > MISSED_READINGS * max(s.interval_seconds, 20):
+            waiting.append(s)
+        elif (now - s.last_success).total_seconds() > max(MISSED_READINGS * s.interval_seconds, SLACK_SECONDS):
             stale.append(s)
         elif s.backlog:
-            lines.append(f"{s.source}: older history is still being read: {s.backlog}")
+            lines.append(f"{name_of(s.source)}: older history is still being read: {s.backlog}")
+    if waiting:
+        lines.append(f"{', '.join(name_of(s.source) for s in waiting)}: not read yet")
     if stale:
-        names = "every source" if len(stale) == len(sources) > 1 else ", ".join(s.source for s in stale)
+        names = "every source" if len(stale) == len(sources) > 1 else ", ".join(name_of(s.source) for s in stale)
         newest = max(s.last_success for s in stale if s.last_success)
         lines.append(f"{names}: stale, last read {ago(newest, now)}; does the worker run?")
     return lines
@@ -80,7 +95,7 @@ def bar(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> None:
             st.warning("▲ Some numbers may be old:\n\n" + "\n".join(f"- {literal(w)}" for w in wrong))
 
 
-def chosen(sources: Mapping[str, Source], names: Sequence[str]) -> list[Source]:
+def chosen(sources: Mapping[str, Source], kinds: Sequence[str]) -> list[Source]:
     """The sources that a page rests on, in the page's order; all of them if it names none that is known."""
-    found = [sources[name] for name in names if name in sources]
+    found = [s for kind in kinds for name, s in sources.items() if name.partition(":")[0] == kind]
     return found or list(sources.values())

@@ -49,7 +49,10 @@ from validation.report import (
 HOST = "https://workspace.example.com"
 NASTY = "<script>alert('x')</script> **bold** $x^2$ :smile: :red[no] [l](javascript:alert(1)) `tick` \"q\" https://evil.example.com -> _u_"
 OLD_JOB, NEW_JOB = 314473856953682, 200
-SOURCES = ("jobs", "runs", "pipelines", "updates", "events", "tables", "schedules", "billing", "lineage")
+SOURCES = (
+    "schedules", "pipelines", "runs:baseline", "runs:candidate", "updates:production", "updates:development",
+    "events:production", "events:development", "tables", "links", "billing", "lineage",
+)  # fmt: skip
 HOUR = timedelta(hours=1)
 
 
@@ -88,7 +91,7 @@ def _sources(store: Store, at: datetime, failing: bool) -> None:
         if failing and source == "lineage":
             continue
         store.collected.source_succeeded(source, at - timedelta(seconds=7 + n * 3), 30)
-        if failing and source in ("billing", "events"):
+        if failing and source in ("billing", "events:production"):
             store.collected.source_failed(
                 source, at, 60, f"read {source}: 503 TEMPORARILY_UNAVAILABLE {NASTY}; try again"
             )
