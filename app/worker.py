@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from app.collect import Collector, Sources
 from app.config import ConfigError, Migration, Settings
 from app.operations.actor import Refused
+from app.operations.wiring import operations_service
 from app.parity_run import ParityRunner
 from app.store.base import StoreError
 from app.store.leases import Lease, LeaseLost, process_owner
@@ -265,11 +266,6 @@ def main() -> int:
     except StoreError as e:
         log.error("%s", e)
         return 1
-
-
-def operations_service(store: Store, workspace: Workspace, migration: Migration) -> Operations:
-    """The operations service over a real workspace."""
-    raise NotImplementedError
 
 
 if __name__ == "__main__":

@@ -199,34 +199,29 @@ class Tables:
         if not state.exists:
             return Hangers()
         catalog, schema, table = split_table(name)
-        of_table = {"schema": schema, "name": table}
+        of_table = {"catalog": catalog, "schema": schema, "name": table}
         unknown: list[str] = []
         information = quote_table(f"{catalog}.information_schema.x").rsplit(".", 1)[0]
 
-        def rows(thing: str, text: str, values: Mapping[str, str]) -> list[dict[str, Any]]:
+        def rows(thing: str, source: str, columns: str, where: str) -> list[dict[str, Any]]:
+            what = f"read {thing} of {name}"
+            values = {k: v for k, v in of_table.items() if f":{k}" in where}
             try:
-                return self._sql.query(text, values, what=f"read {thing} of {name}")
+                return self._sql.query(f"SELECT {columns} FROM {source} WHERE {where}", values, what=what)
             except WorkspaceError as e:
+                if e.not_found and self._can_query(f"{source.rsplit('.', 1)[0]}.tables"):
+                    return []  # The information schema is there and has no such view: the catalog keeps no such thing.
                 unknown.append(f"{thing}: {e.cause}")
                 return []
 
-        tags = rows(
-            "tags",
-            f"SELECT tag_name, tag_value FROM {information}.table_tags"
-            " WHERE schema_name = :schema AND table_name = :name",
-            of_table,
-        )
-        column_tags = rows(
-            "column tags",
-            f"SELECT column_name, tag_name, tag_value FROM {information}.column_tags"
-            " WHERE schema_name = :schema AND table_name = :name",
-            of_table,
-        )
+        of_this = "schema_name = :schema AND table_name = :name"
+        tags = rows("tags", f"{information}.table_tags", "tag_name, tag_value", of_this)
+        column_tags = rows("column tags", f"{information}.column_tags", "column_name, tag_name, tag_value", of_this)
         shares = rows(
             "shares",
-            "SELECT DISTINCT share_name FROM system.information_schema.table_share_usage"
-            " WHERE catalog_name = :catalog AND schema_name = :schema AND table_name = :name",
-            {"catalog": catalog, **of_table},
+            "system.information_schema.table_share_usage",
+            "DISTINCT share_name",
+            f"catalog_name = :catalog AND {of_this}",
         )
         by_column: dict[str, dict[str, str]] = {}
         for row in column_tags:
@@ -244,6 +239,13 @@ class Tables:
             owner=state.owner,
             unknown=tuple(unknown),
         )
+
+    def _can_query(self, source: str) -> bool:
+        try:
+            self._sql.query(f"SELECT 1 AS one FROM {source} LIMIT 1", what=f"read {source}")
+        except WorkspaceError:
+            return False
+        return True
 
     def version(self, name: str) -> DeltaVersion | None:
         """The newest version of a Delta table; None for what has no history (views, materialized views)."""
