@@ -391,7 +391,7 @@ class Rows:
         frame = frame.withColumn("opened", self.folder_moment(F.col("folder")))
         opened, limit = F.col("opened"), self.end - MINUTE
         at = d.after("inserted_at", opened, MINUTE, 90 * MINUTE, limit, 2.0)
-        again = d.after("inserted_at.again", opened + F.col("place") * 2 * DAY, HOUR, 9 * DAY, limit)
+        again = d.after("inserted_at.again", opened, HOUR, 9 * DAY, limit, wait=F.col("place") * 2 * DAY)
         return frame.select("key", "folder", F.when(F.col("place") == 0, at).otherwise(again).alias("at"))
 
     def _returned(self, origin: Rows) -> DataFrame:
@@ -448,12 +448,8 @@ class Rows:
             ).alias("notification_email"),
             timestamp(reported).alias("report_complete_time"),
             F.when(reported.isNotNull() & d.chance("manual", 0.45), _reviewer(d)).alias("reviewer_id"),
-            timestamp(F.when(slow > 22 * HOUR, sent + 22 * HOUR + d.span("22h", 0, MINUTE))).alias(
-                "twenty_two_hours_notification_sent_at"
-            ),
-            timestamp(F.when(slow > 16 * HOUR, sent + 16 * HOUR + d.span("16h", 0, MINUTE))).alias(
-                "sixteen_hours_notification_sent_at"
-            ),
+            timestamp(F.when(slow > 22 * HOUR, sent + 22 * HOUR)).alias("twenty_two_hours_notification_sent_at"),
+            timestamp(F.when(slow > 16 * HOUR, sent + 16 * HOUR)).alias("sixteen_hours_notification_sent_at"),
             F.when(reported.isNotNull(), d.choose("review_status", {"REVIEWED": 8, "SECOND_REVIEW": 1, None: 1})).alias(
                 "review_status"
             ),
@@ -677,7 +673,7 @@ class Rows:
             self._verifications(table, 0.4).drop("parent", "n"), 4, d.step("count of reviews", (4, 78, 15, 3))
         )
         own = self.draw("income_verification_reviews", F.col("key"))
-        assigned = own.after("assigned_date", F.col("asked") + F.col("n") * 2 * HOUR, 0, HOUR, self.end, 2.0)
+        assigned = own.after("assigned_date", F.col("asked"), 0, HOUR, self.end, 2.0, wait=F.col("n") * 2 * HOUR)
         return frame.withColumn("assigned", assigned).withColumn("calculated", own.chance("calculated", 0.85))
 
     def reviews(self) -> DataFrame:

@@ -110,9 +110,13 @@ class Draw:
         """Microseconds from `low` to below `high`; a skew above 1 makes short spans likelier."""
         return (F.pow(self.unit(name), F.lit(skew)) * (high - low)).cast("bigint") + F.lit(low)
 
-    def after(self, name: str, start: Column, low: int, high: int, limit: int, skew: float = 1.0) -> Column:
-        """A time `low` to `high` microseconds after `start`, and never after `limit`."""
+    def after(
+        self, name: str, start: Column, low: int, high: int, limit: int, skew: float = 1.0, wait: Column | None = None
+    ) -> Column:
+        """A time `low` to `high` microseconds (and `wait`) after `start`; where that is after `limit`, one between them."""
         late = start + self.span(name, low, high, skew)
+        if wait is not None:
+            late = late + wait
         room = F.greatest(F.lit(limit) - start, F.lit(0))
         within = start + (room.cast("double") * self.unit(f"{name}.within")).cast("bigint")
         return F.when(late > F.lit(limit), within).otherwise(late)
