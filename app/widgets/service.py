@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from app.operations.service import OperationsService
+from app.operations.wiring import operations_service
+from app.widgets import identity
 from app.widgets.panel import Panel
 
 
 def operations(here: Panel) -> OperationsService:
     """A service for one action. Raises EndpointError while no workspace is configured or running."""
-    raise NotImplementedError(here.migration.name)
+    return operations_service(here.store, identity.workspace(here), here.migration)
