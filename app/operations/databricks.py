@@ -107,7 +107,7 @@ class DatabricksWorld:
             " 'timestampNTZFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS'))"
         )
         text = (
-            f"SELECT count(*) AS n, CAST(coalesce(sum(CAST(xxhash64({as_json}) AS DECIMAL(38, 0))), 0) AS STRING) AS h"  # noqa: S608
+            f"SELECT count(*) AS n, CAST(coalesce(sum(CAST(xxhash64({as_json}) AS DECIMAL(38, 0))), 0) AS STRING) AS h"
             f" FROM {quote_table(relation)}"
         )
         row = self._workspace.sql.query(text, what=f"fingerprint of {relation}")[0]
@@ -119,11 +119,11 @@ class DatabricksWorld:
         latest = f"greatest({latest})" if len(watermark) > 1 else latest
         a, b = quote_table(old), quote_table(new)
         newer = (
-            f", (SELECT count(*) FROM {b} WHERE {latest} > (SELECT max({latest}) FROM {a})) AS newer"  # noqa: S608
+            f", (SELECT count(*) FROM {b} WHERE {latest} > (SELECT max({latest}) FROM {a})) AS newer"
             if watermark
             else ""
         )
-        text = f"SELECT (SELECT count(*) FROM {a}) AS old_rows, (SELECT count(*) FROM {b}) AS new_rows{newer}"  # noqa: S608
+        text = f"SELECT (SELECT count(*) FROM {a}) AS old_rows, (SELECT count(*) FROM {b}) AS new_rows{newer}"
         try:
             row = self._workspace.sql.query(text, what=f"count rows of {old} and {new}")[0]
         except WorkspaceError as e:
@@ -135,7 +135,9 @@ class DatabricksWorld:
     def job(self, name: str, job_id: int | None = None) -> JobState:
         """A job by name; by id where that is given."""
         found = self._workspace.jobs.find(name, job_id)
-        block = {k: v for k, v in found.timing.block.items() if k != "pause_status"}
+        block: Any = {k: v for k, v in found.timing.block.items() if k != "pause_status"}
+        if found.timing.kind == "triggers":
+            block = [{k: v for k, v in t.items() if k != "pause_status"} for t in found.timing.block["triggers"]]
         return JobState(
             job_id=found.job_id,
             name=found.name,

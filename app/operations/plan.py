@@ -394,7 +394,7 @@ def rehearse(migration: Migration, observation: Observation, requested_by: str, 
         method={s.table: "view" for s in all_swaps},
         notes=(
             f"works on copies of {much} of each table, named {SCRATCH_PREFIX}* in {migration.rehearsal_schema}",
-            "candidates are copied into ordinary tables: reading a pipeline's own table through a view is not rehearsed",
+            "candidates are copied into ordinary tables: a view over a pipeline's own table is not rehearsed",
             "schedules are not touched",
         ),
     )

@@ -65,7 +65,9 @@ def rest(step: Step, observation: Observation) -> str:
         case PauseSchedule(job_id) | UnpauseSchedule(job_id):
             job = _job(observation, job_id)
             status = "PAUSED" if isinstance(step, PauseSchedule) else "UNPAUSED"
-            block = {**json.loads(job.settings or "{}"), "pause_status": status}
+            held = json.loads(job.settings or "{}")
+            several = isinstance(held, list)
+            block = [{**t, "pause_status": status} for t in held] if several else {**held, "pause_status": status}
             return f"POST /api/2.2/jobs/update {_json({'job_id': job_id, 'new_settings': {job.block: block}})}"
         case RunJob(job_id, _, token):
             return f"POST /api/2.2/jobs/run-now {_json({'job_id': job_id, 'idempotency_token': token})}"

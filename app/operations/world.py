@@ -42,12 +42,15 @@ class Relation:
 
 @dataclass(frozen=True)
 class JobState:
-    """A job's id, name and what starts it. paused: None if it has no schedule, trigger or continuous block."""
+    """A job's id, name and what starts it. paused: None if it has no schedule, trigger or continuous block.
+
+    block: name of the field of its settings that says so (`schedule`, `trigger`, `continuous`, ...), or `none`.
+    """
 
     job_id: int
     name: str
     paused: bool | None
-    block: Literal["schedule", "trigger", "continuous", "none"]
+    block: str
     settings: str
     """The complete block as canonical JSON without pause_status, as it is sent back when pausing."""
     url: str = ""
