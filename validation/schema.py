@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from validation.errors import SideUnreadable, StatementError
 from validation.report import SchemaDifference
 from validation.spec import ComparisonSpec, SchemaAspect
-from validation.sqltext import quote, quote_table
+from validation.sqltext import quote, quote_table, split_name
 from validation.warehouse import Row, Warehouse, never
 
 
@@ -169,7 +169,7 @@ def read_schema(warehouse: Warehouse, name: str, cancelled: Callable[[], bool] =
     cut = [c.name for c in schema.columns if "more fields" in str(c.type)]
     if cut:
         schema = _with_full_types(warehouse, table, schema, cut, cancelled)
-    return _with_nullability(warehouse, table, schema, cancelled)
+    return _with_nullability(warehouse, name, schema, cancelled)
 
 
 def schema_of_description(rows: Sequence[Row]) -> TableSchema:
@@ -217,13 +217,26 @@ def _with_full_types(
 
 
 def _with_nullability(
-    warehouse: Warehouse, table: str, schema: TableSchema, cancelled: Callable[[], bool]
+    warehouse: Warehouse, name: str, schema: TableSchema, cancelled: Callable[[], bool]
 ) -> TableSchema:
-    """NOT NULL from the table's DDL; unknown (None) where the service does not print it. Views carry none."""
-    if "VIEW" in schema.table_type:
-        return schema
+    """What a description leaves out: NOT NULL, and CHAR and VARCHAR where it prints STRING.
+
+    From the catalog's information schema; for a shorter name from the table's DDL. Nullability stays unknown (None)
+    where neither is served.
+    """
+    parts = split_name(name)
     try:
-        rows = warehouse.execute(f"SHOW CREATE TABLE {table}", None, cancelled)
+        if len(parts) == 3:
+            rows = warehouse.execute(
+                f"SELECT column_name, is_nullable, full_data_type FROM {quote(parts[0])}.information_schema.columns "
+                "WHERE table_schema = :schema AND table_name = :table",
+                {"schema": parts[1].lower(), "table": parts[2].lower()},
+                cancelled,
+            )
+            return _completed(schema, rows)
+        if "VIEW" in schema.table_type:
+            return schema
+        rows = warehouse.execute(f"SHOW CREATE TABLE {quote_table(name)}", None, cancelled)
     except StatementError:
         return schema
     ddl = str(next(iter(rows[0].values()))) if rows else ""
@@ -231,6 +244,22 @@ def _with_nullability(
     if required is None:
         return schema
     return replace(schema, columns=tuple(replace(c, nullable=c.name not in required) for c in schema.columns))
+
+
+def _completed(schema: TableSchema, rows: Sequence[Row]) -> TableSchema:
+    """`schema` with what the rows of `information_schema.columns` add."""
+    found = {str(r["column_name"]).casefold(): r for r in rows}
+    columns = []
+    for c in schema.columns:
+        row = found.get(c.name.casefold())
+        if row is None:
+            columns.append(c)
+            continue
+        kind = parse_type(str(row["full_data_type"] or ""))
+        padded = c.type.name == "string" and kind.name in {"char", "varchar"}
+        nullable = {"YES": True, "NO": False}.get(str(row["is_nullable"]).upper())
+        columns.append(replace(c, type=kind if padded else c.type, nullable=nullable))
+    return replace(schema, columns=tuple(columns))
 
 
 def required_columns(ddl: str, names: Sequence[str]) -> set[str] | None:

@@ -39,6 +39,7 @@ from validation.schema import (
     TableSchema,
     align,
     parse_type,
+    read_schema,
     required_columns,
     schema_of_description,
 )
@@ -275,6 +276,19 @@ def test_not_null_is_read_from_ddl_only_when_the_columns_agree() -> None:
     assert required_columns(ddl, ["id", "b c", "d"]) == {"id"}
     assert required_columns(ddl, ["id", "d"]) is None
     assert required_columns("CREATE VIEW v AS SELECT 1", ["a"]) is None
+
+
+def test_the_information_schema_completes_what_a_description_leaves_out() -> None:
+    columns = [
+        {"column_name": "ID", "is_nullable": "NO", "full_data_type": "bigint"},
+        {"column_name": "x", "is_nullable": "YES", "full_data_type": "char(5)"},
+    ]
+    described = [*DESCRIBED]
+    described[4] = {**described[4], "data_type": "MANAGED"}
+    found = read_schema(Scripted(DESCRIBE_TABLE=described, column_name=columns), "c.s.t")
+    assert [(c.name, str(c.type), c.nullable) for c in found.columns] == [("id", "int", False), ("x", "char(5)", True)]
+    without = read_schema(Scripted(DESCRIBE_TABLE=described), "c.s.t")
+    assert [c.nullable for c in without.columns] == [None, None]
 
 
 # ----------------------------------------------------------------------------------------------------------- statements
@@ -534,7 +548,7 @@ class Scripted:
     ) -> Sequence[Row]:
         self.asked.append(sql)
         for word, answer in self.answers.items():
-            if sql.startswith(word.replace("_", " ")) or word.replace("_", " ") in sql[:40]:
+            if sql.startswith(word.replace("_", " ")) or word in sql[:40]:
                 if isinstance(answer, Exception):
                     raise answer
                 return list(answer)

@@ -1,0 +1,218 @@
+"""Whole comparisons of two tables like `dim_fde` on one Spark, beside a bare read of both and what others do.
+
+`python -m benchmarks.parity [--rows N ...] [--columns N] [--skip PEER ...]`. Each figure is one run in
+seconds; "times" is against the bare read (every column of both tables decoded and thrown away). Nothing is cached but
+what the operating system keeps of the files, after one unmeasured bare read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.table import show
+from validation import ComparisonSpec, Verdict, compare
+from validation.warehouse import Parameters, Row, never
+
+PRODUCTION_ROWS = 43_900_000
+PEERS = ("except", "join", "datacompy")
+KEYS = ("property_id", "submission_id", "document_id", "applicant_id")
+
+
+class SessionWarehouse:
+    """A warehouse over the benchmark's own Spark session; no parameters are bound here."""
+
+    def __init__(self, spark: Any) -> None:
+        self._spark = spark
+
+    def execute(
+        self, sql: str, parameters: Parameters | None = None, cancelled: Callable[[], bool] = never
+    ) -> Sequence[Row]:
+        """All rows of one statement."""
+        return [row.asDict() for row in self._spark.sql(sql).collect()]
+
+
+def columns(wanted: int) -> list[str]:
+    """SELECT items over `range(n)`: ids, addresses, flags, times, numbers, JSON text and an array, as in `dim_fde`."""
+
+    def uuid(seed: str, spread: str = "id") -> str:
+        return f"sha2(concat('{seed}', {spread}), 224)"
+
+    items = [
+        f"left({uuid('p', 'id div 40')}, 36) AS property_id",
+        f"left({uuid('s', 'id div 3')}, 36) AS submission_id",
+        f"left({uuid('d')}, 36) AS document_id",
+        f"left({uuid('a', 'id div 2')}, 36) AS applicant_id",
+        "IF(id % 9 = 0, NULL, array('ALTERED', concat('FONT', id % 5))) AS document_ruling_edited_reason",
+        'concat(\'{"unit":\', id % 300, \',"source":"web"}\') AS submission_metadata',
+    ]
+    makers: list[Callable[[int], str]] = [
+        lambda i: f"concat('value ', id % {97 + i}) AS text_{i}",
+        lambda i: f"IF(id % {5 + i} = 0, NULL, left({uuid(str(i), f'id div {1 + i % 7}')}, 36)) AS ref_{i}",
+        lambda i: (
+            f"TIMESTAMP'2024-01-01 00:00:00' + make_dt_interval(0, 0, 0, (id * {i + 3}) % 60000000 / 7) AS at_{i}"
+        ),
+        lambda i: f"id % {2 + i} = 0 AS flag_{i}",
+        lambda i: f"IF(id % {4 + i} = 0, NULL, concat(id % 900, ' Main Street, apt ', id % {30 + i})) AS address_{i}",
+        lambda i: f"CAST(id * {i + 1} % 100003 AS INT) AS number_{i}",
+        lambda i: f"CAST(id * {i + 7} % 1000003 / 100 AS DECIMAL(12,2)) AS amount_{i}",
+    ]
+    items += [makers[i % len(makers)](i) for i in range(wanted - len(items))]
+    return items
+
+
+def make(spark: Any, folder: Path, rows: int, wanted: int) -> None:
+    """Tables `base`, `same` (the same rows in another order) and `other` (0.1% of rows changed)."""
+    spark.sql(f"CREATE OR REPLACE TEMP VIEW source AS SELECT {', '.join(columns(wanted))}, id AS n FROM range({rows})")
+    changed = "IF(n % 1000 = 7, concat(text_0, '!'), text_0) AS text_0"
+    for name, body in (
+        ("base", "SELECT * EXCEPT (n) FROM source"),
+        ("same", "SELECT * EXCEPT (n) FROM source DISTRIBUTE BY n % 8"),
+        ("other", f"SELECT * EXCEPT (n) FROM (SELECT * EXCEPT (text_0), {changed} FROM source) DISTRIBUTE BY n % 8"),
+    ):
+        frame = spark.sql(body)
+        if name == "other":
+            frame = frame.select(*spark.table("base").columns)
+        path = folder / name
+        frame.write.mode("overwrite").parquet(str(path))
+        spark.sql(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM parquet.`{path}`")
+
+
+def timed(run: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds and result."""
+    begin = time.monotonic()
+    result = run()
+    return time.monotonic() - begin, result
+
+
+def bare_read(spark: Any) -> None:
+    """Decodes every column of both tables and throws the rows away."""
+    for name in ("base", "other"):
+        spark.table(name).write.format("noop").mode("overwrite").save()
+
+
+def ours(spark: Any, candidate: str, **options: Any) -> Callable[[], str]:
+    """One comparison; the answer in words."""
+
+    def run() -> str:
+        report = compare(SessionWarehouse(spark), ComparisonSpec("base", candidate, keys=KEYS, **options))
+        if report.verdict is Verdict.NOT_PROVEN:
+            raise RuntimeError(report.reason)
+        steps = ", ".join(f"{t.step} {t.seconds:.1f}" for t in report.timings if t.seconds >= 0.05)
+        return f"{report.verdict.value}, {report.modified_rows} modified ({steps})"
+
+    return run
+
+
+def except_all(spark: Any) -> str:
+    """EXCEPT ALL both ways: counts alone, no pairing and no columns."""
+    a, b = spark.table("base"), spark.table("other")
+    return f"{a.exceptAll(b).count()} and {b.exceptAll(a).count()} rows"
+
+
+def full_join(spark: Any) -> str:
+    """A full outer join on the key with a count for every column: no duplicates settled, no samples."""
+    on = " AND ".join(f"a.{k} <=> b.{k}" for k in KEYS)
+    counted = ", ".join(f"count_if(NOT (a.`{c}` <=> b.`{c}`)) AS `{c}`" for c in spark.table("base").columns)
+    row = spark.sql(f"SELECT {counted} FROM base a FULL OUTER JOIN other b ON {on}").collect()[0].asDict()
+    return f"{sum(1 for v in row.values() if v)} columns differ"
+
+
+def datacompy(spark: Any) -> str:
+    """datacompy's Spark comparison with its report, without caching (as on serverless)."""
+    from datacompy.spark import SparkSQLCompare
+
+    with redirect_stdout(io.StringIO()):
+        found = SparkSQLCompare(
+            spark, spark.table("base"), spark.table("other"), join_columns=list(KEYS), cache_intermediates=False
+        )
+        found.report()
+    return "matches" if found.matches() else "does not match"
+
+
+def measure(spark: Any, folder: Path, rows: int, wanted: int, skip: Sequence[str]) -> None:
+    """One table of figures."""
+    seconds, _ = timed(lambda: make(spark, folder, rows, wanted))
+    print(f"{rows:,} rows x {wanted} columns, written in {seconds:.0f} s", flush=True)
+    bare_read(spark)
+    bare, _ = timed(lambda: bare_read(spark))
+    lines = [("bare read of both", bare, "")]
+    runs: list[tuple[str, Callable[[], str]]] = [
+        ("compare, identical", ours(spark, "same")),
+        ("compare, 0.1% different", ours(spark, "other")),
+        ("compare, identical, --final", ours(spark, "same", final=True)),
+    ]
+    peers = {
+        "except": ("EXCEPT ALL both ways", except_all),
+        "join": ("full outer join, count a column", full_join),
+        "datacompy": ("datacompy, 0.1% different", datacompy),
+    }
+    runs += [(label, partial(peer, spark)) for name, (label, peer) in peers.items() if name not in skip]
+    for label, run in runs:
+        took, answer = timed(run)
+        lines.append((label, took, answer))
+        print(f"  {label}: {took:.1f} s, {answer}", flush=True)
+    print()
+    show(
+        ("what", "seconds", "times", f"at {PRODUCTION_ROWS:,} rows in a line", "answer"),
+        [
+            (label, f"{took:.1f}", f"{took / bare:.2f}", f"{took * PRODUCTION_ROWS / rows / 60:.0f} min", answer)
+            for label, took, answer in lines
+        ],
+    )
+    tracemalloc.start()
+    ours(spark, "other")()
+    print(
+        f"\nPython memory of one comparison: {tracemalloc.get_traced_memory()[1] / 1e6:.1f} MB at its peak", flush=True
+    )
+    tracemalloc.stop()
+
+
+def main() -> int:
+    """Measures each size after the other."""
+    p = argparse.ArgumentParser(prog="python -m benchmarks.parity")
+    p.add_argument("--rows", type=int, nargs="+", default=[200_000, 1_000_000])
+    p.add_argument("--columns", type=int, default=85)
+    p.add_argument("--skip", nargs="*", default=[], choices=PEERS)
+    p.add_argument("--memory", default="3g", help="of the Spark driver")
+    arguments = p.parse_args()
+    from pyspark.sql import SparkSession
+
+    # This process's Spark must not inherit the settings of another.
+    for name in ("SPARK_REMOTE", "SPARK_CONF_DIR"):
+        os.environ.pop(name, None)
+    folder = Path(tempfile.mkdtemp(prefix="parity-benchmark-"))
+    spark = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.driver.memory", arguments.memory)
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.shuffle.partitions", "8")
+        .config("spark.sql.warehouse.dir", str(folder / "warehouse"))
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    try:
+        for rows in arguments.rows:
+            measure(spark, folder, rows, arguments.columns, arguments.skip)
+    finally:
+        spark.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,460 @@
+"""Whole comparisons on Spark and Delta: what tables, views, permissions, tolerances, causes and privacy must lead to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from validation_support import SparkWarehouse
+
+from validation import (
+    ComparisonSpec,
+    ParityReport,
+    RecheckState,
+    SampleKind,
+    SchemaAspect,
+    SideUnreadable,
+    SpecError,
+    Verdict,
+    compare,
+    estimate,
+    recheck,
+)
+from validation.__main__ import main
+
+SCHEMA = "parity_compare"
+
+
+@pytest.fixture(scope="module")
+def warehouse(spark_remote: str) -> Iterator[SparkWarehouse]:
+    spark = SparkSession.builder.remote(spark_remote).create()
+    spark.conf.set("spark.sql.shuffle.partitions", "1")
+    spark.sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    spark.sql(f"USE {SCHEMA}")
+    yield SparkWarehouse(spark)
+    spark.sql(f"DROP SCHEMA {SCHEMA} CASCADE")
+    spark.stop()
+
+
+@pytest.fixture
+def table(warehouse: SparkWarehouse) -> Callable[[str, str], str]:
+    """Makes a Delta table from a SELECT, or from a column list in brackets."""
+
+    def make(name: str, body: str) -> str:
+        create = f"CREATE OR REPLACE TABLE {name} "
+        warehouse.spark.sql(create + (body if body.startswith("(") else f"AS {body}"))
+        return f"{SCHEMA}.{name}"
+
+    return make
+
+
+@pytest.fixture
+def view(warehouse: SparkWarehouse) -> Callable[[str, str], str]:
+    def make(name: str, body: str) -> str:
+        warehouse.spark.sql(f"CREATE OR REPLACE TEMP VIEW {name} AS {body}")
+        return name
+
+    return make
+
+
+def counts(report: ParityReport) -> tuple[int | None, int | None, int | None]:
+    return report.missing_rows, report.extra_rows, report.modified_rows
+
+
+def causes(report: ParityReport) -> dict[str, int]:
+    return {c.name: c.rows for c in report.causes}
+
+
+ROWS = "SELECT CAST(id AS INT) AS id, concat('n', id) AS name FROM range(20)"
+
+
+def test_equal_tables_are_identical_and_pinned_to_their_versions(warehouse: Any, table: Any) -> None:
+    a, b = table("eq_a", ROWS), table("eq_b", ROWS + " ORDER BY id DESC")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), final=True))
+    assert report.verdict is Verdict.IDENTICAL and counts(report) == (0, 0, 0)
+    assert report.baseline.version_before and report.baseline.version_before.startswith("delta:")
+    assert report.baseline.version_before == report.baseline.version_after
+    assert report.baseline.last_write is not None
+    assert report.final and report.missed_difference_probability == 0.0
+    assert report.fingerprints["baseline"] == report.fingerprints["candidate"]
+    without = compare(warehouse, ComparisonSpec(a, b))
+    assert without.verdict is Verdict.IDENTICAL and 0 < (without.missed_difference_probability or 0) < 1e-30
+
+
+def test_comparing_writes_nothing(warehouse: Any, table: Any) -> None:
+    a, b = table("w_a", ROWS), table("w_b", ROWS + " WHERE id <> 3")
+    warehouse.statements.clear()
+    compare(warehouse, ComparisonSpec(a, b, keys=("id",), final=True))
+    assert {s.split()[0] for s in warehouse.statements} == {"DESCRIBE", "SHOW", "SELECT", "WITH"}
+    assert not any("CACHE" in s for s in warehouse.statements)
+
+
+def test_a_table_against_itself_is_identical_and_says_that_this_proves_little(warehouse: Any, table: Any) -> None:
+    a = table("self_a", ROWS)
+    report = compare(warehouse, ComparisonSpec(a, a, keys=("id",)))
+    assert report.verdict is Verdict.IDENTICAL and any("itself" in n for n in report.notes)
+
+
+def test_empty_tables(warehouse: Any, table: Any) -> None:
+    empty, full = table("empty_a", ROWS + " WHERE false"), table("empty_b", ROWS)
+    both = compare(warehouse, ComparisonSpec(empty, empty, keys=("id",)))
+    assert both.verdict is Verdict.IDENTICAL and "both sides are empty" in both.notes
+    report = compare(warehouse, ComparisonSpec(empty, full, keys=("id",)))
+    assert report.verdict is Verdict.DIFFERENT and counts(report) == (0, 20, 0)
+    assert "the baseline is empty" in report.notes
+    assert counts(compare(warehouse, ComparisonSpec(full, empty))) == (20, 0, 0)
+
+
+def test_a_missing_table_is_not_proven(warehouse: Any, table: Any) -> None:
+    report = compare(warehouse, ComparisonSpec(table("here", ROWS), f"{SCHEMA}.not_here", keys=("id",)))
+    assert report.verdict is Verdict.NOT_PROVEN and "not_here" in report.reason and "\n" not in report.reason
+    with pytest.raises(SideUnreadable):
+        estimate(warehouse, ComparisonSpec(f"{SCHEMA}.not_here", f"{SCHEMA}.not_here"))
+
+
+def test_a_view_is_compared_like_a_table(warehouse: Any, table: Any) -> None:
+    a = table("v_a", ROWS)
+    warehouse.spark.sql(f"CREATE OR REPLACE VIEW {SCHEMA}.v_view AS SELECT * FROM {a}")
+    report = compare(warehouse, ComparisonSpec(a, f"{SCHEMA}.v_view", keys=("id",)))
+    assert report.verdict is Verdict.IDENTICAL and report.candidate.table_type == "VIEW"
+
+
+def test_a_write_while_reading_is_not_proven(warehouse: Any, table: Any) -> None:
+    a, b = table("c_a", ROWS), table("c_b", ROWS)
+
+    def write() -> None:
+        warehouse.spark.sql(f"INSERT INTO {b} VALUES (99, 'late')")
+
+    warehouse.before["WITH per_row"] = write
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert report.verdict is Verdict.NOT_PROVEN and "changed while it was read" in report.reason
+    assert b in report.reason
+
+
+def test_a_view_that_changes_between_the_two_reads_is_not_proven(warehouse: Any, table: Any) -> None:
+    a, b = table("cv_a", ROWS), table("cv_b", ROWS + " WHERE id <> 4")
+    warehouse.spark.sql(f"CREATE OR REPLACE VIEW {SCHEMA}.cv_view AS SELECT * FROM {b}")
+    warehouse.before["row_number()"] = lambda: warehouse.spark.sql(f"INSERT INTO {b} VALUES (4, 'other')")
+    report = compare(warehouse, ComparisonSpec(a, f"{SCHEMA}.cv_view", keys=("id",)))
+    assert report.verdict is Verdict.NOT_PROVEN and "between two reads" in report.reason
+
+
+def test_a_pinned_version_is_read_whatever_is_written_since(warehouse: Any, table: Any) -> None:
+    a, b = table("p_a", ROWS), table("p_b", ROWS)
+    warehouse.spark.sql(f"INSERT INTO {b} VALUES (99, 'late')")
+    now = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert counts(now) == (0, 1, 0)
+    version = int(str(now.candidate.version_before).removeprefix("delta:"))
+    then = compare(warehouse, ComparisonSpec(a, b, keys=("id",), candidate_version=version - 1))
+    assert then.verdict is Verdict.IDENTICAL and then.candidate.pinned
+
+
+def test_cancelling_stops_the_statement_and_is_not_proven(warehouse: Any, view: Any) -> None:
+    sleeps = "reflect('java.lang.Thread', 'sleep', 20L) IS NULL OR id >= 0"
+    slow = view("slow", f"SELECT id FROM range(0, 2000, 1, 1) WHERE {sleeps}")
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > 12
+
+    report = compare(warehouse, ComparisonSpec(slow, slow, keys=("id",)), cancelled=cancelled)
+    assert report.verdict is Verdict.NOT_PROVEN and "cancelled" in report.reason
+    assert report.seconds < 20, "2,000 rows would have taken 40 s for each side"
+
+
+def test_multisets_with_and_without_a_key(warehouse: Any, view: Any) -> None:
+    a = view("m_a", "SELECT * FROM VALUES (1,'x'),(1,'x'),(1,'x'),(2,'y'),(NULL,'z'),(NULL,'z'),(3,'q') AS t(id, v)")
+    b = view("m_b", "SELECT * FROM VALUES (1,'x'),(2,'y'),(2,'w'),(NULL,'z'),(NULL,'other'),(4,'q') AS t(id, v)")
+    keyed = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert counts(keyed) == (3, 2, 1)
+    assert keyed.duplicate_rows == {"baseline": 3, "candidate": 2} and keyed.column_mismatches == {"v": 1}
+    bare = compare(warehouse, ComparisonSpec(a, b))
+    assert counts(bare) == (4, 3, 0) and bare.column_mismatches == {}
+    assert causes(keyed)["duplicates_baseline"] == 2
+
+
+def test_types_decide_though_rows_agree_and_can_be_set_to_warn(warehouse: Any, view: Any) -> None:
+    a = view("t_a", "SELECT 1 AS id, CAST(1.50 AS DECIMAL(10,2)) AS d")
+    b = view("t_b", "SELECT 1L AS id, CAST(1.5 AS DECIMAL(10,1)) AS d")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert report.verdict is Verdict.DIFFERENT and counts(report) == (0, 0, 0)
+    assert {d.column for d in report.schema_differences if d.aspect == "types"} == {"id", "d"}
+    lenient = ComparisonSpec(a, b, keys=("id",), deciding=frozenset({SchemaAspect.COLUMNS}))
+    assert compare(warehouse, lenient).verdict is Verdict.IDENTICAL
+
+
+def test_aliased_types_are_not_taken_for_equal(warehouse: Any, view: Any) -> None:
+    a = view("al_a", "SELECT 1 AS id, true AS x")
+    b = view("al_b", "SELECT 1 AS id, 1 AS x")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), deciding=frozenset()))
+    assert report.verdict is Verdict.NOT_PROVEN and "x" in report.not_compared
+
+
+def test_decimals_too_large_for_the_finer_scale_stay_apart(warehouse: Any, view: Any) -> None:
+    a = view("dec_a", "SELECT id, CAST(v AS DECIMAL(38,0)) AS d FROM VALUES (1,'7'),(2,'1e30'),(3,'2e30') AS t(id, v)")
+    b = view("dec_b", "SELECT id, CAST(v AS DECIMAL(38,18)) AS d FROM VALUES (1,'7.0'),(2,'1e19'),(3,'0') AS t(id, v)")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert report.column_mismatches == {"d": 2}
+
+
+def test_char_padding_is_no_difference_and_varchar_blanks_are(warehouse: Any, table: Any) -> None:
+    for name, size in (("ch_a", 5), ("ch_b", 8)):
+        warehouse.spark.sql(f"DROP TABLE IF EXISTS {name}")
+        warehouse.spark.sql(f"CREATE TABLE {name} (id INT, c CHAR({size}), v VARCHAR(5)) USING parquet")
+        warehouse.spark.sql(f"INSERT INTO {name} VALUES (1, 'ab', 'ab')")
+    spec = ComparisonSpec("ch_a", "ch_b", keys=("id",), deciding=frozenset({SchemaAspect.COLUMNS}))
+    assert compare(warehouse, spec).verdict is Verdict.IDENTICAL
+    warehouse.spark.sql("INSERT OVERWRITE ch_b VALUES (1, 'ab', 'ab ')")
+    assert compare(warehouse, spec).column_mismatches == {"v": 1}
+    typed = compare(warehouse, replace(spec, deciding=frozenset(SchemaAspect)))
+    assert {(d.column, d.baseline, d.candidate) for d in typed.schema_differences if d.aspect == "types"} == {
+        ("c", "char(5)", "char(8)")
+    }
+
+
+def test_collations_compare_by_bytes(warehouse: Any, view: Any) -> None:
+    a = view("co_a", "SELECT 1 AS id, 'Abc' COLLATE UNICODE_CI AS s, array('A' COLLATE UNICODE_CI) AS l")
+    b = view("co_b", "SELECT 1 AS id, 'aBC' COLLATE UNICODE_CI AS s, array('a' COLLATE UNICODE_CI) AS l")
+    assert compare(warehouse, ComparisonSpec(a, b, keys=("id",))).column_mismatches == {"s": 1, "l": 1}
+    keyed = compare(warehouse, ComparisonSpec(a, b, keys=("s",)))
+    assert counts(keyed) == (1, 1, 0)
+
+
+def test_a_struct_with_more_fields_than_descriptions_print(warehouse: Any, table: Any) -> None:
+    fields = ", ".join(f"'f{i}', id + {i}" for i in range(40))
+    a = table("wide_a", f"SELECT id, named_struct({fields}) AS s FROM range(3)")
+    b = table("wide_b", f"SELECT id, named_struct({fields.replace('id + 39', 'id + 40')}) AS s FROM range(3)")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert report.column_mismatches == {"s": 3} and not report.not_compared
+
+
+def test_400_columns_are_compared_in_one_pass(warehouse: Any, table: Any) -> None:
+    columns = ", ".join(f"concat('v', id, '_{i}') AS c{i}" for i in range(400))
+    a = table("cols_a", f"SELECT id, {columns} FROM range(50)")
+    b = table("cols_b", f"SELECT * EXCEPT (c399), IF(id = 7, 'x', c399) AS c399 FROM {a}")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert report.column_mismatches == {"c399": 1} and counts(report) == (0, 0, 1)
+
+
+def test_columns_mapped_excluded_and_missing(warehouse: Any, view: Any) -> None:
+    a = view("cm_a", "SELECT 1 AS id, 'x' AS old_name, current_timestamp() AS loaded_at, 1 AS only_a")
+    b = view("cm_b", "SELECT 1 AS id, 'x' AS new_name, current_timestamp() + INTERVAL 1 HOUR AS loaded_at, 2 AS only_b")
+    spec = ComparisonSpec(
+        a,
+        b,
+        keys=("id",),
+        column_mapping={"old_name": "new_name"},  # type: ignore[arg-type]
+        excluded_columns=frozenset({"loaded_at", "only_a", "only_b"}),
+    )
+    assert compare(warehouse, spec).verdict is Verdict.IDENTICAL
+    strict = compare(warehouse, replace(spec, excluded_columns=frozenset({"loaded_at"})))
+    assert strict.verdict is Verdict.DIFFERENT and counts(strict) == (0, 0, 0)
+    assert {d.column for d in strict.schema_differences} == {"only_a", "only_b"}
+
+
+def test_columns_named_like_ours_do_no_harm(warehouse: Any, view: Any) -> None:
+    a = view("ours_a", "SELECT 1 AS k1, 2 AS h1, 3 AS side, 4 AS t, 'x' AS r, 5 AS wm, 6 AS `a.b``c`, 7 AS code")
+    b = view("ours_b", "SELECT 1 AS k1, 2 AS h1, 4 AS side, 4 AS t, 'y' AS r, 5 AS wm, 7 AS `a.b``c`, 7 AS code")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("k1", "t")))
+    assert report.column_mismatches == {"side": 1, "r": 1, "a.b`c": 1}
+
+
+def test_a_key_column_that_one_side_lacks(warehouse: Any, view: Any) -> None:
+    a, b = view("kl_a", "SELECT 1 AS id, 2 AS x"), view("kl_b", "SELECT 2 AS x")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert report.verdict is Verdict.DIFFERENT and report.missing_rows is None
+    with pytest.raises(SpecError):
+        compare(warehouse, ComparisonSpec(a, b, keys=("nope",)))
+
+
+def test_a_filter_narrows_both_sides(warehouse: Any, table: Any) -> None:
+    a, b = table("f_a", ROWS), table("f_b", ROWS + " WHERE id < 18")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), where="id < 10"))
+    assert report.verdict is Verdict.IDENTICAL and report.baseline_rows == 10
+    other = compare(warehouse, ComparisonSpec(a, b, keys=("id",), where="id < 10", candidate_where="id < 9"))
+    assert counts(other) == (1, 0, 0)
+    bad = compare(warehouse, ComparisonSpec(a, b, keys=("id",), where="no_such_column = 1"))
+    assert bad.verdict is Verdict.NOT_PROVEN and "no_such_column" in bad.reason
+
+
+NUMBERS = "SELECT * FROM VALUES (1, {0}, {1}, {2}), (2, 5.0D, 7L, TIMESTAMP'2026-01-01 00:00:00') AS t(id, x, n, at)"
+
+
+def test_tolerances_settle_what_the_exact_comparison_found(warehouse: Any, view: Any) -> None:
+    a = view("tol_a", NUMBERS.format("100.0D", "10L", "TIMESTAMP'2026-01-01 00:00:00'"))
+    b = view("tol_b", NUMBERS.format("100.4D", "11L", "TIMESTAMP'2026-01-01 00:00:02.5'"))
+    spec = ComparisonSpec(a, b, keys=("id",))
+    assert compare(warehouse, spec).column_mismatches == {"x": 1, "n": 1, "at": 1}
+    loose = compare(warehouse, replace(spec, absolute_tolerance=1.0, timestamp_tolerance=3.0))
+    assert loose.verdict is Verdict.IDENTICAL and loose.within_tolerance_rows == 1 and counts(loose) == (0, 0, 0)
+    relative = compare(warehouse, replace(spec, relative_tolerance=0.005, timestamp_tolerance=3.0))
+    assert relative.verdict is Verdict.DIFFERENT and relative.column_mismatches == {"n": 1}
+    named = compare(warehouse, replace(spec, absolute_tolerance=1.0, tolerance_columns=frozenset({"x"})))
+    assert named.column_mismatches == {"n": 1, "at": 1}
+
+
+def test_a_tolerance_does_not_reach_infinity_or_null(warehouse: Any, view: Any) -> None:
+    a = view("inf_a", "SELECT * FROM VALUES (1, double('Infinity')), (2, NULL), (3, double('NaN')) AS t(id, x)")
+    b = view("inf_b", "SELECT * FROM VALUES (1, 5.0D), (2, 0.0D), (3, double('NaN')) AS t(id, x)")
+    spec = ComparisonSpec(a, b, keys=("id",), absolute_tolerance=1e300, relative_tolerance=10.0)
+    assert compare(warehouse, spec).column_mismatches == {"x": 2}
+
+
+def test_a_threshold_is_told_and_changes_no_verdict(warehouse: Any, table: Any) -> None:
+    a, b = table("th_a", ROWS), table("th_b", ROWS + " WHERE id <> 1")
+    for rows, within in ((0, False), (1, True)):
+        report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), row_threshold=rows))
+        assert report.verdict is Verdict.DIFFERENT and report.within_threshold is within
+
+
+def test_rows_later_than_the_other_side_are_timing(warehouse: Any, view: Any) -> None:
+    rows = "SELECT id, TIMESTAMP'2026-01-01 00:00:00' + make_dt_interval(0, id) AS at, {} AS v FROM range({})"
+    a, b = view("tm_a", rows.format("'x'", 10)), view("tm_b", rows.format("IF(id > 9, 'new', 'x')", 13))
+    spec = ComparisonSpec(a, b, keys=("id",), watermark_column="at")
+    report = compare(warehouse, spec)
+    assert report.verdict is Verdict.DIFFERENT and report.explained_by_time
+    assert report.label == "DIFFERENT, all explained by time" and causes(report)["timing"] == 3
+    assert report.baseline.watermark == "2026-01-01T09:00:00+00:00"
+    mixed = compare(warehouse, replace(spec, baseline=view("tm_c", rows.format("IF(id = 3, 'y', 'x')", 10))))
+    assert not mixed.explained_by_time and causes(mixed)["timing"] == 3 and counts(mixed) == (0, 3, 1)
+
+
+def test_causes_of_values(warehouse: Any, view: Any) -> None:
+    a = view(
+        "ca_a",
+        "SELECT * FROM VALUES (1, 'Abc', '', ' x', 1.005D, TIMESTAMP'2026-03-01 12:00:00.123456', 'p'),"
+        " (2, NULL, 'k', 'k', 2.0D, TIMESTAMP'2026-08-01 12:00:00', 'p') AS t(id, c, e, s, r, at, o)",
+    )
+    b = view(
+        "ca_b",
+        "SELECT * FROM VALUES (1, 'aBC', NULL, 'x', 1.01D, TIMESTAMP'2026-03-01 07:00:00.123456', 'q'),"
+        " (2, 'v', 'k', 'k', 2.0D, TIMESTAMP'2026-08-01 08:00:00', 'p') AS t(id, c, e, s, r, at, o)",
+    )
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert causes(report) == {
+        "time_zone": 2,
+        "case": 1,
+        "null_baseline": 1,
+        "null_or_empty": 1,
+        "space": 1,
+        "rounding": 1,
+        "value": 1,
+    }
+    zone = next(c for c in report.causes if c.name == "time_zone")
+    assert zone.title == "Times shifted by -5 h to -4 h" and zone.columns == ("at",)
+
+
+def test_rows_that_an_exclusion_rule_explains(warehouse: Any, view: Any) -> None:
+    a = view("ex_a", "SELECT * FROM VALUES (1, 'Test Property'), (2, 'Real') AS t(id, name)")
+    b = view("ex_b", "SELECT * FROM VALUES (2, 'Real') AS t(id, name)")
+    spec = ComparisonSpec(a, b, keys=("id",), baseline_exclusion="name RLIKE '(?i)test'")
+    assert causes(compare(warehouse, spec)) == {"exclusion": 1, "missing_rows": 1}
+
+
+def test_sensitive_values_never_leave_in_clear(warehouse: Any, view: Any) -> None:
+    a = view(
+        "se_a",
+        "SELECT * FROM VALUES ('k1@x.org', 'secret-one', 1), ('k3@x.org', 'secret-three', 1) AS t(mail, note, n)",
+    )
+    b = view("se_b", "SELECT * FROM VALUES ('k1@x.org', 'SECRET-ONE', 2) AS t(mail, note, n)")
+    spec = ComparisonSpec(a, b, keys=("mail",), sensitive_columns=frozenset({"mail", "note"}))
+    seen: list[Any] = []
+    execute = warehouse.execute
+    spy = type("Spy", (), {"execute": lambda self, *x: seen.append(execute(*x)) or seen[-1]})()
+    report = compare(spy, spec)
+    received = json.dumps(seen, default=str).lower() + json.dumps(report.to_dict()).lower()
+    assert "secret-" not in received and "x.org" not in received
+    modified = next(s for s in report.samples if s.kind is SampleKind.MODIFIED)
+    note, n = modified.cells
+    assert note.masked and note.baseline != note.candidate and note.difference == "case"
+    assert (n.baseline, n.candidate, n.masked) == ("1", "2", False)
+    again = compare(warehouse, spec)
+    assert {c.baseline for s in again.samples for c in s.cells if c.masked}.isdisjoint(
+        {c.baseline for s in report.samples for c in s.cells if c.masked} - {None}
+    ), "each comparison draws its own key"
+
+
+def test_samples_stand_key_by_key_and_are_bounded(warehouse: Any, table: Any) -> None:
+    a = table("sa_a", "SELECT id, 'v' || id AS v, id AS w FROM range(5000)")
+    b = table("sa_b", f"SELECT id, IF(id % 2 = 0, 'x', v) AS v, IF(id = 4998, -1, w) AS w FROM {a} WHERE id % 10 <> 5")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), sample_size=7))
+    assert counts(report) == (500, 0, 2500) and report.column_mismatches == {"v": 2500, "w": 1}
+    assert sum(s.kind is SampleKind.MISSING for s in report.samples) == 7
+    modified = [s for s in report.samples if s.kind is SampleKind.MODIFIED]
+    assert len(modified) == 7
+    for s in modified:
+        cell = next(c for c in s.cells if c.column == "v")
+        assert (cell.baseline, cell.candidate) == (f"v{s.key['id']}", "x")
+    assert compare(warehouse, ComparisonSpec(a, b, keys=("id",), sample_size=0)).samples == ()
+
+
+def test_one_heavy_key_is_settled_and_sampled(warehouse: Any, table: Any) -> None:
+    a = table("hk_a", "SELECT CAST(NULL AS INT) AS id, id % 100 AS v FROM range(5000)")
+    b = table("hk_b", "SELECT CAST(NULL AS INT) AS id, IF(id = 0, 1000, id % 100) AS v FROM range(5003)")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert counts(report) == (0, 3, 1) and report.duplicate_rows == {"baseline": 4999, "candidate": 5002}
+    assert len(report.samples) == 4
+
+
+def test_a_variant_that_mixes_types_too_deep_is_not_proven(warehouse: Any, view: Any) -> None:
+    deep = '[[[[[[[1,"x"]]]]]]]'
+    a = view("va_a", f"SELECT 1 AS id, parse_json('{deep}') AS v")
+    report = compare(warehouse, ComparisonSpec(a, a, keys=("id",)))
+    assert report.verdict is Verdict.NOT_PROVEN and "VARIANT" in report.reason
+    shallow = view("va_b", 'SELECT 1 AS id, parse_json(\'{"a":[1,"x",{"b":[1,null,"y"]}]}\') AS v')
+    assert compare(warehouse, ComparisonSpec(shallow, shallow, keys=("id",))).verdict is Verdict.IDENTICAL
+
+
+def test_reports_recheck(warehouse: Any, table: Any) -> None:
+    a, b = table("re_a", ROWS), table("re_b", ROWS)
+    report = ParityReport.from_dict(
+        json.loads(json.dumps(compare(warehouse, ComparisonSpec(a, b, keys=("id",))).to_dict()))
+    )
+    assert recheck(warehouse, report).state is RecheckState.HOLDS
+    warehouse.spark.sql(f"INSERT INTO {b} VALUES (50, 'x')")
+    assert recheck(warehouse, report, read_again=False).state is RecheckState.STALE
+    changed = recheck(warehouse, report)
+    assert changed.state is RecheckState.CHANGED and "candidate" in changed.reason
+    warehouse.spark.sql(f"DELETE FROM {b} WHERE id = 50")
+    assert recheck(warehouse, report).state is RecheckState.HOLDS
+    warehouse.spark.sql(f"ALTER TABLE {b} ADD COLUMN extra INT")
+    assert recheck(warehouse, report).state is RecheckState.CHANGED
+    warehouse.spark.sql(f"DROP TABLE {b}")
+    assert recheck(warehouse, report).state is RecheckState.STALE
+
+
+def test_an_estimate_needs_no_scan(warehouse: Any, table: Any) -> None:
+    a, b = table("es_a", ROWS), table("es_b", ROWS)
+    found = estimate(warehouse, ComparisonSpec(a, b))
+    assert found.rows == 40 and found.bytes and found.bytes > 0
+
+
+def test_comments_are_reported_and_do_not_decide(warehouse: Any, table: Any) -> None:
+    table("nn_a", "(id INT NOT NULL COMMENT 'the key', v STRING)")
+    table("nn_b", "(id INT, v STRING)")
+    report = compare(warehouse, ComparisonSpec("nn_a", "nn_b", keys=("id",)))
+    assert report.verdict is Verdict.IDENTICAL
+    assert {(d.aspect, d.column, d.decides) for d in report.schema_differences} == {
+        ("comments", "id", False),
+    }
+
+
+def test_the_command_line_end_to_end(warehouse: Any, table: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = table("cli_a", ROWS), table("cli_b", ROWS + " WHERE id > 1")
+    assert main([a, b, "--key", "id", "--json"], warehouse) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["missing_rows"], found["baseline_rows"]) == ("different", 2, 20)
+    assert main([a, b, "--key", "id", "--where", "id > 1", "--final"], warehouse) == 0
+    assert "every value" in capsys.readouterr().out
+    assert main([a, f"{SCHEMA}.gone"], warehouse) == 3
+
+
+def test_the_sql_of_a_statement_that_fails_midway_is_not_proven(warehouse: Any, view: Any) -> None:
+    a = view("bad_a", "SELECT id, IF(id = 900, raise_error('broken row'), 'x') AS v FROM range(1000)")
+    report = compare(warehouse, ComparisonSpec(a, a, keys=("id",)))
+    assert report.verdict is Verdict.NOT_PROVEN and "broken row" in report.reason
