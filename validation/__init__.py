@@ -18,6 +18,7 @@ from validation.report import (
     Timing,
     Verdict,
 )
+from validation.reveal import reveal
 from validation.spec import ComparisonSpec, SchemaAspect
 from validation.warehouse import Warehouse
 
@@ -47,4 +48,5 @@ __all__ = [
     "compare",
     "estimate",
     "recheck",
+    "reveal",
 ]

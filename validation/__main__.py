@@ -20,6 +20,7 @@ from validation.endpoint import Endpoint, EndpointError
 from validation.errors import SpecError
 from validation.report import ParityReport, Progress, Verdict
 from validation.spec import ComparisonSpec, SchemaAspect
+from validation.updates import pipeline_updates
 from validation.views import as_csv, as_html, as_text
 from validation.warehouse import Warehouse
 
@@ -143,7 +144,8 @@ def main(argv: Sequence[str] | None = None, warehouse: Warehouse | None = None) 
             before = signal.signal(signal.SIGINT, interrupt)
             try:
                 with DatabricksWarehouse(endpoint.sql()) as opened:
-                    report = compare(opened, spec, progress=tell, cancelled=stop.is_set)
+                    updates = pipeline_updates(endpoint.workspace())
+                    report = compare(opened, spec, progress=tell, cancelled=stop.is_set, update_of=updates)
             finally:
                 signal.signal(signal.SIGINT, before)
     except (SpecError, EndpointError) as e:

@@ -186,11 +186,9 @@ class _Comparison:
         states = [*self.states, *(SideState(n) for n, _ in self._names()[len(self.states) :])]
         if scan is not None:
             states = [replace(s, rows=scan.rows[i]) for i, s in enumerate(states)]
-        if details is not None:
-            states = [
-                replace(s, watermark=None if details.newest[i] is None else str(details.newest[i]))
-                for i, s in enumerate(states)
-            ]
+        if details is not None and plan is not None and plan.watermark is not None:
+            newest = [None if n is None else plan.watermark.text(n) for n in details.newest]
+            states = [replace(s, watermark=newest[i]) for i, s in enumerate(states)]
         counted = scan is not None and (scan.identical or details is not None)
         differing = details.differing if details is not None else 0
         late = details.flags.get("late", 0) if details is not None else 0

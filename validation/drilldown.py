@@ -144,7 +144,7 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         "to_json(named_struct("
         f"'a', IF(a IS NULL, NULL, array({', '.join(_cell(c, 'a') for c in plan.columns)})), "
         f"'b', IF(b IS NULL, NULL, array({', '.join(_cell(c, 'b') for c in plan.columns)})), "
-        f"'d', transform(mm, m -> m.code), 'k', {_locator(plan)}), map('ignoreNullFields', 'false'))"
+        f"'d', transform(mm, m -> m.code), 'k', {locator_sql(plan)}), map('ignoreNullFields', 'false'))"
     )
     key = f"{by}k1, k2"
     return f"""WITH per_row AS (
@@ -207,7 +207,7 @@ def _cell(column: Compared, row: str) -> str:
     return f"left(sha2(concat(:hash_key, ':', {text}), 256), 16)"
 
 
-def _locator(plan: Plan) -> str:
+def locator_sql(plan: Plan) -> str:
     """SQL of a hash that names a key without telling it."""
     if any(c.sensitive for c in plan.keys or plan.columns):
         return "left(sha2(concat(:hash_key, ':', k1, ':', k2), 256), 32)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
 from validation.errors import SpecError
@@ -13,6 +14,8 @@ from validation.sqltext import quote, quote_table
 
 _BITS = 63
 """NULL flags that fit one BIGINT without its sign."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _HASHES = ("__cutover_k1", "__cutover_k2")
 """Names for the hashes of the key beside a table's own columns."""
@@ -72,6 +75,25 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class Watermark:
+    """A column that grows with time, as a BIGINT on each side (SQL over the table `t`)."""
+
+    type_name: str
+    baseline: str
+    candidate: str
+
+    def text(self, value: int) -> str:
+        """A value of the watermark for people: times as UTC ISO-8601, numbers as they are."""
+        if self.type_name == "date":
+            return (_EPOCH + timedelta(days=value)).date().isoformat()
+        if self.type_name == "timestamp_ntz":
+            return (_EPOCH + timedelta(microseconds=value)).replace(tzinfo=None).isoformat()
+        if self.type_name == "timestamp":
+            return (_EPOCH + timedelta(microseconds=value)).isoformat()
+        return str(value)
+
+
+@dataclass(frozen=True)
 class Plan:
     """The comparison in terms of SQL: what both statements are built from.
 
@@ -81,7 +103,7 @@ class Plan:
     spec: ComparisonSpec
     columns: tuple[Compared, ...]
     not_compared: dict[str, str]
-    watermark: tuple[str, str] | None
+    watermark: Watermark | None
     partition_by: tuple[str, ...] = ()
 
     @property
@@ -145,7 +167,7 @@ class Plan:
         """SQL of the watermark as a BIGINT that grows with time; NULL without a watermark column."""
         if self.watermark is None:
             return "CAST(NULL AS BIGINT)"
-        return self.watermark[side]
+        return self.watermark.baseline if side is Side.BASELINE else self.watermark.candidate
 
 
 def _hash_input(columns: tuple[Compared, ...], side: Side) -> list[str]:
@@ -197,14 +219,15 @@ def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[st
     return Plan(spec, tuple(columns), not_compared, _watermark(spec, alignment), partition_by)
 
 
-def _watermark(spec: ComparisonSpec, alignment: Alignment) -> tuple[str, str] | None:
-    """The watermark of both sides as BIGINT, None without one or for a type that does not count time."""
+def _watermark(spec: ComparisonSpec, alignment: Alignment) -> Watermark | None:
+    """The watermark, None without one or for a type that does not count time."""
     if spec.watermark_column is None:
         return None
     for pair in alignment.pairs:
         if pair.name.casefold() == spec.watermark_column.casefold():
             if pair.baseline.type != pair.candidate.type or pair.baseline.type.name not in _TIME_FORMS:
                 return None
-            form = _TIME_FORMS[pair.baseline.type.name]
-            return form.format("t." + quote(pair.baseline.name)), form.format("t." + quote(pair.candidate.name))
+            kind = pair.baseline.type.name
+            a, b = (_TIME_FORMS[kind].format("t." + quote(c.name)) for c in (pair.baseline, pair.candidate))
+            return Watermark(kind, a, b)
     return None

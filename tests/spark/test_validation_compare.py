@@ -23,6 +23,7 @@ from validation import (
     compare,
     estimate,
     recheck,
+    reveal,
 )
 from validation.__main__ import main
 
@@ -458,3 +459,19 @@ def test_the_sql_of_a_statement_that_fails_midway_is_not_proven(warehouse: Any, 
     a = view("bad_a", "SELECT id, IF(id = 900, raise_error('broken row'), 'x') AS v FROM range(1000)")
     report = compare(warehouse, ComparisonSpec(a, a, keys=("id",)))
     assert report.verdict is Verdict.NOT_PROVEN and "broken row" in report.reason
+
+
+def test_a_sampled_row_can_be_revealed_with_the_key_of_its_comparison(warehouse: Any, view: Any) -> None:
+    a = view("rv_a", "SELECT * FROM VALUES ('k1@x.org', 'one'), (NULL, 'two') AS t(mail, note)")
+    b = view("rv_b", "SELECT * FROM VALUES ('k1@x.org', 'eins'), (NULL, 'two') AS t(mail, note)")
+    spec = ComparisonSpec(a, b, keys=("mail",), sensitive_columns=frozenset({"mail", "note"}), hash_key="kept")
+    (sample,) = compare(warehouse, spec).samples
+    found = reveal(warehouse, spec, sample.locator)
+    assert found == {
+        "baseline": [{"mail": "k1@x.org", "note": "one"}],
+        "candidate": [{"mail": "k1@x.org", "note": "eins"}],
+    }
+    assert reveal(warehouse, replace(spec, hash_key="other"), sample.locator) == {"baseline": [], "candidate": []}
+    for bad in (replace(spec, hash_key=""), replace(spec, hash_key="kept")):
+        with pytest.raises(SpecError):
+            reveal(warehouse, bad, "1' OR 1=1" if bad.hash_key else sample.locator)

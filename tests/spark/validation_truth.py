@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 Meaning = Any
@@ -483,7 +484,7 @@ def sorted_rows(shape: Shape, rows: list[tuple[Meaning, ...]]) -> tuple[list[tup
         return tuple((v is not None, v if v is not None else 0) for v in row[:prefix])
 
     ordered = sorted(rows, key=order)
-    certain = all(order(x) != order(y) or x == y for x, y in zip(ordered, ordered[1:], strict=False))
+    certain = all(order(x) != order(y) or x == y for x, y in pairwise(ordered))
     return ordered, certain
 
 
