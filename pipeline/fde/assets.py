@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from .dim_fde import DIM_FDE_COLUMNS
-from .submissions import distinct, document_sources, latest
+from .sources import distinct
+from .submissions import document_sources, latest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

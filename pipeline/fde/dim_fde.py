@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from .exclusions import ExclusionRules, get_fde_exclusion_filter
-from .sources import COLUMNS
+from .sources import COLUMNS, distinct
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -149,22 +149,22 @@ def properties(sources: SourceTables) -> DataFrame:
         sources.prefixed("property_features")
         .groupBy("property_features_property_id")
         .agg(
-            F.sort_array(
+            F.array_sort(
                 F.collect_list(F.struct("property_features_feature_code", "property_features_state"))
             ).alias("property_features")
         )
     )
     return (
-        sources.prefixed("companies")
-        .join(sources.prefixed("properties"), F.expr("properties_company_id = companies_id"), "left")
+        sources.unique("companies", "id")
+        .join(sources.unique("properties", "company_id"), F.expr("properties_company_id = companies_id"), "left")
         .join(
-            sources.prefixed("unity_epa_sipp_properties"),
+            sources.unique("unity_epa_sipp_properties", "property_id"),
             F.expr("unity_epa_sipp_properties_property_id = properties_id"),
             "left",
         )
         .join(features, F.expr("property_features_property_id = properties_id"), "left")
         .join(
-            sources.prefixed("unity_agg_property_features"),
+            sources.unique("unity_agg_property_features", "property_id"),
             F.expr("unity_agg_property_features_property_id = properties_id"),
             "left",
         )
@@ -173,20 +173,22 @@ def properties(sources: SourceTables) -> DataFrame:
 
 def submissions(sources: SourceTables) -> DataFrame:
     """Folders with their submissions; a folder without any has one row."""
-    return sources.prefixed("folders").join(
-        sources.prefixed("entries"), F.expr("entries_folder_id = folders_id"), "left"
+    return sources.unique("folders", "id").join(
+        sources.unique("entries", "folder_id"), F.expr("entries_folder_id = folders_id"), "left"
     )
 
 
 def handed_in(sources: SourceTables) -> DataFrame:
     """Applicants with what each handed in and where it came from."""
     return (
-        sources.prefixed("applicants")
+        sources.unique("applicants", "id")
         .join(
-            sources.prefixed("applicant_submissions"), F.expr("applicant_submissions_applicant_id = applicants_id"), "left"
+            sources.unique("applicant_submissions", "applicant_id"),
+            F.expr("applicant_submissions_applicant_id = applicants_id"),
+            "left",
         )
         .join(
-            sources.prefixed("applicant_submission_document_sources"),
+            sources.unique("applicant_submission_document_sources", "applicant_submission_id"),
             F.expr("applicant_submission_document_sources_applicant_submission_id = applicant_submissions_id"),
             "left",
         )
@@ -203,12 +205,11 @@ def bronze_fde_raw(sources: SourceTables) -> DataFrame:
     folders = (
         submissions(sources)
         .join(handed_in(sources), F.expr("applicants_entry_id = entries_id"), "left")
-        .join(sources.prefixed("proof"), F.expr("proof_entry_id = entries_id"), "left")
+        .join(sources.unique("proof", "entry_id"), F.expr("proof_entry_id = entries_id"), "left")
     )
     owned = F.expr("folders_property_id = properties_id")
     all_properties = properties(sources)
-    owning_folders = sources.prefixed("folders").select("folders_property_id").distinct()
-    without_folders = all_properties.join(owning_folders, owned, "left_anti")
+    without_folders = all_properties.join(sources.prefixed("folders"), owned, "left_anti")
     no_folders = folders.filter(F.lit(False))
     columns = bronze_columns()
     return (
@@ -234,3 +235,68 @@ def silver_fde_cleaned(bronze: DataFrame, rules: ExclusionRules) -> DataFrame:
 def dim_fde(silver: DataFrame) -> DataFrame:
     """Silver under the published names."""
     return silver.select(*[F.col(source).alias(name) for name, source in DIM_FDE_COLUMNS.items()])
+
+
+FAN_OUT_COLUMNS = (
+    "companies_id",
+    "properties_id",
+    "properties_name",
+    "properties_state",
+    "entries_id",
+    "entries_status",
+    "entries_submission_time",
+)
+
+
+def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
+    """The rows of silver before anything is dropped, without making them: one row a submission (or a folder or property without any)
+    and in `records` how many rows of silver it has, that is its documents times what its applicants handed in.
+
+    For the counts of expectations, which ask for no column below the submission.
+    """
+    one = F.lit(1)
+
+    def counted(table: str, parent: str, below: DataFrame | None = None, child: str = "") -> DataFrame:
+        """Rows per parent in a table, each counting as often as it has rows below, and once if it has none."""
+        rows = distinct(sources.prefixed(table).repartition(F.col(parent)), [parent, f"{table}_id"])
+        if below is not None:
+            rows = rows.join(below, F.col(child) == F.col(f"{table}_id"), "left")
+        records = F.coalesce("records", one) if below is not None else one
+        return rows.groupBy(F.col(parent)).agg(F.sum(records).alias("records"))
+
+    of_handed_in = counted(
+        "applicant_submission_document_sources", "applicant_submission_document_sources_applicant_submission_id"
+    )
+    of_applicant = counted(
+        "applicant_submissions",
+        "applicant_submissions_applicant_id",
+        of_handed_in,
+        "applicant_submission_document_sources_applicant_submission_id",
+    )
+    of_entry = counted("applicants", "applicants_entry_id", of_applicant, "applicant_submissions_applicant_id")
+    documents = counted("proof", "proof_entry_id")
+    columns = ("folders_id", "folders_property_id", "entries_id", "entries_folder_id", "entries_status", "entries_submission_time")
+    folders = distinct(sources.prefixed("folders"), [c for c in columns if c.startswith("folders")])
+    entries = distinct(sources.prefixed("entries"), [c for c in columns if c.startswith("entries")])
+    below = (
+        folders.join(entries, F.expr("entries_folder_id = folders_id"), "left")
+        .join(of_entry.select("applicants_entry_id", F.col("records").alias("applicant_records")), F.expr("applicants_entry_id = entries_id"), "left")
+        .join(documents.select("proof_entry_id", F.col("records").alias("document_records")), F.expr("proof_entry_id = entries_id"), "left")
+    )
+    owners = (
+        sources.unique("companies", "id")
+        .join(sources.unique("properties", "company_id"), F.expr("properties_company_id = companies_id"), "left")
+        .filter(get_fde_exclusion_filter(rules))
+    )
+    records = F.coalesce("applicant_records", one) * F.coalesce("document_records", one)
+    return owners.join(below, F.expr("folders_property_id = properties_id"), "left").select(
+        *FAN_OUT_COLUMNS, records.alias("records")
+    )
+
+
+def fan_out_of_gold(silver_rows: DataFrame) -> DataFrame:
+    """The rows of `dim_fde` before its own expectations drop any, from `fan_out`: under its names, without what silver drops."""
+    gold = {source: name for name, source in DIM_FDE_COLUMNS.items()}
+    return silver_rows.filter(PROPERTY_HAS_NAME).select(
+        *[F.col(column).alias(gold[column]) for column in FAN_OUT_COLUMNS], "records"
+    )

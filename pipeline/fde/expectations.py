@@ -24,6 +24,9 @@ Query = Callable[[], DataFrame]
 REPORT_PREFIX = "__expectations__"
 """What the name of a dataset of counts begins with; such a dataset is for the launcher, not for readers."""
 
+WEIGHT = "records"
+"""In rows that are given to be counted: how many rows of the dataset one of them stands for."""
+
 ON_PLATFORM = hasattr(dp, "expect_all")
 """Whether the platform has expectations of its own."""
 
@@ -74,20 +77,15 @@ def expect_all_or_fail(conditions: Mapping[str, str]) -> Callable[[Query], Query
 
 
 def materialized_view(
-    *, name: str, comment: str, kept: Query | None = None, rejected: Query | None = None, **options: Any
+    *, name: str, comment: str, counted: Query | None = None, **options: Any
 ) -> Callable[[Query], None]:
-    """Like `dp.materialized_view`, for a query under `expect_all*`.
-
-    kept, rejected: where the counts are taken from if not from the dataset itself and its own query; see `report`. options: passed on.
-    """
-    return _define(dp.materialized_view(name=name, comment=comment, **options), name, kept, rejected)
+    """Like `dp.materialized_view`, for a query under `expect_all*`. counted: see `report`. options: passed on."""
+    return _define(dp.materialized_view(name=name, comment=comment, **options), name, counted, stored=True)
 
 
-def temporary_view(
-    *, name: str, comment: str, kept: Query | None = None, rejected: Query | None = None
-) -> Callable[[Query], None]:
-    """Like `dp.temporary_view`, for a query under `expect_all*`. Nothing stores its rows: name in `kept` what does."""
-    return _define(dp.temporary_view(name=name, comment=comment), name, kept, rejected)
+def temporary_view(*, name: str, comment: str, counted: Query | None = None) -> Callable[[Query], None]:
+    """Like `dp.temporary_view`, for a query under `expect_all*`. counted: see `report`."""
+    return _define(dp.temporary_view(name=name, comment=comment), name, counted, stored=False)
 
 
 def declared(query: Query) -> tuple[Expectation, ...]:
@@ -108,21 +106,20 @@ def checked(query: Query, name: str) -> DataFrame:
     return rows
 
 
-def report(query: Query, name: str, kept: DataFrame, rejected: DataFrame) -> DataFrame:
-    """Passed and failed records per expectation, over all rows that the query had before any was dropped.
+def report(query: Query, name: str, rows: DataFrame, weight: Column | None = None) -> DataFrame:
+    """Passed and failed records per expectation on the dataset `name`.
 
-    kept: the rows that were not dropped, best read from where they are stored. rejected: the dropped ones. Both need the columns of
-    the conditions alone, so that only those are read; the dropped rows are few and their filter reaches down to the sources.
+    rows: the query's rows before any was dropped, of which the conditions' columns alone are read. weight: how many of the query's rows
+    one of them stands for; one, if not given.
     """
     found = declared(query)
+    weight = weight if weight is not None else F.lit(1)
     flags = [e.met.alias(f"met_{i}") for i, e in enumerate(found)]
-    counts = kept.select(*flags)
-    if any(e.action is Action.DROP for e in found):
-        counts = counts.unionAll(rejected.select(*flags))
-    totals = counts.agg(
-        F.count(F.lit(1)).alias("records"), *[F.count_if(F.col(f"met_{i}")).alias(f"passed_{i}") for i in range(len(found))]
+    totals = rows.select(weight.cast("bigint").alias("weight"), *flags).agg(
+        _total(F.col("weight")).alias("records"),
+        *[_total(F.when(F.col(f"met_{i}"), F.col("weight"))).alias(f"passed_{i}") for i in range(len(found))],
     )
-    rows = [
+    lines = [
         F.struct(
             F.lit(name).alias("dataset"),
             F.lit(e.name).alias("name"),
@@ -132,7 +129,11 @@ def report(query: Query, name: str, kept: DataFrame, rejected: DataFrame) -> Dat
         )
         for i, e in enumerate(found)
     ]
-    return totals.select(F.inline(F.array(*rows)))
+    return totals.select(F.inline(F.array(*lines)))
+
+
+def _total(records: Column) -> Column:
+    return F.coalesce(F.sum(records), F.lit(0).cast("bigint"))
 
 
 def _declare(action: Action, conditions: Mapping[str, str]) -> Callable[[Query], Query]:
@@ -151,7 +152,7 @@ def _declare(action: Action, conditions: Mapping[str, str]) -> Callable[[Query],
 
 
 def _define(
-    define: Callable[[Query], None], name: str, kept: Query | None, rejected: Query | None
+    define: Callable[[Query], None], name: str, counted: Query | None, stored: bool
 ) -> Callable[[Query], None]:
     def outer(query: Query) -> None:
         if ON_PLATFORM or not declared(query):
@@ -160,11 +161,11 @@ def _define(
         define(lambda: checked(query, name))
 
         def counts() -> DataFrame:
+            if counted is not None:
+                return report(query, name, counted(), F.col(WEIGHT))
             rows = query()
-            stored = kept() if kept else rows.sparkSession.read.table(name)
-            dropping = [e for e in declared(query) if e.action is Action.DROP]
-            dropped = rejected() if rejected else rows.filter(~_all_met(dropping)) if dropping else rows
-            return report(query, name, stored, dropped)
+            dropping = any(e.action is Action.DROP for e in declared(query))
+            return report(query, name, rows.sparkSession.read.table(name) if stored and not dropping else rows)
 
         dp.materialized_view(name=f"{REPORT_PREFIX}{name}", comment=f"Counts of the expectations on {name}.")(counts)
 

@@ -67,10 +67,17 @@ class Layout:
         return found
 
 
-    @property
-    def options(self) -> dict[str, list[str]]:
-        """What the dataset's declaration says of this layout, beside its table properties."""
-        return {"partition_cols": list(self.partition_by)} if self.partition_by else {}
+    def options(self, on_platform: bool) -> dict[str, list[str]]:
+        """What the dataset's declaration says of this layout, beside its table properties.
+
+        Liquid clustering is declared on Databricks only: open-source Delta refuses it for a pipeline's dataset.
+        """
+        found: dict[str, list[str]] = {}
+        if self.partition_by:
+            found["partition_cols"] = list(self.partition_by)
+        if self.cluster_by and on_platform:
+            found["cluster_by"] = list(self.cluster_by)
+        return found
 
 
 @dataclass(frozen=True)

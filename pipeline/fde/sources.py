@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyspark.sql import DataFrame
 
     from .settings import Settings
@@ -35,6 +37,15 @@ COLUMNS = {table: tuple(columns.split()) for table, columns in _TAKEN.items()}
 """What the bronze layer takes from each of its eleven tables, in the order in which they are joined."""
 
 
+def distinct(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """The distinct rows over `columns`, which are all that is kept.
+
+    `DataFrame.distinct` asks Spark Connect for the columns at once, and a pipeline's own dataset cannot be resolved before the graph
+    is whole. The count is not read, so it is not computed.
+    """
+    return rows.groupBy(*columns).agg(F.count(F.lit(1)).alias("copies")).select(*columns)
+
+
 @dataclass(frozen=True)
 class SourceTables:
     """Reads source tables in one session, as one configuration names them."""
@@ -46,6 +57,15 @@ class SourceTables:
         """One of the eleven tables with the columns that bronze takes, each as `<table>_<column>`."""
         rows = self._read(self._schema_of(table), table)
         return rows.select(*[F.col(column).alias(f"{table}_{column}") for column in COLUMNS[table]])
+
+    def unique(self, table: str, by: str) -> DataFrame:
+        """Like `prefixed`, each row once, however often the source holds it.
+
+        by: the column that the rows are joined on next. They are brought together by it before they are compared, so that
+        de-duplicating and joining share one shuffle.
+        """
+        columns = [f"{table}_{column}" for column in COLUMNS[table]]
+        return distinct(self.prefixed(table).repartition(F.col(f"{table}_{by}")), columns)
 
     def rds(self, table: str) -> DataFrame:
         return self._read(self.settings.sources.rds, table)

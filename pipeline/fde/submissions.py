@@ -8,10 +8,9 @@ from pyspark.sql import functions as F
 
 from .dim_fde import DIM_FDE_COLUMNS, PROPERTY_HAS_NAME
 from .exclusions import ExclusionRules, get_fde_exclusion_filter
+from .sources import distinct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pyspark.sql import Column, DataFrame
 
     from .sources import SourceTables
@@ -74,15 +73,6 @@ def document_sources(sources: SourceTables) -> DataFrame:
         )
     )
     return distinct(rows, _DOCUMENT_SOURCE_COLUMNS)
-
-
-def distinct(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """The distinct rows over `columns`, which are all that is kept.
-
-    `DataFrame.distinct` would ask Spark Connect for the columns at once, and a pipeline's dataset cannot be resolved before the graph
-    is whole. The count is not read, so it is not computed.
-    """
-    return rows.groupBy(*columns).agg(F.count(F.lit(1)).alias("copies")).select(*columns)
 
 
 def latest(

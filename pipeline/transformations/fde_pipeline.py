@@ -34,12 +34,24 @@ SOURCES = SourceTables(spark, CONFIG)
 INCOME_VERIFICATION = CONFIG.table("income_verification")
 
 
-def gold(name: str, comment: str) -> Callable[[expectations.Query], None]:
+def gold(name: str, comment: str, counted: expectations.Query | None = None) -> Callable[[expectations.Query], None]:
     """A published table, laid out as the configuration says."""
     layout = CONFIG.layout(name)
     return expectations.materialized_view(
-        name=CONFIG.table(name), comment=comment, table_properties=layout.table_properties, **layout.options
+        name=CONFIG.table(name),
+        comment=comment,
+        counted=counted,
+        table_properties=layout.table_properties,
+        **layout.options(expectations.ON_PLATFORM),
     )
+
+
+def silver_counts() -> DataFrame:
+    return dim.fan_out(SOURCES, CONFIG.exclusions)
+
+
+def dim_fde_counts() -> DataFrame:
+    return dim.fan_out_of_gold(dim.fan_out(SOURCES, CONFIG.exclusions))
 
 
 @dp.temporary_view(name="bronze_fde_raw", comment="The eleven source tables, joined from companies down.")
@@ -47,14 +59,18 @@ def bronze_fde_raw() -> DataFrame:
     return dim.bronze_fde_raw(SOURCES)
 
 
-@expectations.temporary_view(name="silver_fde_cleaned", comment="Bronze without test, demo and other excluded properties.")
+@expectations.temporary_view(
+    name="silver_fde_cleaned",
+    comment="Bronze without test, demo and other excluded properties.",
+    counted=silver_counts,
+)
 @expectations.expect_all({"valid_company_id": "companies_id IS NOT NULL", "valid_property_id": "properties_id IS NOT NULL"})
 @expectations.expect_all_or_drop({"valid_property_name": dim.PROPERTY_HAS_NAME})
 def silver_fde_cleaned() -> DataFrame:
     return dim.silver_fde_cleaned(spark.read.table("bronze_fde_raw"), CONFIG.exclusions)
 
 
-@gold("dim_fde", "Folders, submissions, applicants and documents with their property and company.")
+@gold("dim_fde", "Folders, submissions, applicants and documents with their property and company.", dim_fde_counts)
 @expectations.expect_all(
     {
         "valid_submission_status": "submission_status IS NULL OR submission_status IN "
