@@ -241,8 +241,8 @@ def main() -> int:
         level=os.environ.get("CUTOVER_LOG", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     # The clients tell every repeated request; the sources' state says what matters.
-    for noisy in ("databricks", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    for noisy in ("databricks", "urllib3", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     try:
         settings = Settings.from_environment()
         store = open_store(settings.store_url)

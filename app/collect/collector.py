@@ -15,11 +15,13 @@ from app.workspace.errors import WorkspaceError, one_line
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 600.0
+# A workspace that gives no answer is asked again sooner: nobody is burdened by it, and it may be back any moment.
+LONGEST_AWAY = 60.0
 
 
-def pause_after(interval: float, failures: int, retry_after: float | None) -> float:
+def pause_after(interval: float, failures: int, retry_after: float | None, longest: float = LONGEST_PAUSE) -> float:
     """Seconds until the next turn: the interval, doubled for each failure in a row, at least what the service asked."""
-    pause = min(LONGEST_PAUSE, interval * 2.0 ** min(failures, 20)) if failures else interval
+    pause = min(max(longest, interval), interval * 2.0 ** min(failures, 20)) if failures else interval
     return max(pause, retry_after or 0.0)
 
 
@@ -133,18 +135,26 @@ class Collector:
         except Stopping:
             return "stopped"
         except WorkspaceError as e:
-            return self._failed(source, began, str(e), e.retry_after)
+            away = e.retryable and e.status is None
+            return self._failed(source, began, str(e), e.retry_after, LONGEST_AWAY if away else LONGEST_PAUSE)
         except StoreError as e:
-            return self._failed(source, began, str(e), None)
+            return self._failed(source, began, str(e))
         except Exception as e:
             log.exception("source %s", source.name)
-            return self._failed(source, began, one_line(f"{type(e).__name__}: {e}"), None)
+            return self._failed(source, began, one_line(f"{type(e).__name__}: {e}"))
         with self._lock:
             # Older history still to come: the next part soon, not after the whole interval.
             self._due[source.name] = _later(self._clock(), 1.0 if backlog else source.interval)
         return None
 
-    def _failed(self, source: Source, began: datetime, error: str, retry_after: float | None) -> str:
+    def _failed(
+        self,
+        source: Source,
+        began: datetime,
+        error: str,
+        retry_after: float | None = None,
+        longest: float = LONGEST_PAUSE,
+    ) -> str:
         failures = 1
         try:
             failures = self._store.source_failed(source.name, began, source.interval, error)
@@ -152,7 +162,7 @@ class Collector:
             log.error("%s", e)
         log.warning("source %s: %s", source.name, error)
         with self._lock:
-            self._due[source.name] = _later(self._clock(), pause_after(source.interval, failures, retry_after))
+            self._due[source.name] = _later(self._clock(), pause_after(source.interval, failures, retry_after, longest))
         return error
 
 

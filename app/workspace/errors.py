@@ -82,7 +82,7 @@ def from_rest(what: str, error: Exception) -> WorkspaceError:
     if isinstance(error, (requests.RequestException, TimeoutError, ConnectionError)):
         return WorkspaceError(
             what,
-            f"no answer from the workspace ({type(error).__name__}: {_reason(error)})",
+            f"no answer from the workspace ({_reason(error)})",
             "check that it runs and can be reached",
             retryable=True,
             uncertain=True,
@@ -97,23 +97,36 @@ def from_sql(what: str, error: Exception) -> WorkspaceError:
     state = _SQL_STATE.search(message)
     error_class = _ERROR_CLASS.search(message)
     status = context.get("http-code") if isinstance(context, dict) else None
-    answered = state is not None or error_class is not None
+    if state is None and error_class is None:
+        # Without an error class it is not the warehouse that spoke: the request or its answer was lost on the way.
+        original = context.get("original-exception") if isinstance(context, dict) else None
+        reason = _reason(original if isinstance(original, Exception) else error)
+        return WorkspaceError(
+            what,
+            f"no answer from the SQL warehouse ({reason})",
+            _WAY_OUT.get(status or 0, "check that it runs and can be reached"),
+            retryable=True,
+            uncertain=True,
+            status=status if isinstance(status, int) else None,
+        )
     return WorkspaceError(
         what,
         message.split("\n\nJVM stacktrace", 1)[0],
-        "" if answered else _WAY_OUT.get(status or 0, "check that the warehouse runs and can be reached"),
-        retryable=not answered,
-        uncertain=not answered,
-        status=status if isinstance(status, int) else None,
         error_code=error_class.group(1) if error_class else None,
         sql_state=state.group(1) if state else None,
     )
 
 
-def _reason(error: Exception) -> str:
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    return one_line(error, 200)
+def _reason(error: BaseException) -> str:
+    """The innermost cause in few words: the clients wrap it several times over."""
+    for _ in range(10):
+        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None) or error.__cause__
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    text = one_line(error, 400)
+    # urllib3 puts its own words before those of the system: `...: [Errno 111] Connection refused`.
+    return one_line(text.rsplit(": ", 1)[-1] or type(error).__name__, 200)
 
 
 _WAY_OUT = {
