@@ -567,12 +567,16 @@ class Catalog:
             return True
         for level, level_name in _upwards(kind, name):
             for holder, granted in self._grants_at(level, level_name):
-                if holder in holders and (granted == privilege or (granted == "ALL_PRIVILEGES" and privilege != "MANAGE")):
+                if holder in holders and (
+                    granted == privilege or (granted == "ALL_PRIVILEGES" and privilege != "MANAGE")
+                ):
                     return True
         if privilege == "MANAGE":
             # Whoever owns the container manages what is in it.
             return any(
-                self.owner_of(level, level_name) in holders for level, level_name in _upwards(kind, name)[1:] if level != "METASTORE"
+                self.owner_of(level, level_name) in holders
+                for level, level_name in _upwards(kind, name)[1:]
+                if level != "METASTORE"
             )
         return False
 
@@ -652,7 +656,9 @@ class Catalog:
                 spark_schema(record.catalog_name, record.name): (record.catalog_name, record.name)
                 for record in self.all_schemas()
             }
-            coded = {record.spark_table: record.name for record in self.all_tables() if record.spark_table != record.name}
+            coded = {
+                record.spark_table: record.name for record in self.all_tables() if record.spark_table != record.name
+            }
             self._book = (generation, NameBook(schemas, coded))
         return self._book[1]
 

@@ -16,7 +16,6 @@ from enum import StrEnum
 
 from emulator.sql.errors import SqlError
 
-
 # ---------------------------------------------------------------------------------------------------------------- names
 
 
@@ -140,7 +139,9 @@ def tokenize(text: str) -> list[Token]:
         elif char == "$" and (dollar := _DOLLAR.match(text, at)):
             kind, found = Kind.STRING, dollar
         elif char.isdigit() or (
-            char == "." and text[at + 1 : at + 2].isdigit() and not (tokens and tokens[-1].is_name and tokens[-1].end == at)
+            char == "."
+            and text[at + 1 : at + 2].isdigit()
+            and not (tokens and tokens[-1].is_name and tokens[-1].end == at)
         ):
             found = _NUMBER.match(text, at)
             kind = Kind.NUMBER
@@ -170,7 +171,9 @@ def _comment_end(text: str, at: int) -> int:
         if depth == 0:
             return mark.end()
     raise SqlError(
-        "UNCLOSED_BRACKETED_COMMENT", "Found an unclosed bracketed comment. Please, append */ at the end of the comment.", "42601"
+        "UNCLOSED_BRACKETED_COMMENT",
+        "Found an unclosed bracketed comment. Please, append */ at the end of the comment.",
+        "42601",
     )
 
 
@@ -181,12 +184,18 @@ def split_statements(text: str) -> list[str]:
     previous: Token | None = None
     has_tokens = False
     for token in tokenize(text):
-        if token.kind is Kind.WORD and token.upper in ("BEGIN", "CASE") and (depth or previous is None or token.upper == "BEGIN"):
+        if (
+            token.kind is Kind.WORD
+            and token.upper in ("BEGIN", "CASE")
+            and (depth or previous is None or token.upper == "BEGIN")
+        ):
             if token.upper == "BEGIN" and not (previous is None or previous.text in (";", ":") or depth):
                 pass
             else:
                 depth += 1
-        elif token.kind is Kind.WORD and token.upper == "END" and depth and not (previous and previous.upper in ("END",)):
+        elif (
+            token.kind is Kind.WORD and token.upper == "END" and depth and not (previous and previous.upper in ("END",))
+        ):
             depth -= 1
         if token.text == ";" and token.kind is Kind.OPERATOR and depth == 0:
             if has_tokens:
@@ -308,7 +317,7 @@ _CLAUSE = {
 # Words after a relation that cannot be its alias.
 _NO_ALIAS = _CLAUSE | {
     "ON", "USING", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI", "NATURAL", "OUTER", "LATERAL", "PIVOT", "UNPIVOT",
-    "TABLESAMPLE", "VERSION", "TIMESTAMP", "FOR", "VALUES", "AS", "PARTITION", "BY", "REPLACE", "ZORDER", "FULL", "FROM", "WITH",
+    "TABLESAMPLE", "VERSION", "TIMESTAMP", "FOR", "VALUES", "AS", "PARTITION", "BY", "REPLACE", "ZORDER", "FROM", "WITH",
     "SYSTEM_VERSION", "SYSTEM_TIME", "AND", "OR", "END", "TBLPROPERTIES", "LOCATION", "COMMENT", "RENAME", "ADD", "DROP", "ALTER",
     "CHANGE", "IF", "TO", "UNSET", "COLUMN", "COLUMNS", "EXTENDED", "WATERMARK", "IDENTIFIED", "SHALLOW", "DEEP",
     "CLONE", "LIKE", "IN", "RETAIN", "DRY", "COMPUTE", "OPTIONS", "DEFAULT", "TABLE", "EXCEPT", "IS", "NOT", "CONTEXT", "UPDATE",
@@ -409,7 +418,9 @@ class _Walker:
             point = self.t[self.at + 1] if self.at + 1 < self.n else None
             if point is not None and (match := re.fullmatch(r"[vV](\d+)", point.text)):
                 appended = f" VERSION AS OF {match[1]}"
-            elif point is not None and (match := re.fullmatch(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})", point.text)):
+            elif point is not None and (
+                match := re.fullmatch(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})", point.text)
+            ):
                 y, mo, d, h, mi, sec, ms = match.groups()
                 appended = f" TIMESTAMP AS OF '{y}-{mo}-{d} {h}:{mi}:{sec}.{ms}'"
             else:
@@ -419,7 +430,8 @@ class _Walker:
             end = point.end
             self.at += 2
         elif (
-            self.word(self.at + (self.word(self.at) == "FOR")) in ("VERSION", "TIMESTAMP", "SYSTEM_VERSION", "SYSTEM_TIME")
+            self.word(self.at + (self.word(self.at) == "FOR"))
+            in ("VERSION", "TIMESTAMP", "SYSTEM_VERSION", "SYSTEM_TIME")
             and self.word(self.at + 1 + (self.word(self.at) == "FOR")) == "AS"
             and self.word(self.at + 2 + (self.word(self.at) == "FOR")) == "OF"
         ):
@@ -441,7 +453,10 @@ class _Walker:
         """The alias that follows a relation which ends before `index`, past its time travel."""
         if self.word(index) == "FOR":
             index += 1
-        if self.word(index) in ("VERSION", "TIMESTAMP", "SYSTEM_VERSION", "SYSTEM_TIME") and self.word(index + 1) == "AS":
+        if (
+            self.word(index) in ("VERSION", "TIMESTAMP", "SYSTEM_VERSION", "SYSTEM_TIME")
+            and self.word(index + 1) == "AS"
+        ):
             index += 3
             depth = 0
             while index < self.n:
@@ -452,9 +467,9 @@ class _Walker:
                     depth -= 1
                     if depth < 0:
                         return None
-                elif depth == 0 and (here == "AS" or here == "," or here in _NO_ALIAS - {"TIMESTAMP", "AND", "OR", "INTERVAL"}):
-                    break
-                elif depth == 0 and self.t[index].is_name and self.ends_value(index - 1):
+                elif (depth == 0 and (
+                    here == "AS" or here == "," or here in _NO_ALIAS - {"TIMESTAMP", "AND", "OR", "INTERVAL"}
+                )) or (depth == 0 and self.t[index].is_name and self.ends_value(index - 1)):
                     break
                 index += 1
         if self.word(index) == "TABLESAMPLE":
@@ -462,7 +477,11 @@ class _Walker:
         if self.word(index) == "AS":
             index += 1
             return self.t[index].name if index < self.n and self.t[index].is_name else None
-        if index < self.n and self.t[index].is_name and (self.t[index].kind is Kind.QUOTED or self.word(index) not in _NO_ALIAS):
+        if (
+            index < self.n
+            and self.t[index].is_name
+            and (self.t[index].kind is Kind.QUOTED or self.word(index) not in _NO_ALIAS)
+        ):
             return self.t[index].name
         return None
 
@@ -513,7 +532,8 @@ class _Walker:
             if place < len(self.parameters):
                 return self.parameters[place]
         raise SqlError(
-            "UNBOUND_SQL_PARAMETER", f"Found the unbound parameter: {token.text.lstrip(':')}. Please, fix `args` and provide it."
+            "UNBOUND_SQL_PARAMETER",
+            f"Found the unbound parameter: {token.text.lstrip(':')}. Please, fix `args` and provide it.",
         )
 
     # ---- statements
@@ -777,7 +797,9 @@ class _Walker:
                 follows = self.t[index + 1] if index + 1 < self.n else None
                 if here == "AS" or (here in _QUERY_START - {"TABLE", "MAP", "REDUCE"} and index >= self.at):
                     s.clause_at = self.t[index].start
-                    s.query_at = self.t[index + 1].start if here == "AS" and follows is not None else self.t[index].start
+                    s.query_at = (
+                        self.t[index + 1].start if here == "AS" and follows is not None else self.t[index].start
+                    )
                     break
                 if here == "LOCATION" and follows is not None and follows.kind is Kind.STRING:
                     s.location = unquote_string(follows.text)
@@ -901,7 +923,11 @@ class _Walker:
             if self.choose("TABLE") and self.word(self.at) in ("SELECT", "WITH", "VALUES"):
                 s.kind = "DESCRIBE QUERY"
                 return
-            if self.word(self.at) in ("EXTENDED", "FORMATTED") and self.at + 1 < self.n and self.word(self.at + 1) != ".":
+            if (
+                self.word(self.at) in ("EXTENDED", "FORMATTED")
+                and self.at + 1 < self.n
+                and self.word(self.at + 1) != "."
+            ):
                 self.at += 1
                 s.flags.add("extended")
             s.target = self.table(Role.DESCRIBE)
@@ -1045,8 +1071,10 @@ class _Walker:
                 before = self.t[self.at - 1] if self.at > 0 else None
                 if expect:
                     inner = "relation"
-                elif before is not None and before.is_name and not (
-                    before.kind is Kind.WORD and before.upper in _NOT_A_FUNCTION
+                elif (
+                    before is not None
+                    and before.is_name
+                    and not (before.kind is Kind.WORD and before.upper in _NOT_A_FUNCTION)
                 ):
                     inner = "func"
                 else:
@@ -1225,7 +1253,12 @@ class _Walker:
             if alias:
                 self.s.aliases.add(alias.lower())
             return
-        if len(parts) == 2 and parts[0].lower() in _PATH_FORMATS and self.t[self.at - 1].kind is Kind.QUOTED and "/" in parts[1]:
+        if (
+            len(parts) == 2
+            and parts[0].lower() in _PATH_FORMATS
+            and self.t[self.at - 1].kind is Kind.QUOTED
+            and "/" in parts[1]
+        ):
             self.s.flags.add("path")
             return
         self.at = mark
@@ -1265,11 +1298,14 @@ class _Walker:
         if len(parts) > 2 or (len(parts) == 2 and (star or call)):
             self.s.chains.append(Chain(parts, start, ends, star, call))
 
-
     def call(self, mark: int, argument: str | None = None) -> None:
         """Keeps the call that began at token `mark` and has just been read."""
         before, after = self.word(mark - 1), self.word(self.at)
-        item = self.select_list and before in ("SELECT", ",", "DISTINCT") and (after in (",", "FROM", ")", "") or after in _CLAUSE)
+        item = (
+            self.select_list
+            and before in ("SELECT", ",", "DISTINCT")
+            and (after in (",", "FROM", ")", "") or after in _CLAUSE)
+        )
         if item and after == "" and self.at < self.n:
             item = False
         self.s.calls.append(Call(self.t[mark].upper, self.t[mark].start, self.t[self.at - 1].end, argument, item))
@@ -1410,7 +1446,9 @@ class NameBook:
         self._tables = dict(tables or {})
         names = sorted((re.escape(name) for name in [*self._schemas, *self._tables]), key=len, reverse=True)
         self._pattern = (
-            re.compile(r"(?:`?spark_catalog`?\.)?(`?)(?<![\w])(" + "|".join(names) + r")(?![\w])\1", re.I) if names else None
+            re.compile(r"(?:`?spark_catalog`?\.)?(`?)(?<![\w])(" + "|".join(names) + r")(?![\w])\1", re.I)
+            if names
+            else None
         )
 
     def unity(self, spark_schema_name: str) -> tuple[str, str] | None:

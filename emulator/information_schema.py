@@ -86,7 +86,14 @@ _SCHEMA_PRIVILEGES = _schema(
     "grantor", "grantee", "catalog_name", "schema_name", "privilege_type", "is_grantable", "inherited_from"
 )
 _TABLE_PRIVILEGES = _schema(
-    "grantor", "grantee", "table_catalog", "table_schema", "table_name", "privilege_type", "is_grantable", "inherited_from"
+    "grantor",
+    "grantee",
+    "table_catalog",
+    "table_schema",
+    "table_name",
+    "privilege_type",
+    "is_grantable",
+    "inherited_from",
 )
 
 

@@ -86,7 +86,7 @@ def _download(folder: Path, timeout: float) -> None:
         ]
         environment = {**os.environ, "SPARK_HOME": str(spark_home()), "PYSPARK_PYTHON": sys.executable}
         try:
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(
                 command, capture_output=True, text=True, timeout=timeout, env=environment, check=False, cwd=work
             )
         except subprocess.TimeoutExpired as e:

@@ -22,11 +22,22 @@ from pyspark.sql.connect.session import SparkSession
 from pyspark.sql.connect.streaming.readwriter import DataStreamReader
 
 from emulator.catalog import Catalog
-from emulator.dialect import Place, Statement, parse, quote, quoted, render, spark_part, spark_schema, split_name, tokenize
+from emulator.dialect import (
+    Place,
+    Statement,
+    parse,
+    quote,
+    quoted,
+    render,
+    spark_part,
+    spark_schema,
+    split_name,
+    tokenize,
+)
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import Rows
-from emulator.sql.spark import SparkLink
+from emulator.sql.spark import SparkLink, patient
 from emulator.sql.spark import open_spark as open_spark
 from emulator.warehouse import bound
 
@@ -36,14 +47,14 @@ class DatabricksSession(SparkSession):
 
     engine: Engine
 
-    def sql(self, sqlQuery: str, args: Any = None, **kwargs: Any) -> DataFrame:  # noqa: N803
+    def sql(self, sqlQuery: str, args: Any = None, **kwargs: Any) -> DataFrame:
         """As on Databricks: a query is lazy, a command runs at once and gives its result."""
         views: list[SubqueryAlias] = []
         if kwargs:
             from pyspark.sql.connect.sql_formatter import SQLStringFormatter
 
             formatter = SQLStringFormatter(self)
-            sqlQuery = formatter.format(sqlQuery, **kwargs)  # noqa: N806
+            sqlQuery = formatter.format(sqlQuery, **kwargs)
             views = [SubqueryAlias(frame._plan, name) for frame, name in formatter._temp_views]
         names = {view._alias.lower() for view in views}
         known = self.engine.context.temp_views
@@ -71,10 +82,10 @@ class DatabricksSession(SparkSession):
         return _Reader(self)
 
     @property
-    def readStream(self) -> DataStreamReader:  # noqa: N802
+    def readStream(self) -> DataStreamReader:
         return _StreamReader(self)
 
-    def table(self, tableName: str) -> DataFrame:  # noqa: N803
+    def table(self, tableName: str) -> DataFrame:
         return cast("DataFrame", self.read.table(tableName))
 
     @functools.cached_property
@@ -89,12 +100,12 @@ class UnityError(PySparkException):
         super().__init__(message=str(error))
         self._error = error
 
-    def getCondition(self) -> str:  # noqa: N802
+    def getCondition(self) -> str:
         return self._error.error_class
 
-    getErrorClass = getCondition  # noqa: N815
+    getErrorClass = getCondition
 
-    def getSqlState(self) -> str:  # noqa: N802
+    def getSqlState(self) -> str:
         return self._error.sqlstate
 
     def __str__(self) -> str:
@@ -125,13 +136,13 @@ def _source(session: DatabricksSession, name: str, options: Mapping[str, str]) -
 
 
 class _Reader(DataFrameReader):
-    def table(self, tableName: str) -> DataFrame:  # noqa: N803
+    def table(self, tableName: str) -> DataFrame:
         session = cast("DatabricksSession", self._client)
         return self._df(_source(session, tableName, self._options))  # type: ignore[no-any-return]
 
 
 class _StreamReader(DataStreamReader):
-    def table(self, tableName: str) -> DataFrame:  # noqa: N803
+    def table(self, tableName: str) -> DataFrame:
         session = cast("DatabricksSession", self._client)
         prepared = _raised(lambda: session.engine.prepare(f"SELECT * FROM {tableName}"))
         return cast("DataFrame", super().table(prepared[0].removeprefix("SELECT * FROM ").strip()))
@@ -144,19 +155,19 @@ class _Catalog(ConnectCatalog):
     def _engine(self) -> Engine:
         return cast("DatabricksSession", self._sparkSession).engine
 
-    def currentCatalog(self) -> str:  # noqa: N802
+    def currentCatalog(self) -> str:
         return self._engine.context.catalog
 
-    def setCurrentCatalog(self, catalogName: str) -> None:  # noqa: N802, N803
+    def setCurrentCatalog(self, catalogName: str) -> None:
         _raised(lambda: self._engine.run(f"USE CATALOG {quote(catalogName)}"))
 
-    def currentDatabase(self) -> str:  # noqa: N802
+    def currentDatabase(self) -> str:
         return self._engine.context.schema
 
-    def setCurrentDatabase(self, dbName: str) -> None:  # noqa: N802, N803
+    def setCurrentDatabase(self, dbName: str) -> None:
         _raised(lambda: self._engine.run(f"USE SCHEMA {quoted(split_name(dbName))}"))
 
-    def tableExists(self, tableName: str, dbName: str | None = None) -> bool:  # noqa: N802, N803
+    def tableExists(self, tableName: str, dbName: str | None = None) -> bool:
         parts = split_name(tableName)
         if dbName is not None:
             parts = (*split_name(dbName), *parts)
@@ -164,19 +175,23 @@ class _Catalog(ConnectCatalog):
             return True
         name = self._engine.full(parts)
         found = self._engine.find(name)
-        visible = found is not None and self._engine.catalog.can_see(self._engine.context.principal, "TABLE", found.full_name)
+        visible = found is not None and self._engine.catalog.can_see(
+            self._engine.context.principal, "TABLE", found.full_name
+        )
         return visible or ".".join(name) in self._engine.virtual
 
-    def databaseExists(self, dbName: str) -> bool:  # noqa: N802, N803
+    def databaseExists(self, dbName: str) -> bool:
         catalog, schema = self._engine.full_schema(split_name(dbName))
         return self._engine.catalog.find_schema(catalog, schema) is not None
 
-    def listTables(self, dbName: str | None = None, pattern: str | None = None) -> Any:  # noqa: N802, N803
+    def listTables(self, dbName: str | None = None, pattern: str | None = None) -> Any:
         from pyspark.sql.catalog import Table
 
         catalog, schema = self._engine.full_schema(split_name(dbName) if dbName else ())
         like = f" LIKE '{pattern}'" if pattern else ""
-        rows = _raised(lambda: self._engine.run(f"SHOW TABLES IN {quoted((catalog, schema))}{like}")).collect().to_pylist()
+        rows = (
+            _raised(lambda: self._engine.run(f"SHOW TABLES IN {quoted((catalog, schema))}{like}")).collect().to_pylist()
+        )
         found = []
         for row in rows:
             record = None if row["isTemporary"] else self._engine.find((catalog, schema, row["tableName"]))
@@ -194,27 +209,27 @@ class _Catalog(ConnectCatalog):
             )
         return found
 
-    def dropTempView(self, viewName: str) -> bool:  # noqa: N802, N803
+    def dropTempView(self, viewName: str) -> bool:
         self._engine.context.temp_views.discard(viewName.lower())
         return bool(super().dropTempView(viewName))
 
-    def _spark(self, tableName: str) -> str:  # noqa: N803
+    def _spark(self, tableName: str) -> str:
         prepared = _raised(lambda: self._engine.prepare(f"SELECT * FROM {tableName}"))
         return str(prepared[0].removeprefix("SELECT * FROM ").strip())
 
-    def refreshTable(self, tableName: str) -> None:  # noqa: N802, N803
+    def refreshTable(self, tableName: str) -> None:
         super().refreshTable(self._spark(tableName))
 
-    def cacheTable(self, tableName: str, storageLevel: Any = None) -> None:  # noqa: N802, N803
+    def cacheTable(self, tableName: str, storageLevel: Any = None) -> None:
         super().cacheTable(self._spark(tableName), storageLevel)
 
-    def uncacheTable(self, tableName: str) -> None:  # noqa: N802, N803
+    def uncacheTable(self, tableName: str) -> None:
         super().uncacheTable(self._spark(tableName))
 
-    def isCached(self, tableName: str) -> bool:  # noqa: N802, N803
+    def isCached(self, tableName: str) -> bool:
         return bool(super().isCached(self._spark(tableName)))
 
-    def listColumns(self, tableName: str, dbName: str | None = None) -> Any:  # noqa: N802, N803
+    def listColumns(self, tableName: str, dbName: str | None = None) -> Any:
         full = f"{dbName}.{tableName}" if dbName else tableName
         return super().listColumns(self._spark(full))
 
@@ -237,7 +252,7 @@ def connect_session(
     names and obey grants. on_statement: as of SqlWorkspace.
     """
     _patch_writers()
-    spark = DatabricksSession(connection=remote_url)
+    spark = cast("DatabricksSession", patient(DatabricksSession(connection=remote_url)))
     spark.engine = Engine(
         SparkLink(spark),
         Catalog(Path(catalog_db), groups_of),
@@ -246,8 +261,25 @@ def connect_session(
         virtual_tables,
         on_statement,
     )
+    _translate_errors(spark)
     SparkSession._set_default_and_active_session(spark)
     return spark
+
+
+def _translate_errors(spark: DatabricksSession) -> None:
+    """What a DataFrame's own execution raises, in Databricks' names too."""
+    client = spark.client
+    handle = client._handle_error
+
+    def translated(error: Exception) -> Any:
+        try:
+            handle(error)
+        except PySparkException as e:
+            if e._message:
+                e._message = spark.engine.catalog.name_book().translate(e._message)
+            raise
+
+    client._handle_error = translated
 
 
 # ---- writing tables from DataFrames
@@ -258,7 +290,7 @@ _patched = False
 
 def _patch_writers() -> None:
     """Teach pyspark's writers Databricks' names, for sessions of ours alone."""
-    global _patched  # noqa: PLW0603 - a process is patched once
+    global _patched
     if _patched:
         return
     _patched = True
@@ -266,7 +298,12 @@ def _patch_writers() -> None:
     save, insert = writer.saveAsTable, writer.insertInto
 
     def save_as_table(
-        self: Any, name: str, format: Any = None, mode: Any = None, partitionBy: Any = None, **options: Any  # noqa: A002, N803
+        self: Any,
+        name: str,
+        format: Any = None,
+        mode: Any = None,
+        partitionBy: Any = None,
+        **options: Any,
     ) -> None:
         session = self._spark
         if not isinstance(session, DatabricksSession):
@@ -281,14 +318,20 @@ def _patch_writers() -> None:
                 self.option("path", location)
             save(self, spark_name, format, None, partitionBy)
 
-        _raised(lambda: session.engine.write_table(name, chosen, act, external, format or self._write.source or "delta"))
+        _raised(
+            lambda: session.engine.write_table(name, chosen, act, external, format or self._write.source or "delta")
+        )
 
-    def insert_into(self: Any, tableName: str, overwrite: bool | None = None) -> None:  # noqa: N803
+    def insert_into(self: Any, tableName: str, overwrite: bool | None = None) -> None:
         session = self._spark
         if not isinstance(session, DatabricksSession):
             insert(self, tableName, overwrite)
             return
-        _raised(lambda: session.engine.write_table(tableName, "insert", lambda n, _: insert(self, n, overwrite), None, "delta"))
+        _raised(
+            lambda: session.engine.write_table(
+                tableName, "insert", lambda n, _: insert(self, n, overwrite), None, "delta"
+            )
+        )
 
     writer.saveAsTable = save_as_table
     writer.insertInto = insert_into
@@ -353,18 +396,18 @@ def patch_session(spark: Any, rewrite_name: Callable[[str], str], rewrite_sql: C
     base = type(spark)
 
     class _PipelineReader(DataFrameReader):
-        def table(self, tableName: str) -> DataFrame:  # noqa: N803
+        def table(self, tableName: str) -> DataFrame:
             return cast("DataFrame", super().table(rewrite_name(tableName)))
 
     class _PipelineStreamReader(DataStreamReader):
-        def table(self, tableName: str) -> DataFrame:  # noqa: N803
+        def table(self, tableName: str) -> DataFrame:
             return cast("DataFrame", super().table(rewrite_name(tableName)))
 
     class PipelineSession(base):  # type: ignore[misc, valid-type]
-        def sql(self, sqlQuery: str, args: Any = None, **kwargs: Any) -> Any:  # noqa: N803
+        def sql(self, sqlQuery: str, args: Any = None, **kwargs: Any) -> Any:
             return base.sql(self, rewrite_sql(sqlQuery), args, **kwargs)
 
-        def unpatched_sql(self, sqlQuery: str, args: Any = None, **kwargs: Any) -> Any:  # noqa: N803
+        def unpatched_sql(self, sqlQuery: str, args: Any = None, **kwargs: Any) -> Any:
             return base.sql(self, sqlQuery, args, **kwargs)
 
         @property
@@ -372,10 +415,10 @@ def patch_session(spark: Any, rewrite_name: Callable[[str], str], rewrite_sql: C
             return _PipelineReader(self)
 
         @property
-        def readStream(self) -> DataStreamReader:  # noqa: N802
+        def readStream(self) -> DataStreamReader:
             return _PipelineStreamReader(self)
 
-        def table(self, tableName: str) -> Any:  # noqa: N803
+        def table(self, tableName: str) -> Any:
             return self.read.table(tableName)
 
     spark.__class__ = PipelineSession

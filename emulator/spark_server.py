@@ -204,7 +204,7 @@ class SparkServer:
         conf_dir = self.folder / "conf"
         conf_dir.mkdir(exist_ok=True)
         (conf_dir / "log4j2.properties").write_text(_LOG4J)
-        self._port = _free_port()
+        self._port = self._port if self._port and _is_free(self._port) else _free_port()
         home = spark_home()
         conf = {
             "spark.app.name": "cutover-local-workspace",
@@ -257,7 +257,7 @@ class SparkServer:
         if self.log.exists() and self.log.stat().st_size > 20_000_000:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 [sys.executable, "-S", "-E", "-c", _LAUNCHER, str(os.getpid()), *command],
                 stdout=log,
                 stderr=log,
@@ -279,7 +279,9 @@ class SparkServer:
             if self._stopping.is_set():
                 raise SparkServerError("stopped while starting")
             if process.poll() is not None:
-                raise SparkServerError(f"Spark ended with status {process.returncode} while starting: {self._log_hint()}")
+                raise SparkServerError(
+                    f"Spark ended with status {process.returncode} while starting: {self._log_hint()}"
+                )
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 0.5):
                 break
             time.sleep(0.1)
@@ -310,6 +312,16 @@ class SparkServer:
             os.killpg(process.pid, signal.SIGKILL)
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -327,7 +339,9 @@ def _probe(url: str, log: Path) -> None:
         spark = open_spark(url)
         spark.sql("SHOW DATABASES").toArrow()
     except PySparkException as e:
-        raise SparkServerError(f"Spark is up but its metastore does not answer: {str(e).splitlines()[0]}; see {log}") from e
+        raise SparkServerError(
+            f"Spark is up but its metastore does not answer: {str(e).splitlines()[0]}; see {log}"
+        ) from e
     finally:
         if spark is not None:
             spark.stop()

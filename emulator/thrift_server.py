@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 from databricks.sql.thrift_api.TCLIService import TCLIService, ttypes
 from pyspark.errors import PySparkException
-from pyspark.sql import types as T  # noqa: N812
+from pyspark.sql import types as T
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -129,6 +129,8 @@ class _Session:
     used: float = field(default_factory=time.monotonic)
     operations: set[bytes] = field(default_factory=set)
     closed: bool = False
+    generation: int = 0
+    renewing: threading.Lock = field(default_factory=threading.Lock)
 
 
 class ThriftServer:
@@ -149,7 +151,9 @@ class ThriftServer:
     async def handle(self, request: Request) -> Response:
         token = _bearer(request.headers.get("authorization", ""))
         if token is None:
-            return _refusal(401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.")
+            return _refusal(
+                401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API."
+            )
         body = await request.body()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.calls, self._answer, token, request.path_params["warehouse_id"], body)
@@ -161,7 +165,9 @@ class ThriftServer:
         may = getattr(self.host, "may_use_warehouse", None)
         if may is not None and not may(principal, warehouse_id):
             return _refusal(
-                403, "PERMISSION_DENIED", f"User {principal} does not have permission to use SQL warehouse {warehouse_id}."
+                403,
+                "PERMISSION_DENIED",
+                f"User {principal} does not have permission to use SQL warehouse {warehouse_id}.",
             )
         if not self.host.use_warehouse(warehouse_id):
             return _refusal(404, "RESOURCE_DOES_NOT_EXIST", f"SQL warehouse {warehouse_id} does not exist.")
@@ -181,7 +187,8 @@ class ThriftServer:
     # ---- sessions
 
     def open(self, principal: str, warehouse_id: str, catalog: str | None, schema: str | None) -> _Session:
-        session = _Session(principal, warehouse_id, self.host.sql.session(principal, catalog, schema))
+        sql = self.host.sql
+        session = _Session(principal, warehouse_id, sql.session(principal, catalog, schema), generation=sql.generation)
         with self.lock:
             self.sessions[session.guid] = session
         return session
@@ -193,6 +200,12 @@ class ThriftServer:
         if found is None or found.principal != principal:
             raise _Invalid(f"Invalid SessionHandle: SessionHandle [{_hex(guid)}]")
         found.used = time.monotonic()
+        sql = self.host.sql
+        if found.generation != sql.generation:
+            with found.renewing:
+                if found.generation != sql.generation:
+                    sql.renew(found.engine)
+                    found.generation = sql.generation
         return found
 
     def close(self, session: _Session) -> None:
@@ -417,7 +430,7 @@ class _Calls:
 
     # ---- sessions
 
-    def OpenSession(self, req: Any) -> Any:  # noqa: N802
+    def OpenSession(self, req: Any) -> Any:
         configuration = dict(req.configuration or {})
         catalog = configuration.pop("use:catalog", None)
         schema = configuration.pop("use:database", None)
@@ -446,14 +459,14 @@ class _Calls:
             canUseMultipleCatalogs=True,
         )
 
-    def CloseSession(self, req: Any) -> Any:  # noqa: N802
+    def CloseSession(self, req: Any) -> Any:
         try:
             self.server.close(self.server.session(req.sessionHandle.sessionId.guid, self.principal))
         except _Invalid as e:
             return ttypes.TCloseSessionResp(status=_invalid(e))
         return ttypes.TCloseSessionResp(status=_ok())
 
-    def GetInfo(self, req: Any) -> Any:  # noqa: N802
+    def GetInfo(self, req: Any) -> Any:
         known = {
             ttypes.TGetInfoType.CLI_SERVER_NAME: "Spark SQL",
             ttypes.TGetInfoType.CLI_DBMS_NAME: "Spark SQL",
@@ -469,14 +482,16 @@ class _Calls:
 
     # ---- statements
 
-    def ExecuteStatement(self, req: Any) -> Any:  # noqa: N802
+    def ExecuteStatement(self, req: Any) -> Any:
         try:
             session = self.server.session(req.sessionHandle.sessionId.guid, self.principal)
         except _Invalid as e:
             return ttypes.TExecuteStatementResp(status=_invalid(e))
         overlay = dict(req.confOverlay or {})
         types = WireTypes.of(req.useArrowNativeTypes)
-        operation = _Operation(session, req.statement, types, bool(req.canReadArrowResult), row_limit=req.resultRowLimit)
+        operation = _Operation(
+            session, req.statement, types, bool(req.canReadArrowResult), row_limit=req.resultRowLimit
+        )
         timeout = overlay.get("STATEMENT_TIMEOUT") or session.engine.context.settings.get("STATEMENT_TIMEOUT")
         seconds = [float(s) for s in (timeout, req.queryTimeout) if s]
         operation.timeout = min(seconds) if seconds else None
@@ -510,7 +525,7 @@ class _Calls:
                 results.closeOperation = ttypes.TCloseOperationResp(status=_ok())
         return answer(status=_ok(), operationHandle=handle, directResults=results)
 
-    def GetOperationStatus(self, req: Any) -> Any:  # noqa: N802
+    def GetOperationStatus(self, req: Any) -> Any:
         try:
             operation = self.server.operation(req.operationHandle, self.principal)
         except _Invalid as e:
@@ -531,7 +546,9 @@ class _Calls:
             answer.errorCode = 0
             answer.errorMessage = str(operation.error)
             answer.displayMessage = str(operation.error)
-            answer.diagnosticInfo = f"org.apache.hive.service.cli.HiveSQLException: Error running query: {operation.error}"
+            answer.diagnosticInfo = (
+                f"org.apache.hive.service.cli.HiveSQLException: Error running query: {operation.error}"
+            )
             answer.errorDetailsJson = json.dumps(
                 {"errorClass": operation.error.error_class, "sqlState": operation.error.sqlstate}
             )
@@ -539,14 +556,14 @@ class _Calls:
             answer.numModifiedRows = operation.rows.modified
         return answer
 
-    def CancelOperation(self, req: Any) -> Any:  # noqa: N802
+    def CancelOperation(self, req: Any) -> Any:
         try:
             self.server.cancel(self.server.operation(req.operationHandle, self.principal))
         except _Invalid as e:
             return ttypes.TCancelOperationResp(status=_invalid(e))
         return ttypes.TCancelOperationResp(status=_ok())
 
-    def CloseOperation(self, req: Any) -> Any:  # noqa: N802
+    def CloseOperation(self, req: Any) -> Any:
         try:
             operation = self.server.operation(req.operationHandle, self.principal)
         except _Invalid as e:
@@ -557,7 +574,7 @@ class _Calls:
 
     # ---- results
 
-    def GetResultSetMetadata(self, req: Any) -> Any:  # noqa: N802
+    def GetResultSetMetadata(self, req: Any) -> Any:
         try:
             operation = self.server.operation(req.operationHandle, self.principal)
             return self._metadata(self._finished(operation))
@@ -591,7 +608,7 @@ class _Calls:
             answer.arrowSchema = operation.encoder.arrow_schema.serialize().to_pybytes()
         return answer
 
-    def FetchResults(self, req: Any) -> Any:  # noqa: N802
+    def FetchResults(self, req: Any) -> Any:
         try:
             operation = self._finished(self.server.operation(req.operationHandle, self.principal))
             return self._fetch(operation, req.maxRows, req.maxBytes, bool(req.includeResultSetMetadata))
@@ -614,7 +631,8 @@ class _Calls:
                     )
         else:
             empty = pa.Table.from_arrays(
-                [pa.array([], pa.string()) for _ in encoder.schema.fields], names=[f.name for f in encoder.schema.fields]
+                [pa.array([], pa.string()) for _ in encoder.schema.fields],
+                names=[f.name for f in encoder.schema.fields],
             )
             rows.columns = encoder.columns(table if table is not None else empty)
             rows.columnCount = len(rows.columns)
@@ -635,20 +653,28 @@ class _Calls:
         self.server.begin(operation, lambda: rows(session.engine))
         return self._begun(answer, operation, req.getDirectResults, until_done=True)
 
-    def GetCatalogs(self, req: Any) -> Any:  # noqa: N802
+    def GetCatalogs(self, req: Any) -> Any:
         def rows(engine: Engine) -> Rows:
-            names = [c.name for c in engine.catalog.list_catalogs() if engine.catalog.can_see(self.principal, "CATALOG", c.name)]
+            names = [
+                c.name
+                for c in engine.catalog.list_catalogs()
+                if engine.catalog.can_see(self.principal, "CATALOG", c.name)
+            ]
             return Rows.local([("TABLE_CAT", STRING)], [(name,) for name in names])
 
         return self._listing(ttypes.TGetCatalogsResp, req, rows)
 
-    def GetSchemas(self, req: Any) -> Any:  # noqa: N802
+    def GetSchemas(self, req: Any) -> Any:
         def rows(engine: Engine) -> Rows:
             data = [(s.name, s.catalog_name) for s in self._schemas(engine, req.catalogName, req.schemaName)]
             catalogs = {c.name for c in engine.catalog.list_catalogs() if like(req.catalogName, c.name)}
             if like(req.schemaName, "information_schema"):
-                data += [("information_schema", c) for c in catalogs if engine.catalog.can_see(self.principal, "CATALOG", c)]
-            return Rows.local([("TABLE_SCHEM", STRING), ("TABLE_CATALOG", STRING)], sorted(data, key=lambda r: (r[1], r[0])))
+                data += [
+                    ("information_schema", c) for c in catalogs if engine.catalog.can_see(self.principal, "CATALOG", c)
+                ]
+            return Rows.local(
+                [("TABLE_SCHEM", STRING), ("TABLE_CATALOG", STRING)], sorted(data, key=lambda r: (r[1], r[0]))
+            )
 
         return self._listing(ttypes.TGetSchemasResp, req, rows)
 
@@ -667,8 +693,13 @@ class _Calls:
                 if like(table, record.name) and engine.catalog.can_see(self.principal, "TABLE", record.full_name):
                     yield record
 
-    def GetTables(self, req: Any) -> Any:  # noqa: N802
-        kinds = {"MANAGED": "TABLE", "EXTERNAL": "TABLE", MATERIALIZED_VIEW: "MATERIALIZED_VIEW", STREAMING_TABLE: "STREAMING_TABLE"}
+    def GetTables(self, req: Any) -> Any:
+        kinds = {
+            "MANAGED": "TABLE",
+            "EXTERNAL": "TABLE",
+            MATERIALIZED_VIEW: "MATERIALIZED_VIEW",
+            STREAMING_TABLE: "STREAMING_TABLE",
+        }
         wanted = {kind.upper() for kind in req.tableTypes or []}
 
         def rows(engine: Engine) -> Rows:
@@ -685,13 +716,13 @@ class _Calls:
 
         return self._listing(ttypes.TGetTablesResp, req, rows)
 
-    def GetTableTypes(self, req: Any) -> Any:  # noqa: N802
+    def GetTableTypes(self, req: Any) -> Any:
         kinds = ("TABLE", "VIEW", "MATERIALIZED_VIEW", "STREAMING_TABLE")
         return self._listing(
             ttypes.TGetTableTypesResp, req, lambda _: Rows.local([("TABLE_TYPE", STRING)], [(kind,) for kind in kinds])
         )
 
-    def GetColumns(self, req: Any) -> Any:  # noqa: N802
+    def GetColumns(self, req: Any) -> Any:
         columns: list[tuple[str, T.DataType]] = [
             ("TABLE_CAT", STRING),
             ("TABLE_SCHEM", STRING),
@@ -729,7 +760,7 @@ class _Calls:
 
         return self._listing(ttypes.TGetColumnsResp, req, rows)
 
-    def GetTypeInfo(self, req: Any) -> Any:  # noqa: N802
+    def GetTypeInfo(self, req: Any) -> Any:
         columns: list[tuple[str, T.DataType]] = [
             ("TYPE_NAME", STRING),
             ("DATA_TYPE", _INT),
@@ -751,27 +782,46 @@ class _Calls:
             ("NUM_PREC_RADIX", _INT),
         ]
         data = [
-            (name, code, size, None, None, None, 1, name == "STRING", 3, name not in _NUMBERS, False, False, None, 0, 0, None, None, radix)
+            (
+                name,
+                code,
+                size,
+                None,
+                None,
+                None,
+                1,
+                name == "STRING",
+                3,
+                name not in _NUMBERS,
+                False,
+                False,
+                None,
+                0,
+                0,
+                None,
+                None,
+                radix,
+            )
             for name, (code, size, radix) in _JDBC.items()
         ]
         return self._listing(ttypes.TGetTypeInfoResp, req, lambda _: Rows.local(columns, data))
 
-    def GetFunctions(self, req: Any) -> Any:  # noqa: N802
+    def GetFunctions(self, req: Any) -> Any:
         return ttypes.TGetFunctionsResp(status=_failed(_not_here("GetFunctions")))
 
-    def GetPrimaryKeys(self, req: Any) -> Any:  # noqa: N802
+    def GetPrimaryKeys(self, req: Any) -> Any:
         return ttypes.TGetPrimaryKeysResp(status=_failed(_not_here("GetPrimaryKeys")))
 
-    def GetCrossReference(self, req: Any) -> Any:  # noqa: N802
+    def GetCrossReference(self, req: Any) -> Any:
         return ttypes.TGetCrossReferenceResp(status=_failed(_not_here("GetCrossReference")))
 
-    def GetDelegationToken(self, req: Any) -> Any:  # noqa: N802
+    def GetDelegationToken(self, req: Any) -> Any:
         return ttypes.TGetDelegationTokenResp(status=_failed(_not_here("GetDelegationToken")))
 
-    def CancelDelegationToken(self, req: Any) -> Any:  # noqa: N802
+    def CancelDelegationToken(self, req: Any) -> Any:
         return ttypes.TCancelDelegationTokenResp(status=_failed(_not_here("CancelDelegationToken")))
 
-    def RenewDelegationToken(self, req: Any) -> Any:  # noqa: N802
+    def RenewDelegationToken(self, req: Any) -> Any:
         return ttypes.TRenewDelegationTokenResp(status=_failed(_not_here("RenewDelegationToken")))
 
 

@@ -14,10 +14,12 @@ import pyarrow as pa
 from pyspark.errors import PySparkException
 
 from emulator.catalog import (
+    ACCOUNT_USERS,
     MATERIALIZED_VIEW,
     PIPELINE_TYPES,
     SYSTEM_OWNER,
     Catalog,
+    Grant,
     SchemaRecord,
     TableRecord,
     now_ms,
@@ -30,6 +32,7 @@ from emulator.sql.engine import Context, Engine, StatementHook
 from emulator.sql.errors import SqlError
 from emulator.sql.literals import NO_PARAMETERS, Parameter, Parameters, of_python
 from emulator.sql.rows import columns_of, spark_schema_of, type_text
+from emulator.sql.settings import apply_setting
 from emulator.sql.spark import SparkLink, SparkPool, new_tag
 
 DEFAULT_CATALOG = "main"
@@ -76,7 +79,6 @@ class SqlWorkspace:
         self._tags: dict[str, tuple[str, SparkLink]] = {}
         self._cancelled: set[str] = set()
         self._lock = threading.Lock()
-        self._publishing = threading.Lock()
 
     # ---- life
 
@@ -91,7 +93,7 @@ class SqlWorkspace:
     def _url(self) -> str:
         if self.server is not None and not self.server.wait_up(90):
             raise SqlError("INTERNAL_ERROR", "The Spark server is not up; see its log in the data folder.")
-        return self.remote_url
+        return f"{self.remote_url}#{self.generation}"
 
     def start(self) -> None:
         """Bring Spark up (or back), finish what a kill interrupted, make the default catalog. Raises SparkServerError."""
@@ -101,9 +103,27 @@ class SqlWorkspace:
             self._reconcile(engine)
             if self.catalog.find_catalog(DEFAULT_CATALOG) is None:
                 self.catalog.create_catalog(DEFAULT_CATALOG, "admins", "Default catalog")
+            if self.catalog.find_catalog("system") is None:
+                self.catalog.create_catalog("system", SYSTEM_OWNER, "System catalog (auto-created)")
+                self.catalog.put_grants("CATALOG", "system", [Grant(ACCOUNT_USERS, "USE_CATALOG")], SYSTEM_OWNER)
             if self.catalog.find_schema(DEFAULT_CATALOG, DEFAULT_SCHEMA) is None:
                 engine.link.command(f"CREATE DATABASE IF NOT EXISTS {quote('main__default')}")
                 self.catalog.create_schema(f"{DEFAULT_CATALOG}.{DEFAULT_SCHEMA}", "admins")
+                self.catalog.put_grants("CATALOG", DEFAULT_CATALOG, [Grant(ACCOUNT_USERS, "USE_CATALOG")], SYSTEM_OWNER)
+                self.catalog.put_grants("SCHEMA", "main.default", [Grant(ACCOUNT_USERS, "USE_SCHEMA")], SYSTEM_OWNER)
+
+    @property
+    def generation(self) -> int:
+        """How often the server was started again: sessions of an earlier one are gone."""
+        return self.server.restarts if self.server is not None else 0
+
+    def renew(self, engine: Engine) -> None:
+        """Give a session whose server was started again a new Spark session with its settings; temporary views are lost."""
+        engine.link = self._pool.take()
+        engine.context.temp_views.clear()
+        kept = dict(engine.context.settings)
+        for name, value in kept.items():
+            apply_setting(engine, name, value)
 
     def stop(self) -> None:
         """End sessions and server within 10 s."""

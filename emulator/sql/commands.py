@@ -37,7 +37,9 @@ def matches(pattern: str | None, name: str) -> bool:
     """SHOW's LIKE: `*` for anything, `|` between choices, letters in any case."""
     if pattern is None:
         return True
-    choices = "|".join(re.escape(choice.strip()).replace(r"\*", ".*").replace("%", ".*") for choice in pattern.split("|"))
+    choices = "|".join(
+        re.escape(choice.strip()).replace(r"\*", ".*").replace("%", ".*") for choice in pattern.split("|")
+    )
     return re.fullmatch(choices, name, re.I) is not None
 
 
@@ -92,7 +94,11 @@ class Commands:
     def _use(self, job: _Job) -> Rows:
         name = job.statement.name
         # `USE x` may name a catalog or a schema; a schema of the current catalog comes first.
-        if len(name) == 1 and "schema" not in job.statement.flags and self._catalog.find_schema(job.context.catalog, name[0]) is None:
+        if (
+            len(name) == 1
+            and "schema" not in job.statement.flags
+            and self._catalog.find_schema(job.context.catalog, name[0]) is None
+        ):
             if self._catalog.find_catalog(name[0]) is not None:
                 return self._use_catalog(job)
         catalog, schema = self._engine.full_schema(name)
@@ -111,7 +117,9 @@ class Commands:
     def _show_schemas(self, job: _Job) -> Rows:
         catalog = (job.statement.name[0] if job.statement.name else job.context.catalog).lower()
         self._catalog.get_catalog(catalog)
-        names = [s.name for s in self._catalog.list_schemas(catalog) if self._catalog.can_see(job.me, "SCHEMA", s.full_name)]
+        names = [
+            s.name for s in self._catalog.list_schemas(catalog) if self._catalog.can_see(job.me, "SCHEMA", s.full_name)
+        ]
         names = sorted([*names, "information_schema"])
         return Rows.local(_texts("databaseName"), [(n,) for n in names if matches(job.statement.pattern, n)])
 
@@ -148,7 +156,12 @@ class Commands:
     def _show_table_extended(self, job: _Job) -> Rows:
         schema, tables = self._tables_in(job)
         data = [
-            (schema, t.name, False, "".join(f"{key}: {value}\n" for key, value in self._details(t) if value is not None))
+            (
+                schema,
+                t.name,
+                False,
+                "".join(f"{key}: {value}\n" for key, value in self._details(t) if value is not None),
+            )
             for t in tables
         ]
         columns = [("database", STRING), ("tableName", STRING), ("isTemporary", BOOLEAN), ("information", STRING)]
@@ -181,7 +194,8 @@ class Commands:
         name = quoted(record.key)
         if record.table_type in (VIEW, *PIPELINE_TYPES):
             columns = ",\n  ".join(
-                c.name + (f" COMMENT {literal(c.comment)}" if c.comment else "") for c in self._engine.read_columns(record).columns
+                c.name + (f" COMMENT {literal(c.comment)}" if c.comment else "")
+                for c in self._engine.read_columns(record).columns
             )
             kind = {VIEW: "VIEW", MATERIALIZED_VIEW: "MATERIALIZED VIEW"}.get(record.table_type, "STREAMING TABLE")
             comment = f"COMMENT {literal(record.comment)}\n" if record.comment else ""
@@ -382,9 +396,7 @@ class Commands:
         now = now_ms()
         if s.securable == "COLUMN":
             name = self._engine.full(s.name[:-1])
-            text = (
-                f"ALTER TABLE {quoted(name)} ALTER COLUMN {quote(s.name[-1])} COMMENT {literal(s.comment or '')}"
-            )
+            text = f"ALTER TABLE {quoted(name)} ALTER COLUMN {quote(s.name[-1])} COMMENT {literal(s.comment or '')}"
             return self._engine.run(text)
         kind, full_name = self._securable(job)
         if kind == "CATALOG":
@@ -481,10 +493,21 @@ def drop_catalog(engine: Engine, name: str, actor: str, cascade: bool) -> None:
     schemas = catalog.list_schemas(record.name)
     full = [s for s in schemas if s.name != "default" or catalog.list_tables(s.full_name)]
     if full and not cascade:
-        raise SqlError("CATALOG_NOT_EMPTY", f"Cannot drop catalog '{name}' because it is not empty. Use CASCADE.", "2BP01")
+        raise SqlError(
+            "CATALOG_NOT_EMPTY", f"Cannot drop catalog '{name}' because it is not empty. Use CASCADE.", "2BP01"
+        )
     for schema in schemas:
         drop_schema(engine, record.name, schema.name, actor, cascade=True)
     catalog.remove_catalog(record.name)
 
 
-__all__ = ["Commands", "Role", "create_catalog", "create_schema", "drop_catalog", "drop_record", "drop_schema", "table_not_found"]
+__all__ = [
+    "Commands",
+    "Role",
+    "create_catalog",
+    "create_schema",
+    "drop_catalog",
+    "drop_record",
+    "drop_schema",
+    "table_not_found",
+]

@@ -190,7 +190,9 @@ class Engine:
         if len(lower) == 1 and "." in lower[0]:
             lower = lower[0].split(".")
         if len(lower) > 2:
-            raise SqlError("IDENTIFIER_TOO_MANY_NAME_PARTS", f"{quoted(parts)} is not a valid name of a schema.", "42601")
+            raise SqlError(
+                "IDENTIFIER_TOO_MANY_NAME_PARTS", f"{quoted(parts)} is not a valid name of a schema.", "42601"
+            )
         return (self.context.catalog, lower[0]) if len(lower) == 1 else (lower[0], lower[1])
 
     def find(self, name: FullName) -> TableRecord | None:
@@ -472,7 +474,8 @@ class _Job:
             return None
         if table is None:
             raise SqlError(
-                "CANNOT_DELETE_SYSTEM_OWNED", f"System owned {full_name} cannot be changed: it is kept by the workspace."
+                "CANNOT_DELETE_SYSTEM_OWNED",
+                f"System owned {full_name} cannot be changed: it is kept by the workspace.",
             )
         if ref.version:
             raise SqlError(
@@ -611,9 +614,7 @@ class _Job:
             location = existing.storage_location
             edits.append((s.clause_at, s.clause_at, f" LOCATION {literal(location)} " if location else " "))
         table_type = EXTERNAL if s.location is not None else MANAGED
-        record = self.new_record(
-            name, table_type, storage_location=location, data_source_format=provider.upper()
-        )
+        record = self.new_record(name, table_type, storage_location=location, data_source_format=provider.upper())
         if location is None:
             folder = self.engine.tables_root / record.table_id
             location = folder.as_uri()
@@ -667,7 +668,9 @@ class _Job:
             self.context.changed = True
             return rows
         if "materialized" in s.flags:
-            raise SqlError("UNSUPPORTED_FEATURE", "CREATE MATERIALIZED VIEW outside of a pipeline is not supported here.")
+            raise SqlError(
+                "UNSUPPORTED_FEATURE", "CREATE MATERIALIZED VIEW outside of a pipeline is not supported here."
+            )
         ref, name = self.target()
         full_name = ".".join(name)
         self.resolve()
@@ -702,7 +705,9 @@ class _Job:
         """The view's query with every name in three levels."""
         s = self.statement
         places = {
-            ref.start: Place(quoted(self.engine.full(ref.parts)) if len(ref.parts) < 3 else self.text[ref.start : ref.end])
+            ref.start: Place(
+                quoted(self.engine.full(ref.parts)) if len(ref.parts) < 3 else self.text[ref.start : ref.end]
+            )
             for ref in s.refs
             if ref.role is Role.READ and not ref.appended and ref.start in self.places
         }
@@ -754,7 +759,9 @@ class _Job:
             )
         self.require_manage(record)
         if to[0] != name[0]:
-            raise SqlError("BAD_REQUEST", f"Cannot rename {quoted(name)} to {quoted(to)}: the catalog must stay the same.")
+            raise SqlError(
+                "BAD_REQUEST", f"Cannot rename {quoted(name)} to {quoted(to)}: the catalog must stay the same."
+            )
         self.require_create(to)
         if self.records.get(s.second.start) is not None:
             raise table_exists(to)
@@ -928,7 +935,8 @@ class _Job:
         record = self.records.get(ref.start) if ref is not None else None
         if self.kind == "REFRESH PIPELINE TABLE" or (record is not None and record.table_type in PIPELINE_TYPES):
             raise SqlError(
-                "UNSUPPORTED_FEATURE", "REFRESH of a pipeline's table is not supported here: start an update of the pipeline."
+                "UNSUPPORTED_FEATURE",
+                "REFRESH of a pipeline's table is not supported here: start an update of the pipeline.",
             )
         return self.command(self.rendered())
 

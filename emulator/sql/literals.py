@@ -28,7 +28,14 @@ class Parameter:
 Parameters = Mapping[str, Parameter] | Sequence[Parameter]
 NO_PARAMETERS: tuple[Parameter, ...] = ()
 
-_WHOLE = {"TINYINT": ("Y", 7), "BYTE": ("Y", 7), "SMALLINT": ("S", 15), "SHORT": ("S", 15), "INT": ("", 31), "INTEGER": ("", 31)} | {
+_WHOLE = {
+    "TINYINT": ("Y", 7),
+    "BYTE": ("Y", 7),
+    "SMALLINT": ("S", 15),
+    "SHORT": ("S", 15),
+    "INT": ("", 31),
+    "INTEGER": ("", 31),
+} | {
     "BIGINT": ("L", 63),
     "LONG": ("L", 63),
 }
@@ -38,7 +45,7 @@ _CAST = ("TIMESTAMP", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "DATE", "VARIANT")
 def bad(text: object, kind: str) -> SqlError:
     return SqlError(
         "CAST_INVALID_INPUT",
-        f"The value {str(text)!r} of the type \"STRING\" cannot be cast to \"{kind}\" because it is malformed.",
+        f'The value {str(text)!r} of the type "STRING" cannot be cast to "{kind}" because it is malformed.',
         "22018",
     )
 
@@ -60,7 +67,10 @@ def typed(text: str | None, kind: str) -> Parameter:
             raise bad(text, name) from e
         if not -(2**bits) <= number < 2**bits:
             raise bad(text, name)
-        return Parameter(_signed(f"{abs(number)}{suffix}", number < 0) if number != -(2**bits) else f"CAST('{number}' AS {base})", number)
+        return Parameter(
+            _signed(f"{abs(number)}{suffix}", number < 0) if number != -(2**bits) else f"CAST('{number}' AS {base})",
+            number,
+        )
     if base in ("BOOLEAN",):
         if text.strip().lower() not in ("true", "false", "1", "0"):
             raise bad(text, name)

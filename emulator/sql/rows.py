@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import types as T  # noqa: N812
+from pyspark.sql import types as T
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from emulator.catalog import ColumnRecord
@@ -47,8 +48,51 @@ class Rows:
 
 
 def arrow_schema(schema: T.StructType) -> pa.Schema:
-    """Spark's schema as Arrow, as Spark Connect sends it."""
-    return to_arrow_schema(schema, timezone="UTC")
+    """Spark's schema as Arrow, as Spark Connect sends it; months stand for year-month intervals (see `readable`)."""
+    fields = []
+    for field in schema.fields:
+        try:
+            fields.append(to_arrow_schema(T.StructType([field]), timezone="UTC").field(0))
+        except Exception:  # noqa: BLE001 - pyspark raises many kinds for a type without an Arrow form
+            kind = pa.int32() if isinstance(field.dataType, T.YearMonthIntervalType) else pa.string()
+            fields.append(pa.field(field.name, kind, field.nullable))
+    return pa.schema(fields)
+
+
+def holds_months(kind: T.DataType) -> bool:
+    """Whether a year-month interval is in this type."""
+    if isinstance(kind, T.YearMonthIntervalType):
+        return True
+    if isinstance(kind, T.ArrayType):
+        return holds_months(kind.elementType)
+    if isinstance(kind, T.MapType):
+        return holds_months(kind.keyType) or holds_months(kind.valueType)
+    return isinstance(kind, T.StructType) and any(holds_months(f.dataType) for f in kind.fields)
+
+
+def readable(table: pa.Table) -> pa.Table:
+    """The table with year-month intervals as their months: pyarrow knows that type's layout and has no class for it."""
+    schema = pa.schema([pa.field(f.name, _months(f.type), f.nullable, f.metadata) for f in table.schema])
+    batches = []
+    for batch in table.to_batches():
+        room = ctypes.create_string_buffer(256)
+        batch._export_to_c(ctypes.addressof(room))
+        batches.append(pa.RecordBatch._import_from_c(ctypes.addressof(room), schema))
+    return pa.Table.from_batches(batches, schema=schema)
+
+
+def _months(kind: pa.DataType) -> pa.DataType:
+    if str(kind) == "month_interval":
+        return pa.int32()
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_months(kind.value_type)))
+    if pa.types.is_map(kind):
+        return pa.map_(
+            kind.key_field.with_type(_months(kind.key_type)), kind.item_field.with_type(_months(kind.item_type))
+        )
+    if pa.types.is_struct(kind):
+        return pa.struct([f.with_type(_months(f.type)) for f in kind])
+    return kind
 
 
 def spark_schema_of(schema: pa.Schema) -> T.StructType:

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import logging
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 from pyspark.errors import PySparkException
+from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.plan import SQL, CachedRelation, LocalRelation, LogicalPlan, Read, SubqueryAlias
 from pyspark.sql.connect.session import SparkSession
 from pyspark.sql.types import StructType
 
 from emulator.sql.errors import SqlError
-from emulator.sql.rows import Rows, spark_schema_of
+from emulator.sql.rows import Rows, holds_months, readable, spark_schema_of
+
+# Each failed statement is told to whoever ran it; pyspark would print it here as well.
+logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.CRITICAL)
 
 
 def open_spark(url: str) -> SparkSession:
     """A new session of its own on the server at `url` (`sc://host:port`)."""
-    return SparkSession(connection=url)
+    return patient(SparkSession(connection=url))
+
+
+def patient(spark: SparkSession) -> SparkSession:
+    """A server that is down is asked again for about ten seconds (pyspark's own habit is ten minutes)."""
+    spark.client.set_retry_policies(
+        [DefaultPolicy(max_retries=6, initial_backoff=100, max_backoff=3000, min_jitter_threshold=1000, jitter=200)]
+    )
+    return spark
 
 
 def local_view(name: str, table: pa.Table) -> SubqueryAlias:
@@ -41,18 +55,14 @@ class SparkLink:
 
     # ---- running
 
-    def query(
-        self, text: str, views: Sequence[SubqueryAlias] = (), tag: str | None = None
-    ) -> Rows:
+    def query(self, text: str, views: Sequence[SubqueryAlias] = (), tag: str | None = None) -> Rows:
         """Run a query: returns when its schema is known, the rows stream as they are taken."""
         return self._stream(SQL(text, None, None, list(views) or None), tag)
 
     def plan(self, plan: LogicalPlan, tag: str | None = None) -> Rows:
         return self._stream(plan, tag)
 
-    def command(
-        self, text: str, views: Sequence[SubqueryAlias] = (), tag: str | None = None
-    ) -> Rows:
+    def command(self, text: str, views: Sequence[SubqueryAlias] = (), tag: str | None = None) -> Rows:
         """Run DDL, DML or any other command to its end; its (small) result is here when this returns."""
         command = SQL(text, None, None, list(views) or None).command(self._client)
         with self._tagged(tag):
@@ -80,7 +90,7 @@ class SparkLink:
 
     def _stream(self, plan: LogicalPlan, tag: str | None) -> Rows:
         with self._tagged(tag):
-            stream: Iterator[Any] = self._client.to_table_as_iterator(plan.to_proto(self._client), {})
+            stream: Generator[Any, None, None] = self._client.to_table_as_iterator(plan.to_proto(self._client), {})
             held: list[pa.Table] = []
             schema: StructType | None = None
             for item in stream:
@@ -91,11 +101,15 @@ class SparkLink:
         if schema is None:
             schema = spark_schema_of(held[0].schema) if held else StructType([])
 
+        months = holds_months(schema)
+
         def tables() -> Iterator[pa.Table]:
-            yield from held
-            for item in stream:
-                if isinstance(item, pa.Table):
-                    yield item
+            try:
+                for item in itertools.chain(held, stream):
+                    if isinstance(item, pa.Table):
+                        yield readable(item) if months else item
+            finally:
+                stream.close()
 
         return Rows(schema, tables())
 
@@ -141,6 +155,10 @@ def translate_error(error: Exception, translate: Callable[[str], str]) -> SqlErr
     """Spark's error as the service gives it: names in three levels, no plan, `[CLASS] text SQLSTATE: state`."""
     if isinstance(error, SqlError):
         return error
+    if "RETRIES_EXCEEDED" in str(error) or "StatusCode.UNAVAILABLE" in str(error):
+        return SqlError(
+            "CANNOT_CONNECT", "The Spark server does not answer; it is being started again. Try again soon.", "08000"
+        )
     if not isinstance(error, PySparkException):
         return SqlError("INTERNAL_ERROR", f"{type(error).__name__}: {error}")
     message = (error.getMessage() or str(error)).split("\n\nJVM stacktrace:")[0].strip()
@@ -177,6 +195,7 @@ class SparkPool:
     """Sessions kept ready, since opening one takes longer than a small query."""
 
     def __init__(self, url: Callable[[], str], ready: int = 2) -> None:
+        """url: address of the server of this moment, with its generation after a `#`."""
         self._url = url
         self._ready = ready
         self._lock = threading.Lock()
@@ -194,12 +213,12 @@ class SparkPool:
                 if made_for == url:
                     link = candidate
         self._fill()
-        return link or _warm(open_spark(url))
+        return link or _warm(open_spark(url.partition("#")[0]))
 
     def give(self, link: SparkLink, clean: bool) -> None:
         """Take a session back: kept if nothing in it was changed, else ended."""
-        url = self._url()
         if clean and not self._closed:
+            url = self._url()
             with self._lock:
                 if len(self._idle) < 8:
                     self._idle.append((url, link))
@@ -219,7 +238,7 @@ class SparkPool:
                     with self._lock:
                         if len(self._idle) >= self._ready:
                             return
-                    link = _warm(open_spark(url))
+                    link = _warm(open_spark(url.partition("#")[0]))
                     with self._lock:
                         self._idle.append((url, link))
             except Exception:  # noqa: BLE001 - a spare session that cannot be made is made when it is needed

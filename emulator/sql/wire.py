@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 from databricks.sql.thrift_api.TCLIService import ttypes
-from pyspark.sql import types as T  # noqa: N812
+from pyspark.sql import types as T
 from pyspark.sql.types import VariantVal
 
 from emulator.sql.rows import arrow_schema
@@ -32,7 +32,10 @@ class WireTypes:
         if asked is None:
             return cls(timestamps=False, decimals=False, complex=False)
         return cls(
-            bool(asked.timestampAsArrow), bool(asked.decimalAsArrow), bool(asked.complexTypesAsArrow), bool(asked.intervalTypesAsArrow)
+            bool(asked.timestampAsArrow),
+            bool(asked.decimalAsArrow),
+            bool(asked.complexTypesAsArrow),
+            bool(asked.intervalTypesAsArrow),
         )
 
 
@@ -94,7 +97,7 @@ class Encoder:
         self.schema = schema
         self.types = types
         self.zone = zone
-        source = arrow_schema(_storable(schema)) if schema.fields else pa.schema([])
+        source = arrow_schema(schema)
         self._plans = [_plan(field.dataType, types, top=True) for field in schema.fields]
         fields = []
         for field, arrow, plan in zip(schema.fields, source, self._plans, strict=True):
@@ -117,13 +120,12 @@ class Encoder:
 
     def columns(self, table: pa.Table) -> list[Any]:
         """A table of Spark as TColumns (COLUMN_BASED_SET)."""
-        return [_column(field.dataType, column) for field, column in zip(self.schema.fields, table.columns, strict=True)]
+        return [
+            _column(field.dataType, column) for field, column in zip(self.schema.fields, table.columns, strict=True)
+        ]
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    if str(column.type) == "month_interval":
-        # pyarrow has no Python value for it: the months themselves.
-        column = pa.chunked_array([chunk.view(pa.int32()) for chunk in column.chunks], pa.int32())
     if pa.types.is_struct(column.type) or pa.types.is_list(column.type) or pa.types.is_map(column.type):
         return list(column.to_pylist(maps_as_pydicts=None))
     return list(column.to_pylist())
@@ -131,18 +133,6 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
 
 def _wire_type(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_large_string(kind) else kind
-
-
-def _storable(schema: T.StructType) -> T.StructType:
-    """The schema with types that have no Arrow form as strings: only used to know the other columns' types."""
-    fields = []
-    for field in schema.fields:
-        try:
-            arrow_schema(T.StructType([field]))
-            fields.append(field)
-        except Exception:  # noqa: BLE001 - pyspark raises many kinds for a type without an Arrow form
-            fields.append(T.StructField(field.name, T.StringType(), field.nullable))
-    return T.StructType(fields)
 
 
 def _plan(kind: T.DataType, types: WireTypes, top: bool) -> Callable[[Any], str] | None:

@@ -1,0 +1,202 @@
+"""Unity Catalog's records and grants, without Spark."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emulator.catalog import MANAGED, VIEW, Catalog, Grant, TableRecord
+from emulator.sql.commands import matches
+from emulator.sql.errors import SqlError
+from emulator.sql.literals import of_python, typed
+
+GROUPS = {"root": {"admins"}, "ada": {"readers"}}
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    made = Catalog(tmp_path / "catalog.sqlite", lambda principal: GROUPS.get(principal, set()))
+    made.create_catalog("product", "root")
+    made.create_schema("product.fde", "root")
+    made.put_table(record("t"))
+    return made
+
+
+def record(name: str, owner: str = "root", table_type: str = MANAGED) -> TableRecord:
+    return TableRecord("product", "fde", name, table_type, owner, None, 1, owner, 1, owner, f"id-{name}")
+
+
+def grant(catalog: Catalog, kind: str, name: str, principal: str, *privileges: str) -> None:
+    catalog.update_grants(kind, name, [(principal, privileges, ())], "root")
+
+
+def test_records_survive_a_new_process_and_a_kill(catalog: Catalog) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from emulator.catalog import Catalog\n"
+        f"c = Catalog(Path({str(catalog.path)!r}), lambda p: {{'admins'}})\n"
+        "c.create_schema('product.killed', 'root'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == -signal.SIGKILL
+    again = Catalog(catalog.path, lambda _: set())
+    assert [s.name for s in again.list_schemas("product")] == ["fde", "killed"]
+    assert again.get_table("product.fde.t") == record("t")
+
+
+def test_missing_things_are_named_with_the_services_classes(catalog: Catalog) -> None:
+    for call, error_class, state in (
+        (lambda: catalog.get_catalog("nope"), "NO_SUCH_CATALOG_EXCEPTION", "42704"),
+        (lambda: catalog.get_schema("product.nope"), "SCHEMA_NOT_FOUND", "42704"),
+        (lambda: catalog.get_table("product.fde.nope"), "TABLE_OR_VIEW_NOT_FOUND", "42P01"),
+        (lambda: catalog.create_catalog("PRODUCT", "root"), "CATALOG_ALREADY_EXISTS", "42710"),
+        (lambda: catalog.create_schema("product.FDE", "root"), "SCHEMA_ALREADY_EXISTS", "42P06"),
+    ):
+        with pytest.raises(SqlError) as caught:
+            call()
+        assert (caught.value.error_class, caught.value.sqlstate) == (error_class, state)
+    with pytest.raises(SqlError, match="`product`.`fde`.`nope`"):
+        catalog.get_table("product.fde.nope")
+
+
+def test_privileges_reach_from_catalog_and_schema_to_tables(catalog: Catalog) -> None:
+    assert not catalog.has_privilege("ada", "SELECT", "TABLE", "product.fde.t")
+    for kind, name in (("CATALOG", "product"), ("SCHEMA", "product.fde"), ("TABLE", "product.fde.t")):
+        grant(catalog, kind, name, "readers", "SELECT")
+        assert catalog.has_privilege("ada", "SELECT", "TABLE", "product.fde.t"), kind
+        catalog.update_grants(kind, name, [("readers", (), ("SELECT",))], "root")
+        assert not catalog.has_privilege("ada", "SELECT", "TABLE", "product.fde.t"), kind
+
+
+def test_all_privileges_covers_all_but_manage(catalog: Catalog) -> None:
+    grant(catalog, "TABLE", "product.fde.t", "ada", "ALL PRIVILEGES")
+    assert catalog.has_privilege("ada", "MODIFY", "TABLE", "product.fde.t")
+    assert not catalog.has_privilege("ada", "MANAGE", "TABLE", "product.fde.t")
+
+
+def test_owner_and_admin_need_no_grant(catalog: Catalog) -> None:
+    catalog.put_table(record("mine", owner="ada"))
+    assert catalog.has_privilege("ada", "SELECT", "TABLE", "product.fde.mine")
+    assert catalog.has_privilege("root", "SELECT", "TABLE", "product.fde.mine")
+    assert not catalog.has_privilege("bob", "SELECT", "TABLE", "product.fde.mine")
+
+
+def test_a_schemas_owner_manages_its_tables_but_reads_them_only_when_granted(catalog: Catalog) -> None:
+    catalog.put_schema(replace(catalog.get_schema("product.fde"), owner="ada"))
+    assert catalog.has_privilege("ada", "MANAGE", "TABLE", "product.fde.t")
+    assert not catalog.has_privilege("ada", "SELECT", "TABLE", "product.fde.t")
+
+
+def test_only_managers_change_grants(catalog: Catalog) -> None:
+    with pytest.raises(SqlError) as caught:
+        catalog.update_grants("TABLE", "product.fde.t", [("ada", ("SELECT",), ())], "ada")
+    assert (caught.value.error_class, caught.value.sqlstate) == ("INSUFFICIENT_PERMISSIONS", "42501")
+    assert catalog.grants("TABLE", "product.fde.t") == []
+
+
+def test_a_privilege_that_a_securable_does_not_take_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(SqlError, match="not applicable"):
+        grant(catalog, "TABLE", "product.fde.t", "ada", "USE CATALOG")
+
+
+def test_grants_follow_a_rename_and_end_with_the_table(catalog: Catalog) -> None:
+    grant(catalog, "TABLE", "product.fde.t", "ada", "SELECT")
+    catalog.rename_table(catalog.get_table("product.fde.t"), ("product", "fde", "t_old"), "root")
+    assert catalog.grants("TABLE", "product.fde.t_old") == [Grant("ada", "SELECT")]
+    catalog.put_table(record("t"))
+    assert catalog.grants("TABLE", "product.fde.t") == []
+    catalog.remove_table("product.fde.t_old")
+    catalog.put_table(record("t_old"))
+    assert catalog.grants("TABLE", "product.fde.t_old") == []
+
+
+def test_effective_grants_say_where_they_come_from(catalog: Catalog) -> None:
+    grant(catalog, "SCHEMA", "product.fde", "readers", "SELECT", "USE SCHEMA")
+    assert catalog.effective_grants("TABLE", "product.fde.t", "ada") == [
+        Grant("readers", "SELECT", ("SCHEMA", "product.fde"))
+    ]
+
+
+def test_listings_show_what_a_principal_holds_something_on(catalog: Catalog) -> None:
+    assert not catalog.can_see("ada", "CATALOG", "product")
+    grant(catalog, "TABLE", "product.fde.t", "readers", "SELECT")
+    catalog.put_table(record("hidden", table_type=VIEW))
+    assert catalog.can_see("ada", "CATALOG", "product")
+    assert catalog.can_see("ada", "SCHEMA", "product.fde")
+    assert catalog.can_see("ada", "TABLE", "product.fde.t")
+    assert not catalog.can_see("ada", "TABLE", "product.fde.hidden")
+    assert not catalog.can_see("bob", "CATALOG", "product")
+
+
+def test_an_intent_of_a_process_that_is_gone_is_abandoned(catalog: Catalog) -> None:
+    number = catalog.begin("create", "product.fde.x")
+    assert not catalog.intents()[0].abandoned
+    catalog.finish(number)
+    code = (
+        "from pathlib import Path; from emulator.catalog import Catalog\n"
+        f"Catalog(Path({str(catalog.path)!r}), lambda p: set()).begin('drop', 'product.fde.t')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    assert [(i.operation, i.abandoned) for i in catalog.intents()] == [("drop", True)]
+
+
+def test_many_threads_write_at_once(catalog: Catalog) -> None:
+    def work(number: int) -> None:
+        for step in range(10):
+            catalog.put_table(record(f"t{number}_{step}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(catalog.list_tables("product.fde")) == 81
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("5", "INT", "5"),
+        ("-5", "BIGINT", "(-5L)"),
+        ("-128", "TINYINT", "CAST('-128' AS TINYINT)"),
+        ("1.50", "DECIMAL(10,2)", "CAST('1.50' AS DECIMAL(10,2))"),
+        ("it's \\", "STRING", "'it\\'s \\\\'"),
+        ("true", "BOOLEAN", "TRUE"),
+        (None, "INT", "CAST(NULL AS INT)"),
+        ("None", "VOID", "NULL"),
+        ("2024-01-02", "DATE", "CAST('2024-01-02' AS DATE)"),
+    ],
+)
+def test_a_parameter_becomes_a_literal_of_its_type(text: str | None, kind: str, expected: str) -> None:
+    assert typed(text, kind).text == expected
+
+
+@pytest.mark.parametrize(("text", "kind"), [("x", "INT"), ("300", "TINYINT"), ("1.5", "BIGINT"), ("maybe", "BOOLEAN")])
+def test_a_parameter_that_is_not_of_its_type_is_refused(text: str, kind: str) -> None:
+    with pytest.raises(SqlError) as caught:
+        typed(text, kind)
+    assert caught.value.sqlstate == "22018"
+
+
+def test_python_values_become_literals() -> None:
+    assert of_python([1, None, "a'b"]).text == "array(1, NULL, 'a\\'b')"
+    assert of_python(2**40).text == f"{2**40}L"
+
+
+def test_shows_pattern() -> None:
+    assert matches("dim_*|iv*", "IV_x")
+    assert not matches("dim_*", "dimx")
+    assert matches(None, "anything")
+
+
+def test_this_process_has_a_start() -> None:
+    from emulator.catalog import process_start
+
+    assert process_start(os.getpid())
+    assert process_start(2**22 + 5) == ""

@@ -1,0 +1,267 @@
+"""The SQL dialect: which names a statement has, what they become, and that nothing else is touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulator.dialect import (
+    Kind,
+    NameBook,
+    Place,
+    Role,
+    Statement,
+    parse,
+    quoted,
+    render,
+    spark_part,
+    spark_schema,
+    split_name,
+    split_statements,
+    tokenize,
+)
+from emulator.sql.errors import SqlError
+
+
+def places_of(statement: Statement, catalog: str = "main", schema: str = "default") -> Mapping[int, Place]:
+    places = {}
+    for ref in statement.refs:
+        parts = tuple(part.lower() for part in ref.parts)
+        full = {1: (catalog, schema, *parts), 2: (catalog, *parts), 3: parts}[len(parts)]
+        text = quoted((spark_schema(full[0], full[1]), spark_part(full[2])))
+        places[ref.start] = Place(text, text, (full[0], full[1], full[2]))
+    return places
+
+
+def rewritten(sql: str, **parameters: object) -> str:
+    statement = parse(sql, parameters)
+    return render(statement, places_of(statement))
+
+
+T = "`product__fde`.`dim_fde`"
+D = "`main__default`.`t`"
+
+REWRITES = [
+    ("SELECT * FROM product.fde.dim_fde", f"SELECT * FROM {T}"),
+    ("select * from `product`.`fde`.`dim_fde` d", f"select * from {T} d"),
+    ("SELECT * FROM product . fde /* x.y.z */ . dim_fde", f"SELECT * FROM {T}"),
+    ("SELECT a.b.c.d FROM t a, product.fde.dim_fde b", f"SELECT a.b.c.d FROM {D} a, {T} b"),
+    ("SELECT product.fde.dim_fde.id FROM product.fde.dim_fde", f"SELECT {T}.id FROM {T}"),
+    ("SELECT fde.dim_fde.id, fde.dim_fde.* FROM product.fde.dim_fde", f"SELECT {T}.id, {T}.* FROM {T}"),
+    ("SELECT fde.x.y FROM product.fde.dim_fde fde", f"SELECT fde.x.y FROM {T} fde"),
+    ("SELECT s.a.b.c FROM t", f"SELECT s.a.b.c FROM {D}"),
+    ("SELECT transform(xs, x -> x.a.b.c) FROM t", f"SELECT transform(xs, x -> x.a.b.c) FROM {D}"),
+    ("SELECT 'FROM a.b.c', \"JOIN d.e.f\" FROM t -- FROM g.h.i", f"SELECT 'FROM a.b.c', \"JOIN d.e.f\" FROM {D} -- FROM g.h.i"),
+    ("SELECT /* FROM a.b.c /* nested */ */ 1 FROM t", f"SELECT /* FROM a.b.c /* nested */ */ 1 FROM {D}"),
+    ("SELECT /*+ BROADCAST(t) */ 1 FROM t", f"SELECT /*+ BROADCAST(t) */ 1 FROM {D}"),
+    ("WITH t AS (SELECT * FROM t) SELECT * FROM t", f"WITH t AS (SELECT * FROM {D}) SELECT * FROM t"),
+    (
+        "WITH a AS (SELECT 1), b AS (SELECT * FROM a JOIN t) SELECT * FROM a, b, (SELECT * FROM b) q",
+        f"WITH a AS (SELECT 1), b AS (SELECT * FROM a JOIN {D}) SELECT * FROM a, b, (SELECT * FROM b) q",
+    ),
+    ("SELECT * FROM (WITH x AS (SELECT 1) SELECT * FROM x), x", "SELECT * FROM (WITH x AS (SELECT 1) SELECT * FROM x), `main__default`.`x`"),
+    ("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM r) SELECT * FROM r", None),
+    ("SELECT extract(YEAR FROM ts), trim(BOTH 'x' FROM y), substring(a FROM 2 FOR 3) FROM t", f"SELECT extract(YEAR FROM ts), trim(BOTH 'x' FROM y), substring(a FROM 2 FOR 3) FROM {D}"),
+    ("SELECT a IS DISTINCT FROM b, a IS NOT DISTINCT FROM c FROM t", f"SELECT a IS DISTINCT FROM b, a IS NOT DISTINCT FROM c FROM {D}"),
+    ("SELECT * FROM t LATERAL VIEW explode(m) e AS k, v WHERE k IN (SELECT y FROM q.r.s)", f"SELECT * FROM {D} LATERAL VIEW explode(m) e AS k, v WHERE k IN (SELECT y FROM `q__r`.`s`)"),
+    ("SELECT * FROM t, LATERAL explode(xs) AS e(x), LATERAL (SELECT * FROM u.v.w)", f"SELECT * FROM {D}, LATERAL explode(xs) AS e(x), LATERAL (SELECT * FROM `u__v`.`w`)"),
+    ("SELECT * FROM range(10), t", f"SELECT * FROM range(10), {D}"),
+    ("SELECT * FROM VALUES (1, x), (2, y) AS v(a, b), t", f"SELECT * FROM VALUES (1, x), (2, y) AS v(a, b), {D}"),
+    ("SELECT * FROM (a.b.c JOIN d.e.f USING (x, y)), g.h.i", "SELECT * FROM (`a__b`.`c` JOIN `d__e`.`f` USING (x, y)), `g__h`.`i`"),
+    ("SELECT * FROM t PIVOT (sum(x) FOR y IN (1, 2)), a.b.c", f"SELECT * FROM {D} PIVOT (sum(x) FOR y IN (1, 2)), `a__b`.`c`"),
+    ("SELECT * FROM t TABLESAMPLE (10 PERCENT), a.b.c", f"SELECT * FROM {D} TABLESAMPLE (10 PERCENT), `a__b`.`c`"),
+    ("SELECT * FROM product.fde.dim_fde VERSION AS OF 3", f"SELECT * FROM {T} VERSION AS OF 3"),
+    ("SELECT * FROM product.fde.dim_fde@v12 d", f"SELECT * FROM {T} VERSION AS OF 12 d"),
+    ("SELECT * FROM t@20240102030405678", f"SELECT * FROM {D} TIMESTAMP AS OF '2024-01-02 03:04:05.678'"),
+    ("SELECT * FROM t TIMESTAMP AS OF '2024-01-01' x, a.b.c", f"SELECT * FROM {D} TIMESTAMP AS OF '2024-01-01' x, `a__b`.`c`"),
+    ("SELECT * FROM delta.`/tmp/x`, parquet.`/y`", "SELECT * FROM delta.`/tmp/x`, parquet.`/y`"),
+    ("SELECT * FROM IDENTIFIER('product.fde.' || :t)", f"SELECT * FROM {T}"),
+    ("FROM product.fde.dim_fde |> WHERE x > 1 |> SELECT a, b |> JOIN t", f"FROM {T} |> WHERE x > 1 |> SELECT a, b |> JOIN {D}"),
+    ("TABLE product.fde.dim_fde", f"TABLE {T}"),
+    ("SELECT f(TABLE t), g(TABLE(t)) FROM h()", f"SELECT f(TABLE {D}), g(TABLE({D})) FROM h()"),
+    ("INSERT INTO product.fde.dim_fde (a, b) VALUES (1, 2)", f"INSERT INTO {T} (a, b) VALUES (1, 2)"),
+    ("INSERT OVERWRITE TABLE t SELECT * FROM a.b.c", f"INSERT OVERWRITE TABLE {D} SELECT * FROM `a__b`.`c`"),
+    (
+        "MERGE INTO product.fde.dim_fde AS t USING a.b.c s ON t.id = s.id WHEN MATCHED THEN UPDATE SET t.a = s.b "
+        "WHEN NOT MATCHED THEN INSERT (a) VALUES (s.b) WHEN NOT MATCHED BY SOURCE THEN DELETE",
+        f"MERGE INTO {T} AS t USING `a__b`.`c` s ON t.id = s.id WHEN MATCHED THEN UPDATE SET t.a = s.b "
+        "WHEN NOT MATCHED THEN INSERT (a) VALUES (s.b) WHEN NOT MATCHED BY SOURCE THEN DELETE",
+    ),
+    ("UPDATE product.fde.dim_fde SET a = 1 WHERE b IN (SELECT c FROM t)", f"UPDATE {T} SET a = 1 WHERE b IN (SELECT c FROM {D})"),
+    ("DELETE FROM product.fde.dim_fde WHERE x", f"DELETE FROM {T} WHERE x"),
+    ("CREATE OR REPLACE TABLE product.fde.dim_fde USING delta AS SELECT * FROM t", f"CREATE OR REPLACE TABLE {T} USING delta AS SELECT * FROM {D}"),
+    ("CREATE TABLE t (id INT, s STRUCT<a:INT,b:STRING>, d DECIMAL(10,2) DEFAULT 1) CLUSTER BY (id)", f"CREATE TABLE {D} (id INT, s STRUCT<a:INT,b:STRING>, d DECIMAL(10,2) DEFAULT 1) CLUSTER BY (id)"),
+    ("CREATE TABLE t LIKE product.fde.dim_fde", f"CREATE TABLE {D} LIKE {T}"),
+    ("CREATE TABLE t SHALLOW CLONE product.fde.dim_fde VERSION AS OF 1", f"CREATE TABLE {D} SHALLOW CLONE {T} VERSION AS OF 1"),
+    ("CREATE OR REPLACE VIEW t (a COMMENT 'x') AS SELECT a FROM product.fde.dim_fde", f"CREATE OR REPLACE VIEW {D} (a COMMENT 'x') AS SELECT a FROM {T}"),
+    ("ALTER VIEW t AS SELECT * FROM product.fde.dim_fde", f"ALTER VIEW {D} AS SELECT * FROM {T}"),
+    ("ALTER TABLE product.fde.dim_fde RENAME TO product.fde.dim_fde_old", f"ALTER TABLE {T} RENAME TO `product__fde`.`dim_fde_old`"),
+    ("ALTER TABLE t ALTER COLUMN a.b.c COMMENT 'x'", f"ALTER TABLE {D} ALTER COLUMN a.b.c COMMENT 'x'"),
+    ("DROP VIEW IF EXISTS product.fde.dim_fde", f"DROP VIEW IF EXISTS {T}"),
+    ("DESCRIBE HISTORY product.fde.dim_fde LIMIT 3", f"DESCRIBE HISTORY {T} LIMIT 3"),
+    ("DESCRIBE EXTENDED product.fde.dim_fde", f"DESCRIBE EXTENDED {T}"),
+    ("DESC DETAIL product.fde.dim_fde", f"DESC DETAIL {T}"),
+    ("OPTIMIZE product.fde.dim_fde ZORDER BY (a, b)", f"OPTIMIZE {T} ZORDER BY (a, b)"),
+    ("RESTORE TABLE product.fde.dim_fde TO VERSION AS OF 1", f"RESTORE TABLE {T} TO VERSION AS OF 1"),
+    ("EXPLAIN FORMATTED SELECT * FROM product.fde.dim_fde", f"EXPLAIN FORMATTED SELECT * FROM {T}"),
+    ("SHOW TBLPROPERTIES product.fde.dim_fde", f"SHOW TBLPROPERTIES {T}"),
+    ("SELECT * FROM `my-cat`.`s`.`t`", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sql", "expected"), REWRITES, ids=[sql[:60] for sql, _ in REWRITES])
+def test_names_are_replaced_and_nothing_else(sql: str, expected: str | None) -> None:
+    found = rewritten(sql, t="dim_fde")
+    if expected is not None:
+        assert found == expected
+    else:
+        assert "RECURSIVE" not in sql or found == sql
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("select 1", "SELECT"),
+        ("(select 1)", "SELECT"),
+        ("with a as (select 1) select * from a", "SELECT"),
+        ("values (1)", "SELECT"),
+        ("from t insert into a.b.c select *", "INSERT"),
+        ("with s as (select 1) insert into t select * from s", "INSERT"),
+        ("use catalog main", "USE CATALOG"),
+        ("set catalog main", "USE CATALOG"),
+        ("use main.default", "USE"),
+        ("create or replace view v as select 1", "CREATE VIEW"),
+        ("alter view v as select 1", "ALTER VIEW AS"),
+        ("alter table a rename to b", "ALTER TABLE RENAME"),
+        ("explain select 1", "EXPLAIN"),
+        ("describe select 1", "DESCRIBE QUERY"),
+        ("desc schema extended a.b", "DESCRIBE SCHEMA"),
+        ("show grants on table a.b.c", "SHOW GRANTS"),
+        ("drop materialized view a.b.c", "DROP MATERIALIZED VIEW"),
+        ("refresh materialized view a.b.c", "REFRESH PIPELINE TABLE"),
+    ],
+)
+def test_a_statement_is_known_by_its_kind(sql: str, kind: str) -> None:
+    assert parse(sql).kind == kind
+
+
+def test_a_grant_is_taken_apart() -> None:
+    found = parse("GRANT USE CATALOG, SELECT ON SCHEMA `a`.`b-c` TO `data engineers`")
+    assert (found.privileges, found.securable, found.name, found.principal) == (
+        ("USE CATALOG", "SELECT"),
+        "SCHEMA",
+        ("a", "b-c"),
+        "data engineers",
+    )
+    assert parse("REVOKE ALL PRIVILEGES ON a.b.c FROM ada@example.com").principal == "ada@example.com"
+
+
+def test_a_tables_location_goes_before_its_query() -> None:
+    statement = parse("CREATE TABLE a.b.c (x INT) COMMENT 'AS' AS SELECT 1")
+    assert statement.clause_at is not None
+    assert statement.text[statement.clause_at :] == "AS SELECT 1"
+    bare = parse("CREATE TABLE a.b.c (x INT GENERATED ALWAYS AS (1)) ; ")
+    assert bare.clause_at is not None
+    assert bare.text[: bare.clause_at].endswith("AS (1))")
+
+
+def test_roles_say_what_is_done_with_a_name() -> None:
+    statement = parse("MERGE INTO a.b.c t USING d.e.f s ON t.x = s.x WHEN MATCHED THEN DELETE")
+    assert [(ref.parts[2], ref.role) for ref in statement.refs] == [("c", Role.WRITE), ("f", Role.READ)]
+    assert [ref.role for ref in parse("CREATE VIEW v AS SELECT * FROM t").refs] == [Role.CREATE, Role.READ]
+
+
+@pytest.mark.parametrize("sql", ["select 'abc", "select `abc", "select /* x", "", "  -- only a comment"])
+def test_text_without_an_end_is_refused_as_a_syntax_error(sql: str) -> None:
+    with pytest.raises(SqlError) as caught:
+        parse(sql)
+    assert caught.value.sqlstate in ("42601", "42617")
+
+
+def test_a_name_of_four_parts_is_refused() -> None:
+    with pytest.raises(SqlError, match="more than 3 name parts"):
+        parse("SELECT * FROM a.b.c.d")
+
+
+def test_statements_are_cut_at_semicolons_outside_of_strings_and_comments() -> None:
+    assert split_statements("select ';' ; -- a;b\nselect 2;;") == ["select ';'", "-- a;b\nselect 2"]
+
+
+def test_messages_of_spark_come_back_in_three_levels() -> None:
+    book = NameBook({"product__fde": ("product", "fde"), "product__fde_x": ("product", "fde_x")})
+    assert book.translate("`product__fde`.`t` spark_catalog.product__fde_x.u") == "`product`.`fde`.`t` product.fde_x.u"
+    assert book.translate("`spark_catalog`.`product__fde`.`t`") == "`product`.`fde`.`t`"
+    assert book.translate("my_product__fde.t") == "my_product__fde.t"
+
+
+name = st.text(alphabet="abcxyz_019é-. ", min_size=1, max_size=8)
+
+
+@given(st.tuples(name, name), st.tuples(name, name))
+def test_two_schemas_never_share_a_spark_schema(one: tuple[str, str], other: tuple[str, str]) -> None:
+    if tuple(part.lower() for part in one) != tuple(part.lower() for part in other):
+        assert spark_schema(*one) != spark_schema(*other)
+    assert re.fullmatch(r"[a-z0-9_]+", spark_schema(*one))
+
+
+@given(name, name)
+def test_two_tables_never_share_a_spark_name(one: str, other: str) -> None:
+    if one.lower() != other.lower():
+        assert spark_part(one) != spark_part(other)
+    assert re.fullmatch(r"[a-z0-9_]+", spark_part(one))
+
+
+@given(st.lists(st.text(min_size=1, max_size=10), min_size=1, max_size=3))
+def test_a_quoted_name_reads_back(parts: list[str]) -> None:
+    assert split_name(quoted(parts)) == tuple(parts)
+
+
+pieces = st.sampled_from(
+    [
+        "SELECT", "FROM", "JOIN", "t", "a.b.c", "`q r`.`s`", ",", "(", ")", "'it''s FROM x.y.z'", '"FROM x.y"', "WHERE", "x.y.z.w", "1.5", ".5",
+        "-- FROM c.o.m\n", "/* FROM c.o.m */", "WITH q AS (SELECT 1)", "LATERAL VIEW explode(a) e AS k, v", "UNION ALL", "ON", "USING", "AS", "*",
+        "x -> x.a.b.c", ":p", "?", "a::int", "INSERT INTO", "MERGE INTO", "VALUES (1, 2)", "ORDER BY", "VERSION AS OF 1", "TABLE", "é.ü.ß", "|>", "CASE WHEN",
+        "END", "IS DISTINCT FROM", "extract(day FROM d)", "r'\\FROM'", "$$ FROM a.b $$", "a.b.c.*", "IN", "range(3)", "delta.`/p`", ";",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(pieces, min_size=1, max_size=14), st.lists(st.sampled_from([" ", "\n", "\t", "  /* c */ "]), min_size=14, max_size=14))
+def test_text_outside_of_names_is_never_touched(words: list[str], gaps: list[str]) -> None:
+    sql = "".join(word + gap for word, gap in zip(words, gaps, strict=False))
+    try:
+        statement = parse(sql)
+    except SqlError:
+        return
+    found = render(statement, places_of(statement))
+    # Cut out each name that was known; what remains must be the same bytes in the same order.
+    spans = sorted((ref.start, ref.end) for ref in statement.refs)
+    spans += [(chain.start, end) for chain in statement.chains for end in chain.ends]
+    at = 0
+    position = 0
+    for begin, end in sorted((ref.start, ref.end) for ref in statement.refs):
+        outside = re.split(r"[\w`é-ÿ]+(?:\s*\.\s*[\w`]+)+", sql[at:begin])
+        for piece in outside:
+            where = found.find(piece, position)
+            assert where >= 0, (piece, found)
+            position = where + len(piece)
+        at = end
+    assert found.endswith(re.split(r"[\w`é-ÿ]+(?:\s*\.\s*[\w`*]+)+", sql[at:])[-1])
+    strings = [token.text for token in tokenize(sql) if token.kind is Kind.STRING]
+    assert [token.text for token in tokenize(found) if token.kind is Kind.STRING] == strings
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(pieces, min_size=1, max_size=14))
+def test_rendering_without_places_gives_the_text_back(words: list[str]) -> None:
+    sql = " ".join(words)
+    try:
+        statement = parse(sql)
+    except SqlError:
+        return
+    assert render(statement, {}) == sql
