@@ -1,0 +1,236 @@
+"""The whole job in a browser: both sides run, six tables proven equal, a difference found, cutover, rollback."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Playwright, expect
+
+from app.config import Migration
+from app.store.open import Store, open_store
+from emulator.process import LocalWorkspace
+from tests.browser.consumer import Consumer
+from tests.browser.panel import ROOT, RunningPanel, Visitor, browser_executable, wait
+from validation.endpoint import Endpoint
+
+MIGRATION = Migration.load(ROOT / "app/migrations/00_rds_local.yaml")
+ERIN, LARS, SOFIA, ADA = (f"{n}@example.com" for n in ("engineer", "lead", "stakeholder", "analyst"))
+PAGES = ("overview", "runs", "compare", "parity", "operations", "checklist", "audit")
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    browser = playwright.chromium.launch(executable_path=browser_executable(), args=arguments)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def panel(workspace: LocalWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPanel]:
+    running = RunningPanel(workspace, tmp_path_factory.mktemp("panel") / "store.db")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def store(panel: RunningPanel) -> Store:
+    return open_store(f"sqlite:///{panel.store}")
+
+
+@pytest.fixture
+def visit(chromium: Browser, panel: RunningPanel) -> Iterator[object]:
+    contexts = []
+
+    def make(persona: str) -> Visitor:
+        context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+        contexts.append(context)
+        return Visitor(context.new_page(), panel, persona)
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+def sql(endpoint: Endpoint, text: str) -> list[tuple[object, ...]]:
+    with endpoint.sql() as connection, connection.cursor() as cursor:
+        cursor.execute(text)
+        return [tuple(row) for row in cursor.fetchall()]
+
+
+def token_of(workspace: LocalWorkspace, user: str) -> Endpoint:
+    request = urllib.request.Request(
+        f"{workspace.host}/emulator/tokens",
+        data=json.dumps({"user": user}).encode(),
+        headers={"Authorization": f"Bearer {workspace.token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        found = json.load(answer)
+    return Endpoint(workspace.host, workspace.warehouse_id, found.get("token") or found["token_value"])
+
+
+def verified(store: Store, operation: str, seconds: float) -> None:
+    def ended() -> bool:
+        record = store.operations.get(operation)
+        assert record is not None
+        assert record.state not in ("failed", "undone", "refused", "needs_human", "expired"), record.reason
+        return record.state == "verified"
+
+    wait(ended, seconds, f"operation {operation}")
+
+
+def clean(store: Store, seconds: float) -> None:
+    """Waits until the newest comparison of every table says identical, and is newer than both sides' last runs."""
+
+    def all_identical() -> bool:
+        latest = store.parity.latest("production")
+        return len(latest) == 6 and all(t.verdict == "identical" for t in latest.values()) and not store.parity.active()
+
+    wait(all_identical, seconds, "six identical tables")
+
+
+def serves(endpoint: Endpoint) -> dict[str, str]:
+    """What each public name is, read from the workspace itself."""
+    client = endpoint.workspace()
+    found = {}
+    for table in MIGRATION.tables:
+        info = client.tables.get(table.baseline)
+        kind = info.table_type.value if info.table_type else ""
+        over = next(
+            (n for n in (table.candidate, table.kept) if n in (info.view_definition or "").replace("`", "")), ""
+        )
+        found[table.name] = f"{kind} {over}".strip()
+    return found
+
+
+def test_the_whole_job(workspace: LocalWorkspace, panel: RunningPanel, store: Store, visit, record_property) -> None:  # type: ignore[no-untyped-def]
+    erin: Visitor = visit(ERIN)
+    admin = workspace.endpoint
+
+    # Before anything is done every page answers, and the answer is no.
+    for path in PAGES:
+        erin.open(path)
+        erin.no_error()
+    erin.open("overview")
+    erin.says("Not yet")
+
+    # Someone without the role may look and not touch.
+    sofia: Visitor = visit(SOFIA)
+    sofia.open("operations", action="run-now")
+    sofia.click("plan_run-now")
+    sofia.says("Refused")
+
+    # Both sides run, from the page.
+    for side in ("old side", "new side"):
+        operation = erin.plan("run-now", **{"job_run-now": side})
+        name = MIGRATION.baseline_job.name if side == "old side" else MIGRATION.candidate_job.name
+        erin.ask(operation, f"run-now {name}")
+        verified(store, operation, 240)
+    # The worker compares by itself after the pair of runs.
+    clean(store, 240)
+    erin.open("parity")
+    erin.says("IDENTICAL")
+    erin.no_error()
+
+    # A difference is injected, found, and named with its column.
+    before = sql(admin, "SELECT count(*) FROM product.fde.roi_fraud_reduction")[0][0]
+    sql(admin, "UPDATE product.fde.roi_fraud_reduction SET submissions = submissions + 1 WHERE property_id = "
+        "(SELECT min(property_id) FROM product.fde.roi_fraud_reduction)")  # fmt: skip
+    erin.open("parity")
+    erin.page.locator(".st-key-parity_start_box summary").first.click()
+    erin.click("parity_start")
+    wait(lambda: (r := store.parity.latest("production").get("roi_fraud_reduction")) and r.verdict == "different",
+         120, "the difference")  # fmt: skip
+    wait(lambda: not store.parity.active(), 120, "the comparison to end")
+    found = store.parity.latest("production")["roi_fraud_reduction"]
+    assert found.modified_rows
+    assert found.missing_rows == found.extra_rows == 0
+    report = store.parity.report(found.parity_id, "roi_fraud_reduction")
+    assert report is not None
+    assert set(report["column_mismatches"]) == {"submissions"}
+    erin.open("parity", table="roi_fraud_reduction")
+    erin.says("DIFFERENT")
+    erin.open("overview")
+    erin.says("Not yet")
+
+    # The old job writes the table anew; all is equal again.
+    operation = erin.plan("run-now", **{"job_run-now": "old side"})
+    erin.ask(operation, f"run-now {MIGRATION.baseline_job.name}")
+    verified(store, operation, 240)
+    clean(store, 240)
+    assert sql(admin, "SELECT count(*) FROM product.fde.roi_fraud_reduction")[0][0] == before
+
+    # Rehearsal, then the sign-offs by the three who may.
+    operation = erin.plan("rehearse")
+    erin.ask(operation, f"rehearse {MIGRATION.rehearsal_schema}")
+    verified(store, operation, 240)
+    for persona, key in ((ERIN, "engineering"), (SOFIA, "stakeholder"), (LARS, "owner")):
+        person: Visitor = visit(persona)
+        person.open("checklist")
+        person.click(f"tick_{key}")
+        person.click(f"confirm_{key}")
+        wait(lambda key=key: (m := store.checklist.latest().get(key)) and m.done, 30, f"the sign-off {key}")  # type: ignore[misc]
+
+    # Cutover, while a consumer reads.
+    analyst = token_of(workspace, ADA)
+    expected = {t.baseline: int(sql(admin, f"SELECT count(*) FROM {t.baseline}")[0][0]) for t in MIGRATION.tables}  # type: ignore[call-overload]
+    grants_before = {
+        t.baseline: sorted(map(str, sql(admin, f"SHOW GRANTS ON TABLE {t.baseline}"))) for t in MIGRATION.tables
+    }
+    consumer = Consumer(analyst, expected)
+    consumer.start()
+    operation = erin.plan("cutover")
+    erin.says("gates pass")
+    erin.ask(operation, "cutover product.fde")
+    erin.open("operations", operation=operation)
+    erin.click("approve")
+    erin.click(f"approve_{operation}")
+    erin.says("Refused")  # nobody approves what they asked for
+    lars: Visitor = visit(LARS)
+    lars.open("operations", operation=operation)
+    lars.click("approve")
+    lars.click(f"approve_{operation}")
+    verified(store, operation, 120)
+    record = store.operations.get(operation)
+    record_property("cutover_seconds", record.seconds if record else None)
+    assert set(serves(admin).values()) == {f"VIEW {t.candidate}" for t in MIGRATION.tables}
+    jobs = {j.settings.name: j.settings.schedule.pause_status.value for j in admin.workspace().jobs.list()
+            if j.settings and j.settings.schedule and j.settings.schedule.pause_status}  # fmt: skip
+    assert jobs[MIGRATION.baseline_job.name] == "PAUSED"
+    assert jobs[MIGRATION.candidate_job.name] == "UNPAUSED"
+    erin.open("overview")
+    erin.says("the new side serves all 6 tables", 60)
+
+    # Rollback, the consumer still reads.
+    operation = erin.plan("rollback")
+    erin.ask(operation, "rollback product.fde")
+    verified(store, operation, 120)
+    record = store.operations.get(operation)
+    record_property("rollback_seconds", record.seconds if record else None)
+    consumer.stop()
+    assert set(serves(admin).values()) == {"MANAGED"}
+    assert consumer.wrong == []
+    assert min(consumer.answers.values()) > 5
+    record_property("longest_unreadable_seconds", consumer.longest_gap)
+    print(
+        f"\nlongest unreadable time of a table: {consumer.longest_gap:.2f} s, errors: {sorted(consumer.errors) or 'none'}"
+    )
+    for t in MIGRATION.tables:
+        assert sorted(map(str, sql(admin, f"SHOW GRANTS ON TABLE {t.baseline}"))) == grants_before[t.baseline]
+
+    # The record is whole and names who did what.
+    assert store.audit.verify().whole
+    erin.open("audit")
+    erin.no_error()
+    for path in PAGES:
+        erin.open(path)
+        erin.no_error()
+        expect(erin.page.get_by_role("heading").first).to_be_visible()
+    status = panel.cli("status", "--json", check=False)
+    assert json.loads(status.stdout)
+    assert Path(panel.store).exists()
