@@ -1,4 +1,6 @@
-"""What the migration guide imports from its pipeline's file, for code that has the pipeline's root folder on its path."""
+"""What the migration guide imports from its pipeline's file, for code that has the pipeline's root folder on its
+path.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,9 @@ _RULING_COLUMNS = (
 
 
 def unity_av_fde(sources: SourceTables, submissions: DataFrame) -> DataFrame:
-    """The documents of `submissions` with a ruling: the last one, and the submission's last asset verification and its last result."""
+    """The documents of `submissions` with a ruling: the last one, and the submission's last asset verification and
+    its last result.
+    """
     rulings = latest(
         sources.assets("document_rulings"),
         "document_id",
@@ -108,7 +110,9 @@ def unity_av_fde(sources: SourceTables, submissions: DataFrame) -> DataFrame:
         documents.join(asked, F.expr("asked_submission_id = submission_id"), "left")
         .join(
             handed_in,
-            F.expr("handed_source_id = applicant_submission_document_source_id AND handed_submission_id = submission_id"),
+            F.expr(
+                "handed_source_id = applicant_submission_document_source_id AND handed_submission_id = submission_id"
+            ),
             "left",
         )
         .join(results, F.expr("result_applicant_submission_id = applicant_submission_id"), "left")

@@ -142,16 +142,17 @@ DIM_FDE_COLUMNS = {f"{group}_{name}": source for group, names in _FROM.items() f
 def properties(sources: SourceTables) -> DataFrame:
     """Companies with their properties and what is known of each property, one row a property.
 
-    A property's features are put into one array before they are joined: joined row by row they would multiply everything below.
+    A property's features are put into one array before they are joined: joined row by row they would multiply
+    everything below.
     A company without properties has one row, with NULL for the property.
     """
     features = (
         sources.prefixed("property_features")
         .groupBy("property_features_property_id")
         .agg(
-            F.array_sort(
-                F.collect_list(F.struct("property_features_feature_code", "property_features_state"))
-            ).alias("property_features")
+            F.array_sort(F.collect_list(F.struct("property_features_feature_code", "property_features_state"))).alias(
+                "property_features"
+            )
         )
     )
     return (
@@ -198,8 +199,10 @@ def handed_in(sources: SourceTables) -> DataFrame:
 def bronze_fde_raw(sources: SourceTables) -> DataFrame:
     """The eleven tables joined from companies down, all with left joins, every column under its table's name.
 
-    Left joins on the parent's id are associative, so the big tables are joined first, among themselves, and the few and wide
-    properties come last, broadcast: no property's columns travel through a shuffle. An outer join cannot broadcast the side that it
+    Left joins on the parent's id are associative, so the big tables are joined first, among themselves, and the few
+    and wide
+    properties come last, broadcast: no property's columns travel through a shuffle. An outer join cannot broadcast
+    the side that it
     keeps; the properties without folders are therefore added by a union.
     """
     folders = (
@@ -227,7 +230,8 @@ def bronze_columns() -> list[str]:
 
 def silver_fde_cleaned(bronze: DataFrame, rules: ExclusionRules) -> DataFrame:
     """Bronze without the excluded properties and companies, and without the features, which no output has."""
-    # Not `drop`: Spark Connect resolves it at once, and a pipeline's dataset cannot be resolved before the graph is whole.
+    # Not `drop`: Spark Connect resolves it at once, and a pipeline's dataset cannot be resolved before the graph is
+    # whole.
     kept = [column for column in bronze_columns() if column != "property_features"]
     return bronze.filter(get_fde_exclusion_filter(rules)).select(*kept)
 
@@ -249,7 +253,8 @@ FAN_OUT_COLUMNS = (
 
 
 def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
-    """The rows of silver before anything is dropped, without making them: one row a submission (or a folder or property without any)
+    """The rows of silver before anything is dropped, without making them: one row a submission (or a folder or
+    property without any)
     and in `records` how many rows of silver it has, that is its documents times what its applicants handed in.
 
     For the counts of expectations, which ask for no column below the submission.
@@ -275,13 +280,28 @@ def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
     )
     of_entry = counted("applicants", "applicants_entry_id", of_applicant, "applicant_submissions_applicant_id")
     documents = counted("proof", "proof_entry_id")
-    columns = ("folders_id", "folders_property_id", "entries_id", "entries_folder_id", "entries_status", "entries_submission_time")
+    columns = (
+        "folders_id",
+        "folders_property_id",
+        "entries_id",
+        "entries_folder_id",
+        "entries_status",
+        "entries_submission_time",
+    )
     folders = distinct(sources.prefixed("folders"), [c for c in columns if c.startswith("folders")])
     entries = distinct(sources.prefixed("entries"), [c for c in columns if c.startswith("entries")])
     below = (
         folders.join(entries, F.expr("entries_folder_id = folders_id"), "left")
-        .join(of_entry.select("applicants_entry_id", F.col("records").alias("applicant_records")), F.expr("applicants_entry_id = entries_id"), "left")
-        .join(documents.select("proof_entry_id", F.col("records").alias("document_records")), F.expr("proof_entry_id = entries_id"), "left")
+        .join(
+            of_entry.select("applicants_entry_id", F.col("records").alias("applicant_records")),
+            F.expr("applicants_entry_id = entries_id"),
+            "left",
+        )
+        .join(
+            documents.select("proof_entry_id", F.col("records").alias("document_records")),
+            F.expr("proof_entry_id = entries_id"),
+            "left",
+        )
     )
     owners = (
         sources.unique("companies", "id")
@@ -295,7 +315,9 @@ def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
 
 
 def fan_out_of_gold(silver_rows: DataFrame) -> DataFrame:
-    """The rows of `dim_fde` before its own expectations drop any, from `fan_out`: under its names, without what silver drops."""
+    """The rows of `dim_fde` before its own expectations drop any, from `fan_out`: under its names, without what
+    silver drops.
+    """
     gold = {source: name for name, source in DIM_FDE_COLUMNS.items()}
     return silver_rows.filter(PROPERTY_HAS_NAME).select(
         *[F.col(column).alias(gold[column]) for column in FAN_OUT_COLUMNS], "records"

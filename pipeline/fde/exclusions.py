@@ -43,8 +43,10 @@ class ExclusionRules:
 def get_fde_exclusion_filter(rules: ExclusionRules | None = None) -> Column:
     """True for the rows to keep; for `DataFrame.filter` on `properties_name`, `companies_name`, `companies_short_id`.
 
-    A row is excluded when its property's or its company's name holds one of the words, or its company's short id is listed, unless
-    the company's id is exempt (`companies_id`, read only where the rules exempt one). A NULL never excludes: the result is true
+    A row is excluded when its property's or its company's name holds one of the words, or its company's short id is
+    listed, unless
+    the company's id is exempt (`companies_id`, read only where the rules exempt one). A NULL never excludes: the
+    result is true
     or false for every row, so whether a property may be nameless is left to the expectation that says so.
     """
     rules = rules or ExclusionRules()

@@ -1,6 +1,7 @@
 """Expectations on datasets, the same declaration on Databricks and on open-source Spark.
 
-Databricks has `dp.expect*` and counts what passed and failed. Open-source Spark has neither: there this module applies warn, drop and
+Databricks has `dp.expect*` and counts what passed and failed. Open-source Spark has neither: there this module
+applies warn, drop and
 fail itself and defines, beside a dataset X, a small dataset `__expectations__X` that holds the counts of the update:
 dataset, name, action (warn, drop or fail), passed_records, failed_records.
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import reduce
 from typing import Any
 
@@ -31,7 +32,7 @@ ON_PLATFORM = hasattr(dp, "expect_all")
 """Whether the platform has expectations of its own."""
 
 
-class Action(str, Enum):
+class Action(StrEnum):
     """What happens to a row that does not meet an expectation."""
 
     WARN = "warn"
@@ -94,7 +95,9 @@ def declared(query: Query) -> tuple[Expectation, ...]:
 
 
 def checked(query: Query, name: str) -> DataFrame:
-    """The rows of the dataset `name` once its expectations have been applied: dropped rows are out, a failing one raises."""
+    """The rows of the dataset `name` once its expectations have been applied: dropped rows are out, a failing one
+    raises.
+    """
     found = declared(query)
     rows = query()
     dropping = [e for e in found if e.action is Action.DROP]
@@ -109,7 +112,8 @@ def checked(query: Query, name: str) -> DataFrame:
 def report(query: Query, name: str, rows: DataFrame, weight: Column | None = None) -> DataFrame:
     """Passed and failed records per expectation on the dataset `name`.
 
-    rows: the query's rows before any was dropped, of which the conditions' columns alone are read. weight: how many of the query's rows
+    rows: the query's rows before any was dropped, of which the conditions' columns alone are read. weight: how many
+    of the query's rows
     one of them stands for; one, if not given.
     """
     found = declared(query)
@@ -151,9 +155,7 @@ def _declare(action: Action, conditions: Mapping[str, str]) -> Callable[[Query],
     return decorate
 
 
-def _define(
-    define: Callable[[Query], None], name: str, counted: Query | None, stored: bool
-) -> Callable[[Query], None]:
+def _define(define: Callable[[Query], None], name: str, counted: Query | None, stored: bool) -> Callable[[Query], None]:
     def outer(query: Query) -> None:
         if ON_PLATFORM or not declared(query):
             define(query)

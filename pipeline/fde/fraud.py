@@ -21,9 +21,11 @@ _PROPERTY = ("company_id", "company_name", "property_id", "property_name", "prop
 
 
 def roi_fraud_reduction(sources: SourceTables, submissions: DataFrame) -> DataFrame:
-    """Per property and month of submission: counts, rates, an estimate of the loss avoided, and how they go on from month to month.
+    """Per property and month of submission: counts, rates, an estimate of the loss avoided, and how they go on from
+    month to month.
 
-    Applicants, documents and fraud results are counted per submission first and only then joined, so that nothing is multiplied and
+    Applicants, documents and fraud results are counted per submission first and only then joined, so that nothing is
+    multiplied and
     no count has to be distinct over the whole month.
     """
     counted = (
@@ -45,7 +47,9 @@ def roi_fraud_reduction(sources: SourceTables, submissions: DataFrame) -> DataFr
         "*",
         (F.col("edited_documents").cast("double") / F.nullif("documents", F.lit(0))).alias("edited_document_rate"),
         (F.col("fraud_submissions").cast("double") / F.col("submissions")).alias("fraud_rate"),
-        F.expr(f"CAST(fraud_submissions * {LOSS_OF_A_FRAUDULENT_LEASE} AS DECIMAL(18, 2))").alias("estimated_loss_avoided"),
+        F.expr(f"CAST(fraud_submissions * {LOSS_OF_A_FRAUDULENT_LEASE} AS DECIMAL(18, 2))").alias(
+            "estimated_loss_avoided"
+        ),
     )
     by_month = Window.partitionBy("property_id").orderBy("submission_month")
     last_three = by_month.rowsBetween(-2, Window.currentRow)

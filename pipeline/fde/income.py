@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from .submissions import SUBMISSION_COLUMNS, document_sources, latest
+from .submissions import document_sources, latest
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -91,7 +91,9 @@ def income_verification(sources: SourceTables, submissions: DataFrame) -> DataFr
 
 
 def iv_fde_ax(sources: SourceTables, verifications: DataFrame) -> DataFrame:
-    """Every row of `income_verification` with each connected payroll account of its applicant and each employment found there."""
+    """Every row of `income_verification` with each connected payroll account of its applicant and each employment
+    found there.
+    """
     accounts = sources.payroll("argyle_accounts").select(
         F.col("id").alias("ax_account_id"),
         F.col("applicant_submission_id").alias("ax_applicant_submission_id"),

@@ -1,4 +1,6 @@
-"""The pipeline's configuration, read once from the session: where it reads, what it is called, how tables are laid out."""
+"""The pipeline's configuration, read once from the session: where it reads, what it is called, how tables are laid
+out.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,6 @@ class Layout:
             found["delta.autoOptimize.autoCompact"] = "true"
         return found
 
-
     def options(self, on_platform: bool) -> dict[str, list[str]]:
         """What the dataset's declaration says of this layout, beside its table properties.
 
@@ -114,7 +115,8 @@ GOLD_TABLES = (
 def load(spark: Any) -> Settings:
     """Settings of the pipeline that runs in this session.
 
-    A key is looked up as it stands in the pipeline's configuration, then with the prefix `spark.`: open-source Spark keeps no other.
+    A key is looked up as it stands in the pipeline's configuration, then with the prefix `spark.`: open-source Spark
+    keeps no other.
     """
 
     def lookup(key: str) -> str | None:

@@ -16,19 +16,23 @@ if TYPE_CHECKING:
 
 _TAKEN = {
     "companies": "id name address zip city state logo short_id inserted_at",
-    "properties": "id company_id name entity_name unit city address state zip status inserted_at updated_at unit_is_required"
+    "properties": "id company_id name entity_name unit city address state zip status inserted_at updated_at"
+    " unit_is_required"
     " phone_is_required short_id email identity_verification_enabled pmc_name supported_doctypes sfdc_id",
     "unity_epa_sipp_properties": "property_id is_epa_property is_yardi_sipp_property",
     "property_features": "property_id feature_code state",
-    "unity_agg_property_features": "property_id iv_enabled payroll_linking_enabled iv_enabled_at payroll_linking_enabled_at"
+    "unity_agg_property_features": "property_id iv_enabled payroll_linking_enabled iv_enabled_at"
+    " payroll_linking_enabled_at"
     " iv_updated_at payroll_linking_updated_at",
     "folders": "id property_id name status result inserted_at updated_at property_name company_short_id dynamic_ruling"
     " ruling_time last_entry_id",
     "entries": "id folder_id status has_previously_submitted result short_id submission_time notification_email"
-    " report_complete_time reviewer_id twenty_two_hours_notification_sent_at sixteen_hours_notification_sent_at review_status"
+    " report_complete_time reviewer_id twenty_two_hours_notification_sent_at"
+    " sixteen_hours_notification_sent_at review_status"
     " review_date unit metadata note is_automatic_review",
     "applicants": "id entry_id full_name first_name middle_initial last_name email phone notification inserted_at",
-    "proof": "id entry_id file type has_text has_password_protection has_exceeded_page_limit inserted_at short_id note result"
+    "proof": "id entry_id file type has_text has_password_protection has_exceeded_page_limit inserted_at"
+    " short_id note result"
     " suggested_ruling result_edited_reason result_insufficient_reason text_breakups_file is_automatic_review",
     "applicant_submissions": "id applicant_id submitted_time should_notify_applicant inserted_at",
     "applicant_submission_document_sources": "id applicant_submission_id source_type inserted_at",
@@ -40,7 +44,8 @@ COLUMNS = {table: tuple(columns.split()) for table, columns in _TAKEN.items()}
 def distinct(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
     """The distinct rows over `columns`, which are all that is kept.
 
-    `DataFrame.distinct` asks Spark Connect for the columns at once, and a pipeline's own dataset cannot be resolved before the graph
+    `DataFrame.distinct` asks Spark Connect for the columns at once, and a pipeline's own dataset cannot be resolved
+    before the graph
     is whole. The count is not read, so it is not computed.
     """
     return rows.groupBy(*columns).agg(F.count(F.lit(1)).alias("copies")).select(*columns)
@@ -61,7 +66,8 @@ class SourceTables:
     def unique(self, table: str, by: str) -> DataFrame:
         """Like `prefixed`, each row once, however often the source holds it.
 
-        by: the column that the rows are joined on next. They are brought together by it before they are compared, so that
+        by: the column that the rows are joined on next. They are brought together by it before they are compared, so
+        that
         de-duplicating and joining share one shuffle.
         """
         columns = [f"{table}_{column}" for column in COLUMNS[table]]

@@ -1,4 +1,6 @@
-"""Submissions as the gold tables need them: one narrow row each, and what was handed in with them, without `dim_fde`'s fan-out."""
+"""Submissions as the gold tables need them: one narrow row each, and what was handed in with them, without
+`dim_fde`'s fan-out.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ _DOCUMENT_SOURCE_COLUMNS = (
 def silver_fde_submissions(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
     """Every submission that `dim_fde` holds, once, under the same names and with the same exclusions and drops.
 
-    `dim_fde` has a submission once per applicant, document and document source; to come back to submissions from there means to
+    `dim_fde` has a submission once per applicant, document and document source; to come back to submissions from
+    there means to
     read and de-duplicate all of it.
     """
     kept = (
@@ -54,7 +57,9 @@ def silver_fde_submissions(sources: SourceTables, rules: ExclusionRules) -> Data
     rows = entries.join(folders, F.expr("folders_id = entries_folder_id")).join(
         F.broadcast(kept), F.expr("properties_id = folders_property_id")
     )
-    return distinct(rows.select(*[F.col(DIM_FDE_COLUMNS[name]).alias(name) for name in SUBMISSION_COLUMNS]), SUBMISSION_COLUMNS)
+    return distinct(
+        rows.select(*[F.col(DIM_FDE_COLUMNS[name]).alias(name) for name in SUBMISSION_COLUMNS]), SUBMISSION_COLUMNS
+    )
 
 
 def document_sources(sources: SourceTables) -> DataFrame:
@@ -62,7 +67,9 @@ def document_sources(sources: SourceTables) -> DataFrame:
     rows = (
         sources.rds("applicant_submission_document_sources")
         .alias("source")
-        .join(sources.rds("applicant_submissions").alias("handed"), F.expr("handed.id = source.applicant_submission_id"))
+        .join(
+            sources.rds("applicant_submissions").alias("handed"), F.expr("handed.id = source.applicant_submission_id")
+        )
         .join(sources.rds("applicants").alias("applicant"), F.expr("applicant.id = handed.applicant_id"))
         .select(
             F.col("applicant.entry_id").alias("submission_id"),
@@ -80,8 +87,10 @@ def latest(
 ) -> DataFrame:
     """The last row of each key: its columns `key`, `order` and `others`, and `totals` over all rows of the key.
 
-    order: columns that decide, most important first; a NULL is before any value, and where all are equal the other columns decide, so
-    that the choice never depends on the order in which rows arrive. Aggregated, not ranked by a window: one row a key is kept at a time.
+    order: columns that decide, most important first; a NULL is before any value, and where all are equal the other
+    columns decide, so
+    that the choice never depends on the order in which rows arrive. Aggregated, not ranked by a window: one row a key
+    is kept at a time.
     """
     totals = totals or {}
     last = F.max(F.struct(*order, *others)).alias("last")

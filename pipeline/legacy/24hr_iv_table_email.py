@@ -22,15 +22,12 @@ LONGEST_LIST = 50
 # COMMAND ----------
 
 # The time of reference is that of the newest row, not the clock: a table that stands still raises no alarm about itself.
-as_of = spark.sql(
-    f"SELECT max(iv_submission_datetime) AS as_of FROM product.fde.{source_prefix}income_verification"
-).first()["as_of"]
-
-# COMMAND ----------
-
 waiting = spark.sql(
     f"""
-    WITH told AS (
+    WITH newest AS (
+      SELECT max(iv_submission_datetime) AS as_of FROM product.fde.{source_prefix}income_verification
+    ),
+    told AS (
       SELECT
         submission_id,
         max(submission_sixteen_hours_notification_sent_at) AS sixteen_hours_sent_at,
@@ -53,12 +50,14 @@ waiting = spark.sql(
         told.notification_email,
         told.sixteen_hours_sent_at,
         told.twenty_two_hours_sent_at,
-        (unix_timestamp(:as_of) - unix_timestamp(iv.iv_submission_datetime)) / 3600 AS hours_waiting
+        newest.as_of,
+        (unix_timestamp(newest.as_of) - unix_timestamp(iv.iv_submission_datetime)) / 3600 AS hours_waiting
       FROM product.fde.{source_prefix}income_verification iv
       JOIN told ON told.submission_id = iv.submission_id
+      CROSS JOIN newest
       WHERE iv.review_completed_datetime IS NULL
         AND coalesce(iv.review_status, 'PENDING') <> 'CANCELLED'
-        AND iv.iv_submission_datetime >= :as_of - INTERVAL 7 DAYS
+        AND iv.iv_submission_datetime >= newest.as_of - INTERVAL 7 DAYS
     )
     SELECT
       iv_submission_id,
@@ -72,12 +71,11 @@ waiting = spark.sql(
       review_status,
       CAST(hours_waiting AS DECIMAL(9, 2)) AS hours_waiting,
       CASE WHEN hours_waiting >= 22 THEN 22 ELSE 16 END AS hours_limit,
-      :as_of AS as_of
+      as_of
     FROM open
     WHERE (hours_waiting >= 22 AND twenty_two_hours_sent_at IS NULL)
       OR (hours_waiting >= 16 AND hours_waiting < 22 AND sixteen_hours_sent_at IS NULL)
-    """,
-    args={"as_of": as_of},
+    """
 )
 waiting.write.mode("overwrite").option("overwriteSchema", "true").saveAsTable(
     f"product.fde.{report_prefix}iv_submissions_to_notify"
@@ -92,6 +90,7 @@ waiting.write.mode("overwrite").option("overwriteSchema", "true").saveAsTable(
 
 to_notify = spark.table(f"product.fde.{report_prefix}iv_submissions_to_notify")
 counts = {row["hours_limit"]: row["count"] for row in to_notify.groupBy("hours_limit").count().collect()}
+as_of = spark.table(f"product.fde.{source_prefix}income_verification").agg({"iv_submission_datetime": "max"}).first()[0]
 longest = to_notify.orderBy(to_notify.hours_waiting.desc(), "iv_submission_id").limit(LONGEST_LIST).collect()
 
 subject = (

@@ -22,20 +22,21 @@ history = f"product.fde.{report_prefix}fde_last_submission_report_history"
 before = spark.table(history).count()
 times = [
     row["report_time"]
-    for row in spark.sql(f"SELECT DISTINCT report_time FROM {history} ORDER BY report_time DESC LIMIT {versions_kept}").collect()
+    for row in spark.sql(
+        f"SELECT DISTINCT CAST(report_time AS STRING) AS report_time FROM {history} ORDER BY 1 DESC LIMIT {versions_kept}"
+    ).collect()
 ]
 
 # COMMAND ----------
 
 if times:
-    spark.sql(f"DELETE FROM {history} WHERE report_time < :oldest", args={"oldest": times[-1]})
+    spark.sql(f"DELETE FROM {history} WHERE report_time < TIMESTAMP '{times[-1]}'")
     spark.sql(
         f"""
         DELETE FROM {history}
-        WHERE report_time = :newest
+        WHERE report_time = TIMESTAMP '{times[0]}'
           AND property_id NOT IN (SELECT property_id FROM product.fde.{source_prefix}dim_fde WHERE property_id IS NOT NULL)
-        """,
-        args={"newest": times[0]},
+        """
     )
 
 # COMMAND ----------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyspark import pipelines as dp
+from pyspark.sql import SparkSession
 
 # Databricks puts the pipeline's root folder on the path; `spark-pipelines` does not.
 if "__file__" in globals() and (ROOT := str(Path(__file__).resolve().parent.parent)) not in sys.path:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pipeline.fde import dim_fde as dim
     from pipeline.fde import submissions as submitted
     from pipeline.fde.sources import SourceTables
-
-    spark: Any
 else:
     from fde import assets, expectations, fraud, income, settings
     from fde import dim_fde as dim
@@ -29,6 +27,7 @@ else:
     from fde.sources import SourceTables
 
 
+spark: Any = SparkSession.active()
 CONFIG = settings.load(spark)
 SOURCES = SourceTables(spark, CONFIG)
 INCOME_VERIFICATION = CONFIG.table("income_verification")
@@ -54,7 +53,7 @@ def dim_fde_counts() -> DataFrame:
     return dim.fan_out_of_gold(dim.fan_out(SOURCES, CONFIG.exclusions))
 
 
-@dp.temporary_view(name="bronze_fde_raw", comment="The eleven source tables, joined from companies down.")
+@expectations.temporary_view(name="bronze_fde_raw", comment="The eleven source tables, joined from companies down.")
 def bronze_fde_raw() -> DataFrame:
     return dim.bronze_fde_raw(SOURCES)
 
@@ -64,7 +63,9 @@ def bronze_fde_raw() -> DataFrame:
     comment="Bronze without test, demo and other excluded properties.",
     counted=silver_counts,
 )
-@expectations.expect_all({"valid_company_id": "companies_id IS NOT NULL", "valid_property_id": "properties_id IS NOT NULL"})
+@expectations.expect_all(
+    {"valid_company_id": "companies_id IS NOT NULL", "valid_property_id": "properties_id IS NOT NULL"}
+)
 @expectations.expect_all_or_drop({"valid_property_name": dim.PROPERTY_HAS_NAME})
 def silver_fde_cleaned() -> DataFrame:
     return dim.silver_fde_cleaned(spark.read.table("bronze_fde_raw"), CONFIG.exclusions)
@@ -83,7 +84,7 @@ def dim_fde() -> DataFrame:
     return dim.dim_fde(spark.read.table("silver_fde_cleaned"))
 
 
-@dp.temporary_view(name="silver_fde_submissions", comment="The submissions that dim_fde holds, one row each.")
+@expectations.temporary_view(name="silver_fde_submissions", comment="The submissions that dim_fde holds, one row each.")
 def silver_fde_submissions() -> DataFrame:
     return submitted.silver_fde_submissions(SOURCES, CONFIG.exclusions)
 

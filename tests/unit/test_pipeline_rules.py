@@ -43,7 +43,16 @@ def matches(name: str, rules: ExclusionRules | None = None) -> bool:
 
 @pytest.mark.parametrize(
     "name",
-    ["Test Property", "sunset lofts qa", "test-property/2", "[Demo] Río Verde", "DELETED_old", "a\ntest\nb", "QA", "x,integration;"],
+    [
+        "Test Property",
+        "sunset lofts qa",
+        "test-property/2",
+        "[Demo] Río Verde",
+        "DELETED_old",
+        "a\ntest\nb",
+        "QA",
+        "x,integration;",
+    ],
 )
 def test_an_excluded_word_is_found_whatever_stands_around_it(name: str) -> None:
     assert matches(name)
