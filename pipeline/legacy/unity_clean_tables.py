@@ -33,9 +33,10 @@ if times:
     spark.sql(f"DELETE FROM {history} WHERE report_time < TIMESTAMP '{times[-1]}'")
     spark.sql(
         f"""
-        DELETE FROM {history}
-        WHERE report_time = TIMESTAMP '{times[0]}'
-          AND property_id NOT IN (SELECT property_id FROM product.fde.{source_prefix}dim_fde WHERE property_id IS NOT NULL)
+        MERGE INTO {history} report
+        USING (SELECT DISTINCT property_id FROM product.fde.{source_prefix}dim_fde) kept
+        ON report.property_id = kept.property_id
+        WHEN NOT MATCHED BY SOURCE AND report.report_time = TIMESTAMP '{times[0]}' THEN DELETE
         """
     )
 

@@ -18,10 +18,21 @@ PUBLIC = "rds.pg_rds_public"
 def awkward_rows(bench: Bench) -> None:
     """What generated sources have too little of: duplicates, NULL keys, ties, odd names, parents without children."""
     duplicated = (
-        "companies properties folders entries applicants proof applicant_submissions applicant_submission_document_sources "
-        "income_verification_submissions income_verification_reviews income_verification_results fraud_results "
-        "asset_verification_submissions asset_verification_results"
-    ).split()
+        "companies",
+        "properties",
+        "folders",
+        "entries",
+        "applicants",
+        "proof",
+        "applicant_submissions",
+        "applicant_submission_document_sources",
+        "income_verification_submissions",
+        "income_verification_reviews",
+        "income_verification_results",
+        "fraud_results",
+        "asset_verification_submissions",
+        "asset_verification_results",
+    )
     for table in duplicated:
         bench.sql(f"INSERT INTO {PUBLIC}.{table} SELECT * FROM {PUBLIC}.{table} WHERE pmod(hash(id), 29) = 3")
     bench.sql(
