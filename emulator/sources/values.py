@@ -113,7 +113,7 @@ class Draw:
     def after(
         self, name: str, start: Column, low: int, high: int, limit: int, skew: float = 1.0, wait: Column | None = None
     ) -> Column:
-        """A time `low` to `high` microseconds (and `wait`) after `start`; where that is after `limit`, one between them."""
+        """A time `low` to `high` microseconds, and `wait`, after `start`; past `limit`, one between start and limit."""
         late = start + self.span(name, low, high, skew)
         if wait is not None:
             late = late + wait

@@ -82,6 +82,14 @@ def test_the_new_job_has_the_guide_s_seven_tasks_and_runs_the_production_pipelin
     assert task["pipeline_task"] == {"pipeline_id": IDS["pipelines.production"], "full_refresh": False}
 
 
+def test_the_new_job_reads_the_pipeline_s_tables_and_leaves_the_old_reports_alone(local: Bundle) -> None:
+    parameters = {p["name"]: p["default"] for p in local.jobs["new"].settings["parameters"]}
+    assert parameters == {"source_prefix": "dlt_v2_", "report_prefix": "v2_"}
+    assert "parameters" not in local.jobs["old"].settings
+    after = load(FILE, "local", ids=IDS, variables={"new_report_prefix": ""})
+    assert {"name": "report_prefix", "default": ""} in after.jobs["new"].settings["parameters"]
+
+
 def test_both_jobs_fire_four_times_a_day_and_only_the_old_one_does(local: Bundle) -> None:
     for key, status in (("old", "UNPAUSED"), ("new", "PAUSED"), ("development_schedule", "PAUSED")):
         schedule = local.jobs[key].settings["schedule"]
