@@ -192,7 +192,8 @@ def now_ms() -> int:
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS catalogs (name TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS schemas (catalog TEXT, name TEXT, record TEXT NOT NULL, PRIMARY KEY (catalog, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS schemas (
+    catalog TEXT, name TEXT, record TEXT NOT NULL, PRIMARY KEY (catalog, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tables (
     catalog TEXT, schema TEXT, name TEXT, table_type TEXT NOT NULL, pipeline_id TEXT, record TEXT NOT NULL,
     PRIMARY KEY (catalog, schema, name)) WITHOUT ROWID;
@@ -283,7 +284,8 @@ class Catalog:
         if found is None:
             raise SqlError(
                 "NO_SUCH_CATALOG_EXCEPTION",
-                f"Catalog '{name}' was not found. Please verify the catalog name and then retry the query or command again.",
+                f"Catalog '{name}' was not found. Please verify the catalog name and then retry the "
+                "query or command again.",
             )
         return found
 
@@ -333,8 +335,10 @@ class Catalog:
             self.get_catalog(catalog)
             raise SqlError(
                 "SCHEMA_NOT_FOUND",
-                f"The schema `{catalog}`.`{schema}` cannot be found. Verify the spelling and correctness of the schema and "
-                "catalog.\nIf you did not qualify the name with a catalog, verify the current_schema() output, or qualify the "
+                f"The schema `{catalog}`.`{schema}` cannot be found. Verify the spelling and "
+                "correctness of the schema and "
+                "catalog.\nIf you did not qualify the name with a catalog, verify the "
+                "current_schema() output, or qualify the "
                 "name with the correct catalog.\nTo tolerate the error on drop use DROP SCHEMA IF EXISTS.",
             )
         return found
@@ -349,7 +353,8 @@ class Catalog:
             if self.find_schema(catalog, name) is not None:
                 raise SqlError(
                     "SCHEMA_ALREADY_EXISTS",
-                    f"Cannot create schema `{catalog}`.`{name}` because it already exists.\nChoose a different name, drop the "
+                    f"Cannot create schema `{catalog}`.`{name}` because it already exists.\nChoose a "
+                    "different name, drop the "
                     "existing schema, or add the IF NOT EXISTS clause to tolerate pre-existing schema.",
                 )
             db.execute("INSERT INTO schemas VALUES (?, ?, ?)", (catalog, name, json.dumps(asdict(record))))
@@ -558,7 +563,7 @@ class Catalog:
         return owner == principal or owner in self.groups_of(principal)
 
     def has_privilege(self, principal: str, privilege: str, securable_type: str, full_name: str) -> bool:
-        """Whether the principal, through itself, its groups, ownership or what holds the securable, has the privilege."""
+        """Whether the principal has the privilege: itself, by a group, as owner, or on what holds the securable."""
         if self.is_admin(principal):
             return True
         kind, name = self._securable(securable_type, full_name)
@@ -598,7 +603,7 @@ class Catalog:
         raise no_permission("MANAGE", securable_type, full_name)
 
     def can_see(self, principal: str, securable_type: str, full_name: str) -> bool:
-        """Whether listings show it: the principal owns it or holds any privilege on it or on what holds it, or in it."""
+        """Whether listings show it: the principal owns it or holds a privilege on it, on what holds it, or in it."""
         if self.is_admin(principal):
             return True
         kind, name = self._securable(securable_type, full_name)
@@ -707,7 +712,8 @@ def table_not_found(key: Sequence[str], place: str = "") -> SqlError:
     return SqlError(
         "TABLE_OR_VIEW_NOT_FOUND",
         f"The table or view {name} cannot be found. Verify the spelling and correctness of the schema and catalog.\n"
-        "If you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the "
+        "If you did not qualify the name with a schema, verify the current_schema() output, or "
+        "qualify the name with the "
         "correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS.",
         place=place,
     )
@@ -718,6 +724,7 @@ def table_exists(key: Sequence[str]) -> SqlError:
     name = ".".join(f"`{part}`" for part in key)
     return SqlError(
         "TABLE_OR_VIEW_ALREADY_EXISTS",
-        f"Cannot create table or view {name} because it already exists.\nChoose a different name, drop or replace the existing "
+        f"Cannot create table or view {name} because it already exists.\nChoose a different name, "
+        "drop or replace the existing "
         "object, or add the IF NOT EXISTS clause to tolerate pre-existing objects.",
     )

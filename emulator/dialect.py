@@ -209,7 +209,7 @@ def split_statements(text: str) -> list[str]:
     return [piece.strip() for piece in pieces if tokenize(piece)]
 
 
-# ------------------------------------------------------------------------------------------------------------ statements
+# ---------------------------------------------------------------------------------------- statements
 
 
 class Role(StrEnum):
@@ -231,7 +231,8 @@ class Ref:
     """A table or view named in a statement. text[start:end] is the name (with `@v1` if it has one).
 
     parts: one to three identifiers. alias: the alias it has in the query, None without one. version: text of the time
-    travel it asks for (`VERSION AS OF 1`), however it was written. appended: what must follow the new name (from `@v1`).
+    travel it asks for (`VERSION AS OF 1`), however it was written. appended: what must follow the new name (from
+    `@v1`).
     """
 
     parts: tuple[str, ...]
@@ -305,22 +306,30 @@ class Statement:
 _QUERY_START = {"SELECT", "WITH", "VALUES", "TABLE", "FROM", "MAP", "REDUCE"}
 # Words that may stand before "(" without being a function, and end a FROM clause or an alias.
 _NOT_A_FUNCTION = {
-    "IN", "EXISTS", "AND", "OR", "NOT", "FROM", "JOIN", "ON", "USING", "AS", "SELECT", "WHERE", "THEN", "ELSE", "WHEN", "CASE",
-    "BY", "VALUES", "UNION", "ALL", "EXCEPT", "INTERSECT", "MINUS", "DISTINCT", "HAVING", "LIMIT", "OVER", "PIVOT", "UNPIVOT",
-    "LATERAL", "SETS", "ROLLUP", "CUBE", "INTO", "LIKE", "ANY", "SOME", "BETWEEN", "IS", "SET", "TABLESAMPLE", "QUALIFY",
+    "IN", "EXISTS", "AND", "OR", "NOT", "FROM", "JOIN", "ON", "USING", "AS", "SELECT", "WHERE", "THEN", "ELSE",
+    "WHEN", "CASE",
+    "BY", "VALUES", "UNION", "ALL", "EXCEPT", "INTERSECT", "MINUS", "DISTINCT", "HAVING", "LIMIT", "OVER", "PIVOT",
+    "UNPIVOT",
+    "LATERAL", "SETS", "ROLLUP", "CUBE", "INTO", "LIKE", "ANY", "SOME", "BETWEEN", "IS", "SET", "TABLESAMPLE",
+    "QUALIFY",
     "WITHIN", "FILTER", "FOR", "STREAM", "OVERWRITE", "RETURN", "OFFSET", "RLIKE", "ILIKE", "DIV",
 }  # fmt: skip
 _CLAUSE = {
-    "WHERE", "GROUP", "HAVING", "ORDER", "SORT", "CLUSTER", "DISTRIBUTE", "LIMIT", "OFFSET", "QUALIFY", "WINDOW", "UNION",
+    "WHERE", "GROUP", "HAVING", "ORDER", "SORT", "CLUSTER", "DISTRIBUTE", "LIMIT", "OFFSET", "QUALIFY", "WINDOW",
+    "UNION",
     "INTERSECT", "EXCEPT", "MINUS", "SELECT", "WHEN", "SET", "INSERT", "RETURN", "DO", "THEN",
 }  # fmt: skip
 # Words after a relation that cannot be its alias.
 _NO_ALIAS = _CLAUSE | {
-    "ON", "USING", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI", "NATURAL", "OUTER", "LATERAL", "PIVOT", "UNPIVOT",
-    "TABLESAMPLE", "VERSION", "TIMESTAMP", "FOR", "VALUES", "AS", "PARTITION", "BY", "REPLACE", "ZORDER", "FROM", "WITH",
-    "SYSTEM_VERSION", "SYSTEM_TIME", "AND", "OR", "END", "TBLPROPERTIES", "LOCATION", "COMMENT", "RENAME", "ADD", "DROP", "ALTER",
+    "ON", "USING", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI", "NATURAL", "OUTER",
+    "LATERAL", "PIVOT", "UNPIVOT",
+    "TABLESAMPLE", "VERSION", "TIMESTAMP", "FOR", "VALUES", "AS", "PARTITION", "BY", "REPLACE", "ZORDER", "FROM",
+    "WITH",
+    "SYSTEM_VERSION", "SYSTEM_TIME", "AND", "OR", "END", "TBLPROPERTIES", "LOCATION", "COMMENT", "RENAME", "ADD",
+    "DROP", "ALTER",
     "CHANGE", "IF", "TO", "UNSET", "COLUMN", "COLUMNS", "EXTENDED", "WATERMARK", "IDENTIFIED", "SHALLOW", "DEEP",
-    "CLONE", "LIKE", "IN", "RETAIN", "DRY", "COMPUTE", "OPTIONS", "DEFAULT", "TABLE", "EXCEPT", "IS", "NOT", "CONTEXT", "UPDATE",
+    "CLONE", "LIKE", "IN", "RETAIN", "DRY", "COMPUTE", "OPTIONS", "DEFAULT", "TABLE", "EXCEPT", "IS", "NOT",
+    "CONTEXT", "UPDATE",
     "DELETE", "RECOVER", "CREATE", "BEGIN", "RESTORE", "OWNER", "CLUSTERED", "SKEWED", "STORED", "ROW", "APPLY",
 }  # fmt: skip
 _PATH_FORMATS = {"delta", "parquet", "csv", "json", "text", "orc", "avro", "binaryfile", "iceberg", "xml"}
@@ -467,9 +476,10 @@ class _Walker:
                     depth -= 1
                     if depth < 0:
                         return None
-                elif (depth == 0 and (
-                    here == "AS" or here == "," or here in _NO_ALIAS - {"TIMESTAMP", "AND", "OR", "INTERVAL"}
-                )) or (depth == 0 and self.t[index].is_name and self.ends_value(index - 1)):
+                elif (
+                    depth == 0
+                    and (here == "AS" or here == "," or here in _NO_ALIAS - {"TIMESTAMP", "AND", "OR", "INTERVAL"})
+                ) or (depth == 0 and self.t[index].is_name and self.ends_value(index - 1)):
                     break
                 index += 1
         if self.word(index) == "TABLESAMPLE":
@@ -753,7 +763,10 @@ class _Walker:
             s.target = self.table(Role.CREATE)
             self.table_clauses()
         elif what == "VIEW":
-            s.target = self.table(Role.CREATE) if "temp" not in s.flags else self.temp_view()
+            if "temp" in s.flags:
+                self.temp_view()
+            else:
+                s.target = self.table(Role.CREATE)
             self.view_clauses()
         elif what == "FUNCTION" and "temp" not in s.flags:
             s.name = self.chain()[0] if self.at < self.n and self.t[self.at].is_name else ()
@@ -768,7 +781,7 @@ class _Walker:
         self.s.name = self.chain()[0] if self.at < self.n and self.t[self.at].is_name else ()
 
     def table_clauses(self) -> None:
-        """After the name of CREATE TABLE: where clauses end, the query begins, and what location, provider and comment say."""
+        """After the name of CREATE TABLE: where clauses end and the query begins; location, provider, comment."""
         s = self.s
         index, depth = self.at, 0
         if self.word(index) == "LIKE":
@@ -1047,8 +1060,8 @@ class _Walker:
     def walk(self, outer: frozenset[str], kind: str, expect: bool = False) -> None:
         """Up to the closing parenthesis of this level (not past it). outer: CTE names seen here.
 
-        kind: `query` (also the top), `func` (arguments), `group` (an expression or list), `relation` (a bracketed relation).
-        expect: whether a relation may stand here.
+        kind: `query` (also the top), `func` (arguments), `group` (an expression or list), `relation` (a bracketed
+        relation). expect: whether a relation may stand here.
         """
         ctes = set(outer)
         first = self.word(self.at)
@@ -1265,7 +1278,7 @@ class _Walker:
         self.table(Role.READ, aliased=True)
 
     def name_in_expression(self) -> None:
-        """Reads a dotted name outside of FROM; keeps it if it may be qualified by a table, or calls what the session knows."""
+        """Reads a dotted name outside of FROM; kept if a table may qualify it or if it calls what the session knows."""
         mark = self.at
         token = self.t[mark]
         if token.kind is Kind.WORD and self.word(mark + 1) != "." and not self.after_dot():
@@ -1339,12 +1352,12 @@ def unquote_string(text: str) -> str:
     return re.sub(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-3][0-7]{2}|.)", one, body, flags=re.S)
 
 
-# ------------------------------------------------------------------------------------------------------------- rendering
+# ----------------------------------------------------------------------------------------- rendering
 
 
 @dataclass(frozen=True)
 class Place:
-    """What a name becomes: Spark's name, what qualifies its columns, and the alias to add where it has none of its own."""
+    """What a name becomes: Spark's name, what qualifies its columns, and the alias to add where it has none."""
 
     text: str
     qualifier: str | None = None
@@ -1363,9 +1376,10 @@ def render(
 ) -> str:
     """The statement's text with its names replaced; every other byte is kept.
 
-    places: by a ref's start offset, what to put there (a missing one is left as it is). calls: by a call's start offset.
-    functions: Spark's name of a dotted function, None to leave it. insertions: more edits (start, end, text). start, end:
-    only this part of the text.
+    places: by a ref's start offset, what to put there (a missing one is left as it is). calls: by a call's start
+    offset.
+    functions: Spark's name of a dotted function, None to leave it. insertions: more edits (start, end, text). start,
+    end: only this part of the text.
     """
     edits: list[tuple[int, int, str]] = list(insertions)
     tables: list[tuple[Ref, Place]] = []

@@ -1,4 +1,4 @@
-"""Delta's five jars: fetched once by Spark's own dependency resolution, checked by hash, then used without a network."""
+"""Delta's five jars: fetched once by Spark's own resolution, checked by hash, then used without a network."""
 
 from __future__ import annotations
 

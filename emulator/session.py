@@ -42,7 +42,7 @@ from emulator.sql.spark import open_spark as open_spark
 from emulator.warehouse import bound
 
 
-class DatabricksSession(SparkSession):
+class DatabricksSession(SparkSession):  # type: ignore[misc]
     """Spark Connect's session with Databricks' names. Everything that is not overridden is pyspark's own."""
 
     engine: Engine
@@ -93,7 +93,7 @@ class DatabricksSession(SparkSession):
         return _Catalog(self)
 
 
-class UnityError(PySparkException):
+class UnityError(PySparkException):  # type: ignore[misc]
     """A refusal of the catalog, as notebooks see errors of Spark."""
 
     def __init__(self, error: SqlError) -> None:
@@ -135,20 +135,20 @@ def _source(session: DatabricksSession, name: str, options: Mapping[str, str]) -
     return Read(text.removeprefix("SELECT * FROM ").strip(), dict(options))
 
 
-class _Reader(DataFrameReader):
+class _Reader(DataFrameReader):  # type: ignore[misc]
     def table(self, tableName: str) -> DataFrame:
         session = cast("DatabricksSession", self._client)
-        return self._df(_source(session, tableName, self._options))  # type: ignore[no-any-return]
+        return self._df(_source(session, tableName, self._options))
 
 
-class _StreamReader(DataStreamReader):
+class _StreamReader(DataStreamReader):  # type: ignore[misc]
     def table(self, tableName: str) -> DataFrame:
         session = cast("DatabricksSession", self._client)
         prepared = _raised(lambda: session.engine.prepare(f"SELECT * FROM {tableName}"))
         return cast("DataFrame", super().table(prepared[0].removeprefix("SELECT * FROM ").strip()))
 
 
-class _Catalog(ConnectCatalog):
+class _Catalog(ConnectCatalog):  # type: ignore[misc]
     """`spark.catalog` in Databricks' names."""
 
     @property
@@ -245,11 +245,11 @@ def connect_session(
     virtual_tables: Mapping[str, Callable[[], pa.Table]] | None = None,
     on_statement: Callable[..., None] | None = None,
 ) -> DatabricksSession:
-    """A notebook's `spark`: pyspark's Connect session in Databricks' names. Works in any process that reaches the server.
+    """A notebook's `spark`: pyspark's Connect session in Databricks' names, in any process that reaches the server.
 
     remote_url: `sc://127.0.0.1:PORT`. catalog_db: `SqlWorkspace.catalog_db`. `spark.sql(text, args)`, `spark.table`,
-    `spark.read.table`, `DataFrame.write.saveAsTable/insertInto`, `writeTo` and `spark.catalog` take one-, two- and three-level
-    names and obey grants. on_statement: as of SqlWorkspace.
+    `spark.read.table`, `DataFrame.write.saveAsTable/insertInto`, `writeTo` and `spark.catalog` take one-, two- and
+    three-level names and obey grants. on_statement: as of SqlWorkspace.
     """
     _patch_writers()
     spark = cast("DatabricksSession", patient(DatabricksSession(connection=remote_url)))
@@ -391,15 +391,16 @@ def _patch_writers() -> None:
 
 def patch_session(spark: Any, rewrite_name: Callable[[str], str], rewrite_sql: Callable[[str], str]) -> Any:
     """For pipeline runs: make a plain Connect session resolve names through `rewrite_name` (read.table, table,
-    readStream.table) and SQL text through `rewrite_sql`. Returns the same session; `spark.unpatched_sql` is the old `sql`.
+    readStream.table) and SQL text through `rewrite_sql`. Returns the same session; `spark.unpatched_sql` is the old
+    `sql`.
     """
     base = type(spark)
 
-    class _PipelineReader(DataFrameReader):
+    class _PipelineReader(DataFrameReader):  # type: ignore[misc]
         def table(self, tableName: str) -> DataFrame:
             return cast("DataFrame", super().table(rewrite_name(tableName)))
 
-    class _PipelineStreamReader(DataStreamReader):
+    class _PipelineStreamReader(DataStreamReader):  # type: ignore[misc]
         def table(self, tableName: str) -> DataFrame:
             return cast("DataFrame", super().table(rewrite_name(tableName)))
 
@@ -437,7 +438,8 @@ def pipeline_rewriters(
 ) -> tuple[Callable[[str], str], Callable[[str], str]]:
     """(rewrite_name, rewrite_sql) for `patch_session`.
 
-    Names of the pipeline's own datasets (one-, two- or three-level) become its graph's single-part names; a single part that
+    Names of the pipeline's own datasets (one-, two- or three-level) become its graph's single-part names; a single
+    part that
     no table of the pipeline's schema has is left to the graph too; every other name becomes its Spark name. With a
     principal: SELECT on those is checked (SqlError).
     """

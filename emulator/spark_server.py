@@ -1,7 +1,8 @@
 """One Spark Connect server on a loopback port: started, watched, restarted after a crash, ended with its parent.
 
 Its folder (`<data>/spark`) holds the metastore (Derby), the log and scratch space. Whatever was killed before, the next
-start finds its way: a server left over is ended, lock files are removed, a metastore that was never finished is made anew.
+start finds its way: a server left over is ended, lock files are removed, a metastore that was never finished is made
+anew.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ class SparkServer:
         self._lock_file = lock
 
     def _end_leftover(self) -> None:
-        """A server of an earlier process that was not ended (its parent-death signal failed): end it, by its recorded id."""
+        """A server that outlived its process (its parent-death signal failed): end it, by its recorded id."""
         record = self.folder / "server.json"
         try:
             pid = int(json.loads(record.read_text())["pid"])
@@ -216,7 +217,9 @@ class SparkServer:
             "spark.connect.session.manager.defaultSessionTimeout": "12h",
             "spark.sql.catalogImplementation": "hive",
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
-            "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={self.folder / 'metastore'};create=true",
+            "spark.hadoop.javax.jdo.option.ConnectionURL": (
+                f"jdbc:derby:;databaseName={self.folder / 'metastore'};create=true"
+            ),
             "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
             "spark.sql.sources.default": "delta",
@@ -226,8 +229,9 @@ class SparkServer:
             "spark.ui.enabled": "false",
             "spark.sql.ui.retainedExecutions": "10",
             "spark.local.dir": str(scratch),
-            "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={scratch} -Dderby.stream.error.file={self.folder / 'derby.log'}"
-            " -Duser.timezone=UTC",
+            "spark.driver.extraJavaOptions": (
+                f"-Djava.io.tmpdir={scratch} -Dderby.stream.error.file={self.folder / 'derby.log'} -Duser.timezone=UTC"
+            ),
             **self.settings.conf,
         }
         command = [

@@ -96,7 +96,7 @@ class SqlWorkspace:
         return f"{self.remote_url}#{self.generation}"
 
     def start(self) -> None:
-        """Bring Spark up (or back), finish what a kill interrupted, make the default catalog. Raises SparkServerError."""
+        """Bring Spark up, finish what a kill interrupted, make the default catalog. Raises SparkServerError."""
         if self.server is not None:
             self.server.start()
         with self._engine("System user", admin=True) as engine:
@@ -118,7 +118,7 @@ class SqlWorkspace:
         return self.server.restarts if self.server is not None else 0
 
     def renew(self, engine: Engine) -> None:
-        """Give a session whose server was started again a new Spark session with its settings; temporary views are lost."""
+        """Give a session whose server was started again a new Spark session; its temporary views are lost."""
         engine.link = self._pool.take()
         engine.context.temp_views.clear()
         kept = dict(engine.context.settings)
@@ -149,12 +149,13 @@ class SqlWorkspace:
                 self._restore(engine, record)
 
     def _restore(self, engine: Engine, record: TableRecord) -> None:
-        """A table that the catalog has and Spark lost (its metastore was made anew): its files and definition are here."""
+        """A table that the catalog has and Spark lost (a new metastore): its files and definition are here."""
         if record.table_type in ("MANAGED", "EXTERNAL") and record.storage_location:
             location = record.storage_location.replace("'", "\\'")
             with suppress(PySparkException):
                 engine.link.command(
-                    f"CREATE TABLE {engine.spark_name(record.key)} USING {record.data_source_format or 'DELTA'} LOCATION '{location}'"
+                    f"CREATE TABLE {engine.spark_name(record.key)} USING {record.data_source_format or 'DELTA'} "
+                    f"LOCATION '{location}'"
                 )
                 return
         elif record.view_definition and record.table_type == "VIEW":
@@ -180,7 +181,7 @@ class SqlWorkspace:
             self._pool.give(link, clean=True)
 
     def session(self, principal: str, catalog: str | None = None, schema: str | None = None) -> Engine:
-        """A session for one principal; give it back with `release`. Raises SqlError for an unknown catalog or schema."""
+        """A session for one principal; give it back with `release`. Raises SqlError for an unknown namespace."""
         context = Context(principal, (catalog or DEFAULT_CATALOG).lower(), (schema or DEFAULT_SCHEMA).lower())
         if catalog is not None:
             self.catalog.get_catalog(catalog)
@@ -278,8 +279,18 @@ class SqlWorkspace:
             found = catalog.find((catalog_name, schema_name, name))
             now = now_ms()
             record = found or TableRecord(
-                catalog_name, schema_name, name, "MANAGED", SYSTEM_OWNER, None, now, SYSTEM_OWNER, now, SYSTEM_OWNER, full_name
-            )  # fmt: skip
+                catalog_name,
+                schema_name,
+                name,
+                "MANAGED",
+                SYSTEM_OWNER,
+                None,
+                now,
+                SYSTEM_OWNER,
+                now,
+                SYSTEM_OWNER,
+                full_name,
+            )
             columns = columns_of(spark_schema_of(schema))
             if found is None or found.columns != columns:
                 catalog.put_table(replace(record, data_source_format="SYSTEM", columns=columns))
@@ -362,11 +373,12 @@ class SqlWorkspace:
         properties: Mapping[str, str] | None = None,
         definition: str | None = None,
     ) -> None:
-        """Show version `version` of Spark table `hidden_table` (`schema.table` as Spark has it) as `full_name`, atomically for
-        readers, keeping grants.
+        """Show a version of Spark table `hidden_table` (`schema.table` as Spark has it) as `full_name`.
 
-        Raises TABLE_OR_VIEW_ALREADY_EXISTS if the name is not this pipeline's, INSUFFICIENT_PERMISSIONS if `owner` may not
-        create tables there.
+        Atomic for readers; grants are kept.
+
+        Raises TABLE_OR_VIEW_ALREADY_EXISTS if the name is not this pipeline's, INSUFFICIENT_PERMISSIONS if `owner`
+        may not create tables there.
         """
         if table_type not in PIPELINE_TYPES:
             raise ValueError(f"not a pipeline's table type: {table_type}")
@@ -403,7 +415,7 @@ class SqlWorkspace:
                 raise engine.translated(e) from e
 
     def check_publish(self, pipeline_id: str, full_name: str, owner: str) -> None:
-        """Whether the pipeline may publish this name, asked before an update runs. Raises as `publish_materialized_view`."""
+        """Whether the pipeline may publish this name; raises as `publish_materialized_view`. For before an update."""
         parts = full_name.lower().split(".")
         schema = ".".join(parts[:2])
         self.catalog.get_schema(schema)

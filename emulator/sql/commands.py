@@ -1,4 +1,4 @@
-"""Commands that the catalog answers by itself: USE, SHOW, DESCRIBE of catalogs and schemas, GRANT, COMMENT and their like."""
+"""Commands that the catalog answers by itself: USE, SHOW, DESCRIBE of containers, GRANT, COMMENT and their like."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ class Commands:
             len(name) == 1
             and "schema" not in job.statement.flags
             and self._catalog.find_schema(job.context.catalog, name[0]) is None
+            and self._catalog.find_catalog(name[0]) is not None
         ):
-            if self._catalog.find_catalog(name[0]) is not None:
-                return self._use_catalog(job)
+            return self._use_catalog(job)
         catalog, schema = self._engine.full_schema(name)
         if schema != "information_schema":
             self._catalog.get_schema(f"{catalog}.{schema}")
@@ -427,7 +427,8 @@ def _check_name(name: str) -> None:
     if not name or _NAME.search(name) or len(name) > 255:
         raise SqlError(
             "INVALID_PARAMETER_VALUE",
-            f'name "{name}" is not a valid name. Valid names must not contain spaces, periods, forward slashes or control '
+            f'name "{name}" is not a valid name. Valid names must not contain spaces, periods, '
+            "forward slashes or control "
             "characters and have at most 255 characters.",
         )
 
@@ -450,7 +451,8 @@ def create_schema(engine: Engine, catalog_name: str, name: str, actor: str, comm
     if name.lower() == "information_schema" or catalog.find_schema(catalog_name, name) is not None:
         raise SqlError(
             "SCHEMA_ALREADY_EXISTS",
-            f"Cannot create schema `{catalog_name}`.`{name}` because it already exists.\nChoose a different name, drop the "
+            f"Cannot create schema `{catalog_name}`.`{name}` because it already exists.\nChoose a "
+            "different name, drop the "
             "existing schema, or add the IF NOT EXISTS clause to tolerate pre-existing schema.",
         )
     full_name = f"{catalog_name.lower()}.{name.lower()}"
@@ -467,7 +469,8 @@ def drop_schema(engine: Engine, catalog_name: str, name: str, actor: str, cascad
     if tables and not cascade:
         raise SqlError(
             "SCHEMA_NOT_EMPTY",
-            f"Cannot drop a schema `{catalog_name}`.`{name}` because it contains objects.\nUse DROP SCHEMA ... CASCADE to drop "
+            f"Cannot drop a schema `{catalog_name}`.`{name}` because it contains objects.\nUse DROP "
+            "SCHEMA ... CASCADE to drop "
             "the schema and all its objects.",
         )
     for record in tables:

@@ -1,9 +1,8 @@
-"""Runs one Databricks statement for one principal: resolves names, checks Unity's rules, lets Spark do it, keeps the catalog."""
+"""Runs one statement for one principal: resolves names, checks Unity's rules, lets Spark do it, keeps the catalog."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import threading
@@ -67,7 +66,7 @@ _BAD_NAME = re.compile(r"[\x00-\x20./\x7f]")
 
 @dataclass
 class Context:
-    """What a session's statements share. catalog, schema: the current ones. temp_views: names that Spark knows alone."""
+    """What a session's statements share. catalog, schema: the current ones. temp_views: names only Spark knows."""
 
     principal: str
     catalog: str = "main"
@@ -103,7 +102,7 @@ class Engine:
         self._spark_schema: str | None = None
         self._lock = threading.Lock()
 
-    # ------------------------------------------------------------------------------------------------------------ running
+    # ---------------------------------------------------------------------------------------- running
 
     def run(self, text: str, parameters: Parameters = NO_PARAMETERS, tag: str | None = None) -> Rows:
         """Run one statement. Commands have ended when this returns; the rows of a query stream. Raises SqlError."""
@@ -172,7 +171,7 @@ class Engine:
                 error=str(error) if error else None,
             )
 
-    # -------------------------------------------------------------------------------------------------------------- names
+    # ------------------------------------------------------------------------------------------ names
 
     def full(self, parts: Sequence[str]) -> FullName:
         """A table's name completed from the session's catalog and schema, in lower case."""
@@ -207,7 +206,7 @@ class Engine:
         self.context.catalog, self.context.schema = catalog, schema
         self.context.changed = True
 
-    # --------------------------------------------------------------------------------------------------- Spark's side of DDL
+    # ------------------------------------------------------------------------------- Spark's side of DDL
 
     def spark_name(self, name: FullName) -> str:
         return quoted((spark_schema(name[0], name[1]), spark_part(name[2])))
@@ -221,7 +220,7 @@ class Engine:
             # A broken view exists all the same.
             database, table = spark_schema(name[0], name[1]), spark_part(name[2])
             shown = self.link.command(f"SHOW TABLES IN {quote(database)} LIKE {literal(table)}").collect()
-            return shown.num_rows > 0
+            return bool(shown.num_rows > 0)
         return True
 
     def read_columns(self, record: TableRecord) -> TableRecord:
@@ -348,7 +347,7 @@ class _Job:
     def command(self, text: str) -> Rows:
         return self.engine.link.command(text, self.views, self.tag)
 
-    # ------------------------------------------------------------------------------------------------------- names and text
+    # ----------------------------------------------------------------------------------- names and text
 
     def spark_text(self, edits: Iterable[tuple[int, int, str]] = (), *, calls: bool = True) -> str:
         """The statement for Spark, its names resolved and its principal's rights checked."""
@@ -356,9 +355,14 @@ class _Job:
         return self.rendered(edits, calls=calls)
 
     def rendered(
-        self, edits: Iterable[tuple[int, int, str]] = (), *, calls: bool = True, places: Mapping[int, Place] | None = None,
-        start: int = 0, end: int | None = None,
-    ) -> str:  # fmt: skip
+        self,
+        edits: Iterable[tuple[int, int, str]] = (),
+        *,
+        calls: bool = True,
+        places: Mapping[int, Place] | None = None,
+        start: int = 0,
+        end: int | None = None,
+    ) -> str:
         return render(
             self.statement,
             self.places if places is None else places,
@@ -382,7 +386,8 @@ class _Job:
             if len(marks) > len(self.parameters):
                 raise SqlError(
                     "UNBOUND_SQL_PARAMETER",
-                    f"Found the unbound parameter: _{marks[len(self.parameters)].start}. Please, fix `args` and provide it.",
+                    f"Found the unbound parameter: _{marks[len(self.parameters)].start}. Please, fix "
+                    "`args` and provide it.",
                 )
             edits = [(token.start, token.end, p.text) for token, p in zip(marks, self.parameters, strict=False)]
         return edits
@@ -487,7 +492,7 @@ class _Job:
         self.views.append(local_view(view, table))
         return Place(quote(view), quote(name[2]), name, name[2])
 
-    # --------------------------------------------------------------------------------------------------------------- rights
+    # ------------------------------------------------------------------------------------------- rights
 
     def check_containers(self, name: FullName, read: bool) -> None:
         """Catalog and schema exist and may be used."""
@@ -532,7 +537,8 @@ class _Job:
         what = "materialized view" if record.table_type == MATERIALIZED_VIEW else "streaming table"
         raise SqlError(
             f"{record.table_type}_OPERATION_NOT_ALLOWED",
-            f"The {what} operation {operation or self.kind} is not allowed: {quoted(record.key)} is managed by pipeline "
+            f"The {what} operation {operation or self.kind} is not allowed: {quoted(record.key)} is "
+            "managed by pipeline "
             f"{record.pipeline_id}; change the pipeline's definition instead.",
         )
 
@@ -542,7 +548,8 @@ class _Job:
         if _BAD_NAME.search(name[2]) or len(name[2]) > 255:
             raise SqlError(
                 "INVALID_PARAMETER_VALUE",
-                f'name "{name[2]}" is not a valid name. Valid names must not contain spaces, periods, forward slashes or '
+                f'name "{name[2]}" is not a valid name. Valid names must not contain spaces, periods, '
+                "forward slashes or "
                 "control characters and have at most 255 characters.",
             )
 
@@ -550,7 +557,7 @@ class _Job:
         if not (self.catalog.owns(self.me, "TABLE", record.full_name) or self.catalog.is_admin(self.me)):
             self.catalog.require_manage(self.me, "TABLE", record.full_name)
 
-    # -------------------------------------------------------------------------------------------------------------- results
+    # ------------------------------------------------------------------------------------------ results
 
     def translated_rows(self, rows: Rows) -> Rows:
         """Rows of a SHOW or DESCRIBE with Unity's names in their texts."""
@@ -570,7 +577,7 @@ class _Job:
             raise SqlError("PARSE_SYNTAX_ERROR", "Syntax error at or near end of input: a table name is expected.")
         return ref, self.engine.full(ref.parts)
 
-    # ------------------------------------------------------------------------------------------------------------------ DDL
+    # ---------------------------------------------------------------------------------------------- DDL
 
     def new_record(self, name: FullName, table_type: str, **more: Any) -> TableRecord:
         now = now_ms()
@@ -684,7 +691,8 @@ class _Job:
             if "replace" in s.flags and not existing.is_view:
                 raise SqlError(
                     "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE",
-                    f"The table {quoted(name)} does not support CREATE OR REPLACE VIEW: it is a {existing.table_type} table.",
+                    f"The table {quoted(name)} does not support CREATE OR REPLACE VIEW: it is a "
+                    f"{existing.table_type} table.",
                 )
             if "if_not_exists" in s.flags:
                 return Rows.none()
@@ -716,7 +724,7 @@ class _Job:
 
     def alter_view(self) -> Rows:
         """ALTER VIEW ... AS: atomic, and the grants stay."""
-        ref, name = self.target()
+        ref, _ = self.target()
         self.resolve()
         if self.views:
             raise SqlError("UNSUPPORTED_FEATURE", "A view over system tables is not supported here.")
@@ -755,7 +763,8 @@ class _Job:
         elif record.is_view:
             raise SqlError(
                 "EXPECT_TABLE_NOT_VIEW.USE_ALTER_VIEW",
-                f"'ALTER TABLE ... RENAME TO' expects a table but {quoted(name)} is a view. Please use ALTER VIEW instead.",
+                f"'ALTER TABLE ... RENAME TO' expects a table but {quoted(name)} is a view. Please "
+                "use ALTER VIEW instead.",
             )
         self.require_manage(record)
         if to[0] != name[0]:
@@ -834,7 +843,8 @@ class _Job:
             wanted = "VIEW" if wants_view else ("EXTERNAL or MANAGED" if s.kind == "DROP TABLE" else s.kind[5:])
             raise SqlError(
                 "WRONG_COMMAND_FOR_OBJECT_TYPE",
-                f"The operation {s.kind} requires a {wanted}. But {record.full_name} is a {record.table_type}. Use {use} instead.",
+                f"The operation {s.kind} requires a {wanted}. But {record.full_name} is a "
+                f"{record.table_type}. Use {use} instead.",
                 "42809",
             )
         self.require_manage(record)
@@ -1052,10 +1062,10 @@ def newest_version(location: str | None) -> int | None:
     if folder is None:
         return None
     try:
-        names = [name for name in os.listdir(folder / "_delta_log") if name.endswith(".json") and name[:20].isdigit()]
+        names = [path.name for path in (folder / "_delta_log").iterdir() if path.suffix == ".json"]
     except OSError:
         return None
-    return max((int(name[:20]) for name in names), default=None)
+    return max((int(name[:20]) for name in names if name[:20].isdigit()), default=None)
 
 
 def rows_written(location: str | None, after: int) -> int | None:

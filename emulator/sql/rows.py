@@ -50,12 +50,12 @@ class Rows:
 def arrow_schema(schema: T.StructType) -> pa.Schema:
     """Spark's schema as Arrow, as Spark Connect sends it; months stand for year-month intervals (see `readable`)."""
     fields = []
-    for field in schema.fields:
+    for column in schema.fields:
         try:
-            fields.append(to_arrow_schema(T.StructType([field]), timezone="UTC").field(0))
+            fields.append(to_arrow_schema(T.StructType([column]), timezone="UTC").field(0))
         except Exception:  # noqa: BLE001 - pyspark raises many kinds for a type without an Arrow form
-            kind = pa.int32() if isinstance(field.dataType, T.YearMonthIntervalType) else pa.string()
-            fields.append(pa.field(field.name, kind, field.nullable))
+            kind = pa.int32() if isinstance(column.dataType, T.YearMonthIntervalType) else pa.string()
+            fields.append(pa.field(column.name, kind, column.nullable))
     return pa.schema(fields)
 
 
@@ -102,7 +102,7 @@ def spark_schema_of(schema: pa.Schema) -> T.StructType:
 
 def type_text(kind: T.DataType) -> str:
     """The type as Databricks writes it in type_text: lower case, `decimal(10,2)`."""
-    return kind.simpleString()
+    return str(kind.simpleString())
 
 
 _TYPE_NAMES: dict[type[T.DataType], str] = {

@@ -77,7 +77,7 @@ class SparkLink:
     def table_schema(self, spark_name: str) -> StructType:
         """Schema of a table or view of Spark's catalog, comments in the fields' metadata."""
         plan = Read(spark_name)
-        return self._client.schema(plan.to_proto(self._client))  # type: ignore[no-any-return]
+        return self._client.schema(plan.to_proto(self._client))
 
     def interrupt(self, tag: str) -> bool:
         """Interrupt what runs under the tag; False if nothing did."""

@@ -1,4 +1,4 @@
-"""Rows on the wire of the SQL protocol: Arrow as the connector asks for it, columns for those without Arrow, type codes."""
+"""Rows on the wire of the SQL protocol: Arrow as the client asks for it, columns for those without, type codes."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_missing_things_are_named_with_the_services_classes(catalog: Catalog) ->
         with pytest.raises(SqlError) as caught:
             call()
         assert (caught.value.error_class, caught.value.sqlstate) == (error_class, state)
-    with pytest.raises(SqlError, match="`product`.`fde`.`nope`"):
+    with pytest.raises(SqlError, match=r"`product`\.`fde`\.`nope`"):
         catalog.get_table("product.fde.nope")
 
 

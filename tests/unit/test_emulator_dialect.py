@@ -231,7 +231,10 @@ pieces = st.sampled_from(
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(pieces, min_size=1, max_size=14), st.lists(st.sampled_from([" ", "\n", "\t", "  /* c */ "]), min_size=14, max_size=14))
+@given(
+    st.lists(pieces, min_size=1, max_size=14),
+    st.lists(st.sampled_from([" ", "\n", "\t", "  /* c */ "]), min_size=14, max_size=14),
+)
 def test_text_outside_of_names_is_never_touched(words: list[str], gaps: list[str]) -> None:
     sql = "".join(word + gap for word, gap in zip(words, gaps, strict=False))
     try:

@@ -1,0 +1,492 @@
+"""The SQL warehouse as the real connector sees it: results, types, parameters, errors, cancelling, rights, listings."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from databricks import sql
+from databricks.sdk import WorkspaceClient
+from databricks.sql.exc import DatabaseError, RequestError, ServerOperationError
+
+from emulator.process import LocalWorkspace
+from validation.endpoint import Endpoint
+
+pytestmark = pytest.mark.timeout(300)
+CATALOG = "sql_contract"
+
+
+@pytest.fixture(scope="module")
+def client(raw_workspace: LocalWorkspace) -> WorkspaceClient:
+    return raw_workspace.endpoint.workspace()
+
+
+@pytest.fixture(scope="module")
+def connection(raw_workspace: LocalWorkspace) -> Iterator[sql.client.Connection]:
+    with raw_workspace.endpoint.sql() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def home(connection: sql.client.Connection) -> str:
+    """A schema with table `t` (1 'a', 2 NULL) and view `v` over it."""
+    run(connection, f"CREATE CATALOG IF NOT EXISTS {CATALOG}")
+    run(connection, f"CREATE SCHEMA IF NOT EXISTS {CATALOG}.s")
+    run(connection, f"CREATE OR REPLACE TABLE {CATALOG}.s.t (id INT COMMENT 'Key', name STRING)")
+    run(connection, f"INSERT INTO {CATALOG}.s.t VALUES (1, 'a'), (2, NULL)")
+    run(connection, f"CREATE OR REPLACE VIEW {CATALOG}.s.v AS SELECT id FROM {CATALOG}.s.t")
+    return f"{CATALOG}.s"
+
+
+@pytest.fixture(scope="module")
+def reader(raw_workspace: LocalWorkspace, client: WorkspaceClient) -> Endpoint:
+    """A user without any grant."""
+    client.users.create(user_name="sql.reader@example.com", display_name="Rhea Reader")
+    token = client.api_client.do("POST", "/emulator/tokens", body={"user": "sql.reader@example.com"})["token"]
+    return Endpoint(raw_workspace.host, raw_workspace.warehouse_id, token)
+
+
+def run(connection: sql.client.Connection, text: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(text, parameters)
+        return [tuple(row) for row in cursor.fetchall()]
+
+
+def refused(connection: sql.client.Connection, text: str, parameters: Any = None) -> str:
+    with pytest.raises(ServerOperationError) as caught:
+        run(connection, text, parameters)
+    return str(caught.value)
+
+
+# ---- results and types
+
+TYPES: list[tuple[str, str, Any]] = [
+    ("true", "boolean", True),
+    ("1Y", "tinyint", 1),
+    ("-2S", "smallint", -2),
+    ("3", "int", 3),
+    ("9223372036854775807", "bigint", 9223372036854775807),
+    ("CAST(1.5 AS FLOAT)", "float", 1.5),
+    ("1.25D", "double", 1.25),
+    ("CAST('12345678901234567890.1234567890' AS DECIMAL(38,10))", "decimal", Decimal("12345678901234567890.1234567890")),
+    ("'Ünïcode ''q'' ☃'", "string", "Ünïcode 'q' ☃"),
+    ("X'00FF'", "binary", b"\x00\xff"),
+    ("DATE'0001-01-01'", "date", dt.date(1, 1, 1)),
+    ("TIMESTAMP'2024-01-02 03:04:05.123456'", "timestamp", dt.datetime(2024, 1, 2, 3, 4, 5, 123456, dt.UTC)),
+    ("TIMESTAMP_NTZ'2024-01-02 03:04:05'", "timestamp", dt.datetime(2024, 1, 2, 3, 4, 5)),
+    ("INTERVAL '1-2' YEAR TO MONTH", "interval_year_month", "1-2"),
+    ("INTERVAL '-1 02:03:04.5' DAY TO SECOND", "interval_day_time", "-1 02:03:04.500000000"),
+    ("NULL", "null", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind", "value"), TYPES, ids=[kind + str(i) for i, (_, kind, _) in enumerate(TYPES)]
+)
+def test_every_type_arrives_with_its_value_and_its_null(
+    connection: sql.client.Connection, expression: str, kind: str, value: Any
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {expression} AS x, IF(rand() < 0, {expression}, NULL) AS n")
+        row = cursor.fetchone()
+        assert cursor.description[0][1] == kind
+    assert row is not None
+    assert row.n is None
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        assert row.x.utcoffset() == dt.timedelta(0)
+    assert row.x == value
+
+
+def test_nested_values_arrive_as_arrow(connection: sql.client.Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT array(1, NULL) a, map('k', array(1.5D)) m, named_struct('x', 1, 'y', named_struct('z', NULL)) s"
+        )
+        table = cursor.fetchall_arrow()
+    assert table.to_pylist() == [{"a": [1, None], "m": [("k", [1.5])], "s": {"x": 1, "y": {"z": None}}}]
+
+
+def test_a_variant_arrives_as_its_json(connection: sql.client.Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("""SELECT parse_json('{"a":[1,null,"é"]}') v, array(parse_json('1')) nested""")
+        assert cursor.description[0][1] == "variant"
+        row = cursor.fetchone()
+    assert row is not None
+    assert json.loads(row.v) == {"a": [1, None, "é"]}
+    assert json.loads(row.nested) == [1]
+
+
+def test_nested_values_arrive_as_json_for_a_client_that_asks_for_it(raw_workspace: LocalWorkspace) -> None:
+    with raw_workspace.endpoint.sql(_use_arrow_native_complex_types=False) as connection:
+        rows = run(connection, "SELECT array(1, NULL), map('k', DATE'2024-01-02'), named_struct('x', 1.5BD)")
+    assert [json.loads(value) for value in rows[0]] == [[1, None], {"k": "2024-01-02"}, {"x": 1.5}]
+
+
+def test_results_come_as_columns_for_a_client_without_arrow(
+    raw_workspace: LocalWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import databricks.sql.backend.thrift_backend as backend
+    import databricks.sql.result_set as result_set
+    import databricks.sql.utils as utils
+
+    for module in (backend, result_set, utils):
+        if hasattr(module, "pyarrow"):
+            monkeypatch.setattr(module, "pyarrow", None)
+    with raw_workspace.endpoint.sql() as connection:
+        rows = run(
+            connection,
+            "SELECT true, 1, 2L, 1.5D, 1.50BD, 'x', X'01', DATE'2024-01-02', array(1), NULL, INTERVAL '1-2' YEAR TO MONTH"
+            " UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL",
+        )
+    filled = next(row for row in rows if row[0] is not None)
+    empty = next(row for row in rows if row[0] is None)
+    assert filled[:8] == (True, 1, 2, 1.5, Decimal("1.50"), "x", b"\x01", dt.date(2024, 1, 2))
+    assert filled[8:] == ("[1]", None, "1-2")
+    assert empty == (None,) * 11
+
+
+def test_a_big_result_is_fetched_piece_by_piece(connection: sql.client.Connection) -> None:
+    seen = 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, repeat('x', 100) AS s FROM range(250000)")
+        while rows := cursor.fetchmany_arrow(20_000).num_rows:
+            assert rows <= 20_000
+            seen += rows
+    assert seen == 250_000
+
+
+def test_an_empty_result_has_its_columns_and_ddl_has_none(connection: sql.client.Connection, home: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {home}.t WHERE false")
+        assert [(d[0], d[1]) for d in cursor.description] == [("id", "int"), ("name", "string")]
+        assert cursor.fetchall() == []
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {home}.t (x INT)")
+        assert cursor.fetchall() == []
+
+
+def test_dml_says_how_many_rows_it_changed(connection: sql.client.Connection, home: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE OR REPLACE TABLE {home}.dml (a INT)")
+        cursor.execute(f"INSERT INTO {home}.dml VALUES (1), (2), (3)")
+        assert cursor.rowcount == 3
+        cursor.execute(f"UPDATE {home}.dml SET a = 9 WHERE a > 1")
+        assert cursor.rowcount == 2
+        cursor.execute(f"DELETE FROM {home}.dml WHERE a = 1")
+        assert cursor.rowcount == 1
+        cursor.execute(
+            f"MERGE INTO {home}.dml t USING (SELECT 9 a UNION ALL SELECT 5) s ON t.a = s.a AND s.a = 5 "
+            "WHEN NOT MATCHED THEN INSERT *"
+        )
+        assert cursor.rowcount == 2
+
+
+# ---- parameters
+
+
+def test_parameters_are_bound_with_their_types(connection: sql.client.Connection) -> None:
+    values = {
+        "i": 5,
+        "s": "it's \\ :x ? ☃",
+        "d": Decimal("1.50"),
+        "b": True,
+        "f": 1.25,
+        "n": None,
+        "day": dt.date(2024, 1, 2),
+        "at": dt.datetime(2024, 1, 2, 3, 4, 5, 6),
+        "list": [1, 2],
+        "map": {"a": 1},
+    }
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT " + ", ".join(f":{name} AS {name}" for name in values) + ", ':i' AS text", values)
+        found = cursor.fetchall_arrow().to_pylist()[0]
+    assert found.pop("text") == ":i"
+    assert found.pop("map") == [("a", 1)]
+    assert found.pop("at").replace(tzinfo=None) == values["at"]
+    assert found == {name: value for name, value in values.items() if name not in ("map", "at")}
+    assert run(connection, "SELECT ? + ?, '?'", [1, 2]) == [(3, "?")]
+
+
+def test_a_parameter_can_name_a_table_and_a_missing_one_is_refused(
+    connection: sql.client.Connection, home: str
+) -> None:
+    assert run(connection, "SELECT count(*) FROM IDENTIFIER(:t)", {"t": f"{home}.t"}) == [(2,)]
+    assert "UNBOUND_SQL_PARAMETER" in refused(connection, "SELECT :missing", {"other": 1})
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize(
+    ("text", "error_class", "state"),
+    [
+        ("SELEC 1", "PARSE_SYNTAX_ERROR", "42601"),
+        ("SELECT * FROM sql_contract.s.nope", "TABLE_OR_VIEW_NOT_FOUND", "42P01"),
+        ("SELECT * FROM sql_contract.nope.t", "TABLE_OR_VIEW_NOT_FOUND", "42P01"),
+        ("CREATE TABLE sql_contract.nope.t (a INT)", "SCHEMA_NOT_FOUND", "42704"),
+        ("SELECT * FROM nope.s.t", "NO_SUCH_CATALOG_EXCEPTION", "42704"),
+        ("USE CATALOG nope", "NO_SUCH_CATALOG_EXCEPTION", "42704"),
+        ("SELECT nope FROM sql_contract.s.t", "UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703"),
+        ("SELECT 1/0", "DIVIDE_BY_ZERO", "22012"),
+        ("SELECT CAST('x' AS INT)", "CAST_INVALID_INPUT", "22018"),
+        ("CREATE TABLE sql_contract.s.t (a INT)", "TABLE_OR_VIEW_ALREADY_EXISTS", "42P07"),
+        ("CREATE VIEW sql_contract.s.t AS SELECT 1", "TABLE_OR_VIEW_ALREADY_EXISTS", "42P07"),
+        ("CREATE OR REPLACE VIEW sql_contract.s.t AS SELECT 1", "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE", "42809"),
+        ("CREATE OR REPLACE TABLE sql_contract.s.v (a INT)", "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE", "42809"),
+        ("DROP TABLE sql_contract.s.v", "WRONG_COMMAND_FOR_OBJECT_TYPE", "42809"),
+        ("DROP SCHEMA sql_contract.s", "SCHEMA_NOT_EMPTY", "2BP01"),
+        ("SELECT * FROM sql_contract.s.v VERSION AS OF 0", "UNSUPPORTED_FEATURE.TIME_TRAVEL", "0A000"),
+        ("SET nope = 1", "CONFIG_NOT_AVAILABLE", "42K0I"),
+    ],
+)
+def test_an_error_carries_class_and_sqlstate(
+    connection: sql.client.Connection, home: str, text: str, error_class: str, state: str
+) -> None:
+    message = refused(connection, text)
+    assert message.startswith(f"[{error_class}]")
+    assert f"SQLSTATE: {state}" in message
+    assert "__s" not in message
+    assert "spark_catalog" not in message
+
+
+def test_a_connection_works_on_after_an_error(connection: sql.client.Connection) -> None:
+    refused(connection, "SELECT 1/0")
+    assert run(connection, "SELECT 1") == [(1,)]
+
+
+def test_a_wrong_token_and_an_unknown_warehouse_are_refused_at_once(raw_workspace: LocalWorkspace) -> None:
+    started = time.monotonic()
+    with pytest.raises(RequestError, match="Invalid access token"):
+        Endpoint(raw_workspace.host, raw_workspace.warehouse_id, "wrong").sql()
+    with pytest.raises(RequestError, match="does not exist"):
+        Endpoint(raw_workspace.host, "0123456789abcdef", raw_workspace.token).sql()
+    assert time.monotonic() - started < 10
+
+
+# ---- cancelling, sessions, concurrency
+
+
+def test_cancelling_stops_the_query_and_frees_the_warehouse(raw_workspace: LocalWorkspace) -> None:
+    outcome: list[BaseException | str] = []
+    with raw_workspace.endpoint.sql() as connection:
+        cursor = connection.cursor()
+
+        def work() -> None:
+            try:
+                cursor.execute("SELECT count(*) FROM range(1000000000000) WHERE hash(id) % 7 = hash(id * 3) % 11")
+                outcome.append("finished")
+            except DatabaseError as e:
+                outcome.append(e)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        time.sleep(3)
+        started = time.monotonic()
+        cursor.cancel()
+        thread.join(30)
+        assert time.monotonic() - started < 10
+        assert isinstance(outcome[0], DatabaseError)
+        assert "OPERATION_CANCELED" in str(outcome[0])
+        # Another query is not starved by one that goes on in secret.
+        started = time.monotonic()
+        assert run(connection, "SELECT count(*) FROM range(1000)") == [(1000,)]
+        assert time.monotonic() - started < 20
+
+
+def test_an_asynchronous_statement_is_polled_for_its_result(connection: sql.client.Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute_async("SELECT sum(id) FROM range(100)")
+        while cursor.is_query_pending():
+            time.sleep(0.1)
+        cursor.get_async_execution_result()
+        assert cursor.fetchall()[0][0] == 4950
+
+
+def test_a_session_keeps_its_catalog_schema_settings_and_temporary_views(
+    raw_workspace: LocalWorkspace, home: str
+) -> None:
+    with raw_workspace.endpoint.sql(catalog=CATALOG, schema="s") as connection:
+        assert run(connection, "SELECT current_catalog(), current_schema()") == [(CATALOG, "s")]
+        assert run(connection, "SELECT count(*) FROM t") == [(2,)]
+        run(connection, "CREATE TEMP VIEW t AS SELECT 7 AS seven")
+        assert run(connection, "SELECT * FROM t") == [(7,)]
+        run(connection, "USE SCHEMA default")
+        assert run(connection, "SELECT t.id FROM s.t AS t ORDER BY 1") == [(1,), (2,)]
+        run(connection, "SET TIMEZONE = America/New_York")
+        assert run(connection, "SELECT hour(TIMESTAMP'2024-01-01 12:00:00Z')") == [(7,)]
+        assert run(connection, "SET ansi_mode") == [("ansi_mode", "true")]
+    with raw_workspace.endpoint.sql(session_configuration={"timezone": "Asia/Tokyo"}) as connection:
+        assert run(connection, "SELECT current_timezone()") == [("Asia/Tokyo",)]
+    with raw_workspace.endpoint.sql() as connection:
+        assert run(connection, "SELECT current_timezone()") == [("UTC",)]
+        assert "TABLE_OR_VIEW_NOT_FOUND" in refused(connection, "SELECT * FROM t")
+
+
+def test_eight_connections_read_and_write_at_once(raw_workspace: LocalWorkspace, connection: Any, home: str) -> None:
+    run(connection, f"CREATE OR REPLACE TABLE {home}.crowd (who INT)")
+    failures: list[str] = []
+
+    def work(number: int) -> None:
+        try:
+            with raw_workspace.endpoint.sql() as mine:
+                run(mine, f"INSERT INTO {home}.crowd VALUES (?)", [number])
+                for _ in range(3):
+                    if run(mine, f"SELECT count(*) FROM {home}.crowd WHERE who = ?", [number]) != [(1,)]:
+                        failures.append(f"{number} does not see its row")
+        except (DatabaseError, RequestError) as e:
+            failures.append(repr(e))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(200)
+    assert failures == []
+    assert run(connection, f"SELECT count(*) FROM {home}.crowd") == [(8,)]
+
+
+# ---- Delta and Unity Catalog
+
+
+def test_time_travel_history_and_restore_work(connection: sql.client.Connection, home: str) -> None:
+    table = f"{home}.travel"
+    run(connection, f"CREATE OR REPLACE TABLE {table} AS SELECT 1 AS a")
+    run(connection, f"INSERT INTO {table} VALUES (2)")
+    history = run(connection, f"SELECT count(*) FROM {table} VERSION AS OF 0")
+    assert history == [(1,)]
+    assert run(connection, f"SELECT count(*) FROM {table}@v1") == [(2,)]
+    with connection.cursor() as cursor:
+        cursor.execute(f"DESCRIBE HISTORY {table}")
+        versions = [(row.version, row.operation) for row in cursor.fetchall()]
+        assert versions == [(1, "WRITE"), (0, "CREATE OR REPLACE TABLE AS SELECT")] or versions[0] == (1, "WRITE")
+        cursor.execute(f"DESCRIBE DETAIL {table}")
+        assert cursor.fetchone().name == table
+    run(connection, f"RESTORE TABLE {table} TO VERSION AS OF 0")
+    assert run(connection, f"SELECT count(*) FROM {table}") == [(1,)]
+    run(connection, f"OPTIMIZE {table} ZORDER BY (a)")
+
+
+def test_describe_and_show_speak_of_three_level_names(connection: sql.client.Connection, home: str) -> None:
+    detailed = dict(row[:2] for row in run(connection, f"DESCRIBE EXTENDED {home}.t"))
+    assert (detailed["Catalog"], detailed["Database"], detailed["Table"]) == (CATALOG, "s", "t")
+    assert detailed["Type"] == "MANAGED"
+    assert ("s", "t", False) in run(connection, f"SHOW TABLES IN {home}")
+    assert run(connection, f"SHOW TABLES IN {home} LIKE 'nothing*'") == []
+    text = run(connection, f"SHOW CREATE TABLE {home}.t")[0][0]
+    assert text.startswith(f"CREATE TABLE {CATALOG}.s.t")
+    assert "LOCATION" not in text
+    assert f"`{CATALOG}`.`s`.`v`" in run(connection, f"SHOW CREATE TABLE {home}.v")[0][0]
+
+
+def test_names_with_a_dash_or_unicode_work_and_blanks_are_refused(connection: sql.client.Connection, home: str) -> None:
+    run(connection, f"CREATE OR REPLACE TABLE {home}.`täble-1` AS SELECT 1 AS col")
+    assert run(connection, f"SELECT `täble-1`.col FROM {home}.`täble-1`") == [(1,)]
+    assert ("s", "täble-1", False) in run(connection, f"SHOW TABLES IN {home}")
+    assert "not a valid name" in refused(connection, f"CREATE TABLE {home}.`a b` (x INT)")
+    run(connection, f"DROP TABLE {home}.`täble-1`")
+
+
+def test_information_schema_is_answered_from_the_catalog(connection: sql.client.Connection, home: str) -> None:
+    assert run(
+        connection,
+        f"SELECT table_name, table_type FROM {CATALOG}.information_schema.tables "
+        "WHERE table_schema = 's' AND table_name IN ('t', 'v') ORDER BY 1",
+    ) == [("t", "MANAGED"), ("v", "VIEW")]
+    assert run(
+        connection,
+        "SELECT columns.column_name, c.full_data_type FROM system.information_schema.columns "
+        "JOIN system.information_schema.columns c USING (table_catalog, table_schema, table_name, ordinal_position) "
+        f"WHERE table_catalog = '{CATALOG}' AND table_name = 't' ORDER BY ordinal_position",
+    ) == [("id", "int"), ("name", "string")]
+
+
+def test_a_rename_keeps_grants_and_a_replaced_view_loses_them(connection: sql.client.Connection, home: str) -> None:
+    run(connection, f"CREATE OR REPLACE TABLE {home}.old AS SELECT 1 AS a")
+    run(connection, f"GRANT SELECT ON TABLE {home}.old TO `account users`")
+    run(connection, f"ALTER TABLE {home}.old RENAME TO {home}.new")
+    assert run(connection, f"SHOW GRANTS ON TABLE {home}.new") == [("account users", "SELECT", "TABLE", f"{home}.new")]
+    assert "TABLE_OR_VIEW_NOT_FOUND" in refused(connection, f"SELECT * FROM {home}.old")
+    run(connection, f"CREATE VIEW {home}.old AS SELECT * FROM {home}.new")
+    run(connection, f"GRANT SELECT ON VIEW {home}.old TO `account users`")
+    run(connection, f"ALTER VIEW {home}.old AS SELECT a FROM {home}.new")
+    assert run(connection, f"SHOW GRANTS ON TABLE {home}.old") == [("account users", "SELECT", "TABLE", f"{home}.old")]
+    run(connection, f"CREATE OR REPLACE VIEW {home}.old AS SELECT a FROM {home}.new")
+    assert run(connection, f"SHOW GRANTS ON TABLE {home}.old") == []
+    run(connection, f"DROP VIEW {home}.old")
+    run(connection, f"ALTER TABLE {home}.new RENAME TO {home}.old")
+    assert run(connection, f"SELECT * FROM {home}.old") == [(1,)]
+
+
+def test_rights_are_asked_for_one_after_the_other(
+    connection: sql.client.Connection, home: str, reader: Endpoint
+) -> None:
+    user = "sql.reader@example.com"
+    with reader.sql() as theirs:
+        for privilege, securable, wanted in (
+            ("USE CATALOG", f"CATALOG {CATALOG}", "USE CATALOG on Catalog 'sql_contract'"),
+            ("USE SCHEMA", f"SCHEMA {home}", "USE SCHEMA on Schema 'sql_contract.s'"),
+            ("SELECT", f"VIEW {home}.v", "SELECT on Table 'sql_contract.s.v'"),
+        ):
+            message = refused(theirs, f"SELECT * FROM {home}.v")
+            assert message.startswith("[INSUFFICIENT_PERMISSIONS]")
+            assert "SQLSTATE: 42501" in message
+            assert wanted in message
+            run(connection, f"GRANT {privilege} ON {securable} TO `{user}`")
+        # The view reads its table with its owner's rights; the table itself stays closed.
+        assert run(theirs, f"SELECT * FROM {home}.v ORDER BY 1") == [(1,), (2,)]
+        assert "SELECT on Table 'sql_contract.s.t'" in refused(theirs, f"SELECT * FROM {home}.t")
+        for text, wanted in (
+            (f"INSERT INTO {home}.t VALUES (1, 'x')", "MODIFY"),
+            (f"CREATE TABLE {home}.mine (a INT)", "CREATE TABLE"),
+            (f"DROP VIEW {home}.v", "MANAGE"),
+            (f"ALTER VIEW {home}.v AS SELECT 1 AS id", "MANAGE"),
+            (f"GRANT SELECT ON TABLE {home}.t TO `{user}`", "MANAGE"),
+            ("CREATE CATALOG theirs", "CREATE CATALOG"),
+        ):
+            assert f"does not have {wanted} on" in refused(theirs, text), text
+        names = run(theirs, f"SELECT table_name FROM {CATALOG}.information_schema.tables WHERE table_schema = 's'")
+        assert names == [("v",)]
+
+
+def test_the_connectors_listings_show_catalogs_schemas_tables_and_columns(
+    connection: sql.client.Connection, home: str
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.catalogs()
+        assert CATALOG in [row[0] for row in cursor.fetchall()]
+        cursor.schemas(catalog_name=CATALOG, schema_name="s%")
+        assert [tuple(row) for row in cursor.fetchall()] == [("s", CATALOG)]
+        cursor.tables(catalog_name=CATALOG, schema_name="s", table_name="_")
+        assert [tuple(row)[2:4] for row in cursor.fetchall()] == [("t", "TABLE"), ("v", "VIEW")]
+        cursor.columns(catalog_name=CATALOG, schema_name="s", table_name="t")
+        rows = cursor.fetchall()
+        assert [(r.COLUMN_NAME, r.TYPE_NAME, r.REMARKS) for r in rows] == [("id", "INT", "Key"), ("name", "STRING", "")]
+
+
+# ---- a pipeline's tables
+
+
+def test_a_pipelines_table_refuses_what_the_service_refuses(workspace: LocalWorkspace) -> None:
+    table = "product.fde.dlt_v2_dim_fde"
+    with workspace.endpoint.sql() as connection:
+        before = run(connection, f"SELECT count(*) FROM {table}")
+        for text, error_class in (
+            (f"ALTER TABLE {table} RENAME TO product.fde.elsewhere", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
+            (f"DROP TABLE {table}", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
+            (f"DROP VIEW {table}", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
+            (f"CREATE OR REPLACE TABLE {table} (a INT)", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
+            (f"CREATE OR REPLACE VIEW {table} AS SELECT 1", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
+            (f"ALTER VIEW {table} AS SELECT 1", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
+            (f"INSERT INTO {table} SELECT * FROM {table}", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
+            (f"DELETE FROM {table}", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
+            (f"CREATE TABLE {table} (a INT)", "TABLE_OR_VIEW_ALREADY_EXISTS"),
+            (f"SELECT * FROM {table} VERSION AS OF 0", "UNSUPPORTED_FEATURE.TIME_TRAVEL"),
+            (f"DESCRIBE HISTORY {table}", "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE"),
+        ):
+            assert refused(connection, text).startswith(f"[{error_class}]"), text
+        assert run(connection, f"SELECT count(*) FROM {table}") == before
