@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from validation.compare import compare
+from validation.compare import compare, not_proven
 from validation.connector import DatabricksWarehouse
 from validation.endpoint import Endpoint, EndpointError
-from validation.errors import SpecError
+from validation.errors import SpecError, StatementError
 from validation.report import ParityReport, Progress, Verdict
 from validation.spec import ComparisonSpec, SchemaAspect
 from validation.updates import pipeline_updates
@@ -143,9 +143,11 @@ def main(argv: Sequence[str] | None = None, warehouse: Warehouse | None = None) 
             endpoint = Endpoint.discover()
             before = signal.signal(signal.SIGINT, interrupt)
             try:
-                with DatabricksWarehouse(endpoint.sql()) as opened:
+                with DatabricksWarehouse.open(endpoint) as opened:
                     updates = pipeline_updates(endpoint.workspace())
                     report = compare(opened, spec, progress=tell, cancelled=stop.is_set, update_of=updates)
+            except StatementError as e:
+                report = not_proven(spec, str(e))
             finally:
                 signal.signal(signal.SIGINT, before)
     except (SpecError, EndpointError) as e:

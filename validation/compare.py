@@ -58,6 +58,21 @@ def compare(
     return _Comparison(warehouse, spec, progress, cancelled, requested_by, update_of).run()
 
 
+def not_proven(spec: ComparisonSpec, reason: str, requested_by: str = "") -> ParityReport:
+    """The report of a comparison that could not even begin, as when no warehouse answers."""
+    return ParityReport(
+        verdict=Verdict.NOT_PROVEN,
+        reason=reason,
+        baseline=SideState(spec.baseline),
+        candidate=SideState(spec.candidate),
+        keys=spec.keys,
+        columns=(),
+        started_at=datetime.now(UTC),
+        requested_by=requested_by,
+        spec=spec.to_dict(),
+    )
+
+
 @dataclass
 class _Comparison:
     """One comparison under way: gathers what is found, step by step, and turns it into the report."""

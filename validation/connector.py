@@ -14,6 +14,8 @@ from validation.warehouse import Parameters, Row, never
 if TYPE_CHECKING:
     from databricks.sql.client import Connection
 
+    from validation.endpoint import Endpoint
+
 _POLL_SECONDS = 0.2
 _SQLSTATE = re.compile(r"SQLSTATE:? ?([0-9A-Z]{5})")
 _LONGEST = 600
@@ -24,6 +26,17 @@ class DatabricksWarehouse:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    @classmethod
+    def open(cls, endpoint: Endpoint) -> Self:
+        """A new connection. Raises StatementError when the warehouse does not answer or does not let us in."""
+        from databricks.sql.exc import Error
+
+        try:
+            return cls(endpoint.sql())
+        except (Error, OSError) as e:
+            first = _statement_error(e)
+            raise StatementError(f"the SQL warehouse at {endpoint.host} cannot be reached: {first}") from e
 
     def __enter__(self) -> Self:
         return self
