@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -30,6 +31,11 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     except (KeyError, TypeError, ValueError) as e:
         raise CodecError(f"the stored plan cannot be read: {type(e).__name__}: {e}") from e
     return found
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _plain(value: Any) -> Any:
@@ -72,6 +78,6 @@ def _read(wanted: Any, value: Any) -> Any:
         if issubclass(wanted, StrEnum):
             return wanted(value)
         if is_dataclass(wanted):
-            hints = get_type_hints(wanted)
+            hints = _hints(wanted)
             return wanted(**{f.name: _read(hints[f.name], value[f.name]) for f in fields(wanted)})
     return value

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from app.operations.steps import PlannedStep, dump
@@ -74,7 +75,7 @@ class Observation:
             "evidence": dict(self.evidence),
         }
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over `pinned()`."""
         return hashlib.sha256(canonical(self.pinned()).encode()).hexdigest()
@@ -118,7 +119,7 @@ class Plan:
     confirmation: str
     needs_approval: bool
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 over kind, arguments, steps, inverse, observation and migration digest: what approvals name."""
         return hashlib.sha256(

@@ -14,7 +14,16 @@ from typing import Any
 
 from app.operations.perform import Detail, Performer, StepFailed
 from app.operations.preview import words
-from app.operations.steps import STEPS, PlannedStep, UnknownStep
+from app.operations.steps import (
+    STEPS,
+    ConfirmUnchanged,
+    PlannedStep,
+    RunJob,
+    StartUpdate,
+    Step,
+    UnknownStep,
+    VerifyServing,
+)
 from app.store.base import StoreError, now
 from app.store.leases import Lease, LeaseLost, LeaseRepository
 from app.store.operations import OperationsRepository, Phase
@@ -150,7 +159,9 @@ class Engine:
                 self._halt.set()
                 raise
 
-        with ThreadPoolExecutor(max(1, min(self._parallel, len(calls)))) as pool:
+        if self._parallel == 1 or len(calls) == 1:
+            return [call() for call in calls]
+        with ThreadPoolExecutor(min(self._parallel, len(calls))) as pool:
             futures = [pool.submit(guarded, call) for call in calls]
         errors = [e for f in futures if (e := f.exception()) is not None]
         if errors:
@@ -172,10 +183,11 @@ class Engine:
     def _prepare(self, planned: PlannedStep) -> datetime | None:
         """Checks the lease, looks, journals the intent. None if it is so already, else the time of the first intent."""
         self._may_go_on()
-        before = self._history(planned)
+        # The way back is always planned anew from the world: its numbers name other steps than an earlier try's.
+        before = self._history(planned) if self._direction == "forward" and _only_once(planned.step) else {}
         first = before.get(Phase.INTENT)
-        if planned.step.changes and before.get(Phase.DONE) and type(planned.step).__name__ in ("StartUpdate", "RunJob"):
-            self._note(planned, Phase.ALREADY, "it was journaled as done")
+        if Phase.DONE in before:
+            self._note(planned, Phase.ALREADY, f"{words(planned.step)}: done before the interruption")
             return None
         try:
             done = self._retrying(planned, lambda: self._do.is_done(planned.step, first))
@@ -262,8 +274,6 @@ class Engine:
     def _history(self, planned: PlannedStep) -> dict[Phase, datetime]:
         """When this step was first journaled in each phase, by this run or one that was interrupted."""
         found: dict[Phase, datetime] = {}
-        if type(planned.step).__name__ not in ("StartUpdate", "RunJob"):
-            return found  # All others are told from the world alone.
         for entry in self._repository.journal(self._id):
             if entry.direction == self._direction and entry.number == planned.number:
                 found.setdefault(entry.phase, entry.at)
@@ -282,6 +292,13 @@ class Engine:
             text=text,
             detail=detail,
         )
+
+
+def _only_once(step: Step) -> bool:
+    """Steps that the world alone cannot tell to be done: what they started goes on, or what they saw has moved on."""
+    return isinstance(step, (StartUpdate, RunJob, ConfirmUnchanged)) or (
+        isinstance(step, VerifyServing) and step.passing
+    )
 
 
 class _GaveWay(StepFailed):

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from app.operations.steps import CreateView, DropView, FlipView, Grant, RenameBack, RenameTable, RestoreGrants, Step
+from app.operations.steps import (
+    CreateView,
+    DropView,
+    FlipView,
+    Grant,
+    RenameBack,
+    RenameTable,
+    RestoreGrants,
+    RevokeGrants,
+    Step,
+)
 from app.operations.world import Relation
 
 
@@ -37,6 +47,8 @@ def after(relations: Mapping[str, Relation], step: Step) -> dict[str, Relation]:
             world[view] = absent(view)
         case RestoreGrants(relation, grants):
             world[relation] = replace(world[relation], grants=union(world[relation].grants, grants))
+        case RevokeGrants(relation, grants):
+            world[relation] = replace(world[relation], grants=lacking(grants, world[relation].grants))
         case _:
             pass
     return world
@@ -48,6 +60,13 @@ def union(a: tuple[Grant, ...], b: tuple[Grant, ...]) -> tuple[Grant, ...]:
     for grant in (*a, *b):
         found.setdefault(grant.principal, set()).update(grant.privileges)
     return tuple(Grant(p, tuple(sorted(found[p]))) for p in sorted(found))
+
+
+def common(a: tuple[Grant, ...], b: tuple[Grant, ...]) -> tuple[Grant, ...]:
+    """What both hold, privilege by privilege."""
+    other = {g.principal: set(g.privileges) for g in b}
+    found = ((g.principal, tuple(p for p in g.privileges if p in other.get(g.principal, ()))) for g in a)
+    return tuple(Grant(principal, privileges) for principal, privileges in found if privileges)
 
 
 def lacking(has: tuple[Grant, ...], wanted: tuple[Grant, ...]) -> tuple[Grant, ...]:

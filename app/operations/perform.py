@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.operations.definition import Observation
+from app.operations.model import common
 from app.operations.observe import relations
 from app.operations.plan import SCRATCH_PREFIX, relations_fingerprint
 from app.operations.statements import grants_to_give, sample, sql
@@ -26,6 +27,7 @@ from app.operations.steps import (
     RestoreGrants,
     RestoreOwner,
     RestoreTags,
+    RevokeGrants,
     RunJob,
     SaveState,
     StartUpdate,
@@ -114,6 +116,8 @@ class Performer:
                 raise StepFailed(f"a view over {over} was to be dropped: {_is(x)}")
             case RestoreGrants(relation, grants):
                 return not grants_to_give(self._existing(relation).grants, grants)
+            case RevokeGrants(relation, grants):
+                return not common(self._existing(relation).grants, grants)
             case RestoreOwner(view, owner):
                 return self._existing(view).owner == owner
             case RestoreTags(view, tags):
@@ -146,6 +150,11 @@ class Performer:
                 if missing:
                     self._world.grant(relation, missing)
                 return {"given": [asdict(g) for g in missing]}
+            case RevokeGrants(relation, grants):
+                present = common(self._existing(relation).grants, grants)
+                if present:
+                    self._world.revoke(relation, present)
+                return {"taken": [asdict(g) for g in present]}
             case (
                 RenameTable()
                 | RenameBack()

@@ -9,7 +9,7 @@ from typing import Any
 from app.config import Migration
 from app.operations.actor import Refused
 from app.operations.definition import Kind, Observation
-from app.operations.model import absent, after
+from app.operations.model import absent, after, common, lacking
 from app.operations.positions import Place, Position, Swap, locate, method
 from app.operations.steps import (
     AwaitIdle,
@@ -27,6 +27,7 @@ from app.operations.steps import (
     RestoreGrants,
     RestoreOwner,
     RestoreTags,
+    RevokeGrants,
     RunJob,
     SaveState,
     StartUpdate,
@@ -161,7 +162,7 @@ def _forward(all_swaps: Sequence[Swap], observation: Observation, round_: str = 
                 lane.append(RestoreTags(s.served, x.tags))
             if x.owner:
                 lane.append(RestoreOwner(s.served, x.owner))
-            lane.append(VerifyServing(s.served, s.kept, grants, _columns(x)))
+            lane.append(VerifyServing(s.served, s.kept, grants, _columns(x), passing=True))
             steps += [(f"shadow{round_}", s.table, step) for step in lane]
     for s in all_swaps:
         x = observation.relation(s.served)
@@ -226,7 +227,8 @@ def back(
         over = s.kept if s in viewed else None
         # While a view serves, only that it answers counts: its grants are put right on the table in a moment.
         grants = () if s in viewed else wanted[s.table]
-        steps.append((f"verify old{round_}", s.table, VerifyServing(s.served, over, grants, _old_columns(s, before))))
+        verify = VerifyServing(s.served, over, grants, _old_columns(s, before), passing=s in viewed)
+        steps.append((f"verify old{round_}", s.table, verify))
     old, new = (observation.job("baseline"), observation.job("candidate")) if jobs else (None, None)
     if new is not None and new.paused is not None and (viewed or pause_new):
         steps.append(("pause", "", PauseSchedule(new.job_id, new.name)))
@@ -244,6 +246,10 @@ def back(
                 VerifyServing(s.served, None, wanted[s.table], _old_columns(s, before)),
             )
         ]
+    for s in all_swaps:
+        ours = _granted_meanwhile(s, at[s.table], observation, before)
+        if ours:
+            steps.append((f"grants back{round_}", s.table, RevokeGrants(s.candidate, ours)))
     if old is not None and new is not None:
         scheduled = [j for j in (old, new) if j.paused is not None]
         on = [
@@ -259,6 +265,16 @@ def back(
         )
         steps.append(("outcome", "", outcome))
     return steps
+
+
+def _granted_meanwhile(
+    swap: Swap, place: Place, observation: Observation, before: Observation | None
+) -> tuple[Grant, ...]:
+    """What the candidate was granted only because it had the old table's name (where it is swapped by renaming)."""
+    if before is None or swap.method != "rename":
+        return ()
+    now = observation.relation(swap.served if place.position is Position.SWAPPED else swap.candidate)
+    return common(lacking(before.relation(swap.candidate).grants, now.grants), before.relation(swap.served).grants)
 
 
 def _was_on(job: JobState, side: str, before: Observation | None) -> bool:
@@ -283,7 +299,10 @@ def way_back(migration: Migration, observation: Observation, steps: Sequence[Pla
     undo: list[Staged] = []
     for planned in steps:
         try:
-            relations = after(relations, planned.step)
+            moved = after(relations, planned.step)
+            if moved == relations and undo:
+                continue
+            relations = moved
             seen = with_relations(observation, relations.values())
             undo = back(all_swaps, seen, observation, pause_new=True)
         except (ValueError, NoWayBack) as e:

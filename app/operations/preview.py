@@ -23,6 +23,7 @@ from app.operations.steps import (
     RestoreGrants,
     RestoreOwner,
     RestoreTags,
+    RevokeGrants,
     RunJob,
     SaveState,
     StartUpdate,
@@ -90,6 +91,8 @@ def words(step: Step) -> str:
             return f"Drop view {view}"
         case RestoreGrants(relation, grants):
             return f"Give back on {relation}: {_grants(grants)}"
+        case RevokeGrants(relation, grants):
+            return f"Take back on {relation}: {_grants(grants)}"
         case RestoreOwner(view, owner):
             return f"Make {owner} the owner of {view}"
         case RestoreTags(view, tags):
@@ -116,7 +119,7 @@ def words(step: Step) -> str:
 
 def _sends(step: Step, observation: Observation) -> tuple[str, ...]:
     match step:
-        case PauseSchedule() | UnpauseSchedule() | RunJob() | StartUpdate():
+        case PauseSchedule() | UnpauseSchedule() | RunJob() | StartUpdate() | RevokeGrants():
             return (rest(step, observation),)
         case RestoreGrants(_, grants):
             return (rest(step, observation),) if grants else ()
@@ -144,6 +147,8 @@ def _probe_and_inverse(step: Step) -> tuple[str, str]:
             return f"nothing has the name {view}", f"create view {view} over {over}"
         case RestoreGrants(relation):
             return f"{relation} has these grants", "none needed: they were there before"
+        case RevokeGrants(relation):
+            return f"{relation} has none of these grants", "none needed: they were not there before"
         case RestoreOwner(view, owner):
             return f"{view} belongs to {owner}", "none needed: the view is dropped on the way back"
         case RestoreTags(view):

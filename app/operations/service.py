@@ -40,7 +40,6 @@ from app.workspace.errors import WorkspaceError
 
 PLAN_VALID_FOR = {Kind.CUTOVER: timedelta(hours=24), Kind.REHEARSE: timedelta(hours=24)}
 LIGHT_PLAN_VALID_FOR = timedelta(hours=1)
-LIGHT = frozenset({Kind.START_UPDATE, Kind.RUN_NOW, Kind.PAUSE, Kind.UNPAUSE})
 CONVERGING = frozenset({Kind.CUTOVER, Kind.ROLLBACK})
 ASKED_FOR = frozenset(State) - {State.PLANNED}
 
@@ -141,14 +140,15 @@ class OperationsService:
             if not isinstance(plan, str) and plan.hash != record.plan_hash:
                 raise Refused("this is not the plan that was kept under its id: plan again")
             approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, f"asking for {known.kind}")
-            confirm.check(known.confirmation, confirmation)
             if not approvals.same_person(actor.user_name, record.requested_by):
                 raise Refused(f"{record.requested_by} made this plan: make your own")
+            if record.state is State.PLANNED:
+                self._check_validity(record, known)
+                if known.blocking:
+                    raise Refused(_blocked(known.blocking))
+            confirm.check(known.confirmation, confirmation)
             if record.state is not State.PLANNED:
                 return operation_id  # Pressed twice.
-            self._check_validity(record, known)
-            if known.blocking:
-                raise Refused("blocked: " + "; ".join(f"{g.title}: {g.finding.summary}" for g in known.blocking))
             after = State.SUBMITTED if known.needs_approval else State.READY
             if self._store.operations.move(operation_id, [State.PLANNED], after, submitted_at=self._clock()):
                 self._audit(actor, "submit", "allowed", operation_id, known.hash)
@@ -242,8 +242,8 @@ class OperationsService:
             approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "resuming")
             if record.state not in (State.RUNNING, State.NEEDS_HUMAN):
                 raise Refused(f"operation {operation_id} is {record.state}: there is nothing to resume")
-            if record.state is State.NEEDS_HUMAN and known.kind in LIGHT:
-                raise Refused(f"operation {operation_id} has ended: plan a new one")
+            if known.kind is Kind.REHEARSE:
+                raise Refused("a rehearsal is not resumed: cancel it and plan a new one, which clears what is left")
             with self._lease(wait=True) as hold:
                 fresh, _ = self._get(operation_id)
                 if fresh.state not in (State.RUNNING, State.NEEDS_HUMAN):
@@ -263,6 +263,8 @@ class OperationsService:
                 )
                 if undoing and known.kind is Kind.CUTOVER:
                     return self._undo(record, known, hold, actor, "its undo was interrupted")
+                if known.kind is Kind.ROLLBACK:
+                    return self._roll_back_again(record, known, hold, actor)
                 return self._carry_out(record, known, hold, actor)
 
     def rollback(self, actor: Actor, confirmation: str) -> OperationRecord:
@@ -445,7 +447,7 @@ class OperationsService:
             )
         blocking = [g for g in self._gates(known.kind, seen) if g.blocks]
         if blocking:
-            raise Refused("blocked: " + "; ".join(f"{g.title}: {g.finding.summary}" for g in blocking))
+            raise Refused(_blocked(blocking))
 
     def _check_validity(self, record: OperationRecord, known: Plan) -> None:
         if known.hash != record.plan_hash:
@@ -474,6 +476,19 @@ class OperationsService:
             return self._end(record, known, actor, State.FAILED, str(e))
         if known.kind is Kind.ROLLBACK:
             self._close_cutovers(record.id, actor)
+        return self._end(record, known, actor, State.VERIFIED, "")
+
+    def _roll_back_again(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+        """Goes on with an interrupted rollback: its steps are planned anew from where the world is."""
+        try:
+            seen = look(self._world, self._migration, self._clock())
+            before, _ = self._last_cutover()
+            all_swaps = planning.swaps(self._migration, seen, known.method)
+            steps = planning.number(planning.back(all_swaps, seen, before, pause_new=True))
+            self._engine(known, hold, "back", may_stop=False, seen=seen).run(steps)
+        except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
+            return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(str(e)))
+        self._close_cutovers(record.id, actor)
         return self._end(record, known, actor, State.VERIFIED, "")
 
     def _undo(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, why: str) -> OperationRecord:
@@ -634,6 +649,10 @@ class OperationsService:
         except (WorkspaceError, LeaseLost, UnknownStep) as e:
             self._audit(actor, action, "failed", subject, plan_hash, str(e))
             raise
+
+
+def _blocked(gates_: Sequence[GateVerdict]) -> str:
+    return "blocked: " + "; ".join(f"{g.title}: {g.finding.summary}" for g in gates_)
 
 
 def _evidence_of(made: Plan) -> dict[str, Any]:

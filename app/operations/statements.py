@@ -19,6 +19,7 @@ from app.operations.steps import (
     RestoreGrants,
     RestoreOwner,
     RestoreTags,
+    RevokeGrants,
     RunJob,
     StartUpdate,
     Step,
@@ -75,6 +76,9 @@ def rest(step: Step, observation: Observation) -> str:
             return f"POST /api/2.0/pipelines/{pipeline_id}/updates {_json(update_body(step))}"
         case RestoreGrants(relation, grants):
             changes = [{"principal": g.principal, "add": list(g.privileges)} for g in grants]
+            return f"PATCH /api/2.1/unity-catalog/permissions/table/{relation} {_json({'changes': changes})}"
+        case RevokeGrants(relation, grants):
+            changes = [{"principal": g.principal, "remove": list(g.privileges)} for g in grants]
             return f"PATCH /api/2.1/unity-catalog/permissions/table/{relation} {_json({'changes': changes})}"
         case _:
             raise UnknownStep(f"step {type(step).__name__} makes no REST call that operations know")

@@ -124,6 +124,14 @@ class RestoreGrants(Step):
 
 
 @dataclass(frozen=True)
+class RevokeGrants(Step):
+    """Takes back from a candidate what it was granted while it had the old table's name."""
+
+    relation: str
+    grants: tuple[Grant, ...]
+
+
+@dataclass(frozen=True)
 class RestoreOwner(Step):
     """Makes the previous owner the owner of a view, which would otherwise belong to whoever created it."""
 
@@ -141,13 +149,17 @@ class RestoreTags(Step):
 
 @dataclass(frozen=True)
 class VerifyServing(Step):
-    """Reads back what a name serves: kind, definition, grants, and a sample query that must return."""
+    """Reads back what a name serves: kind, definition, grants, and a sample query that must return.
+
+    passing: true of a state that later steps leave behind: once journaled as seen it is not looked for again.
+    """
 
     changes: ClassVar[bool] = False
     relation: str
     over: str | None
     grants: tuple[Grant, ...]
     columns: tuple[str, ...] = ()
+    passing: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,7 +224,7 @@ STEPS: dict[str, type[Step]] = {
     cls.__name__: cls
     for cls in (
         SaveState, PauseSchedule, UnpauseSchedule, AwaitIdle, ConfirmUnchanged, RenameTable, RenameBack, CreateView,
-        FlipView, DropView, RestoreGrants, RestoreOwner, RestoreTags, VerifyServing, VerifyOutcome, StartUpdate, RunJob,
+        FlipView, DropView, RestoreGrants, RevokeGrants, RestoreOwner, RestoreTags, VerifyServing, VerifyOutcome, StartUpdate, RunJob,
         CopyTable, VerifySame, DropScratch,
     )
 }  # fmt: skip

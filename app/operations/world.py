@@ -122,6 +122,9 @@ class World(Protocol):
     def grant(self, relation: str, grants: Sequence[Grant]) -> None:
         """Adds privileges on a relation; what is there stays."""
 
+    def revoke(self, relation: str, grants: Sequence[Grant]) -> None:
+        """Takes privileges away."""
+
     def set_paused(self, job_id: int, paused: bool) -> None:
         """Reads the job, sends its complete block with the other pause status."""
 

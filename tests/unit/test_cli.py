@@ -1,0 +1,238 @@
+"""The command line: exit statuses, one line for wrong use, JSON, who acts; operations against an in-memory workspace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld
+
+from app import cli
+from app.config import IdentitySource, Role, Settings
+from app.operations.service import OperationsService, Patience
+from app.progress.evidence import Finding, Status
+from app.store.base import now
+from app.store.open import Store, open_store
+from app.workspace.errors import WorkspaceError
+from validation.endpoint import EndpointError
+
+ROLES = {a.user_name: a.roles for a in (ERIN, LARS, SOFIA)}
+
+
+class Here:
+    """A command line over a store on disk and a world in memory."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], store: Store, world: FakeWorld) -> None:
+        self._capsys, self.store, self.world = capsys, store, world
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        self._capsys.readouterr()
+        status = cli.main(arguments)
+        out, err = self._capsys.readouterr()
+        return status, out, err
+
+    def json(self, *arguments: str) -> tuple[int, Any]:
+        status, out, _ = self(*arguments, "--json")
+        return status, json.loads(out)
+
+
+@pytest.fixture
+def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
+    store, world = open_store(f"sqlite:///{tmp_path / 'store.db'}"), FakeWorld()
+    world.clock = now
+    context = cli.Context()
+    context.settings = Settings(  # type: ignore[misc]
+        data=tmp_path,
+        store_url="unused",
+        migration_path=cli.Settings.from_environment().migration_path,
+        identity=IdentitySource.PERSONA,
+    )
+    context.store = store  # type: ignore[misc]
+    context.service = OperationsService(  # type: ignore[misc]
+        store,
+        world,
+        MIGRATION,
+        roles_of=lambda u: ROLES[u],
+        judges=lambda: lambda g: Finding(Status.PASS, "fine", now(), "test"),
+        evidence=dict,
+        patience=Patience(lease=5, wait=0, beat=False),
+    )
+    monkeypatch.setattr(context, "roles_of", lambda u: ROLES.get(u, frozenset[Role]()))
+    monkeypatch.setattr(cli, "context", context)
+    monkeypatch.setattr("sys.stdin", type("Closed", (), {"isatty": lambda self: False})())
+    yield Here(capsys, store, world)
+    store.engine.dispose()
+
+
+AS_ERIN, AS_LARS = ("--as", ERIN.user_name), ("--as", LARS.user_name)
+
+
+def test_a_whole_cutover_and_rollback_from_the_terminal(here: Here) -> None:
+    status, made = here.json("plan", "cutover", *AS_ERIN)
+    assert (status, made["confirmation"], made["blocked"]) == (0, "cutover product.fde", False)
+    assert any("ALTER VIEW `product`.`fde`.`dim_fde`" in s for step in made["steps"] for s in step["sends"])
+    operation = made["operation"]
+    status, record = here.json("apply", operation, *AS_ERIN, "--confirm", "cutover product.fde")
+    assert (status, record["state"]) == (0, "submitted")
+    assert here.json("approve", operation, *AS_ERIN)[0] == 1
+    assert here.json("approve", operation, *AS_LARS, "--comment", "go")[1]["state"] == "ready"
+    status, record = here.json("apply", operation, *AS_ERIN, "--here")
+    assert (status, record["state"]) == (0, "verified")
+    assert set(here.world.served().values()) == {f"new {t.name}" for t in MIGRATION.tables}
+    status, out, _ = here("show", operation)
+    assert status == 0
+    assert "Flip view product.fde.dim_fde" in out
+    status, record = here.json("rollback", *AS_ERIN, "--confirm", "rollback product.fde")
+    assert (status, record["state"], record["kind"]) == (0, "verified", "rollback")
+    assert here.world.as_at_start()
+    assert here.json("audit", "verify")[1]["whole"] is True
+    assert [o["kind"] for o in here.json("operations")[1]] == ["rollback", "cutover"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "cutover --help"),
+        (["nonsense"], "No such command"),
+        (["plan", "bogus"], "is not one of"),
+        (["plan", "--rows", "0", "rehearse"], "greater than or equal to 1"),
+        (["plan", "pause", *AS_ERIN], "needs --job"),
+        (["plan", "cutover", "--rows", "3", *AS_ERIN], "takes no --rows"),
+        (["pause", "00_XYZ", *AS_ERIN], "is no job of this migration"),
+        (["pause", "baseline"], "say who you are"),
+        (["pause", "baseline", *AS_ERIN], "--confirm 'pause 00_RDS'"),
+        (["rehearse", "--rows", "3", "--all-rows", *AS_ERIN], "exclude each other"),
+        (["parity", "run", "nope", *AS_ERIN], "is no table"),
+        (["parity", "--sides", "left"], "neither production nor development"),
+        (["parity", "show", "x"], "there is no comparison"),
+        (["audit", "export", "--format", "xml"], "neither json nor csv"),
+        (["checklist", "sign", "nobody", *AS_ERIN], "is no sign-off"),
+        (["status", "--bad"], "No such option"),
+    ],
+)
+def test_wrong_use_is_one_line_and_status_2(here: Here, arguments: list[str], says: str) -> None:
+    status, _, err = here(*arguments)
+    assert status == 2
+    assert says in err
+    assert err.startswith("cutover: ")
+    assert err.count("\n") == 1
+    assert here.world.log == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["approve", "op-none", *AS_LARS], "there is no operation"),
+        (["pause", "baseline", *AS_ERIN, "--confirm", "yes"], "type 'pause 00_RDS'"),
+        (["pause", "baseline", "--as", SOFIA.user_name, "--confirm", "pause 00_RDS"], "needs the role operator"),
+        (["rollback", *AS_ERIN, "--confirm", "rollback product.fde"], "nothing to roll back"),
+        (["pause", "baseline", *AS_ERIN, "--confirm", "pause 00_RDS"], "no worker is running"),
+        (["start-update", "other", *AS_ERIN], "is none of"),
+        (["parity", "run", "--as", "stranger@example.com"], "needs the role viewer"),
+    ],
+)
+def test_what_is_refused_or_fails_is_one_line_and_status_1(here: Here, arguments: list[str], says: str) -> None:
+    status, _, err = here(*arguments)
+    assert (status, err.count("\n")) == (1, 1)
+    assert says in err
+    assert here.world.log == []
+
+
+def test_errors_are_json_too(here: Here) -> None:
+    status, value = here.json("approve", "op-none", *AS_LARS)
+    assert status == 1
+    assert "there is no operation" in value["error"]
+
+
+def test_light_operations_run_here_without_a_worker(here: Here) -> None:
+    for arguments, effect in (
+        (["pause", "00_RDS", "--confirm", "pause 00_RDS"], "pause 00_RDS"),
+        (["unpause", "baseline", "--confirm", "unpause 00_RDS"], "unpause 00_RDS"),
+        (["run", "candidate", "--confirm", "run-now 00_RDS_v2"], "run now"),
+        (["start-update", "--validate-only", "--confirm", "start-update 00_RDS_FDE_Pipeline_PROD"], "start update"),
+    ):
+        status, record = here.json(*arguments, *AS_ERIN, "--here")
+        assert (status, record["state"]) == (0, "verified"), record
+        assert here.world.log[-1] == effect
+
+
+def test_a_blocked_plan_says_so_and_ends_with_1(here: Here) -> None:
+    here.world.runs[MIGRATION.baseline_job.id or 0].append("17")
+    status, made = here.json("plan", *AS_ERIN)
+    assert (status, made["blocked"]) == (1, True)
+    status, _, err = here("cutover", *AS_ERIN, "--confirm", "cutover product.fde")
+    assert status == 1
+    assert "run 17 of 00_RDS is active" in err or "blocked" in err
+
+
+def test_reading_needs_no_workspace(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(self: object) -> object:
+        raise EndpointError("no workspace: none is configured")
+
+    monkeypatch.setattr(cli.Context, "workspace", property(nowhere))
+    monkeypatch.delattr(type(cli.context), "service")
+    assert here.json("status")[1]["headline"].startswith("Can we cut over? Not yet")
+    assert here("status", "--check")[0] == 1
+    assert here.json("parity")[0] == 1
+    assert here.json("checklist")[0] == 0
+    assert here.json("audit")[0] == 0
+    assert here.json("parity", "history")[1] == []
+
+
+def test_ticks_and_sign_offs_are_recorded_and_refusals_audited(here: Here) -> None:
+    manual = next(
+        d.key for p in MIGRATION.phases for s in p.steps for d in s.deliverables if d.evidence.kind == "manual"
+    )
+    assert here.json("checklist", "tick", manual, *AS_ERIN, "--comment", "done")[0] == 0
+    assert here.json("checklist", "untick", manual, *AS_ERIN)[0] == 0
+    assert here.json("checklist", "sign", "owner", *AS_ERIN)[0] == 1
+    assert here.json("checklist", "sign", "owner", *AS_LARS)[0] == 0
+    refused = [r for r in here.json("audit")[1] if r["outcome"] == "refused"]
+    assert [r["subject"] for r in refused] == ["owner"]
+
+
+def test_a_persona_can_be_chosen_only_where_settings_say_so(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.context.settings = cli.context.settings.model_copy(update={"identity": IdentitySource.TOKEN})
+
+    class Identity:
+        def me(self) -> object:
+            return type("Me", (), {"user_name": ERIN.user_name})()
+
+    cli.context.workspace = type("W", (), {"identity": Identity()})()  # type: ignore[misc,assignment]
+    status, _, err = here("pause", "baseline", *AS_LARS, "--confirm", "pause 00_RDS")
+    assert status == 2
+    assert "a persona can be chosen only" in err
+    assert here.json("pause", "baseline", "--confirm", "pause 00_RDS", "--here")[1]["requested_by"] == ERIN.user_name
+
+
+def test_an_interrupted_cutover_is_resumed_from_the_terminal(here: Here) -> None:
+    from operations_world import Crash
+
+    made = here.json("plan", *AS_ERIN)[1]["operation"]
+    here("apply", made, *AS_ERIN, "--confirm", "cutover product.fde")
+    here("approve", made, *AS_LARS)
+    here.world.faults.die_at = 20
+    with pytest.raises(Crash):
+        cli.context.service.apply(made, ERIN)
+    from operations_world import Faults
+
+    here.world.faults = Faults()
+    with here.store.engine.begin() as c:
+        from sqlalchemy import text
+
+        c.execute(text("UPDATE leases SET expires_at = '2020-01-01 00:00:00.000000'"))
+    status, _, err = here("apply", made, *AS_ERIN)
+    assert status == 1
+    assert f"cutover resume {made}" in err
+    status, record = here.json("resume", made, *AS_ERIN)
+    assert (status, record["state"]) == (0, "verified"), record["reason"]
+
+
+def test_a_workspace_that_fails_is_one_line(here: Here) -> None:
+    here.world.faults.fail = {"": WorkspaceError("read table x", "no answer\nat all", "check that it runs")}
+    status, _, err = here("plan", *AS_ERIN)
+    assert status == 1
+    assert err == "cutover: read table x: no answer at all; check that it runs\n"
