@@ -66,6 +66,7 @@ IDS = {
     "jobs.old": "314473856953682",
     "jobs.new": "529104417736208",
     "jobs.development_schedule": "790355128846117",
+    "apps.cutover.service_principal_client_id": APP,
 }
 
 DECLARERS = 4
@@ -243,7 +244,7 @@ class _Bootstrap:
     # -- jobs and pipelines ------------------------------------------------------------------------------------------
 
     def bundle(self) -> Bundle:
-        given = {"warehouse_id": self.workspace.warehouse_id, "app_service_principal": APP}
+        given = {"warehouse_id": self.workspace.warehouse_id}
         return load(ROOT / "databricks.yml", "local", ids=IDS, variables=given)
 
     def jobs(self) -> None:
@@ -314,6 +315,8 @@ class _Bootstrap:
 
     def history(self) -> None:
         """Weeks before the first start, at once or not at all."""
+        if self.state.updates(generated=True, limit=1):
+            return
         old, new, development = (self.state.job(int(IDS[f"jobs.{k}"])) for k in ("old", "new", "development_schedule"))
         pipelines = [self.state.pipeline(IDS[f"pipelines.{k}"]) for k in ("development", "production")]
         if old is None or new is None or development is None or pipelines[0] is None or pipelines[1] is None:

@@ -75,7 +75,8 @@ def load(
 ) -> Bundle:
     """The bundle file `path` for `target`.
 
-    ids: id of each resource that another refers to, by `Resource.reference` (`pipelines.production`).
+    ids: what only the workspace knows of a resource: its id by `Resource.reference` (`pipelines.production`), else by
+    reference and name (`apps.cutover.service_principal_client_id`).
     variables: values that win over the target's and the defaults, as `--var` does.
     Raises BundleError for a file that is no bundle, an unknown target, kind of resource or variable, a used variable
     without a value, a reference that nothing answers, and references in a circle.
@@ -219,10 +220,11 @@ class _Values:
         found = (self._resources.get(kind) or {}).get(key)
         if found is None:
             raise BundleError(f"${{{reference}}}: there is no resource {kind}.{key}")
+        known = f"{kind}.{key}" if rest == ["id"] else ".".join(path)
+        if known in self._ids:
+            return self._ids[known]
         if rest == ["id"]:
-            if f"{kind}.{key}" not in self._ids:
-                raise BundleError(f"${{{reference}}}: the id of {kind}.{key} is not known yet")
-            return self._ids[f"{kind}.{key}"]
+            raise BundleError(f"${{{reference}}}: the id of {kind}.{key} is not known yet")
         for part in rest:
             if not isinstance(found, dict) or part not in found:
                 raise BundleError(f"${{{reference}}}: {kind}.{key} has no {'.'.join(rest)}")

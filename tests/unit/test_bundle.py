@@ -160,16 +160,16 @@ def test_every_notebook_and_pipeline_file_of_the_bundle_is_in_the_project(local:
 
 def test_a_deploy_to_production_can_keep_the_schedules_of_after_the_cutover() -> None:
     after = {"old_pause_status": "PAUSED", "new_pause_status": "UNPAUSED"}
-    given = {"warehouse_id": "w", "app_service_principal": "s"}
+    given = {"warehouse_id": "w", "deployer": "me@example.com"}
     prod = load(FILE, "prod", ids=IDS, variables={**given, **after})
     assert prod.jobs["old"].settings["schedule"]["pause_status"] == "PAUSED"
     assert prod.jobs["new"].settings["schedule"]["pause_status"] == "UNPAUSED"
     path = prod.jobs["old"].settings["tasks"][0]["notebook_task"]["notebook_path"]
-    assert path == "/Workspace/Shared/cutover/prod/files/pipeline/legacy/python/blockSelfJoins"
+    assert path == "/Workspace/Users/me@example.com/.bundle/cutover/prod/files/pipeline/legacy/python/blockSelfJoins"
 
 
 def test_production_needs_the_values_that_only_a_workspace_knows() -> None:
-    with pytest.raises(BundleError, match="variable app_service_principal has no value"):
+    with pytest.raises(BundleError, match="variable deployer has no value"):
         load(FILE, "prod", ids=IDS)
 
 

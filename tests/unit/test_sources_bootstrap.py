@@ -1,0 +1,264 @@
+"""A first start without Spark: people, files, jobs, history, and going on after a kill. SQL is written down, not run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import emulator.bootstrap as bootstrap_module
+from emulator.bootstrap import (
+    APP,
+    GROUPS,
+    IDS,
+    NOTEBOOKS,
+    OUTPUTS,
+    PEOPLE,
+    PIPELINE,
+    BootstrapError,
+    _Bootstrap,
+    bootstrap,
+    spark_name,
+)
+from emulator.state import Run
+from emulator.system_tables import LINEAGE_SCHEMA, SystemTables, note_lineage, register
+from emulator.workspace import ADMIN, Workspace
+
+
+class SqlNotes:
+    """In the place of the SQL half: takes statements, grants and virtual tables down."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+        self.grants: list[tuple[str, str, str, tuple[str, ...]]] = []
+        self.virtual: dict[str, Any] = {}
+        self.catalog = SimpleNamespace(update_grants=self.update_grants, find_table=lambda name: None)
+        self._lock = threading.Lock()
+
+    def execute(self, principal: str, text: str) -> None:
+        assert principal == ADMIN
+        with self._lock:
+            self.statements.append(text)
+
+    def update_grants(self, kind: str, name: str, changes: list[tuple[str, tuple[str, ...], Any]], actor: str) -> None:
+        assert actor == ADMIN
+        self.grants += [(kind, name, principal, tuple(given)) for principal, given, _ in changes]
+
+    def register_virtual(self, name: str, schema: pa.Schema, provider: Any) -> None:
+        self.virtual[name] = (schema, provider)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    made = Workspace(tmp_path, idle_clock=True)
+    made.__dict__["sql"] = SqlNotes()
+    yield made
+    made.stopping.set()
+    made.state.close()
+
+
+@pytest.fixture
+def told() -> list[tuple[str, int, int, str]]:
+    return []
+
+
+@pytest.fixture(autouse=True)
+def without_spark(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Source data is counted instead of written; the old job's first run succeeds at once."""
+    counted = {"generate": 0, "runs": 0}
+
+    def generate(spark: Any, names: Any, *, entries: int, seed: int, as_of: datetime, progress: Any) -> None:
+        counted["generate"] += 1
+        counted["entries"] = entries
+        progress("rds.pg_rds_public.companies", 1, 22)
+
+    def first_run(self: _Bootstrap) -> None:
+        counted["runs"] += 1
+        job = self.state.job(int(IDS["jobs.old"]))
+        assert job is not None
+        at = int(datetime.now(UTC).timestamp() * 1000)
+        ended = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS", "end_ms": at + 1}
+        self.state.put_run(Run(1, job.job_id, ADMIN, job.name, "ONE_TIME", 1, job.settings, at, **ended))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bootstrap_module, "generate", generate)
+    monkeypatch.setattr(bootstrap_module, "_spark", lambda workspace: SimpleNamespace(stop=lambda: None))
+    monkeypatch.setattr(_Bootstrap, "first_run", first_run)
+    return counted
+
+
+def start(workspace: Workspace, told: list[tuple[str, int, int, str]], entries: int = 500, seed: int = 3) -> None:
+    bootstrap(
+        workspace, entries, seed, lambda step, done=0, total=0, message="": told.append((step, done, total, message))
+    )
+
+
+def sql(workspace: Workspace) -> SqlNotes:
+    return workspace.sql  # type: ignore[return-value]
+
+
+def test_people_and_groups_are_those_of_the_migration(workspace: Workspace, told: list[Any]) -> None:
+    start(workspace, told)
+    for email in PEOPLE:
+        assert workspace.state.principal_named(email, "user") is not None
+    assert workspace.state.principal_named(APP, "service_principal") is not None
+    for group, members in GROUPS.items():
+        for member in members:
+            assert group in workspace.groups_of(member)
+    assert "rds-approvers" not in workspace.groups_of("engineer@example.com")
+    assert workspace.groups_of("analyst@example.com") == {"data-consumers"}
+
+
+def test_notebooks_and_pipeline_source_lie_where_jobs_look_for_them(workspace: Workspace, told: list[Any]) -> None:
+    start(workspace, told)
+    notebook = workspace.files.get(f"{NOTEBOOKS}/unity_fde")
+    assert (notebook.object_type, notebook.language) == ("NOTEBOOK", "PYTHON")
+    assert workspace.files.get(f"{NOTEBOOKS}/iv_fde_ax").language == "SQL"
+    source = workspace.files.get(f"{PIPELINE}/transformations/fde_pipeline.py")
+    assert source.object_type == "FILE"
+    for job in workspace.state.jobs():
+        for task in job.settings["tasks"]:
+            if "notebook_task" in task:
+                assert workspace.files.find(task["notebook_task"]["notebook_path"]) is not None
+
+
+def test_jobs_and_pipelines_have_their_ids_owners_and_permissions(workspace: Workspace, told: list[Any]) -> None:
+    start(workspace, told)
+    old = workspace.state.job(314473856953682)
+    assert old is not None
+    assert old.name == "00_RDS"
+    assert {p.name for p in workspace.state.pipelines()} == {"00_RDS_FDE_Pipeline_DEV", "00_RDS_FDE_Pipeline_PROD"}
+    permissions = workspace.state.permissions("jobs", str(old.job_id))
+    assert permissions[("service_principal", APP)] == "CAN_MANAGE"
+    assert permissions[("group", "rds-operators")] == "CAN_MANAGE_RUN"
+    assert permissions[("user", ADMIN)] == "IS_OWNER"
+
+
+def test_consumers_may_read_the_six_tables_and_nothing_else(workspace: Workspace, told: list[Any]) -> None:
+    start(workspace, told)
+    given = [(kind, name, p) for kind, name, who, p in sql(workspace).grants if who == "data-consumers"]
+    assert {name for kind, name, _ in given if kind == "TABLE"} == set(OUTPUTS)
+    assert all(p == ("SELECT",) for kind, _, p in given if kind == "TABLE")
+    assert not any("SELECT" in p for kind, _, p in given if kind != "TABLE")
+
+
+def test_every_source_table_is_declared_once_in_databricks_names(workspace: Workspace, told: list[Any]) -> None:
+    start(workspace, told)
+    declared = [s for s in sql(workspace).statements if s.startswith("CREATE TABLE")]
+    assert len(declared) == 22
+    assert any("`rds`.`pg_rds_public`.`entries`" in s and "Generated data" in s for s in declared)
+    assert spark_name("rds.pg_rds_public.entries") == "`rds__pg_rds_public`.`entries`"
+
+
+def test_a_second_start_does_nothing_again(
+    workspace: Workspace, told: list[Any], without_spark: dict[str, int]
+) -> None:
+    start(workspace, told)
+    statements, runs = list(sql(workspace).statements), workspace.state.runs()
+    told.clear()
+    start(workspace, told, entries=9_999, seed=99)
+    assert told == []
+    assert sql(workspace).statements == statements
+    assert workspace.state.runs() == runs
+    assert without_spark == {"generate": 1, "runs": 1, "entries": 500}
+
+
+@pytest.mark.parametrize("step", ["people", "catalogs", "jobs", "sources", "first_run", "grants", "history"])
+def test_a_start_after_a_kill_goes_on_from_the_step_that_was_cut_off(
+    workspace: Workspace, told: list[Any], without_spark: dict[str, int], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    whole = getattr(_Bootstrap, step)
+
+    def cut_off(self: _Bootstrap) -> None:
+        whole(self)
+        raise RuntimeError("cut off")
+
+    monkeypatch.setattr(_Bootstrap, step, cut_off)
+    with pytest.raises(BootstrapError, match="cut off; start again"):
+        start(workspace, told)
+    assert workspace.state.meta(f"bootstrap.{step}") is None
+    as_of = workspace.state.meta("bootstrap.as_of")
+    monkeypatch.setattr(_Bootstrap, step, whole)
+    start(workspace, told, entries=1)
+    assert workspace.state.meta(f"bootstrap.{step}") is not None
+    assert workspace.state.meta("bootstrap.as_of") == as_of
+    assert without_spark["entries"] == 500
+    assert len(workspace.state.jobs()) == 3
+    assert len({r.run_id for r in workspace.state.runs(generated=True)}) == len(workspace.state.runs(generated=True))
+
+
+def test_an_edited_notebook_is_left_alone_and_a_changed_project_file_is_brought(
+    workspace: Workspace, told: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(workspace, told)
+    edited, changed = f"{NOTEBOOKS}/unity_fde", f"{NOTEBOOKS}/iv_fde_ax"
+    workspace.files.import_source(edited, "# Databricks notebook source\nprint('mine')\n")
+    newer = tmp_path / "newer.sql"
+    newer.write_text("-- Databricks notebook source\nSELECT 2\n")
+    files = [(p, newer if p in (edited, changed) else f) for p, f in _Bootstrap.files()]
+    monkeypatch.setattr(_Bootstrap, "files", staticmethod(lambda: files))
+    start(workspace, told)
+    assert b"mine" in workspace.files.get(edited).content
+    assert b"SELECT 2" in workspace.files.get(changed).content
+
+
+def test_history_comes_with_the_jobs_ages_and_before_the_first_start(workspace: Workspace, told: list[Any]) -> None:
+    start(workspace, told)
+    generated = workspace.state.runs(generated=True)
+    as_of = datetime.fromisoformat(str(workspace.state.meta("bootstrap.as_of")))
+    assert len(generated) > 150
+    assert max(r.end_ms for r in generated) < as_of.timestamp() * 1000
+    for job in workspace.state.jobs():
+        assert job.created_ms < min(r.start_ms for r in workspace.state.runs(job_id=job.job_id))
+
+
+def test_system_tables_are_answered_from_the_workspace_s_records(workspace: Workspace, told: list[Any]) -> None:
+    start(workspace, told)
+    virtual = sql(workspace).virtual
+    assert {
+        "system.billing.usage",
+        "system.billing.list_prices",
+        "system.access.table_lineage",
+        "system.lakeflow.jobs",
+        "system.lakeflow.job_tasks",
+        "system.lakeflow.job_run_timeline",
+        "system.lakeflow.job_task_run_timeline",
+        "system.lakeflow.pipelines",
+        "system.lakeflow.pipeline_update_timeline",
+    } == set(virtual)
+    for schema, provider in virtual.values():
+        table = provider()
+        assert table.schema == schema
+        assert table.num_rows > 0
+
+
+def test_lineage_names_sources_and_targets_of_one_event_once(workspace: Workspace) -> None:
+    for _ in range(2):
+        note_lineage(
+            workspace,
+            entity_type="PIPELINE",
+            entity_id="p",
+            entity_run_id="u",
+            created_by=ADMIN,
+            sources=["rds.a.x", "rds.a.y", "not_three_level"],
+            targets=["product.fde.t"],
+        )
+    rows = SystemTables(workspace, 1).table_lineage().to_pylist()
+    assert [(r["source_table_full_name"], r["target_table_full_name"]) for r in rows] == [
+        ("rds.a.x", "product.fde.t"),
+        ("rds.a.y", "product.fde.t"),
+    ]
+    assert len({r["event_id"] for r in rows}) == 1
+    assert len({r["record_id"] for r in rows}) == 2
+    assert set(rows[0]) == set(LINEAGE_SCHEMA.names)
+
+
+def test_system_tables_can_be_registered_again(workspace: Workspace) -> None:
+    register(workspace)
+    register(workspace)
+    assert len(sql(workspace).virtual) == 9
