@@ -20,7 +20,7 @@ from emulator.history import Sides, history
 from emulator.sources import SCHEMAS, TABLES, Ticked, generate
 from emulator.sources import tick as tick_sources
 from emulator.sources.schemas import Table
-from emulator.state import now_ms
+from emulator.state import Run, now_ms
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -299,19 +299,26 @@ class _Bootstrap:
         if done:
             return
         active = self.state.runs(job_id=job_id, generated=False, active=True)
-        run = active[0] if active else self.workspace.jobs.run_now(job_id, self.admin)
-        while run.active:
-            tasks = self.state.tasks(run.run_id)
-            ended = sum(not t.active for t in tasks)
-            names = ", ".join(t.task_key for t in tasks if t.life_cycle_state == "RUNNING")
-            self.progress("First run of 00_RDS", ended, len(tasks), f"First run of 00_RDS: {names or 'starting'}")
+        run = self.ended(active[0] if active else self.workspace.jobs.run_now(job_id, self.admin))
+        if run.result_state != "SUCCESS":
+            # Where no table is there yet, a task can be ahead of one whose table it reads but that it need not wait for.
+            self.workspace.jobs.repair(run.run_id, None, all_failed=True)
+            run = self.ended(run)
+        if run.result_state != "SUCCESS":
+            raise BootstrapError(f"run {run.run_id} ended {run.result_state}: {run.state_message}")
+
+    def ended(self, run: Run) -> Run:
+        """The run once it has ended; says meanwhile what it does."""
+        while True:
             try:
-                run = self.workspace.jobs.wait(run.run_id, 1.0)
+                return self.workspace.jobs.wait(run.run_id, 1.0)
             except TimeoutError:
                 if self.workspace.stopping.is_set():
                     raise
-        if run.result_state != "SUCCESS":
-            raise BootstrapError(f"run {run.run_id} ended {run.result_state}: {run.state_message}")
+            tasks = self.state.tasks(run.run_id)
+            done = sum(not t.active for t in tasks)
+            names = ", ".join(t.task_key for t in tasks if t.life_cycle_state == "RUNNING")
+            self.progress("First run of 00_RDS", done, len(tasks), f"First run of 00_RDS: {names or 'starting'}")
 
     def history(self) -> None:
         """Weeks before the first start, at once or not at all."""
