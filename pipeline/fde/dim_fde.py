@@ -155,21 +155,23 @@ def properties(sources: SourceTables) -> DataFrame:
             )
         )
     )
-    return (
-        sources.unique("companies", "id")
-        .join(sources.unique("properties", "company_id"), F.expr("properties_company_id = companies_id"), "left")
+    owners = (
+        sources.prefixed("companies")
+        .join(sources.prefixed("properties"), F.expr("properties_company_id = companies_id"), "left")
         .join(
-            sources.unique("unity_epa_sipp_properties", "property_id"),
+            sources.prefixed("unity_epa_sipp_properties"),
             F.expr("unity_epa_sipp_properties_property_id = properties_id"),
             "left",
         )
-        .join(features, F.expr("property_features_property_id = properties_id"), "left")
         .join(
-            sources.unique("unity_agg_property_features", "property_id"),
+            sources.prefixed("unity_agg_property_features"),
             F.expr("unity_agg_property_features_property_id = properties_id"),
             "left",
         )
     )
+    tables = ("companies", "properties", "unity_epa_sipp_properties", "unity_agg_property_features")
+    once = distinct(owners, [f"{table}_{column}" for table in tables for column in COLUMNS[table]])
+    return once.join(features, F.expr("property_features_property_id = properties_id"), "left")
 
 
 def submissions(sources: SourceTables) -> DataFrame:
@@ -303,10 +305,11 @@ def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
             "left",
         )
     )
-    owners = (
-        sources.unique("companies", "id")
-        .join(sources.unique("properties", "company_id"), F.expr("properties_company_id = companies_id"), "left")
-        .filter(get_fde_exclusion_filter(rules))
+    owners = distinct(
+        sources.prefixed("companies")
+        .join(sources.prefixed("properties"), F.expr("properties_company_id = companies_id"), "left")
+        .filter(get_fde_exclusion_filter(rules)),
+        [f"{table}_{column}" for table in ("companies", "properties") for column in COLUMNS[table]],
     )
     records = F.coalesce("applicant_records", one) * F.coalesce("document_records", one)
     return owners.join(below, F.expr("folders_property_id = properties_id"), "left").select(
