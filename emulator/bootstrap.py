@@ -301,7 +301,7 @@ class _Bootstrap:
         active = self.state.runs(job_id=job_id, generated=False, active=True)
         run = self.ended(active[0] if active else self.workspace.jobs.run_now(job_id, self.admin))
         if run.result_state != "SUCCESS":
-            # Where no table is there yet, a task can be ahead of one whose table it reads but that it need not wait for.
+            # Where no table is there yet, a task can be ahead of one whose table it reads but need not wait for.
             self.workspace.jobs.repair(run.run_id, None, all_failed=True)
             run = self.ended(run)
         if run.result_state != "SUCCESS":
