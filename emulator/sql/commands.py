@@ -201,13 +201,37 @@ class Commands:
             comment = f"COMMENT {literal(record.comment)}\n" if record.comment else ""
             body = f"AS {record.view_definition}\n" if record.view_definition else ""
             return Rows.local(_texts("createtab_stmt"), [(f"CREATE {kind} {name} (\n  {columns})\n{comment}{body}",)])
-        rows = job.command(job.rendered())
-        text = str(rows.collect().column(0)[0].as_py())
-        text = self._catalog.name_book().translate(text)
-        if record.table_type == "MANAGED":
-            text = re.sub(r"\nLOCATION '[^'\n]*'", "", text)
-        text = text.replace("CREATE EXTERNAL TABLE", "CREATE TABLE")
-        return Rows.local(_texts("createtab_stmt"), [(text,)])
+        if record.data_source_format != "DELTA":
+            text = str(job.command(job.rendered()).collect().column(0)[0].as_py())
+            return Rows.local(_texts("createtab_stmt"), [(self._catalog.name_book().translate(text),)])
+        return Rows.local(_texts("createtab_stmt"), [(self._create_statement(record),)])
+
+    def _create_statement(self, record: TableRecord) -> str:
+        """CREATE TABLE of a Delta table (Delta does not answer SHOW CREATE TABLE itself)."""
+        fresh = self._engine.read_columns(record)
+        detail = (
+            self._engine.link.command(f"DESCRIBE DETAIL {self._engine.spark_name(record.key)}").collect().to_pylist()[0]
+        )
+        columns = ",\n  ".join(
+            c.name
+            + f" {c.type_text.upper()}"
+            + ("" if c.nullable else " NOT NULL")
+            + (f" COMMENT {literal(c.comment)}" if c.comment else "")
+            for c in fresh.columns
+        )
+        lines = [f"CREATE TABLE {record.full_name} (\n  {columns})", "USING delta"]
+        for clause, key in (("PARTITIONED BY", "partitionColumns"), ("CLUSTER BY", "clusteringColumns")):
+            if detail.get(key):
+                lines.append(f"{clause} ({', '.join(detail[key])})")
+        if record.comment:
+            lines.append(f"COMMENT {literal(record.comment)}")
+        if record.table_type == "EXTERNAL":
+            lines.append(f"LOCATION {literal(record.storage_location or '')}")
+        properties = dict(detail.get("properties") or {})
+        if properties:
+            pairs = ",\n  ".join(f"{literal(k)} = {literal(v)}" for k, v in sorted(properties.items()))
+            lines.append(f"TBLPROPERTIES (\n  {pairs})")
+        return "\n".join(lines) + "\n"
 
     # ---- describing
 

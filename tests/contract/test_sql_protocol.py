@@ -420,6 +420,7 @@ def test_a_rename_keeps_grants_and_a_replaced_view_loses_them(connection: sql.cl
     run(connection, f"DROP VIEW {home}.old")
     run(connection, f"ALTER TABLE {home}.new RENAME TO {home}.old")
     assert run(connection, f"SELECT * FROM {home}.old") == [(1,)]
+    run(connection, f"DROP TABLE {home}.old")
 
 
 def test_rights_are_asked_for_one_after_the_other(
