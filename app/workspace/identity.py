@@ -38,7 +38,9 @@ class Identity:
     def user(self, user_name: str) -> Principal | None:
         """The user of that name with its groups, None where there is none."""
         what = f"look up user {user_name}"
-        condition = f"userName eq {_scim(user_name)}"
+        condition = _is("userName", user_name)
+        if condition is None:
+            return None
         client = self._rest.client.users
         found = self._rest.read(
             what, lambda: list(client.list(filter=condition, attributes="id,userName,displayName,active,groups"))
@@ -70,7 +72,9 @@ class Identity:
         """Whether a group has the user as a member of a group within it."""
         what = f"look up group {group}"
         client = self._rest.client.groups
-        condition = f"displayName eq {_scim(group)}"
+        condition = _is("displayName", group)
+        if condition is None:
+            return False
         found = self._rest.read(what, lambda: list(client.list(filter=condition, attributes="id,displayName,members")))
         level = [g for g in found if g.display_name == group]
         seen: set[str] = set()
@@ -103,6 +107,6 @@ def _principal(user: iam.User) -> Principal:
     )
 
 
-def _scim(value: str) -> str:
-    """A string of a SCIM filter."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _is(attribute: str, value: str) -> str | None:
+    """A SCIM filter for exactly this value; None for one that no name is: a quote in it could end the string early."""
+    return None if not value or '"' in value or "\\" in value else f'{attribute} eq "{value}"'

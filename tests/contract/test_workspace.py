@@ -1,0 +1,482 @@
+"""`app.workspace` through the real clients against the local workspace: each call the panel makes, good and bad."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.collect import Sources
+from app.config import DEFAULT_MIGRATION, Migration, Role
+from app.store.open import Store, open_store
+from app.workspace.client import Workspace
+from app.workspace.errors import WorkspaceError
+from app.workspace.sql import Cancel
+from app.workspace.tables import Grant
+from emulator.process import LocalWorkspace
+
+SELECT = frozenset({Grant("data-consumers", "SELECT"), Grant("rds-viewers", "SELECT")})
+
+
+def control(local: LocalWorkspace, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    """A call of the local workspace's own control routes."""
+    request = urllib.request.Request(
+        local.host + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {local.token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+@contextmanager
+def fault(local: LocalWorkspace, **rule: Any) -> Iterator[Callable[[], int]]:
+    """A fault in force; gives a function that says how often it applied."""
+    made = control(local, "POST", "/emulator/faults", rule)
+
+    def applied() -> int:
+        rules = control(local, "GET", "/emulator/faults")["faults"]
+        return next(int(r["applied"]) for r in rules if r["id"] == made["id"])
+
+    try:
+        yield applied
+    finally:
+        control(local, "DELETE", f"/emulator/faults/{made['id']}")
+
+
+def as_user(local: LocalWorkspace, user: str) -> Workspace:
+    token = control(local, "POST", "/emulator/tokens", {"user": user})["token"]
+    return Workspace(replace(local.endpoint, token=token))
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def ws(raw_workspace: LocalWorkspace) -> Iterator[Workspace]:
+    found = Workspace(raw_workspace.endpoint)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def schema(ws: Workspace) -> Iterator[str]:
+    """A schema of this module's own."""
+    name = f"team_sandbox.ws_{uuid.uuid4().hex[:8]}"
+    ws.sql.run(f"CREATE SCHEMA {name}", what="create a schema")
+    yield name
+    ws.sql.run(f"DROP SCHEMA {name} CASCADE", what="drop the schema")
+
+
+@pytest.fixture
+def pair(ws: Workspace, schema: str) -> Iterator[tuple[str, str]]:
+    """An old table with two rows and grants, and a new one with one row."""
+    old, new = f"{schema}.x_{uuid.uuid4().hex[:6]}", f"{schema}.y_{uuid.uuid4().hex[:6]}"
+    ws.sql.run(f"CREATE TABLE {old} (a INT COMMENT 'key', b STRING) COMMENT 'it''s old'", what="create")
+    ws.sql.run(f"INSERT INTO {old} VALUES (1, 'a'), (2, 'b')", what="insert")
+    ws.sql.run(f"CREATE TABLE {new} AS SELECT 9 AS a, 'z' AS b", what="create")
+    ws.tables.restore_grants(old, SELECT)
+    yield old, new
+
+
+# ---------------------------------------------------------------------------------------------------- tables and SQL
+
+
+def test_a_table_is_swapped_by_view_and_back_with_its_grants(ws: Workspace, pair: tuple[str, str]) -> None:
+    old, new = pair
+    kept, tables = old + "_old", ws.tables
+    before = tables.state(old)
+    assert (before.table_type, before.comment, [c.name for c in before.columns]) == ("MANAGED", "it's old", ["a", "b"])
+    version = tables.version(old)
+    assert version is not None and version.rows == 2 and version.timestamp.tzinfo is not None
+
+    tables.rename(old, kept)
+    assert not tables.exists(old) and tables.state(kept).table_id == before.table_id
+    tables.create_view(old, kept, before.comment)
+    tables.restore_grants(old, SELECT)
+    view = tables.state(old)
+    assert view.is_view and view.serves == kept and view.comment == "it's old" and tables.count(old) == 2
+
+    tables.alter_view(old, new)
+    assert tables.state(old).serves == new and tables.count(old) == 1
+    assert tables.grants(old) == SELECT, "ALTER VIEW keeps grants"
+    tables.alter_view(old, kept)
+    assert tables.count(old) == 2
+
+    tables.drop_view(old)
+    tables.rename(kept, old)
+    after = tables.state(old)
+    assert (after.table_id, after.table_type, tables.grants(old)) == (before.table_id, "MANAGED", SELECT)
+
+
+def test_what_must_not_happen_to_a_name_is_refused_for_certain(ws: Workspace, pair: tuple[str, str]) -> None:
+    old, new = pair
+    tables = ws.tables
+    attempts: list[Callable[[], Any]] = [
+        lambda: tables.rename(old + "_none", old + "_other"),
+        lambda: tables.rename(old, new),
+        lambda: tables.create_view(old, new),
+        lambda: tables.create_view(old + "_view", old + "_none"),
+        lambda: tables.drop_view(old),
+        lambda: tables.alter_view(old, new),
+    ]
+    for attempt in attempts:
+        with pytest.raises(WorkspaceError) as caught:
+            attempt()
+        assert not caught.value.uncertain and not caught.value.retryable, caught.value
+        assert "\n" not in str(caught.value) and caught.value.__cause__ is not None
+    assert tables.count(old) == 2 and tables.count(new) == 1
+
+
+def test_a_missing_table_is_told_apart_from_a_failure(ws: Workspace, schema: str) -> None:
+    assert ws.tables.state(f"{schema}.none").exists is False
+    with pytest.raises(WorkspaceError) as caught:
+        ws.tables.count(f"{schema}.none")
+    assert caught.value.not_found and caught.value.error_code == "TABLE_OR_VIEW_NOT_FOUND"
+    with pytest.raises(WorkspaceError) as caught:
+        ws.sql.query("SELECT FROM WHERE")
+    assert caught.value.sql_state == "42601" and not caught.value.uncertain
+
+
+def test_grants_that_are_too_many_are_taken_away(ws: Workspace, pair: tuple[str, str]) -> None:
+    old, _ = pair
+    ws.tables.add_grants(old, [Grant("analyst@example.com", "MODIFY"), Grant("data-consumers", "MODIFY")])
+    assert len(ws.tables.grants(old)) == 4
+    ws.tables.restore_grants(old, SELECT)
+    assert ws.tables.grants(old) == SELECT
+    ws.tables.restore_grants(old, frozenset())
+    assert ws.tables.grants(old) == frozenset()
+
+
+def test_owner_and_comment_are_set_and_read_back(ws: Workspace, pair: tuple[str, str]) -> None:
+    old, new = pair
+    view = old + "_v"
+    ws.tables.create_view(view, new)
+    for name in (old, view):
+        ws.tables.set_owner(name, "engineer@example.com")
+        ws.tables.set_comment(name, "a 'quoted' comment")
+        state = ws.tables.state(name)
+        assert (state.owner, state.comment) == ("engineer@example.com", "a 'quoted' comment")
+        ws.tables.set_comment(name, None)
+        assert not ws.tables.state(name).comment
+
+
+def test_what_hangs_on_a_name_is_known(ws: Workspace, pair: tuple[str, str]) -> None:
+    old, _ = pair
+    found = ws.tables.hangers(old)
+    assert found.comment == "it's old" and found.column_comments == {"a": "key"} and found.owner is not None
+    assert found.row_filter is None and found.constraints == () and found.unknown == ()
+
+
+def test_values_are_bound_and_come_back_as_they_went(ws: Workspace) -> None:
+    moment = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+    nasty = "it's; DROP TABLE x -- `\\ ünï"
+    (row,) = ws.sql.query(
+        "SELECT :text AS text, :n AS n, :none AS none, :at AS at, :f AS f, :yes AS yes",
+        {"text": nasty, "n": 2**40, "none": None, "at": moment, "f": 0.5, "yes": True},
+    )
+    assert row == {"text": nasty, "n": 2**40, "none": None, "at": moment, "f": 0.5, "yes": True}
+
+
+def test_a_running_statement_is_cancelled_from_another_thread(ws: Workspace) -> None:
+    cancel = Cancel()
+    timer = threading.Timer(1.5, cancel.set)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(WorkspaceError) as caught:
+        ws.sql.query("SELECT sum(hash(a.id, b.id)) FROM range(4000000) a CROSS JOIN range(4000000) b", cancel=cancel)
+    timer.join()
+    assert caught.value.error_code == "OPERATION_CANCELED" and time.monotonic() - began < 60
+    with pytest.raises(WorkspaceError, match="before it began"):
+        ws.sql.query("SELECT 1", cancel=cancel)
+    assert ws.sql.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_statements_of_several_threads_do_not_mix(ws: Workspace) -> None:
+    found: dict[int, list[Any]] = {}
+
+    def ask(n: int) -> None:
+        found[n] = [ws.sql.query("SELECT :n AS n", {"n": n})[0]["n"] for _ in range(3)]
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {n: [n, n, n] for n in range(6)}
+
+
+def test_a_statement_whose_answer_was_lost_is_sent_once(
+    raw_workspace: LocalWorkspace, ws: Workspace, schema: str
+) -> None:
+    name = f"{schema}.lost_{uuid.uuid4().hex[:6]}"
+    rule = {"path": "/sql/1.0/", "sql_contains": name.rsplit(".", 1)[1], "drop": "after", "count": 1}
+    with fault(raw_workspace, **rule) as applied:
+        with pytest.raises(WorkspaceError) as caught:
+            ws.sql.run(f"CREATE TABLE {name} (a INT)", what="create a table")
+        assert applied() == 1
+    assert caught.value.uncertain and "no answer from the SQL warehouse" in str(caught.value)
+    assert ws.tables.exists(name), "it took effect all the same"
+
+
+def test_a_question_whose_answer_was_lost_is_asked_again(raw_workspace: LocalWorkspace, ws: Workspace) -> None:
+    marker = f"m{uuid.uuid4().hex[:8]}"
+    with fault(raw_workspace, path="/sql/1.0/", sql_contains=marker, drop="before", count=1) as applied:
+        assert ws.sql.query(f"SELECT 1 AS {marker}") == [{marker: 1}]
+        assert applied() == 1
+
+
+def test_a_wrong_token_is_refused_at_both_doors(raw_workspace: LocalWorkspace) -> None:
+    stranger = Workspace(replace(raw_workspace.endpoint, token="dapi-wrong"))
+    with pytest.raises(WorkspaceError) as caught:
+        stranger.identity.me()
+    assert caught.value.denied
+    with pytest.raises(WorkspaceError):
+        stranger.sql.query("SELECT 1")
+
+
+def test_privileges_are_probed_for_whoever_acts(
+    raw_workspace: LocalWorkspace, ws: Workspace, pair: tuple[str, str]
+) -> None:
+    old, new = pair
+    assert ws.tables.swap_privileges(old).sufficient and ws.tables.read_privileges(new).sufficient
+    analyst = as_user(raw_workspace, "analyst@example.com")
+    try:
+        found = analyst.tables.swap_privileges(old)
+        assert not found.sufficient and not found.owner
+        with pytest.raises(WorkspaceError) as caught:
+            analyst.tables.rename(old, old + "_stolen")
+        assert caught.value.denied or caught.value.not_found
+    finally:
+        analyst.close()
+    assert ws.tables.exists(old)
+
+
+# ------------------------------------------------------------------------------------------------- jobs and identity
+
+
+@pytest.fixture
+def job(ws: Workspace) -> Iterator[int]:
+    """A paused job whose one task is a notebook that does not exist, with a field that pausing must not lose."""
+    document = {
+        "name": f"contract {uuid.uuid4().hex[:8]}",
+        "max_concurrent_runs": 1,
+        "schedule": {"quartz_cron_expression": "55 0 5/6 * * ?", "timezone_id": "America/New_York", "pause_status": "PAUSED"},
+        "tasks": [{"task_key": "only", "notebook_task": {"notebook_path": "/Repos/none/nothing"}}],
+    }  # fmt: skip
+    job_id = int(ws.rest.post("create a job", "/api/2.2/jobs/create", document)["job_id"])
+    yield job_id
+    ws.rest.post("delete the job", "/api/2.2/jobs/delete", {"job_id": job_id})
+
+
+def test_a_job_is_found_paused_and_unpaused_with_its_schedule_whole(ws: Workspace, job: int) -> None:
+    name = ws.jobs.get(job).name
+    found = ws.jobs.find(name)
+    assert found.job_id == job and found.timing.paused is True and found.tasks[0].kind == "notebook"
+    timing = ws.jobs.set_paused(job, False)
+    assert (timing.paused, timing.quartz, timing.timezone) == (False, "55 0 5/6 * * ?", "America/New_York")
+    assert ws.jobs.set_paused(job, True) == ws.jobs.timing(job) == found.timing
+    assert ws.jobs.get(job).settings == found.settings
+    assert ws.jobs.may_manage(job)
+    with pytest.raises(WorkspaceError) as caught:
+        ws.jobs.find("no such job")
+    assert caught.value.not_found
+
+
+def test_a_pause_whose_answer_was_lost_is_read_back(raw_workspace: LocalWorkspace, ws: Workspace, job: int) -> None:
+    with fault(raw_workspace, method="POST", path="/jobs/update", drop="after", count=1) as applied:
+        assert ws.jobs.set_paused(job, False).paused is False
+        assert applied() == 1
+    with fault(raw_workspace, method="POST", path="/jobs/update", drop="before", count=1) as applied:
+        with pytest.raises(WorkspaceError) as caught:
+            ws.jobs.set_paused(job, True)
+        assert caught.value.uncertain and applied() == 1
+    assert ws.jobs.timing(job).paused is False
+
+
+def test_one_token_starts_one_run_and_its_failure_is_told(
+    raw_workspace: LocalWorkspace, ws: Workspace, job: int
+) -> None:
+    token = uuid.uuid4().hex
+    with fault(raw_workspace, method="POST", path="/jobs/run-now", drop="after", count=1):
+        first = ws.jobs.run_now(job, token)
+    assert ws.jobs.run_now(job, token) == first
+    run = wait_until(lambda: r if not (r := ws.jobs.run(first)).active else None)
+    assert run.result_state == "FAILED" and run.end is not None and run.run_seconds is not None
+    (task,) = run.tasks
+    assert task.task_key == "only" and ws.jobs.task_error(task.task_run_id)
+    (listed,) = list(ws.jobs.runs(job))
+    assert (listed.run_id, listed.state, listed.generated) == (first, "FAILED", False)
+    assert ws.jobs.active_runs(job) == ()
+    since = run.start + timedelta(seconds=1)
+    assert list(ws.jobs.runs(job, start_from=since)) == []
+
+
+def test_reads_go_on_after_throttling(raw_workspace: LocalWorkspace, ws: Workspace, job: int) -> None:
+    rule = {"method": "GET", "path": "/jobs/get", "status": 429, "error_code": "REQUEST_LIMIT_EXCEEDED", "count": 2}
+    with fault(raw_workspace, **rule, retry_after_seconds=1) as applied:
+        began = time.monotonic()
+        assert ws.jobs.get(job).job_id == job
+        assert applied() == 2 and time.monotonic() - began >= 2.0
+
+
+def test_roles_are_those_of_the_groups_now(ws: Workspace) -> None:
+    roles = Migration.load(DEFAULT_MIGRATION).roles
+    assert ws.identity.roles_of("lead@example.com", roles) == {Role.VIEWER, Role.OPERATOR, Role.APPROVER}
+    assert ws.identity.roles_of("engineer@example.com", roles) == {Role.VIEWER, Role.OPERATOR}
+    assert ws.identity.roles_of("stakeholder@example.com", roles) == {Role.VIEWER}
+    assert ws.identity.roles_of("analyst@example.com", roles) == frozenset()
+    assert ws.identity.roles_of('x" or userName ne "', roles) == frozenset()
+    assert ws.identity.me().user_name
+
+
+# -------------------------------------------------------------------------------------- the bundled migration's data
+
+MIGRATION = Migration.load(DEFAULT_MIGRATION)
+
+
+@pytest.fixture(scope="module")
+def prepared(workspace: LocalWorkspace, ws: Workspace) -> Workspace:
+    """The workspace once both sides have run."""
+    assert workspace.host == ws.endpoint.host
+    return ws
+
+
+def test_a_pipelines_table_cannot_be_renamed_or_dropped_and_says_whose_it_is(prepared: Workspace) -> None:
+    name = MIGRATION.tables[0].candidate
+    state = prepared.tables.state(name)
+    pipeline = prepared.pipelines.find(MIGRATION.production_pipeline.name)
+    assert state.table_type == "MATERIALIZED_VIEW" and state.pipeline_id == pipeline.pipeline_id
+    assert prepared.tables.version(name) is None and prepared.tables.count(name) > 0
+    for attempt in (lambda: prepared.tables.rename(name, name + "_x"), lambda: prepared.tables.drop_view(name)):
+        with pytest.raises(WorkspaceError) as caught:
+            attempt()
+        assert not caught.value.uncertain
+    assert prepared.tables.exists(name)
+
+
+def test_updates_and_their_events_are_read_with_details(prepared: Workspace) -> None:
+    pipeline = prepared.pipelines.find(MIGRATION.production_pipeline.name)
+    assert pipeline.configuration["table_prefix"] == "dlt_v2_"
+    done = next(u for u in prepared.pipelines.updates_page(pipeline.pipeline_id).updates if u.state == "COMPLETED")
+    assert prepared.pipelines.update(pipeline.pipeline_id, done.update_id) == done
+    page = prepared.pipelines.events_page(pipeline.pipeline_id, newest_first=True, max_results=20)
+    assert page.next_page_token is not None
+    stamps = [e.timestamp for e in page.events]
+    assert stamps == sorted(stamps, reverse=True)
+    more = prepared.pipelines.events_page(pipeline.pipeline_id, page_token=page.next_page_token, max_results=20)
+    assert not {e.event_id for e in more.events} & {e.event_id for e in page.events}
+    oldest = prepared.pipelines.events_page(pipeline.pipeline_id, after=stamps[-1], newest_first=False)
+    assert oldest.events[0].timestamp >= stamps[-1].replace(microsecond=stamps[-1].microsecond // 1000 * 1000)
+    before = prepared.pipelines.events_page(pipeline.pipeline_id, before=stamps[-1], newest_first=True)
+    assert before.events[0].timestamp <= stamps[-1]
+
+
+def test_a_second_update_beside_an_active_one_is_refused_for_certain(prepared: Workspace) -> None:
+    name = next(p.name for p in MIGRATION.pipelines if p.environment == "development")
+    pipelines = prepared.pipelines
+    pipeline_id = pipelines.find(name).pipeline_id
+    wait_until(lambda: not pipelines.active_updates(pipeline_id), 300)
+    began = datetime.now(UTC) - timedelta(seconds=5)
+    update_id = pipelines.start_update(pipeline_id, validate_only=True)
+    assert [u.update_id for u in pipelines.active_updates(pipeline_id)] == [update_id]
+    with pytest.raises(WorkspaceError) as caught:
+        pipelines.start_update(pipeline_id)
+    assert not caught.value.uncertain and caught.value.status in (400, 409)
+    ended = wait_until(lambda: u if not (u := pipelines.update(pipeline_id, update_id)).active else None, 300)
+    assert ended.validate_only and ended.state == "COMPLETED"
+    assert update_id in {u.update_id for u in pipelines.updates_since(pipeline_id, began)}
+    assert pipelines.may_run(pipeline_id) is True
+
+
+def test_billing_has_each_record_once_with_the_price_of_its_time(prepared: Workspace) -> None:
+    jobs = [prepared.jobs.find(r.name, r.id).job_id for r in (MIGRATION.baseline_job, MIGRATION.candidate_job)]
+    pipelines = [prepared.pipelines.find(p.name).pipeline_id for p in MIGRATION.pipelines]
+    now = datetime.now(UTC)
+    found = prepared.billing.usage(jobs, pipelines, now - timedelta(days=60), now)
+    keys = [(u.record_id, u.record_type) for u in found]
+    assert found and len(keys) == len(set(keys)), "a price that has ended is not joined beside the one that holds"
+    assert all(u.list_price_usd and u.list_price_usd > 0 for u in found)
+    assert {u.product for u in found} >= {"JOBS", "DLT"}
+    assert {u.job_id for u in found} >= {jobs[0]} and {u.pipeline_id for u in found} & set(pipelines)
+    retracted = [u for u in found if u.record_type == "RETRACTION"]
+    assert all(u.dbu < 0 for u in retracted)
+
+
+def test_an_update_of_a_job_run_is_tied_to_its_task(prepared: Workspace) -> None:
+    pipeline_id = prepared.pipelines.find(MIGRATION.production_pipeline.name).pipeline_id
+    links = prepared.lineage.update_task_runs([pipeline_id], datetime.now(UTC) - timedelta(days=60))
+    assert links
+    job_id = prepared.jobs.find(MIGRATION.candidate_job.name).job_id
+    tasks = {t.task_run_id for r in prepared.jobs.runs(job_id) for t in r.tasks if t.pipeline_id == pipeline_id}
+    assert set(links.values()) & tasks
+
+
+def test_consumers_of_a_table_are_seen(prepared: Workspace) -> None:
+    names = [t.baseline for t in MIGRATION.tables]
+    prepared.tables.count(names[0])
+    found = wait_until(lambda: prepared.lineage.consumers(names, datetime.now(UTC) - timedelta(days=30)), 30)
+    assert {c.table for c in found} <= set(names) and all(c.reads > 0 for c in found)
+
+
+def test_the_first_collection_brings_everything_and_the_second_needs_few_calls(
+    prepared: Workspace, tmp_path: Any
+) -> None:
+    store: Store = open_store(f"sqlite:///{tmp_path}/store.db")
+    sources = Sources(store.collected, prepared, MIGRATION)
+    for source in sources.all():
+        for _ in range(50):
+            if source.read() is None:
+                break
+        else:
+            pytest.fail(f"{source.name} does not come to an end")
+    c = store.collected
+    for side in ("baseline", "candidate"):
+        runs = c.runs(side, limit=2000)
+        assert any(r.generated for r in runs), "history from before the first start"
+        assert any(r.state == "SUCCESS" and r.run_seconds and not r.generated for r in runs), side
+    real = next(
+        u for u in c.updates("production") if u.state == "COMPLETED" and not u.generated and not u.validate_only
+    )
+    assert real.seconds and real.seconds > 0
+    flows = {f.dataset.rsplit(".", 1)[-1]: f for f in c.flows([real.update_id])[real.update_id]}
+    for table in MIGRATION.tables:
+        flow = flows[table.candidate.rsplit(".", 1)[-1]]
+        assert flow.status == "COMPLETED" and flow.rows is not None, table.name
+    assert any(e.passed > 0 for e in c.expectations([real.update_id]))
+    assert any(u.generated for u in c.updates("production", limit=2000))
+    found = c.tables()
+    for table in MIGRATION.tables:
+        assert found[table.baseline].rows == found[table.candidate].rows is not None, table.name
+        assert found[table.baseline].table_type == "MANAGED" and found[table.candidate].pipeline_id
+    assert set(c.schedules()) >= {"baseline", "candidate"} and set(c.pipelines()) == {"development", "production"}
+    assert c.usage() and any(cost.records for cost in c.run_costs())
+    assert any(u.job_run_id for u in c.updates("production"))
+
+    asked: list[str] = []
+    api = prepared.client.api_client
+    do = api.do
+    api.do = lambda method, path, *a, **k: (asked.append(f"{method} {path}"), do(method, path, *a, **k))[1]  # type: ignore[method-assign]
+    try:
+        for source in sources.all():
+            if source.name.split(":")[0] in ("runs", "updates", "events"):
+                source.read()
+    finally:
+        api.do = do  # type: ignore[method-assign]
+    assert len(asked) <= 12, asked
