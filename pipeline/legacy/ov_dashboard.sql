@@ -1,8 +1,9 @@
 -- Databricks notebook source
 -- MAGIC %md
 -- MAGIC # Overview dashboard
--- MAGIC What the dashboard shows, added up so that it reads a few thousand rows: per company and day, submissions, income and asset
--- MAGIC verifications with their outcomes, and what fraud detection avoided in the month. Writes `ov_dashboard`.
+-- MAGIC What the dashboard shows, added up so that it reads a few thousand rows: per company and day, submissions, income verifications
+-- MAGIC and their outcomes. Reads the tables that the tasks before it have written: `dim_fde`, `income_verification` and
+-- MAGIC `iv_master_results`; the other three may still be in the making. Writes `ov_dashboard`.
 
 -- COMMAND ----------
 
@@ -38,14 +39,6 @@ income AS (
   FROM IDENTIFIER('product.fde.' || :source_prefix || 'income_verification')
   GROUP BY company_id, CAST(submission_datetime AS DATE)
 ),
-payroll AS (
-  SELECT
-    company_id,
-    CAST(submission_datetime AS DATE) AS day,
-    COUNT(DISTINCT CASE WHEN ax_is_connected THEN iv_submission_id END) AS payroll_connected
-  FROM IDENTIFIER('product.fde.' || :source_prefix || 'iv_fde_ax')
-  GROUP BY company_id, CAST(submission_datetime AS DATE)
-),
 results AS (
   SELECT
     company_id,
@@ -55,24 +48,6 @@ results AS (
   FROM IDENTIFIER('product.fde.' || :source_prefix || 'iv_master_results')
   WHERE company_id IS NOT NULL
   GROUP BY company_id, CAST(submission_datetime AS DATE)
-),
-assets AS (
-  SELECT
-    company_id,
-    CAST(submission_datetime AS DATE) AS day,
-    COUNT(*) AS asset_documents,
-    COUNT_IF(av_ruling_code = 'ACCEPTED') AS asset_documents_accepted
-  FROM IDENTIFIER('product.fde.' || :source_prefix || 'unity_av_fde')
-  GROUP BY company_id, CAST(submission_datetime AS DATE)
-),
-fraud AS (
-  SELECT
-    company_id,
-    submission_month,
-    SUM(fraud_submissions) AS fraud_submissions_of_month,
-    SUM(estimated_loss_avoided) AS loss_avoided_of_month
-  FROM IDENTIFIER('product.fde.' || :source_prefix || 'roi_fraud_reduction')
-  GROUP BY company_id, submission_month
 )
 SELECT
   s.company_id,
@@ -85,16 +60,8 @@ SELECT
   COALESCE(i.income_verified, 0) AS income_verified,
   COALESCE(i.income_escalated, 0) AS income_escalated,
   i.average_monthly_income,
-  COALESCE(p.payroll_connected, 0) AS payroll_connected,
   COALESCE(r.income_results, 0) AS income_results,
-  COALESCE(r.income_rejected, 0) AS income_rejected,
-  COALESCE(a.asset_documents, 0) AS asset_documents,
-  COALESCE(a.asset_documents_accepted, 0) AS asset_documents_accepted,
-  COALESCE(f.fraud_submissions_of_month, 0) AS fraud_submissions_of_month,
-  COALESCE(f.loss_avoided_of_month, 0) AS loss_avoided_of_month
+  COALESCE(r.income_rejected, 0) AS income_rejected
 FROM submissions s
 LEFT JOIN income i ON i.company_id = s.company_id AND i.day = s.day
-LEFT JOIN payroll p ON p.company_id = s.company_id AND p.day = s.day
 LEFT JOIN results r ON r.company_id = s.company_id AND r.day = s.day
-LEFT JOIN assets a ON a.company_id = s.company_id AND a.day = s.day
-LEFT JOIN fraud f ON f.company_id = s.company_id AND f.submission_month = CAST(date_trunc('MONTH', s.day) AS DATE)

@@ -210,3 +210,29 @@ def test_pay_cycles_of_both_sides_agree() -> None:
     text = (ROOT / "legacy" / "iv_fde_ax.sql").read_text()
     found = dict(re.findall(r"WHEN '(\w+)' THEN emp\.base_pay \* (\d+) / 12", text))
     assert {cycle: int(n) for cycle, n in found.items()} == PAYS_A_YEAR
+
+
+def test_a_notebook_reads_only_tables_that_the_tasks_before_it_have_written() -> None:
+    """The old job's graph as the guide has it; a table that another branch writes may be old, or not there at all."""
+    before = {
+        "24hr_iv_table_email.py": {"dim_fde", "income_verification"},
+        "fde_last_submission_report.sql": {"dim_fde"},
+        "unity_clean_tables.py": {"dim_fde"},
+        "properties_deactivation.py": {"dim_fde"},
+        "ov_dashboard.sql": {"dim_fde", "income_verification", "iv_master_results"},
+        "iv_fde_ax.sql": {"dim_fde", "income_verification"},
+        "iv_master_results.sql": {"dim_fde", "income_verification"},
+        "dash_fde_iv_submissions.sql": {"dim_fde"},
+        "unity_av_fde.sql": {"dim_fde"},
+        "roi_fraud_reduction_submission_level.sql": {"dim_fde"},
+    }
+    for name, ready in before.items():
+        text = re.sub(r"^(--|#) MAGIC.*$", "", (ROOT / "legacy" / name).read_text(), flags=re.MULTILINE)
+        reads = set(re.findall(r"(?:product\.fde\.|source_prefix \|\| '|\{source_prefix\})(\w+)", text))
+        assert reads & set(settings.GOLD_TABLES) - ready <= {name.split(".")[0], written(text)}, name
+
+
+def written(text: str) -> str:
+    """The table that a SQL notebook creates."""
+    found = re.search(r"CREATE OR REPLACE TABLE product\.fde\.(\w+)", text)
+    return found[1] if found else ""
