@@ -250,9 +250,17 @@ def perform(workspace: Workspace, statement: Statement, text: str, parameters: J
 
 
 def cancel(workspace: Workspace, statement: Statement) -> None:
-    if not statement.done.is_set():
-        statement.state = "CANCELED"
-        workspace.sql.cancel(statement.id)
+    """Ends a statement for good: asked again until it has, since a statement that is only just starting hears nothing."""
+    if statement.done.is_set():
+        return
+    statement.state = "CANCELED"
+
+    def insist() -> None:
+        while not statement.done.is_set() and not workspace.stopping.is_set():
+            workspace.sql.cancel(statement.id)
+            statement.done.wait(0.5)
+
+    threading.Thread(target=insist, daemon=True).start()
 
 
 @route("GET", f"{STATEMENTS}/{{statement_id}}", sdk.StatementExecutionAPI.get_statement)

@@ -344,8 +344,10 @@ def run_notebook(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]
 
 
 def interrupt(spark: Any) -> None:
-    """Stops every operation of the session on the server."""
-    spark.interruptAll()
+    """Stops every operation of the session on the server, and closes it, so that none can start after."""
+    with contextlib.suppress(Exception):
+        spark.interruptAll()
+    spark.client.release_session()
 
 
 def _stop(spark: Any) -> None:
