@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 
@@ -18,7 +19,7 @@ from benchmarks.table import show
 from emulator.process import LocalWorkspace
 from validation.compare import compare
 from validation.spec import ComparisonSpec
-from validation.warehouse import DatabricksWarehouse
+from validation.connector import DatabricksWarehouse
 
 PREPARE_SECONDS = 3600
 
@@ -32,20 +33,19 @@ def job_seconds(client: WorkspaceClient, job_id: int) -> float:
 
 
 def update_seconds(client: WorkspaceClient, pipeline_id: str) -> float:
-    """Runs an update to its end; seconds from its creation to its end, by its own events."""
-    started = client.pipelines.start_update(pipeline_id)
+    """Runs an update to its end; seconds from its creation to its last event. Raises RuntimeError when it fails."""
+    update_id = str(client.pipelines.start_update(pipeline_id).update_id)
     client.pipelines.wait_get_pipeline_idle(pipeline_id)
-    found = client.pipelines.get_update(pipeline_id, started.update_id).update
+    found = client.pipelines.get_update(pipeline_id, update_id).update
     if found is None or found.state is not UpdateInfoState.COMPLETED:
-        raise RuntimeError(f"update {started.update_id} ended {found.state if found else 'unknown'}")
+        raise RuntimeError(f"update {update_id} ended {found.state if found else 'unknown'}")
     answer = client.api_client.do(
         "GET",
         f"/api/2.0/pipelines/{pipeline_id}/events",
-        query={"max_results": 1, "filter": f"update_id = '{started.update_id}'"},
+        query={"max_results": 1, "filter": f"update_id = '{update_id}'"},
     )
-    from datetime import datetime
-
-    last = datetime.fromisoformat(answer["events"][0]["timestamp"])  # type: ignore[index, call-overload]
+    assert isinstance(answer, dict)
+    last = datetime.fromisoformat(str(answer["events"][0]["timestamp"]))
     return last.timestamp() - (found.creation_time or 0) / 1000
 
 

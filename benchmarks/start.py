@@ -29,7 +29,7 @@ def _get(url: str) -> bytes | None:
 
 
 def start(data: Path, entries: int) -> tuple[float, float]:
-    """Starts workspace and panel in `data`, as `make run` does; returns seconds to the page and to a ready workspace."""
+    """Starts workspace and panel in `data`, as `make run` does; gives seconds to page and to a ready workspace."""
     port = free_port()
     began = time.monotonic()
     process = subprocess.Popen(
