@@ -18,8 +18,8 @@ from app.config import DEFAULT_MIGRATION, Migration
 from benchmarks.table import show
 from emulator.process import LocalWorkspace
 from validation.compare import compare
-from validation.spec import ComparisonSpec
 from validation.connector import DatabricksWarehouse
+from validation.spec import ComparisonSpec
 
 PREPARE_SECONDS = 3600
 
@@ -80,7 +80,7 @@ def main() -> None:
                 ],
             )
             print()
-            warehouse = DatabricksWarehouse(workspace.endpoint)
+            warehouse = DatabricksWarehouse.open(workspace.endpoint)
             reports = [
                 compare(warehouse, ComparisonSpec(t.baseline, t.candidate, keys=t.key)) for t in migration.tables
             ]
