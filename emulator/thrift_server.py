@@ -302,7 +302,8 @@ class ThriftServer:
                 return
             operation.cancelled = True
             operation.finish(_STATE.CANCELED_STATE)
-        self.statements.submit(self._interrupt, operation)
+        # A thread of its own: the statements' threads may all be busy.
+        threading.Thread(target=self._interrupt, args=[operation], name="cancel", daemon=True).start()
 
     def _interrupt(self, operation: _Operation) -> None:
         # What has not reached Spark yet cannot be found there: ask a few times.

@@ -330,6 +330,8 @@ class _Job:
 
     def run(self) -> Rows:
         kind = self.statement.kind
+        if kind in ("SCRIPT", "EXECUTE"):
+            self.refuse_hidden_ddl()
         special = _HANDLERS.get(kind)
         if special is not None:
             return special(self)
@@ -340,6 +342,14 @@ class _Job:
         if self.statement.is_query:
             return self.engine.link.query(text, self.views, self.tag)
         return self.translated_rows(self.command(text)) if self._shows() else self.command(text)
+
+    def refuse_hidden_ddl(self) -> None:
+        """What the catalog must know of has to be a statement of its own."""
+        words = {token.upper for token in self.statement.tokens}
+        if self.kind == "EXECUTE" or words & {"CREATE", "DROP", "ALTER", "GRANT", "REVOKE", "EXECUTE"}:
+            raise SqlError(
+                "UNSUPPORTED_FEATURE", "EXECUTE IMMEDIATE, and DDL inside of BEGIN ... END, are not supported here."
+            )
 
     def _shows(self) -> bool:
         return self.kind.startswith(("SHOW", "DESCRIBE", "EXPLAIN"))
@@ -416,6 +426,10 @@ class _Job:
 
     def resolve(self) -> None:
         """Give every ref its place. Raises what the service raises for names and rights."""
+        if "path" in self.statement.flags and not self.catalog.is_admin(self.me):
+            raise SqlError(
+                "INSUFFICIENT_PERMISSIONS", "Insufficient privileges:\nUser does not have SELECT on any file."
+            )
         for ref in self.statement.refs:
             if ref.start not in self.places:
                 self._resolve(ref)
@@ -613,6 +627,12 @@ class _Job:
                 raise table_exists(name)
         elif "must_exist" in s.flags:
             raise table_not_found(name)
+        if s.location is not None and not self.catalog.is_admin(self.me):
+            raise SqlError(
+                "INSUFFICIENT_PERMISSIONS",
+                "Insufficient privileges:\nUser does not have CREATE EXTERNAL TABLE on External Location "
+                f"'{s.location}'.",
+            )
         provider = s.provider or "delta"
         edits: list[tuple[int, int, str]] = []
         location = s.location

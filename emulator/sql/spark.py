@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -191,6 +192,10 @@ class _Worded(SqlError):
         self.text = message
 
 
+# The server forgets a session that nobody used for 12 hours.
+POOLED_SECONDS = 6 * 3600.0
+
+
 class SparkPool:
     """Sessions kept ready, since opening one takes longer than a small query."""
 
@@ -199,7 +204,7 @@ class SparkPool:
         self._url = url
         self._ready = ready
         self._lock = threading.Lock()
-        self._idle: list[tuple[str, SparkLink]] = []
+        self._idle: list[tuple[str, float, SparkLink]] = []
         self._filling = False
         self._closed = False
 
@@ -209,8 +214,8 @@ class SparkPool:
         link: SparkLink | None = None
         with self._lock:
             while self._idle and link is None:
-                made_for, candidate = self._idle.pop()
-                if made_for == url:
+                made_for, since, candidate = self._idle.pop()
+                if made_for == url and time.monotonic() - since < POOLED_SECONDS:
                     link = candidate
         self._fill()
         return link or _warm(open_spark(url.partition("#")[0]))
@@ -221,7 +226,7 @@ class SparkPool:
             url = self._url()
             with self._lock:
                 if len(self._idle) < 8:
-                    self._idle.append((url, link))
+                    self._idle.append((url, time.monotonic(), link))
                     return
         threading.Thread(target=_quietly, args=(link.close,), daemon=True).start()
 
@@ -240,7 +245,7 @@ class SparkPool:
                             return
                     link = _warm(open_spark(url.partition("#")[0]))
                     with self._lock:
-                        self._idle.append((url, link))
+                        self._idle.append((url, time.monotonic(), link))
             except Exception:  # noqa: BLE001 - a spare session that cannot be made is made when it is needed
                 return
             finally:
@@ -252,7 +257,7 @@ class SparkPool:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for _, link in idle:
+        for _, _, link in idle:
             _quietly(link.close)
 
 
