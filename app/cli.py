@@ -813,8 +813,13 @@ def _require(actor: Actor, role: Role, action: str, subject: str) -> None:
 @checklist_app.callback(invoke_without_command=True)
 def checklist(command: typer.Context, as_json: Json = False) -> None:
     """Every deliverable, metric and sign-off with what evidence or people say."""
-    if command.invoked_subcommand is not None:
-        return
+    if command.invoked_subcommand is None:
+        checklist_list(as_json)
+
+
+@checklist_app.command("list")
+def checklist_list(as_json: Json = False) -> None:
+    """Every deliverable, metric and sign-off with what evidence or people say."""
     facts = context.facts()
     found = [
         *(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from threading import Thread
 from typing import Any, TypeVar
 
 from app.config import Migration, Table
@@ -16,6 +18,9 @@ from app.operations.definition import Kind, Observation
 from app.operations.world import JobState, Privileges, Relation, World, Written
 
 PARALLEL = 8
+COUNT_SECONDS = 15.0
+"""How long a rollback counts the rows that it takes away; an emergency does not wait for a slow count."""
+
 R = TypeVar("R")
 
 
@@ -103,8 +108,20 @@ def _written(world: World, migration: Migration, seen: Observation) -> tuple[Wri
     def both(t: Table) -> bool:
         return seen.relation(t.kept).kind == "table" and seen.relation(t.candidate).kind != "absent"
 
+    found: dict[str, Written] = {}
+
+    def count(t: Table) -> None:
+        found[t.name] = world.written(t.name, t.kept, t.candidate, t.watermark)
+
     pairs = [t for t in migration.tables if both(t)]
-    return tuple(_parallel([partial(world.written, t.name, t.kept, t.candidate, t.watermark) for t in pairs]))
+    threads = [Thread(target=count, args=(t,), daemon=True) for t in pairs]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + COUNT_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = f"not counted within {COUNT_SECONDS:.0f} s"
+    return tuple(found.get(t.name) or Written(t.name, None, None, None, late) for t in pairs)
 
 
 def _privileges(world: World, migration: Migration, seen: Observation) -> Privileges:

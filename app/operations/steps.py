@@ -224,8 +224,8 @@ STEPS: dict[str, type[Step]] = {
     cls.__name__: cls
     for cls in (
         SaveState, PauseSchedule, UnpauseSchedule, AwaitIdle, ConfirmUnchanged, RenameTable, RenameBack, CreateView,
-        FlipView, DropView, RestoreGrants, RevokeGrants, RestoreOwner, RestoreTags, VerifyServing, VerifyOutcome, StartUpdate, RunJob,
-        CopyTable, VerifySame, DropScratch,
+        FlipView, DropView, RestoreGrants, RevokeGrants, RestoreOwner, RestoreTags, VerifyServing,
+        VerifyOutcome, StartUpdate, RunJob, CopyTable, VerifySame, DropScratch,
     )
 }  # fmt: skip
 

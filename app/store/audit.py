@@ -131,6 +131,7 @@ class AuditRepository:
         """
         text = canonical(detail or {})
         problem: SQLAlchemyError | None = None
+        locked = 0
         for attempt in range(200):
             try:
                 with self._engine.begin() as c:
@@ -161,7 +162,8 @@ class AuditRepository:
             except SQLAlchemyError as e:
                 raise StoreError(f"the audit log cannot be written: {' '.join(str(e).split())}") from e
             time.sleep(random.uniform(0, min(0.1, 0.002 * (attempt + 1))))  # noqa: S311 (spreads writers, no secret)
-            if isinstance(problem, OperationalError) and attempt >= 20:
+            locked += isinstance(problem, OperationalError)
+            if locked >= 40:
                 break
         raise StoreError("the audit log cannot be written: too many writers or a locked store; try again") from problem
 

@@ -21,6 +21,7 @@ from app.operations.service import OperationsService
 from app.operations.steps import Grant
 from app.store.operations import State
 from app.workspace.client import Workspace
+from app.workspace.errors import WorkspaceError
 
 ERIN = Actor("engineer@example.com", frozenset({Role.OPERATOR}), "persona", local=True)
 LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)
@@ -90,7 +91,7 @@ class Reader:
             for name, right in self.right.items():
                 try:
                     found = self.workspace.tables.count(name)
-                except Exception:
+                except WorkspaceError:
                     since.setdefault(name, time.monotonic())
                     continue
                 self.reads += 1

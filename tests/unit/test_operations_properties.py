@@ -31,7 +31,7 @@ from app.operations.actor import Actor, Refused
 from app.operations.codec import plan_from_json, plan_to_json
 from app.operations.definition import Kind, Plan
 from app.operations.engine import LEASE, Engine, Hold
-from app.operations.perform import Performer
+from app.operations.perform import Performer, StepFailed
 from app.operations.plan import number
 from app.operations.preview import preview, previews, words
 from app.operations.statements import sql
@@ -132,8 +132,8 @@ def test_every_listed_step_is_known_to_preview_probe_and_act(name: str, given: G
             call(found)
         except UnknownStep:
             raise
-        except Exception as e:
-            assert "knows" not in str(e)
+        except (StepFailed, WorkspaceError, KeyError):
+            pass  # It is known; the world is only not ready for it.
 
 
 # 2
@@ -600,7 +600,13 @@ def test_a_workspace_that_stops_answering_ends_in_needs_human_and_both_ways_lead
         down = WorkspaceError("x", "no answer", retryable=True, uncertain=True)
         effect = g.world._effect
 
-        def fails(name: str, change: Callable[[], None], g: Given = g, effect: Callable[..., None] = effect) -> None:
+        def fails(
+            name: str,
+            change: Callable[[], None],
+            g: Given = g,
+            effect: Callable[..., None] = effect,
+            down: WorkspaceError = down,
+        ) -> None:
             if "dlt_v2_iv_fde_ax" in name:
                 g.world.faults.fail = {"": down}
             effect(name, change)
@@ -719,7 +725,7 @@ def test_fifty_concurrent_submits_of_one_plan_make_one_execution(parallel: Given
     assert len(parallel.world.tokens) == 1
     assert len([e for e in parallel.world.log if e == "run now"]) == 1
     assert len(parallel.service.operations()) == 1
-    assert len([r for r in parallel.store.audit.records(action="begin")]) == 1
+    assert len(parallel.store.audit.records(action="begin")) == 1
     assert parallel.store.audit.verify().whole
 
 
@@ -801,7 +807,7 @@ def test_four_eyes_roles_claimed_by_the_session_count_for_nothing(given: Given) 
 def test_there_is_no_way_to_confirm_but_by_typing_what_will_change(given: Given) -> None:
     made = given.service.plan(Kind.CUTOVER, {}, ERIN)
     for typed in ("", "yes", "y", "CUTOVER PRODUCT.FDE", "rollback product.fde"):
-        with pytest.raises(Refused, match="type 'cutover product.fde'"):
+        with pytest.raises(Refused, match=r"type 'cutover product\.fde'"):
             given.service.submit(made, ERIN, typed)
     assert given.service.submit(made, ERIN, " cutover product.fde ") == made.operation_id
 
