@@ -11,7 +11,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -105,13 +104,11 @@ def decimal(precision: int, scale: int) -> Callable[[random.Random], Value]:
     """Decimals that fit, near each other in the last place."""
 
     def make(r: random.Random) -> Value:
-        n = (
-            Decimal(r.choice([0, 1, -1, 10, 100, 10 ** (precision) - 1]))
-            if r.random() < 0.5
-            else Decimal(r.randint(-3, 3))
-        )
-        n = n.scaleb(-scale)
-        return Value(n, f"CAST('{n:f}' AS DECIMAL({precision},{scale}))")
+        near = r.random() < 0.5
+        n = r.randint(-3, 3) if near else r.choice([0, 1, -1, 10, 100, 10**precision - 1, 1 - 10**precision])
+        digits = str(abs(n)).rjust(scale + 1, "0")
+        text = f"{'-' if n < 0 else ''}{digits[: len(digits) - scale]}.{digits[len(digits) - scale :]}"
+        return Value(n, f"CAST('{text}' AS DECIMAL({precision},{scale}))")
 
     return make
 
