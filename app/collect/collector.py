@@ -14,14 +14,22 @@ from app.workspace.errors import WorkspaceError, one_line
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 600.0
-# A workspace that gives no answer is asked again sooner: nobody is burdened by it, and it may be back any moment.
-LONGEST_AWAY = 60.0
+FIRST_PAUSE = 15.0
+LONGEST_PAUSE = 60.0
+# A service that is throttling or broken is left alone for longer.
+LONGEST_BURDENED = 600.0
 
 
-def pause_after(interval: float, failures: int, retry_after: float | None, longest: float = LONGEST_PAUSE) -> float:
-    """Seconds until the next turn: the interval, doubled for each failure in a row, at least what the service asked."""
-    pause = min(max(longest, interval), interval * 2.0 ** min(failures, 20)) if failures else interval
+def pause_after(interval: float, failures: int, retry_after: float | None = None, burdened: bool = False) -> float:
+    """Seconds until the next turn: the interval; after failures a pause that doubles with each in a row.
+
+    It stays short, because what is missing or away may be there any moment, unless the service is `burdened`; it is
+    never shorter than what the service asked for.
+    """
+    if not failures:
+        return interval
+    longest = LONGEST_BURDENED if burdened else LONGEST_PAUSE
+    pause = min(longest, min(interval, FIRST_PAUSE) * 2.0 ** min(failures, 20))
     return max(pause, retry_after or 0.0)
 
 
@@ -135,8 +143,8 @@ class Collector:
         except Stopping:
             return "stopped"
         except WorkspaceError as e:
-            away = e.retryable and e.status is None
-            return self._failed(source, began, str(e), e.retry_after, LONGEST_AWAY if away else LONGEST_PAUSE)
+            burdened = e.status is not None and (e.status == 429 or e.status >= 500)
+            return self._failed(source, began, str(e), e.retry_after, burdened)
         except StoreError as e:
             return self._failed(source, began, str(e))
         except Exception as e:
@@ -153,7 +161,7 @@ class Collector:
         began: datetime,
         error: str,
         retry_after: float | None = None,
-        longest: float = LONGEST_PAUSE,
+        burdened: bool = False,
     ) -> str:
         failures = 1
         try:
@@ -162,7 +170,9 @@ class Collector:
             log.error("%s", e)
         log.warning("source %s: %s", source.name, error)
         with self._lock:
-            self._due[source.name] = _later(self._clock(), pause_after(source.interval, failures, retry_after, longest))
+            self._due[source.name] = _later(
+                self._clock(), pause_after(source.interval, failures, retry_after, burdened)
+            )
         return error
 
 
