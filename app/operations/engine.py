@@ -147,7 +147,9 @@ class Engine:
     def _together(self, steps: Sequence[PlannedStep]) -> None:
         """One step a lane: all are prepared first, then sent at once, so that the mixed time is about one call."""
         ready = self._all([partial(self._prepare, p) for p in steps])
-        self._all([partial(self._act, p, since) for p, since in zip(steps, ready, strict=True) if since is not None])
+        self._all(
+            [partial(self._act_now, p, since) for p, since in zip(steps, ready, strict=True) if since is not None]
+        )
 
     def _all(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
         """Side by side; a failure keeps the others from starting another step and is raised once all have ended."""
@@ -180,6 +182,11 @@ class Engine:
             if since is not None:
                 self._act(planned, since)
 
+    def _act_now(self, planned: PlannedStep, since: datetime) -> None:
+        """Acts some time after the intent was journaled under the lease: so the lease is looked at again."""
+        self._may_go_on()
+        self._act(planned, since)
+
     def _prepare(self, planned: PlannedStep) -> datetime | None:
         """Checks the lease, looks, journals the intent. None if it is so already, else the time of the first intent."""
         self._may_go_on()
@@ -206,7 +213,8 @@ class Engine:
         step = planned.step
         detail: Detail = {}
         for attempt in range(1, ATTEMPTS + 1):
-            self._may_go_on()
+            if attempt > 1:
+                self._may_go_on()
             started = time.monotonic()
             try:
                 detail = self._do.act(step)

@@ -520,7 +520,7 @@ def test_an_undo_that_is_interrupted_goes_on_undoing() -> None:
     points = list(enumerate(whole.world.faults.named, 1))
     refused = max(at for at, n in points if "dlt_v2" in n and n.startswith("before"))
     for at, name in points[refused:]:
-        if name.endswith("journal") and at % 23:
+        if name.endswith(("journal", "audit", "state")) or at % 3:
             continue
         for way in ("resume",) if at % 2 else ("rollback",):
             g = cutover_line().ready.copy()
