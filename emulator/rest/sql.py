@@ -250,7 +250,7 @@ def perform(workspace: Workspace, statement: Statement, text: str, parameters: J
 
 
 def cancel(workspace: Workspace, statement: Statement) -> None:
-    """Ends a statement for good: asked again until it has, since a statement that is only just starting hears nothing."""
+    """Ends a statement for good: asks until it has, since one that is only just starting hears nothing."""
     if statement.done.is_set():
         return
     statement.state = "CANCELED"
