@@ -49,15 +49,17 @@ def awkward_rows(bench: Bench) -> None:
         "p-empty": "''",
         "p-dotted": "'\u0130test Plaza'",
     }
-    for key, name in names.items():
-        bench.sql(
-            f"INSERT INTO {PUBLIC}.properties (id, company_id, name, state) VALUES ('{key}', 'c-odd', {name}, 'NY')"
-        )
-        bench.sql(f"INSERT INTO {PUBLIC}.folders (id, property_id, name) VALUES ('f-{key}', '{key}', 'odd')")
-        bench.sql(
-            f"""INSERT INTO {PUBLIC}.entries (id, folder_id, status, submission_time)
-            VALUES ('e-{key}', 'f-{key}', 'completed', TIMESTAMP '2026-02-28 23:59:59.999999')"""
-        )
+    named = ", ".join(f"('{key}', {name})" for key, name in names.items())
+    bench.sql(
+        f"INSERT INTO {PUBLIC}.properties (id, company_id, name, state) SELECT col1, 'c-odd', col2, 'NY' FROM VALUES {named}"
+    )
+    bench.sql(
+        f"INSERT INTO {PUBLIC}.folders (id, property_id, name) SELECT concat('f-', col1), col1, 'odd' FROM VALUES {named}"
+    )
+    bench.sql(
+        f"""INSERT INTO {PUBLIC}.entries (id, folder_id, status, submission_time)
+        SELECT concat('e-', col1), concat('f-', col1), 'completed', TIMESTAMP '2026-02-28 23:59:59.999999' FROM VALUES {named}"""
+    )
     bench.sql(f"INSERT INTO {PUBLIC}.properties (id, company_id, name) VALUES ('p-quiet', 'c-null', 'Quiet Court')")
     bench.sql(
         f"INSERT INTO {PUBLIC}.folders (id, property_id, name) VALUES (NULL, 'p-quiet', 'no id'), ('f-lost', NULL, 'x')"
@@ -72,6 +74,11 @@ def awkward_rows(bench: Bench) -> None:
     bench.sql(
         f"""INSERT INTO {PUBLIC}.income_verification_results (id, applicant_submission_id, review_eligibility, inserted_at)
         VALUES (900001, NULL, 'APPROVED', NULL), (900002, NULL, 'REJECTED', NULL)"""
+    )
+    # One submission of five applicants and five documents.
+    bench.sql(f"INSERT INTO {PUBLIC}.applicants (id, entry_id) SELECT concat('a-many-', id), 'e-p-digit' FROM range(5)")
+    bench.sql(
+        f"INSERT INTO {PUBLIC}.proof (id, entry_id, type) SELECT concat('d-many-', id), 'e-p-digit', 'w2' FROM range(5)"
     )
     # Ties in what is "last": same time, other id; and no time at all.
     bench.sql(
