@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.table import show
-from validation import ComparisonSpec, Verdict, compare
+from validation import ComparisonSpec, StatementError, Verdict, compare
 from validation.warehouse import Parameters, Row, never
 
 PRODUCTION_ROWS = 43_900_000
@@ -39,8 +39,13 @@ class SessionWarehouse:
     def execute(
         self, sql: str, parameters: Parameters | None = None, cancelled: Callable[[], bool] = never
     ) -> Sequence[Row]:
-        """All rows of one statement."""
-        return [row.asDict() for row in self._spark.sql(sql).collect()]
+        """All rows of one statement. Raises StatementError."""
+        from pyspark.errors import PySparkException
+
+        try:
+            return [row.asDict() for row in self._spark.sql(sql).collect()]
+        except PySparkException as e:
+            raise StatementError(str(e).split("\n", 1)[0], e.getSqlState() or "") from e
 
 
 def columns(wanted: int) -> list[str]:
@@ -148,6 +153,7 @@ def measure(spark: Any, folder: Path, rows: int, wanted: int, skip: Sequence[str
     bare_read(spark)
     bare, _ = timed(lambda: bare_read(spark))
     lines = [("bare read of both", bare, "")]
+    print(f"  bare read of both: {bare:.1f} s", flush=True)
     runs: list[tuple[str, Callable[[], str]]] = [
         ("compare, identical", ours(spark, "same")),
         ("compare, 0.1% different", ours(spark, "other")),
