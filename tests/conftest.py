@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from emulator.process import LocalWorkspace
+from validation.endpoint import Endpoint
 
 ENTRIES = 400
 
@@ -14,6 +17,12 @@ ENTRIES = 400
 @pytest.fixture(scope="session")
 def raw_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorkspace]:
     """The workspace as soon as REST and SQL answer; its data may still be in preparation."""
+    if running := os.environ.get("CUTOVER_TEST_DATA"):
+        # A workspace that runs already in this folder: for a developer who repeats one test.
+        there = Endpoint.discover(Path(running))
+        printed = {"DATABRICKS_HOST": there.host, "DATABRICKS_TOKEN": there.token or ""}
+        yield LocalWorkspace(Path(running), ENTRIES, printed=printed | {"DATABRICKS_WAREHOUSE_ID": there.warehouse_id})
+        return
     data = tmp_path_factory.mktemp("workspace")
     found = LocalWorkspace(data, ENTRIES)
     try:
