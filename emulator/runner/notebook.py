@@ -356,7 +356,12 @@ def _stop(spark: Any) -> None:
 
 def error_line(e: BaseException) -> str:
     """The platform's one-line form of an error: class and message."""
-    return f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
+    return f"{class_of(e)}: {e}" if str(e) else class_of(e)
+
+
+def class_of(e: BaseException) -> str:
+    """The name of an error's class; a refusal of the catalog is an AnalysisException, as on the service."""
+    return "AnalysisException" if type(e).__module__.startswith("emulator.") else type(e).__name__
 
 
 def trace_of(e: BaseException) -> str:
@@ -364,7 +369,8 @@ def trace_of(e: BaseException) -> str:
     package = str(Path(__file__).resolve().parents[1])
     frames = [f for f in traceback.extract_tb(e.__traceback__) if not f.filename.startswith(package)]
     lines = traceback.format_list(frames)
-    return "".join(["Traceback (most recent call last):\n", *lines, *traceback.format_exception_only(type(e), e)])
+    last = [error_line(e) + "\n"] if not isinstance(e, SyntaxError) else traceback.format_exception_only(type(e), e)
+    return "".join(["Traceback (most recent call last):\n", *lines, *last])
 
 
 class _Tee(io.TextIOBase):

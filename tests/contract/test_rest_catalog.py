@@ -65,17 +65,18 @@ def test_a_table_is_described_as_unity_catalog_does(client: WorkspaceClient, tab
     assert [t.full_name for t in client.tables.list(CATALOG, "s", max_results=1)] == [table]
 
 
-@pytest.mark.parametrize("name", [f"{CATALOG}.s.none", f"{CATALOG}.none.t", "none.s.t"])
+@pytest.mark.parametrize("name", ["{}.s.none", "{}.none.t", "none.s.t"])
 def test_what_is_not_there_is_not_found(client: WorkspaceClient, table: str, name: str):
     with pytest.raises(NotFound):
-        client.tables.get(name)
+        client.tables.get(name.format(CATALOG))
 
 
 def test_grants_are_given_seen_and_taken(client: WorkspaceClient, table: str, reader: Endpoint):
     other = reader.workspace()
     with pytest.raises(PermissionDenied):
         other.tables.get(table)
-    select, use = [catalog.Privilege.SELECT], [catalog.Privilege.USE_CATALOG, catalog.Privilege.USE_SCHEMA]
+    select = [catalog.Privilege.SELECT]
+    use = [catalog.Privilege.USE_CATALOG, catalog.Privilege.USE_SCHEMA, catalog.Privilege.MODIFY]
     who = "reader@example.com"
     client.grants.update("TABLE", table, changes=[catalog.PermissionsChange(principal=who, add=select)])
     client.grants.update("CATALOG", CATALOG, changes=[catalog.PermissionsChange(principal=who, add=use)])
@@ -85,7 +86,7 @@ def test_grants_are_given_seen_and_taken(client: WorkspaceClient, table: str, re
     effective = client.grants.get_effective("TABLE", table, principal=who).privilege_assignments[0].privileges
     inherited = {p.privilege: p.inherited_from_name for p in effective}
     assert inherited[catalog.Privilege.SELECT] is None
-    assert inherited[catalog.Privilege.USE_SCHEMA] == CATALOG
+    assert inherited[catalog.Privilege.MODIFY] == CATALOG
     with pytest.raises(PermissionDenied):
         other.grants.update("TABLE", table, changes=[catalog.PermissionsChange(principal=who, add=select)])
     with reader.sql() as connection, connection.cursor() as cursor:
