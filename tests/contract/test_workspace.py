@@ -150,7 +150,7 @@ def test_a_missing_table_is_told_apart_from_a_failure(ws: Workspace, schema: str
         ws.tables.count(f"{schema}.none")
     assert caught.value.not_found and caught.value.error_code == "TABLE_OR_VIEW_NOT_FOUND"
     with pytest.raises(WorkspaceError) as caught:
-        ws.sql.query("SELECT FROM WHERE")
+        ws.sql.query("SELEC 1")
     assert caught.value.sql_state == "42601" and not caught.value.uncertain
 
 
@@ -200,7 +200,7 @@ def test_a_running_statement_is_cancelled_from_another_thread(ws: Workspace) -> 
     timer.start()
     began = time.monotonic()
     with pytest.raises(WorkspaceError) as caught:
-        ws.sql.query("SELECT sum(hash(a.id, b.id)) FROM range(4000000) a CROSS JOIN range(4000000) b", cancel=cancel)
+        ws.sql.query("SELECT sum(sin(id)) FROM range(100000000000000)", cancel=cancel)
     timer.join()
     assert caught.value.error_code == "OPERATION_CANCELED" and time.monotonic() - began < 60
     with pytest.raises(WorkspaceError, match="before it began"):
