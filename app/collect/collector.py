@@ -34,8 +34,9 @@ def pause_after(interval: float, failures: int, retry_after: float | None = None
 
 
 class Collector:
-    """Runs sources in threads of its own, each source in one thread at a time.
+    """Runs sources in threads of their own, each source in one thread at a time.
 
+    There is no limit across sources: a warehouse that hangs must not hold up what comes over REST.
     `tick` is called again and again by the worker; it starts what is due and never waits for a source.
     """
 
@@ -45,14 +46,12 @@ class Collector:
         collected: CollectedRepository,
         clock: Callable[[], datetime] = now,
         stop: threading.Event | None = None,
-        threads: int = 4,
     ) -> None:
         self._sources = list(sources)
         self._store = collected
         self._clock = clock
         self._stop = stop or threading.Event()
         self._lock = threading.Lock()
-        self._room = threading.Semaphore(threads)
         self._due: dict[str, datetime] = {}
         self._running: dict[str, threading.Thread] = {}
         self._waiting_for: dict[int, set[str]] = {}
@@ -109,11 +108,10 @@ class Collector:
             self._due.clear()
 
     def _turn(self, source: Source, served: list[int]) -> None:
-        with self._room:
-            try:
-                self._read(source)
-            finally:
-                self._end_turn(source, served)
+        try:
+            self._read(source)
+        finally:
+            self._end_turn(source, served)
 
     def _end_turn(self, source: Source, served: list[int]) -> None:
         finished: list[int] = []

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.collect.flows import told_by
-from app.config import JobRef, Migration, PipelineRef, Side
+from app.config import JobRef, Migration, PipelineRef
 from app.store.base import now
 from app.store.collected import (
     CollectedRepository,
@@ -92,7 +92,8 @@ class Sources:
     def all(self) -> list[Source]:
         """Every source, those first whose news others need."""
         sources = [Source("schedules", 30, self.schedules), Source("pipelines", 30, self.pipelines)]
-        for side in (Side.BASELINE, Side.CANDIDATE):
+        sides = ["baseline", "candidate"] + (["development"] if self._migration.development_job else [])
+        for side in sides:
             sources.append(Source(f"runs:{side}", 15, lambda side=side: self.runs(side)))  # type: ignore[misc]
         for ref in self._migration.pipelines:
             sources.append(Source(f"updates:{ref.environment}", 15, lambda ref=ref: self.updates(ref)))  # type: ignore[misc]
@@ -184,11 +185,18 @@ class Sources:
         self._job_ids[side] = job.job_id
         return job
 
-    def _job_id(self, side: Side) -> int:
+    def _job_id(self, side: str) -> int:
         known = self._job_ids.get(side)
         if known is not None:
             return known
-        ref = self._migration.baseline_job if side is Side.BASELINE else self._migration.candidate_job
+        refs = {
+            "baseline": self._migration.baseline_job,
+            "candidate": self._migration.candidate_job,
+            "development": self._migration.development_job,
+        }
+        ref = refs[side]
+        if ref is None:
+            raise ValueError(f"the migration file names no {side} job")
         return self._job(side, ref).job_id
 
     def _pipeline(self, ref: PipelineRef) -> Pipeline:
@@ -209,7 +217,7 @@ class Sources:
 
     # ---------------------------------------------------------------------------------------------------------- runs
 
-    def runs(self, side: Side) -> str | None:
+    def runs(self, side: str) -> str | None:
         """Job runs with their tasks: what is new or was still running, then a part of what is older."""
         source, job_id = f"runs:{side}", self._job_id(side)
         cursor = self._store.cursor(source)
@@ -248,7 +256,7 @@ class Sources:
         self._store.set_cursor(source, cursor)
         return None if cursor.get("complete", True) else f"runs before {cursor['oldest'][:10]} are still to come"
 
-    def _older_runs(self, side: Side, job_id: int, cursor: dict[str, Any]) -> None:
+    def _older_runs(self, side: str, job_id: int, cursor: dict[str, Any]) -> None:
         token: str | None = None
         oldest = _moment(cursor["oldest"]) or BEGINNING
         for _ in range(OLDER_PAGES):
@@ -262,7 +270,7 @@ class Sources:
                 break
         cursor["oldest"] = oldest.isoformat()
 
-    def _put_runs(self, side: Side, runs: Iterable[JobRun]) -> None:
+    def _put_runs(self, side: str, runs: Iterable[JobRun]) -> None:
         records, tasks = [], []
         errors_left = TASK_ERRORS
         for run in runs:
@@ -332,7 +340,7 @@ class Sources:
             cursor["older"] = token
         elif cursor.get("older"):
             cursor["older"] = self._older_updates(ref, pipeline_id, cursor["older"])
-        self._link_by_time()
+        self._link_by_time(BEGINNING)
         self._store.set_cursor(source, cursor)
         return "older updates are still to come" if cursor.get("older") else None
 
@@ -352,12 +360,13 @@ class Sources:
             token = page.next_page_token
         return token
 
-    def _link_by_time(self) -> None:
-        self._store.put_update_runs(dict(self._store.updates_without_run(self._clock() - timedelta(days=7))))
+    def _link_by_time(self, since: datetime) -> None:
+        self._store.put_update_runs(dict(self._store.updates_without_run(since)))
 
     def links(self) -> str | None:
         """Which job run started which update, as the platform's timeline of updates has it."""
         source = "links"
+        self._link_by_time(BEGINNING)
         cursor = self._store.cursor(source)
         began = self._clock()
         since = _moment(cursor.get("since")) or BEGINNING
@@ -450,7 +459,7 @@ class Sources:
         source = "billing"
         cursor = self._store.cursor(source)
         began = self._clock()
-        jobs = {Side.BASELINE: self._job_id(Side.BASELINE), Side.CANDIDATE: self._job_id(Side.CANDIDATE)}
+        jobs = self._known_jobs()
         pipelines = {self._pipeline_id(ref): ref.environment for ref in self._migration.pipelines}
         until = _moment(cursor.get("until"))
         start = began - BILLING_CHUNK if until is None else until - BILLING_OVERLAP
@@ -469,6 +478,17 @@ class Sources:
         cursor["oldest"], cursor["limit"] = oldest.isoformat(), limit.isoformat()
         self._store.set_cursor(source, cursor)
         return f"billing before {oldest.date()} is still to come" if oldest > limit else None
+
+    def _known_jobs(self) -> dict[str, int]:
+        """side -> job id; the development job only where there is one."""
+        jobs = {side: self._job_id(side) for side in ("baseline", "candidate")}
+        if self._migration.development_job is not None:
+            try:
+                jobs["development"] = self._job_id("development")
+            except WorkspaceError as e:
+                if not e.not_found:
+                    raise
+        return jobs
 
     # -------------------------------------------------------------------------------------------------------- tables
 
@@ -590,8 +610,8 @@ class Sources:
         names = [n for t in self._migration.tables for n in (t.baseline, t.candidate, t.kept)]
         found = self._workspace.lineage.consumers(names, self._clock() - CONSUMERS_SINCE)
         jobs = {
-            str(self._job_id(Side.BASELINE)): self._migration.baseline_job.name,
-            str(self._job_id(Side.CANDIDATE)): self._migration.candidate_job.name,
+            str(self._job_id("baseline")): self._migration.baseline_job.name,
+            str(self._job_id("candidate")): self._migration.candidate_job.name,
         }
         pipelines = {self._pipeline_id(ref): ref.name for ref in self._migration.pipelines}
         known = {**jobs, **pipelines}
@@ -633,7 +653,7 @@ def _same_thing(known: TableRecord, record: TableRecord) -> bool:
 
 def _run_record(side: str, run: JobRun) -> JobRunRecord:
     return JobRunRecord(
-        side=str(side),
+        side=side,
         job_id=run.job_id,
         run_id=run.run_id,
         number=run.number,
@@ -686,11 +706,11 @@ def _event_record(event: Event) -> EventRecord:
     )
 
 
-def _usage_record(usage: Usage, jobs: Mapping[Side, int], pipelines: Mapping[str, str]) -> UsageRecord:
+def _usage_record(usage: Usage, jobs: Mapping[str, int], pipelines: Mapping[str, str]) -> UsageRecord:
     if usage.pipeline_id is not None and usage.pipeline_id in pipelines:
         side = "candidate" if pipelines[usage.pipeline_id] == "production" else "development"
     else:
-        side = str(next((s for s, job_id in jobs.items() if job_id == usage.job_id), Side.CANDIDATE))
+        side = next((s for s, job_id in jobs.items() if job_id == usage.job_id), "candidate")
     price = usage.list_price_usd
     return UsageRecord(
         record_id=usage.record_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -44,7 +45,9 @@ BILLING_SETTLES_HOURS = 24.0
 
 @dataclass(frozen=True)
 class JobRunRecord:
-    """One run of the old or the new job. Durations in seconds; times in UTC.
+    """One run of a job. side: baseline, candidate, or development (the job that runs the development pipeline).
+
+    Durations in seconds; times in UTC.
 
     run_seconds: whole run as the platform measures it; None while it runs. generated: history made up before the first
     start of a local workspace, never measured.
@@ -541,6 +544,9 @@ refreshes_table = Table(
     Column("done_at", UtcDateTime),
 )
 
+# A pipeline task that started longer ago than this is not taken for the one that started an update.
+_LONGEST_TASK = timedelta(days=2)
+
 # Most values that one statement may bind on SQLite; larger lists are asked for in parts.
 _BOUND = 500
 
@@ -824,19 +830,31 @@ class CollectedRepository:
         found = self._one(select(updates_table).where(updates_table.c.update_id == update_id))
         return None if found is None else _update(found)
 
-    def updates_without_run(self, since: datetime) -> list[tuple[str, int]]:
+    def updates_without_run(self, since: datetime, limit: int = 5000) -> list[tuple[str, int]]:
         """(update, job run) for updates whose job run is not known yet and that were asked for while a task ran their
         pipeline: a pipeline has one active update at a time, so the task that ran then started it."""
         u, t = updates_table.c, tasks_table.c
-        query = select(u.update_id, t.run_id).where(
-            u.job_run_id.is_(None),
-            u.cause == "JOB_TASK",
-            u.start_time >= since,
-            t.pipeline_id == u.pipeline_id,
-            t.start <= u.start_time,
-            or_(t.end.is_(None), t.end >= u.start_time),
+        lone = self._all(
+            select(u.update_id, u.pipeline_id, u.start_time)
+            .where(u.job_run_id.is_(None), u.cause == "JOB_TASK", u.start_time >= since)
+            .order_by(u.start_time.desc())
+            .limit(limit)
         )
-        return [(str(r.update_id), int(r.run_id)) for r in self._all(query)]
+        found: list[tuple[str, int]] = []
+        for pipeline_id in {r.pipeline_id for r in lone}:
+            asked = [(r.start_time, str(r.update_id)) for r in lone if r.pipeline_id == pipeline_id]
+            tasks = self._all(
+                select(t.start, t.end, t.run_id)
+                .where(t.pipeline_id == pipeline_id, t.start.is_not(None), t.start <= max(asked)[0])
+                .where(t.start >= min(asked)[0] - _LONGEST_TASK)
+                .order_by(t.start)
+            )
+            starts = [r.start for r in tasks]
+            for at, update_id in asked:
+                i = bisect_right(starts, at) - 1
+                if i >= 0 and (tasks[i].end is None or tasks[i].end >= at):
+                    found.append((update_id, int(tasks[i].run_id)))
+        return found
 
     def events(
         self,

@@ -109,11 +109,15 @@ def from_sql(what: str, error: Exception) -> WorkspaceError:
             uncertain=True,
             status=status if isinstance(status, int) else None,
         )
+    code = state.group(1) if state else ""
     return WorkspaceError(
         what,
         message.split("\n\nJVM stacktrace", 1)[0],
+        # Class 08 is a lost connection behind the warehouse, XX an internal error: neither says how far it came.
+        retryable=code.startswith("08"),
+        uncertain=code.startswith(("08", "XX")),
         error_code=error_class.group(1) if error_class else None,
-        sql_state=state.group(1) if state else None,
+        sql_state=code or None,
     )
 
 

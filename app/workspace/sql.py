@@ -19,6 +19,9 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 # A warehouse forgets sessions that idle; a connection that lay longer than this is opened anew.
 IDLE_SECONDS = 300.0
 
+# No page and no collection needs an answer that takes longer; comparisons have connections of their own.
+QUERY_SECONDS = 300.0
+
 # The connector waits for a Retry-After of at least `_retry_delay_max` seconds, whatever the service says, so that is
 # kept at its smallest; and by itself it repeats for a quarter of an hour, which no page, worker or operator wants.
 CONNECTION_OPTIONS: Mapping[str, Any] = {
@@ -79,19 +82,46 @@ class Sql:
         self._closed = False
 
     def query(
-        self, text: str, parameters: Parameters = None, *, what: str = "query", cancel: Cancel | None = None
+        self,
+        text: str,
+        parameters: Parameters = None,
+        *,
+        what: str = "query",
+        cancel: Cancel | None = None,
+        limit: float = QUERY_SECONDS,
     ) -> list[Row]:
         """Rows of a statement that changes nothing, as dicts; repeated once on a fresh connection after no answer.
 
-        parameters: values for `:name` or `?` markers. Raises WorkspaceError.
+        parameters: values for `:name` or `?` markers. limit: seconds after which the statement is cancelled on the
+        warehouse and fails. Raises WorkspaceError.
         """
+        under = cancel or Cancel()
+        too_long = threading.Event()
+
+        def give_up() -> None:
+            too_long.set()
+            under.set()
+
+        timer = threading.Timer(limit, give_up)
+        timer.daemon = True
+        timer.start()
         try:
-            return self._execute(text, parameters, what, cancel, rows=True)
+            try:
+                return self._execute(text, parameters, what, under, rows=True)
+            except WorkspaceError as e:
+                if not e.uncertain or under.is_set:
+                    raise
+            self._forget()
+            return self._execute(text, parameters, what, under, rows=True)
         except WorkspaceError as e:
-            if not e.uncertain or (cancel is not None and cancel.is_set):
-                raise
-        self._forget()
-        return self._execute(text, parameters, what, cancel, rows=True)
+            if too_long.is_set():
+                raise WorkspaceError(
+                    what, f"no result within {limit:.0f} s; it was cancelled", "see what keeps the SQL warehouse busy",
+                    retryable=True,
+                ) from e  # fmt: skip
+            raise
+        finally:
+            timer.cancel()
 
     def run(self, text: str, *, what: str, cancel: Cancel | None = None) -> None:
         """A statement that changes something; sent once. Raises WorkspaceError (`uncertain`: read back)."""

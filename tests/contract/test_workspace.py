@@ -208,6 +208,12 @@ def test_a_running_statement_is_cancelled_from_another_thread(ws: Workspace) -> 
     assert ws.sql.query("SELECT 1 AS one") == [{"one": 1}]
 
 
+def test_a_statement_that_takes_too_long_is_given_up(ws: Workspace) -> None:
+    with pytest.raises(WorkspaceError, match="no result within 1 s") as caught:
+        ws.sql.query("SELECT sum(hash(a.id, b.id)) FROM range(200000) a CROSS JOIN range(400000) b", limit=1.0)
+    assert caught.value.retryable
+
+
 def test_statements_of_several_threads_do_not_mix(ws: Workspace) -> None:
     found: dict[int, list[Any]] = {}
 

@@ -14,7 +14,7 @@ import pytest
 from app.collect.collector import Collector, pause_after
 from app.collect.flows import told_by
 from app.collect.sources import OLDER_PAGES, Source, Sources, Stopping
-from app.config import JobRef, Migration, PipelineRef, Roles, Side, Table
+from app.config import JobRef, Migration, PipelineRef, Roles, Table
 from app.store.collected import EventRecord
 from app.store.open import Store, open_store
 from app.workspace.errors import WorkspaceError
@@ -196,20 +196,20 @@ def test_new_runs_cost_one_call_however_long_the_history(
     for i in range(1, 1001):
         fake.run(i)
     turns = 0
-    while sources.runs(Side.BASELINE) is not None:
+    while sources.runs("baseline") is not None:
         turns += 1
         assert turns < 20
     assert turns >= 3, "a long history comes in parts"
     assert len(store.collected.runs("baseline", limit=2000)) == 1000
     fake.run(1001)
-    assert calls(server, RUNS, lambda: sources.runs(Side.BASELINE)) == 1
+    assert calls(server, RUNS, lambda: sources.runs("baseline")) == 1
     assert store.collected.runs("baseline", limit=1)[0].run_id == 1001
 
 
 def test_the_newest_runs_come_first(fake: Fake, store: Store, sources: Sources) -> None:
     for i in range(1, 1001):
         fake.run(i)
-    backlog = sources.runs(Side.BASELINE)
+    backlog = sources.runs("baseline")
     assert backlog is not None and "still to come" in backlog
     found = store.collected.runs("baseline", limit=2000)
     assert found[0].run_id == 1000 and len(found) == OLDER_PAGES * 24
@@ -219,14 +219,14 @@ def test_a_running_run_is_read_again_until_it_has_ended_though_newer_ones_ended_
     fake: Fake, store: Store, sources: Sources
 ) -> None:
     fake.run(1, end_time=0, state={"life_cycle_state": "RUNNING"})
-    sources.runs(Side.BASELINE)
+    sources.runs("baseline")
     assert store.collected.run(1).active  # type: ignore[union-attr]
     for i in range(2, 60):
         fake.run(i)
         if i % 20 == 0:
-            sources.runs(Side.BASELINE)
+            sources.runs("baseline")
     fake.run(1, state={"life_cycle_state": "TERMINATED", "result_state": "FAILED"})
-    sources.runs(Side.BASELINE)
+    sources.runs("baseline")
     assert store.collected.run(1).state == "FAILED"  # type: ignore[union-attr]
 
 
@@ -250,7 +250,7 @@ def test_a_collection_that_was_killed_goes_on_without_a_gap(
     failures = 0
     for _ in range(20):
         try:
-            if sources.runs(Side.BASELINE) is None:
+            if sources.runs("baseline") is None:
                 break
         except WorkspaceError:
             failures += 1
@@ -258,9 +258,9 @@ def test_a_collection_that_was_killed_goes_on_without_a_gap(
 
 
 def test_a_job_without_runs_is_no_error_and_its_first_run_is_seen(fake: Fake, store: Store, sources: Sources) -> None:
-    assert sources.runs(Side.CANDIDATE) is None and sources.runs(Side.CANDIDATE) is None
+    assert sources.runs("candidate") is None and sources.runs("candidate") is None
     fake.run(5, job_id=2)
-    sources.runs(Side.CANDIDATE)
+    sources.runs("candidate")
     assert [r.run_id for r in store.collected.runs("candidate")] == [5]
 
 
@@ -268,7 +268,7 @@ def test_the_error_of_a_failed_task_is_read_once(server: Server, fake: Fake, sto
     failed = {"life_cycle_state": "TERMINATED", "result_state": "FAILED", "state_message": "see output"}
     fake.run(1, state=failed, tasks=[{"task_key": "a", "run_id": 11, "state": failed}])
     output = "/api/2.2/jobs/runs/get-output"
-    assert calls(server, output, lambda: (sources.runs(Side.BASELINE), sources.runs(Side.BASELINE))) == 1
+    assert calls(server, output, lambda: (sources.runs("baseline"), sources.runs("baseline"))) == 1
     assert store.collected.tasks([1])[1][0].error == "Traceback: the whole story"
 
 
@@ -355,7 +355,7 @@ def test_history_that_was_made_up_is_marked(fake: Fake, store: Store, sources: S
     sources.events(ref)
     assert store.collected.update("u").generated  # type: ignore[union-attr]
     fake.run(1, description="(generated) history")
-    sources.runs(Side.BASELINE)
+    sources.runs("baseline")
     assert store.collected.run(1).generated  # type: ignore[union-attr]
 
 
@@ -454,7 +454,7 @@ def test_a_turn_stops_between_two_calls_when_the_worker_ends(fake: Fake, store: 
     sources = Sources(store.collected, server.workspace(), MIGRATION, stop=stop)
     stop.set()
     with pytest.raises(Stopping):
-        sources.runs(Side.BASELINE)
+        sources.runs("baseline")
 
 
 # -------------------------------------------------------------------------------------------------------- told_by
@@ -532,6 +532,15 @@ def test_a_failing_source_waits_ever_longer_but_not_for_ever() -> None:
     assert [pause_after(15, n, burdened=True) for n in (3, 60)] == [120, 600]
     assert pause_after(15, 1, 900.0) == 900.0
     assert pause_after(900, 1) == 30, "a source with a long interval is not given up for that long"
+
+
+def test_hanging_sources_however_many_hold_up_no_other(store: Store) -> None:
+    hang, turns = threading.Event(), []
+    hanging = [Source(f"hangs {n}", 0.0, lambda: hang.wait(20) and None) for n in range(8)]
+    collector = collector_of(store, *hanging, Source("works", 0.0, lambda: turns.append(1)))
+    wait_until(lambda: len(turns) >= 3, collector)
+    hang.set()
+    assert collector.idle(5)
 
 
 def test_a_refresh_is_served_by_turns_that_began_after_it(store: Store) -> None:
