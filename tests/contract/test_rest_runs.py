@@ -382,7 +382,7 @@ def test_the_event_log_tells_states_rows_and_quality(two: Pipeline):
 def test_a_second_update_is_refused_and_a_stop_cancels(two: Pipeline, client: WorkspaceClient, sql: Any):
     before = sql(f"SELECT * FROM {two.schema}.totals ORDER BY k")
     slow = TWO_TABLES + "\n@dp.materialized_view(name='endless')\ndef endless():\n"
-    slow += "    return spark.range(10**14).selectExpr('sum(sin(id)) AS s')\n"
+    slow += "    return spark.range(4 * 10**9).selectExpr('sum(sin(id)) AS s')\n"
     two.source(slow)
     two.update_id = str(client.pipelines.start_update(two.id).update_id)
     with pytest.raises(ResourceConflict, match=two.update_id):
