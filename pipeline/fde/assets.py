@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from .dim_fde import DIM_FDE_COLUMNS
-from .sources import distinct
 from .submissions import document_sources, latest
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def unity_av_fde(sources: SourceTables, submissions: DataFrame) -> DataFrame:
     ruled = proof.join(rulings, F.expr("ruled_document_id = document_id")).join(
         submissions, F.expr("submission_id = proof_entry_id")
     )
-    documents = distinct(ruled, (*_OF_SUBMISSION, *_OF_DOCUMENT, *_RULING_COLUMNS))
+    documents = sources.once(ruled, (*_OF_SUBMISSION, *_OF_DOCUMENT, *_RULING_COLUMNS))
     asked = latest(
         sources.rds("asset_verification_submissions"),
         "entry_id",

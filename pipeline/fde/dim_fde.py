@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from .exclusions import ExclusionRules, get_fde_exclusion_filter
-from .sources import COLUMNS, distinct
+from .sources import COLUMNS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -170,7 +170,7 @@ def properties(sources: SourceTables) -> DataFrame:
         )
     )
     tables = ("companies", "properties", "unity_epa_sipp_properties", "unity_agg_property_features")
-    once = distinct(owners, [f"{table}_{column}" for table in tables for column in COLUMNS[table]])
+    once = sources.once(owners, [f"{table}_{column}" for table in tables for column in COLUMNS[table]])
     return once.join(features, F.expr("property_features_property_id = properties_id"), "left")
 
 
@@ -265,7 +265,7 @@ def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
 
     def counted(table: str, parent: str, below: DataFrame | None = None, child: str = "") -> DataFrame:
         """Rows per parent in a table, each counting as often as it has rows below, and once if it has none."""
-        rows = distinct(sources.prefixed(table).repartition(F.col(parent)), [parent, f"{table}_id"])
+        rows = sources.once(sources.prefixed(table), [parent, f"{table}_id"])
         if below is not None:
             rows = rows.join(below, F.col(child) == F.col(f"{table}_id"), "left")
         records = F.coalesce("records", one) if below is not None else one
@@ -290,8 +290,8 @@ def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
         "entries_status",
         "entries_submission_time",
     )
-    folders = distinct(sources.prefixed("folders"), [c for c in columns if c.startswith("folders")])
-    entries = distinct(sources.prefixed("entries"), [c for c in columns if c.startswith("entries")])
+    folders = sources.once(sources.prefixed("folders"), [c for c in columns if c.startswith("folders")])
+    entries = sources.once(sources.prefixed("entries"), [c for c in columns if c.startswith("entries")])
     below = (
         folders.join(entries, F.expr("entries_folder_id = folders_id"), "left")
         .join(
@@ -305,7 +305,7 @@ def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
             "left",
         )
     )
-    owners = distinct(
+    owners = sources.once(
         sources.prefixed("companies")
         .join(sources.prefixed("properties"), F.expr("properties_company_id = companies_id"), "left")
         .filter(get_fde_exclusion_filter(rules)),

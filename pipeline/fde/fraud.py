@@ -101,21 +101,20 @@ def _fraud_of_submission(sources: SourceTables) -> DataFrame:
 
 
 def _applicants_of_submission(sources: SourceTables) -> DataFrame:
-    return (
-        sources.prefixed("applicants")
-        .groupBy(F.col("applicants_entry_id").alias("applicant_submission_id"))
-        .agg(F.count_distinct("applicants_id").alias("applicants"))
+    applicants = sources.once(
+        sources.prefixed("applicants").filter("applicants_id IS NOT NULL"), ["applicants_entry_id", "applicants_id"]
+    )
+    return applicants.groupBy(F.col("applicants_entry_id").alias("applicant_submission_id")).agg(
+        F.count(F.lit(1)).alias("applicants")
     )
 
 
 def _documents_of_submission(sources: SourceTables) -> DataFrame:
     """Documents of each submission, and those of them that were found to be edited."""
-    documents = (
-        sources.prefixed("proof")
-        .groupBy("proof_entry_id", "proof_id")
-        .agg(F.coalesce(F.bool_or(F.col("proof_result") == "EDITED"), F.lit(False)).alias("is_edited"))
+    documents = sources.once(
+        sources.prefixed("proof").filter("proof_id IS NOT NULL"), ["proof_entry_id", "proof_id", "proof_result"]
     )
     return documents.groupBy(F.col("proof_entry_id").alias("document_submission_id")).agg(
-        F.count("proof_id").alias("documents"),
-        F.count_if(F.col("is_edited") & F.col("proof_id").isNotNull()).alias("edited_documents"),
+        F.count(F.lit(1)).alias("documents"),
+        F.count_if(F.col("proof_result") == "EDITED").alias("edited_documents"),
     )

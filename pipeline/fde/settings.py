@@ -90,6 +90,8 @@ class Settings:
     table_prefix: str = ""
     sources: Sources = field(default_factory=Sources)
     exclusions: ExclusionRules = field(default_factory=ExclusionRules)
+    deduplicate_sources: bool = False
+    """Whether a source may hold the very same row twice. As replicas of tables with primary keys they do not."""
     layouts: dict[str, Layout] = field(default_factory=dict)
 
     def table(self, name: str) -> str:
@@ -149,6 +151,7 @@ def from_lookup(lookup: Lookup) -> Settings:
             company_short_ids=_listed(lookup, "exclusions.company_short_ids", DEFAULT_COMPANY_SHORT_IDS),
             exempt_company_ids=_listed(lookup, "exclusions.exempt_company_ids", DEFAULT_EXEMPT_COMPANY_IDS),
         ),
+        deduplicate_sources=_switch(lookup, "deduplicate_sources"),
         layouts={name: _layout(lookup, name) for name in GOLD_TABLES},
     )
 

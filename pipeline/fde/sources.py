@@ -64,14 +64,20 @@ class SourceTables:
         return rows.select(*[F.col(column).alias(f"{table}_{column}") for column in COLUMNS[table]])
 
     def unique(self, table: str, by: str) -> DataFrame:
-        """Like `prefixed`, each row once, however often the source holds it.
+        """Like `prefixed`, each row once if the configuration says that a source may hold it more often.
 
         by: the column that the rows are joined on next. They are brought together by it before they are compared, so
-        that
-        de-duplicating and joining share one shuffle.
+        that de-duplicating and joining share one shuffle.
         """
+        rows = self.prefixed(table)
+        if not self.settings.deduplicate_sources:
+            return rows
         columns = [f"{table}_{column}" for column in COLUMNS[table]]
-        return distinct(self.prefixed(table).repartition(F.col(f"{table}_{by}")), columns)
+        return distinct(rows.repartition(F.col(f"{table}_{by}")), columns)
+
+    def once(self, rows: DataFrame, columns: Sequence[str]) -> DataFrame:
+        """`columns` of rows that are distinct unless a source holds a row twice; see `unique`."""
+        return distinct(rows, columns) if self.settings.deduplicate_sources else rows.select(*columns)
 
     def rds(self, table: str) -> DataFrame:
         return self._read(self.settings.sources.rds, table)

@@ -10,7 +10,6 @@ from pyspark.sql import functions as F
 
 from .dim_fde import DIM_FDE_COLUMNS, PROPERTY_HAS_NAME
 from .exclusions import ExclusionRules, get_fde_exclusion_filter
-from .sources import distinct
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -57,7 +56,7 @@ def silver_fde_submissions(sources: SourceTables, rules: ExclusionRules) -> Data
     rows = entries.join(folders, F.expr("folders_id = entries_folder_id")).join(
         F.broadcast(kept), F.expr("properties_id = folders_property_id")
     )
-    return distinct(
+    return sources.once(
         rows.select(*[F.col(DIM_FDE_COLUMNS[name]).alias(name) for name in SUBMISSION_COLUMNS]), SUBMISSION_COLUMNS
     )
 
@@ -79,7 +78,7 @@ def document_sources(sources: SourceTables) -> DataFrame:
             F.col("source.source_type").alias("applicant_submission_document_source_type"),
         )
     )
-    return distinct(rows, _DOCUMENT_SOURCE_COLUMNS)
+    return sources.once(rows, _DOCUMENT_SOURCE_COLUMNS)
 
 
 def latest(

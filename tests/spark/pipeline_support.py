@@ -126,8 +126,9 @@ class Bench:
 
     # -- the pipeline --------------------------------------------------------------------------------------------------
 
-    def configuration(self) -> dict[str, str]:
+    def configuration(self, more: Mapping[str, str]) -> dict[str, str]:
         given = {
+            **more,
             "source_rds": self.schema("rds.pg_rds_public"),
             "source_iv": self.schema("rds.pg_rds_dp_income_validation_iv"),
             "source_ax": self.schema("rds.pg_rds_ax_public"),
@@ -138,7 +139,9 @@ class Bench:
         }
         return {f"spark.{key}": value for key, value in given.items()}
 
-    def update(self, transformations: Path = ROOT / "transformations") -> subprocess.CompletedProcess[str]:
+    def update(
+        self, transformations: Path = ROOT / "transformations", **configuration: str
+    ) -> subprocess.CompletedProcess[str]:
         """One update by Spark's own command, from a copy of the specification in the repository."""
         spec = yaml.safe_load((ROOT / "spark-pipeline.yml").read_text())
         root = self.folder / transformations.parent.name
@@ -148,7 +151,7 @@ class Bench:
             link.symlink_to(transformations)
         spec["storage"] = (self.folder / "storage").as_uri()
         spec["database"] = self.hidden
-        spec["configuration"].update(self.configuration())
+        spec["configuration"].update(self.configuration(configuration))
         path = root / "spark-pipeline.yml"
         path.write_text(yaml.safe_dump(spec))
         command = [sys.executable, "-m", "pyspark.pipelines.cli", "run", "--spec", str(path)]
