@@ -201,13 +201,17 @@ class ThriftServer:
         if found is None or found.principal != principal:
             raise _Invalid(f"Invalid SessionHandle: SessionHandle [{_hex(guid)}]")
         found.used = time.monotonic()
-        sql = self.host.sql
-        if found.generation != sql.generation:
-            with found.renewing:
-                if found.generation != sql.generation:
-                    sql.renew(found.engine)
-                    found.generation = sql.generation
         return found
+
+    def awake(self, session: _Session) -> Engine:
+        """The session's engine on the running Spark server; waits for one that is being started again."""
+        sql = self.host.sql
+        sql.wait_up()
+        with session.renewing:
+            if session.generation != sql.generation:
+                sql.renew(session.engine)
+                session.generation = sql.generation
+        return session.engine
 
     def close(self, session: _Session) -> None:
         with self.lock:
@@ -501,7 +505,7 @@ class _Calls:
             parameters = parameters_of(req.parameters or [])
         except SqlError as e:
             return ttypes.TExecuteStatementResp(status=_failed(e))
-        self.server.begin(operation, lambda: session.engine.run(req.statement, parameters, operation.tag))
+        self.server.begin(operation, lambda: self.server.awake(session).run(req.statement, parameters, operation.tag))
         return self._begun(ttypes.TExecuteStatementResp, operation, req.getDirectResults, req.runAsync is False)
 
     def _begun(self, answer: Any, operation: _Operation, direct: Any, until_done: bool = False) -> Any:

@@ -91,9 +91,13 @@ class SqlWorkspace:
         return self.server.remote_url
 
     def _url(self) -> str:
-        if self.server is not None and not self.server.wait_up(90):
-            raise SqlError("INTERNAL_ERROR", "The Spark server is not up; see its log in the data folder.")
+        self.wait_up()
         return f"{self.remote_url}#{self.generation}"
+
+    def wait_up(self, seconds: float = 120.0) -> None:
+        """Returns once Spark answers; at once unless it is being started again. Raises SqlError after `seconds`."""
+        if self.server is not None and not self.server.wait_up(seconds):
+            raise SqlError("CANNOT_CONNECT", "The Spark server is not up; see its log in the data folder.", "08000")
 
     def start(self) -> None:
         """Bring Spark up, finish what a kill interrupted, make the default catalog. Raises SparkServerError."""
@@ -147,6 +151,10 @@ class SqlWorkspace:
                 if record.spark_table in there or record.data_source_format == "SYSTEM":
                     continue
                 self._restore(engine, record)
+            known = {record.spark_table for record in self.catalog.list_tables(schema.full_name)}
+            for table in sorted(there - known):
+                with suppress(PySparkException):
+                    engine.drop_orphan(name, table)
 
     def _restore(self, engine: Engine, record: TableRecord) -> None:
         """A table that the catalog has and Spark lost (a new metastore): its files and definition are here."""

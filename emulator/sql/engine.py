@@ -55,7 +55,7 @@ from emulator.sql.errors import SqlError
 from emulator.sql.literals import NO_PARAMETERS, Parameters
 from emulator.sql.rows import LONG, STRING, Rows, columns_of
 from emulator.sql.settings import DEFAULTS, apply_setting, spark_setting
-from emulator.sql.spark import SparkLink, local_view, translate_error
+from emulator.sql.spark import SparkLink, end_session, local_view, translate_error
 
 FullName = tuple[str, str, str]
 VirtualTables = Mapping[str, Callable[[], pa.Table]]
@@ -240,6 +240,21 @@ class Engine:
                         return list(json.loads(line)["metaData"].get("partitionColumns", []))
         return []
 
+    def drop_orphan(self, database: str, table: str) -> bool:
+        """Drop what Spark has under a name that the catalog does not know, if it is a leftover of ours or a view."""
+        spark_name = quoted((database, table))
+        detail = self.link.command(f"DESCRIBE EXTENDED {spark_name}").collect().to_pylist()
+        facts = {row["col_name"]: row["data_type"] for row in detail}
+        if facts.get("Type") == "VIEW":
+            self.link.command(f"DROP VIEW IF EXISTS {spark_name}")
+            return True
+        folder = folder_of(facts.get("Location"))
+        if folder is None or folder.parent != self.tables_root:
+            return False
+        self.link.command(f"DROP TABLE IF EXISTS {spark_name}")
+        self.remove_folder(facts["Location"])
+        return True
+
     def remove_folder(self, location: str | None) -> None:
         """Delete a managed table's files; nothing outside of the folder of managed tables."""
         folder = folder_of(location)
@@ -252,6 +267,11 @@ class Engine:
         for intent in self.catalog.intents():
             if full_name not in (None, intent.full_name, intent.details.get("to")) or not intent.abandoned:
                 continue
+            # Spark may still be at it, for a process that was killed while the server lived on.
+            session = intent.details.get("session")
+            if session and intent.details.get("url") == self.link.url:
+                end_session(self.link.url, session)
+                time.sleep(1.0)
             self._recover_one(intent)
             done += 1
         return done
@@ -293,7 +313,8 @@ class Engine:
     @contextmanager
     def intent(self, operation: str, full_name: str, **details: Any) -> Iterator[None]:
         """Around a change of Spark and catalog: if this process dies in it, `recover` knows."""
-        number = self.catalog.begin(operation, full_name, **details)
+        session = {"session": self.link.session_id, "url": self.link.url}
+        number = self.catalog.begin(operation, full_name, **session, **details)
         try:
             yield
         finally:
@@ -661,7 +682,7 @@ class _Job:
         operation = "create" if existing is None else "refresh"
         with self.engine.intent(operation, full_name, record={**_plain(record)}):
             try:
-                rows = self.command(text)
+                rows = self.command_over_orphan(text, name) if existing is None else self.command(text)
             except BaseException:
                 if existing is None and record.table_type == MANAGED and not self._exists_quietly(name):
                     self.engine.remove_folder(record.storage_location)
@@ -671,6 +692,17 @@ class _Job:
                     self.catalog.drop_grants("TABLE", full_name)
                 self.catalog.put_table(self._with_details(record))
         return Rows.none() if not s.query_at else replace(rows, modified=rows.modified)
+
+    def command_over_orphan(self, text: str, name: FullName) -> Rows:
+        """Run a CREATE; a table of that name that only Spark knows (its creator was killed) gives way."""
+        try:
+            return self.command(text)
+        except PySparkException as e:
+            racing = any(".".join(name) == i.full_name and not i.abandoned for i in self.catalog.intents()[:-1])
+            if "ALREADY_EXISTS" not in str(e) or racing or self.catalog.find(name) is not None:
+                raise
+            self.engine.drop_orphan(spark_schema(name[0], name[1]), spark_part(name[2]))
+            return self.command(text)
 
     def _exists_quietly(self, name: FullName) -> bool:
         try:
@@ -722,7 +754,7 @@ class _Job:
         record = self.new_record(name, VIEW, data_source_format=None, view_definition=self.definition())
         text = self.rendered(calls=False)
         with self.engine.intent("create" if existing is None else "refresh", full_name, record=_plain(record)):
-            rows = self.command(text)
+            rows = self.command_over_orphan(text, name) if existing is None else self.command(text)
             with self.catalog.transaction():
                 # A replaced view is a new one: it has a new owner and none of the old grants.
                 self.catalog.drop_grants("TABLE", full_name)

@@ -32,6 +32,19 @@ def open_spark(url: str) -> SparkSession:
     return patient(SparkSession(connection=url))
 
 
+def end_session(url: str, session_id: str) -> None:
+    """Interrupt and end a session of a process that is gone; nothing if the server does not know it (any more)."""
+    spark = patient(SparkSession(connection=f"{url}/;session_id={session_id}"))
+    try:
+        spark.client.interrupt_all()
+        spark.client.release_session()
+    except PySparkException:
+        return
+    finally:
+        spark.release_session_on_close = False
+        _quietly(spark.stop)
+
+
 def patient(spark: SparkSession) -> SparkSession:
     """A server that is down is asked again for about ten seconds (pyspark's own habit is ten minutes)."""
     spark.client.set_retry_policies(
@@ -51,6 +64,7 @@ class SparkLink:
     """Runs text on one Spark session. Safe to use from several threads."""
 
     def __init__(self, spark: SparkSession) -> None:
+        self.url = f"sc://{spark.client._builder.host}"
         self.spark = spark
         self._client = spark.client
 
@@ -79,6 +93,10 @@ class SparkLink:
         """Schema of a table or view of Spark's catalog, comments in the fields' metadata."""
         plan = Read(spark_name)
         return self._client.schema(plan.to_proto(self._client))
+
+    @property
+    def session_id(self) -> str:
+        return str(self._client._session_id)
 
     def interrupt(self, tag: str) -> bool:
         """Interrupt what runs under the tag; False if nothing did."""
@@ -156,7 +174,9 @@ def translate_error(error: Exception, translate: Callable[[str], str]) -> SqlErr
     """Spark's error as the service gives it: names in three levels, no plan, `[CLASS] text SQLSTATE: state`."""
     if isinstance(error, SqlError):
         return error
-    if "RETRIES_EXCEEDED" in str(error) or "StatusCode.UNAVAILABLE" in str(error):
+    if "RETRIES_EXCEEDED" in str(error) or any(
+        sign in str(error) for sign in ("StatusCode.UNAVAILABLE", "NO_ACTIVE_SESSION", "INVALID_HANDLE.SESSION")
+    ):
         return SqlError(
             "CANNOT_CONNECT", "The Spark server does not answer; it is being started again. Try again soon.", "08000"
         )
