@@ -64,7 +64,7 @@ class LocalWorkspace:
 
     def status(self) -> dict[str, Any]:
         """What the workspace says of its preparation."""
-        with urllib.request.urlopen(f"{self.host}/emulator/status", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.host}/emulator/status", timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 
