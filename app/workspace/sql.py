@@ -19,6 +19,8 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 # A warehouse forgets sessions that idle; a connection that lay longer than this is opened anew.
 IDLE_SECONDS = 300.0
 
+CANCEL_AGAIN_SECONDS = 0.3
+
 # No page and no collection needs an answer that takes longer; comparisons have connections of their own.
 QUERY_SECONDS = 300.0
 
@@ -51,12 +53,24 @@ class Cancel:
     def set(self) -> None:
         """Cancel now: running statements are cancelled on the warehouse."""
         with self._lock:
+            if self._set:
+                return
             self._set = True
-            running = list(self._running.values())
-        for cursor in running:
-            # The statement may have ended meanwhile; then there is nothing to cancel.
-            with contextlib.suppress(exc.Error):
-                cursor.cancel()
+        threading.Thread(target=self._until_ended, name="cancel", daemon=True).start()
+
+    def _until_ended(self) -> None:
+        """Asks again until the statements have ended: before the service has answered a statement's request the
+        connector knows no command that it could cancel."""
+        while True:
+            with self._lock:
+                running = list(self._running.values())
+            if not running:
+                return
+            for cursor in running:
+                # The statement may have ended meanwhile; then there is nothing to cancel.
+                with contextlib.suppress(exc.Error):
+                    cursor.cancel()
+            time.sleep(CANCEL_AGAIN_SECONDS)
 
     @contextlib.contextmanager
     def watch(self, cursor: Any) -> Iterator[None]:
