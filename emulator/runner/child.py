@@ -76,7 +76,7 @@ def warm_up() -> None:
     """Imports what every task needs, so that a fork has it at once. Opens no channel: gRPC must not be forked live."""
     os.environ.setdefault("SPARK_CONNECT_MODE_ENABLED", "1")
     import pandas  # noqa: F401
-    import pyarrow  # type: ignore[import-untyped]  # noqa: F401
+    import pyarrow  # noqa: F401
     import pyspark.pipelines.cli
     import pyspark.sql.connect.functions
     import pyspark.sql.connect.session  # noqa: F401
