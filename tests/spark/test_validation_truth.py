@@ -23,8 +23,8 @@ from validation.report import SideState
 from validation.schema import align, read_schema
 from validation.verdict import judge
 
-CASES = int(os.environ.get("CUTOVER_PARITY_CASES", "5000"))
-SINGLE = int(os.environ.get("CUTOVER_PARITY_SINGLE", "300"))
+CASES = int(os.environ.get("CUTOVER_PARITY_CASES", "1000"))
+SINGLE = int(os.environ.get("CUTOVER_PARITY_SINGLE", "40"))
 SEED = int(os.environ.get("CUTOVER_PARITY_SEED", "20260101"))
 BATCH = 200
 
