@@ -4,8 +4,9 @@ DATA ?= .data
 ENTRIES ?= 20000
 export PYTHONDONTWRITEBYTECODE ?=
 PY := .venv/bin/python
+TESTS ?= tests/unit tests/browser
 
-.PHONY: setup run test lint bench clean
+.PHONY: setup run test test-all lint bench clean
 
 setup:
 	@sh scripts/setup.sh run
@@ -17,6 +18,10 @@ test:
 	@sh scripts/setup.sh test
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest $(TESTS)
+
+# Also the suites on Spark and the real clients against the workspace. They have not yet been run as a whole.
+test-all:
+	@$(MAKE) --no-print-directory test TESTS=tests
 
 lint: setup
 	@.venv/bin/ruff check .
