@@ -130,9 +130,9 @@ def test_the_whole_job(workspace: LocalWorkspace, panel: RunningPanel, store: St
         operation = erin.plan("run-now", **{"job_run-now": side})
         name = MIGRATION.baseline_job.name if side == "old side" else MIGRATION.candidate_job.name
         erin.ask(operation, f"run-now {name}")
-        verified(store, operation, 240)
+        verified(store, operation, 900)
     # The worker compares by itself after the pair of runs.
-    clean(store, 240)
+    clean(store, 900)
     erin.open("parity")
     erin.says("IDENTICAL")
     erin.no_error()
@@ -145,8 +145,8 @@ def test_the_whole_job(workspace: LocalWorkspace, panel: RunningPanel, store: St
     erin.page.locator(".st-key-parity_start_box summary").first.click()
     erin.click("parity_start")
     wait(lambda: (r := store.parity.latest("production").get("roi_fraud_reduction")) and r.verdict == "different",
-         120, "the difference")  # fmt: skip
-    wait(lambda: not store.parity.active(), 120, "the comparison to end")
+         600, "the difference")  # fmt: skip
+    wait(lambda: not store.parity.active(), 600, "the comparison to end")
     found = store.parity.latest("production")["roi_fraud_reduction"]
     assert found.modified_rows
     assert found.missing_rows == found.extra_rows == 0
@@ -161,14 +161,14 @@ def test_the_whole_job(workspace: LocalWorkspace, panel: RunningPanel, store: St
     # The old job writes the table anew; all is equal again.
     operation = erin.plan("run-now", **{"job_run-now": "old side"})
     erin.ask(operation, f"run-now {MIGRATION.baseline_job.name}")
-    verified(store, operation, 240)
-    clean(store, 240)
+    verified(store, operation, 900)
+    clean(store, 900)
     assert sql(admin, "SELECT count(*) FROM product.fde.roi_fraud_reduction")[0][0] == before
 
     # Rehearsal, then the sign-offs by the three who may.
     operation = erin.plan("rehearse")
     erin.ask(operation, f"rehearse {MIGRATION.rehearsal_schema}")
-    verified(store, operation, 240)
+    verified(store, operation, 900)
     for persona, key in ((ERIN, "engineering"), (SOFIA, "stakeholder"), (LARS, "owner")):
         person: Visitor = visit(persona)
         person.open("checklist")
@@ -195,7 +195,7 @@ def test_the_whole_job(workspace: LocalWorkspace, panel: RunningPanel, store: St
     lars.open("operations", operation=operation)
     lars.click("approve")
     lars.click(f"approve_{operation}")
-    verified(store, operation, 120)
+    verified(store, operation, 300)
     record = store.operations.get(operation)
     record_property("cutover_seconds", record.seconds if record else None)
     assert set(serves(admin).values()) == {f"VIEW {t.candidate}" for t in MIGRATION.tables}
@@ -209,7 +209,7 @@ def test_the_whole_job(workspace: LocalWorkspace, panel: RunningPanel, store: St
     # Rollback, the consumer still reads.
     operation = erin.plan("rollback")
     erin.ask(operation, "rollback product.fde")
-    verified(store, operation, 120)
+    verified(store, operation, 300)
     record = store.operations.get(operation)
     record_property("rollback_seconds", record.seconds if record else None)
     consumer.stop()
