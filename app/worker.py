@@ -33,7 +33,7 @@ from validation.endpoint import Endpoint, EndpointError
 log = logging.getLogger("cutover.worker")
 
 LEASE = "worker"
-LEASE_SECONDS = 15.0
+LEASE_SECONDS = 20.0
 TICK_SECONDS = 0.5
 LOOK_SECONDS = 5.0
 """Between two looks at what changes seldom: the workspace's address, pairs of runs that ended."""

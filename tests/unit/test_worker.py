@@ -325,7 +325,7 @@ class Running:
 
     def stop(self) -> int | None:
         self.worker.stop()
-        self.thread.join(10)
+        self.thread.join(20)
         assert not self.thread.is_alive()
         return self.status
 
@@ -335,18 +335,21 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "TICK_SECONDS", 0.05)
     monkeypatch.setattr(worker, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(worker, "PAUSE_AFTER_FAILURE", 0.1)
-    monkeypatch.setattr(worker, "LEASE_SECONDS", 3.0)
+    monkeypatch.setattr(worker, "LEASE_SECONDS", 10.0)
 
 
 def endpoint(server: Server) -> Endpoint:
     return Endpoint(server.host, "w1", "t")
 
 
-def test_only_one_worker_works_and_the_next_takes_over(store: Store, server: Server) -> None:
+def test_only_one_worker_works_and_the_next_takes_over(
+    store: Store, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LEASE_SECONDS", 5.0)
     first = Running(store, endpoint(server), FakeOperations())
     wait_until(lambda: store.leases.holder("worker"))
     second = Running(store, endpoint(server), FakeOperations())
-    time.sleep(4.0)
+    time.sleep(6.0)
     assert store.leases.holder("worker").owner == first.worker.owner, "the heartbeat keeps it"  # type: ignore[union-attr]
     assert first.stop() == 0
     wait_until(lambda: (h := store.leases.holder("worker")) and h.owner == second.worker.owner)
@@ -359,7 +362,7 @@ def test_a_worker_that_lost_its_lease_ends(store: Store, server: Server) -> None
     wait_until(lambda: store.leases.holder("worker"))
     with store.engine.begin() as c:
         c.exec_driver_sql("UPDATE leases SET owner = 'thief', token = token + 1 WHERE name = 'worker'")
-    running.thread.join(10)
+    running.thread.join(20)
     assert running.status == 1
 
 
