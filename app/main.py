@@ -21,6 +21,7 @@ from app.widgets.native import PAGES_KEY  # noqa: E402
 from app.widgets.text import literal  # noqa: E402
 
 ICON = Path(__file__).resolve().parent / "widgets" / "icon.svg"
+# Path of each page (also the name of its module in `app.views`) to its title and icon.
 PAGES = {
     "overview": ("Overview", ":material/flag:"),
     "runs": ("Runs", ":material/timeline:"),
@@ -30,7 +31,6 @@ PAGES = {
     "checklist": ("Checklist", ":material/checklist:"),
     "audit": ("Audit", ":material/history_edu:"),
 }
-"""Path of each page (also the name of its module in `app.views`) to its title and icon."""
 
 
 def _render(path: str) -> Callable[[], None]:
