@@ -99,6 +99,11 @@ class Context:
         """Ticks and sign-offs."""
         return ChecklistService(self.migration, self.store.checklist, self.store.audit, self.roles_of)
 
+    def close(self) -> None:
+        """Closes what was opened on the workspace; what is needed after that is opened anew."""
+        if (workspace := self.__dict__.pop("workspace", None)) is not None:
+            workspace.close()
+
     def roles_of(self, user: str) -> frozenset[Role]:
         """A user's roles by a lookup now. Raises Refused where it cannot be made."""
         try:
@@ -934,6 +939,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not given or "help" in type(e).__name__.lower():
             return _complain("say what to do: cutover --help lists the commands", as_json, WRONG_USE)
         return DONE if status == 0 else _complain(_parser_words(e), as_json, WRONG_USE)
+    finally:
+        context.close()
     return DONE
 
 

@@ -24,6 +24,8 @@ from emulator.workspace import Workspace
 
 log = logging.getLogger("emulator")
 STOP_SECONDS = 13.0
+SMALL_ENTRIES = 100_000
+"""Up to this size of the source data Spark is set up for small tables."""
 
 
 class StartError(Exception):
@@ -38,6 +40,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--entries", type=int, default=20_000, help="size of the bundled migration's source data")
     parser.add_argument("--seed", type=int, default=1, help="seed of the bundled migration's source data")
     parser.add_argument("--idle-clock", action="store_true", help="schedules do not fire by themselves")
+    parser.add_argument("--end-with-parent", action="store_true", help="stop when the process that started it is gone")
     parser.add_argument("--driver-memory", default="", help="memory of Spark's driver, e.g. 4g")
     return parser.parse_args(argv)
 
@@ -131,13 +134,19 @@ def main(argv: list[str] | None = None) -> int:
         print(f"emulator: {e}", file=sys.stderr)
         return 2
     stop = threading.Event()
+    parent = os.getppid()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    workspace = Workspace(data, driver_memory=options.driver_memory, idle_clock=options.idle_clock)
+    workspace = Workspace(
+        data,
+        driver_memory=options.driver_memory,
+        idle_clock=options.idle_clock,
+        small=options.entries <= SMALL_ENTRIES,
+    )
     workspace.host = f"http://127.0.0.1:{listener.getsockname()[1]}"
     workspace.state.end_interrupted()
     server = uvicorn.Server(
@@ -161,7 +170,8 @@ def main(argv: list[str] | None = None) -> int:
     failed = threading.Event()
     threading.Thread(target=prepare, args=[workspace, options, failed], name="prepare", daemon=True).start()
     while not stop.wait(1.0):
-        pass
+        if options.end_with_parent and os.getppid() != parent:
+            break
     deadline = threading.Timer(STOP_SECONDS, os._exit, [1])
     deadline.daemon = True
     deadline.start()

@@ -40,7 +40,7 @@ class LocalWorkspace:
         self.process = subprocess.Popen(
             [
                 sys.executable,
-                *("-m", "emulator", "--data", str(self.data), "--port", "0"),
+                *("-m", "emulator", "--data", str(self.data), "--port", "0", "--end-with-parent"),
                 *("--entries", str(self.entries), *self.arguments),
             ],
             cwd=ROOT,

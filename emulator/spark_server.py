@@ -54,6 +54,22 @@ class SparkServerError(Exception):
     """The server did not come up; the text is one line and names the log."""
 
 
+# Statements take turns: one with many tasks does not keep the others waiting.
+_SCHEDULER = """<allocations>
+  <pool name="default"><schedulingMode>FAIR</schedulingMode></pool>
+</allocations>
+"""
+
+SMALL_DATA = {
+    # Every query over a wide table makes its classes anew, in every task: for tables of some thousand rows that is most
+    # of the work, and compiling what runs once is the rest.
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # Statistics per column and file let a read skip files; these tables have one or two files each.
+    "spark.databricks.delta.stats.collect": "false",
+}
+"""Settings under which small tables take half the time, and large ones longer."""
+
+
 @dataclass(frozen=True)
 class SparkSettings:
     """driver_memory: Java notation. cores: threads of local execution. conf: extra Spark settings."""
@@ -205,6 +221,7 @@ class SparkServer:
         conf_dir = self.folder / "conf"
         conf_dir.mkdir(exist_ok=True)
         (conf_dir / "log4j2.properties").write_text(_LOG4J)
+        (conf_dir / "fairscheduler.xml").write_text(_SCHEDULER)
         self._port = self._port if self._port and _is_free(self._port) else _free_port()
         home = spark_home()
         conf = {
@@ -215,6 +232,8 @@ class SparkServer:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.connect.session.manager.defaultSessionTimeout": "12h",
+            "spark.scheduler.mode": "FAIR",
+            "spark.scheduler.allocation.file": (conf_dir / "fairscheduler.xml").as_uri(),
             "spark.sql.catalogImplementation": "hive",
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
             "spark.hadoop.javax.jdo.option.ConnectionURL": (
@@ -225,6 +244,8 @@ class SparkServer:
             "spark.sql.sources.default": "delta",
             "spark.databricks.delta.snapshotPartitions": "2",
             "spark.sql.shuffle.partitions": "4",
+            # VACUUM lists a table's files in so many tasks; the default is 10,000, for a cluster.
+            "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
             "spark.sql.session.timeZone": "UTC",
             "spark.ui.enabled": "false",
             "spark.sql.ui.retainedExecutions": "10",

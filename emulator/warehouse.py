@@ -52,6 +52,7 @@ class SqlWorkspace:
     """Made once by the emulator's process. `start()` brings Spark up and reconciles; `stop()` ends it within 10 s.
 
     data: the workspace's folder. groups_of: group names of a principal. driver_memory: e.g. `4g`.
+    spark_conf: extra settings of the server.
     on_statement: called after each finished statement, with names: principal, text, kind, reads, writes (lists of full
     names), started (seconds since the epoch), seconds, error (text or None).
     remote_url: use a Spark server that runs already instead of starting one.
@@ -63,6 +64,7 @@ class SqlWorkspace:
         groups_of: Callable[[str], set[str]],
         *,
         driver_memory: str = "4g",
+        spark_conf: Mapping[str, str] | None = None,
         on_statement: StatementHook | None = None,
         remote_url: str | None = None,
     ) -> None:
@@ -71,7 +73,8 @@ class SqlWorkspace:
         self.catalog = Catalog(self.catalog_db, groups_of)
         self.tables_root = self.data / "tables"
         self.tables_root.mkdir(parents=True, exist_ok=True)
-        self.server = SparkServer(self.data, SparkSettings(driver_memory=driver_memory)) if remote_url is None else None
+        settings = SparkSettings(driver_memory=driver_memory, conf=spark_conf or {})
+        self.server = SparkServer(self.data, settings) if remote_url is None else None
         self._remote_url = remote_url
         self._on_statement = on_statement
         self._virtual: dict[str, Callable[[], pa.Table]] = {}

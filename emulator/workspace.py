@@ -58,9 +58,10 @@ class Workspace:
     Objects are made on first use and can be replaced by tests.
     """
 
-    def __init__(self, data: Path, *, driver_memory: str = "", idle_clock: bool = False) -> None:
+    def __init__(self, data: Path, *, driver_memory: str = "", idle_clock: bool = False, small: bool = False) -> None:
         self.data = data
         self.driver_memory = driver_memory
+        self.small = small
         self.idle_clock = idle_clock
         self.host = ""
         self.status = Status()
@@ -88,12 +89,14 @@ class Workspace:
 
     @cached_property
     def sql(self) -> SqlWorkspace:
+        from emulator.spark_server import SMALL_DATA
         from emulator.warehouse import SqlWorkspace
 
         return SqlWorkspace(
             self.data,
             self.groups_of,
             driver_memory=self.driver_memory or "4g",
+            spark_conf=SMALL_DATA if self.small else None,
             on_statement=self._statement_finished,
         )
 
