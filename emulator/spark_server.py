@@ -91,6 +91,7 @@ class SparkServer:
         self.settings = settings or SparkSettings()
         self.log = self.folder / "spark.log"
         self.restarts = 0
+        self.ui_port = 0
         self._on_restart = on_restart
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -223,6 +224,7 @@ class SparkServer:
         (conf_dir / "log4j2.properties").write_text(_LOG4J)
         (conf_dir / "fairscheduler.xml").write_text(_SCHEDULER)
         self._port = self._port if self._port and _is_free(self._port) else _free_port()
+        self.ui_port = _free_port()
         home = spark_home()
         conf = {
             "spark.app.name": "cutover-local-workspace",
@@ -247,7 +249,12 @@ class SparkServer:
             # VACUUM lists a table's files in so many tasks; the default is 10,000, for a cluster.
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
             "spark.sql.session.timeZone": "UTC",
-            "spark.ui.enabled": "false",
+            # The job list is how the jobs of a stopped update are ended (spark_jobs).
+            "spark.ui.port": str(self.ui_port),
+            "spark.ui.showConsoleProgress": "false",
+            "spark.ui.retainedJobs": "100",
+            "spark.ui.retainedStages": "100",
+            "spark.ui.retainedTasks": "1000",
             "spark.sql.ui.retainedExecutions": "10",
             "spark.local.dir": str(scratch),
             "spark.driver.extraJavaOptions": (

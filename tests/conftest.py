@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.config import DEFAULT_MIGRATION, Migration
 from emulator.process import LocalWorkspace
 from validation.endpoint import Endpoint
 
@@ -37,6 +38,18 @@ def workspace(raw_workspace: LocalWorkspace) -> LocalWorkspace:
     """The workspace with the bundled migration's data and first runs."""
     raw_workspace.wait_prepared()
     return raw_workspace
+
+
+@pytest.fixture(scope="session")
+def both_sides(workspace: LocalWorkspace) -> LocalWorkspace:
+    """The workspace once the production pipeline has made its tables too."""
+    client, migration = workspace.endpoint.workspace(), Migration.load(DEFAULT_MIGRATION)
+    if not all(client.tables.exists(t.candidate).table_exists for t in migration.tables):
+        name = migration.production_pipeline.name
+        pipeline = next(str(p.pipeline_id) for p in client.pipelines.list_pipelines() if p.name == name)
+        client.pipelines.start_update(pipeline)
+        client.pipelines.wait_get_pipeline_idle(pipeline)
+    return workspace
 
 
 @pytest.fixture(scope="session")

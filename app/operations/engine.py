@@ -161,7 +161,7 @@ class Engine:
                 self._halt.set()
                 raise
 
-        if self._parallel == 1 or len(calls) == 1:
+        if self._parallel == 1 or len(calls) <= 1:
             return [call() for call in calls]
         with ThreadPoolExecutor(min(self._parallel, len(calls))) as pool:
             futures = [pool.submit(guarded, call) for call in calls]

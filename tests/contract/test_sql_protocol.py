@@ -472,9 +472,9 @@ def test_the_connectors_listings_show_catalogs_schemas_tables_and_columns(
 # ---- a pipeline's tables
 
 
-def test_a_pipelines_table_refuses_what_the_service_refuses(workspace: LocalWorkspace) -> None:
+def test_a_pipelines_table_refuses_what_the_service_refuses(both_sides: LocalWorkspace) -> None:
     table = "product.fde.dlt_v2_dim_fde"
-    with workspace.endpoint.sql() as connection:
+    with both_sides.endpoint.sql() as connection:
         before = run(connection, f"SELECT count(*) FROM {table}")
         for text, error_class in (
             (f"ALTER TABLE {table} RENAME TO product.fde.elsewhere", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),

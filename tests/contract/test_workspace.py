@@ -358,9 +358,9 @@ MIGRATION = Migration.load(DEFAULT_MIGRATION)
 
 
 @pytest.fixture(scope="module")
-def prepared(workspace: LocalWorkspace, ws: Workspace) -> Workspace:
+def prepared(both_sides: LocalWorkspace, ws: Workspace) -> Workspace:
     """The workspace once both sides have run."""
-    assert workspace.host == ws.endpoint.host
+    assert both_sides.host == ws.endpoint.host
     return ws
 
 
