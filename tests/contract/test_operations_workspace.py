@@ -166,7 +166,7 @@ def test_kill_9_in_the_middle_of_a_cutover_converges(operations: Any, workspace:
     while len(found.operation(operation).journal) < lines:
         assert time.monotonic() < deadline
         assert process.poll() is None, process.stdout.read() if process.stdout else ""
-        time.sleep(0.01)
+        time.sleep(0.05)
     process.kill()
     process.wait()
     assert found.operation(operation).record.state is State.RUNNING

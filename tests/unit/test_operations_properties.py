@@ -750,6 +750,26 @@ def test_a_crash_with_six_tables_side_by_side_converges(tmp_path: Path) -> None:
         engine.dispose()
 
 
+def test_a_crash_once_all_six_are_flipped_goes_on_to_the_end(tmp_path: Path) -> None:
+    """Of the stage in which the six flip at once nothing is left to do."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'whole.db'}")
+    whole = Given(engine, parallel=6)
+    whole.service.apply(whole.approved(), "worker")
+    flipped = max(i for i, n in enumerate(whole.world.faults.named) if n.startswith("after ALTER VIEW"))
+    engine.dispose()
+    for beyond in (14, 20):
+        engine = open_engine(f"sqlite:///{tmp_path / f'beyond{beyond}.db'}")
+        g = Given(engine, parallel=6)
+        operation = g.approved()
+        g.world.faults.die_at = flipped + beyond
+        with pytest.raises(Crash):
+            g.service.apply(operation, "worker")
+        g.restart()
+        assert g.service.resume(operation, ERIN).state is State.VERIFIED
+        assert all_new(g)
+        engine.dispose()
+
+
 # 9
 
 
