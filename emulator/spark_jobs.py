@@ -1,55 +1,87 @@
-"""Ends what a Connect session still runs inside Spark, through the pages of Spark's own job list.
+"""Ends what a stopped update still runs inside Spark, through the pages of Spark's own job list.
 
-An interrupt of a session ends its statements. It does not end the flows of a pipeline: Spark asks their threads to
-stop, and they go on to the end of their query. Their jobs carry the session in a tag, and the job list can kill them.
+Interrupting a session ends its statements. It does not end the flows of a pipeline: Spark asks their threads to stop,
+and they go on to the end of their query. Those threads are shared by all updates and keep the tags of whichever update
+made them, so a job's tags do not say whose it is; the table that its query writes does.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
 import urllib.error
 import urllib.request
 from typing import Any
 
+log = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.3
 QUIET_SECONDS = 2.0
-"""For so long no job of the session must have been seen: a query's next job begins when one has ended."""
+"""For so long no job of the update must have been seen: a query's next job begins when one has ended."""
+
+_ROOT = re.compile(r"-execution-root-id-(\d+)$")
+_WRITES_INTO = re.compile(r"\bAppendDataExecV1\b[\s\S]*?\nDatabase: (\S+)\n")
 
 
-def end_jobs(port: int, session_id: str, patience: float = 20.0) -> bool:
-    """Kills the session's jobs until none comes any more; whether that was so within `patience` seconds.
+def end_flows(port: int, schema: str, patience: float = 20.0) -> bool:
+    """Kills the jobs of flows that write into `schema` until none comes any more; whether that was so within
+    `patience` seconds.
 
-    port: of Spark's job list on 127.0.0.1.
+    port: of Spark's job list on 127.0.0.1. schema: in Spark's names, the one of the update.
     """
-    base, tag = f"http://127.0.0.1:{port}", f"Session_{session_id}_"
+    base = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + patience
     quiet_since = time.monotonic()
-    while (now := time.monotonic()) < deadline:
+    while time.monotonic() < deadline:
         try:
-            running = _running(base, tag)
-            for job_id in running:
-                quiet_since = now
+            jobs = _running(base, schema)
+            for job_id in jobs:
                 _open(f"{base}/jobs/job/kill/?id={job_id}", "POST")
-        except (OSError, ValueError):
+        except (OSError, ValueError) as e:
+            log.warning("the flows into %s were not ended: %s", schema, e)
             return False
-        if not running and now - quiet_since >= QUIET_SECONDS:
+        if jobs:
+            quiet_since = time.monotonic()
+        elif time.monotonic() - quiet_since >= QUIET_SECONDS:
             return True
         time.sleep(PAUSE_SECONDS)
+    log.warning("the flows into %s were not ended within %.0f s", schema, patience)
     return False
 
 
-def _running(base: str, tag: str) -> list[int]:
-    applications: list[dict[str, Any]] = json.loads(_open(f"{base}/api/v1/applications"))
-    jobs = json.loads(_open(f"{base}/api/v1/applications/{applications[0]['id']}/jobs?status=running"))
-    return [int(j["jobId"]) for j in jobs if any(tag in t for t in j.get("jobTags", ()))]
+def _running(base: str, schema: str) -> list[int]:
+    """Ids of the running jobs whose query appends to a table in `schema`."""
+    application = json.loads(_open(f"{base}/api/v1/applications"))[0]["id"]
+    api = f"{base}/api/v1/applications/{application}"
+    found = []
+    targets: dict[str, str] = {}
+    for job in json.loads(_open(f"{api}/jobs?status=running")):
+        root = _root(job)
+        if root is None:
+            continue
+        if root not in targets:
+            plan = json.loads(_open(f"{api}/sql/{root}?details=false&planDescription=true") or b"{}")
+            written = _WRITES_INTO.search(str(plan.get("planDescription", "")))
+            targets[root] = written[1] if written else ""
+        if targets[root].casefold() == schema.casefold():
+            found.append(int(job["jobId"]))
+    return found
+
+
+def _root(job: dict[str, Any]) -> str | None:
+    """The execution that a flow's job is part of; None for a job of anything else."""
+    if "pipeline_command" not in job["name"]:
+        return None
+    return next((m[1] for t in job.get("jobTags", ()) if (m := _ROOT.search(t))), None)
 
 
 def _open(url: str, method: str = "GET") -> bytes:
+    """The answer; empty for what is no longer there."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as e:
-        if method == "POST" and e.code < 500:
-            return b""  # The job ended by itself meanwhile.
+        if e.code in (400, 404):
+            return b""
         raise

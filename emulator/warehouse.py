@@ -26,7 +26,7 @@ from emulator.catalog import (
     table_exists,
 )
 from emulator.dialect import quote, quoted
-from emulator.spark_jobs import end_jobs
+from emulator.spark_jobs import end_flows
 from emulator.spark_server import SparkServer, SparkSettings
 from emulator.sql import commands
 from emulator.sql.engine import Context, Engine, StatementHook
@@ -103,10 +103,10 @@ class SqlWorkspace:
         if self.server is not None and not self.server.wait_up(seconds):
             raise SqlError("CANNOT_CONNECT", "The Spark server is not up; see its log in the data folder.", "08000")
 
-    def end_jobs(self, session_id: str) -> None:
-        """Ends what a Connect session still runs inside Spark; waits for it some seconds at most."""
+    def end_flows(self, hidden_schema: str) -> None:
+        """Ends what a stopped update still runs inside Spark; waits for it some seconds at most."""
         if self.server is not None and self.server.pid is not None:
-            end_jobs(self.server.ui_port, session_id)
+            end_flows(self.server.ui_port, hidden_schema)
 
     def start(self) -> None:
         """Bring Spark up, finish what a kill interrupted, make the default catalog. Raises SparkServerError."""

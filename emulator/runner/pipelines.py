@@ -324,7 +324,6 @@ class ActiveUpdate:
         self.cancelled = False
         self.ended = False
         self.execution: Execution | None = None
-        self.session_id = ""
         self.datasets: dict[str, Json] = {}
         self.written: dict[str, Json] = {}
         self.quality: dict[str, list[Json]] = {}
@@ -393,8 +392,8 @@ class ActiveUpdate:
             return {"ok": False, "exceptions": [{"class_name": "DriverLost", "message": str(e), "stack": []}]}
         finally:
             self.workspace.processes.done(self.execution)
-            if self.cancelled and self.session_id and not self.workspace.stopping.is_set():
-                self.workspace.sql.end_jobs(self.session_id)
+            if self.cancelled and not self.workspace.stopping.is_set():
+                self.workspace.sql.end_flows(hidden)
 
     # -- where datasets are written ------------------------------------------------------------------------------------
     #
@@ -511,9 +510,7 @@ class ActiveUpdate:
 
     def on_message(self, message: Json) -> None:
         kind = message["type"]
-        if kind == "ready":
-            self.session_id = message["session_id"]
-        elif kind == "graph":
+        if kind == "graph":
             again = bool(self.datasets)
             self.datasets = {d["name"]: d for d in message["datasets"]}
             if not again:

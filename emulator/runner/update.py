@@ -109,7 +109,7 @@ class UpdateRun:
         spark = builder.create()
         self.spark = spark
         self.channel.on_cancel = self.interrupt
-        self.channel.send("ready", session_id=spark.client._session_id)
+        self.channel.send("ready")
         try:
             return self.with_session(spark)
         finally:
