@@ -1,12 +1,12 @@
-# make run: the local workspace and the panel. make test: the unit tests. See README.md.
+# make run: the local workspace and the panel. make test: everything; make unit: what needs no Spark. See README.md.
 PORT ?= 8501
 DATA ?= .data
 ENTRIES ?= 20000
 export PYTHONDONTWRITEBYTECODE ?=
 PY := .venv/bin/python
-TESTS ?= tests/unit
+TESTS ?= tests
 
-.PHONY: setup run test test-all lint bench clean
+.PHONY: setup run test unit lint bench clean
 
 setup:
 	@sh scripts/setup.sh run
@@ -19,10 +19,9 @@ test:
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest $(TESTS)
 
-# Also the suites on Spark, of the real clients against the workspace, and the whole job in a browser. They have not yet
-# been seen to pass as a whole.
-test-all:
-	@$(MAKE) --no-print-directory test TESTS=tests
+# What needs no Spark and no browser.
+unit: setup
+	@$(PY) -m pytest tests/unit
 
 lint: setup
 	@.venv/bin/ruff check .

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from databricks.sdk.service.jobs import RunResultState
 
 from app.config import DEFAULT_MIGRATION, Migration
 from emulator.process import LocalWorkspace
@@ -42,13 +43,13 @@ def workspace(raw_workspace: LocalWorkspace) -> LocalWorkspace:
 
 @pytest.fixture(scope="session")
 def both_sides(workspace: LocalWorkspace) -> LocalWorkspace:
-    """The workspace once the production pipeline has made its tables too."""
+    """The workspace once the new job has run too: the production pipeline and the notebooks that stay."""
     client, migration = workspace.endpoint.workspace(), Migration.load(DEFAULT_MIGRATION)
     if not all(client.tables.exists(t.candidate).table_exists for t in migration.tables):
-        name = migration.production_pipeline.name
-        pipeline = next(str(p.pipeline_id) for p in client.pipelines.list_pipelines() if p.name == name)
-        client.pipelines.start_update(pipeline)
-        client.pipelines.wait_get_pipeline_idle(pipeline)
+        job = next(j.job_id for j in client.jobs.list(name=migration.candidate_job.name))
+        assert job is not None
+        run = client.jobs.run_now(job).result()
+        assert run.state and run.state.result_state is RunResultState.SUCCESS, run.state
     return workspace
 
 

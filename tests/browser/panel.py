@@ -50,12 +50,23 @@ class RunningPanel:
             "CUTOVER_DATA": str(self.workspace.data),
             "CUTOVER_STORE_URL": f"sqlite:///{self.store}",
             "CUTOVER_IDENTITY": "persona",
-            "CUTOVER_MIGRATION": str(ROOT / "app/migrations/00_rds_local.yaml"),
+            "CUTOVER_MIGRATION": str(self.migration()),
             "CUTOVER_PREPARATION_URL": f"{self.workspace.host}/emulator/status",
             "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
             "STREAMLIT_SERVER_HEADLESS": "true",
             "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
         }
+
+    def migration(self) -> Path:
+        """The local migration file, but for the run times: with some hundred rows a table they say nothing."""
+        file = self.store.parent / "migration.yaml"
+        if not file.exists():
+            local = ROOT / "app/migrations/00_rds_local.yaml"
+            file.write_text(
+                f"extends: {local}\ngates:\n  - key: runtime\n    title: New side at most 20 times as slow (test)\n"
+                "    evidence: {kind: runtime_at_most, params: {factor: 20.0, runs: 1}}\n"
+            )
+        return file
 
     def start(self) -> None:
         """Starts pages and worker; returns once the pages answer."""
