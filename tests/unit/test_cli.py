@@ -201,7 +201,7 @@ def test_a_persona_can_be_chosen_only_where_settings_say_so(here: Here, monkeypa
         def me(self) -> object:
             return type("Me", (), {"user_name": ERIN.user_name})()
 
-    cli.context.workspace = type("W", (), {"identity": Identity(), "close": lambda self: None})()  # type: ignore[misc,assignment]
+    monkeypatch.setattr(cli.Context, "workspace", type("W", (), {"identity": Identity()})())
     status, _, err = here("pause", "baseline", *AS_LARS, "--confirm", "pause 00_RDS")
     assert status == 2
     assert "a persona can be chosen only" in err
