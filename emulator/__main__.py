@@ -24,8 +24,6 @@ from emulator.workspace import Workspace
 
 log = logging.getLogger("emulator")
 STOP_SECONDS = 13.0
-SMALL_ENTRIES = 100_000
-"""Up to this size of the source data Spark is set up for small tables."""
 
 
 class StartError(Exception):
@@ -145,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
         data,
         driver_memory=options.driver_memory,
         idle_clock=options.idle_clock,
-        small=options.entries <= SMALL_ENTRIES,
+        entries=None if options.empty else options.entries,
     )
     workspace.host = f"http://127.0.0.1:{listener.getsockname()[1]}"
     workspace.state.end_interrupted()

@@ -8,14 +8,12 @@ made them, so a job's tags do not say whose it is; the table that its query writ
 from __future__ import annotations
 
 import json
-import logging
 import re
 import time
 import urllib.error
 import urllib.request
 from typing import Any
 
-log = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.3
 QUIET_SECONDS = 2.0
 """For so long no job of the update must have been seen: a query's next job begins when one has ended."""
@@ -24,11 +22,15 @@ _ROOT = re.compile(r"-execution-root-id-(\d+)$")
 _WRITES_INTO = re.compile(r"\bAppendDataExecV1\b[\s\S]*?\nDatabase: (\S+)\n")
 
 
-def end_flows(port: int, schema: str, patience: float = 20.0) -> bool:
-    """Kills the jobs of flows that write into `schema` until none comes any more; whether that was so within
-    `patience` seconds.
+class FlowsGoOn(Exception):
+    """Flows that should have ended may still run; the text says why."""
 
-    port: of Spark's job list on 127.0.0.1. schema: in Spark's names, the one of the update.
+
+def end_flows(port: int, schema: str, patience: float = 20.0) -> None:
+    """Kills the jobs of flows that write into `schema` until none comes any more.
+
+    port: of Spark's job list on 127.0.0.1. schema: in Spark's names, the one of the update. Raises FlowsGoOn when Spark
+    does not answer, or when they have not ended after `patience` seconds.
     """
     base = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + patience
@@ -39,15 +41,13 @@ def end_flows(port: int, schema: str, patience: float = 20.0) -> bool:
             for job_id in jobs:
                 _open(f"{base}/jobs/job/kill/?id={job_id}", "POST")
         except (OSError, ValueError) as e:
-            log.warning("the flows into %s were not ended: %s", schema, e)
-            return False
+            raise FlowsGoOn(f"Spark's job list does not answer: {e}") from e
         if jobs:
             quiet_since = time.monotonic()
         elif time.monotonic() - quiet_since >= QUIET_SECONDS:
-            return True
+            return
         time.sleep(PAUSE_SECONDS)
-    log.warning("the flows into %s were not ended within %.0f s", schema, patience)
-    return False
+    raise FlowsGoOn(f"their queries did not end within {patience:.0f} s")
 
 
 def _running(base: str, schema: str) -> list[int]:

@@ -69,6 +69,9 @@ SMALL_DATA = {
 }
 """Settings under which small tables take half the time, and large ones longer."""
 
+SMALL_ENTRIES = 100_000
+"""Up to this size of the bundled source data its tables are small."""
+
 
 @dataclass(frozen=True)
 class SparkSettings:

@@ -104,7 +104,7 @@ class SqlWorkspace:
             raise SqlError("CANNOT_CONNECT", "The Spark server is not up; see its log in the data folder.", "08000")
 
     def end_flows(self, hidden_schema: str) -> None:
-        """Ends what a stopped update still runs inside Spark; waits for it some seconds at most."""
+        """Ends what a stopped update still runs inside Spark; waits some seconds at most. Raises FlowsGoOn."""
         if self.server is not None and self.server.pid is not None:
             end_flows(self.server.ui_port, hidden_schema)
 

@@ -58,10 +58,12 @@ class Workspace:
     Objects are made on first use and can be replaced by tests.
     """
 
-    def __init__(self, data: Path, *, driver_memory: str = "", idle_clock: bool = False, small: bool = False) -> None:
+    def __init__(
+        self, data: Path, *, driver_memory: str = "", idle_clock: bool = False, entries: int | None = None
+    ) -> None:
         self.data = data
         self.driver_memory = driver_memory
-        self.small = small
+        self.entries = entries
         self.idle_clock = idle_clock
         self.host = ""
         self.status = Status()
@@ -89,14 +91,16 @@ class Workspace:
 
     @cached_property
     def sql(self) -> SqlWorkspace:
-        from emulator.spark_server import SMALL_DATA
+        from emulator.spark_server import SMALL_DATA, SMALL_ENTRIES
         from emulator.warehouse import SqlWorkspace
 
+        # A folder that has its data keeps it, whatever size is asked for later.
+        entries = int(self.state.meta("bootstrap.entries") or self.entries or 0)
         return SqlWorkspace(
             self.data,
             self.groups_of,
             driver_memory=self.driver_memory or "4g",
-            spark_conf=SMALL_DATA if self.small else None,
+            spark_conf=SMALL_DATA if 0 < entries <= SMALL_ENTRIES else None,
             on_statement=self._statement_finished,
         )
 

@@ -175,9 +175,7 @@ class NotebookRun:
                 jobs=SimpleNamespace(
                     taskValues=TaskValues(files.state, int(context["run_id"]), str(context["task_key"]))
                 ),
-                secrets=Unsupported("dbutils.secrets"),
-                library=Unsupported("dbutils.library"),
-                data=Unsupported("dbutils.data"),
+                **{name: Unsupported(f"dbutils.{name}") for name in ("secrets", "library", "data")},
             ),
         }
 

@@ -20,6 +20,7 @@ from emulator.access import first_owner, owner_of
 from emulator.files import EXTENSION, FileError, language_of_source, normal_path
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.runner.zygote import Execution, ProcessDied
+from emulator.spark_jobs import FlowsGoOn
 from emulator.sql.errors import SqlError
 from emulator.state import Event, Json, Pipeline, Update, new_number, now_ms
 
@@ -392,8 +393,6 @@ class ActiveUpdate:
             return {"ok": False, "exceptions": [{"class_name": "DriverLost", "message": str(e), "stack": []}]}
         finally:
             self.workspace.processes.done(self.execution)
-            if self.cancelled and not self.workspace.stopping.is_set():
-                self.workspace.sql.end_flows(hidden)
 
     # -- where datasets are written ------------------------------------------------------------------------------------
     #
@@ -706,6 +705,12 @@ class ActiveUpdate:
 
     def end_cancelled(self) -> None:
         """The update was stopped: flows that had not ended are STOPPED."""
+        try:
+            if self.hidden and not self.workspace.stopping.is_set():
+                self.workspace.sql.end_flows(self.hidden)
+        except FlowsGoOn as e:
+            text = f"Update {self.update.update_id[:6]} was stopped, but flows of it may still run in Spark: {e}."
+            self.event("user_action", text, {"user_action": {"action": "STOP"}}, level="WARN")
         self.stop_flows()
         self.end("CANCELED")
 

@@ -25,13 +25,14 @@ def plan(schema: str) -> str:
 
 
 class JobList:
-    """Spark's job list with four running jobs; a killed job is gone."""
+    """Spark's job list with four running jobs; a killed job is gone, unless it is stubborn."""
 
     def __init__(self) -> None:
         self.jobs: dict[int, tuple[str, str]] = {1: (FLOW, "10"), 2: (FLOW, "11"), 3: (QUERY, "12"), 4: (FLOW, "13")}
         self.plans = {"10": plan("mine"), "11": plan("other"), "12": plan("mine")}
         self.killed: list[int] = []
         self.kill_status = 200
+        self.stubborn = False
 
 
 @pytest.fixture
@@ -55,7 +56,8 @@ def spark() -> Iterator[tuple[int, JobList]]:
         def do_POST(self) -> None:
             job = int(parse_qs(urlparse(self.path).query)["id"][0])
             found.killed.append(job)
-            found.jobs.pop(job, None)
+            if not found.stubborn:
+                found.jobs.pop(job, None)
             self.answer(found.kill_status, {})
 
         def answer(self, status: int, body: Any) -> None:
@@ -83,18 +85,26 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_what_writes_into_the_schema_is_killed(spark: tuple[int, JobList], status: int) -> None:
     port, jobs = spark
     jobs.kill_status = status  # 404: it ended by itself just before
-    assert spark_jobs.end_flows(port, "Mine", patience=10)
+    spark_jobs.end_flows(port, "Mine", patience=10)
     assert jobs.killed == [1]
     assert sorted(jobs.jobs) == [2, 3, 4]
 
 
-def test_a_job_that_does_not_go_is_told(spark: tuple[int, JobList], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kill_that_is_refused_is_told(spark: tuple[int, JobList]) -> None:
     port, jobs = spark
     jobs.kill_status = 503
-    assert not spark_jobs.end_flows(port, "mine", patience=0.3)
-    assert "were not ended" in caplog.text
+    with pytest.raises(spark_jobs.FlowsGoOn, match="503"):
+        spark_jobs.end_flows(port, "mine", patience=10)
 
 
-def test_a_spark_that_is_gone_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    assert not spark_jobs.end_flows(1, "mine", patience=1)
-    assert "were not ended" in caplog.text
+def test_a_job_that_does_not_go_is_told(spark: tuple[int, JobList]) -> None:
+    port, jobs = spark
+    jobs.stubborn = True
+    with pytest.raises(spark_jobs.FlowsGoOn, match="did not end"):
+        spark_jobs.end_flows(port, "mine", patience=0.3)
+    assert set(jobs.killed) == {1}
+
+
+def test_a_spark_that_is_gone_is_told() -> None:
+    with pytest.raises(spark_jobs.FlowsGoOn, match="does not answer"):
+        spark_jobs.end_flows(1, "mine", patience=1)

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
@@ -698,11 +699,20 @@ def test_a_stopped_operation_undoes_itself(given: Given) -> None:
 # 8
 
 
+@contextmanager
+def side_by_side(store: Path) -> Iterator[Given]:
+    """A world whose six tables are worked on at once, with its store in a file, which threads can share."""
+    engine = open_engine(f"sqlite:///{store}")
+    try:
+        yield Given(engine, parallel=6)
+    finally:
+        engine.dispose()
+
+
 @pytest.fixture
 def parallel(tmp_path: Path) -> Iterator[Given]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
-    yield Given(engine, parallel=6)
-    engine.dispose()
+    with side_by_side(tmp_path / "store.db") as found:
+        yield found
 
 
 def test_fifty_concurrent_submits_of_one_plan_make_one_execution(parallel: Given) -> None:
@@ -737,37 +747,32 @@ def test_a_cutover_with_six_tables_side_by_side_ends_all_new_and_back_all_old(pa
 
 
 def test_a_crash_with_six_tables_side_by_side_converges(tmp_path: Path) -> None:
-    for n, at in enumerate(range(20, 220, 40)):
-        engine = open_engine(f"sqlite:///{tmp_path / f'store{n}.db'}")
-        g = Given(engine, parallel=6)
-        operation = g.approved()
-        g.world.faults.die_at = g.world.faults.points + at + 1
-        with pytest.raises(Crash):
-            g.service.apply(operation, "worker")
-        g.restart()
-        assert g.service.rollback(ERIN, BACK).state is State.VERIFIED
-        assert all_old(g)
-        engine.dispose()
+    for at in range(20, 220, 40):
+        with side_by_side(tmp_path / f"store{at}.db") as g:
+            die_at(g, g.world.faults.points + at + 1)
+            assert g.service.rollback(ERIN, BACK).state is State.VERIFIED
+            assert all_old(g)
 
 
-def test_a_crash_once_all_six_are_flipped_goes_on_to_the_end(tmp_path: Path) -> None:
+def test_a_crash_once_all_six_are_flipped_goes_on_to_the_end(parallel: Given, tmp_path: Path) -> None:
     """Of the stage in which the six flip at once nothing is left to do."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'whole.db'}")
-    whole = Given(engine, parallel=6)
-    whole.service.apply(whole.approved(), "worker")
-    flipped = max(i for i, n in enumerate(whole.world.faults.named) if n.startswith("after ALTER VIEW"))
-    engine.dispose()
+    parallel.service.apply(parallel.approved(), "worker")
+    flipped = max(i for i, n in enumerate(parallel.world.faults.named) if n.startswith("after ALTER VIEW"))
     for beyond in (14, 20):
-        engine = open_engine(f"sqlite:///{tmp_path / f'beyond{beyond}.db'}")
-        g = Given(engine, parallel=6)
-        operation = g.approved()
-        g.world.faults.die_at = flipped + beyond
-        with pytest.raises(Crash):
-            g.service.apply(operation, "worker")
-        g.restart()
-        assert g.service.resume(operation, ERIN).state is State.VERIFIED
-        assert all_new(g)
-        engine.dispose()
+        with side_by_side(tmp_path / f"beyond{beyond}.db") as g:
+            operation = die_at(g, flipped + beyond)
+            assert g.service.resume(operation, ERIN).state is State.VERIFIED
+            assert all_new(g)
+
+
+def die_at(g: Given, point: int) -> str:
+    """Begins a cutover, kills it at this point, and starts anew; the operation."""
+    operation = g.approved()
+    g.world.faults.die_at = point
+    with pytest.raises(Crash):
+        g.service.apply(operation, "worker")
+    g.restart()
+    return operation
 
 
 # 9

@@ -69,6 +69,15 @@ class Cursor:
     def close(self) -> None: ...
 
 
+def raises(error: Exception) -> Callable[[str, Any], list[Any]]:
+    """What a statement does that fails."""
+
+    def act(*_: Any) -> list[Any]:
+        raise error
+
+    return act
+
+
 @pytest.fixture
 def warehouse() -> Warehouse:
     return Warehouse()
@@ -90,11 +99,7 @@ def test_a_connection_is_used_again_until_it_has_idled_too_long(warehouse: Wareh
 
 def test_a_question_is_asked_again_once_on_a_fresh_connection_and_a_change_is_not(warehouse: Warehouse) -> None:
     sql = Sql(warehouse.connect)
-
-    def lost(*_: Any) -> list[Any]:
-        raise LOST
-
-    warehouse.act = lost
+    warehouse.act = raises(LOST)
     with pytest.raises(WorkspaceError) as caught:
         sql.query("question")
     assert warehouse.sent == ["question"] * 2 and caught.value.uncertain
@@ -106,11 +111,7 @@ def test_a_question_is_asked_again_once_on_a_fresh_connection_and_a_change_is_no
 
 def test_a_refused_statement_is_sent_once_and_the_connection_stays(warehouse: Warehouse) -> None:
     sql = Sql(warehouse.connect)
-
-    def refused(*_: Any) -> list[Any]:
-        raise REFUSED
-
-    warehouse.act = refused
+    warehouse.act = raises(REFUSED)
     with pytest.raises(WorkspaceError) as caught:
         sql.query("x")
     assert caught.value.not_found and not caught.value.uncertain
