@@ -30,6 +30,9 @@ from app.store.operations import OperationsRepository, Phase
 from app.workspace.errors import WorkspaceError
 
 PARALLEL = 6
+OPEN_AT_ONCE = 2
+"""So many tables at most are without a name at a time: the fewer share the warehouse, the sooner each has its own."""
+
 ATTEMPTS = 4
 READ_BACKS = 5
 LEASE = "operations"
@@ -142,17 +145,19 @@ class Engine:
                 self._side_by_side(lanes)
 
     def _side_by_side(self, lanes: Sequence[Sequence[PlannedStep]]) -> None:
-        self._all([partial(self._lane, lane) for lane in lanes])
+        opens = any(p.step.leaves_open for lane in lanes for p in lane)
+        self._all([partial(self._lane, lane) for lane in lanes], OPEN_AT_ONCE if opens else self._parallel)
 
     def _together(self, steps: Sequence[PlannedStep]) -> None:
         """One step a lane: all are prepared first, then sent at once, so that the mixed time is about one call."""
-        ready = self._all([partial(self._prepare, p) for p in steps])
+        ready = self._all([partial(self._prepare, p) for p in steps], self._parallel)
         self._all(
-            [partial(self._act_now, p, since) for p, since in zip(steps, ready, strict=True) if since is not None]
+            [partial(self._act_now, p, since) for p, since in zip(steps, ready, strict=True) if since is not None],
+            self._parallel,
         )
 
-    def _all(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        """Side by side; a failure keeps the others from starting another step and is raised once all have ended."""
+    def _all(self, calls: Sequence[Callable[[], Any]], width: int) -> list[Any]:
+        """`width` at once; a failure keeps the others from starting another step and is raised once all have ended."""
 
         def guarded(call: Callable[[], Any]) -> Any:
             try:
@@ -163,7 +168,7 @@ class Engine:
 
         if self._parallel == 1 or len(calls) <= 1:
             return [call() for call in calls]
-        with ThreadPoolExecutor(min(self._parallel, len(calls))) as pool:
+        with ThreadPoolExecutor(min(width, self._parallel, len(calls))) as pool:
             futures = [pool.submit(guarded, call) for call in calls]
         errors = [e for f in futures if (e := f.exception()) is not None]
         if errors:
@@ -177,15 +182,30 @@ class Engine:
         return [f.result() for f in futures]
 
     def _lane(self, steps: Sequence[PlannedStep]) -> None:
-        for planned in steps:
-            since = self._prepare(planned)
-            if since is not None:
-                self._act(planned, since)
+        """One step after the other; where one leaves its name open, the next is sent before anything is read back."""
+        sent: list[_Sent] = []
+        try:
+            for planned in steps:
+                # Right behind such a step nothing is looked at first: these statements refuse a name that is taken.
+                since = self._intend(planned) if sent else self._prepare(planned)
+                if since is None:
+                    continue
+                sent.append(self._send(planned, since))
+                if not planned.step.leaves_open:
+                    self._confirm_all(sent)
+        except Exception:
+            self._confirm_all(sent)
+            raise
+        self._confirm_all(sent)
+
+    def _confirm_all(self, sent: list[_Sent]) -> None:
+        while sent:
+            self._confirm(sent.pop(0))
 
     def _act_now(self, planned: PlannedStep, since: datetime) -> None:
         """Acts some time after the intent was journaled under the lease: so the lease is looked at again."""
         self._may_go_on()
-        self._act(planned, since)
+        self._confirm(self._send(planned, since))
 
     def _prepare(self, planned: PlannedStep) -> datetime | None:
         """Checks the lease, looks, journals the intent. None if it is so already, else the time of the first intent."""
@@ -208,40 +228,46 @@ class Engine:
         self._note(planned, Phase.INTENT, words(planned.step))
         return first or moment
 
-    def _act(self, planned: PlannedStep, since: datetime) -> None:
-        """Acts and reads back. After an error it looks first: the effect may be there though the answer was lost."""
+    def _intend(self, planned: PlannedStep) -> datetime:
+        """Checks the lease and journals the intent, without a look."""
+        self._hold.check()
+        moment = self._clock()
+        self._note(planned, Phase.INTENT, words(planned.step))
+        return moment
+
+    def _send(self, planned: PlannedStep, since: datetime) -> _Sent:
+        """Acts. After an error it looks first: the effect may be there though the answer was lost."""
         step = planned.step
-        detail: Detail = {}
         for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1:
                 self._may_go_on()
             started = time.monotonic()
             try:
                 detail = self._do.act(step)
-                problem: Exception | None = None
+                return _Sent(planned, since, detail, _seconds(started))
             except StepFailed as e:
                 self._note(planned, Phase.FAILED, str(e))
                 raise
             except WorkspaceError as e:
                 problem = e
-            took = {"seconds": round(time.monotonic() - started, 3)}
-            if self._shows(planned, detail, since, problem):
-                told = (
-                    words(step)
-                    if problem is None
-                    else f"{words(step)}: the answer was lost ({problem}), the effect is there"
-                )
-                self._note(planned, Phase.DONE, told, {**detail, **took})
-                return
-            if problem is None:
-                self._note(planned, Phase.FAILED, f"{words(step)}: it was answered as done and is not so", detail)
-                raise StepFailed(f"{words(step)}: it was answered as done and is not so")
-            retryable = isinstance(problem, WorkspaceError) and problem.retryable
-            if not retryable or attempt == ATTEMPTS:
+            if self._shows(planned, {}, since, problem):
+                return _Sent(planned, since, {}, _seconds(started), problem)
+            if not problem.retryable or attempt == ATTEMPTS:
                 self._note(planned, Phase.FAILED, str(problem))
                 raise StepFailed(f"{words(step)}: {problem}") from problem
             self._note(planned, Phase.RETRY, f"attempt {attempt} of {ATTEMPTS}: {problem}")
             self._sleep(self._timing.retry * 2 ** (attempt - 1))
+        raise AssertionError("unreachable")
+
+    def _confirm(self, sent: _Sent) -> None:
+        """Reads back what was answered as done, and journals it."""
+        planned, told = sent.planned, words(sent.planned.step)
+        if sent.lost is not None:
+            told += f": the answer was lost ({sent.lost}), the effect is there"
+        elif not self._shows(planned, sent.detail, sent.since, None):
+            self._note(planned, Phase.FAILED, f"{told}: it was answered as done and is not so", sent.detail)
+            raise StepFailed(f"{told}: it was answered as done and is not so")
+        self._note(planned, Phase.DONE, told, {**sent.detail, "seconds": sent.seconds})
 
     def _shows(self, planned: PlannedStep, detail: Detail, since: datetime, problem: Exception | None) -> bool:
         """Whether the effect can be seen. After success it is looked for a few times: a listing may lag behind."""
@@ -307,6 +333,21 @@ def _only_once(step: Step) -> bool:
     return isinstance(step, (StartUpdate, RunJob, ConfirmUnchanged)) or (
         isinstance(step, VerifyServing) and step.passing
     )
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A step that was sent. lost: the error in place of an answer, where its effect was seen all the same."""
+
+    planned: PlannedStep
+    since: datetime
+    detail: Detail
+    seconds: float
+    lost: WorkspaceError | None = None
+
+
+def _seconds(started: float) -> float:
+    return round(time.monotonic() - started, 3)
 
 
 class _GaveWay(StepFailed):

@@ -16,9 +16,14 @@ class Grant:
 
 @dataclass(frozen=True)
 class Step:
-    """What every step has. `changes`: whether it writes to the workspace (otherwise it only looks, or saves)."""
+    """What every step has.
+
+    changes: whether it writes to the workspace (otherwise it only looks, or saves). leaves_open: whether readers miss
+    the name, or their grants on it, until the lane's next step is done: that one follows without a look in between.
+    """
 
     changes: ClassVar[bool] = True
+    leaves_open: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class RenameTable(Step):
     successor: the table that takes `source` next, where one does: if it has, this step lies behind.
     """
 
+    leaves_open: ClassVar[bool] = True
     source: str
     target: str
     successor: str | None = None
@@ -92,6 +98,7 @@ class CreateView(Step):
     later: what the view is flipped to afterwards: if it is, this step lies behind.
     """
 
+    leaves_open: ClassVar[bool] = True
     view: str
     over: str
     later: str
@@ -111,6 +118,7 @@ class FlipView(Step):
 class DropView(Step):
     """Removes the view so that the old table can have its name again. Never touches anything but a view."""
 
+    leaves_open: ClassVar[bool] = True
     view: str
     over: str
 

@@ -47,7 +47,7 @@ def store(panel: RunningPanel) -> Store:
 
 
 @pytest.fixture
-def visit(chromium: Browser, panel: RunningPanel) -> Iterator[object]:
+def visit(chromium: Browser, panel: RunningPanel, tmp_path: Path) -> Iterator[object]:
     contexts = []
 
     def make(persona: str) -> Visitor:
@@ -56,7 +56,9 @@ def visit(chromium: Browser, panel: RunningPanel) -> Iterator[object]:
         return Visitor(context.new_page(), panel, persona)
 
     yield make
-    for context in contexts:
+    for n, context in enumerate(contexts):
+        # pytest keeps the folder of a failed test.
+        context.pages[0].screenshot(path=tmp_path / f"visitor{n}.png", full_page=True)
         context.close()
 
 

@@ -775,6 +775,22 @@ def die_at(g: Given, point: int) -> str:
     return operation
 
 
+def test_nothing_is_looked_at_while_a_name_serves_nobody(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look would lengthen the time in which readers get an error."""
+    looks: list[str] = []
+    real = given.world.relation
+
+    def relation(name: str) -> Relation:
+        if "nothing" in given.world.served().values():
+            looks.append(name)
+        return real(name)
+
+    monkeypatch.setattr(given.world, "relation", relation)
+    assert given.service.apply(given.approved(), "worker").state is State.VERIFIED
+    assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
+    assert looks == []
+
+
 # 9
 
 
