@@ -36,6 +36,11 @@ class LocalWorkspace:
 
     def start(self) -> None:
         """Starts the workspace and waits until it says `ready`."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Starts the process and waits for nothing."""
         log = (self.data / "emulator.log").open("a")
         self.process = subprocess.Popen(
             [
@@ -49,9 +54,13 @@ class LocalWorkspace:
             text=True,
             start_new_session=True,
         )
+
+    def wait_ready(self) -> None:
+        """Waits until REST and SQL answer."""
+        if self.process is None or self.process.stdout is None:
+            raise WorkspaceFailed("the workspace was not launched")
         deadline = time.monotonic() + START_SECONDS
-        stdout = self.process.stdout
-        for line in stdout or ():
+        for line in self.process.stdout:
             name, _, value = line.strip().partition("=")
             if value:
                 self.printed[name] = value

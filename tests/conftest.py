@@ -14,24 +14,29 @@ from emulator.process import LocalWorkspace
 from validation.endpoint import Endpoint
 
 ENTRIES = 400
+RUNNING = os.environ.get("CUTOVER_TEST_DATA", "")
+"""The data folder of a workspace that runs already, for a developer who repeats one test."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def launched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorkspace]:
+    """Launched before the first test, if any needs it: it prepares itself while those run that do not."""
+    found = LocalWorkspace(tmp_path_factory.mktemp("workspace"), ENTRIES)
+    if not RUNNING and any("raw_workspace" in getattr(i, "fixturenames", ()) for i in request.session.items):
+        found.launch()
+    yield found
+    found.stop()
 
 
 @pytest.fixture(scope="session")
-def raw_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorkspace]:
+def raw_workspace(launched: LocalWorkspace) -> LocalWorkspace:
     """The workspace as soon as REST and SQL answer; its data may still be in preparation."""
-    if running := os.environ.get("CUTOVER_TEST_DATA"):
-        # A workspace that runs already in this folder: for a developer who repeats one test.
-        there = Endpoint.discover(Path(running))
+    if RUNNING:
+        there = Endpoint.discover(Path(RUNNING))
         printed = {"DATABRICKS_HOST": there.host, "DATABRICKS_TOKEN": there.token or ""}
-        yield LocalWorkspace(Path(running), ENTRIES, printed=printed | {"DATABRICKS_WAREHOUSE_ID": there.warehouse_id})
-        return
-    data = tmp_path_factory.mktemp("workspace")
-    found = LocalWorkspace(data, ENTRIES)
-    try:
-        found.start()
-        yield found
-    finally:
-        found.stop()
+        return LocalWorkspace(Path(RUNNING), ENTRIES, printed=printed | {"DATABRICKS_WAREHOUSE_ID": there.warehouse_id})
+    launched.wait_ready()
+    return launched
 
 
 @pytest.fixture(scope="session")

@@ -140,7 +140,7 @@ def test_six_tables_are_cut_over_and_rolled_back_while_a_consumer_reads(operatio
     assert schedules(world) == {**paused, MIGRATION.candidate_job.name: True}
 
 
-@pytest.mark.parametrize(("way", "lines"), [("resume", 20), ("rollback", 45), ("rollback", 75), ("resume", 90)])
+@pytest.mark.parametrize(("way", "lines"), [("resume", 45), ("rollback", 75)])
 def test_kill_9_in_the_middle_of_a_cutover_converges(operations: Any, workspace: Any, way: str, lines: int) -> None:
     found, world, url = operations
     before = names(world)
