@@ -42,7 +42,7 @@ def spec_of(
         tolerance_columns=frozenset(table.tolerance),
         row_threshold=table.row_threshold,
         where=table.where,
-        watermark_column=table.watermark[0] if table.watermark else None,
+        watermark_columns=table.watermark,
         sensitive_columns=frozenset(table.sensitive),
         baseline_exclusion=table.excluded_by,
         candidate_exclusion=table.excluded_by,

@@ -52,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seconds", type=float, default=0.0, metavar="N", help="timestamps this close are equal")
     p.add_argument("--tolerate", action="append", default=[], metavar="COLUMN", help="only here do tolerances apply")
     p.add_argument("--threshold", type=int, default=0, metavar="ROWS", help="differing rows that are acceptable")
-    p.add_argument("--watermark", metavar="COLUMN", help="a time column: tells timing apart from error")
+    p.add_argument(
+        "--watermark", action="append", default=[], metavar="COLUMN", help="a time column: tells timing from error"
+    )
     p.add_argument("--sensitive", action="append", default=[], metavar="COLUMN", help="show only keyed hashes of it")
     p.add_argument("--samples", type=int, default=20, metavar="N", help="differing rows of each kind to show")
     p.add_argument("--baseline-version", type=int, metavar="N", help="read this Delta version")
@@ -101,7 +103,7 @@ def spec_of(arguments: argparse.Namespace) -> ComparisonSpec:
             "timestamp_tolerance": arguments.seconds,
             "tolerance_columns": frozenset(arguments.tolerate),
             "row_threshold": arguments.threshold,
-            "watermark_column": arguments.watermark,
+            "watermark_columns": tuple(arguments.watermark),
             "sensitive_columns": frozenset(arguments.sensitive),
             "sample_size": arguments.samples,
             "baseline_version": arguments.baseline_version,

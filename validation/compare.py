@@ -256,8 +256,9 @@ class _Comparison:
             notes.append(f"the {'baseline' if scan.rows[0] == 0 else 'candidate'} is empty")
         if plan is not None:
             notes += [f"{c.name}: {c.form.note}" for c in plan.columns if c.form.note]
-            if spec.watermark_column and plan.watermark is None:
-                notes.append(f"{spec.watermark_column} is no watermark: its type does not count time on both sides")
+            if spec.watermark_columns and plan.watermark is None:
+                named = ", ".join(spec.watermark_columns)
+                notes.append(f"no watermark by {named}: not of one type that counts time on both sides")
         elif self.alignment is not None:
             notes.append("rows were not compared: a key column is missing on one side")
         a, b = (s.last_write for s in states)

@@ -76,7 +76,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Watermark:
-    """A column that grows with time, as a BIGINT on each side (SQL over the table `t`)."""
+    """How late a row is, by one column or the latest of several, as a BIGINT on each side (SQL over the table `t`)."""
 
     type_name: str
     baseline: str
@@ -191,7 +191,7 @@ def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[st
         ("key column", spec.keys),
         ("sensitive column", tuple(spec.sensitive_columns)),
         ("column with a tolerance", tuple(spec.tolerance_columns)),
-        ("watermark column", (spec.watermark_column,) if spec.watermark_column else ()),
+        ("watermark column", spec.watermark_columns),
     ):
         for name in names:
             if name.casefold() not in known | one_sided | {c.casefold() for c in spec.excluded_columns}:
@@ -220,14 +220,16 @@ def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[st
 
 
 def _watermark(spec: ComparisonSpec, alignment: Alignment) -> Watermark | None:
-    """The watermark, None without one or for a type that does not count time."""
-    if spec.watermark_column is None:
+    """The watermark, None without one or where its columns do not all count time in one type."""
+    named = {c.casefold() for c in spec.watermark_columns}
+    pairs = [p for p in alignment.pairs if p.name.casefold() in named]
+    types = {c.type for p in pairs for c in (p.baseline, p.candidate)}
+    kind = next(iter(types)).name if len(types) == 1 else ""
+    if len(pairs) < len(named) or kind not in _TIME_FORMS:
         return None
-    for pair in alignment.pairs:
-        if pair.name.casefold() == spec.watermark_column.casefold():
-            if pair.baseline.type != pair.candidate.type or pair.baseline.type.name not in _TIME_FORMS:
-                return None
-            kind = pair.baseline.type.name
-            a, b = (_TIME_FORMS[kind].format("t." + quote(c.name)) for c in (pair.baseline, pair.candidate))
-            return Watermark(kind, a, b)
-    return None
+
+    def latest(columns: list[Column]) -> str:
+        times = [_TIME_FORMS[kind].format("t." + quote(c.name)) for c in columns]
+        return times[0] if len(times) == 1 else f"greatest({', '.join(times)})"
+
+    return Watermark(kind, latest([p.baseline for p in pairs]), latest([p.candidate for p in pairs]))

@@ -42,7 +42,8 @@ class ComparisonSpec:
     row_threshold: rows that may differ before the report says "beyond its threshold"; the verdict does not change.
     where: condition on both sides, in baseline names; candidate_where replaces it for the candidate.
     deciding: the schema aspects that make tables DIFFERENT; the others are reported as warnings.
-    watermark_column: a column (baseline name) that grows with time; tells timing apart from error.
+    watermark_columns: columns (baseline names) of one type that grow with time; a row is as late as the latest of
+        them. They tell timing apart from error.
     sensitive_columns: baseline names whose values leave the warehouse only as keyed hashes.
     sample_size: differing rows to bring back at most, for each kind of difference.
     baseline_exclusion, candidate_exclusion: a condition true for rows that a known exclusion rule drops; differing
@@ -66,7 +67,7 @@ class ComparisonSpec:
     where: str | None = None
     candidate_where: str | None = None
     deciding: frozenset[SchemaAspect] = DECIDING_BY_DEFAULT
-    watermark_column: str | None = None
+    watermark_columns: tuple[str, ...] = ()
     sensitive_columns: frozenset[str] = frozenset()
     sample_size: int = 20
     baseline_exclusion: str | None = None
@@ -79,12 +80,11 @@ class ComparisonSpec:
 
     def __post_init__(self) -> None:
         freeze = object.__setattr__
-        freeze(self, "keys", tuple(self.keys))
-        for name in ("excluded_columns", "tolerance_columns", "sensitive_columns"):
+        for name in ("keys", "watermark_columns", "excluded_columns", "tolerance_columns", "sensitive_columns"):
             value = getattr(self, name)
             if isinstance(value, str):
                 raise SpecError(f"{name} is one text: give a collection of names")
-            freeze(self, name, frozenset(value))
+            freeze(self, name, tuple(value) if name in ("keys", "watermark_columns") else frozenset(value))
         freeze(self, "column_mapping", MappingProxyType(dict(self.column_mapping)))
         freeze(self, "deciding", frozenset(SchemaAspect(a) for a in self.deciding))
         split_name(self.baseline)

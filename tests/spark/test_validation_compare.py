@@ -316,13 +316,29 @@ def test_a_threshold_is_told_and_changes_no_verdict(warehouse: Any, table: Any) 
 def test_rows_later_than_the_other_side_are_timing(warehouse: Any, view: Any) -> None:
     rows = "SELECT id, TIMESTAMP'2026-01-01 00:00:00' + make_dt_interval(0, id) AS at, {} AS v FROM range({})"
     a, b = view("tm_a", rows.format("'x'", 10)), view("tm_b", rows.format("IF(id > 9, 'new', 'x')", 13))
-    spec = ComparisonSpec(a, b, keys=("id",), watermark_column="at")
+    spec = ComparisonSpec(a, b, keys=("id",), watermark_columns=("at",))
     report = compare(warehouse, spec)
     assert report.verdict is Verdict.DIFFERENT and report.explained_by_time
     assert report.label == "DIFFERENT, all explained by time" and causes(report)["timing"] == 3
     assert report.baseline.watermark == "2026-01-01T09:00:00+00:00"
     mixed = compare(warehouse, replace(spec, baseline=view("tm_c", rows.format("IF(id = 3, 'y', 'x')", 10))))
     assert not mixed.explained_by_time and causes(mixed)["timing"] == 3 and counts(mixed) == (0, 3, 1)
+
+
+def test_a_row_is_as_late_as_the_latest_of_its_watermarks(warehouse: Any, view: Any) -> None:
+    """Row 2 was begun early and changed late, row 3 has no time of a change: both sides differ by the later read only."""
+    body = """SELECT id, TIMESTAMP'2026-01-01 00:00:00' + make_dt_interval(id) AS begun,
+      IF(id = 3, NULL, TIMESTAMP'2026-01-01 06:00:00' + make_dt_interval(id + IF(id = 2, {late}, 0))) AS changed,
+      IF(id = 2, {late}, 0) AS v FROM range(9)"""
+    a, b = view("tw_a", body.format(late=0)), view("tw_b", body.format(late=20))
+    spec = ComparisonSpec(a, b, keys=("id",), watermark_columns=("begun", "changed"))
+    report = compare(warehouse, spec)
+    assert counts(report) == (0, 0, 1) and report.explained_by_time
+    assert report.baseline.watermark == "2026-01-09T06:00:00+00:00"
+    assert report.candidate.watermark == "2026-01-23T06:00:00+00:00"
+    assert not compare(warehouse, replace(spec, watermark_columns=("begun",))).explained_by_time
+    unlike = compare(warehouse, replace(spec, watermark_columns=("begun", "v")))
+    assert not unlike.explained_by_time and any("no watermark by begun, v" in n for n in unlike.notes)
 
 
 def test_causes_of_values(warehouse: Any, view: Any) -> None:

@@ -298,7 +298,7 @@ def test_a_key_that_neither_side_has_is_wrong_use() -> None:
     schema = _schema(("id", "int"))
     for spec in (
         replace(SPEC, keys=("nope",)),
-        replace(SPEC, watermark_column="nope"),
+        replace(SPEC, watermark_columns=("nope",)),
         replace(SPEC, sensitive_columns=frozenset({"nope"})),
     ):
         with pytest.raises(SpecError, match="nope"):

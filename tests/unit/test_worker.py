@@ -66,7 +66,12 @@ TABLE = Table(
 
 def test_every_option_of_the_migration_file_reaches_the_comparison() -> None:
     spec = spec_of(TABLE, final=True)
-    assert (spec.baseline, spec.candidate, spec.keys, spec.watermark_column) == ("c.s.t", "c.s.v2_t", ("a", "b"), "at")
+    assert (spec.baseline, spec.candidate, spec.keys, spec.watermark_columns) == (
+        "c.s.t",
+        "c.s.v2_t",
+        ("a", "b"),
+        ("at", "other"),
+    )
     assert (spec.excluded_columns, dict(spec.column_mapping), spec.sensitive_columns) == (
         {"loaded"},
         {"x": "y"},
