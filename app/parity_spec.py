@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from app.config import ConfigError, Table, Tolerance
-from validation.spec import ComparisonSpec
+from app.config import ConfigError, Table
+from validation.spec import ComparisonSpec, Tolerance
 
 # Sides whose last writes lie further apart than this are warned about: time alone can explain differences then.
 FAR_APART_SECONDS = 1800.0
@@ -29,17 +29,13 @@ def spec_of(
         candidate = table.development
     elif sides != "production":
         raise ConfigError(f"{sides!r} is neither production nor development")
-    tolerance = _one_tolerance(table)
     return ComparisonSpec(
         baseline=table.kept if old_is_kept else table.baseline,
         candidate=candidate,
         keys=table.key,
         excluded_columns=frozenset(table.exclude),
         column_mapping=MappingProxyType(dict(table.mapping)),
-        absolute_tolerance=tolerance.absolute,
-        relative_tolerance=tolerance.relative,
-        timestamp_tolerance=tolerance.seconds,
-        tolerance_columns=frozenset(table.tolerance),
+        column_tolerances=MappingProxyType({c: Tolerance(**t.model_dump()) for c, t in table.tolerance.items()}),
         row_threshold=table.row_threshold,
         where=table.where,
         watermark_columns=table.watermark,
@@ -50,14 +46,3 @@ def spec_of(
         hash_key=hash_key,
         skew_warning=FAR_APART_SECONDS,
     )
-
-
-def _one_tolerance(table: Table) -> Tolerance:
-    """The tolerance of all columns that have one: `validation` applies one to a set of columns."""
-    found = list(dict.fromkeys(table.tolerance.values()))
-    if len(found) > 1:
-        raise ConfigError(
-            f"table {table.name}: columns {', '.join(sorted(table.tolerance))} have different tolerances; "
-            "a comparison applies one to all of them: make them equal"
-        )
-    return found[0] if found else Tolerance(absolute=0.0, relative=0.0, seconds=0.0)

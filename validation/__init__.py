@@ -19,7 +19,7 @@ from validation.report import (
     Verdict,
 )
 from validation.reveal import reveal
-from validation.spec import ComparisonSpec, SchemaAspect
+from validation.spec import ComparisonSpec, SchemaAspect, Tolerance
 from validation.warehouse import Warehouse
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "SpecError",
     "StatementError",
     "Timing",
+    "Tolerance",
     "ValidationError",
     "Verdict",
     "Warehouse",

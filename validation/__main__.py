@@ -19,7 +19,7 @@ from validation.connector import DatabricksWarehouse
 from validation.endpoint import Endpoint, EndpointError
 from validation.errors import SpecError, StatementError
 from validation.report import ParityReport, Progress, Verdict
-from validation.spec import ComparisonSpec, SchemaAspect
+from validation.spec import EXACT, ComparisonSpec, SchemaAspect, Tolerance
 from validation.updates import pipeline_updates
 from validation.views import as_csv, as_html, as_text
 from validation.warehouse import Warehouse
@@ -89,6 +89,7 @@ def spec_of(arguments: argparse.Namespace) -> ComparisonSpec:
         except ValueError as e:
             raise SpecError(f"{e}: known aspects are {', '.join(a.value for a in SchemaAspect)}") from e
         values["deciding"] = (ComparisonSpec("a", "b").deciding | decide) - warn
+    tolerance = Tolerance(arguments.absolute, arguments.relative, arguments.seconds)
     return ComparisonSpec.from_dict(
         {
             "baseline": arguments.baseline,
@@ -98,10 +99,8 @@ def spec_of(arguments: argparse.Namespace) -> ComparisonSpec:
             "candidate_where": arguments.candidate_where,
             "excluded_columns": frozenset(arguments.exclude),
             "column_mapping": mapping,
-            "absolute_tolerance": arguments.absolute,
-            "relative_tolerance": arguments.relative,
-            "timestamp_tolerance": arguments.seconds,
-            "tolerance_columns": frozenset(arguments.tolerate),
+            "tolerance": EXACT if arguments.tolerate else tolerance,
+            "column_tolerances": dict.fromkeys(arguments.tolerate, tolerance),
             "row_threshold": arguments.threshold,
             "watermark_columns": tuple(arguments.watermark),
             "sensitive_columns": frozenset(arguments.sensitive),

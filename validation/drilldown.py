@@ -267,23 +267,20 @@ def _seconds(family: str, a: str, b: str) -> str:
 
 def _tolerated(plan: Plan, column: Compared, a: str, b: str) -> str:
     """SQL that is true where the two values are equal within the tolerances; "" where none applies."""
-    spec = plan.spec
-    named = {c.casefold() for c in spec.tolerance_columns}
-    if named and column.name.casefold() not in named:
-        return ""
+    found = plan.spec.tolerance_of(column.name)
     family = column.form.family
-    if family in _NUMBERS and (spec.absolute_tolerance or spec.relative_tolerance):
+    if family in _NUMBERS and (found.absolute or found.relative):
         gap = (
             f"abs({a} - {b})"
             if family == "float"
             else f"CAST(abs(try_subtract({_wide(column, a)}, {_wide(column, b)})) AS DOUBLE)"
         )
         size = f"greatest(abs(CAST({a} AS DOUBLE)), abs(CAST({b} AS DOUBLE)))"
-        absolute, relative = (f"CAST({t!r} AS DOUBLE)" for t in (spec.absolute_tolerance, spec.relative_tolerance))
+        absolute, relative = (f"CAST({t!r} AS DOUBLE)" for t in (found.absolute, found.relative))
         bound = f"greatest({absolute}, {relative} * {size})"
         return f"coalesce({gap} <= {bound} AND NOT isnan({gap}) AND {gap} < double('infinity'), false)"
-    if family in _TIMES and spec.timestamp_tolerance:
-        return f"coalesce(abs({_seconds(family, a, b)}) <= {spec.timestamp_tolerance!r}D, false)"
+    if family in _TIMES and found.seconds:
+        return f"coalesce(abs({_seconds(family, a, b)}) <= {float(found.seconds)!r}D, false)"
     return ""
 
 

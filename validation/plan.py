@@ -190,7 +190,7 @@ def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[st
     for what, names in (
         ("key column", spec.keys),
         ("sensitive column", tuple(spec.sensitive_columns)),
-        ("column with a tolerance", tuple(spec.tolerance_columns)),
+        ("column with a tolerance", tuple(spec.column_tolerances)),
         ("watermark column", spec.watermark_columns),
     ):
         for name in names:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
@@ -28,6 +28,34 @@ class SchemaAspect(StrEnum):
 DECIDING_BY_DEFAULT = frozenset({SchemaAspect.COLUMNS, SchemaAspect.NAMES, SchemaAspect.TYPES, SchemaAspect.ORDER})
 
 
+def _check_size(what: str, value: Any) -> None:
+    if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+        raise SpecError(f"{what} is {value!r}: give a finite number, zero or more")
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far apart two values outside the key may be and still count as equal; 0 is exact.
+
+    absolute: in the unit of a number. relative: as a fraction of the greater one; either of the two suffices.
+    seconds: for times. Raises SpecError for what is not a finite number, zero or more.
+    """
+
+    absolute: float = 0.0
+    relative: float = 0.0
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            _check_size(f"{f.name} tolerance", getattr(self, f.name))
+
+    def __bool__(self) -> bool:
+        return bool(self.absolute or self.relative or self.seconds)
+
+
+EXACT = Tolerance()
+
+
 @dataclass(frozen=True)
 class ComparisonSpec:
     """One comparison of two tables, views or materialized views.
@@ -36,9 +64,8 @@ class ComparisonSpec:
     keys: columns, in baseline names, that identify a row; empty means whole rows as multisets.
     excluded_columns: baseline or candidate names that are left out of schema and rows.
     column_mapping: baseline name to candidate name, where they differ by intention (then the names do not decide).
-    absolute_tolerance, relative_tolerance: numbers outside the key are equal within either; 0 is exact.
-    timestamp_tolerance: seconds within which timestamps outside the key are equal.
-    tolerance_columns: the columns that tolerances apply to; empty means all that have a fitting type.
+    tolerance: of every column of a fitting type that `column_tolerances` does not name.
+    column_tolerances: baseline name to the tolerance of that column.
     row_threshold: rows that may differ before the report says "beyond its threshold"; the verdict does not change.
     where: condition on both sides, in baseline names; candidate_where replaces it for the candidate.
     deciding: the schema aspects that make tables DIFFERENT; the others are reported as warnings.
@@ -59,10 +86,8 @@ class ComparisonSpec:
     keys: tuple[str, ...] = ()
     excluded_columns: frozenset[str] = frozenset()
     column_mapping: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    absolute_tolerance: float = 0.0
-    relative_tolerance: float = 0.0
-    timestamp_tolerance: float = 0.0
-    tolerance_columns: frozenset[str] = frozenset()
+    tolerance: Tolerance = EXACT
+    column_tolerances: MappingProxyType[str, Tolerance] = field(default_factory=lambda: MappingProxyType({}))
     row_threshold: int = 0
     where: str | None = None
     candidate_where: str | None = None
@@ -80,12 +105,15 @@ class ComparisonSpec:
 
     def __post_init__(self) -> None:
         freeze = object.__setattr__
-        for name in ("keys", "watermark_columns", "excluded_columns", "tolerance_columns", "sensitive_columns"):
+        for name in ("keys", "watermark_columns", "excluded_columns", "sensitive_columns"):
             value = getattr(self, name)
             if isinstance(value, str):
                 raise SpecError(f"{name} is one text: give a collection of names")
             freeze(self, name, tuple(value) if name in ("keys", "watermark_columns") else frozenset(value))
         freeze(self, "column_mapping", MappingProxyType(dict(self.column_mapping)))
+        freeze(self, "tolerance", _tolerance(self.tolerance))
+        named = {column: _tolerance(t) for column, t in dict(self.column_tolerances).items()}
+        freeze(self, "column_tolerances", MappingProxyType(named))
         freeze(self, "deciding", frozenset(SchemaAspect(a) for a in self.deciding))
         split_name(self.baseline)
         split_name(self.candidate)
@@ -98,10 +126,7 @@ class ComparisonSpec:
                 raise SpecError(f"{key} is both a key and excluded: keep one of the two")
         if len(set(self.column_mapping.values())) != len(self.column_mapping):
             raise SpecError("column_mapping sends two baseline columns to one candidate column")
-        for name in ("absolute_tolerance", "relative_tolerance", "timestamp_tolerance", "skew_warning"):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-                raise SpecError(f"{name} is {value!r}: give a finite number, zero or more")
+        _check_size("skew_warning", self.skew_warning)
         if self.has_tolerance and not self.keys:
             raise SpecError("a tolerance needs a key: without one rows cannot be paired; give --key or drop it")
         if self.row_threshold < 0:
@@ -120,7 +145,12 @@ class ComparisonSpec:
     @property
     def has_tolerance(self) -> bool:
         """Whether any value may differ and still count as equal."""
-        return bool(self.absolute_tolerance or self.relative_tolerance or self.timestamp_tolerance)
+        return bool(self.tolerance) or any(self.column_tolerances.values())
+
+    def tolerance_of(self, column: str) -> Tolerance:
+        """What applies to a column, whatever the case of its name."""
+        folded = column.casefold()
+        return next((t for name, t in self.column_tolerances.items() if name.casefold() == folded), self.tolerance)
 
     def to_dict(self) -> dict[str, Any]:
         """The specification as JSON values, without the secret of the hashes."""
@@ -133,8 +163,10 @@ class ComparisonSpec:
                 value = sorted(str(v) for v in value)
             elif isinstance(value, tuple):
                 value = list(value)
+            elif isinstance(value, Tolerance):
+                value = asdict(value)
             elif isinstance(value, MappingProxyType):
-                value = dict(value)
+                value = {k: asdict(v) if isinstance(v, Tolerance) else v for k, v in value.items()}
             out[f.name] = value
         return out
 
@@ -149,3 +181,7 @@ class ComparisonSpec:
             return cls(**values)
         except (TypeError, ValueError) as e:
             raise SpecError(f"not a comparison: {e}") from e
+
+
+def _tolerance(value: Any) -> Tolerance:
+    return value if isinstance(value, Tolerance) else Tolerance(**value)

@@ -19,6 +19,7 @@ from validation import (
     SchemaAspect,
     SideUnreadable,
     SpecError,
+    Tolerance,
     Verdict,
     compare,
     estimate,
@@ -291,18 +292,20 @@ def test_tolerances_settle_what_the_exact_comparison_found(warehouse: Any, view:
     b = view("tol_b", NUMBERS.format("100.4D", "11L", "TIMESTAMP'2026-01-01 00:00:02.5'"))
     spec = ComparisonSpec(a, b, keys=("id",))
     assert compare(warehouse, spec).column_mismatches == {"x": 1, "n": 1, "at": 1}
-    loose = compare(warehouse, replace(spec, absolute_tolerance=1.0, timestamp_tolerance=3.0))
+    loose = compare(warehouse, replace(spec, tolerance=Tolerance(absolute=1.0, seconds=3.0)))
     assert loose.verdict is Verdict.IDENTICAL and loose.within_tolerance_rows == 1 and counts(loose) == (0, 0, 0)
-    relative = compare(warehouse, replace(spec, relative_tolerance=0.005, timestamp_tolerance=3.0))
+    relative = compare(warehouse, replace(spec, tolerance=Tolerance(relative=0.005, seconds=3.0)))
     assert relative.verdict is Verdict.DIFFERENT and relative.column_mismatches == {"n": 1}
-    named = compare(warehouse, replace(spec, absolute_tolerance=1.0, tolerance_columns=frozenset({"x"})))
+    named = compare(warehouse, replace(spec, column_tolerances={"X": Tolerance(absolute=1.0)}))
     assert named.column_mismatches == {"n": 1, "at": 1}
+    each = {"x": Tolerance(relative=0.005), "n": Tolerance(absolute=0.5), "at": Tolerance(seconds=3.0)}
+    assert compare(warehouse, replace(spec, column_tolerances=each)).column_mismatches == {"n": 1}
 
 
 def test_a_tolerance_does_not_reach_infinity_or_null(warehouse: Any, view: Any) -> None:
     a = view("inf_a", "SELECT * FROM VALUES (1, double('Infinity')), (2, NULL), (3, double('NaN')) AS t(id, x)")
     b = view("inf_b", "SELECT * FROM VALUES (1, 5.0D), (2, 0.0D), (3, double('NaN')) AS t(id, x)")
-    spec = ComparisonSpec(a, b, keys=("id",), absolute_tolerance=1e300, relative_tolerance=10.0)
+    spec = ComparisonSpec(a, b, keys=("id",), tolerance=Tolerance(absolute=1e300, relative=10.0))
     assert compare(warehouse, spec).column_mismatches == {"x": 2}
 
 

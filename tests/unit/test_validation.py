@@ -24,6 +24,7 @@ from validation import (
     SpecError,
     StatementError,
     Timing,
+    Tolerance,
     Verdict,
     compare,
 )
@@ -97,9 +98,10 @@ def test_one_condition_is_accepted_whatever_its_texts_hold(sql: str) -> None:
         {"keys": ("id", "ID")},
         {"keys": ("",)},
         {"keys": ("id",), "excluded_columns": {"id"}},
-        {"absolute_tolerance": -1.0, "keys": ("id",)},
-        {"relative_tolerance": float("nan"), "keys": ("id",)},
-        {"absolute_tolerance": 0.1},
+        {"tolerance": {"absolute": -1.0}, "keys": ("id",)},
+        {"column_tolerances": {"n": {"relative": float("nan")}}, "keys": ("id",)},
+        {"tolerance": {"percent": 1.0}, "keys": ("id",)},
+        {"tolerance": {"absolute": 0.1}},
         {"row_threshold": -1},
         {"sample_size": 5000},
         {"where": "a; b"},
@@ -125,6 +127,8 @@ def test_a_specification_survives_json() -> None:
         where="a > 1",
         deciding=frozenset({SchemaAspect.TYPES}),
         sensitive_columns=frozenset({"email"}),
+        tolerance=Tolerance(relative=0.01),
+        column_tolerances={"at": Tolerance(seconds=2)},  # type: ignore[arg-type]
         hash_key="secret",
     )
     values = json.loads(json.dumps(spec.to_dict()))

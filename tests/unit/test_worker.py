@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import validation
 from app import parity_run, worker
 from app.config import ConfigError, Migration, Table, Tolerance
 from app.operations.actor import Refused
@@ -59,7 +60,8 @@ def wait_until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
 
 TABLE = Table(
     name="t", baseline="c.s.t", candidate="c.s.v2_t", development="d.s.t", key=("a", "b"), watermark=("at", "other"),
-    sensitive=("mail",), exclude=("loaded",), mapping={"x": "y"}, tolerance={"n": Tolerance(absolute=0.5, relative=0.0, seconds=0.0)},
+    sensitive=("mail",), exclude=("loaded",), mapping={"x": "y"},
+    tolerance={"n": Tolerance(absolute=0.5, relative=0.0, seconds=0.0), "at": Tolerance(absolute=0.0, relative=0.0, seconds=2)},
     row_threshold=3, where="a > 1", excluded_by="test",
 )  # fmt: skip
 
@@ -77,7 +79,8 @@ def test_every_option_of_the_migration_file_reaches_the_comparison() -> None:
         {"x": "y"},
         {"mail"},
     )
-    assert (spec.absolute_tolerance, spec.tolerance_columns, spec.row_threshold) == (0.5, {"n"}, 3)
+    assert spec.column_tolerances == {"n": validation.Tolerance(absolute=0.5), "at": validation.Tolerance(seconds=2)}
+    assert spec.row_threshold == 3 and not spec.tolerance
     assert spec.where is not None and spec.baseline_exclusion == spec.candidate_exclusion and spec.final
 
 
@@ -86,13 +89,7 @@ def test_after_a_cutover_the_old_side_is_the_kept_table_and_never_the_view_over_
     assert spec_of(TABLE, sides="development").candidate == "d.s.t"
 
 
-def test_what_a_comparison_cannot_do_is_refused() -> None:
-    two = {
-        "n": Tolerance(absolute=0.5, relative=0.0, seconds=0.0),
-        "m": Tolerance(absolute=1.0, relative=0.0, seconds=0.0),
-    }
-    with pytest.raises(ConfigError, match="different tolerances"):
-        spec_of(TABLE.model_copy(update={"tolerance": two}))
+def test_a_table_without_a_development_side_is_refused() -> None:
     with pytest.raises(ConfigError, match="no development side"):
         spec_of(TABLE.model_copy(update={"development": None}), sides="development")
 
