@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from emulator.process import LocalWorkspace
 from scripts.run import free_port
@@ -123,6 +124,7 @@ class Visitor:
         self.page = page
         self.panel = panel
         self.persona = persona
+        self.unanswered = 0
 
     def open(self, path: str, **query: str) -> None:
         """Opens a page by its address and waits until it is drawn."""
@@ -137,6 +139,18 @@ class Visitor:
     def click(self, key: str) -> None:
         """Clicks the button with this key."""
         self.page.locator(f".st-key-{key} button").first.click(timeout=SLOW)
+
+    def confirm(self, opener: str, key: str) -> None:
+        """Opens a dialog and clicks its button; like a person, clicks the opener again where no dialog came."""
+        button = self.page.locator(f".st-key-{key} button").first
+        for _ in range(3):
+            self.click(opener)
+            try:
+                button.wait_for(timeout=10_000)
+                break
+            except PlaywrightTimeout:
+                self.unanswered += 1
+        button.click(timeout=SLOW)
 
     def says(self, text: str | re.Pattern[str], seconds: float = 30) -> None:
         """Waits for a text on the page."""
