@@ -1,0 +1,150 @@
+"""Comparisons through the real connector and SDK: materialized views, missing rights, cancelling, the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_workspace import as_user
+
+from app.config import DEFAULT_MIGRATION, Migration
+from emulator.process import LocalWorkspace
+from validation import ComparisonSpec, Verdict, compare
+from validation.connector import DatabricksWarehouse
+from validation.endpoint import Endpoint
+from validation.updates import pipeline_updates
+
+ROOT = Path(__file__).resolve().parents[2]
+MIGRATION = Migration.load(DEFAULT_MIGRATION)
+ROI = next(t for t in MIGRATION.tables if t.name == "roi_fraud_reduction")
+
+
+@pytest.fixture
+def warehouse(raw_workspace: LocalWorkspace) -> Iterator[DatabricksWarehouse]:
+    with DatabricksWarehouse.open(raw_workspace.endpoint) as opened:
+        yield opened
+
+
+def small(warehouse: DatabricksWarehouse, name: str, body: str) -> str:
+    """A table of a few rows in the sandbox."""
+    full = f"team_sandbox.data_engineering.{name}"
+    warehouse.execute(f"CREATE OR REPLACE TABLE {full} AS {body}")
+    return full
+
+
+def test_a_materialized_view_is_pinned_by_the_update_that_filled_it(
+    both_sides: LocalWorkspace, warehouse: DatabricksWarehouse
+) -> None:
+    client = both_sides.endpoint.workspace()
+    spec = ComparisonSpec(ROI.baseline, ROI.candidate, keys=ROI.key)
+    report = compare(warehouse, spec, update_of=pipeline_updates(client))
+    assert report.verdict is not Verdict.NOT_PROVEN, report.reason
+    owner = client.tables.get(ROI.candidate).pipeline_id
+    assert owner is not None
+    latest = (client.pipelines.get(owner).latest_updates or [])[0].update_id
+    assert report.candidate.table_type == "MATERIALIZED_VIEW"
+    assert report.candidate.version_before == report.candidate.version_after == f"update:{latest}"
+    assert (report.baseline.version_before or "").startswith("delta:")
+
+
+def test_who_may_not_read_a_side_proves_nothing(raw_workspace: LocalWorkspace, warehouse: DatabricksWarehouse) -> None:
+    a = small(warehouse, "parity_open", "SELECT 1 AS id")
+    b = small(warehouse, "parity_closed", "SELECT 1 AS id")
+    warehouse.execute(f"GRANT SELECT ON TABLE {a} TO `analyst@example.com`")
+    token = as_user(raw_workspace, "analyst@example.com").client.config.token
+    with DatabricksWarehouse.open(replace(raw_workspace.endpoint, token=token)) as analyst:
+        report = compare(analyst, ComparisonSpec(a, b, keys=("id",)))
+    assert report.verdict is Verdict.NOT_PROVEN
+    assert "PERMISSION" in report.reason.upper() and b in report.reason
+
+
+def test_cancelling_a_comparison_ends_its_statement_on_the_warehouse(
+    raw_workspace: LocalWorkspace, warehouse: DatabricksWarehouse
+) -> None:
+    warehouse.execute(
+        "CREATE OR REPLACE VIEW team_sandbox.data_engineering.parity_endless AS "
+        "SELECT a.id FROM range(100000000) a JOIN range(1000) b ON pmod(hash(a.id), 1000) = b.id"
+    )
+    stop = threading.Event()
+    threading.Timer(3, stop.set).start()
+    began = int(time.time() * 1000)
+    name = "team_sandbox.data_engineering.parity_endless"
+    report = compare(warehouse, ComparisonSpec(name, name), cancelled=stop.is_set)
+    assert report.verdict is Verdict.NOT_PROVEN and "cancel" in report.reason
+    found = raw_workspace.endpoint.workspace().query_history.list(max_results=50)
+    mine = [
+        q for q in found.res or [] if "parity_endless" in (q.query_text or "") and (q.query_start_time_ms or 0) >= began
+    ]
+    assert "CANCELED" in {q.status.value for q in mine if q.status}, [q.status for q in mine]
+    assert not [q for q in mine if q.status and q.status.value == "RUNNING"]
+
+
+def run(endpoint: Endpoint, *arguments: str) -> subprocess.CompletedProcess[str]:
+    names = {"DATABRICKS_HOST": endpoint.host, "DATABRICKS_TOKEN": str(endpoint.token)}
+    return subprocess.run(
+        [sys.executable, "-m", "validation", *arguments],
+        cwd=ROOT,
+        env=os.environ | names | {"DATABRICKS_WAREHOUSE_ID": endpoint.warehouse_id},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_command_says_what_it_found_by_its_status(
+    raw_workspace: LocalWorkspace, warehouse: DatabricksWarehouse
+) -> None:
+    a = small(warehouse, "parity_a", "SELECT id, id AS n FROM range(100)")
+    b = small(warehouse, "parity_b", "SELECT id, IF(id = 7, 8, id) AS n FROM range(1, 100)")
+    same = run(raw_workspace.endpoint, a, a, "--key", "id", "--json")
+    assert same.returncode == 0, same.stderr
+    assert json.loads(same.stdout)["verdict"] == "identical"
+    other = run(raw_workspace.endpoint, a, b, "--key", "id", "--json")
+    assert other.returncode == 1, other.stderr
+    found: dict[str, Any] = json.loads(other.stdout)
+    assert (found["missing_rows"], found["extra_rows"], found["modified_rows"]) == (1, 0, 1)
+    assert found["column_mismatches"] == {"n": 1}
+    gone = run(raw_workspace.endpoint, a, "team_sandbox.data_engineering.parity_gone")
+    assert gone.returncode == 3 and "parity_gone" in gone.stdout
+    closed = run(replace(raw_workspace.endpoint, token="wrong"), a, b)
+    assert closed.returncode == 3 and "Traceback" not in closed.stdout + closed.stderr
+
+
+def test_interrupting_the_command_cancels_its_query(raw_workspace: LocalWorkspace) -> None:
+    endpoint = raw_workspace.endpoint
+    names = {"DATABRICKS_HOST": endpoint.host, "DATABRICKS_TOKEN": str(endpoint.token)}
+    name = "team_sandbox.data_engineering.parity_endless"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "validation", name, name],
+        cwd=ROOT,
+        env=os.environ | names | {"DATABRICKS_WAREHOUSE_ID": endpoint.warehouse_id},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def running() -> bool:
+        found = endpoint.workspace().query_history.list(max_results=20)
+        return any(
+            q.status and q.status.value == "RUNNING" and "parity_endless" in (q.query_text or "")
+            for q in found.res or []
+        )
+
+    deadline = time.monotonic() + 60
+    while not running():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 3 and "cancel" in out and "Traceback" not in err
+    assert not running()
