@@ -20,6 +20,7 @@ from validation.report import (
 )
 from validation.reveal import reveal
 from validation.spec import ComparisonSpec, SchemaAspect, Tolerance
+from validation.state import TableUpdate
 from validation.warehouse import Warehouse
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "SideUnreadable",
     "SpecError",
     "StatementError",
+    "TableUpdate",
     "Timing",
     "Tolerance",
     "ValidationError",

@@ -157,7 +157,10 @@ class _Comparison:
                 if "VIEW" in schema.table_type:
                     schema = read_schema(self.warehouse, name, self.cancelled)
                 after = read_state(self.warehouse, name, schema, pinned, self.update_of, self.cancelled)
-                self.states[i] = replace(self.states[i], version_after=after.version_before)
+                before = self.states[i]
+                self.states[i] = replace(
+                    before, version_after=after.version_before, writer=before.writer or after.writer
+                )
 
     def _names(self) -> tuple[tuple[str, int | None], tuple[str, int | None]]:
         spec = self.spec
@@ -325,7 +328,7 @@ def recheck(
     """Whether `report` still describes the tables.
 
     HOLDS when both sides have the versions of the report, or else (with `read_again`) the same fingerprints; CHANGED
-    when schema or fingerprints are others; STALE when it cannot be told.
+    when schema or fingerprints are others; STALE when it cannot be told, as while something writes to a side.
     """
     spec = ComparisonSpec.from_dict(report.spec)
     if report.verdict is Verdict.NOT_PROVEN or not report.fingerprints:
@@ -345,8 +348,12 @@ def recheck(
             (report.baseline, report.candidate), schemas, (spec.baseline_version, spec.candidate_version), strict=True
         ):
             now = read_state(warehouse, old.name, schema, pinned, update_of, cancelled)
-            if not identifies_data(now.version_before) or now.version_before != old.version_before:
+            if now.writer is not None:
+                return Recheck(RecheckState.STALE, f"{now.name} is being written by {now.writer}")
+            if now.version_before != old.version_before:
                 moved.append(f"{old.name} was {old.version_before}, is {now.version_before}")
+            elif not identifies_data(now.version_before):
+                moved.append(f"nothing identifies the data of {old.name}")
         if not moved:
             return Recheck(RecheckState.HOLDS, "both sides have the versions of the report")
         if not read_again:

@@ -33,12 +33,14 @@ class SideState:
 
     name: as asked for. table_type: MANAGED, EXTERNAL, VIEW, MATERIALIZED_VIEW, STREAMING_TABLE, ... or "" (unknown).
     version_before, version_after: what identifies the data before and after reading: `delta:12` for a Delta table,
-        `update:<id>` where the caller knows the pipeline's update, `refreshed:`, `altered:` or `definition:` and what
-        the service says of a view or materialized view; None where nothing can be known.
+        `update:<id>` where the caller knows the pipeline's update (`update:<id> (failed)` where it did not complete),
+        `refreshed:`, `altered:` or `definition:` and what the service says of a view or materialized view; None where
+        nothing can be known.
     pinned: the version was asked for, so a later write does not matter.
     rows: counted rows (None if not counted). bytes: size of the current files (None where the service does not say).
     last_write: time of the last write, where known. produced_by: the run that wrote it, where the history names one.
     watermark: greatest value of the watermark column, as text (None without one, or for an empty side).
+    writer: what was writing the side while it was read, as `update <id>, running`; None if nothing is known to.
     """
 
     name: str
@@ -51,6 +53,7 @@ class SideState:
     last_write: datetime | None = None
     produced_by: str | None = None
     watermark: str | None = None
+    writer: str | None = None
 
     @property
     def changed(self) -> bool:

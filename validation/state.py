@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +15,37 @@ from validation.schema import TableSchema
 from validation.sqltext import quote_table, split_name
 from validation.warehouse import Warehouse, never
 
-UpdateOf = Callable[[str], str | None]
-"""Table name to the id of the pipeline update that last refreshed it (None: not a pipeline's table, or unknown)."""
+_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED"})
+
+
+@dataclass(frozen=True)
+class TableUpdate:
+    """A pipeline's update, as the one that last wrote a table. state: the service's word. ended_at: where known."""
+
+    update_id: str
+    state: str
+    ended_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it writes no more."""
+        return self.state in _ENDED
+
+    @property
+    def version(self) -> str:
+        """What identifies the data of a table that this update wrote.
+
+        An update that failed is told from one that completed: each table commits by itself, so either may have been
+        rewritten, and by unlike parts of the update.
+        """
+        return f"update:{self.update_id}" + ("" if self.state == "COMPLETED" else f" ({self.state.lower()})")
+
+
+UpdateOf = Callable[[str], TableUpdate | None]
+"""Table name to the newest update, in whatever state, of the pipeline that owns it; validate-only updates left out.
+
+None: no pipeline's table, or one that was never updated. Raises SideUnreadable where it cannot be told.
+"""
 
 
 def read_state(
@@ -37,9 +66,16 @@ def read_state(
         found = _history(warehouse, name, cancelled)
         if found is not None:
             version, written, run = found
-            return replace(state, version_before=f"delta:{version}", last_write=written, produced_by=run or update)
+            by = run or (f"update {update.update_id}" if update is not None else None)
+            return replace(state, version_before=f"delta:{version}", last_write=written, produced_by=by)
     if update is not None:
-        return replace(state, version_before=f"update:{update}", produced_by=f"update {update}")
+        return replace(
+            state,
+            version_before=update.version,
+            last_write=update.ended_at,
+            produced_by=f"update {update.update_id}",
+            writer=None if update.ended else f"update {update.update_id}, {update.state.lower()}",
+        )
     if schema.refreshed:
         return replace(state, version_before=f"refreshed:{schema.refreshed}")
     if schema.table_type == "MATERIALIZED_VIEW":
@@ -52,8 +88,12 @@ def read_state(
 
 
 def identifies_data(version: str | None) -> bool:
-    """Whether equal versions mean equal data. A view's definition alone does not: its sources may change."""
-    return version is not None and not version.startswith("definition:")
+    """Whether equal versions mean equal data.
+
+    A view's definition alone does not: its sources may change. Nor does the time of the last change of a materialized
+    view's definition. A change of either still is a sign that the data changed.
+    """
+    return version is not None and not version.startswith(("definition:", "altered:"))
 
 
 def _history(

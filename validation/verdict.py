@@ -29,6 +29,10 @@ def judge(
                 f"the {word} {state.name} changed while it was read ({state.version_before} before, "
                 f"{state.version_after} after): compare again when nothing writes to it"
             )
+        if state.writer is not None:
+            return Verdict.NOT_PROVEN, (
+                f"the {word} {state.name} is being written by {state.writer}: compare again once it has ended"
+            )
     if details is not None and scan is not None:
         if details.balance != scan.balance:
             return Verdict.NOT_PROVEN, "a side changed between two reads: compare again when nothing writes to it"
