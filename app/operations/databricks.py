@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from app.operations import compared
 from app.operations.steps import Grant, StartUpdate
 from app.operations.world import JobState, Kind, PipelineState, Privileges, Relation, Written
 from app.workspace import tables
@@ -40,16 +41,25 @@ class DatabricksWorld:
         if base.kind == "absent":
             return base
         hangs = of.hangers(name, state) if base.kind == "table" else tables.Hangers()
-        version = of.history_head(name) if base.kind == "table" else None
         found = {f: getattr(base, f) for f in base.__dataclass_fields__}
         found.update(
             comment=state.comment,
             tags=tuple(sorted(hangs.tags.items())),
             hangers=_hangers(hangs),
             unknown=tuple(hangs.unknown),
-            version=None if version is None else str(version.version),
+            version=self._version(base),
         )
         return Relation(**found)
+
+    def _version(self, found: Relation) -> str | None:
+        """What identifies the rows, in the words of `app.operations.compared`."""
+        if found.kind == "table":
+            newest = self._workspace.tables.rows_version(found.name)
+            return compared.delta(newest.version, newest.timestamp)
+        if found.kind != "pipeline" or found.pipeline_id is None:
+            return None
+        update = self._workspace.pipelines.last_write(found.pipeline_id)
+        return None if update is None else compared.update(update.update_id, update.state)
 
     def _relation(self, state: tables.TableState) -> Relation:
         if not state.exists:

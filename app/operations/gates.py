@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from app.config import Gate, Migration
+from app.operations import compared
 from app.operations import plan as planning
 from app.operations.definition import GateVerdict, Kind, Observation
 from app.operations.positions import Position
@@ -41,6 +42,7 @@ def of_world(kind: Kind, migration: Migration, observation: Observation) -> tupl
             return (
                 _unfinished(observation),
                 _start(migration, observation),
+                _data(migration, observation),
                 _hangers(migration, observation),
                 _schedules(observation),
                 _idle(observation),
@@ -52,7 +54,7 @@ def of_world(kind: Kind, migration: Migration, observation: Observation) -> tupl
         case Kind.START_UPDATE:
             return (_unfinished(observation), _idle(observation))
         case Kind.RUN_NOW | Kind.PAUSE | Kind.UNPAUSE:
-            return (_unfinished(observation),)
+            return (_unfinished(observation), *_own_names(observation))
         case Kind.ROLLBACK:
             return ()
 
@@ -65,6 +67,19 @@ def _gate(key: str, title: str, problems: Iterable[str], fine: str, observation:
 def _unfinished(observation: Observation) -> GateVerdict:
     text = [f"{o}: resume it or roll it back first" for o in observation.unfinished]
     return _gate("world.unfinished", "No other operation is unfinished", text, "none is", observation)
+
+
+def _own_names(observation: Observation) -> tuple[GateVerdict, ...]:
+    """Where the old job is to run: its tables' names are its own. No relation was looked at where another is."""
+    if not observation.relations:
+        return ()
+    title = "The old job's tables have their names"
+    problems = [
+        f"{r.name} is a view over {r.over or 'something else'}: the old job cannot write to it; roll back first"
+        for r in observation.relations
+        if r.kind == "view"
+    ]
+    return (_gate("world.own_names", title, problems, "none is a view of a cutover", observation),)
 
 
 def _start(migration: Migration, observation: Observation) -> GateVerdict:
@@ -82,6 +97,26 @@ def _start(migration: Migration, observation: Observation) -> GateVerdict:
             problems.append(f"{table}: {s.served} belongs to a pipeline and cannot be renamed")
     fine = f"all {len(all_swaps)} tables are the old ones, every candidate exists, every kept name is free"
     return _gate("world.start", "Every table is where a cutover begins", problems, fine, observation)
+
+
+def _data(migration: Migration, observation: Observation) -> GateVerdict:
+    """Runs are not all that writes: a statement by hand, or an update that failed halfway, changes rows too."""
+    title = "The rows that were compared are those that are there"
+    evidence = dict(observation.evidence)
+    changed: list[str] = []
+    unsure: list[str] = []
+    for name in (n for t in migration.tables for n in (t.baseline, t.candidate)):
+        then, now = evidence.get(compared.PREFIX + name), observation.relation(name).version
+        if then is None or now is None:
+            unsure.append(f"{name} ({'what was compared' if then is None else 'what is there now'} is not known)")
+        elif not compared.same(then, now):
+            changed.append(f"{name} (compared {then}, now {now})")
+    if changed:
+        return _gate("world.data", title, [f"changed since: {', '.join(changed)}: compare again"], "", observation)
+    if unsure:
+        finding = unknown(f"cannot be told of {', '.join(unsure)}", "workspace", observation.as_of)
+        return GateVerdict("world.data", title, finding)
+    return _gate("world.data", title, (), "every table of both sides is as it was compared", observation)
 
 
 def _hangers(migration: Migration, observation: Observation) -> GateVerdict:

@@ -67,12 +67,19 @@ def observe(
         case Kind.RUN_NOW | Kind.PAUSE | Kind.UNPAUSE:
             side = str(args["job"])
             job = _job(world, migration, side)
+            written = [t.baseline for t in migration.tables] if starts_old_job(kind, args) else []
             return Observation(
                 moment,
+                tuple(relations(world, written)),
                 jobs=((side, job),),
                 active=tuple(f"run {r} of {job.name}" for r in world.active_runs(job.job_id)),
                 unfinished=tuple(unfinished),
             )
+
+
+def starts_old_job(kind: Kind, args: Mapping[str, Any]) -> bool:
+    """Whether the old job would run, now or by its schedule: it writes to the names that a cutover gives away."""
+    return kind in (Kind.RUN_NOW, Kind.UNPAUSE) and args.get("job") == "baseline"
 
 
 def relations(world: World, names: Sequence[str], *, deep: bool = False) -> list[Relation]:

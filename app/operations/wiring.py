@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.config import Gate, Migration, Role
+from app.operations import compared
 from app.operations.databricks import DatabricksWorld
 from app.operations.gates import Judge
 from app.operations.service import OperationsService
@@ -32,7 +33,11 @@ def operations_service(store: Store, workspace: Workspace, migration: Migration)
         return judged
 
     def evidence() -> dict[str, str]:
-        return {f"parity {table}": found.parity_id for table, found in store.parity.latest("production").items()}
+        found: dict[str, str] = {}
+        for table, result in store.parity.latest("production").items():
+            found[f"parity {table}"] = result.parity_id
+            found |= compared.of_report(store.parity.report(result.parity_id, table) or {})
+        return found
 
     return OperationsService(
         store, DatabricksWorld(workspace), migration, roles_of=roles_of, judges=judges, evidence=evidence

@@ -18,7 +18,8 @@ class Relation:
 
     kind: `table` (MANAGED or EXTERNAL), `view`, `pipeline` (materialized view or streaming table), `other`, `absent`.
     over: for a view that is `SELECT * FROM <one relation>`, that relation's three-level name; else None.
-    version: Delta version, or for a pipeline's table the update that made it; None if unknown.
+    version: what identifies its rows (see `compared`): the last Delta version that changed them, or for a pipeline's
+        table the newest update; None if unknown.
     hangers: what hangs on the name and no view can carry (`row filter`, `column mask`, ...) to a text for people.
     unknown: what could not be read and may hang there.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.config import Migration
 from app.store.base import now as this_moment
@@ -47,6 +47,19 @@ class Facts:
     def real_runs(self, side: str) -> list[JobRunRecord]:
         """Ended, really measured runs of a side, newest first."""
         return [r for r in self.snapshot.runs if r.side == side and not r.generated and not r.active]
+
+    def last_write(self, environment: str) -> datetime | None:
+        """When a run of the old job or an update of this pipeline last may have written: any that is active may still.
+
+        An update that failed or was stopped may have refreshed some of its tables.
+        """
+        runs = [r for r in self.snapshot.runs if r.side == "baseline" and not r.generated]
+        updates = [
+            u for u in self.snapshot.updates if u.environment == environment and not u.generated and not u.validate_only
+        ]
+        ends = [self.now if r.active else r.end_time for r in runs]
+        ends += [self.now if u.active else u.end_time for u in updates]
+        return max((e for e in ends if e is not None), default=None)
 
     def real_updates(self, environment: str) -> list[UpdateRecord]:
         """Ended, real updates of a pipeline that wrote tables, newest first."""
@@ -98,9 +111,18 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         parity=parity,
         streaks={pair: store.parity.streak(names, pair) for pair in PAIRS},
         schema_differences={
-            table: sum(1 for d in (store.parity.report(result.parity_id, table) or {}).get("schema_differences", ()))
+            table: deciding
             for table, result in parity["production"].items()
+            if (deciding := _schema_differences(store.parity.report(result.parity_id, table))) is not None
         },
         marks=store.checklist.latest(),
         verified=verified,
     )
+
+
+def _schema_differences(report: Mapping[str, Any] | None) -> int | None:
+    """How many differences of the schemas decide; None where the schemas were not read."""
+    if report is None:
+        return None
+    deciding = sum(1 for d in report.get("schema_differences", ()) if d["decides"])
+    return deciding if deciding or report.get("columns") else None

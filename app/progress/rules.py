@@ -340,7 +340,11 @@ def compared(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def parity_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest comparison of every table says IDENTICAL, and nothing was written to either side since."""
+    """The newest comparison of every table says IDENTICAL, of rows that there are, and no run or update wrote since.
+
+    What else may write, as a statement by hand, is looked for in the tables themselves when a cutover is planned and
+    again when it begins.
+    """
     results = facts.parity.get(params["pair"], {})
     wanted = _tables(facts, params)
     different = [t for t in wanted if t in results and results[t].verdict == "different"]
@@ -356,20 +360,24 @@ def parity_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if unproven:
         return Finding(Status.INCONCLUSIVE, f"Not proven: {', '.join(unproven)}", as_of, "parity", ids)
     started = min((s for t in wanted if (s := results[t].started_at)), default=None)
-    newer = _newest_write(facts, params["pair"])
+    newer = facts.last_write(params["pair"])
     if started is None or (newer is not None and newer > started):
         text = "Identical when compared, but a newer run has written since"
+        return Finding(Status.INCONCLUSIVE, text, as_of, "parity", ids)
+    empty = [t for t in wanted if results[t].baseline_rows == 0 and results[t].candidate_rows == 0]
+    if empty:
+        text = f"Nothing to compare: no rows on either side of {', '.join(empty)}"
         return Finding(Status.INCONCLUSIVE, text, as_of, "parity", ids)
     return Finding(Status.PASS, f"{len(wanted)} of {len(wanted)} tables identical", as_of, "parity", ids)
 
 
 @rule
 def schema_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest comparison of every table found no difference in the schemas."""
+    """The newest comparison of every table read both schemas and found no difference that decides."""
     wanted = _tables(facts, params)
     missing = [t for t in wanted if t not in facts.schema_differences]
     if missing:
-        return unknown(f"Not compared yet: {', '.join(missing)}", "parity")
+        return unknown(f"Not compared: {', '.join(missing)}", "parity")
     bad = [f"{t} ({n})" for t in wanted if (n := facts.schema_differences[t])]
     results = facts.parity[params["pair"]]
     as_of = min((f for t in wanted if t in results and (f := results[t].finished_at)), default=None)
@@ -457,12 +465,6 @@ def days_since_cutover(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 def _tables(facts: Facts, params: Mapping[str, Any]) -> list[str]:
     return [t.name for t in facts.migration.tables if t.name in params.get("tables", [t.name])]
-
-
-def _newest_write(facts: Facts, pair: str) -> datetime | None:
-    runs = [r.end_time for r in facts.real_runs("baseline") if r.end_time]
-    updates = [u.end_time for u in facts.real_updates(pair) if u.end_time and u.state == "COMPLETED"]
-    return max([*runs[:1], *updates[:1]], default=None)
 
 
 def _not_seen(facts: Facts, source: str, summary: str) -> Finding:

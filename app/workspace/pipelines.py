@@ -228,6 +228,18 @@ class Pipelines:
             if token is None or (page.updates and page.updates[-1].created < since):
                 return tuple(found)
 
+    def last_write(self, pipeline_id: str) -> Update | None:
+        """The newest update that may have written tables, whatever its state: each dataset is written on its own, so
+        one that runs, failed or was stopped may have refreshed some of them. None before the first.
+        """
+        token: str | None = None
+        while True:
+            page = self.updates_page(pipeline_id, page_token=token, max_results=25)
+            found = next((u for u in page.updates if not u.validate_only), None)
+            token = page.next_page_token
+            if found is not None or token is None:
+                return found
+
     def active_updates(self, pipeline_id: str) -> tuple[Update, ...]:
         """Updates that have not ended (the service allows one). They are the newest, so one page has them."""
         return tuple(u for u in self.updates_page(pipeline_id, max_results=25).updates if u.active)

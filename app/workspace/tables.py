@@ -102,7 +102,7 @@ class TableState:
 
 @dataclass(frozen=True)
 class DeltaVersion:
-    """The newest entry of a Delta table's history. rows: written by that operation, None where it does not say."""
+    """An entry of a Delta table's history. rows: written by that operation, None where it does not say."""
 
     version: int
     timestamp: datetime
@@ -247,27 +247,26 @@ class Tables:
             return False
         return True
 
-    def version(self, name: str) -> DeltaVersion | None:
-        """The newest version of a Delta table; None for what has no history (views, materialized views)."""
-        state = self.state(name)
-        if not state.exists or state.is_view or state.table_type == "MATERIALIZED_VIEW":
-            return None
-        return self.history_head(name)
-
     def history_head(self, name: str) -> DeltaVersion:
         """The newest entry of a Delta table's history. Fails for what has none."""
-        rows = self._sql.query(f"DESCRIBE HISTORY {quote_table(name)} LIMIT 1", what=f"read the history of {name}")
+        return self._history(name, 1)[0]
+
+    def rows_version(self, name: str) -> DeltaVersion:
+        """The newest entry of a Delta table's history that may have changed its rows. Fails for what has none.
+
+        Optimizing and vacuuming change files alone, and the platform does both by itself. Where nothing else is among
+        the newest entries, the oldest of these stands for what is before it.
+        """
+        entries = self._history(name, _ENTRIES)
+        return next((e for e in entries if e.operation not in _MAINTENANCE), entries[-1])
+
+    def _history(self, name: str, entries: int) -> list[DeltaVersion]:
+        rows = self._sql.query(
+            f"DESCRIBE HISTORY {quote_table(name)} LIMIT {entries}", what=f"read the history of {name}"
+        )
         if not rows:
             raise WorkspaceError(f"read the history of {name}", "it is empty", "check that it is a Delta table")
-        row = rows[0]
-        metrics = dict(row.get("operationMetrics") or {})
-        written = metrics.get("numOutputRows")
-        return DeltaVersion(
-            version=int(row["version"]),
-            timestamp=utc(row["timestamp"]),
-            operation=str(row["operation"]),
-            rows=None if written is None else int(written),
-        )
+        return [_delta_version(row) for row in rows]
 
     def count(self, name: str) -> int:
         """Rows of a table or view."""
@@ -478,6 +477,20 @@ class Tables:
 
 
 _PERMISSIONS = "/api/2.1/unity-catalog/permissions/table"
+
+_MAINTENANCE = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END"})
+_ENTRIES = 20
+"""So many entries of a history are looked at for one that is not maintenance."""
+
+
+def _delta_version(row: Mapping[str, Any]) -> DeltaVersion:
+    written = dict(row.get("operationMetrics") or {}).get("numOutputRows")
+    return DeltaVersion(
+        version=int(row["version"]),
+        timestamp=utc(row["timestamp"]),
+        operation=str(row["operation"]),
+        rows=None if written is None else int(written),
+    )
 
 
 def describe(change: GrantChange) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from app.config import DEFAULT_MIGRATION, Gate, Migration, Role
+from app.operations import compared
 from app.operations.actor import Actor
 from app.operations.definition import Kind
 from app.operations.engine import Timing
@@ -104,7 +105,7 @@ class FakeWorld:
         for t in migration.tables:
             self.names[t.baseline] = Relation(
                 t.baseline, "table", "MANAGED", table_id=f"id-{t.name}", owner="owner@example.com",
-                columns=(("a", "bigint"), ("b", "string")), comment=f"the {t.name}", version="7",
+                columns=(("a", "bigint"), ("b", "string")), comment=f"the {t.name}", version=compared.delta(7, T0),
                 grants=(Grant("cutover-app", ("ALL_PRIVILEGES", "MANAGE")), CONSUMERS, Grant("writers", ("MODIFY", "SELECT"))),
                 tags=(("domain", "fde"),) if t.name == "dim_fde" else (),
             )  # fmt: skip
@@ -112,10 +113,14 @@ class FakeWorld:
             self.names[t.candidate] = Relation(
                 t.candidate, "pipeline" if own else "table", "MATERIALIZED_VIEW" if own else "MANAGED",
                 table_id=f"id-new-{t.name}", owner="owner@example.com", pipeline_id=PIPELINE if own else None,
-                columns=(("a", "bigint"), ("b", "string")), version="u1",
+                columns=(("a", "bigint"), ("b", "string")), version=compared.update("u1", "COMPLETED"),
             )  # fmt: skip
             self.rows[t.baseline], self.rows[t.candidate] = f"old {t.name}", f"new {t.name}"
         self._start = dict(self.names)
+
+    def as_compared(self) -> dict[str, str]:
+        """Evidence that the rows of every table as they are now were compared."""
+        return {compared.PREFIX + n: r.version for n, r in self.names.items() if r.version is not None}
 
     # What a consumer sees
 
@@ -353,7 +358,7 @@ class Given:
         self.store = FakeStore(self.engine, self.clock, lambda: self.world.faults)
         self.roles = {a.user_name: a.roles for a in (ERIN, LARS, SOFIA)}
         self.verdict: Callable[[Gate], Finding] = lambda g: Finding(Status.PASS, "fine", self.clock(), "test")
-        self.evidence = {"dim_fde": "parity-1"}
+        self.evidence = {"parity dim_fde": "parity-1", **self.world.as_compared()}
         self.slept = 0.0
 
     def copy(self) -> Given:

@@ -57,7 +57,7 @@ def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         MIGRATION,
         roles_of=lambda u: ROLES[u],
         judges=lambda: lambda g: Finding(Status.PASS, "fine", now(), "test"),
-        evidence=dict,
+        evidence=world.as_compared,
         patience=Patience(lease=5, wait=0, beat=False),
     )
     monkeypatch.setattr(context, "roles_of", lambda u: ROLES.get(u, frozenset[Role]()))

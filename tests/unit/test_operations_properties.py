@@ -22,12 +22,14 @@ from operations_world import (
     NEW_JOB,
     OLD_JOB,
     SOFIA,
+    T0,
     Crash,
     Given,
 )
 from sqlalchemy import event, text
 
 from app.config import Role
+from app.operations import compared
 from app.operations.actor import Actor, Refused
 from app.operations.codec import plan_from_json, plan_to_json
 from app.operations.definition import Kind, Plan
@@ -153,7 +155,10 @@ def change_grants(g: Given) -> None:
 
 
 def change_data(g: Given) -> None:
-    g.world.names["product.fde.unity_av_fde"] = replace(g.world.names["product.fde.unity_av_fde"], version="8")
+    """Written by hand: no run and no update tells of it."""
+    g.world.names["product.fde.unity_av_fde"] = replace(
+        g.world.names["product.fde.unity_av_fde"], version=compared.delta(8, T0 + timedelta(hours=1))
+    )
 
 
 def change_schedule(g: Given) -> None:
@@ -165,7 +170,7 @@ def change_pause(g: Given) -> None:
 
 
 def change_parity(g: Given) -> None:
-    g.evidence = {"dim_fde": "parity-2"}
+    g.evidence = {**g.evidence, "parity dim_fde": "parity-2"}
 
 
 def take_kept_name(g: Given) -> None:
@@ -299,7 +304,17 @@ def test_gates_of_the_world_block(given: Given) -> None:
     def untold(g: Given) -> None:
         g.world.privilege_answer = Privileges(unknown=("job 2: its permissions may not be read",))
 
+    def not_compared(g: Given) -> None:
+        del g.evidence[compared.PREFIX + "product.fde.dim_fde"]
+
+    def half_an_update(g: Given) -> None:
+        name = "product.fde.dlt_v2_iv_fde_ax"
+        g.world.names[name] = replace(g.world.names[name], version=compared.update("u2", "FAILED"))
+
     assert blocking(lambda g: None) == set()
+    assert blocking(change_data) == {"world.data"}
+    assert blocking(not_compared) == {"world.data"}
+    assert blocking(half_an_update) == {"world.data"}
     assert blocking(hang(hangers=(("row filter", "f(a)"),))) == {"world.hangers"}
     assert blocking(hang(unknown=("tags: permission denied",))) == {"world.hangers"}
     assert blocking(run) == {"world.idle"}
@@ -307,6 +322,44 @@ def test_gates_of_the_world_block(given: Given) -> None:
     assert blocking(missing) == {"world.privileges"}
     assert blocking(untold) == {"world.privileges"}
     assert "world.start" in blocking(take_kept_name)
+
+
+@pytest.mark.parametrize("kind", [Kind.RUN_NOW, Kind.UNPAUSE])
+def test_the_old_job_does_not_run_while_its_names_are_views(given: Given, kind: Kind) -> None:
+    given.service.apply(given.approved(), ERIN)
+    assert all_new(given)
+    with pytest.raises(Refused, match=r"dim_fde is a view over product\.fde\.dlt_v2_dim_fde: the old job cannot write"):
+        given.service.submit(given.service.plan(kind, {"job": "baseline"}, ERIN), ERIN, "")
+    back = given.service.plan(Kind.ROLLBACK, {}, ERIN)
+    given.service.apply(given.service.submit(back, ERIN, BACK), ERIN)
+    assert not given.service.plan(kind, {"job": "baseline"}, ERIN).blocking
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "same"),
+    [
+        (("7", 0), ("7", 0), True),
+        (("9", 0), ("7", -60), True),  # compared after an OPTIMIZE
+        (("7", 0), ("8", 60), False),
+        (("7", 0), ("0", 60), False),  # dropped and made anew
+        (("7", 0), ("7", 60), False),
+    ],
+)
+def test_rows_are_those_compared_when_nothing_changed_them_since(
+    then: tuple[str, int], now: tuple[str, int], same: bool
+) -> None:
+    was, is_now = (compared.delta(int(v), T0 + timedelta(seconds=s)) for v, s in (then, now))
+    assert compared.same(was, is_now) is same
+    assert not compared.same(was, compared.update("u1", "COMPLETED"))
+
+
+def test_a_report_tells_which_rows_were_compared() -> None:
+    report = {
+        "baseline": {"name": "a.b.c", "version_before": "delta:12", "last_write": T0.isoformat()},
+        "candidate": {"name": "a.b.d", "version_before": "update:u (failed)", "last_write": None},
+    }
+    assert compared.of_report(report) == {"data of a.b.c": compared.delta(12, T0), "data of a.b.d": "update:u (failed)"}
+    assert compared.of_report({"baseline": {"name": "v", "version_before": "definition:SELECT 1"}}) == {}
 
 
 # 4
@@ -1007,7 +1060,7 @@ def test_the_audit_is_complete_refusals_too(given: Given) -> None:
     begun = records[4]
     made = given.service.operation(operation).plan
     assert begun.plan_hash == made.hash
-    assert begun.detail["evidence"] == {"dim_fde": "parity-1"}
+    assert begun.detail["evidence"] == given.evidence
     assert begun.detail["gates"]["parity"]["status"] == "pass"
     assert records[5].detail["journal_lines"] == len(given.service.operation(operation).journal)
     assert all(r.local for r in records if r.actor == ERIN.user_name)
