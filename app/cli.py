@@ -30,6 +30,7 @@ from app.operations.service import OperationsService
 from app.operations.steps import UnknownStep
 from app.operations.wiring import operations_service
 from app.parity_run import ParityRunner
+from app.parity_updates import table_updates
 from app.progress import phases as progress
 from app.progress.facts import Facts, load_facts
 from app.store.base import StoreError
@@ -466,8 +467,14 @@ def _ask(
     made = _plan(kind, args, actor)
     if not as_json:
         _draw_plan(context.out, made)
-    context.service.submit(made, actor, "" if made.blocking else _typed(made, confirm))
-    _follow(made.operation_id, actor, as_json, here, wait)
+    if here and not made.blocking and not made.needs_approval:
+        typed = _typed(made, confirm)
+        with _Narrator(made.operation_id, as_json):
+            context.service.apply_here(made, actor, typed)
+        _tell(made.operation_id, as_json, wait)
+    else:
+        context.service.submit(made, actor, "" if made.blocking else _typed(made, confirm))
+        _follow(made.operation_id, actor, as_json, here, wait)
 
 
 def _typed(made: Plan, confirm: str | None) -> str:
@@ -654,7 +661,7 @@ def parity_run(
     if unknown:
         raise WrongUse(f"{unknown[0]!r} is no table of this migration: {', '.join(known)}")
     actor = context.actor(as_)
-    _require(actor, Role.VIEWER, "parity", ", ".join(tables or ["all"]))
+    _require(actor, Role.OPERATOR, "parity", ", ".join(tables or ["all"]))
     parity_id = context.store.parity.request(list(tables or known), actor.user_name, final=final, sides=sides)
     context.store.audit.append(
         actor=actor.user_name, source=actor.source, local=actor.local, action="parity", outcome="allowed",
@@ -711,7 +718,7 @@ def parity_show(
 def parity_cancel(comparison: ParityId, as_: As = None, as_json: Json = False) -> None:
     """Stops a comparison that waits or runs; its query on the warehouse is cancelled."""
     actor = context.actor(as_)
-    _require(actor, Role.VIEWER, "parity.cancel", comparison)
+    _require(actor, Role.OPERATOR, "parity.cancel", comparison)
     stopped = context.store.parity.cancel(comparison, actor.user_name)
     if not stopped:
         raise Refused(f"comparison {comparison} does not wait or run")
@@ -739,20 +746,11 @@ def parity_recheck(
             continue
         warehouse = DatabricksWarehouse(context.workspace.endpoint.sql(**CONNECTION_OPTIONS))
         with warehouse:
-            answer = recheck(warehouse, ParityReport.from_dict(stored), update_of=_update_of)
+            answer = recheck(warehouse, ParityReport.from_dict(stored), update_of=table_updates(context.workspace))
         found.append({"table": name, "state": str(answer.state), "reason": answer.reason})
     lines = [(f["table"], str(f["state"]).upper(), f["reason"]) for f in found]
     show(as_json, {"comparison": comparison, "tables": found}, rows("Recheck", ["table", "state", "reason"], lines))
     end(all(f["state"] == "holds" for f in found))
-
-
-def _update_of(name: str) -> str | None:
-    """The last completed update of the pipeline that owns a table."""
-    pipeline_id = context.workspace.tables.state(name).pipeline_id
-    if pipeline_id is None:
-        return None
-    page = context.workspace.pipelines.updates_page(pipeline_id, max_results=25)
-    return next((u.update_id for u in page.updates if u.state == "COMPLETED" and not u.validate_only), None)
 
 
 def _parity_run(parity_id: str) -> ParityRun:

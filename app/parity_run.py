@@ -10,6 +10,7 @@ from datetime import datetime
 
 from app.config import ConfigError, Migration, Table
 from app.parity_spec import FAR_APART_SECONDS, spec_of
+from app.parity_updates import table_updates
 from app.store.base import StoreError, now
 from app.store.collected import CollectedRepository, JobRunRecord, UpdateRecord
 from app.store.parity import ParityRepository, ParityRun, ParityState, Producer
@@ -138,7 +139,7 @@ class ParityRunner:
                     progress=progress,
                     cancelled=cancelled,
                     requested_by=run.requested_by,
-                    update_of=self._update_of(),
+                    update_of=table_updates(self._workspace),
                 )
         except (WorkspaceError, SpecError, ConfigError) as e:
             self._parity.fail_table(run.id, table.name, str(e))
@@ -154,21 +155,6 @@ class ParityRunner:
             raise WorkspaceError(
                 "connect to the SQL warehouse", one_line(e), "check that it runs and can be reached", retryable=True
             ) from e
-
-    def _update_of(self) -> Callable[[str], str | None]:
-        """Looks up the last completed update of the pipeline that owns a table, anew each time it is asked."""
-        owners: dict[str, str | None] = {}
-
-        def update_of(name: str) -> str | None:
-            if name not in owners:
-                owners[name] = self._workspace.tables.state(name).pipeline_id
-            pipeline_id = owners[name]
-            if pipeline_id is None:
-                return None
-            page = self._workspace.pipelines.updates_page(pipeline_id, max_results=25)
-            return next((u.update_id for u in page.updates if u.state == "COMPLETED" and not u.validate_only), None)
-
-        return update_of
 
     # ------------------------------------------------------------------------------------------- what produced a side
 

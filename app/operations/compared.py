@@ -1,7 +1,7 @@
 """Whether the rows that were compared are those that are there: what identifies a relation's rows, as text.
 
-`delta:12 2026-01-31T06:00:00+00:00` is a Delta version with the time of its commit, `update:<id>` the pipeline update
-that wrote a table last, with ` (<state>)` unless it is complete.
+`delta:12 2026-01-31T06:00:00+00:00` is a Delta version with the time of its commit; for what a pipeline wrote last see
+`validation.state.TableUpdate.version`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,6 @@ PREFIX = "data of "
 def delta(version: int, committed: datetime) -> str:
     """A version of a Delta table."""
     return f"delta:{version} {committed.isoformat()}"
-
-
-def update(update_id: str, state: str) -> str:
-    """What an update left behind."""
-    return f"update:{update_id}" + ("" if state == "COMPLETED" else f" ({state.lower()})")
 
 
 def of_report(report: Mapping[str, Any]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from app.workspace import tables
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError
 from app.workspace.names import quote, quote_table
+from validation.state import TableUpdate
 
 PARALLEL = 8
 R = TypeVar("R")
@@ -59,7 +60,7 @@ class DatabricksWorld:
         if found.kind != "pipeline" or found.pipeline_id is None:
             return None
         update = self._workspace.pipelines.last_write(found.pipeline_id)
-        return None if update is None else compared.update(update.update_id, update.state)
+        return None if update is None else TableUpdate(update.update_id, update.state).version
 
     def _relation(self, state: tables.TableState) -> Relation:
         if not state.exists:

@@ -216,21 +216,7 @@ class OperationsService:
             if record.state is not State.READY:
                 raise Refused(f"operation {operation_id} is {record.state}: only one that is ready can be applied")
             with self._lease(wait=known.kind is Kind.ROLLBACK) as hold:
-                if (current := self._store.operations.get(operation_id)) is None or current.state is not State.READY:
-                    raise Refused(f"operation {operation_id} was begun by another process")
-                try:
-                    self._check_before(record, known)
-                except (Refused, WorkspaceError) as e:
-                    refused = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
-                    self._store.operations.move(operation_id, [State.READY], State.REFUSED, **refused)
-                    raise Refused(f"refused, nothing was written: {e}") from e
-                moved = self._store.operations.move(
-                    operation_id, [State.READY], State.RUNNING, started_at=self._clock(), executor=actor.user_name
-                )
-                if not moved:
-                    raise Refused(f"operation {operation_id} was begun by another process")
-                self._audit(actor, "begin", "allowed", operation_id, known.hash, detail=_evidence_of(known))
-                return self._carry_out(record, known, hold, actor)
+                return self._begin(record, known, hold, actor)
 
     def resume(self, operation_id: str, actor: Actor) -> OperationRecord:
         """Goes on with an interrupted operation from where the world is; an undo that was interrupted goes on undoing.
@@ -269,9 +255,20 @@ class OperationsService:
 
     def rollback(self, actor: Actor, confirmation: str) -> OperationRecord:
         """Plans, submits and carries out a rollback in this process: the emergency path. Raises Refused."""
-        made = self.plan(Kind.ROLLBACK, {}, actor)
-        self.submit(made, actor, confirmation)
-        return self.apply(made.operation_id, actor)
+        return self.apply_here(self.plan(Kind.ROLLBACK, {}, actor), actor, confirmation)
+
+    def apply_here(self, made: Plan, actor: Actor, confirmation: str) -> OperationRecord:
+        """Submits a plan that needs no approval and carries it out in this process, never the worker: the lease is held
+        before the operation becomes ready. Raises Refused: nothing was written then.
+        """
+        with self._audited(actor, "apply", made.operation_id, made.hash):
+            if made.needs_approval:
+                raise Refused(f"{made.kind} needs an approval: submit it")
+            confirm.check(made.confirmation, confirmation)
+            with self._lease(wait=made.kind is Kind.ROLLBACK) as hold:
+                self.submit(made, actor, confirmation)
+                record, known = self._get(made.operation_id)
+                return self._begin(record, known, hold, actor)
 
     # Looking
 
@@ -464,6 +461,22 @@ class OperationsService:
         return all(p.position is Position.UNTOUCHED for p in found.values())
 
     # Doing
+
+    def _begin(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+        """Carries out what is READY, if all still holds. Raises Refused: nothing was written then."""
+        if (current := self._store.operations.get(record.id)) is None or current.state is not State.READY:
+            raise Refused(f"operation {record.id} was begun by another process")
+        try:
+            self._check_before(record, known)
+        except (Refused, WorkspaceError) as e:
+            refused = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
+            self._store.operations.move(record.id, [State.READY], State.REFUSED, **refused)
+            raise Refused(f"refused, nothing was written: {e}") from e
+        started = {"started_at": self._clock(), "executor": actor.user_name}
+        if not self._store.operations.move(record.id, [State.READY], State.RUNNING, **started):
+            raise Refused(f"operation {record.id} was begun by another process")
+        self._audit(actor, "begin", "allowed", record.id, known.hash, detail=_evidence_of(known))
+        return self._carry_out(record, known, hold, actor)
 
     def _carry_out(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         try:

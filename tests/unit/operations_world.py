@@ -27,6 +27,7 @@ from app.store.base import metadata
 from app.store.leases import LeaseRepository
 from app.store.operations import OperationsRepository
 from app.workspace.errors import WorkspaceError
+from validation.state import TableUpdate
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
 OLD_JOB, NEW_JOB = 314473856953682, 2
@@ -113,7 +114,7 @@ class FakeWorld:
             self.names[t.candidate] = Relation(
                 t.candidate, "pipeline" if own else "table", "MATERIALIZED_VIEW" if own else "MANAGED",
                 table_id=f"id-new-{t.name}", owner="owner@example.com", pipeline_id=PIPELINE if own else None,
-                columns=(("a", "bigint"), ("b", "string")), version=compared.update("u1", "COMPLETED"),
+                columns=(("a", "bigint"), ("b", "string")), version=TableUpdate("u1", "COMPLETED").version,
             )  # fmt: skip
             self.rows[t.baseline], self.rows[t.candidate] = f"old {t.name}", f"new {t.name}"
         self._start = dict(self.names)

@@ -131,7 +131,9 @@ def test_wrong_use_is_one_line_and_status_2(here: Here, arguments: list[str], sa
         (["rollback", *AS_ERIN, "--confirm", "rollback product.fde"], "nothing to roll back"),
         (["pause", "baseline", *AS_ERIN, "--confirm", "pause 00_RDS"], "no worker is running"),
         (["start-update", "other", *AS_ERIN], "is none of"),
-        (["parity", "run", "--as", "stranger@example.com"], "needs the role viewer"),
+        (["parity", "run", "--as", "stranger@example.com"], "needs the role operator"),
+        (["parity", "run", "--as", SOFIA.user_name], "needs the role operator"),
+        (["parity", "cancel", "none", "--as", SOFIA.user_name], "needs the role operator"),
     ],
 )
 def test_what_is_refused_or_fails_is_one_line_and_status_1(here: Here, arguments: list[str], says: str) -> None:

@@ -55,6 +55,7 @@ from app.store.base import StoreError, open_engine
 from app.store.leases import LeaseLost
 from app.store.operations import Phase, State
 from app.workspace.errors import WorkspaceError
+from validation.state import TableUpdate
 
 OLD = {t.name: f"old {t.name}" for t in MIGRATION.tables}
 NEW = {t.name: f"new {t.name}" for t in MIGRATION.tables}
@@ -309,7 +310,7 @@ def test_gates_of_the_world_block(given: Given) -> None:
 
     def half_an_update(g: Given) -> None:
         name = "product.fde.dlt_v2_iv_fde_ax"
-        g.world.names[name] = replace(g.world.names[name], version=compared.update("u2", "FAILED"))
+        g.world.names[name] = replace(g.world.names[name], version=TableUpdate("u2", "FAILED").version)
 
     assert blocking(lambda g: None) == set()
     assert blocking(change_data) == {"world.data"}
@@ -350,7 +351,7 @@ def test_rows_are_those_compared_when_nothing_changed_them_since(
 ) -> None:
     was, is_now = (compared.delta(int(v), T0 + timedelta(seconds=s)) for v, s in (then, now))
     assert compared.same(was, is_now) is same
-    assert not compared.same(was, compared.update("u1", "COMPLETED"))
+    assert not compared.same(was, TableUpdate("u1", "COMPLETED").version)
 
 
 def test_a_report_tells_which_rows_were_compared() -> None:
