@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from enum import StrEnum
 from functools import cached_property
@@ -303,6 +304,20 @@ def _postgres_resource() -> str | None:
     return url.render_as_string(hide_password=False)
 
 
+def _local_settings(data: Path) -> dict[str, str]:
+    """What the local start command left in the data folder; nothing where another workspace is spoken to."""
+    if os.environ.get("DATABRICKS_HOST") or os.environ.get("DATABRICKS_APP_NAME"):
+        return {}
+    file = data / "panel.json"
+    try:
+        found = json.loads(file.read_text())
+        return {"CUTOVER_IDENTITY": str(found["identity"]), "CUTOVER_MIGRATION": str(found["migration"])}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise ConfigError(f"{file} cannot be read ({type(e).__name__}): run `make run` again, or remove it") from e
+
+
 class Settings(Frozen):
     """Settings of one process, from the environment. See README for each variable."""
 
@@ -316,10 +331,11 @@ class Settings(Frozen):
         """Reads CUTOVER_DATA, CUTOVER_STORE_URL, CUTOVER_MIGRATION, CUTOVER_IDENTITY.
 
         Inside Databricks Apps (DATABRICKS_APP_NAME is set) identity is always the proxy's. A persona can be chosen
-        only where CUTOVER_IDENTITY=persona says so, which the local start command does. Raises ConfigError.
+        only where CUTOVER_IDENTITY=persona says so, which the local start command does, for its own processes and, by
+        a file in the data folder, for commands beside them. Raises ConfigError.
         """
-        env = os.environ
         data = data_folder()
+        env = _local_settings(data) | os.environ
         if env.get("DATABRICKS_APP_NAME"):
             identity = IdentitySource.PROXY
         else:

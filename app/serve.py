@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -14,14 +15,23 @@ ROOT = Path(__file__).resolve().parent.parent
 GRACE_SECONDS = 10.0
 """Databricks Apps kills 15 s after SIGTERM; both children must be gone before."""
 
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Has the system send this process SIGTERM when its parent is gone, even if that is killed (Linux alone can)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
 
 def _streamlit() -> subprocess.Popen[bytes]:
     # Address and port are preset on Databricks Apps and by the local start command, through STREAMLIT_SERVER_*.
-    return subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app/main.py"], cwd=ROOT)
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py"]
+    return subprocess.Popen(command, cwd=ROOT, preexec_fn=end_with_parent)
 
 
 def _worker() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "app.worker"], cwd=ROOT)
+    return subprocess.Popen([sys.executable, "-m", "app.worker"], cwd=ROOT, preexec_fn=end_with_parent)
 
 
 def _stop(children: list[subprocess.Popen[bytes]]) -> None:
@@ -47,6 +57,8 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    if os.environ.pop("CUTOVER_END_WITH_PARENT", "") == "1":  # As the local start command asks.
+        end_with_parent()
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     pages, worker = _streamlit(), _worker()
     pause, started = 1.0, time.monotonic()

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -138,6 +138,15 @@ class Cron:
         return next(self.moments(after, zone), None)
 
 
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone of a schedule. Raises CronError for a name that is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as e:
+        # OSError: the name of a folder of zones, `America`, or one too long for a file.
+        raise CronError(f"'{name}' is not a time zone") from e
+
+
 def _quartz_weekday(day: date) -> int:
     return day.isoweekday() % 7 + 1
 
@@ -196,7 +205,7 @@ def _days_of_week(field: str) -> tuple[frozenset[int] | None, tuple[DayRule, ...
 def _one(text: str, low: int, high: int, name: str, names: tuple[str, ...] = ()) -> int:
     if text in names:
         return names.index(text) + 1
-    if not text.isdigit() or not low <= int(text) <= high:
+    if not text.isdecimal() or not low <= int(text) <= high:
         raise CronError(f"{name} must be between {low} and {high}, not '{text}'")
     return int(text)
 
@@ -206,7 +215,7 @@ def _numbers(field: str, low: int, high: int, name: str, names: tuple[str, ...] 
     found: set[int] = set()
     for part in field.split(","):
         base, slash, step_text = part.partition("/")
-        if slash and (not step_text.isdigit() or not 1 <= int(step_text) <= high):
+        if slash and (not step_text.isdecimal() or not 1 <= int(step_text) <= high):
             raise CronError(f"bad step '{step_text}' in {name} '{field}'")
         step = int(step_text) if slash else 1
         if base in ("*", "") and (base or slash):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
-from emulator.quartz import Cron, CronError
+from emulator.quartz import Cron, CronError, zone_of
 from emulator.rest.errors import ServiceError
-from emulator.state import Job
+from emulator.state import Job, Json
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace
@@ -26,16 +26,46 @@ def next_fire(job: Job, after: datetime) -> datetime | None:
     if not schedule or schedule.get("pause_status") == "PAUSED":
         return None
     try:
-        return Cron.parse(schedule["quartz_cron_expression"]).next_after(after, ZoneInfo(schedule["timezone_id"]))
-    except (CronError, KeyError, ValueError):
+        return Cron.parse(schedule["quartz_cron_expression"]).next_after(after, zone_of(schedule["timezone_id"]))
+    except (CronError, KeyError):
         return None
 
 
-class Scheduler:
-    """Triggers runs with trigger PERIODIC. What was missed while the workspace was down is not made up for."""
+@dataclass(frozen=True)
+class Planned:
+    """When a job fires next by the schedule that it had when this was worked out; moment: UTC, None for never."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    schedule: Json | None
+    moment: datetime | None
+
+
+def look(jobs: Iterable[Job], planned: Mapping[int, Planned], now: datetime) -> tuple[list[Job], dict[int, Planned]]:
+    """The jobs whose moment has come, and when each job fires next.
+
+    A schedule that is new, changed or no longer paused counts from now on: what it named before was never due.
+    """
+    due: list[Job] = []
+    coming: dict[int, Planned] = {}
+    for job in jobs:
+        schedule, known = job.settings.get("schedule"), planned.get(job.job_id)
+        if known is not None and known.schedule == schedule:
+            if known.moment is None or known.moment > now:
+                coming[job.job_id] = known
+                continue
+            due.append(job)
+        coming[job.job_id] = Planned(schedule, next_fire(job, now))
+    return due, coming
+
+
+class Scheduler:
+    """Triggers runs with trigger PERIODIC. What was missed while the workspace was down is not made up for.
+
+    clock: tells the time, in UTC.
+    """
+
+    def __init__(self, workspace: Workspace, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.workspace = workspace
+        self.clock = clock
         self.before_firing: Callable[[], object] = lambda: None
         self._changed = threading.Event()
         self._stop = threading.Event()
@@ -57,22 +87,23 @@ class Scheduler:
         self._changed.set()
 
     def _run(self) -> None:
-        looked = datetime.now(UTC)
+        planned: dict[int, Planned] = {}
         while not self._stop.is_set():
             self._changed.clear()
-            due = [m for job in self.workspace.state.jobs() if (m := next_fire(job, looked)) is not None]
-            now = datetime.now(UTC)
-            pause = min([LONGEST_SLEEP, *((m - now).total_seconds() for m in due)])
-            if pause > 0:
-                self._changed.wait(pause)
-                if self._stop.is_set():
-                    return
-            now = datetime.now(UTC)
-            for job in self.workspace.state.jobs():
-                moment = next_fire(job, looked)
-                if moment is not None and moment <= now:
-                    self.fire(job)
-            looked = now
+            jobs = self.workspace.state.jobs()
+            # Read after the jobs: a schedule that changes in between is seen at the next look, and counts from then.
+            now = self.clock()
+            due, planned = look(jobs, planned, now)
+            if due:
+                # Beside this thread: a schedule that is changed meanwhile must be seen when it is.
+                threading.Thread(target=self._fire_all, args=[due], name="scheduled", daemon=True).start()
+            waits = [(p.moment - now).total_seconds() for p in planned.values() if p.moment is not None]
+            self._changed.wait(min([LONGEST_SLEEP, *waits]))
+
+    def _fire_all(self, due: list[Job]) -> None:
+        for job in due:
+            if not self._stop.is_set():
+                self.fire(job)
 
     def fire(self, job: Job) -> None:
         """Triggers one scheduled run, after what is to happen before each."""

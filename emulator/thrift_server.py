@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from databricks.sql.thrift_api.TCLIService import TCLIService, ttypes
@@ -28,9 +28,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
+from thrift.Thrift import TException
 from thrift.transport.TTransport import TMemoryBuffer
 
+from emulator import access
 from emulator.catalog import MATERIALIZED_VIEW, STREAMING_TABLE, ColumnRecord
+from emulator.rest.errors import ServiceError
 from emulator.sql.engine import Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.literals import Parameter, Parameters, typed
@@ -40,7 +43,7 @@ from emulator.sql.spark import new_tag
 from emulator.sql.wire import Encoder, WireTypes, table_schema
 
 if TYPE_CHECKING:
-    from emulator.warehouse import SqlWorkspace
+    from emulator.workspace import Workspace
 
 log = logging.getLogger("emulator.sql")
 
@@ -58,24 +61,8 @@ _INT = T.IntegerType()
 _SHORT = T.ShortType()
 
 
-class ThriftHost(Protocol):
-    """What this route needs from the workspace."""
-
-    @property
-    def sql(self) -> SqlWorkspace: ...
-
-    def authenticate(self, token: str) -> str | None:
-        """The principal (user name or application id) of a bearer token, None if unknown or expired."""
-
-    def use_warehouse(self, warehouse_id: str) -> bool:
-        """False if there is no such warehouse; starts a stopped one (and counts it as used)."""
-
-
-def thrift_routes(host: ThriftHost, *, idle_seconds: float = IDLE_SECONDS) -> list[Route]:
-    """The routes to mount in the workspace's Starlette application.
-
-    If the host has `may_use_warehouse(principal, warehouse_id) -> bool`, a False there is a 403.
-    """
+def thrift_routes(host: Workspace, *, idle_seconds: float = IDLE_SECONDS) -> list[Route]:
+    """The routes to mount in the workspace's Starlette application."""
     server = ThriftServer(host, idle_seconds)
     return [
         Route("/sql/1.0/warehouses/{warehouse_id}", server.handle, methods=["POST"]),
@@ -137,7 +124,7 @@ class _Session:
 class ThriftServer:
     """All sessions and operations of the SQL protocol."""
 
-    def __init__(self, host: ThriftHost, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(self, host: Workspace, idle_seconds: float = IDLE_SECONDS) -> None:
         self.host = host
         self.idle_seconds = idle_seconds
         self.sessions: dict[bytes, _Session] = {}
@@ -160,25 +147,21 @@ class ThriftServer:
         return await loop.run_in_executor(self.calls, self._answer, token, request.path_params["warehouse_id"], body)
 
     def _answer(self, token: str, warehouse_id: str, body: bytes) -> Response:
-        principal = self.host.authenticate(token)
+        principal = self.host.principal(token)
         if principal is None:
             return _refusal(401, "UNAUTHENTICATED", "Invalid access token.")
-        may = getattr(self.host, "may_use_warehouse", None)
-        if may is not None and not may(principal, warehouse_id):
-            return _refusal(
-                403,
-                "PERMISSION_DENIED",
-                f"User {principal} does not have permission to use SQL warehouse {warehouse_id}.",
-            )
-        if not self.host.use_warehouse(warehouse_id):
-            return _refusal(404, "RESOURCE_DOES_NOT_EXIST", f"SQL warehouse {warehouse_id} does not exist.")
+        try:
+            access.demand_warehouse(self.host, principal, warehouse_id)
+        except ServiceError as e:
+            return _refusal(e.status, e.code, e.message)
+        self.host.use_warehouse(warehouse_id)
         self._reap()
         source, target = TMemoryBuffer(body), TMemoryBuffer()
-        processor = TCLIService.Processor(_Calls(self, principal, warehouse_id))
+        processor = TCLIService.Processor(_Calls(self, principal.name, warehouse_id))
         limits = {"string_length_limit": None, "container_length_limit": None}
         try:
             processor.process(TBinaryProtocol(source, **limits), TBinaryProtocol(target, **limits))
-        except (EOFError, ValueError, struct.error) as e:
+        except (EOFError, ValueError, struct.error, TException) as e:
             return _refusal(400, "BAD_REQUEST", f"Not a Thrift request: {e}")
         answer = target.getvalue()
         if not answer:
@@ -398,7 +381,9 @@ def _bearer(header: str) -> str | None:
 
 
 def _refusal(status: int, code: str, message: str) -> Response:
-    headers = {"x-thriftserver-error-message": message, "x-databricks-reason-phrase": message}
+    # A header holds one line of plain characters, whatever the request named.
+    line = "".join(c if c.isprintable() else " " for c in message).encode("ascii", "backslashreplace").decode()
+    headers = {"x-thriftserver-error-message": line, "x-databricks-reason-phrase": line}
     return JSONResponse({"error_code": code, "message": message}, status_code=status, headers=headers)
 
 
@@ -950,4 +935,4 @@ def _parameter(kind: str, value: str | None, arguments: Sequence[Any] | None) ->
     return typed(value, kind)
 
 
-__all__ = ["LONG", "ThriftHost", "ThriftServer", "like", "parameters_of", "thrift_routes"]
+__all__ = ["LONG", "ThriftServer", "like", "parameters_of", "thrift_routes"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
+import json
 import os
 import shutil
 import signal
@@ -73,11 +75,31 @@ def check(port: int, data: Path) -> None:
         raise StartError(
             f"the data folder {data} cannot be written ({e.strerror}): choose another with `make run DATA=...`"
         ) from e
+    _check_unused(data)
     free = shutil.disk_usage(data).free
     if free < FREE_BYTES:
         raise StartError(
             f"the disk of {data} has {free >> 20} MB free, {FREE_BYTES >> 20} MB are needed: make room, or set DATA"
         )
+
+
+def _check_unused(data: Path) -> None:
+    """Raises StartError where a workspace runs in the folder: it holds a lock there."""
+    with (data / "emulator.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            raise StartError(
+                f"a local workspace runs in {data} already (process {owner}): stop it, or choose another folder with"
+                " `make run DATA=...`"
+            ) from e
+
+
+def leave_settings(data: Path, migration: str) -> None:
+    """Leaves word in the data folder of what the panel runs with, for `cutover` commands beside it."""
+    (data / "panel.json").write_text(json.dumps({"identity": "persona", "migration": migration}))
 
 
 def _answers(url: str) -> bool:
@@ -114,8 +136,12 @@ def stop(processes: list[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> int:
-    """Runs until Ctrl-C, SIGTERM, or the end of either part."""
+    """Runs until Ctrl-C, SIGTERM, SIGHUP, or the end of either part."""
     started = time.monotonic()
     try:
         chosen = arguments()
@@ -124,12 +150,16 @@ def main() -> int:
         print(f"cutover: {e}", file=sys.stderr)
         return 2
     workspace_port = free_port()
+    # A workspace that was killed leaves its address; nobody runs here now, so nobody misses it.
     (chosen.data / "workspace.json").unlink(missing_ok=True)
+    migration = os.environ.get("CUTOVER_MIGRATION") or str(ROOT / "app/migrations/00_rds_local.yaml")
+    leave_settings(chosen.data, migration)
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "CUTOVER_DATA": str(chosen.data),
         "CUTOVER_IDENTITY": "persona",
-        "CUTOVER_MIGRATION": os.environ.get("CUTOVER_MIGRATION") or str(ROOT / "app/migrations/00_rds_local.yaml"),
+        "CUTOVER_MIGRATION": migration,
+        "CUTOVER_END_WITH_PARENT": "1",
         "CUTOVER_PREPARATION_URL": f"http://127.0.0.1:{workspace_port}/emulator/status",
         "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
         "STREAMLIT_SERVER_PORT": str(chosen.port),
@@ -144,7 +174,7 @@ def main() -> int:
         [
             sys.executable,
             *("-m", "emulator", "--data", str(chosen.data)),
-            *("--port", str(workspace_port), "--entries", str(chosen.entries)),
+            *("--port", str(workspace_port), "--entries", str(chosen.entries), "--end-with-parent"),
         ],
         cwd=ROOT,
         env=environment,
@@ -152,7 +182,8 @@ def main() -> int:
         start_new_session=True,
     )
     threading.Thread(target=announce, args=(f"http://127.0.0.1:{chosen.port}", panel, started), daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    for number in (signal.SIGTERM, signal.SIGHUP):  # The latter when its terminal is closed.
+        signal.signal(number, _interrupt)
     status = 0
     try:
         while True:

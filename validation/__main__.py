@@ -1,6 +1,6 @@
 """`python -m validation BASELINE CANDIDATE --key K ...`: compares any two tables of the configured workspace.
 
-Exit status: 0 identical, 1 different, 3 not proven, 2 wrong use.
+Exit status: 0 identical, 1 different, 3 not proven (also whatever goes wrong unforeseen), 2 wrong use.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from validation.warehouse import Warehouse
 
 STATUS = {Verdict.IDENTICAL: 0, Verdict.DIFFERENT: 1, Verdict.NOT_PROVEN: 3}
 WRONG_USE = 2
+_LONGEST = 600
 
 
 class _Parser(argparse.ArgumentParser):
@@ -127,6 +128,15 @@ def output(report: ParityReport, arguments: argparse.Namespace) -> str:
 def main(argv: Sequence[str] | None = None, warehouse: Warehouse | None = None) -> int:
     """Run the command; `warehouse` replaces the configured one. Returns the exit status."""
     arguments = parser().parse_args(argv)
+    try:
+        return _run(arguments, warehouse)
+    except Exception as e:  # noqa: BLE001 - Python's own status for it is 1, which would say "different"
+        cause = "" if arguments.sensitive else ": " + " ".join(str(e).split())[:_LONGEST]
+        print(f"python -m validation: not proven, {type(e).__name__}{cause}", file=sys.stderr)
+        return STATUS[Verdict.NOT_PROVEN]
+
+
+def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
     stop = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -42,11 +42,12 @@ _KINDS = {
     ),
     "time_zone": _Kind(
         "Times shifted by a constant offset",
-        "The shift is a whole number of quarter hours: one side converts with another time zone.",
+        "The candidate's times are {offsets} from the baseline's: one side converts with another time zone.",
     ),
     "date_shift": _Kind(
         "Dates off by one day",
-        "A date is cut from a timestamp in another time zone on one side: cast in the same zone.",
+        "The candidate's dates are {offsets} from the baseline's: a date is cut from a timestamp in another time zone "
+        "on one side; cast in the same zone.",
     ),
     "precision": _Kind(
         "Times equal but for fractions of a second",
@@ -81,13 +82,24 @@ _KINDS = {
 }
 
 
+_SHIFTED = {"time_zone": "Times shifted by", "date_shift": "Dates shifted by"}
+
+_NEARLY_ALL = 0.95
+"""Share of a column's differing values that the offsets of one time zone must cover to be the cause."""
+
+_SUMMER_TIME = {1800, 3600}
+"""Seconds by which a zone's two offsets differ: an hour, half an hour on Lord Howe Island."""
+
+
 def causes_of(details: Details, differences: tuple[SchemaDifference, ...]) -> tuple[Cause, ...]:
     """All causes, those that explain whole rows first, then by rows covered."""
     out: list[Cause] = []
 
-    def add(name: str, rows: int, columns: tuple[str, ...] = (), title: str | None = None) -> None:
+    def add(
+        name: str, rows: int, columns: tuple[str, ...] = (), title: str | None = None, hint: str | None = None
+    ) -> None:
         if rows:
-            out.append(Cause(name, title or _KINDS[name].title, rows, columns, _KINDS[name].hint))
+            out.append(Cause(name, title or _KINDS[name].title, rows, columns, hint or _KINDS[name].hint))
 
     flags = details.flags
     add("timing", flags.get("late", 0))
@@ -99,30 +111,43 @@ def causes_of(details: Details, differences: tuple[SchemaDifference, ...]) -> tu
 
     typed = {d.column for d in differences if d.aspect == "types"}
     grouped: dict[str, dict[str, int]] = {}
+    shifts: dict[str, set[int]] = {}
     for column, kinds in details.columns.items():
-        for kind, rows in kinds.items():
-            name = kind
-            if kind == "offset":
-                name = "date_shift" if _is_day(details, column) else "time_zone"
-            elif kind == "value" and column in typed:
-                name = "type"
-            grouped.setdefault(name, {})[column] = rows
+        found = dict(kinds)
+        offsets = details.offsets.get(column, {})
+        constant = _constant(offsets, found.get("offset", 0) + found.get("value", 0))
+        if constant:
+            name = "date_shift" if abs(constant[0]) == 86400 else "time_zone"
+            shifts.setdefault(name, set()).update(constant)
+            found[name] = sum(offsets[o] for o in constant)
+            found["offset"] -= found[name]
+        # Shifts that have no offset in common are no sign of a time zone.
+        found["value"] = found.get("value", 0) + found.pop("offset", 0)
+        for kind, rows in found.items():
+            if rows:
+                grouped.setdefault("type" if kind == "value" and column in typed else kind, {})[column] = rows
     for name, columns in sorted(grouped.items(), key=lambda g: -sum(g[1].values())):
         ordered = tuple(sorted(columns, key=lambda c: (-columns[c], c)))
-        title = None
-        if name == "time_zone":
-            spans = [details.offsets[c] for c in ordered if c in details.offsets]
-            low, high = min(s[0] for s in spans), max(s[1] for s in spans)
-            same = low == high
-            title = f"Times shifted by {_hours(low)}" + ("" if same else f" to {_hours(high)}")
-        add(name, sum(columns.values()), ordered, title)
+        title = hint = None
+        if name in shifts:
+            offsets_text = " or ".join(_offset(o) for o in sorted(shifts[name]))
+            title = f"{_SHIFTED[name]} {offsets_text}"
+            hint = _KINDS[name].hint.format(offsets=offsets_text)
+        add(name, sum(columns.values()), ordered, title, hint)
     return tuple(out)
 
 
-def _is_day(details: Details, column: str) -> bool:
-    low, high = details.offsets.get(column, (0.0, 0.0))
-    return abs(low) == 86400 and abs(high) == 86400
+def _constant(offsets: dict[int, int], differing: int) -> tuple[int, ...]:
+    """The one offset, or the two of summer and winter, that nearly all differing times of a column share; else none."""
+    by_rows = sorted(offsets, key=lambda o: (-offsets[o], o))
+    for many in (1, 2):
+        shared = tuple(by_rows[:many])
+        if len(shared) < many or (many == 2 and abs(shared[0] - shared[1]) not in _SUMMER_TIME):
+            break
+        if sum(offsets[o] for o in shared) >= _NEARLY_ALL * differing:
+            return shared
+    return ()
 
 
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:+g} h"
+def _offset(seconds: int) -> str:
+    return f"{seconds // 86400:+d} day" if seconds % 86400 == 0 else f"{seconds / 3600:+g} h"

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from validation.causes import causes_of
-from validation.drilldown import Details, details_sql, read_details
+from validation.drilldown import Details, details_sql, read_details, tolerance_applies
 from validation.errors import Cancelled, SideUnreadable, SpecError, StatementError
 from validation.fingerprint import MISSED_DIFFERENCE, Scan, fine_buckets, fingerprint_sql, read_scan
-from validation.plan import Plan, Side, make_plan
+from validation.plan import Compared, Plan, Side, make_plan
 from validation.report import (
     Estimate,
     ParityReport,
@@ -29,10 +30,11 @@ from validation.report import (
 from validation.schema import Alignment, TableSchema, align, read_schema
 from validation.spec import ComparisonSpec
 from validation.sqltext import quote_table
-from validation.state import UpdateOf, identifies_data, read_state
+from validation.state import UpdateOf, delta_version, identifies_data, pin, read_state
 from validation.verdict import judge, schema_reason
 from validation.warehouse import Parameters, Row, Warehouse, never
 
+_TIME_TRAVEL = re.compile(r"time.?travel|version", re.IGNORECASE)
 _STEPS = ("schema", "state", "fingerprint", "details", "final", "done")
 
 
@@ -99,21 +101,19 @@ class _Comparison:
 
     def run(self) -> ParityReport:
         try:
-            self._read_schemas()
-            assert self.alignment is not None
+            self._read_sides()
+            self.alignment = align(self.spec, self.schemas[0], self.schemas[1])
             self.plan = make_plan(self.spec, self.alignment)
-            self._read_states()
             if self.plan is not None and self.plan.columns:
-                self._fingerprint(self.plan)
-                self._details(self.plan)
-                self._final(self.plan)
+                self.sql_hash = sql_hash(self.plan)
+                self._compare_rows(self.plan)
             self._read_states_again()
         except Cancelled:
             return self._report(Verdict.NOT_PROVEN, "cancelled before the comparison was complete")
         except SideUnreadable as e:
             return self._report(Verdict.NOT_PROVEN, str(e))
         except StatementError as e:
-            reason = f"a statement failed: {e}"
+            reason = f"a statement failed: {_told(self.spec, e)}"
             if self.alignment is not None and self.alignment.decides:
                 return self._report(Verdict.DIFFERENT, f"{schema_reason(self.alignment)}; rows not compared: {reason}")
             return self._report(Verdict.NOT_PROVEN, reason)
@@ -137,30 +137,53 @@ class _Comparison:
     def _ask(self, sql: str, parameters: Parameters | None = None) -> Any:
         return self.warehouse.execute(sql, parameters, self.cancelled)
 
-    def _read_schemas(self) -> None:
+    def _read_sides(self) -> None:
+        """Schemas and states. A Delta table is tied to the version it has, with that version's columns."""
         with self._step("schema", "reading the schemas of both sides"):
-            for name in (self.spec.baseline, self.spec.candidate):
-                self.schemas.append(read_schema(self.warehouse, name, self.cancelled))
-            self.alignment = align(self.spec, self.schemas[0], self.schemas[1])
-
-    def _read_states(self) -> None:
+            for name, asked in self._names():
+                self.schemas.append(read_schema(self.warehouse, name, self.cancelled, asked))
         with self._step("state", "noting the version of both sides"):
-            for i, (name, pinned) in enumerate(self._names()):
-                self.states.append(
-                    read_state(self.warehouse, name, self.schemas[i], pinned, self.update_of, self.cancelled)
-                )
+            for i, (name, asked) in enumerate(self._names()):
+                state = read_state(self.warehouse, name, self.schemas[i], asked, self.update_of, self.cancelled)
+                self.schemas[i], state = pin(self.warehouse, self.schemas[i], state, self.cancelled)
+                self.states.append(state)
 
     def _read_states_again(self) -> None:
         with self._step("state", "looking whether a side changed meanwhile"):
-            for i, (name, pinned) in enumerate(self._names()):
-                schema = self.schemas[i]
-                if "VIEW" in schema.table_type:
+            for i, (name, asked) in enumerate(self._names()):
+                before, schema = self.states[i], self.schemas[i]
+                if not before.pinned:
                     schema = read_schema(self.warehouse, name, self.cancelled)
-                after = read_state(self.warehouse, name, schema, pinned, self.update_of, self.cancelled)
-                before = self.states[i]
-                self.states[i] = replace(
-                    before, version_after=after.version_before, writer=before.writer or after.writer
-                )
+                after = read_state(self.warehouse, name, schema, asked, self.update_of, self.cancelled)
+                version = after.version_before
+                if not before.pinned and schema.names_and_types != self.schemas[i].names_and_types:
+                    version = "other columns"
+                elif before.pinned and version != before.version_before:
+                    self.notes.append(
+                        f"{name} was written while it was compared (now {version}): the report is about "
+                        f"{before.version_before}"
+                    )
+                self.states[i] = replace(before, version_after=version, writer=before.writer or after.writer)
+
+    def _compare_rows(self, plan: Plan) -> None:
+        """All that is read of the rows: at the versions that were found, else as they are now."""
+        versions = _versions(self.states)
+        try:
+            self._read_rows(replace(plan, versions=versions))
+        except StatementError as e:
+            # Some tables are described at a version and yet cannot be read at one.
+            if versions == plan.versions or not _TIME_TRAVEL.search(str(e)):
+                raise
+            self.notes.append(f"read without fixed versions, which the service refuses: {_told(self.spec, e)}")
+            self.states = [
+                replace(s, pinned=asked is not None) for s, (_, asked) in zip(self.states, self._names(), strict=True)
+            ]
+            self._read_rows(plan)
+
+    def _read_rows(self, plan: Plan) -> None:
+        self._fingerprint(plan)
+        self._details(plan)
+        self._final(plan)
 
     def _names(self) -> tuple[tuple[str, int | None], tuple[str, int | None]]:
         spec = self.spec
@@ -168,7 +191,6 @@ class _Comparison:
 
     def _fingerprint(self, plan: Plan) -> None:
         with self._step("fingerprint", "reading both sides once"):
-            self.sql_hash = hashlib.sha256(fingerprint_sql(plan, fine_buckets(0)).encode()).hexdigest()
             buckets = fine_buckets(self._known_rows())
             self.scan = read_scan(self._ask(fingerprint_sql(plan, buckets)))
             self.buckets = buckets
@@ -192,11 +214,18 @@ class _Comparison:
             self.details = read_details(plan, self._ask(details_sql(plan, self.scan, self.buckets), parameters))
 
     def _final(self, plan: Plan) -> None:
-        if not self.spec.final or self.scan is None or not self.scan.identical:
+        if not self.spec.final or self.scan is None:
+            return
+        if not self.scan.identical:
+            if self.details is not None and not self.details.differing:
+                self.notes.append(
+                    "the deterministic comparison did not run: rows are equal only within the tolerance, which no "
+                    "comparison of exact values can confirm"
+                )
             return
         with self._step("final", "comparing every value, without hashes"):
-            rows = self._ask(final_sql(plan))
-            self.final = int(rows[0]["n"]) == 0 and self.scan.rows[0] == self.scan.rows[1]
+            row: Row = self._ask(final_sql(plan))[0]
+            self.final = int(row["n"]) == 0 and (int(row["a"]), int(row["b"])) == self.scan.rows
 
     def _report(self, verdict: Verdict, reason: str) -> ParityReport:
         spec, scan, details, plan = self.spec, self.scan, self.details, self.plan
@@ -204,8 +233,8 @@ class _Comparison:
         states = [*self.states, *(SideState(n) for n, _ in self._names()[len(self.states) :])]
         if scan is not None:
             states = [replace(s, rows=scan.rows[i]) for i, s in enumerate(states)]
-        if details is not None and plan is not None and plan.watermark is not None:
-            newest = [None if n is None else plan.watermark.text(n) for n in details.newest]
+        if scan is not None and plan is not None and plan.watermark is not None:
+            newest = [None if n is None else plan.watermark.text(n) for n in scan.newest]
             states = [replace(s, watermark=newest[i]) for i, s in enumerate(states)]
         counted = scan is not None and (scan.identical or details is not None)
         differing = details.differing if details is not None else 0
@@ -259,6 +288,12 @@ class _Comparison:
             notes.append(f"the {'baseline' if scan.rows[0] == 0 else 'candidate'} is empty")
         if plan is not None:
             notes += [f"{c.name}: {c.form.note}" for c in plan.columns if c.form.note]
+            notes += [
+                f"{c.name}: compared exactly, no tolerance applies to "
+                + ("a key" if c.is_key else f"{c.baseline.type} beside {c.candidate.type}")
+                for c in plan.columns
+                if _expects_tolerance(spec, c) and not tolerance_applies(plan, c)
+            ]
             if spec.watermark_columns and plan.watermark is None:
                 named = ", ".join(spec.watermark_columns)
                 notes.append(f"no watermark by {named}: not of one type that counts time on both sides")
@@ -275,12 +310,48 @@ class _Comparison:
 
 
 def final_sql(plan: Plan) -> str:
-    """The deterministic comparison: rows of the baseline that the candidate does not hold as often, values compared."""
+    """The deterministic comparison: rows of both sides, and the distinct rows that they do not hold equally often.
+
+    `n` = 0 is equal counts and an empty EXCEPT ALL in both directions, values compared. Each side is read once and all
+    in one statement, so that also a view, whose data no version fixes, is compared in one state.
+    """
+    fields = ", ".join(c.field for c in plan.columns)
 
     def side(s: Side) -> str:
-        return f"SELECT {', '.join(f'{c.normal(s)} AS {c.field}' for c in plan.columns)} {plan.relation(s)}"
+        values = ", ".join(f"{c.normal(s)} AS {c.field}" for c in plan.columns)
+        return f"SELECT {values}, {int(s)} AS side {plan.relation(s)}"
 
-    return f"SELECT count(*) AS n FROM ({side(Side.BASELINE)} EXCEPT ALL {side(Side.CANDIDATE)})"
+    return f"""SELECT coalesce(sum(na), 0) AS a, coalesce(sum(nb), 0) AS b, count_if(na <> nb) AS n FROM (
+  SELECT {fields}, sum(1L - side) AS na, sum(CAST(side AS BIGINT)) AS nb
+  FROM ({side(Side.BASELINE)} UNION ALL {side(Side.CANDIDATE)}) GROUP BY {fields}
+)"""
+
+
+def sql_hash(plan: Plan) -> str:
+    """What a comparison computes, as a hash: that of its first statement, whatever versions and sizes are found."""
+    spec = plan.spec
+    asked = replace(plan, versions=(spec.baseline_version, spec.candidate_version))
+    return hashlib.sha256(fingerprint_sql(asked, fine_buckets(0)).encode()).hexdigest()
+
+
+def _versions(states: Sequence[SideState]) -> tuple[int | None, int | None]:
+    """The Delta versions to read, None for a side that is read as it is now."""
+    a, b = (delta_version(s) if s.pinned else None for s in states)
+    return a, b
+
+
+def _told(spec: ComparisonSpec, error: StatementError) -> str:
+    """The error for a report: its message may quote values, which a report with sensitive columns must not hold."""
+    return f"{error.kind} (its message is left out: it may hold values)" if spec.sensitive_columns else str(error)
+
+
+def _expects_tolerance(spec: ComparisonSpec, column: Compared) -> bool:
+    """Whether someone may believe that a tolerance applies: it is named, or it is a number and numbers have one."""
+    found = spec.tolerance_of(column.name)
+    if any(name.casefold() == column.name.casefold() for name in spec.column_tolerances):
+        return bool(found)
+    kinds = {column.baseline.type.name, column.candidate.type.name}
+    return not column.is_key and "decimal" in kinds and bool(found.absolute or found.relative)
 
 
 def _duplicates(scan: Scan | None, keyed: bool) -> dict[str, int | None]:
@@ -302,7 +373,7 @@ def estimate(warehouse: Warehouse, spec: ComparisonSpec) -> Estimate:
     """What a comparison would read, from metadata alone (no scan). Raises SideUnreadable or StatementError."""
     states = []
     for name, pinned in ((spec.baseline, spec.baseline_version), (spec.candidate, spec.candidate_version)):
-        schema = read_schema(warehouse, name)
+        schema = read_schema(warehouse, name, version=pinned)
         state = read_state(warehouse, name, schema, pinned, None)
         if schema.provider == "delta" and "VIEW" not in schema.table_type:
             detail = warehouse.execute(f"DESCRIBE DETAIL {quote_table(name)}")[0]
@@ -333,23 +404,29 @@ def recheck(
     spec = ComparisonSpec.from_dict(report.spec)
     if report.verdict is Verdict.NOT_PROVEN or not report.fingerprints:
         return Recheck(RecheckState.STALE, f"the report proves nothing that could hold: {report.reason}")
+    names = ((spec.baseline, spec.baseline_version), (spec.candidate, spec.candidate_version))
     try:
-        schemas = [read_schema(warehouse, name, cancelled) for name in (spec.baseline, spec.candidate)]
+        schemas, states = [], []
+        for name, asked in names:
+            schema = read_schema(warehouse, name, cancelled, asked)
+            state = read_state(warehouse, name, schema, asked, update_of, cancelled)
+            schema, state = pin(warehouse, schema, state, cancelled)
+            schemas.append(schema)
+            states.append(state)
         alignment = align(spec, schemas[0], schemas[1])
         if _comparable(alignment.differences) != _comparable(report.schema_differences):
             return Recheck(RecheckState.CHANGED, "the schemas differ otherwise than in the report")
         plan = make_plan(spec, alignment)
         if plan is None or tuple(c.name for c in plan.columns) != report.columns:
             return Recheck(RecheckState.CHANGED, "the compared columns are others than in the report")
-        if hashlib.sha256(fingerprint_sql(plan, fine_buckets(0)).encode()).hexdigest() != report.sql_hash:
+        if sql_hash(plan) != report.sql_hash:
             return Recheck(RecheckState.STALE, "the comparison is computed otherwise now: compare again")
         moved = []
-        for old, schema, pinned in zip(
-            (report.baseline, report.candidate), schemas, (spec.baseline_version, spec.candidate_version), strict=True
-        ):
-            now = read_state(warehouse, old.name, schema, pinned, update_of, cancelled)
+        for old, now in zip((report.baseline, report.candidate), states, strict=True):
             if now.writer is not None:
                 return Recheck(RecheckState.STALE, f"{now.name} is being written by {now.writer}")
+            if now.hidden is not None:
+                return Recheck(RecheckState.STALE, f"{now.name} has a {now.hidden} now: rows or values may be hidden")
             if now.version_before != old.version_before:
                 moved.append(f"{old.name} was {old.version_before}, is {now.version_before}")
             elif not identifies_data(now.version_before):
@@ -358,8 +435,17 @@ def recheck(
             return Recheck(RecheckState.HOLDS, "both sides have the versions of the report")
         if not read_again:
             return Recheck(RecheckState.STALE, "; ".join(moved))
+        plan = replace(plan, versions=_versions(states))
         scan = read_scan(warehouse.execute(fingerprint_sql(plan, fine_buckets(None)), None, cancelled))
-    except (StatementError, SideUnreadable, SpecError) as e:
+        for (name, asked), schema, now in zip(names, schemas, states, strict=True):
+            if now.pinned:
+                continue
+            after = read_state(warehouse, name, schema, asked, update_of, cancelled)
+            if after.writer is not None or after.version_before != now.version_before:
+                return Recheck(RecheckState.STALE, f"{name} changed while it was read again")
+    except StatementError as e:
+        return Recheck(RecheckState.STALE, _told(spec, e))
+    except (SideUnreadable, SpecError) as e:
         return Recheck(RecheckState.STALE, str(e))
     for side, now_print in zip(("baseline", "candidate"), scan.fingerprints, strict=True):
         if now_print.digest != report.fingerprints[side].digest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -29,11 +30,14 @@ class DatabricksWarehouse:
 
     @classmethod
     def open(cls, endpoint: Endpoint) -> Self:
-        """A new connection. Raises StatementError when the warehouse does not answer or does not let us in."""
+        """A new connection, whose session is in UTC: some casts and differences of times depend on its time zone.
+
+        Raises StatementError when the warehouse does not answer or does not let us in.
+        """
         from databricks.sql.exc import Error
 
         try:
-            return cls(endpoint.sql())
+            return cls(endpoint.sql(session_configuration={"TIMEZONE": "UTC"}))
         except (Error, OSError) as e:
             first = _statement_error(e)
             raise StatementError(f"the SQL warehouse at {endpoint.host} cannot be reached: {first}") from e
@@ -42,13 +46,18 @@ class DatabricksWarehouse:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._connection.close()
+        _quietly(self._connection.close)
 
     def execute(
         self, sql: str, parameters: Parameters | None = None, cancelled: Callable[[], bool] = never
     ) -> Sequence[Row]:
         """As `Warehouse.execute`. The statement runs in a thread of its own, so that it can be cancelled meanwhile."""
-        cursor = self._connection.cursor()
+        from databricks.sql.exc import Error
+
+        try:
+            cursor = self._connection.cursor()
+        except Error as e:
+            raise _statement_error(e) from e
         done: list[Any] = []
 
         def run() -> None:
@@ -66,7 +75,7 @@ class DatabricksWarehouse:
             if thread.is_alive() and (stopped or cancelled()):
                 # Asked for again until it ends: before the service has answered there is no command to cancel.
                 stopped = True
-                cursor.cancel()
+                _quietly(cursor.cancel)
         try:
             result = done[0]
             if stopped:
@@ -77,7 +86,15 @@ class DatabricksWarehouse:
                 raise result
             return list(result)
         finally:
-            cursor.close()
+            _quietly(cursor.close)
+
+
+def _quietly(end: Callable[[], Any]) -> None:
+    """Ends what the service may have ended already, or may no longer answer for: what was read stays good."""
+    from databricks.sql.exc import Error
+
+    with contextlib.suppress(Error, OSError):
+        end()
 
 
 def _statement_error(error: Exception) -> StatementError:

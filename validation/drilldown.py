@@ -6,11 +6,12 @@
     ranked    the leftover rows of each key and side, in the order of their values
     pairs     the n-th leftover row of the baseline beside the n-th of the candidate
     judged    per pair: which columns differ and how; missing, extra, modified, or equal within tolerance
-    result    one row a code: how many, lowest and highest measure, samples
+    result    one row a code: how many, samples
 
 Pairing rule: leftover rows of one key are ordered by their normal forms, column by column in the baseline's order, NULL
-first, and paired in that order. Counts do not depend on it; which columns differ does, but only where a key has several
-leftover rows on a side.
+first, columns with a tolerance after all others, and paired in that order. Where a key has several leftover rows on a
+side, which columns differ depends on it, and with a tolerance so does how many rows do: exact columns come first so
+that rows meet which differ in nothing but tolerated values.
 
 The statement checks the first one: baseline minus candidate, as rows and as sums of hashes over the leftover rows, must
 equal the balance of the whole scan. If it does not, a side changed between the two reads.
@@ -35,6 +36,9 @@ _SHOWN = 500
 """Characters of a value that a sample holds at most."""
 
 _MISSING, _EXTRA, _MODIFIED, _TOLERATED, _EQUAL = "missing", "extra", "modified", "tolerated", "equal"
+_ROUNDED_TO = 6
+"""Decimals to which a rounded number is looked for."""
+
 _NUMBERS = {"number", "decimal", "float"}
 _TIMES = {"timestamp", "micros"}
 
@@ -83,7 +87,9 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
 
     def struct(side: Side) -> str:
         normal = [f"{c.normal(side)} AS {c.field}" for c in plan.columns]
-        shown = [f"left({c.shown(side)}, {_SHOWN}) AS s{c.index}" for c in plan.columns if _needs_text(c)]
+        shown = [
+            f"left({c.shown(side)}, {_SHOWN}) AS s{c.index}" for c in plan.columns if _needs_text(c) and not c.sensitive
+        ]
         return f"struct({', '.join(normal + shown)}) AS r"
 
     def rows(side: Side) -> str:
@@ -92,10 +98,8 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         return plan.keyed(side, (struct(side), f"{plan.time(side)} AS wm", f"{excluded} AS excluded"), buckets, chosen)
 
     newest = ", ".join(
-        f"(SELECT max({plan.time(side)}) {plan.relation(side)}) AS newest_{n}"
-        if plan.watermark
-        else f"CAST(NULL AS BIGINT) AS newest_{n}"
-        for side, n in ((Side.BASELINE, "a"), (Side.CANDIDATE, "b"))
+        f"CAST({'NULL' if found is None else found} AS BIGINT) AS newest_{n}"
+        for n, found in zip("ab", scan.newest, strict=True)
     )
     halves = ", ".join(
         f"sum(IF(side = 0, 1L, -1L) * {half}) AS x{i + 1}"
@@ -109,7 +113,11 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         f"max(IF(side = {int(s)}, excluded, NULL)) AS excluded_{n}"
         for n, s in one.items()
     )
-    mismatches = ", ".join(_mismatch(plan, c) for c in plan.columns if not (c.is_key and spec.keys)) or "NULL"
+    loose = {c.index for c in plan.columns if not c.is_key and spec.tolerance_of(c.name)}
+    order = ", ".join(f"r.c{i}" for i in sorted((c.index for c in plan.columns), key=lambda i: (i in loose, i)))
+    mismatches = (
+        ", ".join(_mismatch(plan, c) for c in plan.columns if not (c.is_key and spec.keys)) or "CAST(NULL AS STRING)"
+    )
     late = (
         "CASE WHEN a IS NULL THEN wm_b > newest_a WHEN b IS NULL THEN wm_a > newest_b "
         "ELSE greatest(wm_a, wm_b) > least(newest_a, newest_b) END"
@@ -123,11 +131,8 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
     }
     codes = ", ".join(
         [
-            "named_struct('code', status, 'm', CAST(NULL AS DOUBLE))",
-            *(
-                f"IF({test}, named_struct('code', {literal('row/' + n)}, 'm', CAST(NULL AS DOUBLE)), NULL)"
-                for n, test in flags.items()
-            ),
+            "status",
+            *(f"IF({test}, {literal('row/' + n)}, NULL)" for n, test in flags.items()),
         ]
     )
     every = (
@@ -144,7 +149,7 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         "to_json(named_struct("
         f"'a', IF(a IS NULL, NULL, array({', '.join(_cell(c, 'a') for c in plan.columns)})), "
         f"'b', IF(b IS NULL, NULL, array({', '.join(_cell(c, 'b') for c in plan.columns)})), "
-        f"'d', transform(mm, m -> m.code), 'k', {locator_sql(plan)}), map('ignoreNullFields', 'false'))"
+        f"'d', mm, 'k', {locator_sql(plan)}), map('ignoreNullFields', 'false'))"
     )
     key = f"{by}k1, k2"
     return f"""WITH per_row AS (
@@ -160,7 +165,7 @@ counted AS (
 ),
 leftover AS (SELECT * FROM counted WHERE copy > least(na, nb)),
 ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY {key}, side ORDER BY r) AS pos,
+  SELECT *, row_number() OVER (PARTITION BY {key}, side ORDER BY {order if loose else "r"}) AS pos,
     greatest(sum(1L - side) OVER (PARTITION BY {key}), sum(CAST(side AS BIGINT)) OVER (PARTITION BY {key})) AS last
   FROM leftover
 ),
@@ -173,9 +178,9 @@ compared AS (
   SELECT *, IF(a IS NULL OR b IS NULL, array(), array_compact(array({mismatches}))) AS every_mm FROM pairs
 ),
 judged AS (
-  SELECT *, filter(every_mm, m -> m.code NOT LIKE '%/tolerated') AS mm,
+  SELECT *, filter(every_mm, m -> m NOT LIKE '%/tolerated') AS mm,
     CASE WHEN b IS NULL THEN '{_MISSING}' WHEN a IS NULL THEN '{_EXTRA}'
-      WHEN size(filter(every_mm, m -> m.code NOT LIKE '%/tolerated')) > 0 THEN '{_MODIFIED}'
+      WHEN size(filter(every_mm, m -> m NOT LIKE '%/tolerated')) > 0 THEN '{_MODIFIED}'
       WHEN size(every_mm) > 0 THEN '{_TOLERATED}' ELSE '{_EQUAL}' END AS status
   FROM compared
 ),
@@ -183,15 +188,14 @@ sampled AS (
   SELECT judged.*, IF({wanted}, {sample}, NULL) AS sample, newest.* FROM judged CROSS JOIN (SELECT {newest}) AS newest
 ),
 spread AS (
-  SELECT {by}posexplode(concat(array_compact(array({codes})), every_mm)) AS (nth, e),
-    x0, x1, x2, x3, x4, sample, newest_a, newest_b
+  SELECT {by}posexplode(concat(array_compact(array({codes})), every_mm)) AS (nth, code),
+    x0, x1, x2, x3, x4, sample
   FROM sampled
 )
-SELECT {by}e.code AS code, count(*) AS n, min(e.m) AS low, max(e.m) AS high,
+SELECT {by}code, count(*) AS n,
   {", ".join(f"sum(IF(nth = 0, x{i}, 0L)) AS x{i}" for i in range(5))},
-  to_json(collect_list(IF(nth = 0, sample, NULL))) AS samples,
-  max(newest_a) AS newest_a, max(newest_b) AS newest_b
-FROM spread GROUP BY {by}e.code"""
+  to_json(collect_list(IF(nth = 0, sample, NULL))) AS samples
+FROM spread GROUP BY {by}code"""
 
 
 def _needs_text(column: Compared) -> bool:
@@ -201,10 +205,12 @@ def _needs_text(column: Compared) -> bool:
 
 
 def _cell(column: Compared, row: str) -> str:
-    text = f"{row}.s{column.index}" if _needs_text(column) else f"left(CAST({row}.{column.field} AS STRING), {_SHOWN})"
-    if not column.sensitive:
-        return text
-    return f"left(sha2(concat(:hash_key, ':', {text}), 256), 16)"
+    value = f"{row}.{column.field}"
+    if column.sensitive:
+        # The whole normal form: of two long values that differ at their ends the hashes differ too.
+        whole = f"hex({value})" if column.baseline.type.name == "binary" else f"CAST({value} AS STRING)"
+        return f"left(sha2(concat(:hash_key, ':', {whole}), 256), 16)"
+    return f"{row}.s{column.index}" if _needs_text(column) else f"left(CAST({value} AS STRING), {_SHOWN})"
 
 
 def locator_sql(plan: Plan) -> str:
@@ -215,7 +221,7 @@ def locator_sql(plan: Plan) -> str:
 
 
 def _mismatch(plan: Plan, column: Compared) -> str:
-    """SQL of struct(code, measure) where the column differs, else NULL. The code is `index/kind`."""
+    """SQL of the code `index/kind` where the column differs, else NULL."""
     a, b = f"a.{column.field}", f"b.{column.field}"
     i = column.index
     family = column.form.family
@@ -225,7 +231,6 @@ def _mismatch(plan: Plan, column: Compared) -> str:
         else "",
         f"WHEN {a} IS NULL THEN 'null_baseline' WHEN {b} IS NULL THEN 'null_candidate'",
     ]
-    measure = "CAST(NULL AS DOUBLE)"
     tolerated = _tolerated(plan, column, a, b)
     if tolerated:
         kinds.insert(0, f"WHEN {tolerated} THEN 'tolerated'")
@@ -235,25 +240,45 @@ def _mismatch(plan: Plan, column: Compared) -> str:
             f"WHEN lower(trim({a})) = lower(trim({b})) THEN 'case'"
         )
     elif family in {"decimal", "float"}:
-        x, y = f"CAST({a} AS DOUBLE)", f"CAST({b} AS DOUBLE)"
-        kinds.append(
-            f"WHEN abs({x} - {y}) <= 1e-6 * greatest(abs({x}), abs({y})) "
-            f"OR abs({x} - {y}) < 0.01 AND round({x}, 2) = round({y}, 2) "
-            f"OR {x} <> {y} AND abs({x} - {y}) <= 1 AND ({x} = round({y}, 0) OR {y} = round({x}, 0) "
-            f"OR {x} = round({y}, 1) OR {y} = round({x}, 1) OR {x} = round({y}, 2) OR {y} = round({x}, 2)) "
-            "THEN 'rounding'"
-        )
+        kinds.append(f"WHEN {_rounding(column, a, b)} THEN 'rounding'")
     elif family in _TIMES or family == "date":
-        measure = _seconds(family, a, b)
+        shift = _seconds(family, a, b)
         if family == "date":
-            kinds.append(f"WHEN abs({measure}) = 86400 THEN 'offset'")
+            kinds.append(f"WHEN abs({shift}) = 86400 THEN {_offset(shift)}")
         else:
             kinds.append(
-                f"WHEN abs({measure}) < 1 THEN 'precision' "
-                f"WHEN abs({measure}) <= 50400 AND {measure} % 900 = 0 THEN 'offset'"
+                f"WHEN abs({shift}) < 1 THEN 'precision' "
+                f"WHEN abs({shift}) <= 50400 AND {shift} % 900 = 0 THEN {_offset(shift)}"
             )
     kind = f"CASE {' '.join(k for k in kinds if k)} ELSE 'value' END"
-    return f"IF({a} <=> {b}, NULL, named_struct('code', concat('{i}/', {kind}), 'm', {measure}))"
+    return f"IF({a} <=> {b}, NULL, concat('{i}/', {kind}))"
+
+
+def _offset(seconds: str) -> str:
+    """SQL of a kind that names the offset, so that rows are counted offset by offset."""
+    return f"concat('offset:', CAST(CAST({seconds} AS BIGINT) AS STRING))"
+
+
+def _rounding(column: Compared, a: str, b: str) -> str:
+    """SQL that is true where rounding explains the difference of two numbers.
+
+    It does where they are at most half a unit apart of the last decimal of the one that shows fewer (trailing zeros do
+    not count, and of a zero two are taken to be shown). Floats besides where they differ in no more than their last
+    digits: 4 units in the last place of a FLOAT, 1e-9 of the value for a DOUBLE, whose sums depend on their order.
+    """
+    x, y = f"CAST({a} AS DOUBLE)", f"CAST({b} AS DOUBLE)"
+    gap = f"abs({x} - {y})" if column.form.family == "float" else f"CAST({_decimal_gap(column, a, b)} AS DOUBLE)"
+    units = " ".join(
+        f"WHEN ({x} = round({x}, {n}){f' AND {x} <> 0' if n < 2 else ''}) "
+        f"OR ({y} = round({y}, {n}){f' AND {y} <> 0' if n < 2 else ''}) THEN 1e-{n}"
+        for n in range(_ROUNDED_TO + 1)
+    )
+    # The gap of two doubles is not exact: a billionth more than half a unit still counts as half.
+    near = f"{gap} <= (CASE {units} ELSE 0D END) * 0.5000000005D"
+    if column.form.family == "float":
+        single = "float" in {column.baseline.type.name, column.candidate.type.name}
+        near += f" OR {gap} <= {'2.4e-7' if single else '1e-9'} * greatest(abs({x}), abs({y}))"
+    return f"{gap} < double('infinity') AND ({near})"
 
 
 def _seconds(family: str, a: str, b: str) -> str:
@@ -270,11 +295,7 @@ def _tolerated(plan: Plan, column: Compared, a: str, b: str) -> str:
     found = plan.spec.tolerance_of(column.name)
     family = column.form.family
     if family in _NUMBERS and (found.absolute or found.relative):
-        gap = (
-            f"abs({a} - {b})"
-            if family == "float"
-            else f"CAST(abs(try_subtract({_wide(column, a)}, {_wide(column, b)})) AS DOUBLE)"
-        )
+        gap = f"abs({a} - {b})" if family == "float" else f"CAST({_decimal_gap(column, a, b)} AS DOUBLE)"
         size = f"greatest(abs(CAST({a} AS DOUBLE)), abs(CAST({b} AS DOUBLE)))"
         absolute, relative = (f"CAST({t!r} AS DOUBLE)" for t in (found.absolute, found.relative))
         bound = f"greatest({absolute}, {relative} * {size})"
@@ -284,15 +305,36 @@ def _tolerated(plan: Plan, column: Compared, a: str, b: str) -> str:
     return ""
 
 
-def _wide(column: Compared, value: str) -> str:
-    return f"CAST({value} AS DECIMAL(20,0))" if column.form.family == "number" else value
+def tolerance_applies(plan: Plan, column: Compared) -> bool:
+    """Whether the tolerance asked for a column fits its type."""
+    return not column.is_key and bool(_tolerated(plan, column, "a", "b"))
+
+
+def _decimal_gap(column: Compared, a: str, b: str) -> str:
+    """SQL of the distance of two integers or decimals, exact or too large, never too small.
+
+    The difference of two DECIMAL(38,s) has a digit less after the point (for s > 6), which would make unequal numbers
+    equal. It is exact for numbers of 37 digits; for longer ones a unit of the digit that is lost is added.
+    """
+    if column.form.family == "number":
+        a, b = (f"CAST({v} AS DECIMAL(20,0))" for v in (a, b))
+    coarse = f"abs(try_subtract({a}, {b}))"
+    scale = column.form.scale
+    if scale is None or scale <= 6:
+        return coarse
+    above = f"{coarse} + CAST('1e-{scale - 1}' AS DECIMAL(38,{scale - 1}))"
+    if scale > 37:
+        return above
+    narrow = (f"try_cast({v} AS DECIMAL(37,{scale}))" for v in (a, b))
+    return f"coalesce(CAST(abs({' - '.join(narrow)}) AS DOUBLE), CAST({above} AS DOUBLE))"
 
 
 @dataclass(frozen=True)
 class Details:
     """What the second statement found.
 
-    columns: column to kind of difference to modified rows; offsets: column to lowest and highest difference in seconds.
+    columns: column to kind of difference to modified rows; offsets: column to seconds that times are shifted by
+        (candidate minus baseline) to rows, which `columns` sums up as `offset`.
     flags: row-level explanations to rows (`late`, `excluded`, `copies_baseline`, `copies_candidate`).
     unexplained_equal: leftover rows whose columns are all equal: the normal forms contradict their hashes (a defect).
     """
@@ -303,11 +345,10 @@ class Details:
     tolerated: int
     unexplained_equal: int
     columns: dict[str, dict[str, int]]
-    offsets: dict[str, tuple[float, float]]
+    offsets: dict[str, dict[int, int]]
     flags: dict[str, int]
     balance: tuple[int, ...]
     samples: tuple[Sample, ...]
-    newest: tuple[int | None, int | None]
 
     @property
     def differing(self) -> int:
@@ -319,21 +360,21 @@ def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
     """The result rows of `details_sql` (those of one partition)."""
     count: dict[str, int] = {}
     columns: dict[str, dict[str, int]] = {}
-    offsets: dict[str, tuple[float, float]] = {}
+    offsets: dict[str, dict[int, int]] = {}
     samples: list[Sample] = []
     balance = [0] * 5
-    newest: tuple[int | None, int | None] = (None, None)
     by_index = {c.index: c for c in plan.columns}
     for row in rows:
         code, n = str(row["code"]), int(row["n"])
-        newest = (row["newest_a"], row["newest_b"])
         head, _, kind = code.partition("/")
         if head.isdigit():
             if kind != "tolerated":
                 name = by_index[int(head)].name
-                columns.setdefault(name, {})[kind] = n
-                if row["low"] is not None and kind == "offset":
-                    offsets[name] = (float(row["low"]), float(row["high"]))
+                kind, _, offset = kind.partition(":")
+                of_column = columns.setdefault(name, {})
+                of_column[kind] = of_column.get(kind, 0) + n
+                if offset:
+                    offsets.setdefault(name, {})[int(offset)] = n
             continue
         count[code] = n
         if head != "row":
@@ -353,14 +394,13 @@ def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
         flags={k.removeprefix("row/"): v for k, v in count.items() if k.startswith("row/")},
         balance=tuple(balance),
         samples=_choose(samples, plan.spec.sample_size),
-        newest=newest,
     )
 
 
 def _sample(plan: Plan, kind: SampleKind, text: str) -> Sample:
     found = json.loads(text)
     a, b = found["a"], found["b"]
-    differing = {int(i): k for i, _, k in (code.partition("/") for code in found["d"] or [])}
+    differing = {int(i): k.partition(":")[0] for i, _, k in (code.partition("/") for code in found["d"] or [])}
     key = {c.name: (a or b)[c.index] for c in plan.keys}
     cells = tuple(
         Cell(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_CLASS = re.compile(r"\[([A-Z][A-Z0-9_.]+)\]")
+
 
 class ValidationError(Exception):
     """Base of all errors of this package; the text names the thing, the cause and the way out, in one line."""
@@ -20,6 +24,13 @@ class StatementError(ValidationError):
     def __init__(self, message: str, sqlstate: str = "") -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
+
+    @property
+    def kind(self) -> str:
+        """Error class and SQLSTATE alone: the message may quote values of the tables."""
+        found = _CLASS.search(str(self))
+        state = f"SQLSTATE {self.sqlstate}" if self.sqlstate else ""
+        return ", ".join(p for p in (found.group(1) if found else "", state) if p) or "of an unknown class"
 
 
 class SideUnreadable(ValidationError):

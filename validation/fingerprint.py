@@ -35,17 +35,24 @@ def fine_buckets(rows: int | None) -> int:
 
 def fingerprint_sql(plan: Plan, buckets: int) -> str:
     """The statement; `buckets` from `fine_buckets`."""
-    doubt = plan.has_doubt
-    sides = " UNION ALL ".join(
-        plan.keyed(side, (f"{plan.doubt(side)} AS doubt",) if doubt else ()) for side in (Side.BASELINE, Side.CANDIDATE)
-    )
+    doubt, timed = plan.has_doubt, plan.watermark is not None
+
+    def extra(side: Side) -> tuple[str, ...]:
+        return (
+            *((f"{plan.doubt(side)} AS doubt",) if doubt else ()),
+            *((f"{plan.time(side)} AS wm",) if timed else ()),
+        )
+
+    sides = " UNION ALL ".join(plan.keyed(side, extra(side)) for side in (Side.BASELINE, Side.CANDIDATE))
     by = "".join(f"p{i}, " for i in range(len(plan.partition_by)))
     sums = [
         f"sum(IF(side = {side}, {half}, 0L)) AS {n}{i}"
         for side, n in ((0, "a"), (1, "b"))
         for i, half in enumerate(_HALVES)
     ]
-    per_key = ", ".join([*sums, *(["sum(doubt) AS doubt"] if doubt else [])])
+    newest = [f"max(IF(side = {side}, wm, NULL)) AS newest_{n}" for side, n in ((0, "a"), (1, "b"))] if timed else []
+    per_key = ", ".join([*sums, *(["sum(doubt) AS doubt"] if doubt else []), *newest])
+    latest = [f"max(newest_{n}) AS newest_{n}" for n in "ab"] if timed else []
     names = [f"{n}{i}" for n in "ab" for i in range(4)]
     same = " AND ".join(["na = nb", *(f"a{i} = b{i}" for i in range(4))])
     folded = [*names, *(["doubt"] if doubt else [])]
@@ -62,7 +69,9 @@ def fingerprint_sql(plan: Plan, buckets: int) -> str:
         "sum(greatest(nb - 1, 0)) AS dup_b",
         *(f"sum({n}) AS {n}" for n in folded),
         *(f"sum(IF(bad AND {test}, 1L, 0L)) AS {n}" for n, test in classes.items()),
+        *latest,
     ]
+    whole = "".join(f", {n}" for n in latest)
     coarse = ["na", "nb", "dup_a", "dup_b", *folded, *classes]
     return f"""WITH per_row AS ({sides}),
 per_key AS (
@@ -71,7 +80,7 @@ per_key AS (
 ),
 judged AS (SELECT *, pmod(k1, {buckets}L) AS f, NOT ({same}) AS bad FROM per_key),
 fine AS (SELECT {by}f, {", ".join(fine)} FROM judged GROUP BY {by}f)
-SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join(f"sum({n}) AS {n}" for n in coarse)},
+SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join(f"sum({n}) AS {n}" for n in coarse)}{whole},
   array_join(collect_list(IF(keys_a + keys_b + keys_even + keys_uneven > 0, CAST(f AS STRING), NULL)), ',') AS differing
 FROM fine GROUP BY {by}pmod(f, {COARSE}L)"""
 
@@ -81,7 +90,8 @@ class Scan:
     """What the first statement found. rows, duplicates and sums are by side.
 
     differing: fine buckets that hold a differing key. keys_*: differing keys that are only in the baseline, only in the
-    candidate, in both with equal or with unequal numbers of rows.
+    candidate, in both with equal or with unequal numbers of rows. newest: greatest watermark of each side, None without
+    one or for an empty side.
     """
 
     rows: tuple[int, int]
@@ -94,6 +104,7 @@ class Scan:
     keys_uneven: int
     doubtful: int
     fingerprints: tuple[Fingerprint, Fingerprint]
+    newest: tuple[int | None, int | None] = (None, None)
 
     @property
     def identical(self) -> bool:
@@ -128,6 +139,9 @@ def read_scan(rows: Sequence[Row]) -> Scan:
             if r[count]
         )
 
+    def newest(name: str) -> int | None:
+        return max((int(r[name]) for r in rows if r.get(name) is not None), default=None)
+
     differing = sorted(int(f) for r in rows for f in str(r["differing"] or "").split(",") if f)
     return Scan(
         rows=(total("na"), total("nb")),
@@ -140,6 +154,7 @@ def read_scan(rows: Sequence[Row]) -> Scan:
         keys_uneven=total("keys_uneven"),
         doubtful=total("doubt") if rows and "doubt" in rows[0] else 0,
         fingerprints=(prints("a", "na"), prints("b", "nb")),
+        newest=(newest("newest_a"), newest("newest_b")),
     )
 
 

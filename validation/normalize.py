@@ -4,8 +4,9 @@ A normal form can be hashed, ordered and compared with `<=>`. Simple types stay 
 holds both sides without loss. Nested values and variants become a text in which every part carries its own end or
 length, so that no two different values share a text; NULL has its own mark. What has no exact form gets a reason.
 
-Where equality needs a rule: both zeros are equal and NaN equals NaN (as `<=>` has it); strings compare by their bytes
-whatever their collation; trailing blanks of CHAR are padding; maps compare as sets of entries.
+Where equality needs a rule: both zeros are equal (not so inside a VARIANT, which keeps what was written) and NaN is
+equal to NaN (as `<=>` has it); strings compare by their bytes whatever their collation; trailing blanks of CHAR are
+padding; maps compare as sets of entries.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class NormalForm:
     baseline, candidate: normal form on each side. show_baseline, show_candidate: text for people.
     doubt: SQL that is true for a value whose normal form is not exact; None if there is no such value.
     note: the rule that made unlike types comparable, "" if none was needed.
+    scale: digits after the point of the common DECIMAL, None for other types.
     """
 
     family: str
@@ -46,6 +48,7 @@ class NormalForm:
     show_candidate: Expression
     doubt: Expression | None = None
     note: str = ""
+    scale: int | None = None
 
 
 def normal_form(pair: ColumnPair) -> NormalForm:
@@ -75,12 +78,13 @@ class _Builder:
         show = (self._show(a), self._show(b))
         if a.children or b.children or a.name == "variant" or b.name == "variant":
             left, right = self._encoder(a, b)
-            doubt = None
+            doubt, note = None, ""
             if _is_variant_inside(a) and _is_variant_inside(b):
-                doubt = self._doubt(a)
-            return NormalForm("other", _strict(left), _strict(right), *show, doubt)
+                doubt, note = self._doubt(a), "in a VARIANT -0.0 and 0.0 are two values"
+            return NormalForm("other", _strict(left), _strict(right), *show, doubt, note)
         family, left, right, note = self._simple(a, b)
-        return NormalForm(family, left, right, *show, None, note)
+        scale = max(_size(t)[1] for t in (a, b)) if family == "decimal" else None
+        return NormalForm(family, left, right, *show, None, note, scale)
 
     def _simple(self, a: DataType, b: DataType) -> tuple[str, Expression, Expression, str]:
         """Family, both normal forms and the rule, for types without parts."""
@@ -139,7 +143,7 @@ class _Builder:
     def _decimal(self, a: DataType, b: DataType) -> tuple[str, Expression, Expression, str]:
         if a == b:
             return "decimal", _same, _same, ""
-        sizes = [(_INTEGER_DIGITS[t.name], 0) if t.name != "decimal" else t.arguments for t in (a, b)]
+        sizes = [_size(t) for t in (a, b)]
         scale = max(s for _, s in sizes)
         whole = max(p - s for p, s in sizes)
         if whole + scale <= 38:
@@ -214,7 +218,7 @@ class _Builder:
         )
 
     def _doubt(self, kind: DataType) -> Expression | None:
-        """True for a value with a variant that mixes types deeper than the normal form looks."""
+        """True for a value with a variant that may mix types deeper than the normal form looks."""
         if kind.name == "variant":
             return lambda x: f"coalesce({self._deep_mix(x, _VARIANT_DEPTH)}, false)"
         if kind.name == "array":
@@ -239,7 +243,8 @@ class _Builder:
 
     def _deep_mix(self, x: str, depth: int) -> str:
         if depth == 0:
-            return f"schema_of_variant({x}) LIKE '%ARRAY<%VARIANT%'"
+            # Any array: its schema is one type that holds all elements, DOUBLE for decimals beside doubles.
+            return f"schema_of_variant({x}) LIKE '%ARRAY<%'"
         v = self._variable()
         inner = f"coalesce({self._deep_mix(v, depth - 1)}, false)"
         return f"(schema_of_variant({x}) LIKE '%ARRAY<%' AND exists({_variant_parts(x)}, {v} -> {inner}))"
@@ -261,6 +266,14 @@ def _variant_parts(x: str) -> str:
         f"WHEN schema_of_variant({x}) LIKE 'OBJECT<%' "
         f"THEN map_values(try_cast({x} AS MAP<STRING, VARIANT>)) ELSE array() END"
     )
+
+
+def _size(kind: DataType) -> tuple[int, int]:
+    """Precision and scale of a DECIMAL, or of the one that holds an integer type."""
+    if kind.name != "decimal":
+        return _INTEGER_DIGITS[kind.name], 0
+    precision, scale = kind.arguments
+    return precision, scale
 
 
 def _text(kind: DataType) -> Expression:

@@ -83,7 +83,16 @@ class Watermark:
     candidate: str
 
     def text(self, value: int) -> str:
-        """A value of the watermark for people: times as UTC ISO-8601, numbers as they are."""
+        """A value of the watermark for people: times as UTC ISO-8601, numbers as they are.
+
+        A time that Python cannot hold (SQL's years go beyond 9999) is given as its count since 1970.
+        """
+        try:
+            return self._text(value)
+        except OverflowError:
+            return f"{value} {'days' if self.type_name == 'date' else 'microseconds'} since 1970-01-01"
+
+    def _text(self, value: int) -> str:
         if self.type_name == "date":
             return (_EPOCH + timedelta(days=value)).date().isoformat()
         if self.type_name == "timestamp_ntz":
@@ -98,6 +107,7 @@ class Plan:
     """The comparison in terms of SQL: what both statements are built from.
 
     partition_by: extra columns by which a result is broken down; rows of different partitions never meet.
+    versions: the Delta versions that are read, None for the current data; by side.
     """
 
     spec: ComparisonSpec
@@ -105,6 +115,7 @@ class Plan:
     not_compared: dict[str, str]
     watermark: Watermark | None
     partition_by: tuple[str, ...] = ()
+    versions: tuple[int | None, int | None] = (None, None)
 
     @property
     def keys(self) -> tuple[Compared, ...]:
@@ -125,10 +136,11 @@ class Plan:
     def relation(self, side: Side) -> str:
         """The FROM and WHERE of one side; the table is `t`."""
         spec = self.spec
-        name, version, where = (
-            (spec.baseline, spec.baseline_version, spec.where)
+        version = self.versions[side]
+        name, where = (
+            (spec.baseline, spec.where)
             if side is Side.BASELINE
-            else (spec.candidate, spec.candidate_version, spec.candidate_where or spec.where)
+            else (spec.candidate, spec.candidate_where or spec.where)
         )
         pinned = f" VERSION AS OF {version}" if version is not None else ""
         return f"FROM {quote_table(name)}{pinned} AS t" + (f" WHERE ({where})" if where else "")
@@ -202,6 +214,7 @@ def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[st
     sensitive = {c.casefold() for c in spec.sensitive_columns}
     columns: list[Compared] = []
     not_compared: dict[str, str] = {}
+    versions = (spec.baseline_version, spec.candidate_version)
     for pair in alignment.pairs:
         if pair.name in partition_by:
             continue
@@ -211,12 +224,12 @@ def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[st
         except NoExactForm as e:
             not_compared[pair.name] = str(e)
             if is_key:
-                return Plan(spec, (), not_compared, None, partition_by)
+                return Plan(spec, (), not_compared, None, partition_by, versions)
             continue
         columns.append(
             Compared(len(columns), pair.baseline, pair.candidate, form, is_key, pair.name.casefold() in sensitive)
         )
-    return Plan(spec, tuple(columns), not_compared, _watermark(spec, alignment), partition_by)
+    return Plan(spec, tuple(columns), not_compared, _watermark(spec, alignment), partition_by, versions)
 
 
 def _watermark(spec: ComparisonSpec, alignment: Alignment) -> Watermark | None:

@@ -36,10 +36,11 @@ class SideState:
         `update:<id>` where the caller knows the pipeline's update (`update:<id> (failed)` where it did not complete),
         `refreshed:`, `altered:` or `definition:` and what the service says of a view or materialized view; None where
         nothing can be known.
-    pinned: the version was asked for, so a later write does not matter.
+    pinned: exactly `version_before` was read, so a later write does not matter.
     rows: counted rows (None if not counted). bytes: size of the current files (None where the service does not say).
     last_write: time of the last write, where known. produced_by: the run that wrote it, where the history names one.
     watermark: greatest value of the watermark column, as text (None without one, or for an empty side).
+    hidden: what may keep rows or values from who compared, as `row filter`; None if the description names nothing.
     writer: what was writing the side while it was read, as `update <id>, running`; None if nothing is known to.
     """
 
@@ -54,6 +55,7 @@ class SideState:
     produced_by: str | None = None
     watermark: str | None = None
     writer: str | None = None
+    hidden: str | None = None
 
     @property
     def changed(self) -> bool:

@@ -28,7 +28,10 @@ def reveal(
     """
     if not re.fullmatch(r"-?\d+:-?\d+|[0-9a-f]{32}", locator):
         raise SpecError(f"{locator!r} locates no row: take it from a sample")
-    schemas = [read_schema(warehouse, name, cancelled) for name in (spec.baseline, spec.candidate)]
+    schemas = [
+        read_schema(warehouse, spec.baseline, cancelled, spec.baseline_version),
+        read_schema(warehouse, spec.candidate, cancelled, spec.candidate_version),
+    ]
     plan = make_plan(spec, align(spec, schemas[0], schemas[1]))
     if plan is None or not plan.columns:
         raise SpecError("the rows of these tables are not compared, so none can be revealed")

@@ -57,6 +57,7 @@ _WORDS = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*")
 _ARGUMENTS = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _COLLATE = re.compile(r"\s+collate\s+([A-Za-z0-9_.`]+)", re.IGNORECASE)
 _FIELD = re.compile(r"\s*(?:`((?:[^`]|``)+)`|([^:`<>,()]+?))\s*:\s*")
+_HIDING = re.compile(r"#?\s*(row filter|column mask)s?", re.IGNORECASE)
 _NOT_NULL = re.compile(r"\s+not\s+null", re.IGNORECASE)
 _COMMENT = re.compile(r"\s+comment\s+'(?:[^'\\]|\\.|'')*'", re.IGNORECASE)
 
@@ -144,7 +145,7 @@ class TableSchema:
 
     table_type: MANAGED, VIEW, MATERIALIZED_VIEW, ...; provider: `delta`, `parquet`, ... or "".
     definition: hash of a view's text, "" for a table. refreshed: what the description says of the last refresh of a
-    materialized view, "" otherwise.
+    materialized view, "" otherwise. hidden: what may keep rows or values from the reader, as `row filter`.
     """
 
     columns: tuple[Column, ...]
@@ -153,11 +154,22 @@ class TableSchema:
     definition: str = ""
     refreshed: str = ""
     bytes: int | None = None
+    hidden: tuple[str, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def names_and_types(self) -> tuple[tuple[str, DataType], ...]:
+        """What decides how the columns are read."""
+        return tuple((c.name, c.type) for c in self.columns)
 
-def read_schema(warehouse: Warehouse, name: str, cancelled: Callable[[], bool] = never) -> TableSchema:
-    """Describe a table or view. Raises SideUnreadable when it does not exist or may not be read."""
+
+def read_schema(
+    warehouse: Warehouse, name: str, cancelled: Callable[[], bool] = never, version: int | None = None
+) -> TableSchema:
+    """Describe a table or view, or what a Delta table was at `version`.
+
+    Raises SideUnreadable when it does not exist or may not be read.
+    """
     table = quote_table(name)
     try:
         rows = warehouse.execute(f"DESCRIBE TABLE EXTENDED {table}", None, cancelled)
@@ -169,12 +181,47 @@ def read_schema(warehouse: Warehouse, name: str, cancelled: Callable[[], bool] =
     cut = [c.name for c in schema.columns if "more fields" in str(c.type)]
     if cut:
         schema = _with_full_types(warehouse, table, schema, cut, cancelled)
-    return _with_nullability(warehouse, name, schema, cancelled)
+    schema = _with_nullability(warehouse, name, schema, cancelled)
+    if version is None:
+        return schema
+    try:
+        return schema_at(warehouse, name, schema, version, cancelled)
+    except StatementError as e:
+        raise SideUnreadable(f"version {version} of {name} cannot be read: {e}") from e
+
+
+def schema_at(
+    warehouse: Warehouse, name: str, today: TableSchema, version: int, cancelled: Callable[[], bool] = never
+) -> TableSchema:
+    """The columns of a Delta table at `version`; the rest is that of `today`.
+
+    What a query's description leaves out (CHAR and VARCHAR, nullability, comments) is taken from today's column where
+    that has the same name and type. Raises StatementError where the version cannot be read.
+    """
+    table = f"{quote_table(name)} VERSION AS OF {version}"
+    then = schema_of_description(warehouse.execute(f"DESCRIBE QUERY SELECT * FROM {table}", None, cancelled))
+    cut = [c.name for c in then.columns if "more fields" in str(c.type)]
+    if cut:
+        then = _with_full_types(warehouse, table, then, cut, cancelled)
+    known = {c.name: c for c in today.columns}
+    same = {c.name for c in then.columns if c.name in known and _as_printed(known[c.name].type) == c.type}
+    return replace(today, columns=tuple(known[c.name] if c.name in same else c for c in then.columns))
+
+
+def _as_printed(kind: DataType) -> DataType:
+    """A type as the description of a query has it, where CHAR and VARCHAR are STRING."""
+    if kind.name in {"char", "varchar"}:
+        return DataType("string", (), kind.collation)
+    return replace(kind, children=tuple(_as_printed(c) for c in kind.children))
 
 
 def schema_of_description(rows: Sequence[Row]) -> TableSchema:
-    """The schema in the rows of `DESCRIBE TABLE EXTENDED` (col_name, data_type, comment)."""
+    """The schema in the rows of `DESCRIBE TABLE EXTENDED` (col_name, data_type, comment).
+
+    Databricks adds a row `Row Filter` and a section `# Column Masks` to tables that have them.
+    """
     columns: list[Column] = []
+    hidden: set[str] = set()
     details: dict[str, str] = {}
     in_columns = True
     for row in rows:
@@ -183,7 +230,11 @@ def schema_of_description(rows: Sequence[Row]) -> TableSchema:
             in_columns = False
         if in_columns:
             columns.append(Column(name, parse_type(kind), None, comment))
-        elif name and not name.startswith("#"):
+            continue
+        found = _HIDING.fullmatch(name.strip())
+        if found is not None:
+            hidden.add(found.group(1).lower())
+        if name and not name.startswith("#"):
             details.setdefault(name, kind)
     table_type = details.get("Type", "").upper()
     text = details.get("View Text", "")
@@ -198,6 +249,7 @@ def schema_of_description(rows: Sequence[Row]) -> TableSchema:
         definition=hashlib.sha256(text.encode()).hexdigest()[:16] if text else "",
         refreshed=refreshed,
         bytes=int(size.group(1)) if size else None,
+        hidden=tuple(sorted(hidden, reverse=True)),
         details=details,
     )
 

@@ -49,32 +49,52 @@ def check_predicate(sql: str, what: str) -> str:
     """A filter given as SQL, checked to be one expression: no statement end, comment or unbalanced bracket.
 
     Returns it without surrounding blanks. Raises SpecError and names `what` otherwise. This keeps a filter inside the
-    WHERE it is meant for; what the filter may read is the business of the caller's own privileges.
+    WHERE it is meant for; what the filter may read is the business of the caller's own privileges. Texts are read as
+    Spark's lexer (`SqlBaseLexer.g4`) reads them; what it reads otherwise in another setting is refused.
     """
     text = sql.strip()
     if not text:
         raise SpecError(f"{what} is empty: leave it out instead")
-    depth = 0
+    awaited: list[str] = []
     at = 0
     while at < len(text):
         char = text[at]
         if char in "'\"`":
-            at += 1
-            while at < len(text) and text[at] != char:
-                at += 2 if text[at] == "\\" and char != "`" else 1
-            if at >= len(text):
-                raise SpecError(f"{what} has an unclosed {char}")
+            at = _end_of_text(text, at, what)
         elif char == ";":
             raise SpecError(f"{what} holds a semicolon: give one condition, not a statement")
         elif text.startswith(("--", "/*"), at):
             raise SpecError(f"{what} holds a comment: give one condition only")
-        elif char in "([":
-            depth += 1
-        elif char in ")]":
-            depth -= 1
-            if depth < 0:
-                raise SpecError(f"{what} has a bracket closed before it is opened")
+        elif char in "$\\" or not (char.isprintable() or char in "\t\r\n"):
+            # `$tag$` begins a text of its own.
+            raise SpecError(f"{what} holds {char!r} outside a text in quotes: put names with it in backticks")
+        elif char in _BRACKETS:
+            awaited.append(_BRACKETS[char])
+        elif char in _BRACKETS.values() and (not awaited or awaited.pop() != char):
+            raise SpecError(f"{what} has a bracket closed that is not open")
         at += 1
-    if depth:
+    if awaited:
         raise SpecError(f"{what} has an unclosed bracket")
     return text
+
+
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
+
+
+def _end_of_text(text: str, begin: int, what: str) -> int:
+    """Where the text in quotes that begins at `begin` ends. Doubled quotes read as two texts, to the same end."""
+    quote_char = text[begin]
+    # `r'...'` is raw: a backslash escapes nothing. In `for'...'` the r belongs to a word before a plain text.
+    prefixed = quote_char != "`" and begin > 0 and text[begin - 1] in "rR"
+    before = text[begin - 2] if prefixed and begin > 1 else ""
+    if not before.isascii():
+        raise SpecError(f"{what} holds {before}{text[begin - 1]} before a text in quotes: put a blank between them")
+    raw = prefixed and not (before.isalnum() or before == "_")
+    at = begin + 1
+    while at < len(text) and text[at] != quote_char:
+        if text[at] == "\\" and quote_char == '"' and not raw:
+            raise SpecError(f"{what} holds a backslash in double quotes: write the text in single quotes")
+        at += 2 if text[at] == "\\" and quote_char == "'" and not raw else 1
+    if at >= len(text):
+        raise SpecError(f"{what} has an unclosed {quote_char}")
+    return at

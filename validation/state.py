@@ -11,7 +11,7 @@ from typing import Any
 
 from validation.errors import StatementError
 from validation.report import SideState
-from validation.schema import TableSchema
+from validation.schema import TableSchema, schema_at
 from validation.sqltext import quote_table, split_name
 from validation.warehouse import Warehouse, never
 
@@ -57,7 +57,13 @@ def read_state(
     cancelled: Callable[[], bool] = never,
 ) -> SideState:
     """The state of one side; `version_before` holds what identifies its data, None where nothing does."""
-    state = SideState(name=name, table_type=schema.table_type, bytes=schema.bytes, pinned=pinned is not None)
+    state = SideState(
+        name=name,
+        table_type=schema.table_type,
+        bytes=schema.bytes,
+        pinned=pinned is not None,
+        hidden=" and ".join(schema.hidden) or None,
+    )
     if pinned is not None:
         return replace(state, version_before=f"delta:{pinned}", version_after=f"delta:{pinned}")
     is_view = "VIEW" in schema.table_type
@@ -94,6 +100,26 @@ def identifies_data(version: str | None) -> bool:
     view's definition. A change of either still is a sign that the data changed.
     """
     return version is not None and not version.startswith(("definition:", "altered:"))
+
+
+def delta_version(state: SideState) -> int | None:
+    """The Delta version that identifies the data of a side, None where something else does."""
+    version = state.version_before or ""
+    return int(version.removeprefix("delta:")) if version.startswith("delta:") else None
+
+
+def pin(
+    warehouse: Warehouse, schema: TableSchema, state: SideState, cancelled: Callable[[], bool] = never
+) -> tuple[TableSchema, SideState]:
+    """A side tied to the Delta version that it has, with the columns of that version: what is written later is no
+    matter then. Unchanged where it has no Delta version or the service does not read one of this table."""
+    version = delta_version(state)
+    if version is None or state.pinned:
+        return schema, state
+    try:
+        return schema_at(warehouse, state.name, schema, version, cancelled), replace(state, pinned=True)
+    except StatementError:
+        return schema, state
 
 
 def _history(

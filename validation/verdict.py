@@ -42,7 +42,9 @@ def judge(
                 "a normal form is not exact; report this as a defect"
             )
     if final is False:
-        return Verdict.NOT_PROVEN, "the hashes agree and the values do not: compare again, then report a defect"
+        return Verdict.NOT_PROVEN, (
+            "the hashes agree and the values do not: a side changed between two reads, or a defect; compare again"
+        )
     if alignment.decides:
         return Verdict.DIFFERENT, f"{schema_reason(alignment)}; {_row_reason(scan, details)}"
     if details is not None and details.differing:
@@ -57,6 +59,16 @@ def judge(
         return Verdict.NOT_PROVEN, (
             f"all hashes are equal, but {scan.doubtful} rows hold a VARIANT that mixes types deeper than can be "
             "compared exactly"
+        )
+    for word, state in zip(("baseline", "candidate"), states, strict=True):
+        if state.hidden is not None:
+            return Verdict.NOT_PROVEN, (
+                f"all that may be read is equal, but the {word} {state.name} has a {state.hidden}: rows or values may "
+                "be hidden from who compares; compare as someone whom it does not concern, or lift it"
+            )
+    if scan.rows == (0, 0):
+        return Verdict.IDENTICAL, "both sides are empty (0 rows): nothing was compared" + (
+            ", under this filter" if plan.spec.where or plan.spec.candidate_where else ""
         )
     rows = f"{scan.rows[0]:,} rows"
     if details is not None and details.tolerated:

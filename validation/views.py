@@ -25,6 +25,9 @@ def as_text(report: ParityReport, samples: int = 5) -> str:
             f"  missing {report.missing_rows:,}   extra {report.extra_rows:,}   modified {report.modified_rows:,}   "
             f"duplicates {report.duplicate_rows['baseline']:,} / {report.duplicate_rows['candidate']:,}"
         )
+    if report.within_tolerance_rows:
+        lines.append(f"  equal within the tolerance {report.within_tolerance_rows:,}")
+    _section(lines, "Not compared", (f"{c}: {why}" for c, why in report.not_compared.items()))
     _section(lines, "Schema", (_schema_line(report, i) for i in range(len(report.schema_differences))))
     _section(lines, "Columns that differ", (f"{c}: {n:,} rows" for c, n in report.column_mismatches.items()))
     _section(
@@ -91,7 +94,7 @@ def as_html(report: ParityReport) -> str:
         + (f", asked for by {e(report.requested_by)}" if report.requested_by else "")
         + f". {e(probability(report))}</p>",
         _table(
-            ("Side", "Name", "Type", "Rows", "Version", "Last write", "Produced by"),
+            ("Side", "Name", "Type", "Rows", "Version", "Last write", "Produced by", "Watermark", "Being written by"),
             [
                 (
                     word,
@@ -101,23 +104,40 @@ def as_html(report: ParityReport) -> str:
                     s.version_before or "unknown",
                     s.last_write.isoformat(timespec="seconds") if s.last_write else "unknown",
                     s.produced_by or "unknown",
+                    s.watermark or "none",
+                    s.writer or "nothing known",
                 )
                 for word, s in (("baseline", report.baseline), ("candidate", report.candidate))
             ],
         ),
         _table(
-            ("Missing", "Extra", "Modified", "Duplicates baseline", "Duplicates candidate"),
+            (
+                "Missing",
+                "Extra",
+                "Modified",
+                "Equal within tolerance",
+                "Duplicates baseline",
+                "Duplicates candidate",
+            ),
             [
                 (
                     _count(report.missing_rows),
                     _count(report.extra_rows),
                     _count(report.modified_rows),
+                    _count(report.within_tolerance_rows),
                     _count(report.duplicate_rows["baseline"]),
                     _count(report.duplicate_rows["candidate"]),
                 )
             ],
         ),
     ]
+    parts.append(
+        f"<p>Key: {e(', '.join(report.keys) or 'none, whole rows')}. Compared columns ({len(report.columns)}): "
+        f"{e(', '.join(report.columns) or 'none')}.</p>"
+    )
+    if report.not_compared:
+        parts.append("<h2>Not compared</h2>")
+        parts.append(_table(("Column", "Why"), list(report.not_compared.items())))
     if report.schema_differences:
         parts.append("<h2>Schema</h2>")
         parts.append(
@@ -161,6 +181,9 @@ def as_html(report: ParityReport) -> str:
         )
     if report.notes:
         parts.append("<h2>Notes</h2><ul>" + "".join(f"<li>{e(n)}</li>" for n in report.notes) + "</ul>")
+    if report.timings:
+        parts.append("<h2>Time</h2>")
+        parts.append(_table(("Step", "Seconds"), [(t.step, f"{t.seconds:.2f}") for t in report.timings]))
     prints = "; ".join(f"{side} {f.digest}" for side, f in report.fingerprints.items())
     parts.append(f"<p>SQL {e(report.sql_hash or 'none')}. Fingerprints: {e(prints or 'none')}.</p></body></html>")
     return "".join(parts)
@@ -178,8 +201,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _side(state: SideState) -> str:
     rows = "rows not counted" if state.rows is None else f"{state.rows:,} rows"
-    version = f", {state.version_before}" if state.version_before else ""
-    return f"{state.name}: {rows}{version}" + (f", {state.table_type}" if state.table_type else "")
+    more = [state.version_before, state.table_type, state.watermark and f"up to {state.watermark}"]
+    return ", ".join([f"{state.name}: {rows}", *(m for m in more if m)])
 
 
 def _section(lines: list[str], title: str, items: Iterable[str]) -> None:

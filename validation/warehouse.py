@@ -17,7 +17,7 @@ def never() -> bool:
 
 
 class Warehouse(Protocol):
-    """Runs SQL of Databricks' dialect. Implementations are used from one thread at a time."""
+    """Runs SQL of Databricks' dialect in a session in UTC. Implementations are used from one thread at a time."""
 
     def execute(
         self, sql: str, parameters: Parameters | None = None, cancelled: Callable[[], bool] = never

@@ -32,6 +32,8 @@ from validation.endpoint import EndpointError
 SOURCES = ("schedules", "tables", "pipelines", "runs", "updates")
 MESSAGE = "operations_message"
 LIMIT = 200
+RESUME_SECONDS = 2.0
+"""So long a click on Resume waits for a refusal; roles, state and lease are looked at by then."""
 
 
 @dataclass(frozen=True)
@@ -445,22 +447,31 @@ def _resume(operation_id: str) -> None:
         except Refused as e:
             st.error(f"Refused: {literal(e)}")
             return
-        _resume_beside(here, operation_id, who)
+        refusal = _resume_beside(here, operation_id, who)
+        if refusal is not None:
+            st.error(literal(refusal))
+            return
         _say("Resuming; its journal shows how far it is.", True)
         st.rerun()
 
 
-def _resume_beside(here: Panel, operation_id: str, who: Actor) -> None:
+def _resume_beside(here: Panel, operation_id: str, who: Actor) -> str | None:
+    """Goes on in a thread of its own; gives why not, where that shows within `RESUME_SECONDS`."""
     # Not in the page's own run: closing the browser must interrupt nothing. The lease lets only one carry it out.
     found = service.operations(here)
+    refusals: list[str] = []
 
     def go_on() -> None:
         try:
             found.resume(operation_id, who)
         except (Refused, WorkspaceError, EndpointError) as e:
+            refusals.append(f"Refused: {e}" if isinstance(e, Refused) else str(e))
             panel.log.error("resume of %s: %s", operation_id, e)
 
-    threading.Thread(target=go_on, name=f"resume-{operation_id}").start()
+    thread = threading.Thread(target=go_on, name=f"resume-{operation_id}")
+    thread.start()
+    thread.join(RESUME_SECONDS)
+    return refusals[0] if refusals else None
 
 
 # Steps and journal

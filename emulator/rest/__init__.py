@@ -1,4 +1,4 @@
-"""The REST API of the local workspace, one module an API area."""
+"""The REST API of the local workspace, one module an API area; and what a browser gets instead of pages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ AREAS = (
     "tree",
     "apps",
     "compute",
+    "pages",
 )
 
 

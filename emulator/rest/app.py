@@ -8,10 +8,11 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from emulator.rest import load_routes
+from emulator.rest.control import rule_of_header
 from emulator.rest.errors import ServiceError
 from emulator.rest.http import ROUTES, Answer, Call, parse_body
 
@@ -43,7 +44,7 @@ class Application:
 
             from emulator.thrift_server import thrift_routes
 
-            self._sql_app = Starlette(routes=list(thrift_routes(cast(Any, self.workspace))))
+            self._sql_app = Starlette(routes=list(thrift_routes(self.workspace)))
         return self._sql_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,10 +62,11 @@ class Application:
         if faulty:
             sql = _statement_of(path, raw) if self.workspace.faults.looks_at_sql else None
             try:
-                rule = self.workspace.faults.hit(method, path, sql=sql, header=headers.get("x-emulator-fault"))
-            except ValueError as e:
-                await _send_error(send, ServiceError("INVALID_PARAMETER_VALUE", str(e)))
+                own = rule_of_header(headers.get("x-emulator-fault"))
+            except ServiceError as e:
+                await _send_error(send, e)
                 return
+            rule = self.workspace.faults.hit(method, path, sql=sql, header=own)
         if rule is not None:
             if rule.latency_seconds:
                 await asyncio.sleep(rule.latency_seconds)
@@ -123,7 +125,7 @@ class Application:
                 else ServiceError("PERMISSION_DENIED", "Invalid access token.", status=403)
             )
         query = dict(parse_qsl(query_string, keep_blank_values=True))
-        body = {} if route.raw else parse_body(raw, headers.get("content-type", ""))
+        body = {} if route.raw or route.in_query else parse_body(raw, headers.get("content-type", ""))
         route.check(query, body, params)
         call = Call(self.workspace, principal or self._nobody(), method, path, params, query, body, raw, token.strip())
         result = route.handler(call)

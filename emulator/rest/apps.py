@@ -11,9 +11,28 @@ from databricks.sdk.service import apps as sdk
 from emulator import access
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
+from emulator.rest.schema import fields_of_dataclass
 from emulator.state import Json
 
 API = "/api/2.0/apps"
+FIELDS = fields_of_dataclass(sdk.App)
+# What whoever makes an app says of it; the rest of its record is the workspace's to say.
+SETTABLE = (
+    "budget_policy_id",
+    "compute_max_instances",
+    "compute_min_instances",
+    "compute_size",
+    "description",
+    "forward_user_access_token",
+    "git_repository",
+    "git_source",
+    "resources",
+    "source_code_path",
+    "space",
+    "telemetry_export_destinations",
+    "usage_policy_id",
+    "user_api_scopes",
+)
 
 
 def now() -> str:
@@ -39,7 +58,7 @@ def list_apps(call: Call) -> Json:
     return {"apps": found} if found else {}
 
 
-@route("POST", API, query=("no_compute",))
+@route("POST", API, query=("no_compute",), body=FIELDS)
 def create_app(call: Call) -> Json:
     name = call.need("name")
     if not re.fullmatch(r"[a-z0-9-]{2,30}", name):
@@ -47,26 +66,32 @@ def create_app(call: Call) -> Json:
     if call.workspace.state.record("app", name) is not None:
         raise ServiceError("ALREADY_EXISTS", f"An app with the same name already exists: {name}")
     client = str(uuid.uuid4())
-    principal = call.workspace.state.create_principal("service_principal", client, f"app {name}")
     at = now()
-    app = sdk.App.from_dict(
-        {
-            **call.body,
-            "id": str(uuid.uuid4()),
-            "creator": call.user,
-            "updater": call.user,
-            "create_time": at,
-            "update_time": at,
-            "service_principal_client_id": client,
-            "service_principal_id": principal.id,
-            "service_principal_name": principal.display_name,
-            "app_status": {"state": "UNAVAILABLE", "message": "Not deployed: the local workspace runs no apps."},
-            "compute_status": {"state": "STOPPED", "message": "The local workspace has no app compute."},
-        }
-    ).as_dict()
-    call.workspace.state.put_record("app", name, app)
-    call.workspace.state.set_permissions("apps", name, {(call.principal.kind, call.user): "CAN_MANAGE"})
+    with call.workspace.state.transaction():
+        principal = call.workspace.state.create_principal("service_principal", client, f"app {name}")
+        app = sdk.App.from_dict(
+            {
+                **settable(call.body),
+                "name": name,
+                "id": str(uuid.uuid4()),
+                "creator": call.user,
+                "updater": call.user,
+                "create_time": at,
+                "update_time": at,
+                "service_principal_client_id": client,
+                "service_principal_id": principal.id,
+                "service_principal_name": principal.display_name,
+                "app_status": {"state": "UNAVAILABLE", "message": "Not deployed: the local workspace runs no apps."},
+                "compute_status": {"state": "STOPPED", "message": "The local workspace has no app compute."},
+            }
+        ).as_dict()
+        call.workspace.state.put_record("app", name, app)
+        call.workspace.state.set_permissions("apps", name, {(call.principal.kind, call.user): "CAN_MANAGE"})
     return app
+
+
+def settable(body: Json) -> Json:
+    return {k: v for k, v in body.items() if k in SETTABLE}
 
 
 @route("GET", f"{API}/{{name}}", sdk.AppsAPI.get)
@@ -74,11 +99,10 @@ def get_app(call: Call) -> Json:
     return the_app(call, "CAN_USE")
 
 
-@route("PATCH", f"{API}/{{name}}")
+@route("PATCH", f"{API}/{{name}}", body=FIELDS)
 def update_app(call: Call) -> Json:
     app = the_app(call, "CAN_MANAGE")
-    body = {k: v for k, v in call.body.items() if k in sdk.App.__dataclass_fields__ and k != "name"}
-    app = sdk.App.from_dict({**app, **body, "updater": call.user, "update_time": now()}).as_dict()
+    app = sdk.App.from_dict({**app, **settable(call.body), "updater": call.user, "update_time": now()}).as_dict()
     call.workspace.state.put_record("app", app["name"], app)
     return app
 

@@ -3,10 +3,15 @@ probe."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from typing import Any
+
 from emulator.faults import Rule
 from emulator.rest.errors import ServiceError, bad
-from emulator.rest.http import Call, route
+from emulator.rest.http import Call, parse_body, route
 from emulator.rest.identity import admin_only
+from emulator.rest.schema import check_fields, fields_of_dataclass
 from emulator.state import Json
 
 
@@ -15,7 +20,7 @@ def status(call: Call) -> Json:
     return call.workspace.status_document()
 
 
-@route("POST", "/emulator/tokens")
+@route("POST", "/emulator/tokens", body={"user": str, "comment": str})
 def token_for(call: Call) -> Json:
     """A token of any user or service principal, so that tests can act as one; for the administrator only."""
     admin_only(call)
@@ -23,6 +28,23 @@ def token_for(call: Call) -> Json:
         return {"token": call.workspace.token_for(call.need("user"), call.text("comment") or "control")}
     except ValueError as e:
         raise ServiceError("RESOURCE_DOES_NOT_EXIST", str(e)) from e
+
+
+def rule_of(body: Json) -> Rule:
+    """A fault from its fields. Raises INVALID_PARAMETER_VALUE or MALFORMED_REQUEST."""
+    check_fields(body, fields_of_dataclass(Rule))
+    try:
+        return Rule.from_dict({k: v for k, v in body.items() if v is not None})
+    except ValueError as e:
+        raise bad(str(e)) from e
+
+
+def rule_of_header(text: str | None) -> str | None:
+    """The fault that one call brings in its X-Emulator-Fault header, checked, as such a text; None without one."""
+    if not text:
+        return None
+    rule = asdict(rule_of(parse_body(text.encode(), "")))
+    return json.dumps({k: v for k, v in rule.items() if k not in ("id", "applied")})
 
 
 @route("GET", "/emulator/faults")
@@ -34,10 +56,7 @@ def list_faults(call: Call) -> Json:
 @route("POST", "/emulator/faults")
 def add_fault(call: Call) -> Json:
     admin_only(call)
-    try:
-        return call.workspace.faults.add(Rule.from_dict(call.body)).as_dict()
-    except ValueError as e:
-        raise bad(str(e)) from e
+    return call.workspace.faults.add(rule_of(call.body)).as_dict()
 
 
 @route("DELETE", "/emulator/faults")
@@ -54,18 +73,16 @@ def clear_fault(call: Call) -> Json:
     return {"removed": 1}
 
 
-@route("POST", "/emulator/tick")
+@route("POST", "/emulator/tick", body={"share": float})
 def tick(call: Call) -> Json:
     """Lets time pass in the bundled migration's source tables: `share` of the entries is added, some are updated."""
-    from dataclasses import asdict
-
     admin_only(call)
+    share = float(0.01 if call.body.get("share") is None else call.body["share"])
+    if not 0 < share <= 1:
+        raise bad(f"share must be above 0 and at most 1, not {share}")
     call.workspace.wait_for_sql()
     if not call.workspace.status.ready_for_use:
         raise ServiceError("INVALID_STATE", "The bundled migration is not in place yet.")
-    share = float(call.body.get("share", 0.01))
-    if not 0 < share <= 1:
-        raise bad(f"share must be above 0 and at most 1, not {share}")
     return asdict(call.workspace.tick(share))
 
 
@@ -77,7 +94,7 @@ def databricks_config(call: Call) -> Json:
     return {"workspace_id": str(WORKSPACE_ID), "host_type": "workspace", "oidc_endpoint": f"{call.workspace.host}/oidc"}
 
 
-@route("POST", "/telemetry-ext")
+@route("POST", "/telemetry-ext", body={"protoLogs": list[Any], "items": list[Any]})
 def telemetry(call: Call) -> Json:
     """Clients' telemetry is taken and thrown away."""
     sent = call.body.get("protoLogs") or call.body.get("items") or []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.rest.errors import ServiceError, bad
-from emulator.rest.schema import check_fields, fields_of
+from emulator.rest.schema import INTEGER, check_fields, check_text, check_value, fields_of, int64
 from emulator.state import Principal
 
 if TYPE_CHECKING:
@@ -74,13 +74,19 @@ class Call:
         return default if value is None else str(value)
 
 
+def number_of(text: str) -> int | None:
+    """An id in a path or a field that must be a number; None for what no record can have as its number."""
+    found = int64(text)
+    return found if found is not None and found >= 0 else None
+
+
 def to_int(value: Any, name: str) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
+    found = int64(value)
+    if found is None:
         raise ServiceError(
-            "MALFORMED_REQUEST", f"Could not parse request object: {name} must be an integer, not {value!r}"
-        ) from None
+            "MALFORMED_REQUEST", f"Could not parse request object: {name} must be {INTEGER}, not {str(value)[:100]!r}"
+        )
+    return found
 
 
 Handler = Callable[[Call], "dict[str, Any] | Answer | None"]
@@ -91,7 +97,8 @@ class Route:
     """One method and path. sdk: the SDK method whose parameters are the call's fields; None checks nothing.
 
     query: parameters that are sent in the query besides (or, for GET and DELETE, instead of) the SDK's.
-    body: further body fields. anonymous: answered without a token. raw: the body is a file, not JSON.
+    body: types of body fields where no SDK method tells them; other fields pass. anonymous: answered without a token.
+    raw: the body is a file, not JSON.
     """
 
     method: str
@@ -100,22 +107,29 @@ class Route:
     template: str
     sdk: Callable[..., Any] | None
     query: tuple[str, ...]
-    body: tuple[str, ...]
+    body: Mapping[str, Any]
     anonymous: bool
     raw: bool
 
+    @property
+    def in_query(self) -> bool:
+        """Whether all that is asked comes in the address: a body is not read."""
+        return self.method in ("GET", "DELETE")
+
     def check(self, query: Mapping[str, str], body: Mapping[str, Any], params: Mapping[str, str]) -> None:
-        """Refuses unknown parameters and fields."""
+        """Refuses unknown parameters and fields, and values that are not of their types."""
         if self.sdk is None:
+            for name in set(self.body) & set(body):
+                check_value(body[name], self.body[name], name)
             return
         fields = fields_of(self.sdk)
-        in_query = self.method in ("GET", "DELETE")
-        known_query = {*self.query, *(fields if in_query else ())} - set(params)
-        for name in query:
+        known_query = {*self.query, *(fields if self.in_query else ())} - set(params)
+        for name, value in query.items():
             if name.split(".")[0] not in known_query:
                 raise bad(f"Unknown query parameter '{name}' for {self.method} {self.template}")
-        if not in_query:
-            check_fields(body, {**fields, **dict.fromkeys(self.body, Any)})
+            check_text(value, fields.get(name), name)
+        if not self.in_query:
+            check_fields(body, fields)
 
 
 class Routes:
@@ -131,7 +145,7 @@ class Routes:
         sdk: Callable[..., Any] | None = None,
         *,
         query: tuple[str, ...] = (),
-        body: tuple[str, ...] = (),
+        body: Mapping[str, Any] | None = None,
         anonymous: bool = False,
         raw: bool = False,
     ) -> Callable[[Handler], Handler]:
@@ -151,7 +165,7 @@ class Routes:
                 else:
                     pattern += re.escape(part)
             self.routes.append(
-                Route(method, re.compile(pattern + r"/?\Z"), handler, template, sdk, query, body, anonymous, raw)
+                Route(method, re.compile(pattern + r"/?\Z"), handler, template, sdk, query, body or {}, anonymous, raw)
             )
             return handler
 
@@ -213,11 +227,37 @@ def parse_body(raw: bytes, content_type: str) -> dict[str, Any]:
     if not raw.strip() or "multipart/form-data" in content_type or "octet-stream" in content_type:
         return {}
     try:
-        body = json.loads(raw)
-    except ValueError as e:
+        text = raw.decode()
+        body = json.loads(text)
+        if r"\ud" in text.lower():
+            # Half of a surrogate pair is a string to Python and to nothing else.
+            json.dumps(body, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as e:
         raise ServiceError("MALFORMED_REQUEST", f"Invalid JSON given in the body of the request: {e}") from e
     if body is None:
         return {}
     if not isinstance(body, dict):
         raise ServiceError("MALFORMED_REQUEST", "Invalid JSON given in the body of the request: expected a map")
+    if deeper_than(body, DEEPEST):
+        raise ServiceError(
+            "MALFORMED_REQUEST",
+            f"Invalid JSON given in the body of the request: nested more than {DEEPEST} levels deep",
+        )
     return body
+
+
+DEEPEST = 100
+"""Levels of a request's JSON, as in protocol buffers; checks and records of it go as deep."""
+
+
+def deeper_than(value: Any, levels: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+        ]
+        if not level:
+            return False
+    return any(isinstance(v, dict | list) for v in level)

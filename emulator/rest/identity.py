@@ -9,8 +9,8 @@ from typing import Any
 from databricks.sdk.service import iam as sdk
 from databricks.sdk.service import settings as sdk_settings
 
-from emulator.rest.errors import ServiceError, bad
-from emulator.rest.http import Call, route
+from emulator.rest.errors import ServiceError, bad, not_implemented
+from emulator.rest.http import Call, number_of, route
 from emulator.state import Json, Principal
 
 SCIM = "/api/2.0/preview/scim/v2"
@@ -57,6 +57,17 @@ def document(call: Call, who: Principal) -> Json:
     return {k: v for k, v in document.items() if v != []}
 
 
+# SCIM's names are not those of the SDK's parameters, and other attributes than these are let pass.
+FIELDS = {
+    "userName": str,
+    "displayName": str,
+    "applicationId": str,
+    "externalId": str,
+    "members": list[dict[str, Any]],
+    "Operations": list[dict[str, Any]],
+}
+
+
 def admin_only(call: Call) -> None:
     if not call.principal.admin:
         raise ServiceError("PERMISSION_DENIED", "Only workspace administrators can perform this operation.")
@@ -73,7 +84,8 @@ def register(kind: str, api: Any) -> None:
 
     def the_one(call: Call) -> Principal:
         id = call.params["id"]
-        found = call.workspace.state.principal(int(id)) if id.isdigit() else None
+        number = number_of(id)
+        found = None if number is None else call.workspace.state.principal(number)
         if found is None or found.kind != kind:
             raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"{AREA[kind].removesuffix('s')} with id {id} not found.")
         return found
@@ -82,7 +94,7 @@ def register(kind: str, api: Any) -> None:
     def list_all(call: Call) -> Json:
         found = [p for p in call.workspace.state.principals(kind) if matches(call, kind, p)]
         start = max((call.int("startIndex") or call.int("start_index") or 1) - 1, 0)
-        count = call.int("count", 100) or 0
+        count = max(call.int("count", 100) or 0, 0)
         page = found[start : start + count]
         return {
             "totalResults": len(found),
@@ -92,30 +104,31 @@ def register(kind: str, api: Any) -> None:
             "Resources": [document(call, p) for p in page],
         }
 
-    @route("POST", path)
+    @route("POST", path, body=FIELDS)
     def create(call: Call) -> Json:
         admin_only(call)
         name = call.need(NAME_FIELD[kind]) if kind != "service_principal" else service_id(call)
         display = call.text("displayName") or name
-        if call.workspace.state.principal_named(name, kind):
-            raise ServiceError(
-                "RESOURCE_ALREADY_EXISTS", f"{kind.replace('_', ' ').capitalize()} {name} already exists.", status=409
-            )
-        made = call.workspace.state.create_principal(kind, name, display, call.body.get("externalId"))
-        if kind == "group":
-            set_members(call, made, call.body.get("members") or [])
+        with call.workspace.state.transaction():
+            if call.workspace.state.principal_named(name, kind):
+                word = kind.replace("_", " ").capitalize()
+                raise ServiceError("RESOURCE_ALREADY_EXISTS", f"{word} {name} already exists.", status=409)
+            made = call.workspace.state.create_principal(kind, name, display, call.body.get("externalId"))
+            if kind == "group":
+                add_members(call, made, call.body.get("members") or [])
         return document(call, the_principal(call, made.id))
 
     @route("GET", path + "/{id}", api.get)
     def get(call: Call) -> Json:
         return document(call, the_one(call))
 
-    @route("PATCH", path + "/{id}")
+    @route("PATCH", path + "/{id}", body=FIELDS)
     def patch(call: Call) -> Json:
         admin_only(call)
         who = the_one(call)
-        for operation in call.body.get("Operations") or []:
-            apply(call, who, operation)
+        with call.workspace.state.transaction():
+            for operation in call.body.get("Operations") or []:
+                apply(call, who, operation)
         return document(call, the_principal(call, who.id))
 
     @route("DELETE", path + "/{id}", api.delete)
@@ -138,34 +151,51 @@ def the_principal(call: Call, id: int) -> Principal:
     return found
 
 
-def set_members(call: Call, group: Principal, members: list[Json]) -> None:
-    for member in members:
-        found = call.workspace.state.principal(int(member["value"]))
-        if found is None:
-            raise bad(f"Member {member['value']} does not exist.")
-        call.workspace.state.add_member(group.id, found.id)
+def add_members(call: Call, group: Principal, members: Any) -> None:
+    for id in member_ids(members):
+        if call.workspace.state.principal(id) is None:
+            raise bad(f"Member {id} does not exist.")
+        call.workspace.state.add_member(group.id, id)
+
+
+def member_ids(members: Any) -> list[int]:
+    """The principals that a list of SCIM members names. Raises INVALID_PARAMETER_VALUE for what is no such list."""
+    found = []
+    for member in members if isinstance(members, list) else [members]:
+        value = member.get("value") if isinstance(member, dict) else None
+        number = number_of(value) if isinstance(value, str) else None
+        if number is None:
+            raise bad('Members must be a list of objects like {"value": "<id of a user, service principal or group>"}.')
+        found.append(number)
+    return found
 
 
 def apply(call: Call, who: Principal, operation: Json) -> None:
-    """One patch operation: members of a group, display name, active."""
+    """One patch operation: members of a group, display name, active; without a path, of each attribute in its value."""
     op, path, value = str(operation.get("op", "")).lower(), str(operation.get("path") or ""), operation.get("value")
-    state = call.workspace.state
     if isinstance(value, dict) and not path:
         for key, item in value.items():
-            apply(call, who, {"op": op, "path": key, "value": item})
-    elif path == "members" and who.kind == "group" and op == "add":
-        set_members(call, who, value if isinstance(value, list) else [])
+            apply_one(call, who, op, key, item)
+    else:
+        apply_one(call, who, op, path, value)
+
+
+def apply_one(call: Call, who: Principal, op: str, path: str, value: Any) -> None:
+    state = call.workspace.state
+    if path == "members" and who.kind == "group" and op == "add":
+        add_members(call, who, value)
     elif who.kind == "group" and op == "remove" and path.startswith("members"):
-        found = re.fullmatch(r'members\[value eq "(\d+)"\]', path)
-        gone = [found[1]] if found else [m["value"] for m in value or []]
-        for id in gone:
-            state.remove_member(who.id, int(id))
+        named = re.fullmatch(r'members\[value eq "([^"]*)"\]', path)
+        for id in member_ids([{"value": named[1]}] if named else value):
+            state.remove_member(who.id, id)
     elif path == "displayName" and op in ("add", "replace"):
-        state.update_principal(who.id, display_name=str(value))
+        if not isinstance(value, str):
+            raise bad("displayName must be a string.")
+        state.update_principal(who.id, display_name=value)
     elif path == "active" and op in ("add", "replace"):
         state.update_principal(who.id, active=value in (True, "true", "True"))
     else:
-        raise ServiceError("NOT_IMPLEMENTED", f"SCIM patch {op} of '{path}' is not implemented by the local workspace")
+        raise not_implemented(f"SCIM patch {op} of '{path}'")
 
 
 def matches(call: Call, kind: str, who: Principal) -> bool:
@@ -195,12 +225,15 @@ register("service_principal", sdk.ServicePrincipalsV2API)
 
 # -- tokens --------------------------------------------------------------------------------------------------------
 
+LONGEST_LIFETIME = 100 * 365 * 24 * 3600
+"""Seconds: longer than any token is kept, short enough for its end to be a time."""
+
 
 @route("POST", "/api/2.0/token/create", sdk_settings.TokensAPI.create)
 def create_token(call: Call) -> Json:
     lifetime = call.int("lifetime_seconds")
-    if lifetime is not None and lifetime <= 0:
-        raise bad("lifetime_seconds must be positive.")
+    if lifetime is not None and not 0 < lifetime <= LONGEST_LIFETIME:
+        raise bad(f"lifetime_seconds must be positive and at most {LONGEST_LIFETIME}.")
     token = call.workspace.state.create_token(call.principal.id, call.text("comment"), lifetime)
     info = token_info(token.token_id, token.comment, token.created_ms, token.expires_ms)
     return {"token_value": token.secret, "token_info": info}

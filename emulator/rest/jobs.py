@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,14 +9,24 @@ from databricks.sdk.service import jobs as sdk
 from databricks.sdk.service.jobs import JobsAPI
 
 from emulator import access
+from emulator.quartz import CronError, zone_of
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
+from emulator.rest.paging import decode_token, encode_token, invalid, is_pair, offset_of
 from emulator.rest.schema import fields_of_dataclass
 from emulator.runner.jobs import DEFAULT_MESSAGE, latest_attempts
 from emulator.state import Job, Json, Run, TaskRun
 
 API = "/api/2.1|2.2/jobs"
-JOBS_LIMIT, RUNS_LIMIT, TASKS_A_PAGE = 100, 25, 100
+JOBS_LIMIT, RUNS_LIMIT, TASKS_A_PAGE = 100, 24, 100
+# What tells the entries of a job's arrays apart when an update merges them.
+KEYS = {
+    "tasks": "task_key",
+    "job_clusters": "job_cluster_key",
+    "environments": "environment_key",
+    "environment_variables": "environment_variables_key",
+    "parameters": "name",
+}
 STATE_V2 = {
     "QUEUED": "QUEUED",
     "BLOCKED": "BLOCKED",
@@ -28,18 +36,6 @@ STATE_V2 = {
     "TERMINATING": "TERMINATING",
 }
 SDK_ONLY = {"dbt_commands", "jar_params", "python_params", "python_named_params", "spark_submit_params", "sql_params"}
-
-
-def encode_token(value: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
-
-
-def decode_token(token: str) -> Any:
-    """Raises INVALID_PARAMETER_VALUE for a token that this workspace did not make."""
-    try:
-        return json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except ValueError as e:
-        raise bad(f"Invalid page token: {token}") from e
 
 
 def limit_of(call: Call, default: int, most: int) -> int:
@@ -207,7 +203,7 @@ def list_jobs(call: Call) -> Json:
         if (not name or j.name.casefold() == name.casefold())
         and access.allowed(call.workspace, call.principal, "jobs", str(j.job_id), "CAN_VIEW")
     ]
-    start = int(decode_token(call.text("page_token"))) if call.text("page_token") else call.int("offset", 0) or 0
+    start = offset_of(call)
     page = jobs[start : start + limit]
     more = len(jobs) > start + limit
     expand = call.bool("expand_tasks")
@@ -230,15 +226,22 @@ def get_job(call: Call) -> Json:
 def create_job(call: Call) -> Json:
     from emulator.rest.permissions import apply_access_list
 
-    check_run_as(call, call.body)
-    job = call.workspace.jobs.create(call.body, call.user)
-    if call.body.get("access_control_list"):
-        apply_access_list(call, "jobs", str(job.job_id), call.body["access_control_list"], replace=True)
+    check_settings(call, call.body)
+    with call.workspace.state.transaction():
+        job = call.workspace.jobs.create(call.body, call.user)
+        if call.body.get("access_control_list"):
+            apply_access_list(call, "jobs", str(job.job_id), call.body["access_control_list"], replace=True)
     return sdk.CreateResponse(job_id=job.job_id).as_dict()
 
 
-def check_run_as(call: Call, settings: Mapping[str, Any]) -> None:
-    """Only an administrator may let a job run as somebody else."""
+def check_settings(call: Call, settings: Mapping[str, Any]) -> None:
+    """Refuses a time zone that is none, and that anybody but an administrator lets a job run as somebody else."""
+    schedule = settings.get("schedule")
+    if schedule:
+        try:
+            zone_of(schedule["timezone_id"])
+        except CronError as e:
+            raise bad(f"Invalid timezone_id: {e}") from e
     run_as = settings.get("run_as") or {}
     name = run_as.get("user_name") or run_as.get("service_principal_name")
     if not name or name == call.user:
@@ -251,31 +254,55 @@ def check_run_as(call: Call, settings: Mapping[str, Any]) -> None:
 
 @route("POST", f"{API}/update", JobsAPI.update)
 def update_job(call: Call) -> Json:
-    """Replaces each given top-level field whole; removes those named in fields_to_remove."""
-    job = the_job(call, "CAN_MANAGE")
+    """Replaces each given top-level field whole, merges arrays by key; removes what fields_to_remove names."""
     new = call.body.get("new_settings") or {}
-    check_run_as(call, new)
-    settings = {**job.settings, **{k: v for k, v in new.items() if v is not None}}
-    for field in call.body.get("fields_to_remove") or []:
-        top, _, rest = field.partition("/")
-        if top not in fields_of_dataclass(sdk.JobSettings):
-            raise bad(f"Unknown field '{field}' in fields_to_remove")
-        if rest:
-            key = {"tasks": "task_key", "job_clusters": "job_cluster_key"}.get(top)
-            if key is None:
-                raise bad(f"Only tasks/KEY and job_clusters/KEY may be removed one by one, not '{field}'")
-            settings[top] = [item for item in settings.get(top) or [] if item.get(key) != rest]
-        else:
-            settings.pop(top, None)
-    call.workspace.jobs.replace_settings(job, settings)
+    with call.workspace.state.transaction():
+        job = the_job(call, "CAN_MANAGE")
+        check_settings(call, new)
+        settings = merged(job.settings, new)
+        for field in call.body.get("fields_to_remove") or []:
+            remove(settings, field)
+        call.workspace.jobs.replace_settings(job, settings)
     return {}
+
+
+def merged(settings: Json, new: Mapping[str, Any]) -> Json:
+    """A job's settings with new ones over them, by the documentation of `new_settings`: a field is replaced whole; of
+    an array, entries of a known key are replaced, others added, and the rest kept."""
+    result = dict(settings)
+    for field, value in new.items():
+        if value is None:
+            continue
+        key = KEYS.get(field)
+        if key is None:
+            result[field] = value
+            continue
+        given = {item[key]: item for item in value}
+        if len(given) < len(value):
+            raise bad(f"new_settings.{field}: each {key} must be unique")
+        kept = [given.pop(item[key], item) for item in settings.get(field) or []]
+        result[field] = [*kept, *given.values()]
+    return result
+
+
+def remove(settings: Json, field: str) -> None:
+    """Takes a top-level field, a task or a job cluster out of settings."""
+    top, _, rest = field.partition("/")
+    if top not in fields_of_dataclass(sdk.JobSettings):
+        raise bad(f"Unknown field '{field}' in fields_to_remove")
+    if not rest:
+        settings.pop(top, None)
+    elif top in ("tasks", "job_clusters"):
+        settings[top] = [item for item in settings.get(top) or [] if item[KEYS[top]] != rest]
+    else:
+        raise bad(f"Only tasks/KEY and job_clusters/KEY may be removed one by one, not '{field}'")
 
 
 @route("POST", f"{API}/reset", JobsAPI.reset)
 def reset_job(call: Call) -> Json:
     job = the_job(call, "CAN_MANAGE")
     settings = call.need("new_settings")
-    check_run_as(call, settings)
+    check_settings(call, settings)
     call.workspace.jobs.replace_settings(job, settings)
     return {}
 
@@ -317,8 +344,8 @@ def list_runs(call: Call) -> Json:
     state = call.workspace.state
     limit = call.int("limit", 20)
     if limit is None or not 0 <= limit <= RUNS_LIMIT:
-        raise bad(f"Invalid limit {limit}. Limit must be between 1 and {RUNS_LIMIT}.")
-    limit = limit or 20
+        raise bad(f"Invalid limit {limit}. Limit must be greater than 0 and less than {RUNS_LIMIT + 1}.")
+    limit = limit or RUNS_LIMIT
     active, completed = call.bool("active_only"), call.bool("completed_only")
     if active and completed:
         raise bad("active_only and completed_only cannot both be true.")
@@ -327,12 +354,11 @@ def list_runs(call: Call) -> Json:
         access.demand(call.workspace, call.principal, "jobs", str(job_id), "CAN_VIEW")
     if call.text("run_type") not in ("", "JOB_RUN"):
         return {"has_more": False}
-    position = decode_token(call.text("page_token")) if call.text("page_token") else {}
+    before, after = position_of(call.text("page_token"))
+    continued = before is not None or after is not None
     found: list[Run] = []
-    before = tuple(position["before"]) if "before" in position else None
-    after = tuple(position["after"]) if "after" in position else None
     visible: dict[int, bool] = {}
-    skip = call.int("offset", 0) or 0
+    skip = 0 if continued else offset_of(call)
     while len(found) < limit + 1 + skip:
         batch = state.runs(
             job_id=job_id,
@@ -370,11 +396,23 @@ def list_runs(call: Call) -> Json:
     }
     if page and (more or backwards):
         answer["next_page_token"] = encode_token({"before": [page[-1].start_ms, page[-1].run_id]})
-    if page and (position and (not backwards or more)):
+    if page and continued and (not backwards or more):
         answer["prev_page_token"] = encode_token({"after": [page[0].start_ms, page[0].run_id]})
     if not page:
         answer.pop("runs")
     return answer
+
+
+def position_of(token: str) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """The run that a page of runs lies before, and the one that it lies after (each by start and id, newest first)."""
+    if not token:
+        return None, None
+    found = decode_token(token)
+    direction = next(iter(found)) if isinstance(found, dict) and len(found) == 1 else ""
+    if direction not in ("before", "after") or not is_pair(found[direction]):
+        raise invalid(token)
+    start_ms, run_id = found[direction]
+    return ((start_ms, run_id), None) if direction == "before" else (None, (start_ms, run_id))
 
 
 @route("GET", f"{API}/runs/get", JobsAPI.get_run)
@@ -393,7 +431,7 @@ def get_run(call: Call) -> Json:
     tasks = state.tasks(run_id)
     if not call.bool("include_history"):
         tasks = list(latest_attempts(tasks).values())
-    start = int(decode_token(call.text("page_token"))) if call.text("page_token") else 0
+    start = offset_of(call)
     document = run_document(call, run, tasks[start : start + TASKS_A_PAGE], sdk.Run)
     if len(tasks) > start + TASKS_A_PAGE:
         document["next_page_token"] = encode_token(start + TASKS_A_PAGE)

@@ -9,7 +9,7 @@ from databricks.sdk.service import iam as sdk
 
 from emulator import access
 from emulator.rest.errors import ServiceError, bad, not_implemented
-from emulator.rest.http import Call, route
+from emulator.rest.http import Call, number_of, route
 from emulator.state import Json
 
 KINDS = {"user_name": "user", "group_name": "group", "service_principal_name": "service_principal"}
@@ -24,11 +24,12 @@ def the_object(call: Call, level: str) -> tuple[str, str]:
     kind = {"sql": "warehouses"}.get(kind, kind)
     if kind not in access.LEVELS:
         raise not_implemented(f"permissions of {kind}")
-    if kind in ("notebooks", "directories", "files", "repos"):
-        found = state.object_by_id(int(id)) if id.isdigit() else None
-        exists = found is not None
+    number = number_of(id)
+    if kind in access.TREE.values():
+        found = None if number is None else state.object_by_id(number)
+        exists = found is not None and access.TREE[found.object_type] == kind
     elif kind == "jobs":
-        exists = id.isdigit() and state.job(int(id)) is not None
+        exists = number is not None and state.job(number) is not None
     elif kind == "pipelines":
         exists = state.pipeline(id) is not None
     elif kind == "warehouses":
@@ -43,32 +44,37 @@ def the_object(call: Call, level: str) -> tuple[str, str]:
 
 
 def document(call: Call, kind: str, id: str) -> Json:
+    held: dict[tuple[str, str], list[Json]] = {}
+    for entry in access.entries(call.workspace, kind, id):
+        if call.workspace.state.principal_named(entry.name, entry.kind) is not None:
+            held.setdefault((entry.kind, entry.name), []).append(permission(entry))
+    root = f"/{kind}/" if kind != "warehouses" else "/sql/warehouses/"
+    held.setdefault(("group", "admins"), []).append(
+        {"permission_level": "CAN_MANAGE", "inherited": True, "inherited_from_object": [root]}
+    )
     entries: list[Json] = []
-    for (principal_kind, name), level in sorted(call.workspace.state.permissions(kind, id).items()):
-        found = call.workspace.state.principal_named(name)
+    for (principal_kind, name), levels in sorted(held.items()):
+        found = call.workspace.state.principal_named(name, principal_kind)
         entries.append(
             {
                 FIELD[principal_kind]: name,
                 "display_name": found.display_name if found else None,
-                "all_permissions": [{"permission_level": level, "inherited": False}],
+                "all_permissions": levels,
             }
         )
-    admins = next((e for e in entries if e.get("group_name") == "admins"), None)
-    inherited = {
-        "permission_level": "CAN_MANAGE",
-        "inherited": True,
-        "inherited_from_object": [f"/{kind}/" if kind != "warehouses" else "/sql/warehouses/"],
-    }
-    if admins is None:
-        entries.append({"group_name": "admins", "all_permissions": [inherited]})
-    else:
-        admins["all_permissions"].append(inherited)
     answer: Json = {
         "object_id": f"/{'sql/' if kind == 'warehouses' else ''}{kind}/{id}",
         "object_type": kind.removesuffix("s") if kind != "directories" else "directory",
         "access_control_list": [{k: v for k, v in e.items() if v is not None} for e in entries],
     }
     return answer
+
+
+def permission(entry: access.Entry) -> Json:
+    if entry.source is None:
+        return {"permission_level": entry.level, "inherited": False}
+    source = f"/{access.TREE[entry.source.object_type]}/{entry.source.object_id}"
+    return {"permission_level": entry.level, "inherited": True, "inherited_from_object": [source]}
 
 
 def apply_access_list(call: Call, kind: str, id: str, requests: Sequence[Mapping[str, Any]], *, replace: bool) -> None:

@@ -13,12 +13,13 @@ from databricks.sdk.service.pipelines import PipelinesAPI
 from emulator import access
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
-from emulator.rest.jobs import decode_token, encode_token
+from emulator.rest.paging import decode_token, encode_token, invalid, is_pair, offset_of
 from emulator.runner.pipelines import check_spec, with_defaults
 from emulator.state import Json, Pipeline, Update
 
 API = "/api/2.0/pipelines"
 LATEST = 5
+MOST_TERMS = 100
 EVENT_COLUMNS = {"timestamp": "timestamp_ms", "id": "event_id", "update_id": "update_id", "level": "level"}
 
 
@@ -117,7 +118,7 @@ def list_pipelines(call: Call) -> Json:
     if order[0] not in ("name", "id") or (len(order) > 1 and order[1].lower() not in ("asc", "desc")):
         raise bad(f"Invalid order_by '{call.text('order_by')}': only name and id, asc or desc.")
     found.sort(key=lambda p: p.name if order[0] == "name" else p.pipeline_id, reverse=order[-1].lower() == "desc")
-    start = int(decode_token(call.text("page_token"))) if call.text("page_token") else 0
+    start = offset_of(call)
     page = found[start : start + limit]
     answer: Json = {"statuses": [sdk.PipelineStateInfo.from_dict(state_document(call, p)).as_dict() for p in page]}
     if len(found) > start + limit:
@@ -145,11 +146,12 @@ def create_pipeline(call: Call) -> Json:
     if call.bool("dry_run"):
         check_spec(call.body)
         return {"effective_settings": with_defaults(call.body, "")}
-    pipeline = call.workspace.pipelines.create(
-        spec_of(call.body), call.user, allow_duplicate_names=call.bool("allow_duplicate_names")
-    )
-    if call.body.get("access_control_list"):
-        apply_access_list(call, "pipelines", pipeline.pipeline_id, call.body["access_control_list"], replace=True)
+    with call.workspace.state.transaction():
+        pipeline = call.workspace.pipelines.create(
+            spec_of(call.body), call.user, allow_duplicate_names=call.bool("allow_duplicate_names")
+        )
+        if call.body.get("access_control_list"):
+            apply_access_list(call, "pipelines", pipeline.pipeline_id, call.body["access_control_list"], replace=True)
     return sdk.CreatePipelineResponse(pipeline_id=pipeline.pipeline_id).as_dict()
 
 
@@ -215,7 +217,7 @@ def start_update(call: Call) -> Json:
 def list_updates(call: Call) -> Json:
     pipeline = the_pipeline(call, "CAN_VIEW")
     limit = max_results_of(call, 25, 100)
-    offset = int(decode_token(call.text("page_token"))) if call.text("page_token") else 0
+    offset = offset_of(call)
     found = call.workspace.state.updates(
         pipeline.pipeline_id, until_update_id=call.text("until_update_id") or None, limit=limit + 1, offset=offset
     )
@@ -245,21 +247,16 @@ def stop_pipeline(call: Call) -> Json:
 def list_events(call: Call) -> Json:
     pipeline = the_pipeline(call, "CAN_VIEW")
     limit = max_results_of(call, 25, 250)
-    condition, values, ascending = "1", list[Any](), False
+    text, order = call.text("filter"), call.text("order_by")
     behind: tuple[int, int] | None = None
     token = call.text("page_token")
     if token:
         others = [k for k in call.query if k not in ("page_token", "max_results")]
         if others:
             raise bad(f"{others[0]} cannot be set together with page_token; only max_results can.")
-        position = decode_token(token)
-        condition, values, ascending = position["condition"], position["values"], position["ascending"]
-        behind = tuple(position["behind"])
-        if position.get("pipeline_id") != pipeline.pipeline_id or not _is_ours(condition):
-            raise bad(f"Invalid page token: {token}")
-    else:
-        condition, values = event_filter(call.text("filter"))
-        ascending = event_order(call.text("order_by"))
+        text, order, behind = event_position(token, pipeline.pipeline_id)
+    condition, values = event_filter(text)
+    ascending = event_order(order)
     found = call.workspace.state.events(
         pipeline.pipeline_id, condition=condition, values=values, ascending=ascending, behind=behind, limit=limit + 1
     )
@@ -269,13 +266,23 @@ def list_events(call: Call) -> Json:
         answer["next_page_token"] = encode_token(
             {
                 "pipeline_id": pipeline.pipeline_id,
-                "condition": condition,
-                "values": values,
-                "ascending": ascending,
+                "filter": text,
+                "order_by": order,
                 "behind": [page[-1].timestamp_ms, page[-1].seq],
             }
         )
     return answer
+
+
+def event_position(token: str, pipeline_id: str) -> tuple[str, str, tuple[int, int]]:
+    """What a page token of this pipeline's events says: filter, order, and time and number of the last row before."""
+    found = decode_token(token)
+    if not isinstance(found, dict) or found.get("pipeline_id") != pipeline_id or not is_pair(found.get("behind")):
+        raise invalid(token)
+    text, order, (timestamp, seq) = found.get("filter"), found.get("order_by"), found["behind"]
+    if not isinstance(text, str) or not isinstance(order, str):
+        raise invalid(token)
+    return text, order, (timestamp, seq)
 
 
 def event_order(text: str) -> bool:
@@ -308,6 +315,8 @@ def event_filter(text: str) -> tuple[str, list[Any]]:
     values: list[Any] = []
     position = 0
     while True:
+        if len(clauses) == MOST_TERMS:
+            raise bad(f"The filter has more than {MOST_TERMS} terms.")
         found = _TERM.match(text, position)
         if not found:
             raise bad(f"Failed to parse filter '{text}' at position {position}.")
@@ -343,12 +352,5 @@ def event_filter(text: str) -> tuple[str, list[Any]]:
 def timestamp_ms(text: str) -> int:
     try:
         return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
-    except ValueError as e:
+    except (ValueError, OverflowError) as e:
         raise bad(f"Invalid timestamp '{text}' in filter: ISO 8601 is expected.") from e
-
-
-def _is_ours(condition: str) -> bool:
-    """Whether a condition from a page token is one that `event_filter` can have built."""
-    columns = "|".join(EVENT_COLUMNS.values())
-    term = rf"(?:{columns}) (?:(?:=|<=|>=|<|>|!=) \?|IN \(\?(?:,\?)*\))"
-    return condition == "1" or re.fullmatch(rf"{term}(?: AND {term})*", condition) is not None

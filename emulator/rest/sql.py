@@ -15,7 +15,7 @@ from databricks.sdk.service import sql as sdk
 from emulator import access
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
-from emulator.rest.jobs import decode_token, encode_token
+from emulator.rest.paging import encode_token, offset_of
 from emulator.sql.errors import SqlError
 from emulator.state import Json, Warehouse
 
@@ -111,14 +111,14 @@ def delete_warehouse(call: Call) -> Json:
 
 @route("POST", f"{WAREHOUSES}/{{id}}/start", sdk.WarehousesAPI.start)
 def start_warehouse(call: Call) -> Json:
-    call.workspace.use_warehouse(the_warehouse(call, "CAN_MONITOR").id)
+    call.workspace.use_warehouse(the_warehouse(call, "CAN_USE").id)
     return {}
 
 
 @route("POST", f"{WAREHOUSES}/{{id}}/stop", sdk.WarehousesAPI.stop)
 def stop_warehouse(call: Call) -> Json:
     """Stops it: it answers no statement until it starts again, which any use makes it do."""
-    warehouse = the_warehouse(call, "CAN_MONITOR")
+    warehouse = the_warehouse(call, "CAN_MANAGE")
     call.workspace.state.put_warehouse(replace(warehouse, state="STOPPED"))
     return {}
 
@@ -163,9 +163,7 @@ def the_statement(call: Call) -> Statement:
 def execute_statement(call: Call) -> Json:
     warehouse_id = call.need("warehouse_id")
     text = call.need("statement")
-    if call.workspace.state.warehouse(warehouse_id) is None:
-        raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"SQL warehouse {warehouse_id} does not exist.")
-    access.demand(call.workspace, call.principal, "warehouses", warehouse_id, "CAN_USE")
+    access.demand_warehouse(call.workspace, call.principal, warehouse_id)
     if call.text("disposition") not in ("", "INLINE"):
         raise not_implemented("statement execution with EXTERNAL_LINKS", "INLINE only")
     if call.text("format") not in ("", "JSON_ARRAY"):
@@ -361,7 +359,7 @@ def list_queries(call: Call) -> Json:
     if any(k.startswith("filter_by") for k in call.query):
         raise not_implemented("query history with filter_by")
     found = [q for q in reversed(call.workspace.queries) if call.principal.admin or q["user_name"] == call.user]
-    start = int(decode_token(call.text("page_token"))) if call.text("page_token") else 0
+    start = offset_of(call)
     page = found[start : start + limit]
     answer: Json = {"res": page, "has_next_page": len(found) > start + limit}
     if answer["has_next_page"]:

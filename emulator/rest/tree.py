@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from databricks.sdk.service import workspace as sdk
 
+from emulator import access
 from emulator.files import EXTENSION, FileError, language_of_source, normal_path
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Answer, Call, route
@@ -44,10 +45,54 @@ def document(item: WorkspaceObject) -> Json:
     return sdk.ObjectInfo.from_dict(found).as_dict()
 
 
+# -- who may see and change what -----------------------------------------------------------------------------------
+
+
+def visible(call: Call, item: WorkspaceObject) -> bool:
+    state, path = call.workspace.state, item.path
+    return path in access.EVERYBODYS or access.allowed_in_tree(state, call.principal, path, "CAN_READ")
+
+
+def readable(call: Call, path: str) -> WorkspaceObject:
+    """What lies at a path, for somebody who may read it."""
+    with service_errors():
+        item = call.workspace.files.get(path)
+    if item.path not in access.EVERYBODYS:
+        access.demand_in_tree(call.workspace.state, call.principal, item.path, "CAN_READ")
+    return item
+
+
+def save(
+    call: Call, path: str, object_type: str, language: str | None, content: bytes, overwrite: bool
+) -> WorkspaceObject:
+    """Puts a notebook or file: over another for who may edit that, a new one for who manages its folder."""
+    state, files = call.workspace.state, call.workspace.files
+    with service_errors(), state.transaction():
+        target = normal_path(path)
+        held = files.find(target)
+        if held is not None:
+            access.demand_in_tree(state, call.principal, target, "CAN_EDIT")
+        else:
+            access.demand_in_tree(state, call.principal, posixpath.dirname(target), "CAN_MANAGE")
+        item = files.put(target, object_type, language, content, overwrite=overwrite)
+        if held is None:
+            own(call, item)
+    return item
+
+
+def own(call: Call, item: WorkspaceObject) -> None:
+    """Whoever makes an object manages it."""
+    entry = {(call.principal.kind, call.user): "CAN_MANAGE"}
+    call.workspace.state.set_permissions(access.TREE[item.object_type], str(item.object_id), entry)
+
+
+# -- folders, notebooks, files -------------------------------------------------------------------------------------
+
+
 @route("GET", f"{API}/list", sdk.WorkspaceAPI.list)
 def list_tree(call: Call) -> Json:
     with service_errors():
-        found = call.workspace.files.children(call.need("path"))
+        found = [o for o in call.workspace.files.children(call.need("path")) if visible(call, o)]
     after = call.int("notebooks_modified_after") or 0
     found = [o for o in found if o.object_type not in ("NOTEBOOK",) or o.modified_ms >= after]
     return {"objects": [document(o) for o in found]} if found else {}
@@ -60,21 +105,37 @@ def list_tree(call: Call) -> Json:
     query=("return_export_info", "return_git_info", "return_wsfs_metadata"),
 )
 def get_status(call: Call) -> Json:
-    with service_errors():
-        return document(call.workspace.files.get(call.need("path")))
+    return document(readable(call, call.need("path")))
 
 
 @route("POST", f"{API}/mkdirs", sdk.WorkspaceAPI.mkdirs)
 def mkdirs(call: Call) -> Json:
-    with service_errors():
-        call.workspace.files.mkdirs(call.need("path"))
+    state, files = call.workspace.state, call.workspace.files
+    with service_errors(), state.transaction():
+        missing, step = list[str](), normal_path(call.need("path"))
+        while files.find(step) is None:
+            missing.append(step)
+            step = posixpath.dirname(step)
+        if missing:
+            access.demand_in_tree(state, call.principal, missing[0], "CAN_MANAGE")
+        files.mkdirs(call.need("path"))
+        for folder in missing:
+            own(call, files.get(folder))
     return {}
 
 
 @route("POST", f"{API}/delete", sdk.WorkspaceAPI.delete)
 def delete(call: Call) -> Json:
-    with service_errors():
-        call.workspace.files.delete(call.need("path"), call.bool("recursive"))
+    state, files = call.workspace.state, call.workspace.files
+    with service_errors(), state.transaction():
+        item = files.get(call.need("path"))
+        access.demand_in_tree(state, call.principal, item.path, "CAN_MANAGE")
+        if item.path in access.EVERYBODYS:
+            raise ServiceError("BAD_REQUEST", f"Folder {item.path} is protected")
+        gone = [item, *files.below(item.path)]
+        files.delete(item.path, call.bool("recursive"))
+        for each in gone:
+            state.set_permissions(access.TREE[each.object_type], str(each.object_id), {})
     return {}
 
 
@@ -83,8 +144,7 @@ def export(call: Call) -> Json | Answer:
     format = call.text("format") or "SOURCE"
     if format not in ("SOURCE", "AUTO", "RAW"):
         raise not_implemented(f"export in format {format}", "SOURCE, AUTO and RAW only")
-    with service_errors():
-        item = call.workspace.files.get(call.need("path"))
+    item = readable(call, call.need("path"))
     if item.object_type not in ("NOTEBOOK", "FILE"):
         raise bad(f"Cannot export the {item.object_type.lower()} {item.path} in format {format}.")
     if call.bool("direct_download"):
@@ -102,11 +162,11 @@ def import_item(call: Call) -> Json:
     path = fields.get("path")
     if not path:
         raise bad("Missing required field: path")
-    content = fields.get("content", b"")
+    content = fields.get("content") or b""
     if isinstance(content, str):
         try:
             content = base64.b64decode(content, validate=True)
-        except binascii.Error as e:
+        except ValueError as e:
             raise bad("content is not valid base64.") from e
     overwrite = fields.get("overwrite") in (True, "true", "True")
     put(call, path, content, str(fields.get("format") or "SOURCE"), fields.get("language"), overwrite)
@@ -124,19 +184,16 @@ def put(call: Call, path: str, content: bytes, format: str, language: str | None
         raise not_implemented(f"import in format {format}", "SOURCE, AUTO and RAW only")
     text = content.decode("utf-8", "replace")
     found = language_of_source(text)
-    files = call.workspace.files
-    with service_errors():
-        if format == "SOURCE":
-            language = language or language_by_name(path) or found
-            if language not in EXTENSION:
-                raise bad("Language is required to import a notebook in format SOURCE.")
-            if found is None:
-                content = f"{mark(language)} Databricks notebook source\n".encode() + content
-            return files.put(path, "NOTEBOOK", language, content, overwrite=overwrite)
-        if format == "AUTO" and found is not None:
-            stem = path.removesuffix(EXTENSION[found])
-            return files.put(stem, "NOTEBOOK", found, content, overwrite=overwrite)
-        return files.put(path, "FILE", None, content, overwrite=overwrite)
+    if format == "SOURCE":
+        language = language or language_by_name(path) or found
+        if language not in EXTENSION:
+            raise bad("Language is required to import a notebook in format SOURCE.")
+        if found is None:
+            content = f"{mark(language)} Databricks notebook source\n".encode() + content
+        return save(call, path, "NOTEBOOK", language, content, overwrite)
+    if format == "AUTO" and found is not None:
+        return save(call, path.removesuffix(EXTENSION[found]), "NOTEBOOK", found, content, overwrite)
+    return save(call, path, "FILE", None, content, overwrite)
 
 
 def mark(language: str) -> str:
@@ -157,7 +214,7 @@ def multipart_fields(call: Call) -> dict[str, Any]:
         head, _, value = part.strip(b"\r\n").partition(b"\r\n\r\n")
         name = head.decode("utf-8", "replace").split('name="', 1)[-1].split('"', 1)[0]
         body = part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
-        fields[name] = body if name == "content" else value.decode()
+        fields[name] = body if name == "content" else value.decode("utf-8", "replace")
     return fields
 
 
@@ -165,28 +222,23 @@ def multipart_fields(call: Call) -> dict[str, Any]:
 def import_file(call: Call) -> Json:
     """A raw file; a text with a notebook's first line becomes a notebook. 409 when it exists and may not be
     overwritten."""
-    path = "/" + unquote(call.params["path"]).lstrip("/")
-    files = call.workspace.files
+    path = normal_path("/" + unquote(call.params["path"]).lstrip("/"))
     overwrite = call.bool("overwrite")
     found = language_of_source(call.raw[:200].decode("utf-8", "replace"))
-    target = normal_path(path)
-    if found is not None and target.endswith(EXTENSION[found]):
-        target = target.removesuffix(EXTENSION[found])
-    if not overwrite and files.find(target) is not None:
+    target = path.removesuffix(EXTENSION[found]) if found is not None else path
+    if not overwrite and call.workspace.files.find(target) is not None:
+        access.demand_in_tree(call.workspace.state, call.principal, target, "CAN_EDIT")
         raise ServiceError("ALREADY_EXISTS", f"Node named '{target}' already exists")
-    with service_errors():
-        if found is not None and target != normal_path(path):
-            files.put(target, "NOTEBOOK", found, call.raw, overwrite=overwrite)
-        else:
-            files.put(target, "FILE", None, call.raw, overwrite=overwrite)
+    if target != path:
+        save(call, target, "NOTEBOOK", found, call.raw, overwrite)
+    else:
+        save(call, target, "FILE", None, call.raw, overwrite)
     return {}
 
 
 @route("GET", "/api/2.0/workspace-files/{path:path}")
 def read_file(call: Call) -> Answer:
-    path = "/" + unquote(call.params["path"]).lstrip("/")
-    with service_errors():
-        item = call.workspace.files.get(path)
+    item = readable(call, "/" + unquote(call.params["path"]).lstrip("/"))
     return Answer(content=item.content, media_type="application/octet-stream")
 
 
@@ -197,6 +249,7 @@ def list_repos(call: Call) -> Json:
     with service_errors():
         owners = [o for o in files.children("/Repos") if o.object_type == "DIRECTORY"]
         found = [r for o in owners for r in files.children(o.path) if r.object_type in ("DIRECTORY", "REPO")]
+    found = [r for r in found if visible(call, r)]
     prefix = call.text("path_prefix")
     repos = [{"id": r.object_id, "path": r.path, "branch": "main"} for r in found if r.path.startswith(prefix)]
     return {"repos": repos}

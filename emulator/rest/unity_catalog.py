@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from databricks.sdk.service import catalog as sdk
 
+from emulator.access import may_be_granted
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
-from emulator.rest.jobs import decode_token, encode_token
+from emulator.rest.paging import encode_token, offset_of
 from emulator.sql.errors import SqlError
 from emulator.state import Json
 from emulator.system_tables import METASTORE_ID
@@ -60,7 +61,7 @@ def paged(call: Call, items: Sequence[Any], key: str, document: Callable[[Any], 
     limit = call.int("max_results", 0) or 0
     if limit < 0:
         raise bad(f"max_results must not be negative: {limit}")
-    start = int(decode_token(call.text("page_token"))) if call.text("page_token") else 0
+    start = offset_of(call)
     limit = min(limit, most) if limit else most
     answer: Json = {key: [document(i) for i in items[start : start + limit]]}
     if len(items) > start + limit:
@@ -344,7 +345,7 @@ def update_grants(call: Call) -> Json:
         principal = change.get("principal")
         if not principal:
             raise bad("Each change must name a principal.")
-        if call.workspace.state.principal_named(principal) is None and principal not in ("account users",):
+        if not may_be_granted(call.workspace.state, principal):
             raise ServiceError(
                 "PRINCIPAL_DOES_NOT_EXIST", f"Could not find principal with name {principal}", status=404
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from emulator.access import may_be_granted_in
 from emulator.catalog import (
     MATERIALIZED_VIEW,
     PIPELINE_TYPES,
@@ -343,6 +344,8 @@ class Commands:
         kind, name = self._securable(job)
         s = job.statement
         assert s.principal is not None
+        if not may_be_granted_in(self._catalog.path.parent, s.principal):
+            raise SqlError("PRINCIPAL_DOES_NOT_EXIST", f"Could not find principal with name {s.principal}.")
         change = (s.principal, s.privileges, ()) if s.kind == "GRANT" else (s.principal, (), s.privileges)
         self._catalog.update_grants(kind, name, [change], job.me)
         return Rows.none()

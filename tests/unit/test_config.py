@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from app.config import DEFAULT_MIGRATION, ConfigError, Migration
+from app.config import DEFAULT_MIGRATION, ConfigError, IdentitySource, Migration, Settings
 from app.progress.rules import RULES
+from emulator.__main__ import take_folder
+from scripts import run
 
+ROOT = Path(__file__).resolve().parents[2]
 LOCAL = DEFAULT_MIGRATION.parent / "00_rds_local.yaml"
 
 
@@ -63,3 +70,71 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, change: str, word: 
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         Migration.load(Path("nowhere.yaml"))
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in (
+        "DATABRICKS_HOST",
+        "DATABRICKS_APP_NAME",
+        "CUTOVER_IDENTITY",
+        "CUTOVER_MIGRATION",
+        "CUTOVER_STORE_URL",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CUTOVER_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_commands_beside_a_local_panel_use_its_persona_and_migration(
+    alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings.from_environment().identity is IdentitySource.TOKEN
+    run.leave_settings(alone, str(LOCAL))
+    beside = Settings.from_environment()
+    assert (beside.identity, beside.migration_path) == (IdentitySource.PERSONA, LOCAL)
+    monkeypatch.setenv("CUTOVER_IDENTITY", "token")
+    assert Settings.from_environment().identity is IdentitySource.TOKEN
+
+
+@pytest.mark.parametrize("elsewhere", ["DATABRICKS_HOST", "DATABRICKS_APP_NAME"])
+def test_no_persona_is_left_where_another_workspace_is_spoken_to(
+    alone: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: str
+) -> None:
+    run.leave_settings(alone, str(LOCAL))
+    monkeypatch.setenv(elsewhere, "https://somewhere.example.com")
+    found = Settings.from_environment()
+    assert found.identity is not IdentitySource.PERSONA and found.migration_path == DEFAULT_MIGRATION
+
+
+def test_what_was_left_and_cannot_be_read_is_one_line(alone: Path) -> None:
+    (alone / "panel.json").write_text("[]")
+    with pytest.raises(ConfigError, match=r"panel\.json cannot be read"):
+        Settings.from_environment()
+
+
+def test_a_folder_in_which_a_workspace_runs_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "workspace.json").write_text("{}")
+    with take_folder(tmp_path), pytest.raises(run.StartError, match=rf"runs in .* already \(process {os.getpid()}\)"):
+        run.check(run.free_port(), tmp_path)
+    assert (tmp_path / "workspace.json").exists()
+    run.check(run.free_port(), tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_a_killed_starter_leaves_no_process_behind() -> None:
+    """As `app.serve` starts the pages and the worker."""
+    text = (
+        "import subprocess, sys, time; from app.serve import end_with_parent;"
+        "child = subprocess.Popen(['sleep', '60'], preexec_fn=end_with_parent);"
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", text], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert starter.stdout is not None
+    child = int(starter.stdout.readline())
+    starter.kill()
+    starter.wait()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text().split()[2]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

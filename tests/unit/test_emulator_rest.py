@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -31,6 +31,7 @@ from databricks.sdk.errors import (
 )
 from databricks.sdk.service import apps, jobs, pipelines
 from databricks.sdk.service import workspace as tree
+from emulator_workspace import workspace_in
 
 from emulator.__main__ import listen
 from emulator.faults import Faults, Rule
@@ -39,69 +40,9 @@ from emulator.state import Update, now_ms
 from emulator.workspace import Workspace
 
 
-class Execution:
-    """A runner process that does nothing: ends when told to."""
-
-    def __init__(self, answer: dict[str, Any], seconds: float) -> None:
-        self.answer, self.seconds, self.stopped = answer, seconds, threading.Event()
-
-    def wait(self, on_message: Any = None) -> dict[str, Any]:
-        from emulator.runner.zygote import ProcessDied
-
-        if self.stopped.wait(self.seconds):
-            raise ProcessDied("killed")
-        return self.answer
-
-    def cancel(self) -> None:
-        self.stopped.set()
-
-
-class Processes:
-    """Stands in for the runner processes: a notebook's first word says how it ends and after how long."""
-
-    def __init__(self) -> None:
-        self.requests: list[dict[str, Any]] = []
-        self.lock = threading.Lock()
-
-    def run(self, request: dict[str, Any]) -> Execution:
-        with self.lock:
-            self.requests.append(request)
-        body = request["content"].split("\n")[-1].split()
-        answer = {"ok": True, "result": "done", "truncated": False, "logs": ""}
-        if body[0] == "fail":
-            answer = {"ok": False, "error": "ValueError: no", "error_trace": "Traceback", "logs": ""}
-        return Execution(answer, float(body[1]) if len(body) > 1 else 0.0)
-
-    def done(self, execution: Execution) -> None:
-        return
-
-    def stop(self) -> None:
-        return
-
-    def start(self) -> None:
-        return
-
-
-class SqlHalf:
-    """What the runners ask of the SQL half, without Spark; the catalog is the real one."""
-
-    remote_url = "sc://127.0.0.1:1"
-
-    def __init__(self, data: Path, groups_of: Callable[[str], set[str]]) -> None:
-        from emulator.catalog import Catalog
-
-        self.catalog_db = data / "catalog.sqlite"
-        self.catalog = Catalog(self.catalog_db, groups_of)
-
-    def stop(self) -> None:
-        return
-
-
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    workspace = Workspace(tmp_path_factory.mktemp("rest"), idle_clock=True)
-    workspace.__dict__["sql"] = SqlHalf(workspace.data, workspace.groups_of)
-    workspace.__dict__["processes"] = Processes()
+    workspace = workspace_in(tmp_path_factory.mktemp("rest"))
     listener = listen(0)
     workspace.host = f"http://127.0.0.1:{listener.getsockname()[1]}"
     config = uvicorn.Config(create_app(workspace), http="h11", lifespan="off", log_level="error", proxy_headers=False)
@@ -490,9 +431,7 @@ def test_runs_are_listed_newest_first_and_by_filter(local: Workspace, client: Wo
 
 
 def test_runs_that_a_stop_interrupted_are_ended_at_the_next_start(tmp_path: Path):
-    first = Workspace(tmp_path)
-    first.__dict__["sql"] = SqlHalf(tmp_path, first.groups_of)
-    first.__dict__["processes"] = Processes()
+    first = workspace_in(tmp_path)
     first.sql_ready.set()
     path = notebook(first, "slow", "ok 30")
     made = first.jobs.create({"name": "x", "tasks": [task("a", path).as_dict()]}, "admin@example.com")
@@ -587,7 +526,7 @@ def test_events_page_by_token_alone(local: Workspace, client: WorkspaceClient):
 
 
 def test_a_page_token_cannot_carry_foreign_sql(client: WorkspaceClient):
-    from emulator.rest.jobs import encode_token
+    from emulator.rest.paging import encode_token
 
     id = pipeline(client, "token")
     forged = {"pipeline_id": id, "condition": "1) OR (1", "values": [], "ascending": False, "behind": [0, 0]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,10 @@ import pytest
 from databricks.sdk.errors import InternalError, PermissionDenied
 from databricks.sdk.service.catalog import TableInfo
 from databricks.sdk.service.pipelines import ListUpdatesResponse, Origin, PipelineEvent, UpdateInfo, UpdateInfoState
+from databricks.sql.exc import OperationalError
 
 from validation import (
+    Cancelled,
     Cause,
     Cell,
     ComparisonSpec,
@@ -37,10 +40,11 @@ from validation import (
 )
 from validation.__main__ import main
 from validation.causes import causes_of
+from validation.connector import DatabricksWarehouse
 from validation.drilldown import Details
 from validation.fingerprint import fine_buckets, fingerprint_sql, read_scan
 from validation.normalize import NoExactForm, normal_form
-from validation.plan import make_plan
+from validation.plan import Watermark, make_plan
 from validation.schema import (
     Column,
     ColumnPair,
@@ -49,6 +53,7 @@ from validation.schema import (
     parse_type,
     read_schema,
     required_columns,
+    schema_at,
     schema_of_description,
 )
 from validation.sqltext import check_predicate, quote, quote_table, split_name
@@ -86,14 +91,48 @@ def test_quoting_cannot_be_left() -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["1=1) OR (1=1", "a = 1; DROP TABLE x", "a = 1 -- b", "a /* b", "a = 'x", "(a", "", "  "]
+    "sql",
+    [
+        "1=1) OR (1=1",
+        "a = 1; DROP TABLE x",
+        "a = 1 -- b",
+        "a /* b",
+        "a = 'x",
+        "(a",
+        "",
+        "  ",
+        r"a = r'\') OR (1=1 --'",
+        r"a = R'\') OR (1=1",
+        r"a = t.r'\') OR (1=1",
+        r'a = r"\") OR (1=1',
+        r"a = r'x''\') OR (1=1",
+        r"a = 1 AND \'b' = 'x'",
+        r'a = "\") OR (1=1) OR (b = "',
+        "a = $$'$$) OR (1=1) OR (b = $$'$$",
+        "x[0) OR (1]",
+        "a = `x`) OR (`y` = 1",
+        "ér'x' = 1",
+        "a = 1\0",
+    ],
 )
 def test_a_filter_that_is_not_one_condition_is_refused(sql: str) -> None:
     with pytest.raises(SpecError):
         check_predicate(sql, "where")
 
 
-@pytest.mark.parametrize("sql", ["a = ';--'", "a = 'it\\'s (' AND `b;` > 0", "array_contains(x, 'a') OR (y[0] = 1)"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "a = ';--'",
+        "a = 'it\\'s (' AND `b;` > 0",
+        "array_contains(x, 'a') OR (y[0] = 1)",
+        r"a RLIKE r'\(\d' AND b = 'x'",
+        "a = 'it''s (' AND b > DATE'2026-01-01'",
+        r"a = for'\' ('",
+        'a = "it\'s ("',
+        "v:a.b[0] > 1 AND m['k']\n= 2",
+    ],
+)
 def test_one_condition_is_accepted_whatever_its_texts_hold(sql: str) -> None:
     assert check_predicate(f" {sql} ", "where") == sql
 
@@ -386,7 +425,6 @@ def _details(**values: Any) -> Details:
         "flags": {},
         "balance": (0, 0, 0, 0, 0),
         "samples": (),
-        "newest": (None, None),
     }
     return Details(**{**base, **values})
 
@@ -424,6 +462,33 @@ def test_hashes_that_contradict_values_prove_nothing() -> None:
     assert _judge([_bucket(na=1, nb=1)], final=False)[0] is Verdict.NOT_PROVEN
 
 
+def test_two_empty_sides_say_so_first() -> None:
+    verdict, reason = _judge([])
+    assert verdict is Verdict.IDENTICAL and reason.startswith("both sides are empty (0 rows)")
+
+
+def test_what_may_be_hidden_is_not_proven_equal_and_a_difference_stays_one() -> None:
+    masked = (SideState("a"), SideState("b", hidden="row filter and column mask"))
+    verdict, reason = _judge([_bucket(na=1, nb=1)], states=masked)
+    assert verdict is Verdict.NOT_PROVEN and "candidate b has a row filter and column mask" in reason
+    differing = _judge(
+        [{**_bucket(na=1, nb=0, keys_a=1), "differing": "5"}], _details(missing=1, balance=(1, 0, 0, 0, 0))
+    )
+    assert differing[0] is Verdict.DIFFERENT
+
+
+def test_a_description_tells_row_filters_and_column_masks() -> None:
+    rows = [
+        *DESCRIBED[:4],
+        {"col_name": "Row Filter", "data_type": "main.default.mine", "comment": "region"},
+        {"col_name": "# Column Masks", "data_type": "", "comment": ""},
+        {"col_name": "x", "data_type": "main.default.hide", "comment": ""},
+    ]
+    assert schema_of_description(rows).hidden == ("row filter", "column mask")
+    columns = [{"col_name": "Row Filter", "data_type": "int", "comment": None}, *DESCRIBED]
+    assert schema_of_description(columns).hidden == ()
+
+
 def test_values_in_doubt_prove_nothing() -> None:
     assert _judge([{**_bucket(na=1, nb=1), "doubt": 1}])[0] is Verdict.NOT_PROVEN
 
@@ -457,18 +522,39 @@ def test_causes_are_grouped_with_hints() -> None:
             "d": {"offset": 3},
             "s": {"case": 1},
         },
-        offsets={"ts": (14400.0, 14400.0), "other_ts": (14400.0, 18000.0), "d": (-86400.0, -86400.0)},
+        offsets={"ts": {14400: 20}, "other_ts": {14400: 2, 18000: 3}, "d": {-86400: 3}},
         flags={"late": 4, "excluded": 3, "copies_candidate": 2},
     )
     found = {c.name: c for c in causes_of(details, (SchemaDifference("types", "n", "int", "bigint", True),))}
     assert found["time_zone"].rows == 25 and found["time_zone"].columns == ("ts", "other_ts")
-    assert found["time_zone"].title == "Times shifted by +4 h to +5 h"
-    assert found["date_shift"].columns == ("d",)
+    assert found["time_zone"].title == "Times shifted by +4 h or +5 h"
+    assert "+4 h or +5 h" in found["time_zone"].hint
+    assert found["date_shift"].columns == ("d",) and "-1 day" in found["date_shift"].hint
     assert found["type"].columns == ("n",)
     assert found["timing"].rows == 4 and found["exclusion"].rows == 3
     assert found["duplicates_candidate"].rows == 2 and "extra_rows" not in found
     assert found["missing_rows"].rows == 10
     assert all(c.hint and c.title for c in found.values())
+
+
+@pytest.mark.parametrize(
+    ("offsets", "values", "zone"),
+    [
+        ({3600: 99}, 1, 99),
+        ({3600: 99}, 20, 0),
+        ({-3600: 50, -7200: 50}, 0, 100),
+        ({3600: 50, -3600: 50}, 0, 0),
+        ({900: 40, 1800: 40, 2700: 40}, 0, 0),
+        ({-19800: 7}, 0, 7),
+    ],
+)
+def test_only_a_shared_offset_is_a_time_zone(offsets: dict[int, int], values: int, zone: int) -> None:
+    rows = sum(offsets.values())
+    details = _details(
+        modified=rows + values, columns={"ts": {"offset": rows, "value": values}}, offsets={"ts": offsets}
+    )
+    found = {c.name: c.rows for c in causes_of(details, ())}
+    assert found.get("time_zone", 0) == zone and sum(found.values()) == rows + values
 
 
 # ---------------------------------------------------------------------------------------------------------------- report
@@ -537,6 +623,12 @@ def test_views_escape_what_tables_hold() -> None:
     page = as_html(_report())
     assert "<script>" not in page and "&lt;script&gt;" in page
     assert "=cmd()" in as_csv(_report()) and ",=cmd()" not in as_csv(_report())
+    whole = replace(_report(), not_compared={"g": "geometry has no exact normal form"}, within_tolerance_rows=4)
+    for view in (as_html(whole), as_text(whole)):
+        assert "geometry has no exact normal form" in view
+    assert "equal within the tolerance 4" in as_text(whole)
+    for part in ("Compared columns (2): id, x", "<td>schema</td><td>0.10</td>", "Equal within tolerance"):
+        assert part in as_html(whole)
     text = as_text(_report())
     assert text.startswith("DIFFERENT: 1 missing rows") and "id=NULL" in text
 
@@ -596,6 +688,138 @@ def test_a_failed_scan_is_not_proven() -> None:
     warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=StatementError("out of memory"))
     report = compare(warehouse, SPEC)
     assert report.verdict is Verdict.NOT_PROVEN and "out of memory" in report.reason
+
+
+def test_an_error_tells_no_value_where_columns_are_sensitive() -> None:
+    text = "[CAST_INVALID_INPUT] The value '555-0101' cannot be cast. SQLSTATE: 22018"
+    warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=StatementError(text, "22018"))
+    report = compare(warehouse, replace(SPEC, sensitive_columns=frozenset({"x"})))
+    assert report.verdict is Verdict.NOT_PROVEN and "CAST_INVALID_INPUT, SQLSTATE 22018" in report.reason
+    assert "555-0101" not in json.dumps(report.to_dict())
+    assert "555-0101" in compare(warehouse, SPEC).reason
+    assert StatementError("odd").kind == "of an unknown class"
+
+
+def test_a_view_whose_columns_change_while_it_is_read_is_not_proven() -> None:
+    wider = [*DESCRIBED[:2], {"col_name": "y", "data_type": "int", "comment": None}, *DESCRIBED[2:]]
+    warehouse = Scripted(WITH=[_bucket(na=1, nb=1)])
+    answers = iter([DESCRIBED, DESCRIBED, DESCRIBED, wider])
+    real = warehouse.execute
+    warehouse.execute = lambda sql, *rest: next(answers) if sql.startswith("DESCRIBE") else real(sql, *rest)  # type: ignore[method-assign]
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.NOT_PROVEN and "other columns after" in report.reason
+
+
+TABLE = [*DESCRIBED[:4], {"col_name": "Type", "data_type": "MANAGED"}, {"col_name": "Provider", "data_type": "delta"}]
+
+
+def _delta(**answers: Any) -> Scripted:
+    """Two Delta tables at version 7."""
+    common = {"DESCRIBE_TABLE": TABLE, "DESCRIBE_HISTORY": [{"version": 7}], "SELECT_(SELECT": [{"a": 1, "b": 1}]}
+    return Scripted(**{**common, "DESCRIBE_QUERY": DESCRIBED[:2], "WITH": [_bucket(na=1, nb=1)], **answers})
+
+
+def test_delta_tables_are_read_at_the_version_they_have() -> None:
+    warehouse = _delta()
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.IDENTICAL and report.baseline.pinned and report.candidate.pinned
+    (scan,) = (sql for sql in warehouse.asked if sql.startswith("WITH"))
+    assert "FROM `a` VERSION AS OF 7 AS t" in scan and "FROM `b` VERSION AS OF 7 AS t" in scan
+    later = compare(_delta(DESCRIBE_HISTORY=[{"version": 9}]), SPEC)
+    assert later.sql_hash == report.sql_hash, "what is computed is the same at another version"
+
+
+def test_where_no_version_can_be_read_the_current_data_are() -> None:
+    warehouse = _delta(DESCRIBE_QUERY=StatementError("[UNSUPPORTED_FEATURE.TIME_TRAVEL] no"))
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.IDENTICAL and not report.baseline.pinned
+    assert not any("VERSION AS OF" in sql for sql in warehouse.asked if sql.startswith("WITH"))
+
+
+def test_a_scan_that_is_refused_at_a_version_is_run_without() -> None:
+    warehouse = _delta()
+    real = warehouse.execute
+
+    def refuse(sql: str, *rest: Any) -> Any:
+        if sql.startswith("WITH") and "VERSION AS OF" in sql:
+            raise StatementError("[UNSUPPORTED_FEATURE.TIME_TRAVEL] Time travel on the relation is not supported")
+        return real(sql, *rest)
+
+    warehouse.execute = refuse  # type: ignore[method-assign]
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.IDENTICAL and not report.candidate.pinned
+    assert any("without fixed versions" in n for n in report.notes)
+
+
+def test_a_version_is_compared_with_the_columns_that_it_had() -> None:
+    before = [{"col_name": "id", "data_type": "int"}, {"col_name": "x", "data_type": "string"}]
+    before.append({"col_name": "dropped", "data_type": "int"})
+    warehouse = _delta()
+    real = warehouse.execute
+    warehouse.execute = lambda sql, *rest: before if "VERSION AS OF 3" in sql and "DESC" in sql else real(sql, *rest)  # type: ignore[method-assign]
+    report = compare(warehouse, replace(SPEC, baseline_version=3))
+    assert report.verdict is Verdict.DIFFERENT and "dropped (columns)" in report.reason
+    gone = compare(_delta(DESCRIBE_QUERY=StatementError("no such version")), replace(SPEC, baseline_version=3))
+    assert gone.verdict is Verdict.NOT_PROVEN and "version 3 of a cannot be read" in gone.reason
+
+
+def test_char_columns_are_char_at_a_version_too() -> None:
+    today = _schema(("c", "char(5)"), ("s", "struct<v:varchar(3)>"), ("w", "int"))
+    rows = [("c", "string"), ("s", "struct<v:string>"), ("w", "bigint")]
+    warehouse = Scripted(DESCRIBE_QUERY=[{"col_name": n, "data_type": t} for n, t in rows])
+    found = schema_at(warehouse, "t", today, 3)
+    assert [str(c.type) for c in found.columns] == ["char(5)", "struct<v:varchar(3)>", "bigint"]
+
+
+def test_a_write_meanwhile_is_noted_for_a_side_with_a_version() -> None:
+    warehouse = _delta()
+    real = warehouse.execute
+    versions = iter([7, 7, 8, 7])
+    warehouse.execute = lambda sql, *rest: (  # type: ignore[method-assign]
+        [{"version": next(versions)}] if sql.startswith("DESCRIBE HISTORY") else real(sql, *rest)
+    )
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.IDENTICAL
+    assert any("a was written while it was compared (now delta:8)" in n for n in report.notes)
+
+
+def test_the_values_are_counted_and_compared_in_one_statement() -> None:
+    warehouse = _delta(**{"SELECT_coalesce": [{"a": 1, "b": 1, "n": 0}]})
+    report = compare(warehouse, replace(SPEC, final=True))
+    assert report.verdict is Verdict.IDENTICAL and report.final
+    (sql,) = (sql for sql in warehouse.asked if sql.startswith("SELECT coalesce"))
+    assert sql.count("FROM `a` VERSION AS OF 7 AS t") == sql.count("FROM `b` VERSION AS OF 7 AS t") == 1
+    for other in ({"a": 1, "b": 1, "n": 1}, {"a": 2, "b": 2, "n": 0}):
+        moved = compare(_delta(**{"SELECT_coalesce": [other]}), replace(SPEC, final=True))
+        assert moved.verdict is Verdict.NOT_PROVEN and not moved.final
+
+
+def test_watermarks_are_told_of_equal_sides_too() -> None:
+    times = [{**_bucket(na=1, nb=1), "newest_a": 5, "newest_b": None}]
+    report = compare(_delta(WITH=times), replace(SPEC, watermark_columns=("id",)))
+    assert (report.baseline.watermark, report.candidate.watermark) == ("5", None)
+    assert "Watermark" in as_html(report) and "up to 5" in as_text(report)
+
+
+def test_a_time_beyond_python_is_still_told() -> None:
+    assert Watermark("timestamp", "", "").text(10**18) == f"{10**18} microseconds since 1970-01-01"
+    assert Watermark("date", "", "").text(10**7) == f"{10**7} days since 1970-01-01"
+    assert Watermark("date", "", "").text(1) == "1970-01-02"
+
+
+def test_a_tolerance_that_cannot_apply_is_noted() -> None:
+    rows = [{"col_name": "id", "data_type": "int"}, {"col_name": "x", "data_type": "string"}]
+    left = [*rows, {"col_name": "d", "data_type": "decimal(38,0)"}]
+    right = [*rows, {"col_name": "d", "data_type": "decimal(38,18)"}]
+    answers = iter([left, right])
+    warehouse = Scripted(WITH=[_bucket(na=1, nb=1)])
+    real = warehouse.execute
+    warehouse.execute = lambda sql, *rest: next(answers) if "TABLE EXTENDED" in sql else real(sql, *rest)  # type: ignore[method-assign]
+    near = Tolerance(absolute=1.0)
+    report = compare(warehouse, replace(SPEC, tolerance=near, column_tolerances={"x": near, "id": near}))
+    assert any("d: compared exactly" in n for n in report.notes)
+    assert any("x: compared exactly, no tolerance applies to string" in n for n in report.notes)
+    assert any("id: compared exactly, no tolerance applies to a key" in n for n in report.notes)
 
 
 def test_cancelling_before_a_step_is_not_proven_and_asks_no_more() -> None:
@@ -755,6 +979,61 @@ def test_wrong_use_is_2_with_one_line(arguments: list[str], capsys: pytest.Captu
     shown = capsys.readouterr()
     assert status == 2 and shown.out == ""
     assert shown.err.strip().splitlines()[-1].startswith("python -m validation: ")
+
+
+@pytest.mark.parametrize("sensitive", [False, True])
+def test_what_nobody_foresaw_is_3_with_one_line(sensitive: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=RuntimeError("two\nlines of 555-0101"))
+    arguments = ["a", "b", "--key", "id", *(["--sensitive", "x"] if sensitive else [])]
+    assert main(arguments, warehouse) == 3
+    shown = capsys.readouterr()
+    assert shown.out == "" and len(shown.err.splitlines()) == 1 and "RuntimeError" in shown.err
+    assert ("555-0101" in shown.err) is not sensitive
+
+
+class Session:
+    """A connection of the connector and its cursor in one: what fails is named, a statement runs until cancelled."""
+
+    def __init__(self, *failing: str) -> None:
+        self.failing, self.cancelled = failing, 0
+
+    def _end(self, what: str) -> None:
+        if what in self.failing:
+            raise OperationalError(f"{what} failed")
+
+    def cursor(self) -> Session:
+        self._end("cursor")
+        return self
+
+    def execute(self, sql: str, parameters: Any) -> None:
+        while sql == "slow" and not self.cancelled:
+            time.sleep(0.01)
+
+    def fetchall(self) -> list[Any]:
+        return []
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+        self._end("cancel")
+
+    def close(self) -> None:
+        self._end("close")
+
+
+def test_a_connection_that_will_not_end_spoils_nothing() -> None:
+    with DatabricksWarehouse(Session("close", "cancel")) as warehouse:
+        assert warehouse.execute("quick") == []
+        with pytest.raises(Cancelled):
+            warehouse.execute("slow", None, lambda: True)
+    with pytest.raises(StatementError, match="cursor failed"):
+        DatabricksWarehouse(Session("cursor")).execute("quick")
+
+
+def test_statements_run_in_utc() -> None:
+    asked: dict[str, Any] = {}
+    endpoint = type("Endpoint", (), {"host": "h", "sql": lambda self, **options: asked.update(options)})()
+    DatabricksWarehouse.open(endpoint)
+    assert asked["session_configuration"] == {"TIMEZONE": "UTC"}
 
 
 def test_no_workspace_is_wrong_use(
