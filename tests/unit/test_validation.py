@@ -784,13 +784,13 @@ def test_a_write_meanwhile_is_noted_for_a_side_with_a_version() -> None:
 
 
 def test_the_values_are_counted_and_compared_in_one_statement() -> None:
-    warehouse = _delta(**{"SELECT_coalesce": [{"a": 1, "b": 1, "n": 0}]})
+    warehouse = _delta(SELECT_coalesce=[{"a": 1, "b": 1, "n": 0}])
     report = compare(warehouse, replace(SPEC, final=True))
     assert report.verdict is Verdict.IDENTICAL and report.final
     (sql,) = (sql for sql in warehouse.asked if sql.startswith("SELECT coalesce"))
     assert sql.count("FROM `a` VERSION AS OF 7 AS t") == sql.count("FROM `b` VERSION AS OF 7 AS t") == 1
     for other in ({"a": 1, "b": 1, "n": 1}, {"a": 2, "b": 2, "n": 0}):
-        moved = compare(_delta(**{"SELECT_coalesce": [other]}), replace(SPEC, final=True))
+        moved = compare(_delta(SELECT_coalesce=[other]), replace(SPEC, final=True))
         assert moved.verdict is Verdict.NOT_PROVEN and not moved.final
 
 
@@ -811,7 +811,7 @@ def test_a_tolerance_that_cannot_apply_is_noted() -> None:
     rows = [{"col_name": "id", "data_type": "int"}, {"col_name": "x", "data_type": "string"}]
     left = [*rows, {"col_name": "d", "data_type": "decimal(38,0)"}]
     right = [*rows, {"col_name": "d", "data_type": "decimal(38,18)"}]
-    answers = iter([left, right])
+    answers = iter([left, right] * 2)
     warehouse = Scripted(WITH=[_bucket(na=1, nb=1)])
     real = warehouse.execute
     warehouse.execute = lambda sql, *rest: next(answers) if "TABLE EXTENDED" in sql else real(sql, *rest)  # type: ignore[method-assign]
