@@ -421,6 +421,11 @@ class Catalog:
             if record.name != record.spark_table:
                 self._changed(db)
 
+    def locations(self) -> list[str]:
+        """Where the tables that the catalog has keep their files."""
+        rows = self._db().execute("SELECT json_extract(record, '$.storage_location') FROM tables")
+        return [str(row[0]) for row in rows if row[0]]
+
     def remove_table(self, full_name: str) -> None:
         """Takes a table with its grants out of the catalog."""
         with self._write() as db:

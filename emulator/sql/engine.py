@@ -256,9 +256,13 @@ class Engine:
         return True
 
     def remove_folder(self, location: str | None) -> None:
-        """Delete a managed table's files; nothing outside of the folder of managed tables."""
+        """Delete a managed table's files: nothing outside of the folder of managed tables, and nothing that a table of
+        the catalog has (while a table moves to another schema, Spark knows its files by two names).
+        """
         folder = folder_of(location)
-        if folder is not None and folder.parent == self.tables_root:
+        if folder is None or folder.parent != self.tables_root:
+            return
+        if folder not in {folder_of(found) for found in self.catalog.locations()}:
             shutil.rmtree(folder, ignore_errors=True)
 
     def recover(self, full_name: str | None = None) -> int:
@@ -312,13 +316,20 @@ class Engine:
 
     @contextmanager
     def intent(self, operation: str, full_name: str, **details: Any) -> Iterator[None]:
-        """Around a change of Spark and catalog: if this process dies in it, `recover` knows."""
+        """Around a change of Spark and catalog: if this process dies in it, `recover` knows.
+
+        After an error nobody knows whether Spark did it (it may have, before it was cancelled or died): the two are
+        made to agree. If Spark cannot be asked either, the next start does that.
+        """
         session = {"session": self.link.session_id, "url": self.link.url}
         number = self.catalog.begin(operation, full_name, **session, **details)
         try:
             yield
-        finally:
-            self.catalog.finish(number)
+        except BaseException:
+            with suppress(Exception):
+                self._recover_one(next(i for i in self.catalog.intents() if i.id == number))
+            raise
+        self.catalog.finish(number)
 
 
 class _Job:

@@ -10,10 +10,13 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyspark.errors import AnalysisException
 
 from emulator.catalog import MANAGED, VIEW, Catalog, Grant, TableRecord
 from emulator.sql.commands import matches
+from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.literals import of_python, typed
 
@@ -200,3 +203,53 @@ def test_this_process_has_a_start() -> None:
 
     assert process_start(os.getpid())
     assert process_start(2**22 + 5) == ""
+
+
+class DeadLink:
+    """Spark that holds `spark_names` and answers nothing else; `dead`: it answers nothing at all."""
+
+    def __init__(self, *spark_names: str, dead: bool = False) -> None:
+        self.spark_names, self.dead, self.session_id, self.url = spark_names, dead, "s", "sc://none"
+
+    def table_schema(self, spark_name: str) -> object:
+        if self.dead:
+            raise ConnectionError("no Spark")
+        if spark_name not in self.spark_names:
+            raise AnalysisException(
+                "[TABLE_OR_VIEW_NOT_FOUND]", errorClass="TABLE_OR_VIEW_NOT_FOUND", messageParameters={}
+            )
+        return pa.schema([])
+
+
+def engine(catalog: Catalog, root: Path, link: DeadLink) -> Engine:
+    return Engine(link, catalog, Context("root", "s"), root)  # type: ignore[arg-type]
+
+
+def test_files_that_a_table_of_the_catalog_has_are_not_deleted(catalog: Catalog, tmp_path: Path) -> None:
+    kept, gone = tmp_path / "kept", tmp_path / "gone"
+    kept.mkdir()
+    gone.mkdir()
+    catalog.put_table(replace(record("moving"), storage_location=kept.as_uri()))
+    cleaner = engine(catalog, tmp_path, DeadLink())
+    cleaner.remove_folder(kept.as_uri())
+    cleaner.remove_folder(gone.as_uri())
+    assert kept.is_dir() and not gone.exists()
+
+
+def test_a_rename_that_spark_did_before_its_answer_was_lost_is_done(catalog: Catalog, tmp_path: Path) -> None:
+    there = engine(catalog, tmp_path, DeadLink("`product__fde`.`renamed`"))
+    with pytest.raises(TimeoutError), there.intent("rename", "product.fde.t", to="product.fde.renamed", actor="root"):
+        raise TimeoutError
+    assert catalog.find(("product", "fde", "t")) is None
+    assert catalog.get_table("product.fde.renamed").table_id == "id-t"
+    assert catalog.intents() == []
+
+
+def test_what_became_of_a_change_is_left_to_the_next_start_where_spark_cannot_be_asked(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    unknown = engine(catalog, tmp_path, DeadLink(dead=True))
+    with pytest.raises(TimeoutError), unknown.intent("rename", "product.fde.t", to="product.fde.renamed", actor="root"):
+        raise TimeoutError
+    assert [i.operation for i in catalog.intents()] == ["rename"]
+    assert catalog.get_table("product.fde.t")
