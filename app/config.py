@@ -190,6 +190,13 @@ class Decommission(Frozen):
     backup_days: int = 30
 
 
+class Reminders(Frozen):
+    """What is left to people: shown with the plan of a cutover or a rollback."""
+
+    cutover: tuple[str, ...] = ()
+    rollback: tuple[str, ...] = ()
+
+
 class Migration(Frozen):
     """A whole migration file."""
 
@@ -209,6 +216,7 @@ class Migration(Frozen):
     gates: tuple[Gate, ...]
     issues: tuple[Issue, ...]
     decommission: Decommission = Decommission()
+    reminders: Reminders = Reminders()
     rehearsal_schema: str
     parallel_days: int = 7
 

@@ -142,7 +142,7 @@ def cutover(migration: Migration, observation: Observation) -> Draft:
         planned,
         inverse=inverse,
         method={s.table: s.method for s in all_swaps},
-        notes=_cutover_notes(all_swaps, observation),
+        notes=(*_cutover_notes(all_swaps, observation), *migration.reminders.cutover),
     )
 
 
@@ -327,7 +327,7 @@ def rollback(
     return Draft(
         number([saved, *steps]),
         method={s.table: s.method for s in all_swaps},
-        notes=_rollback_notes(observation),
+        notes=(*_rollback_notes(observation), *migration.reminders.rollback),
     )
 
 
