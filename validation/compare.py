@@ -429,6 +429,9 @@ def recheck(
                 return Recheck(RecheckState.STALE, f"{now.name} has a {now.hidden} now: rows or values may be hidden")
             if now.version_before != old.version_before:
                 moved.append(f"{old.name} was {old.version_before}, is {now.version_before}")
+            elif now.last_write is not None and old.last_write not in (None, now.last_write):
+                # A table that is dropped and made again counts its versions from 0 again.
+                moved.append(f"{old.name} has its {old.version_before} anew since {now.last_write.isoformat()}")
             elif not identifies_data(now.version_before):
                 moved.append(f"nothing identifies the data of {old.name}")
         if not moved:

@@ -783,6 +783,15 @@ def test_a_write_meanwhile_is_noted_for_a_side_with_a_version() -> None:
     assert any("a was written while it was compared (now delta:8)" in n for n in report.notes)
 
 
+def test_a_table_made_again_is_not_the_one_reported_though_its_version_is() -> None:
+    history = {"version": 0, "timestamp": AT}
+    report = compare(_delta(DESCRIBE_HISTORY=[history]), SPEC)
+    report = ParityReport.from_dict(json.loads(json.dumps(report.to_dict())))
+    assert recheck(_delta(DESCRIBE_HISTORY=[history]), report, read_again=False).state is RecheckState.HOLDS
+    anew = _delta(DESCRIBE_HISTORY=[{**history, "timestamp": AT + timedelta(days=1)}])
+    assert recheck(anew, report, read_again=False).state is RecheckState.STALE
+
+
 def test_the_values_are_counted_and_compared_in_one_statement() -> None:
     warehouse = _delta(SELECT_coalesce=[{"a": 1, "b": 1, "n": 0}])
     report = compare(warehouse, replace(SPEC, final=True))
