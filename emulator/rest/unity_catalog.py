@@ -290,7 +290,8 @@ def get_table(call: Call) -> Json:
 
 @route("GET", f"{UC}/tables/{{full_name}}/exists", sdk.TablesAPI.exists)
 def table_exists(call: Call) -> Json:
-    found = catalog_of(call).find_table(call.params["full_name"])
+    with service_errors():
+        found = catalog_of(call).find_table(call.params["full_name"])
     return {"table_exists": found is not None and catalog_of(call).can_see(call.user, "TABLE", found.full_name)}
 
 
