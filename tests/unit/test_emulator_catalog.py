@@ -9,16 +9,20 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
 from pyspark.errors import AnalysisException
 
 from emulator.catalog import MANAGED, VIEW, Catalog, Grant, TableRecord
-from emulator.sql.commands import matches
+from emulator.dialect import parse
+from emulator.sql.commands import Commands, matches
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.literals import of_python, typed
+from emulator.state import State
 
 GROUPS = {"root": {"admins"}, "ada": {"readers"}}
 
@@ -117,6 +121,26 @@ def test_grants_follow_a_rename_and_end_with_the_table(catalog: Catalog) -> None
     catalog.remove_table("product.fde.t_old")
     catalog.put_table(record("t_old"))
     assert catalog.grants("TABLE", "product.fde.t_old") == []
+
+
+@pytest.mark.parametrize("kind", ["GRANT", "REVOKE"])
+def test_a_grant_names_somebody_who_is_there(tmp_path: Path, catalog: Catalog, kind: str) -> None:
+    state = State(tmp_path / "workspace.db")
+    state.create_principal("group", "team", "Team")
+    state.close()
+    commands = Commands(cast(Engine, SimpleNamespace(catalog=catalog)))
+    word = "TO" if kind == "GRANT" else "FROM"
+
+    def run(principal: str) -> None:
+        statement = parse(f"{kind} USE CATALOG ON CATALOG product {word} `{principal}`")
+        commands.answer(cast(Any, SimpleNamespace(statement=statement, me="root")))
+
+    for known in ("team", "account users"):
+        run(known)
+        assert bool(catalog.grants("CATALOG", "product", known)) == (kind == "GRANT")
+    with pytest.raises(SqlError, match=r"PRINCIPAL_DOES_NOT_EXIST.*Could not find principal with name ghost"):
+        run("ghost")
+    assert catalog.grants("CATALOG", "product", "ghost") == []
 
 
 def test_effective_grants_say_where_they_come_from(catalog: Catalog) -> None:

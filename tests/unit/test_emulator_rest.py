@@ -36,7 +36,7 @@ from emulator_workspace import workspace_in
 from emulator.__main__ import listen
 from emulator.faults import Faults, Rule
 from emulator.rest.app import create_app
-from emulator.state import Update, now_ms
+from emulator.state import Run, Update, now_ms
 from emulator.workspace import Workspace
 
 
@@ -115,7 +115,7 @@ def test_a_job_is_read_back_as_it_was_created(local: Workspace, client: Workspac
     assert len(next(iter(client.jobs.list(name="read back", expand_tasks=True))).settings.tasks) == 2
 
 
-def test_update_replaces_each_field_whole_and_leaves_the_others(local: Workspace, client: WorkspaceClient):
+def test_update_replaces_each_given_field_whole_and_leaves_the_others(local: Workspace, client: WorkspaceClient):
     path = notebook(local, "one", "ok")
     made = client.jobs.create(name="update", tasks=[task("a", path)], schedule=schedule(), tags={"x": "1"})
     new = jobs.CronSchedule("0 0 1 * * ?", "UTC", pause_status=jobs.PauseStatus.UNPAUSED)
@@ -133,6 +133,66 @@ def test_update_replaces_each_field_whole_and_leaves_the_others(local: Workspace
     client.jobs.delete(made.job_id)
     with pytest.raises(ResourceDoesNotExist):
         client.jobs.get(made.job_id)
+
+
+def test_update_merges_arrays_by_the_key_of_their_entries(local: Workspace, client: WorkspaceClient):
+    one, two = notebook(local, "one", "ok"), notebook(local, "two", "ok")
+    day, hour = (
+        jobs.JobParameterDefinition(name="day", default="1"),
+        jobs.JobParameterDefinition(name="hour", default="2"),
+    )
+    made = client.jobs.create(
+        name="merge", tasks=[task("a", one), task("b", one, "a", max_retries=3)], parameters=[day, hour]
+    )
+    new = jobs.JobSettings(
+        tasks=[task("c", two, "b"), task("b", two)], parameters=[jobs.JobParameterDefinition(name="day", default="5")]
+    )
+    client.jobs.update(made.job_id, new_settings=new)
+    found = client.jobs.get(made.job_id).settings
+    assert [(t.task_key, t.notebook_task.notebook_path) for t in found.tasks] == [("a", one), ("b", two), ("c", two)]
+    assert (found.tasks[1].depends_on or [], found.tasks[1].max_retries) == ([], None), "an entry is replaced whole"
+    assert [(p.name, p.default) for p in found.parameters] == [("day", "5"), ("hour", "2")]
+    client.jobs.update(made.job_id, fields_to_remove=["tasks/c", "parameters"])
+    found = client.jobs.get(made.job_id).settings
+    assert ([t.task_key for t in found.tasks], found.parameters or []) == (["a", "b"], [])
+    with pytest.raises(InvalidParameterValue, match="unique"):
+        client.jobs.update(made.job_id, new_settings=jobs.JobSettings(tasks=[task("d", one), task("d", two)]))
+    with pytest.raises(InvalidParameterValue, match="depends on 'a'"):
+        client.jobs.update(
+            made.job_id, new_settings=jobs.JobSettings(tasks=[task("b", one, "a")]), fields_to_remove=["tasks/a"]
+        )
+    assert [t.task_key for t in client.jobs.get(made.job_id).settings.tasks] == ["a", "b"]
+    for field in ("schedule/pause_status", "colour"):
+        with pytest.raises(InvalidParameterValue, match=field):
+            client.jobs.update(made.job_id, fields_to_remove=[field])
+
+
+def test_updates_at_the_same_time_lose_nothing(local: Workspace, client: WorkspaceClient):
+    path = notebook(local, "one", "ok")
+    made = client.jobs.create(name="together")
+    with ThreadPoolExecutor(8) as pool:
+        settings = [jobs.JobSettings(tasks=[task(f"t{i}", path)]) for i in range(16)]
+        list(pool.map(lambda new: client.jobs.update(made.job_id, new_settings=new), settings))
+    assert {t.task_key for t in client.jobs.get(made.job_id).settings.tasks} == {f"t{i}" for i in range(16)}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"user_name": "nobody@example.com", "permission_level": "CAN_VIEW"},
+        {"permission_level": "CAN_VIEW"},
+        {"group_name": "readers", "permission_level": "IS_OWNER"},
+    ],
+)
+def test_what_is_made_with_a_bad_access_list_is_not_made(
+    local: Workspace, client: WorkspaceClient, entry: dict[str, str]
+):
+    body = {"name": "not made", "access_control_list": [entry]}
+    library = {"libraries": [{"file": {"path": "/Shared/x.py"}}], "catalog": "main", "schema": "default"}
+    for path, more in (("/api/2.2/jobs/create", {}), ("/api/2.0/pipelines", library)):
+        with pytest.raises((InvalidParameterValue, ResourceDoesNotExist)):
+            client.api_client.do("POST", path, body={**body, **more})
+    assert "not made" not in {j.name for j in local.state.jobs()} | {p.name for p in local.state.pipelines()}
 
 
 @pytest.mark.parametrize(
@@ -166,6 +226,7 @@ def test_update_replaces_each_field_whole_and_leaves_the_others(local: Workspace
         ),
         ({"name": "x", "schedule": {"quartz_cron_expression": "* * * * *", "timezone_id": "UTC"}}, "quartz"),
         ({"name": "x", "schedule": {"quartz_cron_expression": "0 0 0 * * ?", "timezone_id": "Mars/X"}}, "timezone"),
+        ({"name": "x", "schedule": {"quartz_cron_expression": "0 0 0 * * ?", "timezone_id": "America"}}, "timezone"),
         ({"name": "x", "schedule": {"quartz_cron_expression": "0 0 0 * * ?"}}, "timezone_id"),
         ({"name": "x", "max_concurrent_runs": -1}, "max_concurrent_runs"),
         ({"name": "x", "tasks": [{"task_key": "a b", "notebook_task": {"notebook_path": "/n"}}]}, "task_key"),
@@ -186,7 +247,9 @@ def test_limits_and_parameters_of_lists_are_the_services(client: WorkspaceClient
     for path, query in (
         ("/api/2.2/jobs/list", {"limit": 101}),
         ("/api/2.2/jobs/list", {"limit": 0}),
-        ("/api/2.2/jobs/runs/list", {"limit": 26}),
+        ("/api/2.2/jobs/runs/list", {"limit": 25}),
+        ("/api/2.2/jobs/runs/list", {"limit": -1}),
+        ("/api/2.2/jobs/runs/list", {"run_type": "ODD"}),
         ("/api/2.2/jobs/runs/list", {"active_only": "true", "completed_only": "true"}),
         ("/api/2.2/jobs/list", {"colour": "red"}),
         ("/api/2.2/jobs/list", {"page_token": "%%%"}),
@@ -428,6 +491,19 @@ def test_runs_are_listed_newest_first_and_by_filter(local: Workspace, client: Wo
     later = list(client.jobs.list_runs(job_id=made.job_id, start_time_from=middle))
     assert [r.run_id for r in later] == ids[:1:-1]
     assert next(iter(client.jobs.list_runs(job_id=made.job_id, expand_tasks=True))).tasks[0].task_key == "a"
+
+
+def test_a_page_of_runs_has_twenty_unless_told_and_24_at_most(local: Workspace, client: WorkspaceClient):
+    made = client.jobs.create(name="many runs")
+    ended = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS", "termination_code": "SUCCESS"}
+    runs = [Run(10**15 + i, made.job_id, "x", "r", "ONE_TIME", i, {}, i + 1, i + 2, **ended) for i in range(30)]
+    local.state.put_runs(runs)
+
+    def first_page(**query: int) -> int:
+        query |= {"job_id": made.job_id}
+        return len(client.api_client.do("GET", "/api/2.2/jobs/runs/list", query=query)["runs"])
+
+    assert (first_page(), first_page(limit=24), first_page(limit=0)) == (20, 24, 24)
 
 
 def test_runs_that_a_stop_interrupted_are_ended_at_the_next_start(tmp_path: Path):
@@ -703,6 +779,9 @@ def test_groups_gain_and_lose_members(client: WorkspaceClient):
     assert not client.groups.get(group.id).members
     with pytest.raises((ResourceAlreadyExists, ResourceConflict)):
         client.users.create(user_name="new@example.com")
+    with pytest.raises(InvalidParameterValue, match="does not exist"):
+        client.groups.create(display_name="half made", members=[iam.ComplexValue(value="5")])
+    assert not list(client.groups.list(filter='displayName eq "half made"'))
 
 
 # -- the tree --------------------------------------------------------------------------------------------------------------
@@ -769,6 +848,9 @@ def test_an_app_is_recorded_but_never_deployed(client: WorkspaceClient):
         client.apps.deploy("cutover", apps.AppDeployment(source_code_path="/x"))
     client.apps.update("cutover", apps.App(name="cutover", description="panel"))
     assert client.apps.get("cutover").description == "panel"
+    admin = client.current_user.me().id
+    taken = client.api_client.do("PATCH", "/api/2.0/apps/cutover", body={"service_principal_id": int(admin)})
+    assert taken["service_principal_id"] == app.service_principal_id, "deleting the app deletes its principal alone"
     client.apps.delete("cutover")
     with pytest.raises(ResourceDoesNotExist):
         client.apps.get("cutover")
