@@ -30,9 +30,10 @@ from app.operations.service import OperationsService
 from app.operations.steps import UnknownStep
 from app.operations.wiring import operations_service
 from app.parity_run import ParityRunner
-from app.parity_updates import table_updates
+from app.parity_workspace import open_warehouse, table_updates
 from app.progress import phases as progress
 from app.progress.facts import Facts, load_facts
+from app.reveal import Sampled, reveal_row
 from app.store.base import StoreError
 from app.store.leases import LeaseLost, process_owner
 from app.store.open import Store, open_store
@@ -40,9 +41,7 @@ from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, St
 from app.store.parity import ParityRun, ParityState
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError
-from app.workspace.sql import CONNECTION_OPTIONS
 from validation import ParityReport, recheck
-from validation.connector import DatabricksWarehouse
 from validation.endpoint import Endpoint, EndpointError
 from validation.errors import SpecError
 
@@ -744,13 +743,41 @@ def parity_recheck(
         if stored is None:
             found.append({"table": name, "state": "stale", "reason": "it has no report"})
             continue
-        warehouse = DatabricksWarehouse(context.workspace.endpoint.sql(**CONNECTION_OPTIONS))
-        with warehouse:
+        with open_warehouse(context.workspace) as warehouse:
             answer = recheck(warehouse, ParityReport.from_dict(stored), update_of=table_updates(context.workspace))
         found.append({"table": name, "state": str(answer.state), "reason": answer.reason})
     lines = [(f["table"], str(f["state"]).upper(), f["reason"]) for f in found]
     show(as_json, {"comparison": comparison, "tables": found}, rows("Recheck", ["table", "state", "reason"], lines))
     end(all(f["state"] == "holds" for f in found))
+
+
+@parity_app.command("reveal")
+def parity_reveal(
+    comparison: ParityId,
+    table: Annotated[str, typer.Argument()],
+    row: Annotated[int, typer.Argument(help="Number of the sampled row in the report, from 1.", min=1)],
+    why: Annotated[str, typer.Option("--why", help="Reason, for the audit log.")] = "",
+    as_: As = None,
+    as_json: Json = False,
+) -> None:
+    """One sampled row in clear, sensitive columns too; it is kept nowhere, and the audit log has who asked."""
+    with open_warehouse(context.workspace) as warehouse:
+        found = reveal_row(
+            Sampled(comparison, table, row),
+            context.actor(as_),
+            why,
+            parity=context.store.parity,
+            audit=context.store.audit,
+            roles_of=context.roles_of,
+            warehouse=warehouse,
+        )
+    lines = [
+        (side, n, column, value)
+        for side, rs in found.items()
+        for n, r in enumerate(rs, 1)
+        for column, value in r.items()
+    ]
+    show(as_json, found, rows(f"Row {row} of {table}", ["side", "row", "column", "value"], lines))
 
 
 def _parity_run(parity_id: str) -> ParityRun:

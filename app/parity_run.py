@@ -10,15 +10,13 @@ from datetime import datetime
 
 from app.config import ConfigError, Migration, Table
 from app.parity_spec import FAR_APART_SECONDS, spec_of
-from app.parity_updates import table_updates
+from app.parity_workspace import open_warehouse, table_updates
 from app.store.base import StoreError, now
 from app.store.collected import CollectedRepository, JobRunRecord, UpdateRecord
 from app.store.parity import ParityRepository, ParityRun, ParityState, Producer
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError, one_line
-from app.workspace.sql import CONNECTION_OPTIONS
 from validation.compare import compare
-from validation.connector import DatabricksWarehouse
 from validation.errors import SpecError
 from validation.report import ParityReport, Progress
 
@@ -31,10 +29,7 @@ TELL_SECONDS = 0.5
 
 
 class ParityRunner:
-    """Takes requests from the store and compares table by table. One thread uses it.
-
-    open_warehouse: gives a warehouse to compare on and is left when a table is done; tests replace it.
-    """
+    """Takes requests from the store and compares table by table. One thread uses it."""
 
     def __init__(
         self,
@@ -131,8 +126,9 @@ class ParityRunner:
                 sides=run.sides,
                 final=run.final,
                 old_is_kept=self._workspace.tables.exists(table.kept),
+                hash_key=self._parity.hash_key(run.id) or "",
             )
-            with self._warehouse() as warehouse:
+            with open_warehouse(self._workspace) as warehouse:
                 report: ParityReport = compare(
                     warehouse,
                     spec,
@@ -147,14 +143,6 @@ class ParityRunner:
         if self._stop.is_set() or cancelled_by is not None:
             return  # What was cancelled is no result; the caller ends the request, or leaves it to the next worker.
         self._parity.finish_table(run.id, table.name, report.to_dict())
-
-    def _warehouse(self) -> DatabricksWarehouse:
-        try:
-            return DatabricksWarehouse(self._workspace.endpoint.sql(**CONNECTION_OPTIONS))
-        except Exception as e:
-            raise WorkspaceError(
-                "connect to the SQL warehouse", one_line(e), "check that it runs and can be reached", retryable=True
-            ) from e
 
     # ------------------------------------------------------------------------------------------- what produced a side
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -154,6 +155,7 @@ runs_table = Table(
     Column("pair", String(200)),
     Column("skew_seconds", Float),
     Column("warning", Text),
+    Column("hash_key", String(64)),
     Index("ix_parity_runs_state", "state", "requested_at"),
     Index("ix_parity_runs_sides_requested", "sides", "requested_at"),
 )
@@ -238,6 +240,7 @@ class ParityRepository:
                     final=final,
                     sides=sides,
                     state=ParityState.QUEUED,
+                    hash_key=secrets.token_hex(32),
                 )
             )
             c.execute(
@@ -504,6 +507,11 @@ class ParityRepository:
         found = self._one(select(t.report).where(t.parity_id == parity_id, t.table == table))
         return None if found is None else found[0]
 
+    def hash_key(self, parity_id: str) -> str | None:
+        """Secret of the keyed hashes in a comparison's samples; None for one of before such secrets were kept."""
+        found = self._one(select(runs_table.c.hash_key).where(runs_table.c.id == parity_id))
+        return None if found is None else found[0]
+
     def pair_compared(self, sides: str, baseline: Producer, candidate: Producer) -> bool:
         """Whether a comparison of exactly this pair of runs was asked for automatically, waits, runs or was done."""
         r = runs_table.c
@@ -596,7 +604,7 @@ def _producer(value: Mapping[str, Any] | None) -> Producer | None:
 
 
 def _run(row: Row[Any]) -> ParityRun:
-    values = {k: v for k, v in row._mapping.items() if k not in ("worker", "pair")}
+    values = {k: v for k, v in row._mapping.items() if k not in ("worker", "pair", "hash_key")}
     values["tables"] = tuple(values["tables"])
     values["state"] = ParityState(values["state"])
     values["baseline"] = _producer(values["baseline"])

@@ -19,6 +19,7 @@ from app.widgets.panel import LIVE_SECONDS, Panel
 from app.widgets.status import Mark, mark
 from app.widgets.tables import Column, table
 from app.widgets.text import NOTHING, ago, code, count, duration_word, literal, moment, plain, seconds
+from validation.endpoint import EndpointError
 from validation.report import ParityReport, Sample, SampleKind
 from validation.views import as_csv, as_html, probability
 
@@ -284,7 +285,7 @@ def _report(here: Panel, name: str, chosen: ParityTable) -> None:
     _schema(here, name, report)
     _columns(here, name, report)
     _causes(here, report)
-    _samples(here, name, report)
+    _samples(here, name, report, run)
     _proof(here, report, run)
     _downloads(name, chosen, report)
 
@@ -402,7 +403,7 @@ SAMPLE_COLUMNS = (
 )
 
 
-def _samples(here: Panel, name: str, report: ParityReport) -> None:
+def _samples(here: Panel, name: str, report: ParityReport, run: ParityRun | None) -> None:
     if not report.samples:
         return
     section("Samples, old beside new")
@@ -443,8 +444,48 @@ def _samples(here: Panel, name: str, report: ParityReport) -> None:
     )
     if any(cell.masked for s in report.samples for cell in s.cells):
         st.caption(
-            "Values of sensitive columns are keyed hashes: they tell whether two values are equal, nothing else."
+            "Values of sensitive columns are keyed hashes: they tell whether two values are equal, nothing else. "
+            "An operator may see one row in clear; who did, and why, is in the audit log."
         )
+        if run is not None and st.button("Reveal a row", key="parity_reveal", icon=":material/visibility:"):
+            _reveal(run.id, name, len(report.samples))
+
+
+@st.dialog("Reveal a row", width="large")
+def _reveal(parity_id: str, name: str, samples: int) -> None:
+    here = panel.current()
+    number = st.number_input("Row of the samples", 1, samples, 1, key="parity_reveal_row")
+    why = st.text_input("Why it has to be seen", key="parity_reveal_why", autocomplete="off")
+    if not st.button("Reveal", type="primary", key="parity_reveal_go"):
+        return
+    from app.parity_workspace import open_warehouse
+    from app.reveal import ACTION, Sampled, reveal_row
+    from app.workspace.errors import WorkspaceError
+
+    sampled = Sampled(parity_id, name, int(number))
+    try:
+        who = identity.actor(here, ACTION, sampled.subject)
+        with open_warehouse(identity.workspace(here)) as warehouse:
+            found = reveal_row(
+                sampled,
+                who,
+                why or "",
+                parity=here.store.parity,
+                audit=here.store.audit,
+                roles_of=identity.roles_of(here),
+                warehouse=warehouse,
+            )
+    except Refused as e:
+        st.error(f"Refused: {literal(e)}", icon=":material/block:")
+        return
+    except (EndpointError, WorkspaceError) as e:
+        st.error(literal(e))
+        return
+    for side, word in (("baseline", "■ Old side"), ("candidate", "● New side")):
+        st.markdown(f"**{word}**: {count(len(found[side]), 'row')}")
+        for cells in found[side]:
+            shown = [{"column": c, "value": "NULL" if v is None else plain(v)} for c, v in cells.items()]
+            st.dataframe(shown, hide_index=True)
 
 
 def _key(sample: Sample) -> str:

@@ -17,7 +17,10 @@ from typing import Any
 import pytest
 from test_workspace import as_user
 
-from app.config import DEFAULT_MIGRATION, Migration
+from app.config import DEFAULT_MIGRATION, Migration, Role
+from app.operations.actor import Actor, Refused
+from app.reveal import ACTION, Sampled, reveal_row
+from app.store.open import open_store
 from emulator.process import LocalWorkspace
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse
@@ -40,6 +43,19 @@ def small(warehouse: DatabricksWarehouse, name: str, body: str) -> str:
     full = f"team_sandbox.data_engineering.{name}"
     warehouse.execute(f"CREATE OR REPLACE TABLE {full} AS {body}")
     return full
+
+
+@pytest.fixture
+def endless(warehouse: DatabricksWarehouse) -> str:
+    """A view that takes hours to read. Over files: where Spark makes up rows by itself it does not look whether a task was
+    killed.
+    """
+    many = small(warehouse, "parity_many", "SELECT id FROM range(100000)")
+    name = "team_sandbox.data_engineering.parity_endless"
+    warehouse.execute(
+        f"CREATE OR REPLACE VIEW {name} AS SELECT a.id FROM {many} a CROSS JOIN {many} b WHERE pmod(hash(a.id, b.id), 7) = 3"
+    )
+    return name
 
 
 def test_a_materialized_view_is_pinned_by_the_update_that_filled_it(
@@ -69,17 +85,12 @@ def test_who_may_not_read_a_side_proves_nothing(raw_workspace: LocalWorkspace, w
 
 
 def test_cancelling_a_comparison_ends_its_statement_on_the_warehouse(
-    raw_workspace: LocalWorkspace, warehouse: DatabricksWarehouse
+    raw_workspace: LocalWorkspace, warehouse: DatabricksWarehouse, endless: str
 ) -> None:
-    warehouse.execute(
-        "CREATE OR REPLACE VIEW team_sandbox.data_engineering.parity_endless AS "
-        "SELECT a.id FROM range(100000000) a JOIN range(1000) b ON pmod(hash(a.id), 1000) = b.id"
-    )
     stop = threading.Event()
     threading.Timer(3, stop.set).start()
     began = int(time.time() * 1000)
-    name = "team_sandbox.data_engineering.parity_endless"
-    report = compare(warehouse, ComparisonSpec(name, name), cancelled=stop.is_set)
+    report = compare(warehouse, ComparisonSpec(endless, endless), cancelled=stop.is_set)
     assert report.verdict is Verdict.NOT_PROVEN and "cancel" in report.reason
     found = raw_workspace.endpoint.workspace().query_history.list(max_results=50)
     mine = [
@@ -120,12 +131,11 @@ def test_the_command_says_what_it_found_by_its_status(
     assert closed.returncode == 3 and "Traceback" not in closed.stdout + closed.stderr
 
 
-def test_interrupting_the_command_cancels_its_query(raw_workspace: LocalWorkspace) -> None:
+def test_interrupting_the_command_cancels_its_query(raw_workspace: LocalWorkspace, endless: str) -> None:
     endpoint = raw_workspace.endpoint
     names = {"DATABRICKS_HOST": endpoint.host, "DATABRICKS_TOKEN": str(endpoint.token)}
-    name = "team_sandbox.data_engineering.parity_endless"
     process = subprocess.Popen(
-        [sys.executable, "-m", "validation", name, name],
+        [sys.executable, "-m", "validation", endless, endless],
         cwd=ROOT,
         env=os.environ | names | {"DATABRICKS_WAREHOUSE_ID": endpoint.warehouse_id},
         stdout=subprocess.PIPE,
@@ -148,3 +158,54 @@ def test_interrupting_the_command_cancels_its_query(raw_workspace: LocalWorkspac
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3 and "cancel" in out and "Traceback" not in err
     assert not running()
+
+
+def test_a_sampled_row_is_revealed_to_an_operator_who_says_why(warehouse: DatabricksWarehouse, tmp_path: Path) -> None:
+    a = small(warehouse, "parity_people", "SELECT 'ada@example.com' AS email, 'Ada' AS name, 1 AS n")
+    b = small(warehouse, "parity_people_new", "SELECT 'ada@example.com' AS email, 'Ada B.' AS name, 1 AS n")
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    parity_id = store.parity.request(["people"], "worker")
+    store.parity.claim("worker")
+    spec = ComparisonSpec(
+        a,
+        b,
+        keys=("email",),
+        sensitive_columns=frozenset({"email", "name"}),
+        hash_key=store.parity.hash_key(parity_id) or "",
+    )
+    report = compare(warehouse, spec)
+    assert "ada@" not in json.dumps(report.to_dict()) and "Ada" not in json.dumps(report.to_dict())
+    store.parity.finish_table(parity_id, "people", report.to_dict())
+    warehouse.execute(f"UPDATE {b} SET name = 'Ada C.'")
+    roles = {"erin": frozenset({Role.VIEWER, Role.OPERATOR}), "sofia": frozenset({Role.VIEWER})}
+
+    def ask(who: str, why: str, number: int = 1) -> Any:
+        return reveal_row(
+            Sampled(parity_id, "people", number),
+            Actor(who, frozenset(), "test"),
+            why,
+            parity=store.parity,
+            audit=store.audit,
+            roles_of=roles.__getitem__,
+            warehouse=warehouse,
+        )
+
+    for who, why, number, says in (
+        ("sofia", "curious", 1, "role operator"),
+        ("erin", " ", 1, "why"),
+        ("erin", "ticket 7", 2, "row 2"),
+    ):
+        with pytest.raises(Refused, match=says):
+            ask(who, why, number)
+    found = ask("erin", "ticket 7")
+    assert [r["name"] for r in found["baseline"]] == ["Ada"]
+    assert [r["name"] for r in found["candidate"]] == ["Ada B."]  # as it was compared
+    records = store.audit.records(action=ACTION)
+    assert [(r.actor, r.outcome) for r in records][::-1] == [
+        ("sofia", "refused"),
+        ("erin", "refused"),
+        ("erin", "refused"),
+        ("erin", "allowed"),
+    ]
+    assert records[0].reason == "ticket 7" and store.audit.verify().whole
+    store.engine.dispose()

@@ -117,7 +117,7 @@ class Compared:
             yield None
 
         monkeypatch.setattr(parity_run, "compare", compare)
-        monkeypatch.setattr(ParityRunner, "_warehouse", warehouse)
+        monkeypatch.setattr(parity_run, "open_warehouse", warehouse)
 
 
 @pytest.fixture

@@ -1,9 +1,22 @@
-"""Which pipeline update last may have written a table: what identifies the rows of one that a pipeline owns."""
+"""What comparisons need of the workspace beside tables: a warehouse, and which update last may have written a table."""
 
 from __future__ import annotations
 
 from app.workspace.client import Workspace
+from app.workspace.errors import WorkspaceError, one_line
+from app.workspace.sql import CONNECTION_OPTIONS
+from validation.connector import DatabricksWarehouse
 from validation.state import TableUpdate, UpdateOf
+
+
+def open_warehouse(workspace: Workspace) -> DatabricksWarehouse:
+    """A new connection to the warehouse, to be left when done. Raises WorkspaceError where it cannot be reached."""
+    try:
+        return DatabricksWarehouse(workspace.endpoint.sql(**CONNECTION_OPTIONS))
+    except Exception as e:
+        raise WorkspaceError(
+            "connect to the SQL warehouse", one_line(e), "check that it runs and can be reached", retryable=True
+        ) from e
 
 
 def table_updates(workspace: Workspace) -> UpdateOf:

@@ -1,0 +1,94 @@
+"""One sampled row in clear, for an operator who says why; who asked is in the audit log before anything is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from app.config import Role
+from app.operations.actor import Actor, Refused, RolesOf
+from app.operations.approvals import require
+from app.store.audit import AuditRepository
+from app.store.parity import ParityRepository
+from validation.errors import SideUnreadable, SpecError, StatementError
+from validation.report import ParityReport, SideState
+from validation.reveal import Rows, reveal
+from validation.spec import ComparisonSpec
+from validation.warehouse import Warehouse
+
+ACTION = "parity.reveal"
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One sample of a stored report: `number` counts from 1 in the order of the report."""
+
+    parity_id: str
+    table: str
+    number: int
+
+    @property
+    def subject(self) -> str:
+        """What the audit log calls it."""
+        return f"{self.parity_id} {self.table} row {self.number}"
+
+
+def reveal_row(
+    sampled: Sampled,
+    actor: Actor,
+    why: str,
+    *,
+    parity: ParityRepository,
+    audit: AuditRepository,
+    roles_of: RolesOf,
+    warehouse: Warehouse,
+) -> dict[str, Rows]:
+    """The rows of a sampled key: `baseline` and `candidate`, each row as column to text. They are kept nowhere.
+
+    Raises Refused where the actor may not, gives no reason, or the row cannot be found; that is audited too.
+    """
+
+    def audited(outcome: str, reason: str) -> None:
+        audit.append(
+            actor=actor.user_name, source=actor.source, local=actor.local, action=ACTION, outcome=outcome,
+            subject=sampled.subject, reason=reason,
+        )  # fmt: skip
+
+    try:
+        require(actor.user_name, Role.OPERATOR, roles_of, "revealing a row")
+        if not why.strip():
+            raise Refused("say why the row has to be seen: the reason goes into the audit log")
+        spec, locator = _found(sampled, parity)
+    except Refused as e:
+        audited("refused", str(e))
+        raise
+    audited("allowed", why.strip())
+    try:
+        return reveal(warehouse, spec, locator)
+    except (SpecError, StatementError, SideUnreadable) as e:
+        audited("failed", str(e))
+        raise Refused(f"the row cannot be read: {e}") from e
+
+
+def _found(sampled: Sampled, parity: ParityRepository) -> tuple[ComparisonSpec, str]:
+    stored = parity.report(sampled.parity_id, sampled.table)
+    if stored is None:
+        raise Refused(f"there is no report of {sampled.table} in comparison {sampled.parity_id}")
+    report = ParityReport.from_dict(stored)
+    if not 1 <= sampled.number <= len(report.samples):
+        raise Refused(f"the report of {sampled.table} has no sampled row {sampled.number}")
+    spec = ComparisonSpec.from_dict(report.spec)
+    return (
+        replace(
+            spec,
+            hash_key=parity.hash_key(sampled.parity_id) or "",
+            baseline_version=_version(report.baseline, spec.baseline_version),
+            candidate_version=_version(report.candidate, spec.candidate_version),
+        ),
+        report.samples[sampled.number - 1].locator,
+    )
+
+
+def _version(side: SideState, asked: int | None) -> int | None:
+    """The Delta version that was compared, so that the row is found though the table moved on."""
+    before = side.version_before or ""
+    return int(before.removeprefix("delta:")) if side.pinned and before.startswith("delta:") else asked
