@@ -29,6 +29,7 @@ from app.operations.preview import preview
 from app.operations.service import OperationsService
 from app.operations.steps import UnknownStep
 from app.operations.wiring import operations_service
+from app.parity_estimate import expected
 from app.parity_run import ParityRunner
 from app.parity_workspace import open_warehouse, table_updates
 from app.progress import phases as progress
@@ -655,16 +656,13 @@ def parity_run(
 ) -> None:
     """Compares tables: asks the worker for it, or does it here."""
     _check_sides(sides)
-    known = [t.name for t in context.migration.tables]
-    unknown = [t for t in tables or () if t not in known]
-    if unknown:
-        raise WrongUse(f"{unknown[0]!r} is no table of this migration: {', '.join(known)}")
+    wanted = _tables(tables)
     actor = context.actor(as_)
     _require(actor, Role.OPERATOR, "parity", ", ".join(tables or ["all"]))
-    parity_id = context.store.parity.request(list(tables or known), actor.user_name, final=final, sides=sides)
+    parity_id = context.store.parity.request(wanted, actor.user_name, final=final, sides=sides)
     context.store.audit.append(
         actor=actor.user_name, source=actor.source, local=actor.local, action="parity", outcome="allowed",
-        subject=parity_id, detail={"tables": list(tables or known), "final": final, "sides": sides},
+        subject=parity_id, detail={"tables": wanted, "final": final, "sides": sides},
     )  # fmt: skip
     if here:
         runner = ParityRunner(
@@ -686,6 +684,23 @@ def parity_run(
             raise Refused(f"the worker that carried out comparison {parity_id} ended: start one")
         time.sleep(POLL_SECONDS)
     _show_parity(parity_id, None, as_json)
+
+
+@parity_app.command("estimate")
+def parity_estimate(
+    tables: Annotated[list[str] | None, typer.Argument(help="Default: all tables.")] = None,
+    sides: Sides = "production",
+    as_json: Json = False,
+) -> None:
+    """What a comparison would read and how long it may take, from what is known; asks the warehouse nothing."""
+    _check_sides(sides)
+    found = expected(context.store.parity, context.store.collected, _tables(tables), sides)
+    lines = [
+        ("rows", f"{found.rows:,}", ", ".join(found.unknown_rows)),
+        ("bytes", f"{found.bytes:,}", ", ".join(found.unknown_bytes)),
+        ("seconds, last time", f"{found.seconds:,.1f}", ", ".join(found.unknown_seconds)),
+    ]
+    show(as_json, found, rows("Both sides together", ["what", "known", "not known of"], lines))
 
 
 @parity_app.command("history")
@@ -778,6 +793,15 @@ def parity_reveal(
         for column, value in r.items()
     ]
     show(as_json, found, rows(f"Row {row} of {table}", ["side", "row", "column", "value"], lines))
+
+
+def _tables(names: list[str] | None) -> list[str]:
+    """These tables of the migration; all if none is named."""
+    known = [t.name for t in context.migration.tables]
+    unknown = [n for n in names or () if n not in known]
+    if unknown:
+        raise WrongUse(f"{unknown[0]!r} is no table of this migration: {', '.join(known)}")
+    return list(names or known)
 
 
 def _parity_run(parity_id: str) -> ParityRun:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.config import Role
 from app.operations.actor import Refused
+from app.parity_estimate import expected
 from app.store.parity import ParityRun, ParityState, ParityTable, Streak
 from app.widgets import asof, charts, identity, panel, sentences
 from app.widgets.frame import Figure, answer, empty, figures, section
@@ -107,6 +108,8 @@ def _start() -> None:
         st.caption(
             "A comparison only reads and changes no table. It runs in the worker: this page can be closed meanwhile."
         )
+        if chosen:
+            st.caption(literal(sentences.expected(expected(here.store.parity, here.store.collected, chosen, _pair()))))
         if st.button(
             "Compare",
             type="primary",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from app.parity_estimate import Expected
 from app.progress import quartz
 from app.progress.comparison import Summary
 from app.progress.phases import SignOffStatus
@@ -13,7 +14,7 @@ from app.store.collected import JobRunRecord, ScheduleRecord, UpdateRecord
 from app.store.operations import OperationRecord, State
 from app.store.parity import ParityTable
 from app.widgets.status import Mark
-from app.widgets.text import ago, count, ratio
+from app.widgets.text import ago, count, megabytes, ratio, seconds
 
 
 def health(
@@ -184,3 +185,23 @@ def _kind(operation: OperationRecord) -> str:
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def expected(found: Expected) -> str:
+    """What a comparison would read and how long it may take, as far as it is known."""
+    parts = [f"It would read {count(found.rows, 'row')} of both sides"]
+    if found.bytes:
+        parts.append(f"{megabytes(found.bytes)} of files")
+    text = ", ".join(parts)
+    if found.seconds:
+        text += f"; the newest comparisons of these tables took {seconds(found.seconds)}"
+    unknown = [
+        f"{what} of {', '.join(names)}"
+        for what, names in (
+            ("rows", found.unknown_rows),
+            ("file sizes", found.unknown_bytes),
+            ("duration", found.unknown_seconds),
+        )
+        if names
+    ]
+    return f"{text}. Not known: {'; '.join(unknown)}." if unknown else f"{text}."

@@ -132,6 +132,11 @@ def count(value: float | None, unit: str = "", plural: str | None = None) -> str
     return f"{number} {unit if int(value) == 1 else plural or unit + 's'}"
 
 
+def megabytes(value: float) -> str:
+    """A size in bytes, in MB or GB."""
+    return f"{value / 1e6:,.1f} MB" if value < 1e9 else f"{value / 1e9:,.1f} GB"
+
+
 def dbu(value: float | None) -> str:
     """Databricks units, to three significant decimals where small."""
     return NOTHING if value is None else f"{value:,.3f} DBU" if abs(value) < 10 else f"{value:,.1f} DBU"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from app import cli
 from app.config import IdentitySource, Role, Settings
 from app.operations.service import OperationsService, Patience
 from app.progress.evidence import Finding, Status
+from app.reveal import ACTION
 from app.store.base import now
 from app.store.open import Store, open_store
+from app.store.parity import ParityState
 from app.workspace.errors import WorkspaceError
 from validation.endpoint import EndpointError
+from validation.report import ParityReport, SideState, Verdict
 
 ROLES = {a.user_name: a.roles for a in (ERIN, LARS, SOFIA)}
 
@@ -238,3 +242,50 @@ def test_a_workspace_that_fails_is_one_line(here: Here) -> None:
     status, _, err = here("plan", *AS_ERIN)
     assert status == 1
     assert err == "cutover: read table x: no answer at all; check that it runs\n"
+
+
+def compared(here: Here, *tables: str) -> str:
+    """A comparison that is done, with a report for each table; its first table is different."""
+    parity_id = here.store.parity.request(tables, ERIN.user_name)
+    here.store.parity.claim("worker")
+    for n, table in enumerate(tables):
+        report = ParityReport(
+            Verdict.IDENTICAL if n else Verdict.DIFFERENT, "told", SideState("a", rows=7, bytes=1000), SideState("b", rows=8, bytes=2000),
+            ("id",), ("id",), seconds=1.5,
+        )  # fmt: skip
+        here.store.parity.finish_table(parity_id, table, report.to_dict())
+    here.store.parity.finish(parity_id, ParityState.DONE)
+    return parity_id
+
+
+def test_comparisons_are_shown_listed_estimated_and_cancelled(here: Here) -> None:
+    parity_id = compared(here, "dim_fde", "iv_fde_ax")
+    status, shown = here.json("parity", "show", parity_id)
+    assert (status, shown["verdict"], len(shown["results"])) == (1, "different", 2)
+    assert "hash_key" not in json.dumps(shown)
+    status, report = here.json("parity", "show", parity_id, "dim_fde")
+    assert (status, report["verdict"], report["baseline_rows"]) == (1, "different", 7)
+    status, history = here.json("parity", "history", "dim_fde")
+    assert (status, [h["parity_id"] for h in history]) == (0, [parity_id])
+    status, found = here.json("parity", "estimate", "dim_fde", "iv_fde_ax", "unity_av_fde")
+    assert (status, found["rows"], found["bytes"], found["seconds"]) == (0, 30, 6000, 3.0)
+    assert found["unknown_rows"] == found["unknown_bytes"] == found["unknown_seconds"] == ["unity_av_fde"]
+    waiting = here.store.parity.request(["dim_fde"], ERIN.user_name)
+    status, _ = here.json("parity", "cancel", waiting, *AS_ERIN)
+    cancelled = here.store.parity.run(waiting)
+    assert status == 0 and cancelled is not None and cancelled.state is ParityState.CANCELLED
+    assert here("parity", "cancel", waiting, *AS_ERIN)[0] == 1
+
+
+def test_a_row_is_not_revealed_without_right_and_reason(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    parity_id = compared(here, "dim_fde")
+    monkeypatch.setattr(cli, "open_warehouse", lambda _: nullcontext())
+    monkeypatch.setattr(type(cli.context), "workspace", None)
+    for arguments, says in (
+        (("--as", SOFIA.user_name, "--why", "curious"), "needs the role operator"),
+        (AS_ERIN, "say why"),
+        ((*AS_ERIN, "--why", "ticket 7"), "no sampled row 1"),
+    ):
+        status, _, err = here("parity", "reveal", parity_id, "dim_fde", "1", *arguments)
+        assert (status, err.count("\n")) == (1, 1) and says in err
+    assert {r.outcome for r in here.store.audit.records(action=ACTION)} == {"refused"}
