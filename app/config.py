@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sqlalchemy import URL
 
 from validation.endpoint import data_folder
+from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
 
 DEFAULT_MIGRATION = Path(__file__).parent / "migrations" / "00_rds.yaml"
 
@@ -74,6 +75,9 @@ class Table(Frozen):
     watermark: timestamp columns that tell how fresh a side is.
     sensitive: columns whose values never leave the warehouse in clear.
     excluded_by: SQL predicate, true for rows that an exclusion rule explains (a hint, it changes no verdict).
+    where: SQL predicate of the rows that are compared, in the old side's names; candidate_where: of the new side's rows,
+        in its own names, where those differ.
+    deciding: what of the schema makes the tables different (`names`, `types`, `order`, ...); the rest is reported.
     """
 
     name: str
@@ -89,6 +93,8 @@ class Table(Frozen):
     tolerance: dict[str, Tolerance] = Field(default_factory=dict)
     row_threshold: int = Field(0, ge=0)
     where: str | None = None
+    candidate_where: str | None = None
+    deciding: tuple[SchemaAspect, ...] = tuple(sorted(DECIDING_BY_DEFAULT))
     excluded_by: str | None = None
 
     _check_baseline = field_validator("baseline", "candidate")(_three_level)

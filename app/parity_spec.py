@@ -38,6 +38,8 @@ def spec_of(
         column_tolerances=MappingProxyType({c: Tolerance(**t.model_dump()) for c, t in table.tolerance.items()}),
         row_threshold=table.row_threshold,
         where=table.where,
+        candidate_where=table.candidate_where,
+        deciding=frozenset(table.deciding),
         watermark_columns=table.watermark,
         sensitive_columns=frozenset(table.sensitive),
         baseline_exclusion=table.excluded_by,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from app.config import DEFAULT_MIGRATION, ConfigError, IdentitySource, Migration, Settings
+from app.config import DEFAULT_MIGRATION, ConfigError, IdentitySource, Migration, Settings, Table
+from app.parity_spec import spec_of
 from app.progress.rules import RULES
 from emulator.__main__ import take_folder
+from pipeline.fde.exclusions import DEFAULT_WORDS
 from scripts import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,3 +142,18 @@ def test_a_killed_starter_leaves_no_process_behind() -> None:
     while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text().split()[2]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_what_decides_and_each_sides_filter_are_the_migration_files() -> None:
+    table = Migration.load(DEFAULT_MIGRATION).tables[0]
+    given = table.model_copy(update={"where": "id > 1", "candidate_where": "ID > 1", "deciding": ("types",)})
+    spec = spec_of(given)
+    assert (spec.where, spec.candidate_where, spec.deciding) == ("id > 1", "ID > 1", {"types"})
+    with pytest.raises(ValidationError, match="deciding"):
+        Table.model_validate({**table.model_dump(), "deciding": ["colour"]})
+
+
+def test_the_bundled_exclusion_hint_follows_the_rule_that_the_pipeline_applies() -> None:
+    words = re.findall(r"\(([a-z|]+)\)", str(Migration.load(DEFAULT_MIGRATION).tables[0].excluded_by))
+    assert {frozenset(w.split("|")) for w in words} == {frozenset(DEFAULT_WORDS)}
+    assert all(t.excluded_by for t in Migration.load(DEFAULT_MIGRATION).tables)
