@@ -75,8 +75,8 @@ class Table(Frozen):
     watermark: timestamp columns that tell how fresh a side is.
     sensitive: columns whose values never leave the warehouse in clear.
     excluded_by: SQL predicate, true for rows that an exclusion rule explains (a hint, it changes no verdict).
-    where: SQL predicate of the rows that are compared, in the old side's names; candidate_where: of the new side's rows,
-        in its own names, where those differ.
+    where: SQL predicate of the rows that are compared, in the old side's names; candidate_where: of the new side's
+        rows, in its own names, where those differ.
     deciding: what of the schema makes the tables different (`names`, `types`, `order`, ...); the rest is reported.
     """
 

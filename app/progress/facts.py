@@ -28,8 +28,9 @@ class Facts:
     """What is known at `now`. Generated history is in `snapshot` too; rules leave it out, it proves nothing.
 
     tasks: run id to tasks, of the newest ended run of each side. expectations: of the newest completed update of each
-    environment. parity: pair to table to newest result. schema_differences: table to deciding differences, newest
-    production comparison. verified: operation kind to the newest that was verified.
+    environment. parity: pair to table to newest result; final_parity: to the newest of a deterministic comparison.
+    schema_differences: table to deciding differences, newest production comparison. verified: operation kind to the
+    newest that was verified.
     """
 
     now: datetime
@@ -39,6 +40,7 @@ class Facts:
     expectations: Mapping[str, Sequence[ExpectationRecord]]
     costs: Sequence[RunCost]
     parity: Mapping[str, Mapping[str, ParityTable]]
+    final_parity: Mapping[str, Mapping[str, ParityTable]]
     streaks: Mapping[str, Streak]
     schema_differences: Mapping[str, int]
     marks: Mapping[str, Mark]
@@ -109,6 +111,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         },
         costs=store.collected.run_costs(since=since),
         parity=parity,
+        final_parity={pair: store.parity.latest(pair, final=True) for pair in PAIRS},
         streaks={pair: store.parity.streak(names, pair) for pair in PAIRS},
         schema_differences={
             table: deciding

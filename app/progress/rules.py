@@ -342,10 +342,13 @@ def compared(facts: Facts, params: Mapping[str, Any]) -> Finding:
 def parity_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """The newest comparison of every table says IDENTICAL, of rows that there are, and no run or update wrote since.
 
+    final: only comparisons count that compared every value, not hashes alone.
+
     What else may write, as a statement by hand, is looked for in the tables themselves when a cutover is planned and
     again when it begins.
     """
-    results = facts.parity.get(params["pair"], {})
+    final = bool(params.get("final"))
+    results = (facts.final_parity if final else facts.parity).get(params["pair"], {})
     wanted = _tables(facts, params)
     different = [t for t in wanted if t in results and results[t].verdict == "different"]
     missing = [t for t in wanted if t not in results]
@@ -356,7 +359,8 @@ def parity_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
         text = f"Different: {', '.join(different)}"
         return Finding(Status.FAIL, text, as_of, "parity", ids)
     if missing:
-        return unknown(f"Not compared yet: {', '.join(missing)}", "parity", as_of)
+        word = "Not yet compared value by value (final)" if final else "Not compared yet"
+        return unknown(f"{word}: {', '.join(missing)}", "parity", as_of)
     if unproven:
         return Finding(Status.INCONCLUSIVE, f"Not proven: {', '.join(unproven)}", as_of, "parity", ids)
     started = min((s for t in wanted if (s := results[t].started_at)), default=None)
@@ -368,7 +372,13 @@ def parity_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if empty:
         text = f"Nothing to compare: no rows on either side of {', '.join(empty)}"
         return Finding(Status.INCONCLUSIVE, text, as_of, "parity", ids)
-    return Finding(Status.PASS, f"{len(wanted)} of {len(wanted)} tables identical", as_of, "parity", ids)
+    return Finding(
+        Status.PASS,
+        f"{len(wanted)} of {len(wanted)} tables identical{', every value compared' if final else ''}",
+        as_of,
+        "parity",
+        ids,
+    )
 
 
 @rule

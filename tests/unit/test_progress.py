@@ -11,7 +11,7 @@ import pytest
 from app.config import DEFAULT_MIGRATION, Evidence, Migration
 from app.progress.comparison import points, summaries
 from app.progress.evidence import Finding, Status
-from app.progress.facts import Facts
+from app.progress.facts import Facts, _schema_differences
 from app.progress.phases import gates, headline, phases, serving
 from app.progress.rules import UnknownRule, judge
 from app.store.checklist import Mark
@@ -97,6 +97,7 @@ def facts(**more: Any) -> Facts:
         "expectations": {},
         "costs": (),
         "parity": {"production": {}, "development": {}},
+        "final_parity": {"production": {}, "development": {}},
         "streaks": {p: Streak(0, 0, None, None, 0.0, None) for p in ("production", "development")},
         "schema_differences": {},
         "marks": {},
@@ -131,6 +132,58 @@ def test_identical_tables_pass_until_a_newer_run_has_written() -> None:
     assert status("parity_identical", before, pair="production") is Status.PASS
     after = with_runs(run("baseline", 2, 0.5), run("baseline", 1, 3), updates=(update(1, 2),), parity=parity)
     assert status("parity_identical", after, pair="production") is Status.INCONCLUSIVE
+
+
+def test_what_runs_or_failed_halfway_may_have_written_too() -> None:
+    parity = {"production": {t: compared(t, 1) for t in TABLES}, "development": {}}
+    for written in (
+        with_runs(
+            replace(run("baseline", 2, 0.5), life_cycle_state="RUNNING", result_state=None, end_time=None),
+            run("baseline", 1, 3),
+            parity=parity,
+        ),
+        with_runs(
+            run("baseline", 1, 3), updates=(replace(update(2, 0.5), state="FAILED"), update(1, 2)), parity=parity
+        ),
+        with_runs(
+            run("baseline", 1, 3), updates=(replace(update(2, 0.5), state="CANCELED"), update(1, 2)), parity=parity
+        ),
+    ):
+        assert status("parity_identical", written, pair="production") is Status.INCONCLUSIVE
+    checked = with_runs(
+        run("baseline", 1, 3), updates=(replace(update(2, 0.5), validate_only=True), update(1, 2)), parity=parity
+    )
+    assert status("parity_identical", checked, pair="production") is Status.PASS
+
+
+def test_two_empty_tables_are_nothing_to_compare() -> None:
+    results = {t: compared(t, 1) for t in TABLES}
+    results["iv_fde_ax"] = replace(results["iv_fde_ax"], baseline_rows=0, candidate_rows=0)
+    assert status("parity_identical", facts(parity={"production": results}), pair="production") is Status.INCONCLUSIVE
+
+
+def test_the_final_comparison_is_asked_for_by_itself() -> None:
+    results = {"production": {t: compared(t, 1) for t in TABLES}}
+    assert status("parity_identical", facts(parity=results), pair="production", final=True) is Status.INCONCLUSIVE
+    assert status("parity_identical", facts(final_parity=results), pair="production", final=True) is Status.PASS
+
+
+def test_schemas_agree_only_if_they_were_read_and_nothing_that_decides_differs() -> None:
+    results = {"production": {t: compared(t, 1) for t in TABLES}}
+    none = dict.fromkeys(TABLES, 0)
+    assert status("schema_identical", facts(parity=results, schema_differences=none), pair="production") is Status.PASS
+    unread = facts(parity=results, schema_differences=dict.fromkeys(TABLES[1:], 0))
+    assert status("schema_identical", unread, pair="production") is Status.INCONCLUSIVE
+    typed = facts(parity=results, schema_differences={**none, "dim_fde": 1})
+    assert status("schema_identical", typed, pair="production") is Status.FAIL
+
+
+def test_a_comment_is_no_difference_of_schemas_and_a_missing_table_has_none_that_was_read() -> None:
+    comment = {"aspect": "comments", "column": "a", "baseline": "x", "candidate": "y", "decides": False}
+    assert _schema_differences({"columns": ["a"], "schema_differences": [comment]}) == 0
+    assert _schema_differences({"columns": ["a"], "schema_differences": [{**comment, "decides": True}]}) == 1
+    assert _schema_differences({"columns": [], "schema_differences": []}) is None
+    assert _schema_differences(None) is None
 
 
 @pytest.mark.parametrize(
