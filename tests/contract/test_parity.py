@@ -67,7 +67,8 @@ def test_a_materialized_view_is_pinned_by_the_update_that_filled_it(
     assert report.verdict is not Verdict.NOT_PROVEN, report.reason
     owner = client.tables.get(ROI.candidate).pipeline_id
     assert owner is not None
-    latest = (client.pipelines.get(owner).latest_updates or [])[0].update_id
+    updates = client.pipelines.list_updates(owner).updates or []
+    latest = next(u.update_id for u in updates if not u.validate_only)
     assert report.candidate.table_type == "MATERIALIZED_VIEW"
     assert report.candidate.version_before == report.candidate.version_after == f"update:{latest}"
     assert (report.baseline.version_before or "").startswith("delta:")
