@@ -104,5 +104,9 @@ class Caller:
             answer = self.app.answer(method, path, text, headers, raw)
         except ServiceError as e:
             return e.status, e.body()
-        document = json.loads(answer.content) if answer.media_type == "application/json" else answer.content.decode()
+        document = (
+            json.loads(answer.content)
+            if answer.media_type == "application/json"
+            else answer.content.decode("utf-8", "replace")
+        )
         return answer.status, document

@@ -105,6 +105,8 @@ def test_a_year_that_has_passed_names_nothing_more():
         "0 0 0 L-31 * ?",
         "0 0 0 * * ? 2030-2020",
         "a b c d e f",
+        "0 0 0 ² * ?",
+        "0 0/² 0 * * ?",
     ],
 )
 def test_what_quartz_refuses_is_refused(text: str):

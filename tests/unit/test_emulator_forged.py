@@ -17,6 +17,7 @@ from emulator_workspace import Caller, SqlHalf, workspace_in
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from emulator.catalog import MANAGED, TableRecord
 from emulator.faults import Faults, Rule
 from emulator.rest import load_routes
 from emulator.rest.control import rule_of_header
@@ -30,7 +31,7 @@ from emulator.workspace import Workspace
 
 load_routes()
 EVERY = list(ROUTES.routes)
-JOB, RUN, TASK, GROUP, USER = 101, 102, 103, 104, 105
+JOB, RUN, TASK, GROUP, USER, SERVICE = 101, 102, 103, 104, 105, 106
 PIPELINE, UPDATE, WAREHOUSE = "p-1", "u-1", "w-1"
 # What the service answers when it is well: 501 and 503 are said on purpose, by name.
 FINE = {*range(200, 500), 501, 503}
@@ -94,7 +95,7 @@ def furnish(workspace: Workspace) -> None:
         state.put_update(Update(UPDATE, PIPELINE, "API_CALL", "COMPLETED", admin, now_ms(), spec))
     if state.warehouse(WAREHOUSE) is None:
         state.put_warehouse(Warehouse(WAREHOUSE, admin, "RUNNING", {"name": "w"}))
-    for kind, name, id in (("group", "g", GROUP), ("user", "u@example.com", USER)):
+    for kind, name, id in (("group", "g", GROUP), ("user", "u@example.com", USER), ("service_principal", "s", SERVICE)):
         if state.principal(id) is None:
             state.create_principal(kind, name, name, id=id)
     if state.record("app", "panel") is None:
@@ -105,6 +106,7 @@ def furnish(workspace: Workspace) -> None:
         catalog.create_catalog("c", admin, None)
     if catalog.find_schema("c", "s") is None:
         catalog.create_schema("c.s", admin)
+    catalog.put_table(TableRecord("c", "s", "t", MANAGED, admin, None, 1, admin, 1, admin, "t-1"))
     workspace.faults.clear()
 
 
@@ -153,13 +155,13 @@ odd = st.recursive(
 KNOWN: dict[str, list[Any]] = {
     "job_id": [JOB],
     "run_id": [RUN, TASK],
-    "id": [GROUP, USER, WAREHOUSE, JOB, PIPELINE],
+    "id": [GROUP, USER, SERVICE, WAREHOUSE, JOB, PIPELINE],
     "type": ["jobs", "pipelines", "warehouses", "directories", "apps"],
     "pipeline_id": [PIPELINE],
     "update_id": [UPDATE],
     "warehouse_id": [WAREHOUSE],
     "name": ["panel", "c", "new", "p"],
-    "path": ["/Shared/f.txt", "/Shared", "/Users/u@example.com"],
+    "path": ["/Shared/f.txt", "/Shared", "/Users/u@example.com", "/Shared/new"],
     "path:path": ["Shared/f.txt", "Shared/g.txt"],
     "full_name": ["c.s", "c", "c.s.t"],
     "securable_type": ["catalog", "schema", "table"],
@@ -182,8 +184,19 @@ KNOWN: dict[str, list[Any]] = {
     "order_by": ["timestamp asc", "name desc"],
     "wait_timeout": ["0s", "5s"],
     "fields_to_remove": [["tasks/a"], ["schedule"]],
+    "libraries": [[{"file": {"path": "/Shared/x.py"}}]],
+    "members": [[{"value": str(USER)}], []],
+    "Operations": [
+        [{"op": "add", "path": "members", "value": [{"value": str(USER)}]}],
+        [{"op": "remove", "path": f'members[value eq "{USER}"]'}],
+        [{"op": "replace", "value": {"displayName": "new"}}],
+    ],
+    "content": ["eA=="],
+    "language": ["PYTHON", "SQL"],
+    "share": [0.5],
     "page_token": ["", encode_token(0), encode_token(1), encode_token({"before": [1, 2]})],
 }
+OPTIONAL = ("id", "filter", "order_by", "page_token")
 
 
 def like(kind: Any, name: str = "", depth: int = 0) -> st.SearchStrategy[Any]:
@@ -194,9 +207,7 @@ def like(kind: Any, name: str = "", depth: int = 0) -> st.SearchStrategy[Any]:
     if origin in (Union, types.UnionType):
         return like(next(a for a in inner if a is not type(None)), name, depth)
     right: st.SearchStrategy[Any] = words
-    if name in KNOWN:
-        right = st.sampled_from(KNOWN[name])
-    elif origin is list:
+    if origin is list:
         right = st.lists(like(inner[0], "", depth + 1), max_size=2)
     elif origin is dict:
         right = st.dictionaries(words, like(inner[1], "", depth + 1), max_size=2)
@@ -208,6 +219,8 @@ def like(kind: Any, name: str = "", depth: int = 0) -> st.SearchStrategy[Any]:
         right = st.booleans()
     elif kind in (int, float):
         right = st.sampled_from([0, 1, 2, 24, JOB, RUN, GROUP, 2**62, str(JOB)])
+    if name in KNOWN:
+        right = mostly(st.sampled_from(KNOWN[name]), right, 4)
     return mostly(right, odd)
 
 
@@ -244,7 +257,7 @@ def requests(draw: st.DrawFn, route: Route) -> tuple[str, str, Any, Any, str]:
             path += str(draw(words if forged == "path" else st.sampled_from(right)))
         else:
             path += "/".join(seg.split("|")[-1] for seg in part.split("/"))
-    named = [n for n in known if n in KNOWN and "{" + n + "}" not in route.template and n not in ("filter", "order_by")]
+    named = [n for n in known if n in KNOWN and "{" + n + "}" not in route.template and n not in OPTIONAL]
     needed = {n: draw(like(known[n], n)) for n in named if forged != "missing"}
     fields = {**draw(some_of({n: like(h, n) for n, h in known.items()}, 4)), **needed}
     query = {n: v if isinstance(v, str) else json.dumps(v) for n, v in fields.items()} if route.in_query else {}
@@ -290,6 +303,14 @@ def test_a_page_token_that_no_list_gave_is_refused(local: Workspace, path: str, 
     assert "page token" in document["message"]
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """A task in a task in a task ...: right in each field, and deeper than anything looks."""
+    task: dict[str, Any] = {"task_key": "a"}
+    for _ in range(levels):
+        task = {"task_key": "a", "for_each_task": {"inputs": "[]", "task": task}}
+    return task
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "query"),
     [
@@ -305,6 +326,8 @@ def test_a_page_token_that_no_list_gave_is_refused(local: Workspace, path: str, 
         ("POST", "/api/2.2/jobs/create", {"name": "\ud800"}, ""),
         ("POST", "/api/2.2/jobs/create", b'{"tags":' * 900 + b"1" + b"}" * 900, ""),
         ("POST", "/api/2.2/jobs/create", b"[" * 100_000, ""),
+        ("POST", "/api/2.2/jobs/create", {"tasks": [nested(200)]}, ""),
+        ("POST", "/api/2.2/jobs/update", {"job_id": JOB, "fields_to_remove": [None]}, ""),
         ("GET", f"/api/2.0/pipelines/{PIPELINE}/events", None, {"filter": " AND ".join(["id = 'a'"] * 2000)}),
     ],
 )

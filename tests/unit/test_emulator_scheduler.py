@@ -139,7 +139,7 @@ def test_the_thread_fires_nothing_while_paused_nor_for_what_passed_meanwhile(wor
 
 def test_a_slow_start_of_one_run_keeps_no_other_from_being_looked_at(world: World):
     let_go = threading.Event()
-    world.scheduler.before_firing = lambda: let_go.wait(5)
+    world.scheduler.before_firing = lambda: let_go.wait(60)
     world.at(NOON - timedelta(seconds=1), job(), job(2, cron="0 5 12 * * ?", status="PAUSED"))
     world.at(NOON, job(), job(2, cron="0 5 12 * * ?", status="PAUSED"))
     world.at(NOON + timedelta(minutes=1), job(), job(2, cron="0 5 12 * * ?"))

@@ -166,6 +166,16 @@ def test_whoever_makes_an_object_manages_it_and_may_share_it(local: Workspace, w
     assert refused(who(BOB).put(f"/Users/{ANN}/n", overwrite=True), "Edit")
 
 
+def test_what_one_made_stays_ones_own_when_the_folder_is_no_longer(local: Workspace, who: Callable[[str], As]):
+    bob, folder = who(BOB), "/Repos/dbx_git/dbx"
+    permit(local, folder, "CAN_MANAGE", user_name=BOB)
+    assert bob.put(f"{folder}/n")[0] == bob.mkdirs(f"{folder}/own")[0] == 200
+    local.state.set_permissions("directories", str(local.files.get(folder).object_id), {})
+    assert refused(bob.put(f"{folder}/other"), "Manage")
+    assert bob.put(f"{folder}/n", overwrite=True)[0] == bob.put(f"{folder}/own/n")[0] == 200
+    assert bob.delete(f"{folder}/own")[0] == 200
+
+
 def test_what_is_not_there_is_not_found_where_one_may_look(who: Callable[[str], As]):
     assert who(ANN).status(f"/Users/{ANN}/none")[0] == 404
     assert who(ANN).status("/Shared")[0] == who(ANN).status("/Users")[0] == 200
