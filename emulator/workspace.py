@@ -173,11 +173,6 @@ class Workspace:
         """Who a bearer token belongs to, None if unknown or expired."""
         return self.state.principal_of_token(token)
 
-    def authenticate(self, token: str) -> str | None:
-        """Name of the principal of a bearer token, None if unknown or expired."""
-        found = self.principal(token)
-        return found.name if found else None
-
     def groups_of(self, name: str) -> set[str]:
         """Names of all groups that a principal is in, directly or not."""
         found = self.state.principal_named(name)

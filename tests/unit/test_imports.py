@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "validation": {"validation"},
     "pipeline": {"pipeline"},
     "emulator": {"emulator", "validation.endpoint"},
-    "app/config.py": {"validation.endpoint"},
+    "app/config.py": {"validation.endpoint", "validation.spec"},
     "app/store": {"app.store", "app.config", "validation"},
     "app/workspace": {"app.workspace", "app.config", "validation.endpoint"},
     "app/progress": {"app.progress", "app.store", "app.config", "validation"},
