@@ -54,7 +54,7 @@ class Workspace:
 
     What others use: `state` (records), `files` (the tree of notebooks), `jobs` and `pipelines` (create, run, wait),
     `sql`
-    (the SQL half), `faults`, `status`, `authenticate`, `use_warehouse`, `ensure_user/group/service_principal`.
+    (the SQL half), `faults`, `status`, `use_warehouse`, `ensure_user/group/service_principal`.
     Objects are made on first use and can be replaced by tests.
     """
 

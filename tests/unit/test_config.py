@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +11,6 @@ from pydantic import ValidationError
 from app.config import DEFAULT_MIGRATION, ConfigError, IdentitySource, Migration, Settings, Table
 from app.parity_spec import spec_of
 from app.progress.rules import RULES
-from emulator.__main__ import take_folder
 from pipeline.fde.exclusions import DEFAULT_WORDS
 from scripts import run
 
@@ -115,33 +110,6 @@ def test_what_was_left_and_cannot_be_read_is_one_line(alone: Path) -> None:
     (alone / "panel.json").write_text("[]")
     with pytest.raises(ConfigError, match=r"panel\.json cannot be read"):
         Settings.from_environment()
-
-
-def test_a_folder_in_which_a_workspace_runs_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    (tmp_path / "workspace.json").write_text("{}")
-    with take_folder(tmp_path), pytest.raises(run.StartError, match=rf"runs in .* already \(process {os.getpid()}\)"):
-        run.check(run.free_port(), tmp_path)
-    assert (tmp_path / "workspace.json").exists()
-    run.check(run.free_port(), tmp_path)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
-def test_a_killed_starter_leaves_no_process_behind() -> None:
-    """As `app.serve` starts the pages and the worker."""
-    text = (
-        "import subprocess, sys, time; from app.serve import end_with_parent;"
-        "child = subprocess.Popen(['sleep', '60'], preexec_fn=end_with_parent);"
-        "print(child.pid, flush=True); time.sleep(60)"
-    )
-    starter = subprocess.Popen([sys.executable, "-c", text], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert starter.stdout is not None
-    child = int(starter.stdout.readline())
-    starter.kill()
-    starter.wait()
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text().split()[2]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_what_decides_and_each_sides_filter_are_the_migration_files() -> None:

@@ -1,0 +1,93 @@
+"""The start command: what it refuses, each in one line, before anything is started; and that nothing outlives it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from emulator.__main__ import take_folder
+from scripts import run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def said(*arguments: str) -> tuple[int, str]:
+    """Exit status and the one line that the command prints."""
+    command = [sys.executable, "scripts/run.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout == "" and done.stderr.count("\n") == 1 and done.stderr.startswith("cutover: ")
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("port", "x"), ("port", "0"), ("port", "70000"), ("entries", "9"), ("entries", "1e6")]
+)
+def test_a_wrong_value_is_named(tmp_path: Path, name: str, value: str) -> None:
+    status, line = said("--data", str(tmp_path / "data"), f"--{name}", value)
+    assert status == 2 and f"{name.upper()}={value} is not a whole number" in line
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_port_in_use_is_said_with_another_to_take(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        status, line = said("--data", str(tmp_path / "data"), "--port", str(port))
+    assert status == 2 and f"port {port} is in use" in line and f"PORT={port + 1}" in line
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(run.StartError, match=r"cannot be written \(Not a directory\)"):
+        run.check(run.free_port(), tmp_path / "file" / "data")
+
+
+def test_a_full_disk_is_said_with_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 100 * 2**20))
+    with pytest.raises(run.StartError, match=r"100 MB free, 3072 MB are needed"):
+        run.check(run.free_port(), tmp_path)
+
+
+def test_a_folder_in_which_a_workspace_runs_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "workspace.json").write_text("{}")
+    with take_folder(tmp_path), pytest.raises(run.StartError, match=rf"runs in .* already \(process {os.getpid()}\)"):
+        run.check(run.free_port(), tmp_path)
+    assert (tmp_path / "workspace.json").exists()
+    run.check(run.free_port(), tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_a_killed_starter_leaves_no_process_behind() -> None:
+    """As `app.serve` starts the pages and the worker."""
+    text = (
+        "import subprocess, sys, time; from app.serve import end_with_parent;"
+        "child = subprocess.Popen(['sleep', '60'], preexec_fn=end_with_parent);"
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", text], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert starter.stdout is not None
+    child = int(starter.stdout.readline())
+    starter.kill()
+    starter.wait()
+    deadline = time.monotonic() + 10
+    while running(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
