@@ -113,7 +113,7 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         f"max(IF(side = {int(s)}, excluded, NULL)) AS excluded_{n}"
         for n, s in one.items()
     )
-    loose = {c.index for c in plan.columns if not c.is_key and spec.tolerance_of(c.name)}
+    loose = {c.index for c in plan.columns if tolerance_applies(plan, c)}
     order = ", ".join(f"r.c{i}" for i in sorted((c.index for c in plan.columns), key=lambda i: (i in loose, i)))
     mismatches = (
         ", ".join(_mismatch(plan, c) for c in plan.columns if not (c.is_key and spec.keys)) or "CAST(NULL AS STRING)"
@@ -322,11 +322,12 @@ def _decimal_gap(column: Compared, a: str, b: str) -> str:
     scale = column.form.scale
     if scale is None or scale <= 6:
         return coarse
-    above = f"{coarse} + CAST('1e-{scale - 1}' AS DECIMAL(38,{scale - 1}))"
+    # In DOUBLE: the sum of two decimals loses the digit once more.
+    above = f"(CAST({coarse} AS DOUBLE) + 1e-{scale - 1})"
     if scale > 37:
         return above
     narrow = (f"try_cast({v} AS DECIMAL(37,{scale}))" for v in (a, b))
-    return f"coalesce(CAST(abs({' - '.join(narrow)}) AS DOUBLE), CAST({above} AS DOUBLE))"
+    return f"coalesce(CAST(abs({' - '.join(narrow)}) AS DOUBLE), {above})"
 
 
 @dataclass(frozen=True)

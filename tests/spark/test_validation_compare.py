@@ -19,6 +19,7 @@ from validation import (
     SchemaAspect,
     SideUnreadable,
     SpecError,
+    StatementError,
     Tolerance,
     Verdict,
     compare,
@@ -104,7 +105,7 @@ def test_a_table_against_itself_is_identical_and_says_that_this_proves_little(wa
 def test_empty_tables(warehouse: Any, table: Any) -> None:
     empty, full = table("empty_a", ROWS + " WHERE false"), table("empty_b", ROWS)
     both = compare(warehouse, ComparisonSpec(empty, empty, keys=("id",)))
-    assert both.verdict is Verdict.IDENTICAL and "both sides are empty" in both.notes
+    assert both.verdict is Verdict.IDENTICAL and both.reason.startswith("both sides are empty (0 rows)")
     report = compare(warehouse, ComparisonSpec(empty, full, keys=("id",)))
     assert report.verdict is Verdict.DIFFERENT and counts(report) == (0, 20, 0)
     assert "the baseline is empty" in report.notes
@@ -125,16 +126,58 @@ def test_a_view_is_compared_like_a_table(warehouse: Any, table: Any) -> None:
     assert report.verdict is Verdict.IDENTICAL and report.candidate.table_type == "VIEW"
 
 
-def test_a_write_while_reading_is_not_proven(warehouse: Any, table: Any) -> None:
+class Unversioned:
+    """A warehouse that reads no version of a table, as some services do for some tables."""
+
+    def __init__(self, warehouse: SparkWarehouse) -> None:
+        self.warehouse = warehouse
+
+    def execute(self, sql: str, *rest: Any) -> Any:
+        if "VERSION AS OF" in sql:
+            raise StatementError("[UNSUPPORTED_FEATURE.TIME_TRAVEL] not supported")
+        return self.warehouse.execute(sql, *rest)
+
+
+def test_a_write_while_reading_does_not_touch_the_versions_that_are_read(warehouse: Any, table: Any) -> None:
     a, b = table("c_a", ROWS), table("c_b", ROWS)
 
     def write() -> None:
         warehouse.spark.sql(f"INSERT INTO {b} VALUES (99, 'late')")
 
     warehouse.before["WITH per_row"] = write
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), final=True))
+    assert report.verdict is Verdict.IDENTICAL and report.candidate.pinned and report.final
+    assert any("was written while it was compared" in n for n in report.notes)
+    assert recheck(warehouse, report, read_again=False).state is RecheckState.STALE
+    warehouse.before["WITH per_row"] = write
+    unpinned = compare(Unversioned(warehouse), ComparisonSpec(a, a.replace("c_a", "c_b"), keys=("id",)))
+    assert unpinned.verdict is Verdict.NOT_PROVEN and "changed while it was read" in unpinned.reason
+    assert b in unpinned.reason and not unpinned.candidate.pinned
+
+
+def test_a_column_added_between_schema_and_version_is_compared(warehouse: Any, table: Any) -> None:
+    a, b = table("ac_a", ROWS), table("ac_b", ROWS)
+    warehouse.before["DESCRIBE HISTORY"] = lambda: warehouse.spark.sql(f"ALTER TABLE {a} ADD COLUMN late INT")
     report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
-    assert report.verdict is Verdict.NOT_PROVEN and "changed while it was read" in report.reason
-    assert b in report.reason
+    assert report.verdict is Verdict.DIFFERENT and "late (columns)" in report.reason
+    table("ac_a", ROWS)
+    warehouse.before["DESCRIBE HISTORY"] = lambda: warehouse.spark.sql(f"ALTER TABLE {a} ADD COLUMN late INT")
+    unpinned = compare(Unversioned(warehouse), ComparisonSpec(a, b, keys=("id",)))
+    assert unpinned.verdict is Verdict.NOT_PROVEN and "other columns after" in unpinned.reason
+
+
+def test_a_version_has_the_columns_of_its_time(warehouse: Any, table: Any) -> None:
+    table("dc_a", "(id INT, a STRING, b STRING) TBLPROPERTIES ('delta.columnMapping.mode' = 'name')")
+    warehouse.spark.sql("INSERT INTO dc_a VALUES (1, 'x', 'y')")
+    was = int(warehouse.spark.sql("DESCRIBE HISTORY dc_a LIMIT 1").collect()[0]["version"])
+    warehouse.spark.sql("ALTER TABLE dc_a DROP COLUMN b")
+    b = table("dc_b", "SELECT 1 AS id, 'x' AS a")
+    today = compare(warehouse, ComparisonSpec(f"{SCHEMA}.dc_a", b, keys=("id",)))
+    assert today.verdict is Verdict.IDENTICAL
+    then = compare(warehouse, ComparisonSpec(f"{SCHEMA}.dc_a", b, keys=("id",), baseline_version=was))
+    assert then.verdict is Verdict.DIFFERENT and "b (columns)" in then.reason
+    gone = compare(warehouse, ComparisonSpec(f"{SCHEMA}.dc_a", b, keys=("id",), baseline_version=99))
+    assert gone.verdict is Verdict.NOT_PROVEN and "version 99" in gone.reason
 
 
 def test_a_view_that_changes_between_the_two_reads_is_not_proven(warehouse: Any, table: Any) -> None:
@@ -366,7 +409,98 @@ def test_causes_of_values(warehouse: Any, view: Any) -> None:
         "value": 1,
     }
     zone = next(c for c in report.causes if c.name == "time_zone")
-    assert zone.title == "Times shifted by -5 h to -4 h" and zone.columns == ("at",)
+    assert zone.title == "Times shifted by -5 h or -4 h" and zone.columns == ("at",)
+    at = next(c for s in report.samples for c in s.cells if c.column == "at")
+    assert at.difference == "offset"
+
+
+def test_offsets_that_vary_are_no_time_zone(warehouse: Any, view: Any) -> None:
+    a = view("tz_a", "SELECT id, TIMESTAMP'2026-03-01 12:00:00' AS at, DATE'2026-03-01' AS d FROM range(40)")
+    b = view(
+        "tz_b",
+        "SELECT id, at + make_dt_interval(0, 0, 15 * CAST(id AS INT) + 15) AS at, date_add(d, IF(id < 39, 1, 5)) AS d"
+        " FROM tz_a",
+    )
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert causes(report) == {"value": 41, "date_shift": 39}
+
+
+def test_rounding_is_at_most_half_a_unit_of_what_is_shown(warehouse: Any, view: Any) -> None:
+    pairs = [
+        ("1.005", "1.01", True),
+        ("100.4", "100", True),
+        ("33.333333", "33.33", True),
+        ("10000000.00", "10000009.00", False),
+        ("1.00", "2.00", False),
+        ("0.3", "0", False),
+        ("0.004", "0", True),
+        ("5.61", "5.62", False),
+    ]
+    for kind in ("DOUBLE", "DECIMAL(20,6)"):
+        sides = [
+            view(
+                f"rd_{n}",
+                "SELECT * FROM VALUES "
+                + ", ".join(f"({i}, CAST('{p[j]}' AS {kind}))" for i, p in enumerate(pairs))
+                + " AS t(id, x)",
+            )
+            for j, n in enumerate("ab")
+        ]
+        found = compare(warehouse, ComparisonSpec(*sides, keys=("id",)))
+        kinds = {s.key["id"]: s.cells[0].difference for s in found.samples}
+        assert kinds == {str(i): "rounding" if p[2] else "value" for i, p in enumerate(pairs)}, kind
+    a = view("rf_a", "SELECT * FROM VALUES (1, double('Infinity')), (2, double('NaN')), (3, 0.1D + 0.2D) AS t(id, x)")
+    b = view("rf_b", "SELECT * FROM VALUES (1, 1.0D), (2, 1.0D), (3, 0.3D) AS t(id, x)")
+    found = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
+    assert [s.cells[0].difference for s in found.samples] == ["value", "value", "rounding"]
+
+
+def test_a_tolerance_of_decimals_is_exact_to_the_last_digit(warehouse: Any, view: Any) -> None:
+    cases = [
+        ("0.0000000001", "0.0000000002", Tolerance(relative=0.01), False),
+        ("0.0000000014", "0.0000000000", Tolerance(absolute=1.2e-9), False),
+        ("0.0000000014", "0.0000000000", Tolerance(absolute=1.4e-9), True),
+        (
+            "1234567890123456789012345678.0000000001",
+            "1234567890123456789012345678.0000000002",
+            Tolerance(absolute=1e-10),
+            False,
+        ),
+        ("9999999999999999999999999999.1", "9999999999999999999999999999.2", Tolerance(absolute=0.11), True),
+        ("12345678901234567890.00", "12345678901234567890.01", Tolerance(absolute=0.01), True),
+    ]
+    for x, y, tolerance, tolerated in cases:
+        a, b = (view(f"dt_{n}", f"SELECT 1 AS id, CAST('{v}' AS DECIMAL(38,10)) AS x") for n, v in (("a", x), ("b", y)))
+        report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), tolerance=tolerance))
+        assert (report.verdict is Verdict.IDENTICAL) is tolerated, (x, y, tolerance)
+
+
+def test_rows_of_a_key_meet_by_what_must_be_equal(warehouse: Any, view: Any) -> None:
+    a = view("pt_a", "SELECT * FROM VALUES (1, 1.000D, 'b'), (1, 1.001D, 'a') AS t(id, x, v)")
+    b = view("pt_b", "SELECT * FROM VALUES (1, 1.000D, 'a'), (1, 1.001D, 'b') AS t(id, x, v)")
+    for options in ({"tolerance": Tolerance(absolute=0.01)}, {"column_tolerances": {"x": Tolerance(absolute=0.01)}}):
+        report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), final=True, **options))  # type: ignore[arg-type]
+        assert report.verdict is Verdict.IDENTICAL and report.within_tolerance_rows == 2
+        assert not report.final and any("deterministic comparison did not run" in n for n in report.notes)
+
+
+def test_a_view_is_compared_value_by_value_in_one_state(warehouse: Any, table: Any) -> None:
+    a, b = table("fv_a", ROWS), table("fv_b", ROWS)
+    for name in "ab":
+        warehouse.spark.sql(f"CREATE OR REPLACE VIEW {SCHEMA}.fv_{name}_view AS SELECT * FROM {SCHEMA}.fv_{name}")
+
+    def both() -> None:
+        for side in (a, b):
+            warehouse.spark.sql(f"INSERT INTO {side} VALUES (99, 'late')")
+
+    spec = ComparisonSpec(f"{SCHEMA}.fv_a_view", f"{SCHEMA}.fv_b_view", keys=("id",), final=True)
+    assert compare(warehouse, spec).final
+    warehouse.before["SELECT coalesce(sum(na)"] = lambda: warehouse.spark.sql(f"INSERT INTO {b} VALUES (99, 'late')")
+    assert compare(warehouse, spec).verdict is Verdict.NOT_PROVEN
+    table("fv_b", ROWS)
+    warehouse.before["SELECT coalesce(sum(na)"] = both
+    moved = compare(warehouse, spec)
+    assert moved.verdict is Verdict.NOT_PROVEN and "between two reads" in moved.reason
 
 
 def test_rows_that_an_exclusion_rule_explains(warehouse: Any, view: Any) -> None:
@@ -399,6 +533,42 @@ def test_sensitive_values_never_leave_in_clear(warehouse: Any, view: Any) -> Non
     ), "each comparison draws its own key"
 
 
+def test_hashes_of_long_sensitive_values_cover_all_of_them(warehouse: Any, view: Any) -> None:
+    body = "SELECT 1 AS id, concat(repeat('x', 600), '{0}') AS s, CAST(concat(repeat('y', 600), '{0}') AS BINARY) AS y"
+    a, b = view("lo_a", body.format(1)), view("lo_b", body.format(2))
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), sensitive_columns=frozenset({"s", "y"})))
+    (sample,) = report.samples
+    assert len(sample.cells) == 2 and all(c.masked and c.baseline != c.candidate for c in sample.cells)
+
+
+def test_a_refused_cast_tells_no_sensitive_value(warehouse: Any, view: Any) -> None:
+    a = view("rc_a", "SELECT 1 AS id, '555-0101' AS phone")
+    spec = ComparisonSpec(a, a, keys=("id",), where="CAST(phone AS BIGINT) > 0")
+    assert "555-0101" in compare(warehouse, spec).reason
+    report = compare(warehouse, replace(spec, sensitive_columns=frozenset({"phone"})))
+    assert report.verdict is Verdict.NOT_PROVEN and "CAST_INVALID_INPUT" in report.reason
+    assert "555-0101" not in json.dumps(report.to_dict())
+
+
+def test_a_raw_string_in_a_filter_is_what_spark_takes_it_for(warehouse: Any, view: Any) -> None:
+    a = view("rs_a", r"SELECT 1 AS id, r'\' AS v UNION ALL SELECT 2, 'x'")
+    report = compare(warehouse, ComparisonSpec(a, a, keys=("id",), where=r"v = r'\'"))
+    assert report.verdict is Verdict.IDENTICAL and report.baseline_rows == 1
+
+
+def test_a_time_beyond_the_years_of_python_is_a_watermark_too(warehouse: Any, view: Any) -> None:
+    a = view("wm_a", "SELECT 1 AS id, timestamp_micros(400000000000000000) AS at")
+    report = compare(warehouse, ComparisonSpec(a, a, keys=("id",), watermark_columns=("at",)))
+    assert report.verdict is Verdict.IDENTICAL
+    assert report.baseline.watermark == "400000000000000000 microseconds since 1970-01-01"
+
+
+def test_watermarks_of_equal_sides_are_kept(warehouse: Any, table: Any) -> None:
+    a = table("we_a", ROWS)
+    report = compare(warehouse, ComparisonSpec(a, a, keys=("id",), watermark_columns=("id",)))
+    assert (report.baseline.watermark, report.candidate.watermark) == ("19", "19")
+
+
 def test_samples_stand_key_by_key_and_are_bounded(warehouse: Any, table: Any) -> None:
     a = table("sa_a", "SELECT id, 'v' || id AS v, id AS w FROM range(5000)")
     b = table("sa_b", f"SELECT id, IF(id % 2 = 0, 'x', v) AS v, IF(id = 4998, -1, w) AS w FROM {a} WHERE id % 10 <> 5")
@@ -426,6 +596,13 @@ def test_a_variant_that_mixes_types_too_deep_is_not_proven(warehouse: Any, view:
     a = view("va_a", f"SELECT 1 AS id, parse_json('{deep}') AS v")
     report = compare(warehouse, ComparisonSpec(a, a, keys=("id",)))
     assert report.verdict is Verdict.NOT_PROVEN and "VARIANT" in report.reason
+    for left, right in (("1.5,2.5e0", "1.5e0,2.5e0"), ("1.5", "1.5e0")):
+        a = view("va_c", f"SELECT 1 AS id, parse_json('[[[[[{left}]]]]]') AS v")
+        b = view("va_d", f"SELECT 1 AS id, parse_json('[[[[[{right}]]]]]') AS v")
+        assert compare(warehouse, ComparisonSpec(a, b, keys=("id",))).verdict is not Verdict.IDENTICAL
+    zeros = [view(f"vz_{n}", f"SELECT 1 AS id, parse_json('{z}') AS v") for n, z in (("a", "-0.0e0"), ("b", "0.0e0"))]
+    zero = compare(warehouse, ComparisonSpec(*zeros, keys=("id",)))
+    assert zero.verdict is Verdict.DIFFERENT and "v: in a VARIANT -0.0 and 0.0 are two values" in zero.notes
     shallow = view("va_b", 'SELECT 1 AS id, parse_json(\'{"a":[1,"x",{"b":[1,null,"y"]}]}\') AS v')
     assert compare(warehouse, ComparisonSpec(shallow, shallow, keys=("id",))).verdict is Verdict.IDENTICAL
 

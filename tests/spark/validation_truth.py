@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
+
+from validation import ComparisonSpec, Tolerance
 
 Meaning = Any
 
@@ -161,27 +166,84 @@ def seconds(r: random.Random) -> Value:
     return Value(n, f"make_dt_interval(0, 0, 0, CAST({n} AS DECIMAL(20,6)) / 1000000)")
 
 
+_LEAVES: list[tuple[Meaning, str]] = [
+    (("int", 1), "1"),
+    (("int", 2), "2"),
+    (("str", "1"), '"1"'),
+    (("null",), "null"),
+    (("bool", True), "true"),
+    (("dec", "1.5"), "1.5"),
+    (("dbl", 1.5), "1.5e0"),
+    (("str", "1.5"), '"1.5"'),
+    (("str", "2024-01-01"), '"2024-01-01"'),
+    (("str", "],["), '"],["'),
+]
+_DATE = ("date", "2024-01-01")
+_BUILT: list[tuple[Meaning, str]] = [
+    (("obj", (("d", _DATE),)), "to_variant_object(struct(DATE'2024-01-01' AS d))"),
+    (("obj", (("d", ("str", "2024-01-01")),)), 'parse_json(\'{"d":"2024-01-01"}\')'),
+    (
+        ("arr", (("int", 1), _DATE)),
+        "to_variant_object(array(parse_json('1'), CAST(DATE'2024-01-01' AS VARIANT)))",
+    ),
+    (("arr", (_DATE,)), "to_variant_object(array(DATE'2024-01-01'))"),
+]
+VARIANT_DEPTH = 4
+"""Levels to which the types in a variant are told apart; what has arrays further down is in doubt."""
+
+
 def variant(r: random.Random) -> Value:
-    """JSON documents whose texts differ only in types or boundaries."""
-    choices: list[tuple[Meaning, str]] = [
-        (("int", 1), "parse_json('1')"),
-        (("str", "1"), "parse_json('\"1\"')"),
-        (("null",), "parse_json('null')"),
-        (("arr", 1, "x"), "parse_json('[1,\"x\"]')"),
-        (("arr", "1", "x"), 'parse_json(\'["1","x"]\')'),
-        (("arr", (1,), ("x",)), "parse_json('[[1],[\"x\"]]')"),
-        (("arr", (1, "x")), "parse_json('[[1,\"x\"]]')"),
-        (("obj", "a", 1), "parse_json('{\"a\":1}')"),
-        (("obj", "a", 1, "b", None), 'parse_json(\'{"b":null,"a":1}\')'),
-        (("date", "2024-01-01"), "to_variant_object(struct(DATE'2024-01-01' AS d))"),
-        (("datestr", "2024-01-01"), 'parse_json(\'{"d":"2024-01-01"}\')'),
-        (("mixed", 1), "to_variant_object(array(parse_json('1'), CAST(DATE'2024-01-01' AS VARIANT)))"),
-        (("mixed", 2), "parse_json('[1,\"2024-01-01\"]')"),
-        (("dec", 15), "parse_json('1.5')"),
-        (("dbl", 15), "parse_json('1.5e0')"),
-    ]
-    meaning, sql = r.choice(choices)
-    return Value(meaning, sql)
+    """Variants whose texts differ only in types or boundaries, sometimes deeper than types can be told apart."""
+    if r.random() < 0.15:
+        meaning, sql = r.choice(_BUILT)
+        return Value(meaning, sql)
+    meaning, text = _json(r, r.choice([0, 1, 2, 2, 3, 4, 6]))
+    return Value(meaning, f"parse_json({_text(text)})")
+
+
+def _json(r: random.Random, depth: int) -> tuple[Meaning, str]:
+    """Meaning and text of a document of at most `depth` levels."""
+    if depth == 0:
+        return r.choice(_LEAVES)
+    parts = [_json(r, r.choice([0, depth - 1, depth - 1])) for _ in range(r.choice([0, 1, 1, 1, 2, 2]))]
+    if r.random() < 0.65:
+        return ("arr", tuple(m for m, _ in parts)), f"[{','.join(t for _, t in parts)}]"
+    named = list(zip("abc", parts, strict=False))
+    r.shuffle(named)
+    text = ",".join(f'"{n}":{t}' for n, (_, t) in named)
+    return ("obj", tuple(sorted((n, m) for n, (m, _) in named))), f"{{{text}}}"
+
+
+def _has_array(meaning: Meaning) -> bool:
+    return meaning[0] == "arr" or (meaning[0] == "obj" and any(_has_array(m) for _, m in meaning[1]))
+
+
+def is_doubtful(meaning: Meaning, depth: int = VARIANT_DEPTH) -> bool:
+    """Whether a variant has an array below the levels whose types are told apart."""
+    if depth == 0:
+        return _has_array(meaning)
+    parts = {"arr": lambda: meaning[1], "obj": lambda: [m for _, m in meaning[1]]}.get(meaning[0], list)()
+    return any(is_doubtful(m, depth - 1) for m in parts)
+
+
+def char(size: int) -> Callable[[random.Random], Value]:
+    """Texts of a CHAR: trailing blanks mean nothing."""
+
+    def make(r: random.Random) -> Value:
+        s = r.choice(_STRINGS)[:size]
+        return Value(s.rstrip(" ").encode(), _text(s))
+
+    return make
+
+
+def varchar(size: int) -> Callable[[random.Random], Value]:
+    """Texts of a VARCHAR: trailing blanks count."""
+
+    def make(r: random.Random) -> Value:
+        s = r.choice(_STRINGS)[:size]
+        return Value(s.encode(), _text(s))
+
+    return make
 
 
 def or_null(make: Callable[[random.Random], Value], share: float = 0.2) -> Callable[[random.Random], Value]:
@@ -210,6 +272,12 @@ SIMPLE = {
     "INTERVAL DAY TO SECOND": Kind("INTERVAL DAY TO SECOND", seconds),
 }
 VARIANT = Kind("VARIANT", variant, ordered=False)
+PADDED = {
+    "CHAR(6)": Kind("CHAR(6)", char(6)),
+    "VARCHAR(6)": Kind("VARCHAR(6)", varchar(6)),
+    "ARRAY<CHAR(4)>": Kind("ARRAY<CHAR(4)>", lambda r: array_value(Kind("STRING", char(4)), [char(4)(r)]), False),
+}
+"""Types that only tables have: a query makes strings of them."""
 
 # What a type may become without losing a value: then the rows are compared and the schema alone decides.
 WIDER = {
@@ -221,7 +289,8 @@ WIDER = {
     "DECIMAL(9,2)": ["DECIMAL(12,2)", "DECIMAL(12,5)", "DECIMAL(38,10)", "DECIMAL(38,31)"],
     "STRING": ["STRING COLLATE UNICODE_CI"],
     "DATE": ["TIMESTAMP_NTZ"],
-    "TIMESTAMP": [],
+    "CHAR(6)": ["CHAR(9)"],
+    "VARCHAR(6)": ["VARCHAR(9)", "STRING"],
 }
 
 
@@ -273,7 +342,7 @@ def cast(value: Value, kind: Kind) -> str:
     """SQL of `value` as the type of `kind`."""
     if value.meaning is not None and kind.sql == "VARIANT":
         return value.sql
-    return f"CAST({value.sql} AS {kind.sql})"
+    return f"CAST({value.sql} AS {_queried(kind)})"
 
 
 def random_kind(r: random.Random, depth: int = 2) -> Kind:
@@ -292,17 +361,63 @@ def random_kind(r: random.Random, depth: int = 2) -> Kind:
 
 
 @dataclass(frozen=True)
+class Target:
+    """A column of the candidate: its name and type there, and the place of its baseline column."""
+
+    name: str
+    kind: Kind
+    source: int
+
+
+@dataclass(frozen=True)
 class Shape:
-    """The schemas of both sides: columns (name and type) in order, keys, and what the candidate has otherwise."""
+    """One comparison: the columns of both sides, in order, and what is asked.
+
+    mapping: baseline name to candidate name. excluded: baseline names. filtered: baseline column that the filter wants
+    to be not NULL. in_tables: the columns need real tables, a query would lose their types.
+    """
 
     columns: tuple[tuple[str, Kind], ...]
-    candidate: tuple[tuple[str, Kind], ...]
+    candidate: tuple[Target, ...]
     keys: tuple[str, ...]
+    mapping: dict[str, str] = field(default_factory=dict)
+    excluded: frozenset[str] = frozenset()
+    filtered: str | None = None
+    tolerance: Tolerance = Tolerance()  # noqa: RUF009 - frozen
+    in_tables: bool = False
+
+    @property
+    def compared(self) -> list[int]:
+        """Places of the columns that are compared."""
+        return [i for i, (n, _) in enumerate(self.columns) if n not in self.excluded]
 
     @property
     def differs(self) -> bool:
-        """Whether names, types or order differ."""
-        return [(n, k.sql) for n, k in self.columns] != [(n, k.sql) for n, k in self.candidate]
+        """Whether names, types or order of the compared columns differ."""
+        left = [(self.mapping.get(n, n), k.sql) for n, k in self.columns if n not in self.excluded]
+        kept = [t for t in self.candidate if self.columns[t.source][0] not in self.excluded]
+        return left != [(t.name, t.kind.sql) for t in kept]
+
+    @property
+    def candidate_kinds(self) -> dict[int, Kind]:
+        """Place of a baseline column to its type in the candidate."""
+        return {t.source: t.kind for t in self.candidate}
+
+    def spec(self, baseline: str, candidate: str, **options: Any) -> ComparisonSpec:
+        """The comparison to ask for; `case_id` is no column of it."""
+        where = f"`{self.filtered}` IS NOT NULL" if self.filtered else None
+        there = next((t.name for t in self.candidate if self.filtered == self.columns[t.source][0]), None)
+        return ComparisonSpec(
+            baseline,
+            candidate,
+            keys=self.keys,
+            column_mapping=self.mapping,  # type: ignore[arg-type]
+            excluded_columns=self.excluded | options.pop("excluded", frozenset()),
+            where=where,
+            candidate_where=f"`{there}` IS NOT NULL" if there else None,
+            tolerance=self.tolerance,
+            **options,
+        )
 
 
 Row = tuple[Value, ...]
@@ -310,53 +425,91 @@ Row = tuple[Value, ...]
 
 @dataclass(frozen=True)
 class Truth:
-    """What a right comparison must say. columns is None where the pairing of several leftover rows is a matter of taste."""
+    """What a right comparison must say.
+
+    columns is None where the pairing of several leftover rows is a matter of taste; with a tolerance all counts of
+    pairs are, then modified is None too. doubtful: a variant is too deep to be compared: equal is NOT PROVEN then.
+    """
 
     missing: int
     extra: int
-    modified: int
+    modified: int | None
     duplicates: tuple[int, int]
     columns: dict[str, int] | None
     rows: tuple[int, int]
+    doubtful: bool
 
     @property
-    def equal(self) -> bool:
-        """Whether the rows are equal as multisets."""
-        return not (self.missing or self.extra or self.modified)
+    def equal(self) -> bool | None:
+        """Whether the rows are equal as multisets, within the tolerance; None where that is a matter of taste."""
+        if self.missing or self.extra or self.modified:
+            return False
+        return None if self.modified is None else True
 
 
-def random_shape(r: random.Random, change_schema: bool) -> Shape:
+def random_shape(r: random.Random, change_schema: bool, in_tables: bool = False) -> Shape:
     """Keys first or in the middle, neighbouring strings and arrays often, all types in time."""
-    names = ["id", "k2", "v1", "v2", "v3", "V 4", "v5"]
+    names = ["id", "k2", "v1", "v2", "v3", "V 4", "v5", "v6"]
     kinds: list[Kind] = [SIMPLE[r.choice(["INT", "STRING", "BIGINT", "DATE", "DECIMAL(9,2)", "DOUBLE", "TIMESTAMP"])]]
     kinds.append(SIMPLE[r.choice(["STRING", "INT", "BINARY", "BOOLEAN", "STRING COLLATE UTF8_LCASE"])])
     pattern = r.random()
-    if pattern < 0.3:
+    if in_tables:
+        kinds[r.randrange(2)] = PADDED[r.choice(["CHAR(6)", "VARCHAR(6)"])]
+        kinds += [r.choice(list(PADDED.values())), r.choice(list(SIMPLE.values()))]
+    elif pattern < 0.3:
         kinds += [SIMPLE["STRING"], SIMPLE["STRING"]]
     elif pattern < 0.5:
         element = r.choice([SIMPLE["STRING"], SIMPLE["INT"], array_of(SIMPLE["INT"])])
         kinds += [array_of(element), array_of(element)]
+    elif pattern < 0.6:
+        kinds += [VARIANT, random_kind(r)]
     else:
         kinds += [random_kind(r), random_kind(r)]
-    kinds += [random_kind(r) for _ in range(r.randint(0, 3))]
+    kinds += [random_kind(r, 3 if r.random() < 0.1 else 2) for _ in range(r.randint(0, 3))]
     columns = list(zip(names, kinds, strict=False))
-    keys = r.choice([(), ("id",), ("id",), ("id", "k2"), ("id", "k2"), ("k2",)])
-    candidate = list(columns)
+    keys: tuple[str, ...] = r.choice([(), ("id",), ("id",), ("id", "k2"), ("id", "k2"), ("k2",)])
+    tolerance = Tolerance()
+    if keys and r.random() < 0.3:
+        tolerance = r.choice(_TOLERANCES)
+        columns.append(("near", SIMPLE[r.choice(["INT", "DOUBLE", "DECIMAL(9,2)", "DECIMAL(38,10)", "TIMESTAMP"])]))
+    candidate = [Target(n, k, i) for i, (n, k) in enumerate(columns)]
+    mapping: dict[str, str] = {}
+    excluded: frozenset[str] = frozenset()
+    if r.random() < 0.25:
+        i = r.randrange(len(columns))
+        mapping[columns[i][0]] = "renamed"
+        candidate[i] = replace(candidate[i], name="renamed")
+    if r.random() < 0.25:
+        loaded = (r.choice(["loaded", "v0"]), random_kind(r))
+        excluded = frozenset({loaded[0]})
+        candidate.insert(r.randint(0, len(candidate)), Target(loaded[0], loaded[1], len(columns)))
+        columns.append(loaded)
+    filtered = r.choice([None, None, None, columns[0][0], columns[1][0], columns[2][0]])
     if change_schema:
         change = r.choice(["order", "type", "type", "case"])
         if change == "order":
             i = r.randrange(len(candidate) - 1)
             candidate[i], candidate[i + 1] = candidate[i + 1], candidate[i]
         elif change == "type":
-            can = [i for i, (_, k) in enumerate(candidate) if WIDER.get(k.sql)]
+            can = [i for i, t in enumerate(candidate) if WIDER.get(t.kind.sql)]
             for i in can[:1]:
-                name, kind = candidate[i]
+                kind = candidate[i].kind
                 wide = r.choice(WIDER[kind.sql])
-                candidate[i] = (name, Kind(wide, kind.make, kind.ordered))
+                candidate[i] = replace(candidate[i], kind=Kind(wide, kind.make, kind.ordered))
         else:
-            i = r.randrange(len(candidate))
-            candidate[i] = (candidate[i][0].swapcase(), candidate[i][1])
-    return Shape(tuple(columns), tuple(candidate), keys)
+            # The name of an excluded column in another case is another name.
+            can = [i for i, t in enumerate(candidate) if columns[t.source][0] not in excluded]
+            i = r.choice(can)
+            candidate[i] = replace(candidate[i], name=candidate[i].name.swapcase())
+    return Shape(tuple(columns), tuple(candidate), keys, mapping, excluded, filtered, tolerance, in_tables)
+
+
+_TOLERANCES = [
+    Tolerance(absolute=1.0, seconds=1.0),
+    Tolerance(relative=0.5),
+    Tolerance(absolute=0.01, relative=0.1, seconds=0.0005),
+    Tolerance(seconds=100_000_000.0),
+]
 
 
 def random_rows(r: random.Random, shape: Shape) -> list[Row]:
@@ -430,69 +583,150 @@ def _shift(r: random.Random, shape: Shape, row: list[Value]) -> list[Value]:
     return row
 
 
+def _doubts(value: Value, kind: Kind) -> bool:
+    """Whether a value has a variant in it that is in doubt: variants are marked tuples wherever they are."""
+    return "VARIANT" in kind.sql and value.meaning is not None and any(is_doubtful(m) for m in _variants(value.meaning))
+
+
+_TAGS = {"int", "str", "null", "bool", "dec", "dbl", "date", "arr", "obj"}
+
+
+def _variants(meaning: Meaning) -> list[Meaning]:
+    if isinstance(meaning, tuple) and meaning and isinstance(meaning[0], str) and meaning[0] in _TAGS:
+        return [meaning]
+    return [v for m in meaning for v in _variants(m)] if isinstance(meaning, tuple | frozenset) else []
+
+
+def within(shape: Shape, place: int, a: Meaning, b: Meaning) -> bool:
+    """Whether two unequal values of a column are equal within the tolerance."""
+    tolerance = shape.tolerance
+    if a is None or b is None or not has_tolerance(shape, place):
+        return False
+    kind, there = shape.columns[place][1].sql, shape.candidate_kinds[place].sql
+    if kind.startswith("TIMESTAMP") or there.startswith("TIMESTAMP"):
+        return abs(_instant(a) - _instant(b)) <= tolerance.seconds
+    x, y = (_number(kind, v) for v in (a, b))
+    gap = abs(float(x - y))
+    return gap < math.inf and gap <= max(tolerance.absolute, tolerance.relative * max(abs(float(x)), abs(float(y))))
+
+
+def has_tolerance(shape: Shape, place: int) -> bool:
+    """Whether the tolerance reaches a column: numbers and timestamps outside the key."""
+    name, kind = shape.columns[place]
+    if name in shape.keys:
+        return False
+    if kind.sql.startswith("TIMESTAMP") or shape.candidate_kinds[place].sql.startswith("TIMESTAMP"):
+        return bool(shape.tolerance.seconds)
+    numbers = ("TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL")
+    is_number = kind.sql.split("(")[0] in numbers
+    return is_number and bool(shape.tolerance.absolute or shape.tolerance.relative)
+
+
+def _instant(meaning: str) -> float:
+    moment = datetime.fromisoformat(meaning)
+    return (moment - datetime(1970, 1, 1)) / timedelta(seconds=1)
+
+
+def _number(kind: str, meaning: Meaning) -> Fraction | float:
+    if kind in ("FLOAT", "DOUBLE"):
+        return math.nan if meaning[0] else float(meaning[1])
+    return (
+        Fraction(meaning, 10 ** int(kind.rstrip(")").split(",")[1]))
+        if kind.startswith("DECIMAL")
+        else Fraction(meaning)
+    )
+
+
 def truth(shape: Shape, baseline: Sequence[Row], candidate: Sequence[Row]) -> Truth:
     """The brute force: multisets by key, equal rows cancel first, the rest pairs."""
     names = [n for n, _ in shape.columns]
-    at = [names.index(k) for k in shape.keys]
+    places = shape.compared
+    at = [places.index(names.index(k)) for k in shape.keys]
+    wanted = names.index(shape.filtered) if shape.filtered else None
+
+    def kept(rows: Sequence[Row]) -> list[Row]:
+        return [row for row in rows if wanted is None or row[wanted].meaning is not None]
 
     def key(row: tuple[Meaning, ...]) -> tuple[Meaning, ...]:
         return tuple(row[i] for i in at) if at else row
 
-    a = Counter(tuple(v.meaning for v in row) for row in baseline)
-    b = Counter(tuple(v.meaning for v in row) for row in candidate)
+    sides = kept(baseline), kept(candidate)
+    doubtful = any(_doubts(row[i], shape.columns[i][1]) for side in sides for row in side for i in places)
+    a, b = (Counter(tuple(row[i].meaning for i in places) for row in side) for side in sides)
     left, right = a - b, b - a
     rows = (sum(a.values()), sum(b.values()))
     if not at:
-        return Truth(sum(left.values()), sum(right.values()), 0, (0, 0), {}, rows)
-    missing = extra = modified = 0
+        return Truth(sum(left.values()), sum(right.values()), 0, (0, 0), {}, rows, doubtful)
+    missing = extra = 0
+    modified: int | None = 0
     columns: dict[str, int] | None = {}
     for k in {key(row) for row in [*left, *right]}:
         of_a = sorted_rows(shape, [row for row in left.elements() if key(row) == k])
         of_b = sorted_rows(shape, [row for row in right.elements() if key(row) == k])
         pairs = min(len(of_a[0]), len(of_b[0]))
-        modified += pairs
         missing += len(of_a[0]) - pairs
         extra += len(of_b[0]) - pairs
         if pairs and not (of_a[1] and of_b[1]):
             columns = None
-        if columns is not None:
-            for x, y in zip(of_a[0], of_b[0], strict=False):
-                for name, v, w in zip(names, x, y, strict=True):
-                    if v != w:
-                        columns[name] = columns.get(name, 0) + 1
+            if shape.tolerance:
+                modified = None
+        for x, y in zip(of_a[0], of_b[0], strict=False):
+            differing = [
+                names[place]
+                for place, v, w in zip(places, x, y, strict=True)
+                if v != w and not within(shape, place, v, w)
+            ]
+            if modified is not None:
+                modified += bool(differing)
+            if columns is not None:
+                for name in differing:
+                    columns[name] = columns.get(name, 0) + 1
     duplicates = tuple(n - len({key(row) for row in side}) for n, side in zip(rows, (a, b), strict=True))
-    return Truth(missing, extra, modified, (duplicates[0], duplicates[1]), columns, rows)
+    return Truth(missing, extra, modified, (duplicates[0], duplicates[1]), columns, rows, doubtful)
 
 
 def sorted_rows(shape: Shape, rows: list[tuple[Meaning, ...]]) -> tuple[list[tuple[Meaning, ...]], bool]:
-    """Leftover rows of a key in the order of their values, and whether that order is certain.
+    """Leftover rows of a key in the order of their values, columns with a tolerance last, and whether it is certain.
 
     It is when columns whose order Python shares with the engine tell the rows apart before the first other column.
     """
     if len(rows) < 2:
         return rows, True
-    prefix = 0
-    for (_, kind), (_, other) in zip(shape.columns, shape.candidate, strict=True):
-        if not (kind.ordered and kind.sql == other.sql):
+    prefix = []
+    places = shape.compared
+    for i in sorted(range(len(places)), key=lambda i: (has_tolerance(shape, places[i]), i)):
+        kind = shape.columns[places[i]][1]
+        if not (kind.ordered and kind.sql == shape.candidate_kinds[places[i]].sql):
             break
-        prefix += 1
+        prefix.append(i)
 
     def order(row: tuple[Meaning, ...]) -> tuple[Any, ...]:
-        return tuple((v is not None, v if v is not None else 0) for v in row[:prefix])
+        return tuple((row[i] is not None, row[i] if row[i] is not None else 0) for i in prefix)
 
     ordered = sorted(rows, key=order)
     certain = all(order(x) != order(y) or x == y for x, y in pairwise(ordered))
     return ordered, certain
 
 
-def select(shape: Shape, columns: Sequence[tuple[str, Kind]], rows: Sequence[tuple[str, Row]]) -> str:
-    """SELECT of `rows` (each with its case) as one side of `shape`, whose columns are `columns`; `case_id` comes first."""
-    names = [n.casefold() for n, _ in shape.columns]
-    out = ", ".join(f"CAST(c{names.index(n.casefold())} AS {k.sql}) AS `{n}`" for n, k in columns)
-    aliases = ", ".join(["case_id", *(f"c{i}" for i in range(len(names)))])
-    given = list(rows) or [("none", tuple(NULL for _ in names))]
+def select(shape: Shape, side: int, rows: Sequence[tuple[str, Row]]) -> str:
+    """SELECT of `rows` (each with its case) as one side of `shape`; `case_id` comes first."""
+    given = list(rows) or [("none", tuple(NULL for _ in shape.columns))]
+    targets = [Target(n, k, i) for i, (n, k) in enumerate(shape.columns)] if side == 0 else shape.candidate
+    out = ", ".join(f"CAST(c{t.source} AS {_queried(t.kind)}) AS `{t.name}`" for t in targets)
+    aliases = ", ".join(["case_id", *(f"c{i}" for i in range(len(shape.columns)))])
     lines = ",\n".join(
         f"({_text(case)}, {', '.join(cast(v, k) for v, (_, k) in zip(row, shape.columns, strict=True))})"
         for case, row in given
     )
     return f"SELECT case_id, {out} FROM VALUES {lines} AS t({aliases})" + ("" if rows else " WHERE false")
+
+
+def column_list(shape: Shape, side: int) -> str:
+    """The columns of one side for a CREATE TABLE."""
+    targets = [(n, k) for n, k in shape.columns] if side == 0 else [(t.name, t.kind) for t in shape.candidate]
+    return ", ".join(["case_id STRING", *(f"`{n}` {k.sql}" for n, k in targets)])
+
+
+def _queried(kind: Kind) -> str:
+    """The type as a query has it."""
+    return re.sub(r"(VAR)?CHAR\(\d+\)", "STRING", kind.sql)
