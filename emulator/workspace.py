@@ -102,6 +102,7 @@ class Workspace:
             driver_memory=self.driver_memory or "4g",
             spark_conf=SMALL_DATA if 0 < entries <= SMALL_ENTRIES else None,
             on_statement=self._statement_finished,
+            on_begin=self._statement_begun,
         )
 
     @cached_property
@@ -276,6 +277,22 @@ class Workspace:
             },
         )
 
+    def _statement_begun(self, principal: str, text: str, started: float) -> dict[str, Any]:
+        """Called by the SQL half before each statement; gives the entry of the query history to complete."""
+        entry: dict[str, Any] = {
+            "query_id": str(uuid.uuid4()),
+            "status": "RUNNING",
+            "query_text": text,
+            "query_start_time_ms": int(started * 1000),
+            "user_name": principal,
+            "executed_as_user_name": principal,
+            "warehouse_id": self.warehouse_id,
+            "endpoint_id": self.warehouse_id,
+            "is_final": False,
+        }
+        self.queries.append(entry)
+        return entry
+
     def _statement_finished(
         self,
         *,
@@ -287,33 +304,27 @@ class Workspace:
         started: float,
         seconds: float,
         error: str | None = None,
+        begun: dict[str, Any] | None = None,
     ) -> None:
         """Called by the SQL half after each statement: into the query history, and once a day and reader into
-        lineage."""
-        from emulator.system_tables import note_lineage
-
+        lineage. begun: its entry in the history since it began."""
         ended = int((started + seconds) * 1000)
-        self.queries.append(
-            {
-                "query_id": str(uuid.uuid4()),
-                "status": "FAILED" if error else "FINISHED",
-                "query_text": text,
-                "query_start_time_ms": int(started * 1000),
-                "execution_end_time_ms": ended,
-                "query_end_time_ms": ended,
-                "duration": int(seconds * 1000),
-                "user_name": principal,
-                "executed_as_user_name": principal,
-                "warehouse_id": self.warehouse_id,
-                "endpoint_id": self.warehouse_id,
-                "statement_type": kind.upper().split()[0] if kind else "OTHER",
-                "is_final": True,
-                **({"error_message": error} if error else {}),
-            }
-        )
+        cancelled = error is not None and "[OPERATION_CANCELED]" in error
+        entry = self._statement_begun(principal, text, started) if begun is None else begun
+        entry |= {
+            "status": "CANCELED" if cancelled else "FAILED" if error else "FINISHED",
+            "execution_end_time_ms": ended,
+            "query_end_time_ms": ended,
+            "duration": int(seconds * 1000),
+            "statement_type": kind.upper().split()[0] if kind else "OTHER",
+            "is_final": True,
+            **({"error_message": error} if error else {}),
+        }
         told = [n for n in reads if not n.startswith("system.") and ".information_schema." not in n]
         if error or not (told or writes):
             return
+        from emulator.system_tables import note_lineage
+
         tables = "/".join([principal, *sorted(told), "", *sorted(writes)])
         note_lineage(
             self,

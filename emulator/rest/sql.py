@@ -358,7 +358,7 @@ def list_queries(call: Call) -> Json:
         raise bad(f"max_results must be between 1 and 1000, not {limit}.")
     if any(k.startswith("filter_by") for k in call.query):
         raise not_implemented("query history with filter_by")
-    found = [q for q in reversed(call.workspace.queries) if call.principal.admin or q["user_name"] == call.user]
+    found = [q for q in reversed(list(call.workspace.queries)) if call.principal.admin or q["user_name"] == call.user]
     start = offset_of(call)
     page = found[start : start + limit]
     answer: Json = {"res": page, "has_next_page": len(found) > start + limit}

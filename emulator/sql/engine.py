@@ -60,8 +60,17 @@ from emulator.sql.spark import SparkLink, end_session, local_view, translate_err
 FullName = tuple[str, str, str]
 VirtualTables = Mapping[str, Callable[[], pa.Table]]
 StatementHook = Callable[..., None]
+BeginHook = Callable[[str, str, float], Any]
 
 _BAD_NAME = re.compile(r"[\x00-\x20./\x7f]")
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """When a statement began: `started` by the calendar (s since 1970), `begun` by a clock that only goes forward."""
+
+    started: float = field(default_factory=time.time)
+    begun: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -80,7 +89,8 @@ class Engine:
     """Statements of one session. Not shared between sessions; statements of one session may overlap.
 
     link: its Spark session. tables_root: folder of managed tables. virtual: tables answered by this process.
-    on_statement: told of each finished statement.
+    on_statement: told of each finished statement. on_begin: told of each that begins (principal, text, time in s); what
+    it gives is told to on_statement as `begun`.
     """
 
     def __init__(
@@ -91,6 +101,7 @@ class Engine:
         tables_root: Path,
         virtual: VirtualTables | None = None,
         on_statement: StatementHook | None = None,
+        on_begin: BeginHook | None = None,
     ) -> None:
         self.link = link
         self.catalog = catalog
@@ -98,6 +109,7 @@ class Engine:
         self.tables_root = tables_root
         self.virtual = virtual or {}
         self.on_statement = on_statement
+        self.on_begin = on_begin
         self.commands = Commands(self)
         self._spark_schema: str | None = None
         self._lock = threading.Lock()
@@ -106,18 +118,21 @@ class Engine:
 
     def run(self, text: str, parameters: Parameters = NO_PARAMETERS, tag: str | None = None) -> Rows:
         """Run one statement. Commands have ended when this returns; the rows of a query stream. Raises SqlError."""
-        started = time.time()
-        begun = time.monotonic()
+        clock = _Clock()
         job = _Job(self, text, parameters, tag)
+        noted = self.on_begin(self.context.principal, text, clock.started) if self.on_begin is not None else None
         try:
             rows = job.run()
         except (PySparkException, SqlError) as e:
             error = self.translated(e)
-            self._told(job, started, begun, error)
+            self._told(job, clock, error, noted)
             if error is e:
                 raise
             raise error from e
-        return replace_tables(rows, self._watched(rows.tables, job, started, begun))
+        except BaseException as e:
+            self._told(job, clock, SqlError("INTERNAL_ERROR", f"{type(e).__name__}: {e}"), noted)
+            raise
+        return replace_tables(rows, self._watched(rows.tables, job, clock, noted))
 
     def prepare(self, text: str, parameters: Parameters = NO_PARAMETERS) -> tuple[str, list[SubqueryAlias]] | None:
         """For a query: Spark's text with the local views it needs, checked and resolved. None for a command."""
@@ -127,7 +142,7 @@ class Engine:
         try:
             return job.spark_text(), job.views
         finally:
-            self._told(job, time.time(), time.monotonic(), None)
+            self._told(job, _Clock(), None)
 
     def write_table(
         self, name: str, mode: str, act: Callable[[str, str | None], None], external: str | None, provider: str
@@ -148,7 +163,7 @@ class Engine:
         """Any error of Spark in three-level names."""
         return translate_error(error, self.catalog.name_book().translate)
 
-    def _watched(self, tables: Iterator[pa.Table], job: _Job, started: float, begun: float) -> Iterator[pa.Table]:
+    def _watched(self, tables: Iterator[pa.Table], job: _Job, clock: _Clock, noted: Any) -> Iterator[pa.Table]:
         error: SqlError | None = None
         try:
             yield from tables
@@ -156,20 +171,22 @@ class Engine:
             error = self.translated(e)
             raise error from e
         finally:
-            self._told(job, started, begun, error)
+            self._told(job, clock, error, noted)
 
-    def _told(self, job: _Job, started: float, begun: float, error: SqlError | None) -> None:
-        if self.on_statement is not None:
-            self.on_statement(
-                principal=self.context.principal,
-                text=job.text,
-                kind=job.kind,
-                reads=sorted(job.reads),
-                writes=sorted(job.writes),
-                started=started,
-                seconds=time.monotonic() - begun,
-                error=str(error) if error else None,
-            )
+    def _told(self, job: _Job, clock: _Clock, error: SqlError | None, noted: Any = None) -> None:
+        if self.on_statement is None:
+            return
+        self.on_statement(
+            principal=self.context.principal,
+            text=job.text,
+            kind=job.kind,
+            reads=sorted(job.reads),
+            writes=sorted(job.writes),
+            started=clock.started,
+            seconds=time.monotonic() - clock.begun,
+            error=str(error) if error else None,
+            **({} if noted is None else {"begun": noted}),
+        )
 
     # ------------------------------------------------------------------------------------------ names
 

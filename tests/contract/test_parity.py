@@ -47,14 +47,10 @@ def small(warehouse: DatabricksWarehouse, name: str, body: str) -> str:
 
 @pytest.fixture
 def endless(warehouse: DatabricksWarehouse) -> str:
-    """A view that takes hours to read. Over files: where Spark makes up rows by itself it does not look whether a task was
-    killed.
-    """
-    many = small(warehouse, "parity_many", "SELECT id FROM range(100000)")
+    """A view that takes hours to read because every row sleeps, which an interrupted task does not go on with."""
     name = "team_sandbox.data_engineering.parity_endless"
-    warehouse.execute(
-        f"CREATE OR REPLACE VIEW {name} AS SELECT a.id FROM {many} a CROSS JOIN {many} b WHERE pmod(hash(a.id, b.id), 7) = 3"
-    )
+    sleep = "java_method('java.lang.Thread', 'sleep', 20L)"
+    warehouse.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT id, {sleep} AS slept FROM range(1000000)")
     return name
 
 
