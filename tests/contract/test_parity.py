@@ -33,8 +33,8 @@ ROI = next(t for t in MIGRATION.tables if t.name == "roi_fraud_reduction")
 
 
 @pytest.fixture
-def warehouse(raw_workspace: LocalWorkspace) -> Iterator[DatabricksWarehouse]:
-    with DatabricksWarehouse.open(raw_workspace.endpoint) as opened:
+def warehouse(workspace: LocalWorkspace) -> Iterator[DatabricksWarehouse]:
+    with DatabricksWarehouse.open(workspace.endpoint) as opened:
         yield opened
 
 
