@@ -73,7 +73,12 @@ def test_a_materialized_view_is_pinned_by_the_update_that_filled_it(
 def test_who_may_not_read_a_side_proves_nothing(raw_workspace: LocalWorkspace, warehouse: DatabricksWarehouse) -> None:
     a = small(warehouse, "parity_open", "SELECT 1 AS id")
     b = small(warehouse, "parity_closed", "SELECT 1 AS id")
-    warehouse.execute(f"GRANT SELECT ON TABLE {a} TO `analyst@example.com`")
+    for grant in (
+        f"SELECT ON TABLE {a}",
+        "USE SCHEMA ON SCHEMA team_sandbox.data_engineering",
+        "USE CATALOG ON CATALOG team_sandbox",
+    ):
+        warehouse.execute(f"GRANT {grant} TO `analyst@example.com`")
     token = as_user(raw_workspace, "analyst@example.com").client.config.token
     with DatabricksWarehouse.open(replace(raw_workspace.endpoint, token=token)) as analyst:
         report = compare(analyst, ComparisonSpec(a, b, keys=("id",)))
@@ -89,12 +94,16 @@ def test_cancelling_a_comparison_ends_its_statement_on_the_warehouse(
     began = int(time.time() * 1000)
     report = compare(warehouse, ComparisonSpec(endless, endless), cancelled=stop.is_set)
     assert report.verdict is Verdict.NOT_PROVEN and "cancel" in report.reason
-    found = raw_workspace.endpoint.workspace().query_history.list(max_results=50)
-    mine = [
-        q for q in found.res or [] if "parity_endless" in (q.query_text or "") and (q.query_start_time_ms or 0) >= began
-    ]
-    assert "CANCELED" in {q.status.value for q in mine if q.status}, [q.status for q in mine]
-    assert not [q for q in mine if q.status and q.status.value == "RUNNING"]
+    client = raw_workspace.endpoint.workspace()
+    deadline = time.monotonic() + 30
+    while True:
+        found = client.query_history.list(max_results=50).res or []
+        mine = [q for q in found if "parity_endless" in (q.query_text or "") and (q.query_start_time_ms or 0) >= began]
+        states = {q.status.value for q in mine if q.status}
+        if "CANCELED" in states and "RUNNING" not in states:
+            break
+        assert time.monotonic() < deadline, states
+        time.sleep(0.3)
 
 
 def run(endpoint: Endpoint, *arguments: str) -> subprocess.CompletedProcess[str]:
