@@ -471,7 +471,8 @@ def random_shape(r: random.Random, change_schema: bool, in_tables: bool = False)
     tolerance = Tolerance()
     if keys and r.random() < 0.3:
         tolerance = r.choice(_TOLERANCES)
-        columns.append(("near", SIMPLE[r.choice(["INT", "DOUBLE", "DECIMAL(9,2)", "DECIMAL(38,10)", "TIMESTAMP"])]))
+        near = SIMPLE[r.choice(["INT", "INT", "DOUBLE", "DECIMAL(9,2)", "DECIMAL(38,10)", "TIMESTAMP"])]
+        columns.insert(r.choice([2, 2, len(columns)]), ("near", near))
     candidate = [Target(n, k, i) for i, (n, k) in enumerate(columns)]
     mapping: dict[str, str] = {}
     excluded: frozenset[str] = frozenset()
@@ -492,7 +493,7 @@ def random_shape(r: random.Random, change_schema: bool, in_tables: bool = False)
             candidate[i], candidate[i + 1] = candidate[i + 1], candidate[i]
         elif change == "type":
             can = [i for i, t in enumerate(candidate) if WIDER.get(t.kind.sql)]
-            for i in can[:1]:
+            for i in r.sample(can, min(1, len(can))):
                 kind = candidate[i].kind
                 wide = r.choice(WIDER[kind.sql])
                 candidate[i] = replace(candidate[i], kind=Kind(wide, kind.make, kind.ordered))
@@ -528,7 +529,8 @@ def mutate(r: random.Random, shape: Shape, rows: list[Row]) -> list[Row]:
     """A candidate: the rows in another order, with none to four mutations."""
     out = list(rows)
     for _ in range(r.choice([0, 0, 1, 1, 1, 2, 4])):
-        kind = r.choice(["value", "value", "null", "copy", "drop", "add", "shift", "swap"])
+        kinds = ["value", "value", "null", "copy", "drop", "add", "shift", "swap", "cross"]
+        kind = r.choice(kinds + ["cross"] * 5 if shape.tolerance else kinds)
         if kind == "add" or not out:
             out.append(tuple(or_null(k.make, 0.12)(r) for _, k in shape.columns))
             continue
@@ -545,6 +547,15 @@ def mutate(r: random.Random, shape: Shape, rows: list[Row]) -> list[Row]:
         elif kind == "drop":
             del out[at]
             continue
+        elif kind == "cross":
+            # What a tolerance reaches changes places among the rows of a key: then it matters how these are paired.
+            keys = [i for i, (n, _) in enumerate(shape.columns) if n in shape.keys]
+            same = [i for i, o in enumerate(out) if all(o[k].meaning == row[k].meaning for k in keys)]
+            other = r.choice(same)
+            column = next((i for i, (n, _) in enumerate(shape.columns) if n == "near"), column)
+            row[column], out[other] = out[other][column], (*out[other][:column], row[column], *out[other][column + 1 :])
+            if other == at:
+                continue
         elif kind == "swap":
             other = (column + 1) % len(row)
             if shape.columns[column][1].sql == shape.columns[other][1].sql:
