@@ -1,12 +1,12 @@
-# make run: the local workspace and the panel. make test: unit tests and those on Spark. See README.md.
+# make run: the local workspace and the panel. make test: every test. See README.md.
 PORT ?= 8501
 DATA ?= .data
 ENTRIES ?= 20000
 export PYTHONDONTWRITEBYTECODE ?=
 PY := .venv/bin/python
-TESTS ?= tests/unit tests/spark
+TESTS ?= tests
 
-.PHONY: setup run test test-all unit lint bench clean
+.PHONY: setup run test unit lint bench clean
 
 setup:
 	@sh scripts/setup.sh run
@@ -18,10 +18,6 @@ test:
 	@sh scripts/setup.sh test
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest $(TESTS)
-
-# Also the real clients against the workspace, and the whole job in a browser.
-test-all:
-	@$(MAKE) --no-print-directory test TESTS=tests
 
 # What needs no Spark and no browser.
 unit: setup
