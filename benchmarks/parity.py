@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import shutil
 import sys
@@ -211,6 +212,8 @@ def main() -> int:
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("ERROR")
+    # What a temporary view cannot tell is asked for and refused; the client would print each refusal whole.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     try:
         for rows in arguments.rows:
             measure(spark, folder, rows, arguments.columns, arguments.skip)

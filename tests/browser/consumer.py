@@ -36,11 +36,13 @@ class Consumer:
             thread.start()
             self._threads.append(thread)
 
-    def stop(self) -> None:
-        """Ends reading."""
+    def stop(self) -> float:
+        """Ends reading; gives the seconds that it took the statements under way to end."""
+        began = time.monotonic()
         self._stop.set()
         for thread in self._threads:
             thread.join(60)
+        return time.monotonic() - began
 
     @property
     def longest_gap(self) -> float:

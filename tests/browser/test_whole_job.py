@@ -234,7 +234,7 @@ def test_the_whole_job(workspace: LocalWorkspace, panel: RunningPanel, store: St
     clicked = time.monotonic()
     verified(store, operation, 300)
     record_property("rollback", time.monotonic() - clicked)
-    consumer.stop()
+    record_property("consumer_stop", consumer.stop())
     assert set(serves(admin).values()) == {"MANAGED"}
     assert consumer.wrong == []
     assert min(consumer.answers.values()) > 5
