@@ -69,8 +69,8 @@ def wait_until(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
 
 
 @pytest.fixture(scope="module")
-def ws(raw_workspace: LocalWorkspace) -> Iterator[Workspace]:
-    found = Workspace(raw_workspace.endpoint)
+def ws(workspace: LocalWorkspace) -> Iterator[Workspace]:
+    found = Workspace(workspace.endpoint)
     yield found
     found.close()
 
