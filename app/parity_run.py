@@ -185,14 +185,29 @@ class ParityRunner:
             if last is not None:
                 if last.requested_at >= ended:
                     continue
-                if last.baseline and last.baseline.id == str(run.run_id):
+                # One that proved nothing, as when a side was being written, used up neither side.
+                proved = last.verdict != "not_proven"
+                if proved and last.baseline and last.baseline.id == str(run.run_id):
                     continue
-                if last.candidate and last.candidate.id == update.update_id:
+                if proved and last.candidate and last.candidate.id == update.update_id:
                     continue
+            if self._writes_now(run, update):
+                continue
             names = [t.name for t in self._migration.tables]
             asked.append(self._parity.request(names, "worker", sides=sides, trigger=AUTO))
             log.info("comparison %s follows run %s and update %s", asked[-1], run.run_id, update.update_id)
         return asked
+
+    def _writes_now(self, run: JobRunRecord, update: UpdateRecord) -> bool:
+        """Asks the workspace itself, since what was collected is some seconds old; True where it cannot be told."""
+        try:
+            return bool(
+                self._workspace.jobs.active_runs(run.job_id)
+                or self._workspace.pipelines.active_updates(update.pipeline_id)
+            )
+        except WorkspaceError as e:
+            log.warning("no comparison asked for: %s", e)
+            return True
 
     def _writing(self, sides: str) -> bool:
         newest_runs = self._collected.runs("baseline", limit=5)

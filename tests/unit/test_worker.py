@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,8 +125,14 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> Compared:
     return Compared(monkeypatch)
 
 
-def runner_of(store: Store, stop: threading.Event | None = None, kept: bool = False) -> ParityRunner:
-    workspace: Any = SimpleNamespace(tables=SimpleNamespace(exists=lambda name: kept))
+def runner_of(
+    store: Store, stop: threading.Event | None = None, kept: bool = False, active: Sequence[object] = ()
+) -> ParityRunner:
+    workspace: Any = SimpleNamespace(
+        tables=SimpleNamespace(exists=lambda name: kept),
+        jobs=SimpleNamespace(active_runs=lambda job_id: active),
+        pipelines=SimpleNamespace(active_updates=lambda pipeline_id: ()),
+    )
     return ParityRunner(store.parity, store.collected, workspace, MIGRATION, "w", stop)
 
 
@@ -261,6 +267,28 @@ def test_nothing_is_compared_by_itself_while_a_side_is_being_written(store: Stor
     store.collected.put_runs([run(7, start=datetime.now(UTC) + 5 * HOUR)])
     store.collected.put_updates([update("u7", datetime.now(UTC) + 6 * HOUR, state="RUNNING")])
     assert runner.request_after_runs() == []
+
+
+def test_a_run_that_was_not_collected_yet_is_seen_in_the_workspace_itself(store: Store) -> None:
+    pair(store, 1)
+    assert runner_of(store, active=("run 8",)).request_after_runs() == []
+    assert len(runner_of(store).request_after_runs()) == 1
+
+
+def test_a_comparison_that_proved_nothing_is_made_again_when_something_has_ended_since(
+    store: Store, compared: Compared
+) -> None:
+    runner = runner_of(store)
+    store.collected.put_runs([run(1, start=T)])
+    store.collected.put_updates([update("u1")])
+    store.collected.put_update_ends({"u1": T + HOUR})
+    compared.during = lambda **_: report(Verdict.NOT_PROVEN)
+    (first,) = runner.request_after_runs()
+    runner.run_next()
+    assert runner.request_after_runs() == [], "nothing has ended since"
+    store.collected.put_runs([run(9, start=datetime.now(UTC) + 9 * HOUR)])
+    (second,) = runner.request_after_runs()
+    assert second != first
 
 
 def test_an_automatic_comparison_that_a_person_cancelled_does_not_come_back(store: Store) -> None:
