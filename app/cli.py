@@ -776,16 +776,15 @@ def parity_reveal(
     as_json: Json = False,
 ) -> None:
     """One sampled row in clear, sensitive columns too; it is kept nowhere, and the audit log has who asked."""
-    with open_warehouse(context.workspace) as warehouse:
-        found = reveal_row(
-            Sampled(comparison, table, row),
-            context.actor(as_),
-            why,
-            parity=context.store.parity,
-            audit=context.store.audit,
-            roles_of=context.roles_of,
-            warehouse=warehouse,
-        )
+    found = reveal_row(
+        Sampled(comparison, table, row),
+        context.actor(as_),
+        why,
+        parity=context.store.parity,
+        audit=context.store.audit,
+        roles_of=context.roles_of,
+        open_warehouse=lambda: open_warehouse(context.workspace),
+    )
     lines = [
         (side, n, column, value)
         for side, rs in found.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from app.config import Role
@@ -9,6 +11,7 @@ from app.operations.actor import Actor, Refused, RolesOf
 from app.operations.approvals import require
 from app.store.audit import AuditRepository
 from app.store.parity import ParityRepository
+from app.workspace.errors import WorkspaceError
 from validation.errors import SideUnreadable, SpecError, StatementError
 from validation.report import ParityReport, SideState
 from validation.reveal import Rows, reveal
@@ -40,11 +43,11 @@ def reveal_row(
     parity: ParityRepository,
     audit: AuditRepository,
     roles_of: RolesOf,
-    warehouse: Warehouse,
+    open_warehouse: Callable[[], AbstractContextManager[Warehouse]],
 ) -> dict[str, Rows]:
     """The rows of a sampled key: `baseline` and `candidate`, each row as column to text. They are kept nowhere.
 
-    Raises Refused where the actor may not, gives no reason, or the row cannot be found; that is audited too.
+    Raises Refused where the actor may not, gives no reason, or the row cannot be found or read; that is audited too.
     """
 
     def audited(outcome: str, reason: str) -> None:
@@ -63,8 +66,9 @@ def reveal_row(
         raise
     audited("allowed", why.strip())
     try:
-        return reveal(warehouse, spec, locator)
-    except (SpecError, StatementError, SideUnreadable) as e:
+        with open_warehouse() as warehouse:
+            return reveal(warehouse, spec, locator)
+    except (SpecError, StatementError, SideUnreadable, WorkspaceError) as e:
         audited("failed", str(e))
         raise Refused(f"the row cannot be read: {e}") from e
 

@@ -50,25 +50,24 @@ class Facts:
         """Ended, really measured runs of a side, newest first."""
         return [r for r in self.snapshot.runs if r.side == side and not r.generated and not r.active]
 
+    def real_updates(self, environment: str) -> list[UpdateRecord]:
+        """Ended, real updates of a pipeline that wrote tables, newest first."""
+        return [u for u in self._writing_updates(environment) if not u.active]
+
     def last_write(self, environment: str) -> datetime | None:
         """When a run of the old job or an update of this pipeline last may have written: any that is active may still.
 
         An update that failed or was stopped may have refreshed some of its tables.
         """
-        runs = [r for r in self.snapshot.runs if r.side == "baseline" and not r.generated]
-        updates = [
-            u for u in self.snapshot.updates if u.environment == environment and not u.generated and not u.validate_only
+        ends = [
+            self.now if r.active else r.end_time for r in self.snapshot.runs if r.side == "baseline" and not r.generated
         ]
-        ends = [self.now if r.active else r.end_time for r in runs]
-        ends += [self.now if u.active else u.end_time for u in updates]
+        ends += [self.now if u.active else u.end_time for u in self._writing_updates(environment)]
         return max((e for e in ends if e is not None), default=None)
 
-    def real_updates(self, environment: str) -> list[UpdateRecord]:
-        """Ended, real updates of a pipeline that wrote tables, newest first."""
+    def _writing_updates(self, environment: str) -> list[UpdateRecord]:
         return [
-            u
-            for u in self.snapshot.updates
-            if u.environment == environment and not u.generated and not u.active and not u.validate_only
+            u for u in self.snapshot.updates if u.environment == environment and not u.generated and not u.validate_only
         ]
 
 

@@ -463,25 +463,22 @@ def _reveal(parity_id: str, name: str, samples: int) -> None:
         return
     from app.parity_workspace import open_warehouse
     from app.reveal import ACTION, Sampled, reveal_row
-    from app.workspace.errors import WorkspaceError
 
     sampled = Sampled(parity_id, name, int(number))
     try:
-        who = identity.actor(here, ACTION, sampled.subject)
-        with open_warehouse(identity.workspace(here)) as warehouse:
-            found = reveal_row(
-                sampled,
-                who,
-                why or "",
-                parity=here.store.parity,
-                audit=here.store.audit,
-                roles_of=identity.roles_of(here),
-                warehouse=warehouse,
-            )
+        found = reveal_row(
+            sampled,
+            identity.actor(here, ACTION, sampled.subject),
+            why or "",
+            parity=here.store.parity,
+            audit=here.store.audit,
+            roles_of=identity.roles_of(here),
+            open_warehouse=lambda: open_warehouse(identity.workspace(here)),
+        )
     except Refused as e:
         st.error(f"Refused: {literal(e)}", icon=":material/block:")
         return
-    except (EndpointError, WorkspaceError) as e:
+    except EndpointError as e:
         st.error(literal(e))
         return
     for side, word in (("baseline", "■ Old side"), ("candidate", "● New side")):

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -193,7 +194,7 @@ def test_a_sampled_row_is_revealed_to_an_operator_who_says_why(warehouse: Databr
             parity=store.parity,
             audit=store.audit,
             roles_of=roles.__getitem__,
-            warehouse=warehouse,
+            open_warehouse=lambda: nullcontext(warehouse),
         )
 
     for who, why, number, says in (

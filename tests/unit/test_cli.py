@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -279,8 +278,6 @@ def test_comparisons_are_shown_listed_estimated_and_cancelled(here: Here) -> Non
 
 def test_a_row_is_not_revealed_without_right_and_reason(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     parity_id = compared(here, "dim_fde")
-    monkeypatch.setattr(cli, "open_warehouse", lambda _: nullcontext())
-    monkeypatch.setattr(type(cli.context), "workspace", None)
     for arguments, says in (
         (("--as", SOFIA.user_name, "--why", "curious"), "needs the role operator"),
         (AS_ERIN, "say why"),
