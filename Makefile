@@ -12,7 +12,7 @@ setup:
 	@sh scripts/setup.sh run
 
 run: setup
-	@exec $(PY) scripts/run.py --port '$(PORT)' --data '$(DATA)' --entries '$(ENTRIES)'
+	@exec $(PY) -m scripts.run --port '$(PORT)' --data '$(DATA)' --entries '$(ENTRIES)'
 
 test:
 	@sh scripts/setup.sh test

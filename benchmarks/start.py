@@ -33,7 +33,7 @@ def start(data: Path, entries: int) -> tuple[float, float]:
     port = free_port()
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "scripts/run.py", "--port", str(port), "--data", str(data), "--entries", str(entries)],
+        [sys.executable, "-m", "scripts.run", "--port", str(port), "--data", str(data), "--entries", str(entries)],
         cwd=ROOT,
         start_new_session=True,
     )

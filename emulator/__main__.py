@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -15,10 +14,10 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 import uvicorn
 
+from emulator.folder import FolderError, take_folder
 from emulator.rest.app import create_app
 from emulator.workspace import Workspace
 
@@ -41,27 +40,6 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--end-with-parent", action="store_true", help="stop when the process that started it is gone")
     parser.add_argument("--driver-memory", default="", help="memory of Spark's driver, e.g. 4g")
     return parser.parse_args(argv)
-
-
-def take_folder(data: Path) -> IO[str]:
-    """Locks the folder for this process. Raises StartError if another workspace has it."""
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        lock = (data / "emulator.lock").open("a+")
-    except OSError as e:
-        raise StartError(f"cannot use {data} as the workspace's folder: {e.strerror or e}") from e
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as e:
-        lock.seek(0)
-        owner = lock.read().strip() or "another process"
-        raise StartError(
-            f"{data} is in use by another local workspace (pid {owner}): stop it or use another folder"
-        ) from e
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
 
 
 def listen(port: int) -> socket.socket:
@@ -128,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         lock = take_folder(data)
         listener = listen(options.port)
-    except StartError as e:
+    except (FolderError, StartError) as e:
         print(f"emulator: {e}", file=sys.stderr)
         return 2
     stop = threading.Event()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,8 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+from emulator.folder import FolderError, take_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 FREE_BYTES = 3 * 2**30
@@ -61,40 +62,20 @@ def arguments() -> argparse.Namespace:
 
 
 def check(port: int, data: Path) -> None:
-    """Raises StartError for a port in use, a data folder that cannot be written, a full disk."""
+    """Raises StartError for a port in use, a data folder that cannot be written or is in use, a full disk."""
     if not port_is_free(port):
         raise StartError(
             f"port {port} is in use: stop what listens there, or choose another with `make run PORT={port + 1}`"
         )
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        probe = data / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as e:
-        raise StartError(
-            f"the data folder {data} cannot be written ({e.strerror}): choose another with `make run DATA=...`"
-        ) from e
-    _check_unused(data)
+        take_folder(data).close()
+    except FolderError as e:
+        raise StartError(f"{e} with `make run DATA=...`") from e
     free = shutil.disk_usage(data).free
     if free < FREE_BYTES:
         raise StartError(
             f"the disk of {data} has {free >> 20} MB free, {FREE_BYTES >> 20} MB are needed: make room, or set DATA"
         )
-
-
-def _check_unused(data: Path) -> None:
-    """Raises StartError where a workspace runs in the folder: it holds a lock there."""
-    with (data / "emulator.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            lock.seek(0)
-            owner = lock.read().strip() or "unknown"
-            raise StartError(
-                f"a local workspace runs in {data} already (process {owner}): stop it, or choose another folder with"
-                " `make run DATA=...`"
-            ) from e
 
 
 def leave_settings(data: Path, migration: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.__main__ import take_folder
+from emulator.folder import take_folder
 from scripts import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def said(*arguments: str) -> tuple[int, str]:
     """Exit status and the one line that the command prints."""
-    command = [sys.executable, "scripts/run.py", *arguments]
+    command = [sys.executable, "-m", "scripts.run", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert done.stdout == "" and done.stderr.count("\n") == 1 and done.stderr.startswith("cutover: ")
     return done.returncode, done.stderr
