@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from validation.compare import compare, not_proven
+from validation.compare import compare, estimate, not_proven
 from validation.connector import DatabricksWarehouse
 from validation.endpoint import Endpoint, EndpointError
 from validation.errors import SpecError, StatementError
-from validation.report import ParityReport, Progress, Verdict
+from validation.report import Estimate, ParityReport, Progress, SideState, Verdict
 from validation.spec import EXACT, ComparisonSpec, SchemaAspect, Tolerance
+from validation.state import UpdateOf
 from validation.updates import pipeline_updates
 from validation.views import as_csv, as_html, as_text
 from validation.warehouse import Warehouse
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="the whole report as one JSON object")
     form.add_argument("--html", action="store_true", help="the report as a page to print")
     form.add_argument("--csv", action="store_true", help="the sampled differences as CSV")
+    form.add_argument("--estimate", action="store_true", help="compare nothing: what would be read, from metadata")
     p.add_argument("--quiet", action="store_true", help="no progress on standard error")
     return p
 
@@ -125,6 +127,17 @@ def output(report: ParityReport, arguments: argparse.Namespace) -> str:
     return as_text(report)
 
 
+def told(found: Estimate) -> str:
+    """An estimate as text, one line a side."""
+
+    def line(side: SideState) -> str:
+        rows = "unknown rows" if side.rows is None else f"{side.rows:,} rows"
+        size = "unknown size" if side.bytes is None else f"{side.bytes:,} bytes"
+        return f"{side.name}: {rows}, {size}"
+
+    return f"{line(found.baseline)}\n{line(found.candidate)}"
+
+
 def main(argv: Sequence[str] | None = None, warehouse: Warehouse | None = None) -> int:
     """Run the command; `warehouse` replaces the configured one. Returns the exit status."""
     arguments = parser().parse_args(argv)
@@ -146,26 +159,32 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
         if not arguments.quiet and not arguments.json and sys.stderr.isatty():
             print(f"[{progress.seconds:6.1f} s] {progress.message}", file=sys.stderr)
 
+    def show(report: ParityReport) -> int:
+        print(output(report, arguments))
+        return STATUS[report.verdict]
+
+    def answer(opened: Warehouse, update_of: UpdateOf | None) -> int:
+        if arguments.estimate:
+            print(told(estimate(opened, spec)))
+            return 0
+        return show(compare(opened, spec, progress=tell, cancelled=stop.is_set, update_of=update_of))
+
     try:
         spec = spec_of(arguments)
         if warehouse is not None:
-            report = compare(warehouse, spec, progress=tell)
-        else:
-            endpoint = Endpoint.discover()
-            before = signal.signal(signal.SIGINT, interrupt)
-            try:
-                with DatabricksWarehouse.open(endpoint) as opened:
-                    updates = pipeline_updates(endpoint.workspace())
-                    report = compare(opened, spec, progress=tell, cancelled=stop.is_set, update_of=updates)
-            except StatementError as e:
-                report = not_proven(spec, str(e))
-            finally:
-                signal.signal(signal.SIGINT, before)
+            return answer(warehouse, None)
+        endpoint = Endpoint.discover()
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            with DatabricksWarehouse.open(endpoint) as opened:
+                return answer(opened, pipeline_updates(endpoint.workspace()))
+        except StatementError as e:
+            return show(not_proven(spec, str(e)))
+        finally:
+            signal.signal(signal.SIGINT, before)
     except (SpecError, EndpointError) as e:
         print(f"python -m validation: {e}", file=sys.stderr)
         return WRONG_USE
-    print(output(report, arguments))
-    return STATUS[report.verdict]
 
 
 if __name__ == "__main__":

@@ -625,10 +625,13 @@ def test_reports_recheck(warehouse: Any, table: Any) -> None:
     assert recheck(warehouse, report).state is RecheckState.STALE
 
 
-def test_an_estimate_needs_no_scan(warehouse: Any, table: Any) -> None:
+def test_an_estimate_needs_no_scan(warehouse: Any, table: Any, capsys: pytest.CaptureFixture[str]) -> None:
     a, b = table("es_a", ROWS), table("es_b", ROWS)
     found = estimate(warehouse, ComparisonSpec(a, b))
     assert found.rows == 40 and found.bytes and found.bytes > 0
+    assert main([a, b, "--estimate"], warehouse) == 0
+    assert f"{a}: 20 rows, {found.baseline.bytes:,} bytes" in capsys.readouterr().out
+    assert main([a, "not_here", "--estimate"], warehouse) == 3
 
 
 def test_comments_are_reported_and_do_not_decide(warehouse: Any, table: Any) -> None:
