@@ -207,7 +207,11 @@ def test_a_sampled_row_is_revealed_to_an_operator_who_says_why(warehouse: Databr
     found = ask("erin", "ticket 7")
     assert [r["name"] for r in found["baseline"]] == ["Ada"]
     assert [r["name"] for r in found["candidate"]] == ["Ada B."]  # as it was compared
-    records = store.audit.records(action=ACTION)
+    warehouse.execute(f"DROP TABLE {b}")
+    with pytest.raises(Refused, match="cannot be read"):
+        ask("erin", "ticket 8")
+    failed, allowed, *records = store.audit.records(action=ACTION)
+    assert (failed.outcome, allowed.reason) == ("failed", "ticket 8") and "Ada" not in failed.reason
     assert [(r.actor, r.outcome) for r in records][::-1] == [
         ("sofia", "refused"),
         ("erin", "refused"),
