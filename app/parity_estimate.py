@@ -11,11 +11,12 @@ from app.store.parity import ParityRepository
 
 @dataclass(frozen=True)
 class Expected:
-    """Of both sides of all tables together. bytes: size of the files, as the newest reports have it.
+    """Of both sides of all `tables` together. bytes: size of the files, as the newest reports have it.
 
-    unknown: tables of which rows, bytes or seconds are not known, so that the true figure is greater.
+    unknown_*: tables of which rows, bytes or seconds are not known, so that the true figure is greater.
     """
 
+    tables: tuple[str, ...]
     rows: int
     bytes: int
     seconds: float
@@ -46,7 +47,7 @@ def expected(
         no_size += [table] if None in sizes else []
         seconds += (result.seconds or 0.0) if result else 0.0
         no_seconds += [] if result and result.seconds else [table]
-    return Expected(rows, size, seconds, tuple(no_rows), tuple(no_size), tuple(no_seconds))
+    return Expected(tuple(tables), rows, size, seconds, tuple(no_rows), tuple(no_size), tuple(no_seconds))
 
 
 def _rows(record: TableRecord | None) -> int | None:

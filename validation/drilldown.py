@@ -124,8 +124,8 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
     )
     flags = {
         "late": f"status <> 'tolerated' AND coalesce({late}, false)",
-        "excluded": "status <> 'tolerated' AND coalesce(excluded_a, excluded_b, false) "
-        "AND (coalesce(excluded_a, false) OR coalesce(excluded_b, false))",
+        # A row that both sides have was dropped by neither.
+        "excluded": "status IN ('missing', 'extra') AND coalesce(excluded_a, excluded_b, false)",
         "copies_baseline": "status = 'missing' AND key_b > 0",
         "copies_candidate": "status = 'extra' AND key_a > 0",
     }

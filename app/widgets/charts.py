@@ -98,7 +98,8 @@ def _local(when: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _zone_title(zone: ZoneInfo, now: datetime) -> str:
-    return f"{now.astimezone(zone).tzname()} ({zone.key})"
+    short = now.astimezone(zone).tzname()
+    return zone.key if short == zone.key else f"{short} ({zone.key})"
 
 
 def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> go.Figure:

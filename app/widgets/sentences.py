@@ -196,7 +196,7 @@ def expected(found: Expected) -> str:
     if found.seconds:
         text += f"; the newest comparisons of these tables took {seconds(found.seconds)}"
     unknown = [
-        f"{what} of {', '.join(names)}"
+        what if names == found.tables else f"{what} of {', '.join(names)}"
         for what, names in (
             ("rows", found.unknown_rows),
             ("file sizes", found.unknown_bytes),

@@ -508,6 +508,11 @@ def test_rows_that_an_exclusion_rule_explains(warehouse: Any, view: Any) -> None
     b = view("ex_b", "SELECT * FROM VALUES (2, 'Real') AS t(id, name)")
     spec = ComparisonSpec(a, b, keys=("id",), baseline_exclusion="name RLIKE '(?i)test'")
     assert causes(compare(warehouse, spec)) == {"exclusion": 1, "missing_rows": 1}
+    kept = [view(f"ex_{n}", f"SELECT 1 AS id, 'Test Property' AS name, '{n}' AS v") for n in ("c", "d")]
+    both = ComparisonSpec(
+        *kept, keys=("id",), baseline_exclusion="name LIKE 'Test%'", candidate_exclusion="name LIKE 'Test%'"
+    )
+    assert "exclusion" not in causes(compare(warehouse, both))
 
 
 def test_sensitive_values_never_leave_in_clear(warehouse: Any, view: Any) -> None:

@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from app.config import Migration
+from app.parity_estimate import Expected
 from app.store.open import Store, open_store
+from app.widgets import sentences
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MIGRATION_FILE = ROOT / "app" / "migrations" / "00_rds_local.yaml"
@@ -300,3 +303,9 @@ def test_without_proxy_headers_the_app_can_only_be_looked_at(
     assert "Refused: the request names no user" in text_of(at)
     assert store.operations.find() == []
     assert not [s for s in at.selectbox if s.label == "Persona"], "a persona can be chosen on a local workspace alone"
+
+
+def test_what_is_not_known_of_a_comparison_is_named_once() -> None:
+    known = Expected(("a", "b"), 10, 0, 2.0, unknown_bytes=("a", "b"))
+    assert sentences.expected(known).endswith("took 2.00 s. Not known: file sizes.")
+    assert sentences.expected(replace(known, bytes=10, unknown_bytes=("b",))).endswith("Not known: file sizes of b.")
