@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.store.collected import CollectedRepository, TableRecord
+from app.store.collected.records import TableRecord
+from app.store.collected.repository import CollectedRepository
 from app.store.parity import ParityRepository
 
 

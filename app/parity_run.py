@@ -12,7 +12,8 @@ from app.config import ConfigError, Migration, Table
 from app.parity_spec import FAR_APART_SECONDS, spec_of
 from app.parity_workspace import open_warehouse, table_updates
 from app.store.base import StoreError, now
-from app.store.collected import CollectedRepository, JobRunRecord, UpdateRecord
+from app.store.collected.records import JobRunRecord, UpdateRecord
+from app.store.collected.repository import CollectedRepository
 from app.store.parity import ParityRepository, ParityRun, ParityState, Producer
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError, one_line

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from app.collect.sources import Source, Stopping
 from app.store.base import StoreError, now
-from app.store.collected import CollectedRepository
+from app.store.collected.repository import CollectedRepository
 from app.workspace.errors import WorkspaceError, one_line
 
 log = logging.getLogger(__name__)

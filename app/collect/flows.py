@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.store.collected import EventRecord, ExpectationRecord, FlowRecord
+from app.store.collected.records import EventRecord, ExpectationRecord, FlowRecord
 from app.workspace.jobs import GENERATED
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED", "STOPPED", "SKIPPED", "EXCLUDED", "IDLE"})

@@ -11,8 +11,7 @@ from typing import Any
 from app.collect.flows import told_by
 from app.config import JobRef, Migration, PipelineRef
 from app.store.base import now
-from app.store.collected import (
-    CollectedRepository,
+from app.store.collected.records import (
     ColumnRecord,
     ConsumerRecord,
     EventRecord,
@@ -24,6 +23,7 @@ from app.store.collected import (
     UpdateRecord,
     UsageRecord,
 )
+from app.store.collected.repository import CollectedRepository
 from app.workspace.billing import Usage
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from app.config import Migration
 from app.store.base import now as this_moment
 from app.store.checklist import Mark
-from app.store.collected import ExpectationRecord, JobRunRecord, RunCost, Snapshot, TaskRunRecord, UpdateRecord
+from app.store.collected.records import (
+    ExpectationRecord,
+    JobRunRecord,
+    RunCost,
+    Snapshot,
+    TaskRunRecord,
+    UpdateRecord,
+)
 from app.store.operations import OperationRecord, State
 from app.store.parity import ParityTable, Streak
 

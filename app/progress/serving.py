@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.config import Table
-from app.store.collected import TableRecord
+from app.store.collected.records import TableRecord
 
 
 @dataclass(frozen=True)

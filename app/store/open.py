@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.store.audit import AuditRepository
 from app.store.base import StoreError, open_engine
 from app.store.checklist import ChecklistRepository
-from app.store.collected import CollectedRepository
+from app.store.collected.repository import CollectedRepository
 from app.store.leases import LeaseRepository
 from app.store.operations import OperationsRepository
 from app.store.parity import ParityRepository

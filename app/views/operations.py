@@ -15,7 +15,7 @@ from app.operations.definition import Kind, Plan
 from app.operations.engine import LEASE
 from app.operations.preview import Preview, preview, previews
 from app.operations.service import ASKED_FOR
-from app.store.collected import ScheduleRecord
+from app.store.collected.records import ScheduleRecord
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
 from app.views.overview import finding_mark
 from app.widgets import asof, identity, panel, sentences, service

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.store.collected import EventRecord, JobRunRecord, Snapshot, TaskRunRecord, UpdateRecord
+from app.store.collected.records import EventRecord, JobRunRecord, Snapshot, TaskRunRecord, UpdateRecord
 from app.widgets import asof, charts, panel, sentences, sides
 from app.widgets.charts import Bar
 from app.widgets.frame import Figure, answer, empty, figures, section

@@ -18,7 +18,7 @@ SLACK_SECONDS = 120.0
 
 
 class Source(Protocol):
-    """What is known of one source (`app.store.collected.SourceStatus`)."""
+    """What is known of one source (`app.store.collected.records.SourceStatus`)."""
 
     @property
     def source(self) -> str: ...

@@ -10,7 +10,7 @@ from app.progress import quartz
 from app.progress.comparison import Summary
 from app.progress.phases import SignOffStatus
 from app.store.audit import Verdict
-from app.store.collected import JobRunRecord, ScheduleRecord, UpdateRecord
+from app.store.collected.records import JobRunRecord, ScheduleRecord, UpdateRecord
 from app.store.operations import OperationRecord, State
 from app.store.parity import ParityTable
 from app.widgets.status import Mark

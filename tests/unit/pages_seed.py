@@ -16,7 +16,7 @@ from app.operations.steps import DropView, FlipView, PauseSchedule, PlannedStep,
 from app.operations.world import JobState
 from app.progress.evidence import Finding, Status
 from app.store.base import metadata, now
-from app.store.collected import (
+from app.store.collected.records import (
     ColumnRecord,
     ConsumerRecord,
     EventRecord,

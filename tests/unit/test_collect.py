@@ -15,7 +15,7 @@ from app.collect.collector import Collector, pause_after
 from app.collect.flows import told_by
 from app.collect.sources import OLDER_PAGES, Source, Sources, Stopping
 from app.config import JobRef, Migration, PipelineRef, Roles, Table
-from app.store.collected import EventRecord
+from app.store.collected.records import EventRecord
 from app.store.open import Store, open_store
 from app.workspace.errors import WorkspaceError
 from app.workspace.sql import Sql

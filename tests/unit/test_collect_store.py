@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.store.collected import (
+from app.store.collected.records import (
     EventRecord,
     JobRunRecord,
     TableRecord,

@@ -15,7 +15,7 @@ from app.progress.facts import Facts, _schema_differences
 from app.progress.phases import gates, headline, phases, serving
 from app.progress.rules import UnknownRule, judge
 from app.store.checklist import Mark
-from app.store.collected import (
+from app.store.collected.records import (
     ExpectationRecord,
     JobRunRecord,
     RunCost,
@@ -88,7 +88,7 @@ def table(name: str, kind: str | None = "MANAGED", serves: str | None = None, ex
 
 
 def facts(**more: Any) -> Facts:
-    snapshot = more.pop("snapshot", None) or Snapshot(NOW, {}, {}, {}, {}, (), ())
+    snapshot = more.pop("snapshot", None) or Snapshot({}, {}, {}, {}, (), ())
     values: dict[str, Any] = {
         "now": NOW,
         "migration": MIGRATION,
@@ -107,7 +107,7 @@ def facts(**more: Any) -> Facts:
 
 
 def with_runs(*runs: JobRunRecord, updates: tuple[UpdateRecord, ...] = (), **more: Any) -> Facts:
-    return facts(snapshot=Snapshot(NOW, {}, {}, {}, {}, tuple(runs), updates), **more)
+    return facts(snapshot=Snapshot({}, {}, {}, {}, tuple(runs), updates), **more)
 
 
 def status(kind: str, found: Facts, *, max_age: float | None = None, key: str = "", **params: Any) -> Status:
@@ -272,14 +272,14 @@ def schedule(side: str, quartz: str, zone: str = "America/New_York") -> Schedule
 )
 def test_schedules_that_do_not_agree_are_found(new: str, zone: str, expected: Status) -> None:
     schedules = {"baseline": schedule("baseline", "55 0 5/6 * * ?"), "candidate": schedule("candidate", new, zone)}
-    assert status("schedules_agree", facts(snapshot=Snapshot(NOW, {}, schedules, {}, {}, (), ()))) is expected
+    assert status("schedules_agree", facts(snapshot=Snapshot({}, schedules, {}, {}, (), ()))) is expected
 
 
 def test_absence_counts_only_where_the_source_was_read() -> None:
     read = {"pipelines": SourceStatus("pipelines", ago(0.1), ago(0.1), None, 0, 60.0)}
     failing = {"pipelines": SourceStatus("pipelines", ago(5), ago(0.1), "timed out", 3, 60.0)}
     for sources, expected in ((read, Status.FAIL), (failing, Status.INCONCLUSIVE), ({}, Status.INCONCLUSIVE)):
-        found = facts(snapshot=Snapshot(NOW, sources, {}, {}, {}, (), ()))
+        found = facts(snapshot=Snapshot(sources, {}, {}, {}, (), ()))
         assert status("pipeline_exists", found, environment="production") is expected
 
 
@@ -301,7 +301,7 @@ def test_serving_side_is_read_from_what_the_name_is() -> None:
 
     def sides(**tables: TableRecord) -> str:
         records = {t.name: t for t in tables.values()}
-        return serving(facts(snapshot=Snapshot(NOW, {}, {}, {}, records, (), ())))[0].side
+        return serving(facts(snapshot=Snapshot({}, {}, {}, records, (), ())))[0].side
 
     assert sides(a=table(first.baseline)) == "baseline"
     assert sides(a=table(first.baseline, "VIEW", first.kept)) == "baseline"

@@ -1,548 +1,57 @@
-"""What the worker collected from the workspace: runs, updates, events, cost, tables, schedules, and how old each is."""
+"""Keeps and reads what the worker collected from the workspace."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    Float,
-    Index,
-    Integer,
-    Row,
-    Select,
-    String,
-    Table,
-    Text,
-    case,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import Connection, Engine, Row, Select, Table, case, func, or_, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy import update as plain_update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.store.base import Json, StoreError, UtcDateTime, metadata, now
+from app.store.base import StoreError, now
+from app.store.collected.records import (
+    BILLING_SETTLES_HOURS,
+    ColumnRecord,
+    ConsumerRecord,
+    EventRecord,
+    ExpectationRecord,
+    FlowRecord,
+    JobRunRecord,
+    PipelineRecord,
+    RunCost,
+    ScheduleRecord,
+    Snapshot,
+    SourceStatus,
+    TableRecord,
+    TaskRunRecord,
+    UpdateRecord,
+    UsageRecord,
+)
+from app.store.collected.tables import (
+    consumers_table,
+    cursors_table,
+    events_table,
+    expectations_table,
+    flows_table,
+    pipelines_table,
+    refreshes_table,
+    runs_table,
+    schedules_table,
+    sources_table,
+    tables_table,
+    tasks_table,
+    updates_table,
+    usage_table,
+)
 
 R = TypeVar("R")
-
-SideName = Literal["baseline", "candidate", "development"]
-
-# The billing table is filled late: what ended less than this many hours before the last reading is "not final".
-BILLING_SETTLES_HOURS = 24.0
-
-
-@dataclass(frozen=True)
-class JobRunRecord:
-    """One run of a job. side: baseline, candidate, or development (the job that runs the development pipeline).
-
-    Durations in seconds; times in UTC.
-
-    run_seconds: whole run as the platform measures it; None while it runs. generated: history made up before the first
-    start of a local workspace, never measured.
-    """
-
-    side: str
-    job_id: int
-    run_id: int
-    number: int | None
-    trigger: str | None
-    life_cycle_state: str
-    result_state: str | None
-    state_message: str
-    start_time: datetime
-    end_time: datetime | None
-    run_seconds: float | None
-    queue_seconds: float | None
-    run_page_url: str
-    generated: bool = False
-
-    @property
-    def active(self) -> bool:
-        """It had not ended when it was last read."""
-        return self.life_cycle_state not in ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
-
-    @property
-    def state(self) -> str:
-        """The result where there is one, else the life cycle state."""
-        return self.result_state or self.life_cycle_state
-
-
-@dataclass(frozen=True)
-class TaskRunRecord:
-    """One task (its newest attempt) of a job run. error: the platform's message where it failed."""
-
-    run_id: int
-    task_key: str
-    task_run_id: int
-    state: str
-    start: datetime | None
-    end: datetime | None
-    seconds: float | None
-    error: str | None
-    pipeline_id: str | None = None
-    url: str | None = None
-
-
-@dataclass(frozen=True)
-class UpdateRecord:
-    """One pipeline update. environment: `development` or `production`. seconds: from its request to its end.
-
-    end_time comes from the event log (the service's update has none). job_run_id: the job run whose task started it.
-    """
-
-    pipeline_id: str
-    pipeline_name: str
-    environment: str
-    update_id: str
-    state: str
-    cause: str | None
-    full_refresh: bool
-    validate_only: bool
-    refresh_selection: tuple[str, ...]
-    start_time: datetime
-    end_time: datetime | None
-    seconds: float | None
-    job_run_id: int | None
-    url: str
-    generated: bool = False
-    full_refresh_selection: tuple[str, ...] = ()
-
-    @property
-    def active(self) -> bool:
-        """It had not ended when it was last read."""
-        return self.state not in ("COMPLETED", "FAILED", "CANCELED")
-
-
-@dataclass(frozen=True)
-class EventRecord:
-    """One entry of a pipeline's event log."""
-
-    pipeline_id: str
-    event_id: str
-    update_id: str | None
-    timestamp: datetime
-    level: str
-    event_type: str
-    message: str
-    dataset: str | None
-    details: Mapping[str, Any] = field(default_factory=dict)
-    error: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class FlowRecord:
-    """One dataset in one update, from `flow_progress` events. rows written; seconds from its start to its end."""
-
-    update_id: str
-    dataset: str
-    status: str
-    rows: int | None
-    seconds: float | None
-    start: datetime | None
-    end: datetime | None
-    dropped: int | None = None
-
-
-@dataclass(frozen=True)
-class ExpectationRecord:
-    """Rows that passed and failed one expectation in one update. action: warn, drop, fail; None: events do not say."""
-
-    update_id: str
-    dataset: str
-    name: str
-    action: str | None
-    passed: int
-    failed: int
-    timestamp: datetime
-
-
-@dataclass(frozen=True)
-class UsageRecord:
-    """One billing record. usd = dbu times the list price at its start; None where no price holds.
-
-    Discounts are not in it, nor, for classic compute, the cloud's own bill for machines.
-    """
-
-    record_id: str
-    record_type: str
-    side: str
-    job_id: int | None
-    job_run_id: int | None
-    pipeline_id: str | None
-    update_id: str | None
-    sku: str
-    dbu: float
-    list_price_usd: float | None
-    usd: float | None
-    start: datetime
-    end: datetime
-    product: str | None
-    serverless: bool | None = None
-    photon: bool | None = None
-    generated: bool = False
-
-
-@dataclass(frozen=True)
-class RunCost:
-    """Cost of one run of a side: its job's records plus those of the updates that its tasks started, once each.
-
-    records: how many; with none, dbu 0 says nothing. usd is None with no record, or where one has no price.
-    final: billing has had BILLING_SETTLES_HOURS since the run ended.
-    """
-
-    side: str
-    run_id: int
-    start: datetime
-    end: datetime | None
-    dbu: float
-    usd: float | None
-    records: int
-    final: bool
-    generated: bool
-
-
-@dataclass(frozen=True)
-class ColumnRecord:
-    """A column as the catalog has it."""
-
-    name: str
-    type: str
-    nullable: bool
-    comment: str | None = None
-    mask: str | None = None
-
-
-@dataclass(frozen=True)
-class TableRecord:
-    """A table, view or materialized view as it was at `as_of`. side: baseline, candidate, development or kept.
-
-    serves: the table that a plain view over it serves. rows and version are as of rows_as_of and may be older.
-    """
-
-    name: str
-    table: str
-    side: str
-    exists: bool
-    table_type: str | None
-    owner: str | None
-    pipeline_id: str | None
-    view_definition: str | None
-    serves: str | None
-    columns: tuple[ColumnRecord, ...]
-    grants: tuple[tuple[str, str], ...]
-    hangers: Mapping[str, Any]
-    rows: int | None
-    version: int | None
-    updated_at: datetime | None
-    rows_as_of: datetime | None
-    as_of: datetime
-    url: str | None = None
-
-
-@dataclass(frozen=True)
-class ScheduleRecord:
-    """What starts a job by itself. pause_status: PAUSED, UNPAUSED, or None where nothing starts it."""
-
-    side: str
-    job_id: int
-    name: str
-    kind: str
-    quartz: str | None
-    timezone: str | None
-    pause_status: str | None
-    url: str
-    as_of: datetime
-
-
-@dataclass(frozen=True)
-class PipelineRecord:
-    """A pipeline as it is defined. state: IDLE, RUNNING, FAILED, ..."""
-
-    environment: str
-    pipeline_id: str
-    name: str
-    state: str | None
-    catalog: str | None
-    schema: str | None
-    configuration: Mapping[str, str]
-    url: str
-    as_of: datetime
-
-
-@dataclass(frozen=True)
-class ConsumerRecord:
-    """Something that was seen reading a table. Never the whole list: the platform records a subset of events."""
-
-    table: str
-    kind: str
-    consumer_id: str
-    name: str | None
-    user: str | None
-    last_seen: datetime
-    reads: int
-
-
-@dataclass(frozen=True)
-class SourceStatus:
-    """How a source of the collection stands. backlog: what older history is still to come, in words, or None."""
-
-    source: str
-    last_success: datetime | None
-    last_attempt: datetime | None
-    error: str | None
-    failures: int
-    interval_seconds: float
-    backlog: str | None = None
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What most pages need, read in few queries. `runs` and `updates`: newest first, within the time asked for."""
-
-    taken_at: datetime
-    sources: Mapping[str, SourceStatus]
-    schedules: Mapping[str, ScheduleRecord]
-    pipelines: Mapping[str, PipelineRecord]
-    tables: Mapping[str, TableRecord]
-    runs: tuple[JobRunRecord, ...]
-    updates: tuple[UpdateRecord, ...]
-
-
-runs_table = Table(
-    "collected_runs",
-    metadata,
-    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("side", String(20), nullable=False),
-    Column("job_id", BigInteger, nullable=False),
-    Column("number", BigInteger),
-    Column("trigger", String(40)),
-    Column("life_cycle_state", String(40), nullable=False),
-    Column("result_state", String(40)),
-    Column("state_message", Text, nullable=False),
-    Column("start_time", UtcDateTime, nullable=False),
-    Column("end_time", UtcDateTime),
-    Column("run_seconds", Float),
-    Column("queue_seconds", Float),
-    Column("run_page_url", Text, nullable=False),
-    Column("generated", Boolean, nullable=False),
-    Index("ix_collected_runs_side_start", "side", "start_time"),
-    Index("ix_collected_runs_start", "start_time"),
-)
-
-tasks_table = Table(
-    "collected_tasks",
-    metadata,
-    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("task_key", String(200), primary_key=True),
-    Column("task_run_id", BigInteger, nullable=False),
-    Column("state", String(40), nullable=False),
-    Column("start", UtcDateTime),
-    Column("end", UtcDateTime),
-    Column("seconds", Float),
-    Column("error", Text),
-    Column("pipeline_id", String(80)),
-    Column("url", Text),
-    Index("ix_collected_tasks_task_run", "task_run_id"),
-    Index("ix_collected_tasks_pipeline", "pipeline_id", "start"),
-)
-
-updates_table = Table(
-    "collected_updates",
-    metadata,
-    Column("update_id", String(80), primary_key=True),
-    Column("pipeline_id", String(80), nullable=False),
-    Column("pipeline_name", String(300), nullable=False),
-    Column("environment", String(20), nullable=False),
-    Column("state", String(40), nullable=False),
-    Column("cause", String(60)),
-    Column("full_refresh", Boolean, nullable=False),
-    Column("validate_only", Boolean, nullable=False),
-    Column("refresh_selection", Json, nullable=False),
-    Column("full_refresh_selection", Json, nullable=False),
-    Column("start_time", UtcDateTime, nullable=False),
-    Column("end_time", UtcDateTime),
-    Column("seconds", Float),
-    Column("job_run_id", BigInteger),
-    Column("url", Text, nullable=False),
-    Column("generated", Boolean, nullable=False),
-    Index("ix_collected_updates_environment_start", "environment", "start_time"),
-    Index("ix_collected_updates_start", "start_time"),
-    Index("ix_collected_updates_job_run", "job_run_id"),
-)
-
-events_table = Table(
-    "collected_events",
-    metadata,
-    Column("pipeline_id", String(80), primary_key=True),
-    Column("event_id", String(80), primary_key=True),
-    Column("update_id", String(80)),
-    Column("timestamp", UtcDateTime, nullable=False),
-    Column("level", String(20), nullable=False),
-    Column("event_type", String(60), nullable=False),
-    Column("message", Text, nullable=False),
-    Column("dataset", String(400)),
-    Column("details", Json, nullable=False),
-    Column("error", Json),
-    Index("ix_collected_events_pipeline_time", "pipeline_id", "timestamp"),
-    Index("ix_collected_events_update_time", "update_id", "timestamp"),
-    Index("ix_collected_events_level_time", "level", "timestamp"),
-    Index("ix_collected_events_time", "timestamp"),
-)
-
-flows_table = Table(
-    "collected_flows",
-    metadata,
-    Column("update_id", String(80), primary_key=True),
-    Column("dataset", String(400), primary_key=True),
-    Column("status", String(40), nullable=False),
-    Column("rows", BigInteger),
-    Column("seconds", Float),
-    Column("start", UtcDateTime),
-    Column("end", UtcDateTime),
-    Column("dropped", BigInteger),
-)
-
-expectations_table = Table(
-    "collected_expectations",
-    metadata,
-    Column("update_id", String(80), primary_key=True),
-    Column("dataset", String(400), primary_key=True),
-    Column("name", String(300), primary_key=True),
-    Column("action", String(20)),
-    Column("passed", BigInteger, nullable=False),
-    Column("failed", BigInteger, nullable=False),
-    Column("timestamp", UtcDateTime, nullable=False),
-    Index("ix_collected_expectations_time", "timestamp"),
-)
-
-usage_table = Table(
-    "collected_usage",
-    metadata,
-    Column("record_id", String(80), primary_key=True),
-    # A correction may carry the id of the record that it corrects.
-    Column("record_type", String(20), primary_key=True),
-    Column("side", String(20), nullable=False),
-    Column("job_id", BigInteger),
-    Column("job_run_id", BigInteger),
-    Column("pipeline_id", String(80)),
-    Column("update_id", String(80)),
-    Column("sku", String(200), nullable=False),
-    Column("dbu", Float, nullable=False),
-    Column("list_price_usd", Float),
-    Column("usd", Float),
-    Column("start", UtcDateTime, nullable=False),
-    Column("end", UtcDateTime, nullable=False),
-    Column("product", String(60)),
-    Column("serverless", Boolean),
-    Column("photon", Boolean),
-    Column("generated", Boolean, nullable=False),
-    Index("ix_collected_usage_start", "start"),
-    Index("ix_collected_usage_job_run", "job_run_id"),
-    Index("ix_collected_usage_update", "update_id"),
-)
-
-tables_table = Table(
-    "collected_tables",
-    metadata,
-    Column("name", String(400), primary_key=True),
-    Column("table", String(200), nullable=False),
-    Column("side", String(20), nullable=False),
-    Column("exists", Boolean, nullable=False),
-    Column("table_type", String(40)),
-    Column("owner", String(320)),
-    Column("pipeline_id", String(80)),
-    Column("view_definition", Text),
-    Column("serves", String(400)),
-    Column("columns", Json, nullable=False),
-    Column("grants", Json, nullable=False),
-    Column("hangers", Json, nullable=False),
-    Column("rows", BigInteger),
-    Column("version", BigInteger),
-    Column("updated_at", UtcDateTime),
-    Column("rows_as_of", UtcDateTime),
-    Column("as_of", UtcDateTime, nullable=False),
-    Column("url", Text),
-)
-
-schedules_table = Table(
-    "collected_schedules",
-    metadata,
-    Column("side", String(20), primary_key=True),
-    Column("job_id", BigInteger, nullable=False),
-    Column("name", String(300), nullable=False),
-    Column("kind", String(20), nullable=False),
-    Column("quartz", String(200)),
-    Column("timezone", String(80)),
-    Column("pause_status", String(20)),
-    Column("url", Text, nullable=False),
-    Column("as_of", UtcDateTime, nullable=False),
-)
-
-pipelines_table = Table(
-    "collected_pipelines",
-    metadata,
-    Column("environment", String(20), primary_key=True),
-    Column("pipeline_id", String(80), nullable=False),
-    Column("name", String(300), nullable=False),
-    Column("state", String(40)),
-    Column("catalog", String(200)),
-    Column("schema", String(200)),
-    Column("configuration", Json, nullable=False),
-    Column("url", Text, nullable=False),
-    Column("as_of", UtcDateTime, nullable=False),
-)
-
-consumers_table = Table(
-    "collected_consumers",
-    metadata,
-    Column("table", String(400), primary_key=True),
-    Column("kind", String(60), primary_key=True),
-    Column("consumer_id", String(300), primary_key=True),
-    Column("name", Text),
-    Column("user", String(320)),
-    Column("last_seen", UtcDateTime, nullable=False),
-    Column("reads", BigInteger, nullable=False),
-)
-
-sources_table = Table(
-    "collected_sources",
-    metadata,
-    Column("source", String(80), primary_key=True),
-    Column("last_success", UtcDateTime),
-    Column("last_attempt", UtcDateTime),
-    Column("error", Text),
-    Column("failures", Integer, nullable=False),
-    Column("interval_seconds", Float, nullable=False),
-    Column("backlog", Text),
-)
-
-cursors_table = Table(
-    "collected_cursors",
-    metadata,
-    Column("source", String(80), primary_key=True),
-    Column("cursor", Json, nullable=False),
-)
-
-refreshes_table = Table(
-    "refresh_requests",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("requested_by", String(320), nullable=False),
-    Column("requested_at", UtcDateTime, nullable=False),
-    Column("done_at", UtcDateTime),
-)
 
 # A pipeline task that started longer ago than this is not taken for the one that started an update.
 _LONGEST_TASK = timedelta(days=2)
@@ -750,7 +259,6 @@ class CollectedRepository:
         for side in ("baseline", "candidate"):
             found += self.runs(side, since=since, limit=runs)
         return Snapshot(
-            taken_at=now(),
             sources=self.sources(),
             schedules=self.schedules(),
             pipelines=self.pipelines(),

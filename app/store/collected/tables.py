@@ -1,0 +1,231 @@
+"""The tables that hold what was collected, and the requests to collect now."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
+
+from app.store.base import Json, UtcDateTime, metadata
+
+runs_table = Table(
+    "collected_runs",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("side", String(20), nullable=False),
+    Column("job_id", BigInteger, nullable=False),
+    Column("number", BigInteger),
+    Column("trigger", String(40)),
+    Column("life_cycle_state", String(40), nullable=False),
+    Column("result_state", String(40)),
+    Column("state_message", Text, nullable=False),
+    Column("start_time", UtcDateTime, nullable=False),
+    Column("end_time", UtcDateTime),
+    Column("run_seconds", Float),
+    Column("queue_seconds", Float),
+    Column("run_page_url", Text, nullable=False),
+    Column("generated", Boolean, nullable=False),
+    Index("ix_collected_runs_side_start", "side", "start_time"),
+    Index("ix_collected_runs_start", "start_time"),
+)
+
+tasks_table = Table(
+    "collected_tasks",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("task_key", String(200), primary_key=True),
+    Column("task_run_id", BigInteger, nullable=False),
+    Column("state", String(40), nullable=False),
+    Column("start", UtcDateTime),
+    Column("end", UtcDateTime),
+    Column("seconds", Float),
+    Column("error", Text),
+    Column("pipeline_id", String(80)),
+    Column("url", Text),
+    Index("ix_collected_tasks_task_run", "task_run_id"),
+    Index("ix_collected_tasks_pipeline", "pipeline_id", "start"),
+)
+
+updates_table = Table(
+    "collected_updates",
+    metadata,
+    Column("update_id", String(80), primary_key=True),
+    Column("pipeline_id", String(80), nullable=False),
+    Column("pipeline_name", String(300), nullable=False),
+    Column("environment", String(20), nullable=False),
+    Column("state", String(40), nullable=False),
+    Column("cause", String(60)),
+    Column("full_refresh", Boolean, nullable=False),
+    Column("validate_only", Boolean, nullable=False),
+    Column("refresh_selection", Json, nullable=False),
+    Column("full_refresh_selection", Json, nullable=False),
+    Column("start_time", UtcDateTime, nullable=False),
+    Column("end_time", UtcDateTime),
+    Column("seconds", Float),
+    Column("job_run_id", BigInteger),
+    Column("url", Text, nullable=False),
+    Column("generated", Boolean, nullable=False),
+    Index("ix_collected_updates_environment_start", "environment", "start_time"),
+    Index("ix_collected_updates_start", "start_time"),
+    Index("ix_collected_updates_job_run", "job_run_id"),
+)
+
+events_table = Table(
+    "collected_events",
+    metadata,
+    Column("pipeline_id", String(80), primary_key=True),
+    Column("event_id", String(80), primary_key=True),
+    Column("update_id", String(80)),
+    Column("timestamp", UtcDateTime, nullable=False),
+    Column("level", String(20), nullable=False),
+    Column("event_type", String(60), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("dataset", String(400)),
+    Column("details", Json, nullable=False),
+    Column("error", Json),
+    Index("ix_collected_events_pipeline_time", "pipeline_id", "timestamp"),
+    Index("ix_collected_events_update_time", "update_id", "timestamp"),
+    Index("ix_collected_events_level_time", "level", "timestamp"),
+    Index("ix_collected_events_time", "timestamp"),
+)
+
+flows_table = Table(
+    "collected_flows",
+    metadata,
+    Column("update_id", String(80), primary_key=True),
+    Column("dataset", String(400), primary_key=True),
+    Column("status", String(40), nullable=False),
+    Column("rows", BigInteger),
+    Column("seconds", Float),
+    Column("start", UtcDateTime),
+    Column("end", UtcDateTime),
+    Column("dropped", BigInteger),
+)
+
+expectations_table = Table(
+    "collected_expectations",
+    metadata,
+    Column("update_id", String(80), primary_key=True),
+    Column("dataset", String(400), primary_key=True),
+    Column("name", String(300), primary_key=True),
+    Column("action", String(20)),
+    Column("passed", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("timestamp", UtcDateTime, nullable=False),
+    Index("ix_collected_expectations_time", "timestamp"),
+)
+
+usage_table = Table(
+    "collected_usage",
+    metadata,
+    Column("record_id", String(80), primary_key=True),
+    # A correction may carry the id of the record that it corrects.
+    Column("record_type", String(20), primary_key=True),
+    Column("side", String(20), nullable=False),
+    Column("job_id", BigInteger),
+    Column("job_run_id", BigInteger),
+    Column("pipeline_id", String(80)),
+    Column("update_id", String(80)),
+    Column("sku", String(200), nullable=False),
+    Column("dbu", Float, nullable=False),
+    Column("list_price_usd", Float),
+    Column("usd", Float),
+    Column("start", UtcDateTime, nullable=False),
+    Column("end", UtcDateTime, nullable=False),
+    Column("product", String(60)),
+    Column("serverless", Boolean),
+    Column("photon", Boolean),
+    Column("generated", Boolean, nullable=False),
+    Index("ix_collected_usage_start", "start"),
+    Index("ix_collected_usage_job_run", "job_run_id"),
+    Index("ix_collected_usage_update", "update_id"),
+)
+
+tables_table = Table(
+    "collected_tables",
+    metadata,
+    Column("name", String(400), primary_key=True),
+    Column("table", String(200), nullable=False),
+    Column("side", String(20), nullable=False),
+    Column("exists", Boolean, nullable=False),
+    Column("table_type", String(40)),
+    Column("owner", String(320)),
+    Column("pipeline_id", String(80)),
+    Column("view_definition", Text),
+    Column("serves", String(400)),
+    Column("columns", Json, nullable=False),
+    Column("grants", Json, nullable=False),
+    Column("hangers", Json, nullable=False),
+    Column("rows", BigInteger),
+    Column("version", BigInteger),
+    Column("updated_at", UtcDateTime),
+    Column("rows_as_of", UtcDateTime),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("url", Text),
+)
+
+schedules_table = Table(
+    "collected_schedules",
+    metadata,
+    Column("side", String(20), primary_key=True),
+    Column("job_id", BigInteger, nullable=False),
+    Column("name", String(300), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("quartz", String(200)),
+    Column("timezone", String(80)),
+    Column("pause_status", String(20)),
+    Column("url", Text, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+)
+
+pipelines_table = Table(
+    "collected_pipelines",
+    metadata,
+    Column("environment", String(20), primary_key=True),
+    Column("pipeline_id", String(80), nullable=False),
+    Column("name", String(300), nullable=False),
+    Column("state", String(40)),
+    Column("catalog", String(200)),
+    Column("schema", String(200)),
+    Column("configuration", Json, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+)
+
+consumers_table = Table(
+    "collected_consumers",
+    metadata,
+    Column("table", String(400), primary_key=True),
+    Column("kind", String(60), primary_key=True),
+    Column("consumer_id", String(300), primary_key=True),
+    Column("name", Text),
+    Column("user", String(320)),
+    Column("last_seen", UtcDateTime, nullable=False),
+    Column("reads", BigInteger, nullable=False),
+)
+
+sources_table = Table(
+    "collected_sources",
+    metadata,
+    Column("source", String(80), primary_key=True),
+    Column("last_success", UtcDateTime),
+    Column("last_attempt", UtcDateTime),
+    Column("error", Text),
+    Column("failures", Integer, nullable=False),
+    Column("interval_seconds", Float, nullable=False),
+    Column("backlog", Text),
+)
+
+cursors_table = Table(
+    "collected_cursors",
+    metadata,
+    Column("source", String(80), primary_key=True),
+    Column("cursor", Json, nullable=False),
+)
+
+refreshes_table = Table(
+    "refresh_requests",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("requested_by", String(320), nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("done_at", UtcDateTime),
+)
