@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from emulator import system_tables
 from emulator.bundle import Bundle, Resource, load
-from emulator.dialect import literal, quoted, spark_part, spark_schema
+from emulator.dialect.names import literal, quoted, spark_part, spark_schema
 from emulator.history import Sides, history
 from emulator.sources import SCHEMAS, TABLES, Ticked, generate
 from emulator.sources import tick as tick_sources

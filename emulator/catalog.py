@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from emulator.dialect import NameBook, spark_part, spark_schema
+from emulator.dialect.names import NameBook, spark_part, spark_schema
 from emulator.sql.errors import SqlError
 
 ADMINS = "admins"

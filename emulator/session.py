@@ -22,18 +22,11 @@ from pyspark.sql.connect.session import SparkSession
 from pyspark.sql.connect.streaming.readwriter import DataStreamReader
 
 from emulator.catalog import Catalog
-from emulator.dialect import (
-    Place,
-    Statement,
-    parse,
-    quote,
-    quoted,
-    render,
-    spark_part,
-    spark_schema,
-    split_name,
-    tokenize,
-)
+from emulator.dialect.names import quote, quoted, spark_part, spark_schema, split_name
+from emulator.dialect.parser import parse
+from emulator.dialect.render import Place, render
+from emulator.dialect.statement import Statement
+from emulator.dialect.tokens import tokenize
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import Rows

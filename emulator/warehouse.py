@@ -25,7 +25,7 @@ from emulator.catalog import (
     now_ms,
     table_exists,
 )
-from emulator.dialect import quote, quoted
+from emulator.dialect.names import quote, quoted, spark_schema
 from emulator.spark_jobs import end_flows
 from emulator.spark_server import SparkServer, SparkSettings
 from emulator.sql import commands
@@ -148,8 +148,6 @@ class SqlWorkspace:
     def _reconcile(self, engine: Engine) -> None:
         """After a start: abandoned changes first, then whatever Spark and catalog disagree on."""
         engine.recover()
-        from emulator.dialect import spark_schema
-
         databases = {str(row) for row in engine.link.command("SHOW DATABASES").collect().column(0).to_pylist()}
         for schema in self.catalog.all_schemas():
             name = spark_schema(schema.catalog_name, schema.name)

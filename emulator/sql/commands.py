@@ -17,9 +17,8 @@ from emulator.catalog import (
     TableRecord,
     no_permission,
     now_ms,
-    table_not_found,
 )
-from emulator.dialect import Role, literal, quote, quoted, spark_schema
+from emulator.dialect.names import literal, quote, quoted, spark_schema
 from emulator.information_schema import InformationSchema
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import BOOLEAN, STRING, Rows
@@ -529,15 +528,3 @@ def drop_catalog(engine: Engine, name: str, actor: str, cascade: bool) -> None:
     for schema in schemas:
         drop_schema(engine, record.name, schema.name, actor, cascade=True)
     catalog.remove_catalog(record.name)
-
-
-__all__ = [
-    "Commands",
-    "Role",
-    "create_catalog",
-    "create_schema",
-    "drop_catalog",
-    "drop_record",
-    "drop_schema",
-    "table_not_found",
-]

@@ -33,22 +33,11 @@ from emulator.catalog import (
     table_exists,
     table_not_found,
 )
-from emulator.dialect import (
-    Kind,
-    Place,
-    Ref,
-    Role,
-    Statement,
-    line_of,
-    literal,
-    parse,
-    quote,
-    quoted,
-    render,
-    spark_part,
-    spark_schema,
-    split_name,
-)
+from emulator.dialect.names import literal, quote, quoted, spark_part, spark_schema, split_name
+from emulator.dialect.parser import parse
+from emulator.dialect.render import Place, render
+from emulator.dialect.statement import Ref, Role, Statement
+from emulator.dialect.tokens import Kind, line_of
 from emulator.information_schema import InformationSchema
 from emulator.sql.commands import Commands
 from emulator.sql.errors import SqlError

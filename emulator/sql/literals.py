@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from emulator.dialect import literal
+from emulator.dialect.names import literal
 from emulator.sql.errors import SqlError
 
 

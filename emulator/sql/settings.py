@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from emulator.dialect import literal
+from emulator.dialect.names import literal
 from emulator.sql.errors import SqlError
 
 if TYPE_CHECKING:

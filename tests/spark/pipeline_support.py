@@ -16,7 +16,8 @@ import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.connect.readwriter import DataFrameWriter
 
-from emulator import dialect
+from emulator.dialect.parser import parse
+from emulator.dialect.render import Place, render
 from emulator.runner.notebook import Widgets
 from emulator.runner.source import cells_of, parameter_markers, statements_of
 from emulator.sources.generate import generate
@@ -69,9 +70,9 @@ class Bench:
 
     def sql(self, text: str, args: Mapping[str, str] | None = None) -> DataFrame:
         """Databricks SQL with three-level names."""
-        statement = dialect.parse(text, dict(args or {}))
-        places = {r.start: dialect.Place(self.name(".".join(r.parts))) for r in statement.refs if len(r.parts) == 3}
-        return self.spark.sql(dialect.render(statement, places))
+        statement = parse(text, dict(args or {}))
+        places = {r.start: Place(self.name(".".join(r.parts))) for r in statement.refs if len(r.parts) == 3}
+        return self.spark.sql(render(statement, places))
 
     def drop(self) -> None:
         for schema in SCHEMAS:

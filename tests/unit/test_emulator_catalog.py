@@ -17,7 +17,7 @@ import pytest
 from pyspark.errors import AnalysisException
 
 from emulator.catalog import MANAGED, VIEW, Catalog, Grant, TableRecord
-from emulator.dialect import parse
+from emulator.dialect.parser import parse
 from emulator.sql.commands import Commands, matches
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError

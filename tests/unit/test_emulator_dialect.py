@@ -10,21 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.dialect import (
-    Kind,
-    NameBook,
-    Place,
-    Role,
-    Statement,
-    parse,
-    quoted,
-    render,
-    spark_part,
-    spark_schema,
-    split_name,
-    split_statements,
-    tokenize,
-)
+from emulator.dialect.names import NameBook, quoted, spark_part, spark_schema, split_name
+from emulator.dialect.parser import parse
+from emulator.dialect.render import Place, render
+from emulator.dialect.statement import Role, Statement
+from emulator.dialect.tokens import Kind, tokenize
 from emulator.sql.errors import SqlError
 
 
@@ -186,10 +176,6 @@ def test_text_without_an_end_is_refused_as_a_syntax_error(sql: str) -> None:
 def test_a_name_of_four_parts_is_refused() -> None:
     with pytest.raises(SqlError, match="more than 3 name parts"):
         parse("SELECT * FROM a.b.c.d")
-
-
-def test_statements_are_cut_at_semicolons_outside_of_strings_and_comments() -> None:
-    assert split_statements("select ';' ; -- a;b\nselect 2;;") == ["select ';'", "-- a;b\nselect 2"]
 
 
 def test_messages_of_spark_come_back_in_three_levels() -> None:
