@@ -11,7 +11,8 @@ import pytest
 from operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld
 
 from app import cli
-from app.config import IdentitySource, Role, Settings
+from app.commands.context import Context, context
+from app.config import IdentitySource, Settings
 from app.operations.service import OperationsService, Patience
 from app.progress.evidence import Finding, Status
 from app.reveal import ACTION
@@ -46,11 +47,11 @@ class Here:
 def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
     store, world = open_store(f"sqlite:///{tmp_path / 'store.db'}"), FakeWorld()
     world.clock = now
-    context = cli.Context()
+    vars(context).clear()
     context.settings = Settings(  # type: ignore[misc]
         data=tmp_path,
         store_url="unused",
-        migration_path=cli.Settings.from_environment().migration_path,
+        migration_path=Settings.from_environment().migration_path,
         identity=IdentitySource.PERSONA,
     )
     context.store = store  # type: ignore[misc]
@@ -63,10 +64,10 @@ def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         evidence=world.as_compared,
         patience=Patience(lease=5, wait=0, beat=False),
     )
-    monkeypatch.setattr(context, "roles_of", lambda u: ROLES.get(u, frozenset[Role]()))
-    monkeypatch.setattr(cli, "context", context)
+    context.roles_of = lambda user: ROLES.get(user, frozenset())  # type: ignore[method-assign]
     monkeypatch.setattr("sys.stdin", type("Closed", (), {"isatty": lambda self: False})())
     yield Here(capsys, store, world)
+    vars(context).clear()
     store.engine.dispose()
 
 
@@ -177,8 +178,8 @@ def test_reading_needs_no_workspace(here: Here, monkeypatch: pytest.MonkeyPatch)
     def nowhere(self: object) -> object:
         raise EndpointError("no workspace: none is configured")
 
-    monkeypatch.setattr(cli.Context, "workspace", property(nowhere))
-    monkeypatch.delattr(type(cli.context), "service")
+    monkeypatch.setattr(Context, "workspace", property(nowhere))
+    monkeypatch.delattr(type(context), "service")
     assert here.json("status")[1]["headline"].startswith("Can we cut over? Not yet")
     assert here("status", "--check")[0] == 1
     assert here.json("parity")[0] == 1
@@ -200,13 +201,13 @@ def test_ticks_and_sign_offs_are_recorded_and_refusals_audited(here: Here) -> No
 
 
 def test_a_persona_can_be_chosen_only_where_settings_say_so(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    cli.context.settings = cli.context.settings.model_copy(update={"identity": IdentitySource.TOKEN})
+    context.settings = context.settings.model_copy(update={"identity": IdentitySource.TOKEN})
 
     class Identity:
         def me(self) -> object:
             return type("Me", (), {"user_name": ERIN.user_name})()
 
-    monkeypatch.setattr(cli.Context, "workspace", type("W", (), {"identity": Identity()})())
+    monkeypatch.setattr(Context, "workspace", type("W", (), {"identity": Identity()})())
     status, _, err = here("pause", "baseline", *AS_LARS, "--confirm", "pause 00_RDS")
     assert status == 2
     assert "a persona can be chosen only" in err
@@ -221,7 +222,7 @@ def test_an_interrupted_cutover_is_resumed_from_the_terminal(here: Here) -> None
     here("approve", made, *AS_LARS)
     here.world.faults.die_at = 20
     with pytest.raises(Crash):
-        cli.context.service.apply(made, ERIN)
+        context.service.apply(made, ERIN)
     from operations_world import Faults
 
     here.world.faults = Faults()

@@ -1,0 +1,13 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
+As = Annotated[str | None, typer.Option("--as", metavar="USER", help="Persona, where one may be chosen.")]
+Here = Annotated[bool, typer.Option("--here", help="Carry it out in this process, without the worker.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")]
+Comment = Annotated[str, typer.Option("--comment", help="Kept with the record.")]

@@ -1,0 +1,267 @@
+"""`cutover parity`: comparisons asked for, shown, listed, estimated, checked again, cancelled; one row in clear."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from app.commands.context import POLL_SECONDS, WORKER_LEASE, context
+from app.commands.ending import WrongUse, end
+from app.commands.options import As, Here, Json, Wait
+from app.commands.output import moment, plain, rows, show
+from app.config import Role
+from app.operations.actor import Actor, Refused
+from app.parity_estimate import expected
+from app.parity_run import ParityRunner
+from app.parity_workspace import open_warehouse, table_updates
+from app.reveal import Sampled, reveal_row
+from app.store.leases import process_owner
+from app.store.parity import ParityRun, ParityState
+from validation import ParityReport, recheck
+
+app = typer.Typer(help="Are the tables equal? Without a subcommand: the newest result of each table.")
+
+Sides = Annotated[str, typer.Option("--sides", help="production or development.")]
+
+
+@app.callback(invoke_without_command=True)
+def parity(command: typer.Context, sides: Sides = "production", as_json: Json = False) -> None:
+    """The newest result of each table."""
+    if command.invoked_subcommand is not None:
+        return
+    _check_sides(sides)
+    latest = context.store.parity.latest(sides)
+    streak = context.store.parity.streak([t.name for t in context.migration.tables], sides)
+    found = [(t.name, latest.get(t.name)) for t in context.migration.tables]
+    value = {"tables": [{"table": n, **(plain(r) if r else {"verdict": None})} for n, r in found], "streak": streak}
+    lines = [
+        (
+            n,
+            _verdict(r.label or r.verdict) if r else "never compared",
+            r.reason if r else "",
+            moment(r.finished_at) if r else "",
+        )
+        for n, r in found
+    ]
+    show(as_json, value, rows(f"Parity ({sides})", ["table", "verdict", "reason", "as of"], lines))
+    end(all(r is not None and r.verdict == "identical" for _, r in found))
+
+
+@app.command("run")
+def parity_run(
+    tables: Annotated[list[str] | None, typer.Argument(help="Default: all tables.")] = None,
+    final: Annotated[bool, typer.Option("--final", help="Compare row by row as well, for the last sign-off.")] = False,
+    sides: Sides = "production",
+    as_: As = None,
+    here: Here = False,
+    wait: Wait = True,
+    as_json: Json = False,
+) -> None:
+    """Compares tables: asks the worker for it, or does it here."""
+    _check_sides(sides)
+    wanted = _tables(tables)
+    actor = context.actor(as_)
+    _require(actor, Role.OPERATOR, "parity", ", ".join(tables or ["all"]))
+    parity_id = context.store.parity.request(wanted, actor.user_name, final=final, sides=sides)
+    context.store.audit.append(
+        actor=actor.user_name, source=actor.source, local=actor.local, action="parity", outcome="allowed",
+        subject=parity_id, detail={"tables": wanted, "final": final, "sides": sides},
+    )  # fmt: skip
+    if here:
+        runner = ParityRunner(
+            context.store.parity, context.store.collected, context.workspace, context.migration, process_owner()
+        )
+        while _parity_run(parity_id).state is ParityState.QUEUED and runner.run_next() is not None:
+            pass
+    elif wait and context.store.leases.holder(WORKER_LEASE) is None:
+        raise Refused(f"comparison {parity_id} waits and no worker is running: start one, or use --here")
+    last = ""
+    while wait and (found := _parity_run(parity_id)).state in (ParityState.QUEUED, ParityState.RUNNING):
+        states = [
+            f"{t.table} {t.step} {t.fraction:.0%}" for t in context.store.parity.table_results(parity_id) if t.step
+        ]
+        if states and states[-1] != last and not as_json:
+            last = states[-1]
+            context.out.print(escape(last))
+        if found.state is ParityState.RUNNING and not here and context.store.leases.holder(WORKER_LEASE) is None:
+            raise Refused(f"the worker that carried out comparison {parity_id} ended: start one")
+        time.sleep(POLL_SECONDS)
+    _show_parity(parity_id, None, as_json)
+
+
+@app.command("estimate")
+def parity_estimate(
+    tables: Annotated[list[str] | None, typer.Argument(help="Default: all tables.")] = None,
+    sides: Sides = "production",
+    as_json: Json = False,
+) -> None:
+    """What a comparison would read and how long it may take, from what is known; asks the warehouse nothing."""
+    _check_sides(sides)
+    found = expected(context.store.parity, context.store.collected, _tables(tables), sides)
+    lines = [
+        ("rows", f"{found.rows:,}", ", ".join(found.unknown_rows)),
+        ("bytes", f"{found.bytes:,}", ", ".join(found.unknown_bytes)),
+        ("seconds, last time", f"{found.seconds:,.1f}", ", ".join(found.unknown_seconds)),
+    ]
+    show(as_json, found, rows("Both sides together", ["what", "known", "not known of"], lines))
+
+
+@app.command("history")
+def parity_history(
+    table: Annotated[str | None, typer.Argument()] = None,
+    sides: Sides = "production",
+    limit: Annotated[int, typer.Option(min=1, max=5000)] = 50,
+    as_json: Json = False,
+) -> None:
+    """Finished comparisons, newest first."""
+    _check_sides(sides)
+    found = context.store.parity.history(table, sides=sides, limit=limit)
+    lines = [(r.parity_id, r.table, _verdict(r.label or r.verdict), r.reason, moment(r.finished_at)) for r in found]
+    show(as_json, found, rows("Comparisons", ["comparison", "table", "verdict", "reason", "at"], lines))
+
+
+ParityId = Annotated[str, typer.Argument(metavar="COMPARISON", help="The comparison's id.")]
+
+
+@app.command("show")
+def parity_show(
+    comparison: ParityId, table: Annotated[str | None, typer.Argument()] = None, as_json: Json = False
+) -> None:
+    """One comparison; with a table's name its whole report."""
+    _show_parity(comparison, table, as_json)
+
+
+@app.command("cancel")
+def parity_cancel(comparison: ParityId, as_: As = None, as_json: Json = False) -> None:
+    """Stops a comparison that waits or runs; its query on the warehouse is cancelled."""
+    actor = context.actor(as_)
+    _require(actor, Role.OPERATOR, "parity.cancel", comparison)
+    stopped = context.store.parity.cancel(comparison, actor.user_name)
+    if not stopped:
+        raise Refused(f"comparison {comparison} does not wait or run")
+    show(
+        as_json,
+        {"comparison": comparison, "cancel_requested": True},
+        lambda c: c.print(f"{comparison} is being stopped"),
+    )
+
+
+@app.command("recheck")
+def parity_recheck(
+    comparison: ParityId, table: Annotated[str | None, typer.Argument()] = None, as_json: Json = False
+) -> None:
+    """Whether a comparison's reports still describe the tables: same versions, or else the same fingerprints."""
+    run_ = _parity_run(comparison)
+    wanted = [t for t in run_.tables if table in (None, t)]
+    if not wanted:
+        raise WrongUse(f"comparison {comparison} has no table {table!r}: {', '.join(run_.tables)}")
+    found: list[dict[str, Any]] = []
+    for name in wanted:
+        stored = context.store.parity.report(comparison, name)
+        if stored is None:
+            found.append({"table": name, "state": "stale", "reason": "it has no report"})
+            continue
+        with open_warehouse(context.workspace) as warehouse:
+            answer = recheck(warehouse, ParityReport.from_dict(stored), update_of=table_updates(context.workspace))
+        found.append({"table": name, "state": str(answer.state), "reason": answer.reason})
+    lines = [(f["table"], str(f["state"]).upper(), f["reason"]) for f in found]
+    show(as_json, {"comparison": comparison, "tables": found}, rows("Recheck", ["table", "state", "reason"], lines))
+    end(all(f["state"] == "holds" for f in found))
+
+
+@app.command("reveal")
+def parity_reveal(
+    comparison: ParityId,
+    table: Annotated[str, typer.Argument()],
+    row: Annotated[int, typer.Argument(help="Number of the sampled row in the report, from 1.", min=1)],
+    why: Annotated[str, typer.Option("--why", help="Reason, for the audit log.")] = "",
+    as_: As = None,
+    as_json: Json = False,
+) -> None:
+    """One sampled row in clear, sensitive columns too; it is kept nowhere, and the audit log has who asked."""
+    found = reveal_row(
+        Sampled(comparison, table, row),
+        context.actor(as_),
+        why,
+        parity=context.store.parity,
+        audit=context.store.audit,
+        roles_of=context.roles_of,
+        open_warehouse=lambda: open_warehouse(context.workspace),
+    )
+    lines = [
+        (side, n, column, value)
+        for side, rs in found.items()
+        for n, r in enumerate(rs, 1)
+        for column, value in r.items()
+    ]
+    show(as_json, found, rows(f"Row {row} of {table}", ["side", "row", "column", "value"], lines))
+
+
+def _tables(names: list[str] | None) -> list[str]:
+    """These tables of the migration; all if none is named."""
+    known = [t.name for t in context.migration.tables]
+    unknown = [n for n in names or () if n not in known]
+    if unknown:
+        raise WrongUse(f"{unknown[0]!r} is no table of this migration: {', '.join(known)}")
+    return list(names or known)
+
+
+def _parity_run(parity_id: str) -> ParityRun:
+    found = context.store.parity.run(parity_id)
+    if found is None:
+        raise WrongUse(f"there is no comparison {parity_id}")
+    return found
+
+
+def _show_parity(parity_id: str, table: str | None, as_json: bool) -> None:
+    found = _parity_run(parity_id)
+    if table is not None:
+        report = context.store.parity.report(parity_id, table)
+        if report is None:
+            raise WrongUse(f"comparison {parity_id} has no report of {table!r}: {', '.join(found.tables)}")
+        show(as_json, report, lambda console: console.print_json(json.dumps(plain(report))))
+        end(report.get("verdict") == "identical")
+    results = context.store.parity.table_results(parity_id)
+    lines = [
+        (
+            r.table,
+            _verdict(r.label or r.verdict) or r.state,
+            r.reason,
+            r.baseline_rows,
+            r.candidate_rows,
+            r.missing_rows,
+            r.extra_rows,
+            r.modified_rows,
+            "" if r.seconds is None else f"{r.seconds:.1f}",
+        )
+        for r in results
+    ]
+    columns = ["table", "verdict", "reason", "old rows", "new rows", "missing", "extra", "modified", "seconds"]
+    title = f"Comparison {parity_id}: {_verdict(found.verdict) or found.state}"
+    show(as_json, {**plain(found), "results": plain(results)}, rows(title, columns, lines))
+    end(found.verdict == "identical" if found.state not in (ParityState.QUEUED, ParityState.RUNNING) else True)
+
+
+def _verdict(text: str | None) -> str:
+    return (text or "").replace("_", " ").upper()
+
+
+def _check_sides(sides: str) -> None:
+    if sides not in ("production", "development"):
+        raise WrongUse(f"--sides {sides!r} is neither production nor development")
+
+
+def _require(actor: Actor, role: Role, action: str, subject: str) -> None:
+    try:
+        if role not in context.roles_of(actor.user_name):
+            raise Refused(f"{action} needs the role {role}, which {actor.user_name} lacks")
+    except Refused as e:
+        context.store.audit.append(
+            actor=actor.user_name, source=actor.source, local=actor.local, action=action, outcome="refused",
+            subject=subject[:200], reason=str(e),
+        )  # fmt: skip
+        raise
