@@ -24,6 +24,9 @@ from app.workspace.errors import WorkspaceError
 from validation.endpoint import EndpointError
 from validation.errors import SpecError
 
+# The terminal's parser catches Ctrl-C and returns this.
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="cutover",
     help=(__doc__ or "").split("\n", 1)[0] + "\n\nExit status: 0 done or pass, 1 failed or blocked, 2 wrong use.",
@@ -45,14 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in given
     try:
         command = typer.main.get_command(app)
-        command.main(given, prog_name="cutover", standalone_mode=False)
+        if command.main(given, prog_name="cutover", standalone_mode=False) == INTERRUPTED:
+            raise KeyboardInterrupt
     except Ended as e:
         return e.status
     except (WrongUse, ConfigError) as e:
         return _complain(str(e), as_json, WRONG_USE)
     except (Refused, StoreError, WorkspaceError, EndpointError, LeaseLost, UnknownStep, SpecError) as e:
         return _complain(str(e), as_json, FAILED)
-    except (KeyboardInterrupt, EOFError):
+    except (KeyboardInterrupt, typer.Abort):
         return _complain("stopped; what was begun is in the journal", as_json, FAILED)
     except BrokenPipeError:
         return FAILED

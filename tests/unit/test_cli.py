@@ -244,6 +244,18 @@ def test_a_workspace_that_fails_is_one_line(here: Here) -> None:
     assert err == "cutover: read table x: no answer at all; check that it runs\n"
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, EOFError])
+def test_what_a_person_stops_is_not_done(
+    here: Here, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
+) -> None:
+    def stopped(*_: object) -> None:
+        raise stop
+
+    monkeypatch.setattr(context.service, "plan", stopped)
+    status, _, err = here("rollback", *AS_ERIN)
+    assert (status, err.strip()) == (1, "cutover: stopped; what was begun is in the journal")
+
+
 def compared(here: Here, *tables: str) -> str:
     """A comparison that is done, with a report for each table; its first table is different."""
     parity_id = here.store.parity.request(tables, ERIN.user_name)
