@@ -28,9 +28,10 @@ from emulator.catalog import (
 from emulator.dialect.names import quote, quoted, spark_schema
 from emulator.spark_jobs import end_flows
 from emulator.spark_server import SparkServer, SparkSettings
-from emulator.sql import commands
+from emulator.sql import commands, ddl
 from emulator.sql.engine import BeginHook, Context, Engine, StatementHook
 from emulator.sql.errors import SqlError
+from emulator.sql.job import Job
 from emulator.sql.literals import NO_PARAMETERS, Parameter, Parameters, of_python
 from emulator.sql.rows import columns_of, spark_schema_of, type_text
 from emulator.sql.settings import apply_setting
@@ -178,9 +179,7 @@ class SqlWorkspace:
             # Its query may name views that come later; a second start mends those.
             with suppress(PySparkException, SqlError):
                 text = f"CREATE VIEW {quoted(record.key)} AS {record.view_definition}"
-                from emulator.sql.engine import _Job
-
-                job = _Job(engine, text, NO_PARAMETERS, None)
+                job = Job(engine, text, NO_PARAMETERS, None)
                 job.resolve()
                 job.command(job.rendered(calls=False))
                 return
@@ -421,10 +420,8 @@ class SqlWorkspace:
             query = f"SELECT * FROM {hidden} VERSION AS OF {version}"
             view = engine.spark_name(name)
             there = engine.spark_has(name)
-            from emulator.sql.engine import _plain
-
             try:
-                with engine.intent("create" if found is None else "refresh", full_name.lower(), record=_plain(record)):
+                with engine.intent("create" if found is None else "refresh", full_name.lower(), record):
                     engine.link.command(f"ALTER VIEW {view} AS {query}" if there else f"CREATE VIEW {view} AS {query}")
                     self.catalog.put_table(engine.read_columns(record))
             except PySparkException as e:
@@ -447,7 +444,7 @@ class SqlWorkspace:
         with self._engine(SYSTEM_OWNER, admin=True) as engine:
             for record in self.catalog.pipeline_tables(pipeline_id):
                 if full_name is None or record.full_name == full_name.lower():
-                    commands.drop_record(engine, record)
+                    ddl.drop_record(engine, record)
             if full_name is None:
                 engine.link.command(f"DROP DATABASE IF EXISTS {quote(hidden_schema_name(pipeline_id))} CASCADE")
 

@@ -20,11 +20,13 @@ from emulator.catalog import (
 )
 from emulator.dialect.names import literal, quote, quoted, spark_schema
 from emulator.information_schema import InformationSchema
+from emulator.sql.ddl import drop_record
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import BOOLEAN, STRING, Rows
 
 if TYPE_CHECKING:
-    from emulator.sql.engine import Engine, _Job
+    from emulator.sql.engine import Engine
+    from emulator.sql.job import Job
 
 Text = list[tuple[str, Any]]
 
@@ -49,7 +51,7 @@ class Commands:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._catalog = engine.catalog
-        self._answers: dict[str, Callable[[_Job], Rows]] = {
+        self._answers: dict[str, Callable[[Job], Rows]] = {
             "USE CATALOG": self._use_catalog,
             "USE": self._use,
             "SHOW CATALOGS": self._show_catalogs,
@@ -77,21 +79,21 @@ class Commands:
             "DESCRIBE DETAIL": self._describe_delta,
         }
 
-    def answer(self, job: _Job) -> Rows | None:
+    def answer(self, job: Job) -> Rows | None:
         """The command's rows; None if it is Spark's to answer."""
         known = self._answers.get(job.statement.kind)
         return known(job) if known is not None else None
 
     # ---- where we are
 
-    def _use_catalog(self, job: _Job) -> Rows:
+    def _use_catalog(self, job: Job) -> Rows:
         name = job.statement.name[0].lower()
         self._catalog.get_catalog(name)
         self._catalog.require_use(job.me, name)
         self._engine.use(name, "default")
         return Rows.none()
 
-    def _use(self, job: _Job) -> Rows:
+    def _use(self, job: Job) -> Rows:
         name = job.statement.name
         # `USE x` may name a catalog or a schema; a schema of the current catalog comes first.
         if (
@@ -110,11 +112,11 @@ class Commands:
 
     # ---- listings
 
-    def _show_catalogs(self, job: _Job) -> Rows:
+    def _show_catalogs(self, job: Job) -> Rows:
         names = [c.name for c in self._catalog.list_catalogs() if self._catalog.can_see(job.me, "CATALOG", c.name)]
         return Rows.local(_texts("catalog"), [(n,) for n in names if matches(job.statement.pattern, n)])
 
-    def _show_schemas(self, job: _Job) -> Rows:
+    def _show_schemas(self, job: Job) -> Rows:
         catalog = (job.statement.name[0] if job.statement.name else job.context.catalog).lower()
         self._catalog.get_catalog(catalog)
         names = [
@@ -123,7 +125,7 @@ class Commands:
         names = sorted([*names, "information_schema"])
         return Rows.local(_texts("databaseName"), [(n,) for n in names if matches(job.statement.pattern, n)])
 
-    def _tables_in(self, job: _Job) -> tuple[str, list[TableRecord]]:
+    def _tables_in(self, job: Job) -> tuple[str, list[TableRecord]]:
         catalog, schema = self._engine.full_schema(job.statement.name)
         self._catalog.get_catalog(catalog)
         if schema == "information_schema":
@@ -134,7 +136,7 @@ class Commands:
         visible = [t for t in found if self._catalog.can_see(job.me, "TABLE", t.full_name)]
         return schema, [t for t in visible if matches(job.statement.pattern, t.name)]
 
-    def _show_tables(self, job: _Job) -> Rows:
+    def _show_tables(self, job: Job) -> Rows:
         schema, tables = self._tables_in(job)
         data: list[tuple[Any, ...]] = [(schema, t.name, False) for t in tables]
         if schema == "information_schema":
@@ -142,7 +144,7 @@ class Commands:
         data += [("", v, True) for v in sorted(job.context.temp_views) if matches(job.statement.pattern, v)]
         return Rows.local([("database", STRING), ("tableName", STRING), ("isTemporary", BOOLEAN)], data)
 
-    def _show_views(self, job: _Job) -> Rows:
+    def _show_views(self, job: Job) -> Rows:
         schema, tables = self._tables_in(job)
         data = [
             (schema, t.name, False, t.table_type == MATERIALIZED_VIEW)
@@ -153,7 +155,7 @@ class Commands:
         columns = [("namespace", STRING), ("viewName", STRING), ("isTemporary", BOOLEAN), ("isMaterialized", BOOLEAN)]
         return Rows.local(columns, data)
 
-    def _show_table_extended(self, job: _Job) -> Rows:
+    def _show_table_extended(self, job: Job) -> Rows:
         schema, tables = self._tables_in(job)
         data = [
             (
@@ -167,14 +169,14 @@ class Commands:
         columns = [("database", STRING), ("tableName", STRING), ("isTemporary", BOOLEAN), ("information", STRING)]
         return Rows.local(columns, data)
 
-    def _target(self, job: _Job) -> TableRecord | None:
+    def _target(self, job: Job) -> TableRecord | None:
         """The record of the statement's table, checked; None for a temporary view or a path."""
         ref = job.statement.target
         assert ref is not None
         job.resolve()
         return job.records.get(ref.start)
 
-    def _show_columns(self, job: _Job) -> Rows:
+    def _show_columns(self, job: Job) -> Rows:
         s = job.statement
         if s.name and s.target is not None and len(s.target.parts) == 1:
             catalog, schema = self._engine.full_schema(s.name)
@@ -184,10 +186,10 @@ class Commands:
             return Rows.local(_texts("col_name"), [(c.name,) for c in self._engine.read_columns(record).columns])
         return job.command(job.spark_text())
 
-    def _show_properties(self, job: _Job) -> Rows:
+    def _show_properties(self, job: Job) -> Rows:
         return job.translated_rows(job.command(job.spark_text()))
 
-    def _show_create(self, job: _Job) -> Rows:
+    def _show_create(self, job: Job) -> Rows:
         record = self._target(job)
         if record is None:
             return job.command(job.rendered())
@@ -261,7 +263,7 @@ class Commands:
         if t.properties:
             yield "Table Properties", "[" + ",".join(f"{k}={v}" for k, v in sorted(t.properties.items())) + "]"
 
-    def _describe_table(self, job: _Job) -> Rows:
+    def _describe_table(self, job: Job) -> Rows:
         record = self._target(job)
         if job.views:
             # A table that this process answers: its columns are those of its rows.
@@ -284,7 +286,7 @@ class Commands:
         kept += [(key, value, "") for key, value in self._details(record) if value is not None]
         return Rows.local(_texts("col_name", "data_type", "comment"), kept)
 
-    def _describe_delta(self, job: _Job) -> Rows:
+    def _describe_delta(self, job: Job) -> Rows:
         record = self._target(job)
         if record is not None and (record.is_view or record.table_type == MATERIALIZED_VIEW):
             raise SqlError(
@@ -301,14 +303,14 @@ class Commands:
         table = table.set_column(at, table.schema.field(at), pa.array([record.full_name] * table.num_rows, pa.string()))
         return Rows(rows.schema, iter([table]))
 
-    def _describe_catalog(self, job: _Job) -> Rows:
+    def _describe_catalog(self, job: Job) -> Rows:
         c = self._catalog.get_catalog(job.statement.name[0])
         if not self._catalog.can_see(job.me, "CATALOG", c.name):
             raise no_permission("USE_CATALOG", "CATALOG", c.name)
         data = [("Catalog Name", c.name), ("Comment", c.comment or ""), ("Owner", c.owner), ("Catalog Type", "Regular")]
         return Rows.local(_texts("info_name", "info_value"), data)
 
-    def _describe_schema(self, job: _Job) -> Rows:
+    def _describe_schema(self, job: Job) -> Rows:
         catalog, schema = self._engine.full_schema(job.statement.name)
         s = self._catalog.get_schema(f"{catalog}.{schema}")
         if not self._catalog.can_see(job.me, "SCHEMA", s.full_name):
@@ -326,7 +328,7 @@ class Commands:
 
     # ---- grants
 
-    def _securable(self, job: _Job) -> tuple[str, str]:
+    def _securable(self, job: Job) -> tuple[str, str]:
         s = job.statement
         kind = s.securable or "TABLE"
         if kind == "METASTORE":
@@ -339,7 +341,7 @@ class Commands:
             return kind, ".".join(self._engine.full(s.name))
         raise SqlError("UNSUPPORTED_FEATURE", f"Grants on securables of type {kind} are not supported.")
 
-    def _grant(self, job: _Job) -> Rows:
+    def _grant(self, job: Job) -> Rows:
         kind, name = self._securable(job)
         s = job.statement
         assert s.principal is not None
@@ -349,7 +351,7 @@ class Commands:
         self._catalog.update_grants(kind, name, [change], job.me)
         return Rows.none()
 
-    def _show_grants(self, job: _Job) -> Rows:
+    def _show_grants(self, job: Job) -> Rows:
         columns = _texts("Principal", "ActionType", "ObjectType", "ObjectKey")
         s = job.statement
         if s.securable is None:
@@ -371,14 +373,14 @@ class Commands:
 
     # ---- catalogs and schemas
 
-    def _create_catalog(self, job: _Job) -> Rows:
+    def _create_catalog(self, job: Job) -> Rows:
         s = job.statement
         if "if_not_exists" in s.flags and self._catalog.find_catalog(s.name[0]) is not None:
             return Rows.none()
         create_catalog(self._engine, s.name[0], job.me, s.comment)
         return Rows.none()
 
-    def _create_schema(self, job: _Job) -> Rows:
+    def _create_schema(self, job: Job) -> Rows:
         s = job.statement
         catalog, schema = self._engine.full_schema(s.name)
         self._catalog.get_catalog(catalog)
@@ -387,14 +389,14 @@ class Commands:
         create_schema(self._engine, catalog, schema, job.me, s.comment)
         return Rows.none()
 
-    def _drop_catalog(self, job: _Job) -> Rows:
+    def _drop_catalog(self, job: Job) -> Rows:
         s = job.statement
         if "if_exists" in s.flags and self._catalog.find_catalog(s.name[0]) is None:
             return Rows.none()
         drop_catalog(self._engine, s.name[0], job.me, "cascade" in s.flags)
         return Rows.none()
 
-    def _drop_schema(self, job: _Job) -> Rows:
+    def _drop_schema(self, job: Job) -> Rows:
         s = job.statement
         catalog, schema = self._engine.full_schema(s.name)
         if "if_exists" in s.flags and self._catalog.find_schema(catalog, schema) is None:
@@ -402,7 +404,7 @@ class Commands:
         drop_schema(self._engine, catalog, schema, job.me, "cascade" in s.flags)
         return Rows.none()
 
-    def _alter_container(self, job: _Job) -> Rows:
+    def _alter_container(self, job: Job) -> Rows:
         s = job.statement
         if "owner" not in s.flags or s.principal is None:
             raise SqlError("UNSUPPORTED_FEATURE", f"{s.kind}: only OWNER TO is supported here.")
@@ -417,7 +419,7 @@ class Commands:
             self._catalog.put_schema(replace(record, owner=s.principal, updated_at=now, updated_by=job.me))
         return Rows.none()
 
-    def _comment(self, job: _Job) -> Rows:
+    def _comment(self, job: Job) -> Rows:
         s = job.statement
         now = now_ms()
         if s.securable == "COLUMN":
@@ -503,16 +505,6 @@ def drop_schema(engine: Engine, catalog_name: str, name: str, actor: str, cascad
         drop_record(engine, record)
     engine.link.command(f"DROP DATABASE IF EXISTS {quote(spark_schema(catalog_name, name))} CASCADE")
     catalog.remove_schema(full_name)
-
-
-def drop_record(engine: Engine, record: TableRecord) -> None:
-    """Take a table out of Spark and catalog, and its files if it is managed; rights were checked."""
-    word = "TABLE" if record.table_type in ("MANAGED", "EXTERNAL") else "VIEW"
-    with engine.intent("drop", record.full_name):
-        engine.link.command(f"DROP {word} IF EXISTS {engine.spark_name(record.key)}")
-        engine.catalog.remove_table(record.full_name)
-        if record.table_type == "MANAGED":
-            engine.remove_folder(record.storage_location)
 
 
 def drop_catalog(engine: Engine, name: str, actor: str, cascade: bool) -> None:

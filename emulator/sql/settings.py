@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from emulator.dialect.names import literal
 from emulator.sql.errors import SqlError
+from emulator.sql.rows import STRING, Rows
 
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine
+    from emulator.sql.job import Job
 
 # Databricks SQL's session parameters: Spark's setting, or None where nothing in Spark corresponds (kept and shown).
 PARAMETERS: Mapping[str, str | None] = {
@@ -59,3 +61,28 @@ def apply_settings(engine: Engine, configuration: Mapping[str, str]) -> None:
     for name, value in configuration.items():
         if not _IGNORED.match(name):
             apply_setting(engine, name.removeprefix("set:hiveconf:"), str(value))
+
+
+def session_setting(job: Job) -> Rows:
+    """SET and RESET of Spark, variables."""
+    job.context.changed = True
+    return job.command(job.spark_text())
+
+
+def set_parameter(job: Job) -> Rows:
+    """SET name, SET name = value, SET -v: Databricks SQL's parameters and Spark's settings."""
+    found = re.fullmatch(r"\s*SET\s+([\w.]+)\s*(?:=(.*?))?\s*;?\s*", job.text, re.I | re.S)
+    zone = re.fullmatch(r"\s*SET\s+TIME\s*ZONE\s+([^=\s].*?)\s*;?\s*", job.text, re.I | re.S)
+    if found is None or zone is not None:
+        return session_setting(job)
+    name, value = found[1], found[2]
+    columns = [("key", STRING), ("value", STRING)]
+    if value is not None:
+        apply_setting(job.engine, name, value)
+        return Rows.local(columns, [(name, value.strip())])
+    setting = spark_setting(name)
+    kept = job.context.settings.get(name.upper(), job.context.settings.get(name))
+    if setting is None or kept is not None:
+        return Rows.local(columns, [(name, kept if kept is not None else DEFAULTS.get(name.upper(), ""))])
+    shown = job.command(f"SET {setting}").collect()
+    return Rows.local(columns, [(name, value) for value in shown.column(1).to_pylist()])
