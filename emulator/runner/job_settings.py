@@ -1,0 +1,115 @@
+"""Settings of a job: what the service refuses, what it adds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from emulator.quartz import Cron, CronError
+from emulator.rest.errors import bad, not_implemented
+from emulator.state import Json
+
+RUNNABLE = ("notebook_task", "pipeline_task", "spark_python_task", "condition_task", "run_job_task")
+KINDS = (
+    *RUNNABLE,
+    "ai_runtime_task",
+    "alert_task",
+    "clean_rooms_notebook_task",
+    "dashboard_task",
+    "dbt_cloud_task",
+    "dbt_platform_task",
+    "dbt_task",
+    "for_each_task",
+    "gen_ai_compute_task",
+    "power_bi_task",
+    "python_operator_task",
+    "python_wheel_task",
+    "spark_jar_task",
+    "spark_submit_task",
+    "sql_task",
+)
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raises INVALID_PARAMETER_VALUE where the service refuses a job's settings, NOT_IMPLEMENTED for a task that this
+    workspace cannot run."""
+    tasks = settings.get("tasks") or []
+    keys = [t.get("task_key", "") for t in tasks]
+    for key in keys:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", key):
+            raise bad(f"Invalid task_key '{key}': only letters, digits, '-' and '_', at most 100 characters")
+    if len(set(keys)) != len(keys):
+        twice = next(k for k in keys if keys.count(k) > 1)
+        raise bad(f"Task keys must be unique, '{twice}' is used more than once")
+    for task in tasks:
+        kinds = [k for k in KINDS if task.get(k) is not None]
+        if len(kinds) != 1:
+            raise bad(f"Task '{task['task_key']}' must have exactly one kind of task, not {len(kinds)}")
+        if kinds[0] not in RUNNABLE:
+            raise not_implemented(f"jobs with a {kinds[0]}", f"task '{task['task_key']}'")
+        for dependency in task.get("depends_on") or []:
+            if dependency["task_key"] not in keys:
+                raise bad(f"Task '{task['task_key']}' depends on '{dependency['task_key']}', which is not a task")
+    _refuse_cycles(tasks)
+    if sum(settings.get(k) is not None for k in ("schedule", "trigger", "continuous")) > 1:
+        raise bad("Only one of schedule, trigger and continuous can be set")
+    for unsupported in ("trigger", "continuous", "triggers"):
+        if settings.get(unsupported) is not None:
+            raise not_implemented(f"jobs with a {unsupported} block", "only schedules fire here")
+    if settings.get("schedule"):
+        check_schedule(settings["schedule"])
+    concurrent = settings.get("max_concurrent_runs")
+    if concurrent is not None and not 0 <= int(concurrent) <= 1000:
+        raise bad(f"max_concurrent_runs must be between 0 and 1000, not {concurrent}")
+
+
+def check_schedule(schedule: Mapping[str, Any]) -> None:
+    """Raises INVALID_PARAMETER_VALUE for a bad Quartz expression or time zone."""
+    try:
+        Cron.parse(schedule["quartz_cron_expression"])
+    except CronError as e:
+        raise bad(f"Invalid quartz_cron_expression: '{schedule['quartz_cron_expression']}': {e}") from e
+    try:
+        ZoneInfo(schedule["timezone_id"])
+    except (ZoneInfoNotFoundError, ValueError) as e:
+        raise bad(f"Invalid timezone_id: '{schedule['timezone_id']}'") from e
+
+
+def _refuse_cycles(tasks: Sequence[Mapping[str, Any]]) -> None:
+    waiting = {t["task_key"]: {d["task_key"] for d in t.get("depends_on") or []} for t in tasks}
+    while waiting:
+        free = [key for key, needs in waiting.items() if not needs & set(waiting)]
+        if not free:
+            raise bad(f"Cyclic dependency between tasks: {', '.join(sorted(waiting))}")
+        for key in free:
+            del waiting[key]
+
+
+def with_defaults(settings: Mapping[str, Any]) -> Json:
+    """Settings as the service stores them: what is not set gets the service's default."""
+    stored: Json = {
+        "name": "Untitled",
+        "email_notifications": {},
+        "webhook_notifications": {},
+        "timeout_seconds": 0,
+        "max_concurrent_runs": 1,
+        "format": "MULTI_TASK",
+        "queue": {"enabled": True},
+        **{k: v for k, v in settings.items() if v is not None},
+    }
+    stored.pop("access_control_list", None)
+    if stored.get("schedule"):
+        stored["schedule"] = {"pause_status": "UNPAUSED", **stored["schedule"]}
+    stored["tasks"] = [
+        {
+            "run_if": "ALL_SUCCESS",
+            "timeout_seconds": 0,
+            "email_notifications": {},
+            "webhook_notifications": {},
+            **task,
+        }
+        for task in stored.get("tasks") or []
+    ]
+    return stored
