@@ -197,13 +197,14 @@ class ActiveRun:
             termination_code=code,
             repairs=repairs,
         )
-        self.state.put_runs([ended], left)
-        self.run = ended
+        with self.lock:
+            self.state.put_runs([ended], left)
+            self.run = ended
 
     def cancel(self, result: str, message: str, code: str) -> None:
-        """Ends everything that runs; nothing more is started."""
+        """Ends everything that runs; nothing more is started. Nothing for a run that has ended."""
         with self.changed:
-            if self.ending is not None:
+            if self.ending is not None or not self.run.active:
                 return
             self.ending = (result, message, code)
             stoppers = list(self.stoppers.values())

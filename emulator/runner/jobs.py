@@ -159,8 +159,9 @@ class JobRunner:
                 for t in chosen
             ]
             state.put_runs([run], attempts)
-        if run.life_cycle_state == "PENDING":
-            self._start(run)
+            starting = [self._made_active(run)] if run.life_cycle_state == "PENDING" else []
+        for begun in starting:
+            self._start(begun)
         return run
 
     @staticmethod
@@ -170,10 +171,14 @@ class JobRunner:
         kept = [d for d in task.get("depends_on") or [] if d["task_key"] in only]
         return {**task, "depends_on": kept}
 
-    def _start(self, run: Run, tasks: Sequence[TaskRun] | None = None) -> None:
-        active = ActiveRun(self, run, tasks)
-        self._active[run.run_id] = active
-        threading.Thread(target=self._carry_out, args=[active], name=f"run-{run.run_id}", daemon=True).start()
+    def _made_active(self, run: Run, tasks: Sequence[TaskRun] | None = None) -> ActiveRun:
+        """Within the lock that made the run PENDING, so that a cancel finds it from then on."""
+        active = self._active[run.run_id] = ActiveRun(self, run, tasks)
+        return active
+
+    def _start(self, active: ActiveRun) -> None:
+        name = f"run-{active.run.run_id}"
+        threading.Thread(target=self._carry_out, args=[active], name=name, daemon=True).start()
 
     def _carry_out(self, active: ActiveRun) -> None:
         run = active.run
@@ -209,9 +214,9 @@ class JobRunner:
             for run in queued[::-1][: max(free, 0)]:
                 run = replace(run, life_cycle_state="PENDING", state_message="", queue_ms=now_ms() - run.start_ms)
                 self.workspace.state.put_run(run)
-                starting.append(run)
-        for run in starting:
-            self._start(run)
+                starting.append(self._made_active(run))
+        for begun in starting:
+            self._start(begun)
 
     def wait(self, run_id: int, timeout: float | None = None) -> Run:
         """The run once it has ended. Raises TimeoutError after `timeout` seconds."""
@@ -314,7 +319,8 @@ class JobRunner:
                 repairs=(*run.repairs, entry),
             )
             state.put_runs([run], attempts)
-        self._start(run, attempts)
+            active = self._made_active(run, attempts)
+        self._start(active)
         return repair_id
 
     def stop(self) -> None:

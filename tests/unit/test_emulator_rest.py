@@ -36,6 +36,7 @@ from emulator_workspace import workspace_in
 from emulator.__main__ import listen
 from emulator.faults import Faults, Rule
 from emulator.rest.app import create_app
+from emulator.runner.job_run import ActiveRun
 from emulator.state import Run, Update, now_ms
 from emulator.workspace import Workspace
 
@@ -375,6 +376,29 @@ def test_cancel_ends_a_run_and_starts_nothing_more(local: Workspace, client: Wor
     assert run.state.result_state is jobs.RunResultState.CANCELED
     assert results(run) == {"a": "CANCELED", "b": "CANCELED"}
     assert run.status.termination_details.code is jobs.TerminationCodeCode.USER_CANCELED
+
+
+def test_a_cancel_at_the_very_start_of_a_run_is_kept(
+    local: Workspace, client: WorkspaceClient, spark_up: None, monkeypatch: pytest.MonkeyPatch
+):
+    made = client.jobs.create(name="early", tasks=[task("a", notebook(local, "slow", "ok 30"))])
+    start = local.jobs._start
+
+    def cancelled_before(active: ActiveRun) -> None:
+        local.jobs.cancel(active.run.run_id)
+        start(active)
+
+    monkeypatch.setattr(local.jobs, "_start", cancelled_before)
+    run = finished(client, client.jobs.run_now(made.job_id).run_id)
+    assert run.state.result_state is jobs.RunResultState.CANCELED
+
+
+def test_a_cancel_at_the_very_end_of_a_run_changes_nothing(local: Workspace, client: WorkspaceClient, spark_up: None):
+    made = client.jobs.create(name="late", tasks=[task("a", notebook(local, "quick", "ok"))])
+    run_id = finished(client, client.jobs.run_now(made.job_id).run_id).run_id
+    ended = local.state.run(run_id)
+    ActiveRun(local.jobs, ended, None).cancel("CANCELED", "Run cancelled.", "USER_CANCELED")
+    assert local.state.run(run_id) == ended
 
 
 def test_more_runs_than_allowed_wait_or_are_skipped(local: Workspace, client: WorkspaceClient, spark_up: None):
