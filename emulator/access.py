@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.catalog import ACCOUNT_USERS
+from emulator.records import Principal, WorkspaceObject
 from emulator.rest.errors import ServiceError
-from emulator.state import Principal, State, WorkspaceObject
+from emulator.state import State
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from emulator.state import Json, Run, TaskRun, Update
+from emulator.records import Json, Run, TaskRun, Update
 
 ACCOUNT_ID = "00000000-0000-4000-8000-0000000000ac"
 CLOUD = "AWS"

@@ -17,10 +17,10 @@ from emulator import system_tables
 from emulator.bundle import Bundle, Resource, load
 from emulator.dialect.names import literal, quoted, spark_part, spark_schema
 from emulator.history import Sides, history
+from emulator.records import Run, now_ms
 from emulator.sources import SCHEMAS, TABLES, Ticked, generate
 from emulator.sources import tick as tick_sources
 from emulator.sources.schemas import Table
-from emulator.state import Run, now_ms
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

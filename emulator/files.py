@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 from dataclasses import replace
 
-from emulator.state import State, WorkspaceObject, new_number, now_ms
+from emulator.records import WorkspaceObject, new_number, now_ms
+from emulator.state import State
 
 COMMENT = {"PYTHON": "#", "SQL": "--", "SCALA": "//", "R": "#"}
 EXTENSION = {"PYTHON": ".py", "SQL": ".sql", "SCALA": ".scala", "R": ".r"}

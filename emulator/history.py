@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from emulator.quartz import Cron
-from emulator.state import Event, Job, Json, Pipeline, Run, TaskRun, Update
+from emulator.records import Event, Job, Json, Pipeline, Run, TaskRun, Update
 
 MARK = "(generated history)"
 OLD_DAYS = 21

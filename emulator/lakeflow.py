@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from emulator.billing import ACCOUNT_ID, hours, moment
-from emulator.state import Job, Json, Pipeline, Run, TaskRun, Update
+from emulator.records import Job, Json, Pipeline, Run, TaskRun, Update
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TAGS = pa.map_(pa.string(), pa.string())

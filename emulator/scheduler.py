@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from emulator.quartz import Cron, CronError, zone_of
+from emulator.records import Job, Json
 from emulator.rest.errors import ServiceError
-from emulator.state import Job, Json
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace

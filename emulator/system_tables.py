@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from emulator import billing, lakeflow
 from emulator.access import owner_of
-from emulator.state import Json, Run, TaskRun, now_ms
+from emulator.records import Json, Run, TaskRun, now_ms
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace

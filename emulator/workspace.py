@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.faults import Faults
 from emulator.files import Files
+from emulator.records import Pipeline, Principal, Run, Update, Warehouse, WorkspaceObject
 from emulator.rest.errors import ServiceError
-from emulator.state import Pipeline, Principal, Run, State, Update, Warehouse, WorkspaceObject
+from emulator.state import State
 
 if TYPE_CHECKING:
     from emulator.runner.jobs import JobRunner

@@ -135,7 +135,7 @@ class Application:
 
     @staticmethod
     def _nobody() -> Any:
-        from emulator.state import Principal
+        from emulator.records import Principal
 
         return Principal(0, "user", "", "", False)
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from databricks.sdk.service import apps as sdk
 
 from emulator import access
+from emulator.records import Json
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
 from emulator.rest.schema import fields_of_dataclass
-from emulator.state import Json
 
 API = "/api/2.0/apps"
 FIELDS = fields_of_dataclass(sdk.App)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from databricks.sdk.service import compute as sdk
 
+from emulator.records import Json
 from emulator.rest.errors import bad
 from emulator.rest.http import Call, route
-from emulator.state import Json
 
 API = "/api/2.0|2.1/clusters"
 

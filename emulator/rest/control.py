@@ -8,11 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from emulator.faults import Rule
+from emulator.records import Json
 from emulator.rest.errors import ServiceError, bad
 from emulator.rest.http import Call, parse_body, route
 from emulator.rest.identity import admin_only
 from emulator.rest.schema import check_fields, fields_of_dataclass
-from emulator.state import Json
 
 
 @route("GET", "/emulator/status", anonymous=True)

@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emulator.records import Principal
 from emulator.rest.errors import ServiceError, bad
 from emulator.rest.schema import INTEGER, check_fields, check_text, check_value, fields_of, int64
-from emulator.state import Principal
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace

@@ -9,9 +9,9 @@ from typing import Any
 from databricks.sdk.service import iam as sdk
 from databricks.sdk.service import settings as sdk_settings
 
+from emulator.records import Json, Principal
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, number_of, route
-from emulator.state import Json, Principal
 
 SCIM = "/api/2.0/preview/scim/v2"
 AREA = {"user": "Users", "group": "Groups", "service_principal": "ServicePrincipals"}

@@ -10,12 +10,12 @@ from databricks.sdk.service.jobs import JobsAPI
 
 from emulator import access
 from emulator.quartz import CronError, zone_of
+from emulator.records import Job, Json, Run, TaskRun
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
 from emulator.rest.paging import decode_token, encode_token, invalid, is_pair, offset_of
 from emulator.rest.schema import fields_of_dataclass
 from emulator.runner.job_run import DEFAULT_MESSAGE, latest_attempts
-from emulator.state import Job, Json, Run, TaskRun
 
 API = "/api/2.1|2.2/jobs"
 JOBS_LIMIT, RUNS_LIMIT, TASKS_A_PAGE = 100, 24, 100

@@ -8,9 +8,9 @@ from typing import Any
 from databricks.sdk.service import iam as sdk
 
 from emulator import access
+from emulator.records import Json
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, number_of, route
-from emulator.state import Json
 
 KINDS = {"user_name": "user", "group_name": "group", "service_principal_name": "service_principal"}
 FIELD = {kind: field for field, kind in KINDS.items()}

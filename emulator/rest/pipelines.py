@@ -11,11 +11,11 @@ from databricks.sdk.service import pipelines as sdk
 from databricks.sdk.service.pipelines import PipelinesAPI
 
 from emulator import access
+from emulator.records import Json, Pipeline, Update
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
 from emulator.rest.paging import decode_token, encode_token, invalid, is_pair, offset_of
 from emulator.runner.pipelines import check_spec, with_defaults
-from emulator.state import Json, Pipeline, Update
 
 API = "/api/2.0/pipelines"
 LATEST = 5

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from databricks.sdk.service import sql as sdk
 
 from emulator import access
+from emulator.records import Json, Warehouse
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
 from emulator.rest.paging import encode_token, offset_of
 from emulator.sql.errors import SqlError
-from emulator.state import Json, Warehouse
 
 if TYPE_CHECKING:
     from emulator.warehouse import StatementResult

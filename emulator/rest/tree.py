@@ -13,9 +13,9 @@ from databricks.sdk.service import workspace as sdk
 
 from emulator import access
 from emulator.files import EXTENSION, FileError, language_of_source, normal_path
+from emulator.records import Json, WorkspaceObject
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Answer, Call, route
-from emulator.state import Json, WorkspaceObject
 
 API = "/api/2.0/workspace"
 LARGEST = 10 * 1024 * 1024

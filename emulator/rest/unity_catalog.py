@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from databricks.sdk.service import catalog as sdk
 
 from emulator.access import may_be_granted
+from emulator.records import Json
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
 from emulator.rest.paging import encode_token, offset_of
 from emulator.sql.errors import SqlError
-from emulator.state import Json
 from emulator.system_tables import METASTORE_ID
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from emulator.files import FileError
+from emulator.records import Json, Run, TaskRun, WorkspaceObject, new_number, now_ms
 from emulator.rest.errors import ServiceError
 from emulator.runner.zygote import Execution, ProcessDied
-from emulator.state import Json, Run, TaskRun, WorkspaceObject, new_number, now_ms
 
 if TYPE_CHECKING:
     from emulator.runner.jobs import JobRunner

@@ -8,8 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from emulator.quartz import Cron, CronError
+from emulator.records import Json
 from emulator.rest.errors import bad, not_implemented
-from emulator.state import Json
 
 RUNNABLE = ("notebook_task", "pipeline_task", "spark_python_task", "condition_task", "run_job_task")
 KINDS = (

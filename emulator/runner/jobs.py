@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from emulator.access import first_owner, owner_of
+from emulator.records import Job, Json, Run, TaskRun, new_number, now_ms
 from emulator.rest.errors import ServiceError, bad
 from emulator.runner.job_run import ActiveRun, latest_attempts
 from emulator.runner.job_settings import check_settings, with_defaults
-from emulator.state import Job, Json, Run, TaskRun, new_number, now_ms
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace

@@ -16,8 +16,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from emulator.files import FileError, Files
+from emulator.records import WorkspaceObject
 from emulator.runner.source import cells_of, parameter_markers, statements_of, substitute
-from emulator.state import State, WorkspaceObject
+from emulator.state import State
 
 if TYPE_CHECKING:
     from emulator.runner.child import Channel

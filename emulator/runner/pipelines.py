@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.access import first_owner, owner_of
 from emulator.files import EXTENSION, FileError, language_of_source, normal_path
+from emulator.records import Event, Json, Pipeline, Update, new_number, now_ms
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.runner.zygote import Execution, ProcessDied
 from emulator.spark_jobs import FlowsGoOn
 from emulator.sql.errors import SqlError
-from emulator.state import Event, Json, Pipeline, Update, new_number, now_ms
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from emulator.catalog import MANAGED, TableRecord
 from emulator.faults import Faults, Rule
+from emulator.records import Run, TaskRun, Update, Warehouse, now_ms
 from emulator.rest import load_routes
 from emulator.rest.control import rule_of_header
 from emulator.rest.errors import ServiceError
@@ -26,7 +27,6 @@ from emulator.rest.http import ROUTES, Route
 from emulator.rest.paging import encode_token
 from emulator.rest.schema import fields_of, fields_of_dataclass
 from emulator.sql.errors import SqlError
-from emulator.state import Run, TaskRun, Update, Warehouse, now_ms
 from emulator.workspace import Workspace
 
 load_routes()

@@ -35,9 +35,9 @@ from emulator_workspace import workspace_in
 
 from emulator.__main__ import listen
 from emulator.faults import Faults, Rule
+from emulator.records import Run, Update, now_ms
 from emulator.rest.app import create_app
 from emulator.runner.job_run import ActiveRun
-from emulator.state import Run, Update, now_ms
 from emulator.workspace import Workspace
 
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 
+from emulator.records import Job
 from emulator.scheduler import Scheduler, look
-from emulator.state import Job
 from emulator.workspace import Workspace
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)

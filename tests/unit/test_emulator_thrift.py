@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.responses import Response
 
-from emulator.state import Warehouse
+from emulator.records import Warehouse
 from emulator.thrift_server import ThriftServer
 from emulator.workspace import Workspace
 

@@ -26,7 +26,7 @@ from emulator.bootstrap import (
     bootstrap,
     spark_name,
 )
-from emulator.state import Run
+from emulator.records import Run
 from emulator.system_tables import LINEAGE_SCHEMA, SystemTables, note_lineage, register
 from emulator.workspace import ADMIN, Workspace
 

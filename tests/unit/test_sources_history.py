@@ -14,7 +14,8 @@ from emulator.billing import HOUR_MS, Compute, compute_of_update, computes_of_ru
 from emulator.bootstrap import IDS, ROOT
 from emulator.bundle import load
 from emulator.history import MARK, NEW_DAYS, OLD_DAYS, History, Sides, history
-from emulator.state import Job, Pipeline, Run, State, TaskRun, Update
+from emulator.records import Job, Pipeline, Run, TaskRun, Update
+from emulator.state import State
 
 UNTIL = datetime(2026, 3, 20, 14, 30, tzinfo=UTC)
 NOW = int(UNTIL.timestamp() * 1000)
