@@ -112,6 +112,20 @@ class JobRef(Frozen):
     id: int | None = None
 
 
+class SwitchedParameter(Frozen):
+    """A job parameter of the new job: its value while both jobs run, and once the new side serves."""
+
+    name: str
+    parallel: str
+    serving: str
+
+
+class CandidateJob(JobRef):
+    """The new job. parameters: what a cutover sets of its job parameters, and a rollback sets back."""
+
+    parameters: tuple[SwitchedParameter, ...] = ()
+
+
 class PipelineRef(Frozen):
     """A declarative pipeline by its name; `environment` is `development` or `production`."""
 
@@ -211,7 +225,7 @@ class Migration(Frozen):
     timezone: str
     source: str = ""
     baseline_job: JobRef
-    candidate_job: JobRef
+    candidate_job: CandidateJob
     development_job: JobRef | None = None
     pipelines: Annotated[tuple[PipelineRef, ...], Field(min_length=1)]
     tables: Annotated[tuple[Table, ...], Field(min_length=1)]

@@ -79,5 +79,5 @@ def _read(wanted: Any, value: Any) -> Any:
             return wanted(value)
         if is_dataclass(wanted):
             hints = _hints(wanted)
-            return wanted(**{f.name: _read(hints[f.name], value[f.name]) for f in fields(wanted)})
+            return wanted(**{f.name: _read(hints[f.name], value[f.name]) for f in fields(wanted) if f.name in value})
     return value

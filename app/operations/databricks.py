@@ -156,6 +156,7 @@ class DatabricksWorld:
             block=found.timing.kind,
             settings=json.dumps(block, sort_keys=True, default=str),
             url=found.url,
+            parameters=found.parameters,
         )
 
     def pipeline(self, name: str) -> PipelineState:
@@ -183,6 +184,10 @@ class DatabricksWorld:
     def set_paused(self, job_id: int, paused: bool) -> None:
         """Pauses or unpauses a job."""
         self._workspace.jobs.set_paused(job_id, paused)
+
+    def set_parameters(self, job_id: int, values: Sequence[tuple[str, str]]) -> None:
+        """Sets defaults of a job's parameters."""
+        self._workspace.jobs.set_parameters(job_id, dict(values))
 
     def run_now(self, job_id: int, token: str) -> str:
         """Starts a run; the same token gives the same run."""

@@ -45,6 +45,7 @@ def of_world(kind: Kind, migration: Migration, observation: Observation) -> tupl
                 _data(migration, observation),
                 _hangers(migration, observation),
                 _schedules(observation),
+                *_parameters(migration, observation),
                 _idle(observation),
                 _privileges(observation),
                 _way_back(migration, observation),
@@ -146,6 +147,22 @@ def _schedules(observation: Observation) -> GateVerdict:
     return _gate(
         "world.schedules", "The new job has a schedule to switch on", problems, f"{jobs[1].name} has one", observation
     )
+
+
+def _parameters(migration: Migration, observation: Observation) -> tuple[GateVerdict, ...]:
+    """A rollback sets them back to what the migration file says: so they have to be that now."""
+    wanted, job = planning.parallel_parameters(migration), observation.job("candidate")
+    if not wanted:
+        return ()
+    there = dict(job.parameters)
+    problems = [
+        f"{job.name} has {f'{name} = {there[name]!r}' if name in there else f'no parameter {name}'}: make it {value!r}"
+        for name, value in wanted
+        if there.get(name) != value
+    ]
+    fine = f"{job.name} has {', '.join(f'{name} = {value!r}' for name, value in wanted)}"
+    title = "The new job has the parameters of parallel runs"
+    return (_gate("world.parameters", title, problems, fine, observation),)
 
 
 def _idle(observation: Observation) -> GateVerdict:

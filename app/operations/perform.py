@@ -30,6 +30,7 @@ from app.operations.steps import (
     RevokeGrants,
     RunJob,
     SaveState,
+    SetParameters,
     StartUpdate,
     Step,
     UnknownStep,
@@ -84,6 +85,12 @@ class Performer:
                 if paused is None:
                     raise StepFailed(f"{job} no longer has a schedule, trigger or continuous block")
                 return paused is isinstance(step, PauseSchedule)
+            case SetParameters(job_id, job, values):
+                now = dict(self._world.job(job, job_id).parameters)
+                lacking = [name for name, _ in values if name not in now]
+                if lacking:
+                    raise StepFailed(f"{job} has no parameter {', '.join(lacking)}")
+                return all(now[name] == value for name, value in values)
             case RenameTable(source, target, successor):
                 return self._renamed(source, target, successor)
             case RenameBack(source, target):
@@ -145,6 +152,9 @@ class Performer:
             case PauseSchedule(job_id) | UnpauseSchedule(job_id):
                 self._world.set_paused(job_id, isinstance(step, PauseSchedule))
                 return {}
+            case SetParameters(job_id, _, values):
+                self._world.set_parameters(job_id, values)
+                return {"values": dict(values)}
             case RestoreGrants(relation, grants):
                 missing = grants_to_give(self._existing(relation).grants, grants)
                 if missing:
@@ -280,6 +290,9 @@ class Performer:
             for job_id, name in jobs:
                 if self._world.job(name, job_id).paused is not wanted:
                     problems.append(f"{name} is {'not paused' if wanted else 'paused'}")
+        for job_id, name, values in step.parameters:
+            now = dict(self._world.job(name, job_id).parameters)
+            problems += [f"{p} of {name} is {now.get(p)!r}, not {v!r}" for p, v in values if now.get(p) != v]
         if problems:
             raise StepFailed("; ".join(problems))
         return {"serving": {r.name: r.over or r.name for r in found}}

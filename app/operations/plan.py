@@ -30,6 +30,7 @@ from app.operations.steps import (
     RevokeGrants,
     RunJob,
     SaveState,
+    SetParameters,
     StartUpdate,
     Step,
     UnpauseSchedule,
@@ -116,12 +117,15 @@ def cutover(migration: Migration, observation: Observation) -> Draft:
     all_swaps = swaps(migration, observation)
     old, new = observation.job("baseline"), observation.job("candidate")
     pipeline = observation.pipelines[0]
+    wanted = tuple((p.name, p.serving) for p in migration.candidate_job.parameters)
+    parameters = ((new.job_id, new.name, wanted),) if wanted else ()
     steps: list[Staged] = [
         ("save", "", SaveState(names(migration), (old.name, new.name))),
         *(("pause", "", PauseSchedule(j.job_id, j.name)) for j in (old, new) if j.paused is not None),
         ("idle", "", AwaitIdle(_targets(old, new), ((pipeline.pipeline_id, pipeline.name),), IDLE_SECONDS)),
         ("confirm", "", ConfirmUnchanged(names(migration), relations_fingerprint(observation, names(migration)))),
         *_forward(all_swaps, observation),
+        *(("parameters", "", SetParameters(*p)) for p in parameters),
         *(("unpause", "", UnpauseSchedule(new.job_id, new.name)) for _ in (1,) if new.paused is not None),
         (
             "outcome",
@@ -130,6 +134,7 @@ def cutover(migration: Migration, observation: Observation) -> Draft:
                 tuple((s.served, s.candidate if s.method == "view" else None) for s in all_swaps),
                 paused=((old.job_id, old.name),) if old.paused is not None else (),
                 unpaused=((new.job_id, new.name),) if new.paused is not None else (),
+                parameters=parameters,
             ),
         ),
     ]
@@ -194,9 +199,12 @@ def back(
     *,
     pause_new: bool,
     jobs: bool = True,
+    parameters: tuple[tuple[str, str], ...] = (),
     round_: str = "",
 ) -> list[Staged]:
     """New to old from wherever each table is. before: what the cutover saved, if it is known.
+
+    parameters: name and value of what the new job's parameters are set back to.
 
     pause_new: whether the new job stays paused whatever it was before (a rollback) or gets back what it had (an undo).
     Raises NoWayBack with every table whose place is not one of ours.
@@ -232,6 +240,8 @@ def back(
     old, new = (observation.job("baseline"), observation.job("candidate")) if jobs else (None, None)
     if new is not None and new.paused is not None and (viewed or pause_new):
         steps.append(("pause", "", PauseSchedule(new.job_id, new.name)))
+    set_back = () if new is None or not parameters else ((new.job_id, new.name, parameters),)
+    steps += [("parameters", "", SetParameters(*p)) for p in set_back]
     if old is not None and viewed:
         if old.paused is not None:
             steps.append(("pause", "", PauseSchedule(old.job_id, old.name)))
@@ -262,6 +272,7 @@ def back(
             tuple((s.served, None) for s in all_swaps),
             paused=_targets(*(j for j in scheduled if j not in on)),
             unpaused=_targets(*on),
+            parameters=set_back,
         )
         steps.append(("outcome", "", outcome))
     return steps
@@ -289,6 +300,11 @@ def grants_before(swap: Swap, observation: Observation, before: Observation | No
     return kept.grants if kept.kind == "table" else observation.relation(swap.served).grants
 
 
+def parallel_parameters(migration: Migration) -> tuple[tuple[str, str], ...]:
+    """Name and value of the parameters that the new job has while both jobs run."""
+    return tuple((p.name, p.parallel) for p in migration.candidate_job.parameters)
+
+
 def way_back(migration: Migration, observation: Observation, steps: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
     """The steps that undo all of a cutover's steps. Also tried from after each single step.
 
@@ -304,7 +320,7 @@ def way_back(migration: Migration, observation: Observation, steps: Sequence[Pla
                 continue
             relations = moved
             seen = with_relations(observation, relations.values())
-            undo = back(all_swaps, seen, observation, pause_new=True)
+            undo = back(all_swaps, seen, observation, pause_new=True, parameters=parallel_parameters(migration))
         except (ValueError, NoWayBack) as e:
             raise NoWayBack(f"step {planned.number} ({type(planned.step).__name__} {planned.lane}): {e}") from e
     return number(undo)
@@ -320,7 +336,7 @@ def rollback(
     if all(p.position is Position.UNTOUCHED for p in at.values()) and not observation.unfinished:
         raise Refused("nothing to roll back: every table is the old one under its own name")
     try:
-        steps = back(all_swaps, observation, before, pause_new=True)
+        steps = back(all_swaps, observation, before, pause_new=True, parameters=parallel_parameters(migration))
     except NoWayBack as e:
         raise Refused(f"NEEDS HUMAN, nothing was written: {e}") from e
     saved: Staged = ("save", "", SaveState(names(migration), (old.name, new.name)))

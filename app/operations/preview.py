@@ -26,6 +26,7 @@ from app.operations.steps import (
     RevokeGrants,
     RunJob,
     SaveState,
+    SetParameters,
     StartUpdate,
     Step,
     UnknownStep,
@@ -75,6 +76,8 @@ def words(step: Step) -> str:
             return f"Pause the schedule of {job}"
         case UnpauseSchedule(_, job):
             return f"Unpause the schedule of {job}"
+        case SetParameters(_, job, values):
+            return f"Set parameters of {job}: {_values(values)}"
         case AwaitIdle(jobs, pipelines, seconds):
             return f"Prove that nothing runs on {_list(n for _, n in (*jobs, *pipelines))} (wait up to {seconds:.0f} s)"
         case ConfirmUnchanged(relations):
@@ -100,9 +103,10 @@ def words(step: Step) -> str:
         case VerifyServing(relation, over, grants):
             what = f"a view over {over}" if over else "a table of its own"
             return f"Read back that {relation} is {what}, can be read, and is granted: {_grants(grants)}"
-        case VerifyOutcome(serving, paused, unpaused):
+        case VerifyOutcome(serving, paused, unpaused, parameters):
             off, on = _list(n for _, n in paused), _list(n for _, n in unpaused)
-            return f"Read everything back: {len(serving)} names; paused: {off}; switched on: {on}"
+            given = "".join(f"; parameters of {job}: {_values(values)}" for _, job, values in parameters)
+            return f"Read everything back: {len(serving)} names; paused: {off}; switched on: {on}{given}"
         case StartUpdate(_, pipeline):
             return f"Start an update of {pipeline}: {_choices(step)}"
         case RunJob(_, job):
@@ -119,7 +123,7 @@ def words(step: Step) -> str:
 
 def _sends(step: Step, observation: Observation) -> tuple[str, ...]:
     match step:
-        case PauseSchedule() | UnpauseSchedule() | RunJob() | StartUpdate() | RevokeGrants():
+        case PauseSchedule() | UnpauseSchedule() | SetParameters() | RunJob() | StartUpdate() | RevokeGrants():
             return (rest(step, observation),)
         case RestoreGrants(_, grants):
             return (rest(step, observation),) if grants else ()
@@ -137,6 +141,8 @@ def _probe_and_inverse(step: Step) -> tuple[str, str]:
             return f"{job} is paused", "unpause it, if it was not paused before"
         case UnpauseSchedule(_, job):
             return f"{job} is not paused", "pause it"
+        case SetParameters(_, job, values):
+            return f"{job} has these parameters: {_values(values)}", "set them back to what they were"
         case RenameTable(source, target) | RenameBack(source, target):
             return f"{target} is a table and {source} no longer is that table", f"rename {target} to {source}"
         case CreateView(view, over):
@@ -169,6 +175,10 @@ def _probe_and_inverse(step: Step) -> tuple[str, str]:
 
 def _list(items: Iterable[str]) -> str:
     return ", ".join(items) or "none"
+
+
+def _values(values: tuple[tuple[str, str], ...]) -> str:
+    return _list(f"{name} = '{value}'" for name, value in values)
 
 
 def _grants(grants: tuple[Grant, ...]) -> str:

@@ -22,7 +22,7 @@ from app.operations.engine import LEASE, LEASE_SECONDS, Engine, Hold, Stopped, T
 from app.operations.gates import Judge
 from app.operations.observe import look, observe, relations
 from app.operations.perform import Performer, StepFailed, differences
-from app.operations.positions import Position
+from app.operations.positions import Position, Swap
 from app.operations.preview import Preview, preview
 from app.operations.steps import UnknownStep
 from app.operations.world import World
@@ -497,7 +497,7 @@ class OperationsService:
             seen = look(self._world, self._migration, self._clock())
             before, _ = self._last_cutover()
             all_swaps = planning.swaps(self._migration, seen, known.method)
-            steps = planning.number(planning.back(all_swaps, seen, before, pause_new=True))
+            steps = planning.number(self._back(all_swaps, seen, before, pause_new=True))
             self._engine(known, hold, "back", may_stop=False, seen=seen).run(steps)
         except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
             return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(str(e)))
@@ -509,11 +509,17 @@ class OperationsService:
         try:
             seen = look(self._world, self._migration, self._clock())
             all_swaps = planning.swaps(self._migration, seen, known.method)
-            steps = planning.number(planning.back(all_swaps, seen, known.observation, pause_new=False))
+            steps = planning.number(self._back(all_swaps, seen, known.observation, pause_new=False))
             self._engine(known, hold, "back", may_stop=False, seen=seen).run(steps)
         except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
             return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(f"{why}; and undoing it failed: {e}"))
         return self._end(record, known, actor, State.UNDONE, f"{why}; everything is as before")
+
+    def _back(
+        self, all_swaps: Sequence[Swap], seen: Observation, before: Observation | None, *, pause_new: bool
+    ) -> list[planning.Staged]:
+        parameters = planning.parallel_parameters(self._migration)
+        return planning.back(all_swaps, seen, before, pause_new=pause_new, parameters=parameters)
 
     def _engine(
         self, known: Plan, hold: Hold, direction: str, *, may_stop: bool, seen: Observation | None = None

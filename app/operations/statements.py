@@ -21,6 +21,7 @@ from app.operations.steps import (
     RestoreTags,
     RevokeGrants,
     RunJob,
+    SetParameters,
     StartUpdate,
     Step,
     UnknownStep,
@@ -70,6 +71,10 @@ def rest(step: Step, observation: Observation) -> str:
             several = isinstance(held, list)
             block = [{**t, "pause_status": status} for t in held] if several else {**held, "pause_status": status}
             return f"POST /api/2.2/jobs/update {_json({'job_id': job_id, 'new_settings': {job.block: block}})}"
+        case SetParameters(job_id, _, values):
+            changed = dict(values)
+            sent = [{"name": n, "default": changed.get(n, v)} for n, v in _job(observation, job_id).parameters]
+            return f"POST /api/2.2/jobs/update {_json({'job_id': job_id, 'new_settings': {'parameters': sent}})}"
         case RunJob(job_id, _, token):
             return f"POST /api/2.2/jobs/run-now {_json({'job_id': job_id, 'idempotency_token': token})}"
         case StartUpdate(pipeline_id):

@@ -52,6 +52,15 @@ class UnpauseSchedule(Step):
 
 
 @dataclass(frozen=True)
+class SetParameters(Step):
+    """Gives some of a job's parameters other values; those that are not named keep theirs. Name and value each."""
+
+    job_id: int
+    job: str
+    values: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class AwaitIdle(Step):
     """Proves that no run and no update is active on these jobs and pipelines; waits for one that is, up to a limit."""
 
@@ -172,13 +181,14 @@ class VerifyServing(Step):
 
 @dataclass(frozen=True)
 class VerifyOutcome(Step):
-    """Reads everything back at the end: what each name serves (a view over what, or None for a table of its own), and
-    which schedules are on. Only this gives VERIFIED."""
+    """Reads everything back at the end: what each name serves (a view over what, or None for a table of its own), which
+    schedules are on, and a job's parameters. Only this gives VERIFIED."""
 
     changes: ClassVar[bool] = False
     serving: tuple[tuple[str, str | None], ...]
     paused: tuple[tuple[int, str], ...]
     unpaused: tuple[tuple[int, str], ...]
+    parameters: tuple[tuple[int, str, tuple[tuple[str, str], ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -231,8 +241,8 @@ class DropScratch(Step):
 STEPS: dict[str, type[Step]] = {
     cls.__name__: cls
     for cls in (
-        SaveState, PauseSchedule, UnpauseSchedule, AwaitIdle, ConfirmUnchanged, RenameTable, RenameBack, CreateView,
-        FlipView, DropView, RestoreGrants, RevokeGrants, RestoreOwner, RestoreTags, VerifyServing,
+        SaveState, PauseSchedule, UnpauseSchedule, SetParameters, AwaitIdle, ConfirmUnchanged, RenameTable, RenameBack,
+        CreateView, FlipView, DropView, RestoreGrants, RevokeGrants, RestoreOwner, RestoreTags, VerifyServing,
         VerifyOutcome, StartUpdate, RunJob, CopyTable, VerifySame, DropScratch,
     )
 }  # fmt: skip

@@ -55,6 +55,8 @@ class JobState:
     settings: str
     """The complete block as canonical JSON without pause_status, as it is sent back when pausing."""
     url: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
+    """Name and default of every job parameter, in the job's order."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,9 @@ class World(Protocol):
 
     def set_paused(self, job_id: int, paused: bool) -> None:
         """Reads the job, sends its complete block with the other pause status."""
+
+    def set_parameters(self, job_id: int, values: Sequence[tuple[str, str]]) -> None:
+        """Reads the job, sends all of its parameters with these values; a name that it lacks is refused."""
 
     def run_now(self, job_id: int, token: str) -> str:
         """Starts a run; the same token gives the same run. Returns the run's id."""

@@ -71,6 +71,11 @@ class Job:
     url: str
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """Name and default of every job parameter, in the job's order."""
+        return tuple((str(p["name"]), str(p.get("default", ""))) for p in self.settings.get("parameters") or ())
+
 
 @dataclass(frozen=True)
 class TaskRun:
@@ -232,6 +237,38 @@ class Jobs:
         else:
             block = {**timing.block, "pause_status": status}
         return "/api/2.2/jobs/update", {"job_id": job_id, "new_settings": {timing.kind: block}}
+
+    def set_parameters(self, job_id: int, values: Mapping[str, str]) -> None:
+        """Sets defaults of job parameters, and reads them back.
+
+        All parameters just read are sent, so that none is lost whether the service replaces the list or merges it.
+        Fails, before any write, for a name that the job lacks. An answer that was lost is not repeated but read back.
+        """
+        what = f"set parameters of job {job_id}"
+        found = self.get(job_id)
+        lacking = [name for name in values if name not in dict(found.parameters)]
+        if lacking:
+            raise WorkspaceError(
+                what,
+                f"{found.name} has no parameter {', '.join(lacking)}",
+                "add it to the job's parameters",
+                status=400,
+            )
+        sent = [{**p, "default": values.get(p["name"], p.get("default", ""))} for p in found.settings["parameters"]]
+        lost: WorkspaceError | None = None
+        try:
+            self._rest.post(what, "/api/2.2/jobs/update", {"job_id": job_id, "new_settings": {"parameters": sent}})
+        except WorkspaceError as e:
+            if not e.uncertain:
+                raise
+            lost = e
+        now = dict(self.get(job_id).parameters)
+        wrong = [f"{name} is {now.get(name)!r}" for name, value in values.items() if now.get(name) != value]
+        if wrong and lost is not None:
+            raise lost
+        if wrong:
+            cause = f"read back, {', '.join(wrong)}"
+            raise WorkspaceError(what, cause, "someone else changes this job: settle with them, then try again")
 
     def run_now(self, job_id: int, idempotency_token: str) -> int:
         """Starts a run and gives its id. The token (1 to 64 characters) makes the call safe to repeat, so it is."""

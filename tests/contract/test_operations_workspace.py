@@ -62,6 +62,10 @@ def schedules(world: DatabricksWorld) -> dict[str, bool | None]:
     return {j.name: j.paused for j in jobs}
 
 
+def report_prefix(world: DatabricksWorld) -> str:
+    return dict(world.job(MIGRATION.candidate_job.name).parameters)["report_prefix"]
+
+
 def rows_of(world: DatabricksWorld, name: str) -> tuple[int, str]:
     return world.fingerprint(name)
 
@@ -126,6 +130,7 @@ def test_six_tables_are_cut_over_and_rolled_back_while_a_consumer_reads(operatio
             readers = {g.principal for g in before[t.baseline].grants if "SELECT" in g.privileges}
             assert readers <= {g.principal for g in x.grants if "SELECT" in g.privileges}
         assert schedules(world) == {MIGRATION.baseline_job.name: True, MIGRATION.candidate_job.name: False}
+        assert report_prefix(world) == "", "the new job renews the reports that people know"
         back = found.rollback(ERIN, BACK)
         assert back.state is State.VERIFIED, back.reason
     assert reader.wrong == []
@@ -138,6 +143,7 @@ def test_six_tables_are_cut_over_and_rolled_back_while_a_consumer_reads(operatio
         assert set(now.grants) == set(was.grants), name
     assert {t.baseline: rows_of(world, t.baseline) for t in MIGRATION.tables} == old_prints
     assert schedules(world) == {**paused, MIGRATION.candidate_job.name: True}
+    assert report_prefix(world) == "v2_", "the old job writes its reports again"
 
 
 @pytest.mark.parametrize(("way", "lines"), [("resume", 45), ("rollback", 75)])

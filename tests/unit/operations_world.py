@@ -32,6 +32,7 @@ from validation.state import TableUpdate
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
 OLD_JOB, NEW_JOB = 314473856953682, 2
 PIPELINE = "pl-prod"
+REPORTS = (("source_prefix", "dlt_v2_"), ("report_prefix", "v2_"))
 T0 = datetime(2026, 1, 12, 6, 0, tzinfo=UTC)
 ERIN = Actor("engineer@example.com", frozenset({Role.VIEWER, Role.OPERATOR}), "persona", local=True)
 LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)
@@ -99,7 +100,9 @@ class FakeWorld:
         self.privilege_answer = Privileges()
         self.jobs = {
             OLD_JOB: JobState(OLD_JOB, "00_RDS", False, "schedule", '{"quartz_cron_expression":"0 0 6 * * ?"}'),
-            NEW_JOB: JobState(NEW_JOB, "00_RDS_v2", True, "schedule", '{"quartz_cron_expression":"0 0 6 * * ?"}'),
+            NEW_JOB: JobState(
+                NEW_JOB, "00_RDS_v2", True, "schedule", '{"quartz_cron_expression":"0 0 6 * * ?"}', "", REPORTS
+            ),
         }
         self.names: dict[str, Relation] = {}
         self.rows: dict[str, str] = {}
@@ -211,6 +214,13 @@ class FakeWorld:
             self.jobs[job_id] = replace(self.jobs[job_id], paused=paused)
 
         self._effect(f"{'pause' if paused else 'unpause'} {self.jobs[job_id].name}", change)
+
+    def set_parameters(self, job_id: int, values: Sequence[tuple[str, str]]) -> None:
+        def change() -> None:
+            job = self.jobs[job_id]
+            self.jobs[job_id] = replace(job, parameters=tuple((n, dict(values).get(n, v)) for n, v in job.parameters))
+
+        self._effect(f"parameters {self.jobs[job_id].name}", change)
 
     def run_now(self, job_id: int, token: str) -> str:
         def change() -> None:

@@ -375,7 +375,10 @@ def a_plan(
     """A small plan of this kind, with gates that pass or one that blocks."""
     jobs = (
         ("baseline", JobState(OLD_JOB, migration.baseline_job.name, False, "schedule", "{}")),
-        ("candidate", JobState(NEW_JOB, migration.candidate_job.name, True, "schedule", "{}")),
+        (
+            "candidate",
+            JobState(NEW_JOB, migration.candidate_job.name, True, "schedule", "{}", "", (("report_prefix", "v2_"),)),
+        ),
     )
     steps = [PlannedStep(1, "pause the old job", "", PauseSchedule(OLD_JOB, migration.baseline_job.name))]
     for t in migration.tables:

@@ -11,6 +11,7 @@ import yaml
 from databricks.sdk.service.jobs import JobSettings
 from databricks.sdk.service.pipelines import PipelineSpec
 
+from app.config import DEFAULT_MIGRATION, Migration
 from emulator.bootstrap import IDS, NOTEBOOKS, PIPELINE, _Bootstrap
 from emulator.bundle import Bundle, BundleError, Permission, load, parse
 from emulator.quartz import Cron
@@ -85,6 +86,8 @@ def test_the_new_job_has_the_guide_s_seven_tasks_and_runs_the_production_pipelin
 def test_the_new_job_reads_the_pipeline_s_tables_and_leaves_the_old_reports_alone(local: Bundle) -> None:
     parameters = {p["name"]: p["default"] for p in local.jobs["new"].settings["parameters"]}
     assert parameters == {"source_prefix": "dlt_v2_", "report_prefix": "v2_"}
+    for switched in Migration.load(DEFAULT_MIGRATION).candidate_job.parameters:
+        assert parameters[switched.name] == switched.parallel, "a rollback sets this back"
     assert "parameters" not in local.jobs["old"].settings
     after = load(FILE, "local", ids=IDS, variables={"new_report_prefix": ""})
     assert {"name": "report_prefix", "default": ""} in after.jobs["new"].settings["parameters"]

@@ -21,6 +21,7 @@ from operations_world import (
     MIGRATION,
     NEW_JOB,
     OLD_JOB,
+    REPORTS,
     SOFIA,
     T0,
     Crash,
@@ -45,6 +46,7 @@ from app.operations.steps import (
     PauseSchedule,
     PlannedStep,
     RestoreGrants,
+    SetParameters,
     Step,
     UnknownStep,
     UnpauseSchedule,
@@ -70,12 +72,15 @@ def given() -> Given:
 def all_new(given: Given) -> bool:
     jobs = given.world.jobs
     granted = all(CONSUMERS in given.world.names[t.baseline].grants for t in MIGRATION.tables)
-    return given.world.served() == NEW and jobs[OLD_JOB].paused is True and jobs[NEW_JOB].paused is False and granted
+    switched = jobs[OLD_JOB].paused is True and jobs[NEW_JOB].paused is False
+    named = dict(jobs[NEW_JOB].parameters) == {**dict(REPORTS), "report_prefix": ""}
+    return given.world.served() == NEW and switched and named and granted
 
 
 def all_old(given: Given) -> bool:
     jobs = given.world.jobs
-    return given.world.as_at_start() and jobs[OLD_JOB].paused is False and jobs[NEW_JOB].paused is True
+    switched = jobs[OLD_JOB].paused is False and jobs[NEW_JOB].paused is True
+    return given.world.as_at_start() and switched and jobs[NEW_JOB].parameters == REPORTS
 
 
 @dataclass(frozen=True)
@@ -406,6 +411,8 @@ def test_intent_is_journaled_before_each_effect_and_outcome_after(given: Given) 
         match step:
             case PauseSchedule(_, job) | UnpauseSchedule(_, job):
                 return name.endswith(f"pause {job}")
+            case SetParameters(_, job):
+                return name == f"parameters {job}"
             case RestoreGrants(relation):
                 return name == f"grant {relation}"
             case _:
@@ -632,6 +639,7 @@ def test_a_step_that_fails_for_good_undoes_everything_before_it() -> None:
         "CREATE VIEW `product`.`fde`.`unity_av_fde`",
         "RENAME TO `product`.`fde`.`roi_fraud_reduction_old`",
         "grant product.fde.iv_fde_ax",
+        "parameters 00_RDS_v2",
         "unpause 00_RDS_v2",
     ]:
         g = Given(parallel=1)
@@ -960,6 +968,37 @@ def test_success_is_read_back_from_fresh_reads_of_targets_grants_schedules_and_s
     record = given.service.apply(operation, "worker")
     assert record.state is not State.VERIFIED
     assert says in record.reason
+
+
+def test_parameters_that_were_not_set_in_the_end_are_not_verified(given: Given) -> None:
+    operation = given.approved()
+    unpause = given.world.set_paused
+
+    def someone_deploys(job_id: int, paused: bool) -> None:
+        unpause(job_id, paused)
+        if job_id == NEW_JOB and not paused:
+            given.world.jobs[NEW_JOB] = replace(given.world.jobs[NEW_JOB], parameters=REPORTS)
+
+    given.world.set_paused = someone_deploys  # type: ignore[method-assign]
+    record = given.service.apply(operation, "worker")
+    assert record.state is State.UNDONE and "report_prefix of 00_RDS_v2 is 'v2_', not ''" in record.reason
+
+
+def test_a_new_job_without_the_parameters_that_a_rollback_sets_is_not_cut_over_to(given: Given) -> None:
+    for there, says in (
+        (REPORTS[:1], "no parameter report_prefix"),
+        ((("report_prefix", "x"),), "report_prefix = 'x'"),
+    ):
+        given.world.jobs[NEW_JOB] = replace(given.world.jobs[NEW_JOB], parameters=there)
+        (gate,) = given.service.plan(Kind.CUTOVER, {}, ERIN).blocking
+        assert gate.key == "world.parameters" and f"{says}: make it 'v2_'" in gate.finding.summary
+
+
+def test_a_plan_shows_all_parameters_as_they_are_sent(given: Given) -> None:
+    made = given.service.plan(Kind.CUTOVER, {}, ERIN)
+    (step,) = [p for p in preview(made) if p.stage == "parameters"]
+    sent = '[{"name": "source_prefix", "default": "dlt_v2_"}, {"name": "report_prefix", "default": ""}]'
+    assert step.text == "Set parameters of 00_RDS_v2: report_prefix = ''" and sent in step.sends[0]
 
 
 # 11

@@ -114,6 +114,36 @@ def test_a_pause_that_did_not_take_effect_fails_though_the_service_said_yes(serv
         server.workspace().jobs.set_paused(JOB, True)
 
 
+PARAMETERS = [{"name": "source_prefix", "default": "dlt_v2_"}, {"name": "report_prefix", "default": "v2_"}]
+
+
+def with_parameters() -> dict[str, Any]:
+    return {"job_id": JOB, "settings": {"name": "00_RDS_v2", "parameters": [dict(p) for p in PARAMETERS]}}
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_parameter_is_sent_with_all_others_once_and_read_back(server: Server, answers: bool) -> None:
+    Stateful(server, with_parameters(), answers)
+    server.workspace().jobs.set_parameters(JOB, {"report_prefix": ""})
+    (sent,) = server.asked("POST", "/api/2.2/jobs/update")
+    assert sent.body["new_settings"] == {"parameters": [PARAMETERS[0], {"name": "report_prefix", "default": ""}]}
+    assert dict(server.workspace().jobs.get(JOB).parameters)["report_prefix"] == ""
+
+
+def test_a_parameter_that_the_job_lacks_is_refused_before_any_write(server: Server) -> None:
+    Stateful(server, with_parameters())
+    with pytest.raises(WorkspaceError, match="00_RDS_v2 has no parameter prefix"):
+        server.workspace().jobs.set_parameters(JOB, {"prefix": ""})
+    assert server.asked("POST", "/api/2.2/jobs/update") == []
+
+
+def test_a_parameter_that_did_not_change_fails_though_the_service_said_yes(server: Server) -> None:
+    server.on("GET", "/api/2.2/jobs/get", with_parameters())
+    server.on("POST", "/api/2.2/jobs/update", {})
+    with pytest.raises(WorkspaceError, match="read back, report_prefix is 'v2_'"):
+        server.workspace().jobs.set_parameters(JOB, {"report_prefix": ""})
+
+
 def test_reads_are_repeated_and_wait_as_long_as_the_service_asks(server: Server) -> None:
     answers = iter(
         [
