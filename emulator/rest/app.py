@@ -42,7 +42,7 @@ class Application:
         if self._sql_app is None:
             from starlette.applications import Starlette
 
-            from emulator.thrift_server import thrift_routes
+            from emulator.thrift.server import thrift_routes
 
             self._sql_app = Starlette(routes=list(thrift_routes(self.workspace)))
         return self._sql_app

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.responses import Response
 
 from emulator.records import Warehouse
-from emulator.thrift_server import ThriftServer
+from emulator.thrift.server import ThriftServer
 from emulator.workspace import Workspace
 
 
