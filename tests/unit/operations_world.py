@@ -38,6 +38,9 @@ ERIN = Actor("engineer@example.com", frozenset({Role.VIEWER, Role.OPERATOR}), "p
 LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)
 SOFIA = Actor("stakeholder@example.com", frozenset({Role.VIEWER}), "persona", local=True)
 CONSUMERS = Grant("data-consumers", ("SELECT",))
+OLD = {t.name: f"old {t.name}" for t in MIGRATION.tables}
+NEW = {t.name: f"new {t.name}" for t in MIGRATION.tables}
+CUT, BACK = "cutover product.fde", "rollback product.fde"
 
 
 class Crash(BaseException):
@@ -416,3 +419,40 @@ class Given:
 
 
 TABLES = ("operations", "operation_journal", "operation_approvals", "audit_log", "audit_head", "leases")
+
+
+def all_new(given: Given) -> bool:
+    """Whether the cutover is done, whole."""
+    jobs = given.world.jobs
+    granted = all(CONSUMERS in given.world.names[t.baseline].grants for t in MIGRATION.tables)
+    switched = jobs[OLD_JOB].paused is True and jobs[NEW_JOB].paused is False
+    named = dict(jobs[NEW_JOB].parameters) == {**dict(REPORTS), "report_prefix": ""}
+    return given.world.served() == NEW and switched and named and granted
+
+
+def all_old(given: Given) -> bool:
+    """Whether everything is as it was."""
+    jobs = given.world.jobs
+    switched = jobs[OLD_JOB].paused is False and jobs[NEW_JOB].paused is True
+    return given.world.as_at_start() and switched and jobs[NEW_JOB].parameters == REPORTS
+
+
+def change_data(g: Given) -> None:
+    """Written by hand: no run and no update tells of it."""
+    g.world.names["product.fde.unity_av_fde"] = replace(
+        g.world.names["product.fde.unity_av_fde"], version=compared.delta(8, T0 + timedelta(hours=1))
+    )
+
+
+def take_kept_name(g: Given) -> None:
+    """A table stands where the old one is to be kept."""
+    g.world.names["product.fde.dim_fde_old"] = Relation("product.fde.dim_fde_old", "table", "MANAGED")
+
+
+def raising(g: Given) -> Callable[[object], Finding]:
+    """A judge of gates that breaks."""
+
+    def judge(gate: object) -> Finding:
+        raise RuntimeError("store is broken")
+
+    return judge

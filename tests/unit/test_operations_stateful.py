@@ -15,7 +15,6 @@ from app.store.operations import State
 
 DIE = st.one_of(st.none(), st.integers(1, 240))
 LOSE = st.sets(st.integers(1, 35), max_size=3)
-NEW = {t.name: f"new {t.name}" for t in MIGRATION.tables}
 
 
 class Cutovers(RuleBasedStateMachine):

@@ -1,0 +1,114 @@
+"""Who may do what: four eyes, roles looked up at the action, a typed confirmation; the audit has it all, refusals too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from operations_world import BACK, CUT, ERIN, LARS, SOFIA, Given
+from sqlalchemy import text
+
+from app.config import Role
+from app.operations.actor import Actor, Refused
+from app.operations.definition import Kind
+from app.store.operations import State
+
+
+@pytest.fixture
+def given() -> Given:
+    return Given()
+
+
+def test_four_eyes_the_requester_cannot_approve(given: Given) -> None:
+    made = given.service.plan(Kind.CUTOVER, {}, LARS)
+    given.service.submit(made, LARS, CUT)
+    for same in (LARS, replace(LARS, user_name="LEAD@example.com ")):
+        with pytest.raises(Refused, match="asked for it"):
+            given.service.approve(made.operation_id, same)
+    with pytest.raises(Refused, match="waits for an approval"):
+        given.service.apply(made.operation_id, "worker")
+    assert given.world.log == []
+
+
+def test_four_eyes_are_bound_to_the_plan_and_expire(given: Given) -> None:
+    first = given.approved()
+    given.clock.go_on(1)
+    other = given.service.plan(Kind.CUTOVER, {}, ERIN)
+    given.service.submit(other, ERIN, CUT)
+    given.store.operations.move(other.operation_id, [State.SUBMITTED], State.READY)
+    with pytest.raises(Refused, match="nobody has approved this plan"):
+        given.service.apply(other.operation_id, "worker")
+    given.clock.go_on(24 * 3600)
+    with pytest.raises(Refused, match="expired"):
+        given.service.apply(first, "worker")
+    assert given.world.log == []
+
+
+def test_four_eyes_identity_is_checked_again_at_the_action(given: Given) -> None:
+    operation = given.approved()
+    given.roles[LARS.user_name] = frozenset({Role.OPERATOR})
+    with pytest.raises(Refused, match="needs the role approver"):
+        given.service.apply(operation, "worker")
+    given.roles[LARS.user_name] = frozenset(Role)
+    operation = given.approved()
+    given.roles[ERIN.user_name] = frozenset({Role.VIEWER})
+    with pytest.raises(Refused, match="needs the role operator"):
+        given.service.apply(operation, "worker")
+    del given.roles[ERIN.user_name]
+    with pytest.raises(Refused, match="cannot be looked up"):
+        given.service.plan(Kind.CUTOVER, {}, ERIN)
+    assert given.world.log == []
+
+
+def test_four_eyes_roles_claimed_by_the_session_count_for_nothing(given: Given) -> None:
+    claims = Actor(SOFIA.user_name, frozenset(Role), "proxy")
+    with pytest.raises(Refused, match="needs the role operator"):
+        given.service.plan(Kind.PAUSE, {"job": "baseline"}, claims)
+    made = given.service.plan(Kind.CUTOVER, {}, ERIN)
+    given.service.submit(made, ERIN, CUT)
+    with pytest.raises(Refused, match="needs the role approver"):
+        given.service.approve(made.operation_id, claims)
+
+
+def test_there_is_no_way_to_confirm_but_by_typing_what_will_change(given: Given) -> None:
+    made = given.service.plan(Kind.CUTOVER, {}, ERIN)
+    for typed in ("", "yes", "y", "CUTOVER PRODUCT.FDE", "rollback product.fde"):
+        with pytest.raises(Refused, match=r"type 'cutover product\.fde'"):
+            given.service.submit(made, ERIN, typed)
+    assert given.service.submit(made, ERIN, " cutover product.fde ") == made.operation_id
+
+
+def test_the_audit_is_complete_refusals_too(given: Given) -> None:
+    operation = given.approved()
+    with pytest.raises(Refused):
+        given.service.plan(Kind.CUTOVER, {}, SOFIA)
+    given.service.apply(operation, "worker")
+    given.service.rollback(ERIN, BACK)
+    records = given.store.audit.records()[::-1]
+    assert [(r.actor, r.action, r.outcome) for r in records] == [
+        (ERIN.user_name, "plan", "allowed"),
+        (ERIN.user_name, "submit", "allowed"),
+        (LARS.user_name, "approve", "allowed"),
+        (SOFIA.user_name, "plan", "refused"),
+        ("worker", "begin", "allowed"),
+        ("worker", "end", "done"),
+        (ERIN.user_name, "plan", "allowed"),
+        (ERIN.user_name, "submit", "allowed"),
+        (ERIN.user_name, "begin", "allowed"),
+        (ERIN.user_name, "end", "done"),
+    ]
+    begun = records[4]
+    made = given.service.operation(operation).plan
+    assert begun.plan_hash == made.hash
+    assert begun.detail["evidence"] == given.evidence
+    assert begun.detail["gates"]["parity"]["status"] == "pass"
+    assert records[5].detail["journal_lines"] == len(given.service.operation(operation).journal)
+    assert all(r.local for r in records if r.actor == ERIN.user_name)
+    assert given.store.audit.verify().whole
+
+
+def test_the_audit_names_the_record_that_was_tampered_with(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+    with given.engine.begin() as c:
+        c.execute(text("UPDATE audit_log SET actor = 'nobody' WHERE seq = 3"))
+    assert given.store.audit.verify().broken == 3

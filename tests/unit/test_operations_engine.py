@@ -1,0 +1,191 @@
+"""The engine: state saved before the first write, intent before each effect, success read back, a stop that undoes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from operations_world import BACK, ERIN, NEW_JOB, OLD_JOB, REPORTS, Given, all_new, all_old
+from sqlalchemy import event
+
+from app.operations.preview import words
+from app.operations.statements import sql
+from app.operations.steps import STEPS, PauseSchedule, RestoreGrants, SetParameters, Step, UnpauseSchedule
+from app.operations.world import Relation
+from app.store.base import StoreError
+from app.store.operations import Phase, State
+from app.workspace.errors import WorkspaceError
+
+
+@pytest.fixture
+def given() -> Given:
+    return Given()
+
+
+def test_definitions_and_grants_are_saved_before_the_first_write(given: Given) -> None:
+    operation = given.approved()
+    given.service.apply(operation, "worker")
+    journal = given.service.operation(operation).journal
+    saved = next(e for e in journal if e.step == "SaveState" and e.phase is Phase.DONE)
+    first = next(e for e in journal if e.phase is Phase.INTENT and STEPS[e.step].changes)
+    assert saved.seq < first.seq
+    found = {r["name"]: r for r in saved.detail["relations"]}
+    assert found["product.fde.dim_fde"]["grants"] == [
+        {"principal": "cutover-app", "privileges": ["ALL_PRIVILEGES", "MANAGE"]},
+        {"principal": "data-consumers", "privileges": ["SELECT"]},
+        {"principal": "writers", "privileges": ["MODIFY", "SELECT"]},
+    ]
+    assert saved.detail["jobs"]["baseline"]["paused"] is False
+
+
+def test_intent_is_journaled_before_each_effect_and_outcome_after(given: Given) -> None:
+    operation = given.approved()
+    steps = {p.number: p.step for p in given.service.operation(operation).plan.steps}
+    seen: list[str] = []
+    effect = given.world._effect
+
+    def about(step: Step, name: str) -> bool:
+        match step:
+            case PauseSchedule(_, job) | UnpauseSchedule(_, job):
+                return name.endswith(f"pause {job}")
+            case SetParameters(_, job):
+                return name == f"parameters {job}"
+            case RestoreGrants(relation):
+                return name == f"grant {relation}"
+            case _:
+                return step.changes and sql(step) == name
+
+    def watched(name: str, change: Callable[[], None]) -> None:
+        lines = given.store.operations.journal(operation)
+        ended = {e.number for e in lines if e.phase is not Phase.INTENT}
+        opened = [e for e in lines if e.phase is Phase.INTENT and e.number not in ended]
+        assert any(words(steps[e.number]) == e.text and about(steps[e.number], name) for e in opened), name
+        effect(name, change)
+        seen.append(name)
+
+    given.world._effect = watched  # type: ignore[method-assign]
+    given.service.apply(operation, "worker")
+    journal = given.service.operation(operation).journal
+    acted = [e for e in journal if e.phase is Phase.DONE and STEPS[e.step].changes]
+    assert len(seen) == len(acted) > 30
+    assert all(any(i.number == e.number and i.seq < e.seq and i.phase is Phase.INTENT for i in journal) for e in acted)
+
+
+def test_a_journal_that_cannot_be_written_stops_the_operation(given: Given) -> None:
+    operation = given.approved()
+    failed = threading.Event()
+
+    def broken(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO operation_journal") and len(given.world.log) >= 5:
+            failed.set()
+            raise StoreError("disk full")
+
+    event.listen(given.engine, "before_cursor_execute", broken)
+    with pytest.raises(StoreError):
+        given.service.apply(operation, "worker")
+    assert failed.is_set()
+    assert len(given.world.log) == 5
+    event.remove(given.engine, "before_cursor_execute", broken)
+    assert given.service.operation(operation).interrupted
+    assert given.service.resume(operation, ERIN).state is State.VERIFIED
+    assert all_new(given)
+
+
+def test_a_stopped_operation_undoes_itself(given: Given) -> None:
+    operation = given.approved()
+    effect = given.world._effect
+
+    def stop(name: str, change: Callable[[], None]) -> None:
+        effect(name, change)
+        if "ALTER VIEW `product`.`fde`.`iv_fde_ax` AS SELECT * FROM `product`.`fde`.`dlt" in name:
+            given.service.cancel(operation, ERIN, "changed my mind")
+
+    given.world._effect = stop  # type: ignore[method-assign]
+    record = given.service.apply(operation, "worker")
+    assert record.state is State.UNDONE
+    assert "asked to stop" in record.reason
+    assert all_old(given)
+
+
+def test_success_is_read_back_an_answer_that_lies_is_no_success(given: Given) -> None:
+    operation = given.approved()
+    run = given.world._run
+
+    def lies(sql_: str) -> None:
+        if "ALTER VIEW `product`.`fde`.`iv_fde_ax` AS SELECT * FROM `product`.`fde`.`dlt" not in sql_:
+            run(sql_)
+
+    given.world._run = lies  # type: ignore[method-assign]
+    record = given.service.apply(operation, "worker")
+    assert record.state is State.UNDONE
+    assert "is not so" in record.reason
+    assert all_old(given)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (
+            lambda g: g.world.names.update(
+                {"product.fde.dim_fde": replace(g.world.names["product.fde.dim_fde"], grants=())}
+            ),
+            "lacks SELECT",
+        ),
+        (lambda g: g.world.jobs.update({OLD_JOB: replace(g.world.jobs[OLD_JOB], paused=False)}), "is not paused"),
+        (lambda g: g.world.faults.fail.update({"sample": WorkspaceError("sample", "no")}), "sample: no"),
+    ],
+)
+def test_success_is_read_back_from_fresh_reads_of_targets_grants_schedules_and_samples(
+    given: Given, spoil: Callable[[Given], object], says: str
+) -> None:
+    operation = given.approved()
+    effect, query = given.world._effect, given.world.query
+    done = []
+
+    def after_the_flips(name: str, change: Callable[[], None]) -> None:
+        effect(name, change)
+        if "dlt_v2_roi_fraud_reduction" in name and not done:
+            done.append(name)
+            spoil(given)
+
+    def sampled(sql_: str) -> object:
+        given.world._fail("sample")
+        return query(sql_)
+
+    given.world._effect = after_the_flips  # type: ignore[method-assign]
+    given.world.query = sampled  # type: ignore[method-assign,assignment]
+    record = given.service.apply(operation, "worker")
+    assert record.state is not State.VERIFIED
+    assert says in record.reason
+
+
+def test_parameters_that_were_not_set_in_the_end_are_not_verified(given: Given) -> None:
+    operation = given.approved()
+    unpause = given.world.set_paused
+
+    def someone_deploys(job_id: int, paused: bool) -> None:
+        unpause(job_id, paused)
+        if job_id == NEW_JOB and not paused:
+            given.world.jobs[NEW_JOB] = replace(given.world.jobs[NEW_JOB], parameters=REPORTS)
+
+    given.world.set_paused = someone_deploys  # type: ignore[method-assign]
+    record = given.service.apply(operation, "worker")
+    assert record.state is State.UNDONE and "report_prefix of 00_RDS_v2 is 'v2_', not ''" in record.reason
+
+
+def test_nothing_is_looked_at_while_a_name_serves_nobody(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look would lengthen the time in which readers get an error."""
+    looks: list[str] = []
+    real = given.world.relation
+
+    def relation(name: str) -> Relation:
+        if "nothing" in given.world.served().values():
+            looks.append(name)
+        return real(name)
+
+    monkeypatch.setattr(given.world, "relation", relation)
+    assert given.service.apply(given.approved(), "worker").state is State.VERIFIED
+    assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
+    assert looks == []

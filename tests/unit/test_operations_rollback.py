@@ -1,0 +1,90 @@
+"""Rollback: shows what it cannot keep, serves the old side first, waits for no gate, needs no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from operations_world import BACK, ERIN, MIGRATION, OLD, SOFIA, Given, all_new, all_old, raising
+
+from app.operations.actor import Refused
+from app.operations.definition import Kind
+from app.operations.engine import LEASE
+from app.store.operations import Phase, State
+
+
+@pytest.fixture
+def given() -> Given:
+    return Given()
+
+
+def test_rollback_shows_what_it_cannot_keep(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+    made = given.service.plan(Kind.ROLLBACK, {}, ERIN)
+    assert any("dim_fde: consumers go back from 130 rows, 30 of them later" in n for n in made.notes)
+    assert len(made.notes) == 6 + len(MIGRATION.reminders.rollback)
+    assert made.notes[-1] == MIGRATION.reminders.rollback[-1]
+
+
+def test_rollback_serves_the_old_side_before_the_new_is_stopped(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+    begin = len(given.world.log)
+    seen: list[tuple[str, dict[str, str]]] = []
+    effect = given.world._effect
+
+    def watched(name: str, change: Callable[[], None]) -> None:
+        effect(name, change)
+        seen.append((name, given.world.served()))
+
+    given.world._effect = watched  # type: ignore[method-assign]
+    given.service.rollback(ERIN, BACK)
+    log = given.world.log[begin:]
+    assert all(s.startswith("ALTER VIEW") for s in log[:6])
+    assert log[6] == "pause 00_RDS_v2"
+    assert dict(seen)["pause 00_RDS_v2"] == OLD
+    assert log[-1] == "unpause 00_RDS"
+
+
+def test_rollback_waits_for_no_gate_and_no_approval(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+    given.verdict = raising(given)  # type: ignore[assignment]
+    record = given.service.rollback(ERIN, BACK)
+    assert record.state is State.VERIFIED
+    assert not record.needs_approval
+    with pytest.raises(Refused, match="needs the role operator"):
+        given.service.rollback(SOFIA, BACK)
+
+
+def test_rollback_takes_the_same_lock_and_journal(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+    assert given.store.leases.acquire(LEASE, "somebody", 1000) is not None
+    with pytest.raises(Refused, match="another operation is being carried out by somebody"):
+        given.service.rollback(ERIN, BACK)
+    given.clock.go_on(2000)
+    record = given.service.rollback(ERIN, BACK)
+    journal = given.service.operation(record.id).journal
+    assert {e.phase for e in journal} >= {Phase.INTENT, Phase.DONE}
+
+
+def test_rollback_where_nothing_was_cut_over_is_refused(given: Given) -> None:
+    with pytest.raises(Refused, match="nothing to roll back"):
+        given.service.rollback(ERIN, BACK)
+
+
+def test_forward_back_and_forward_again(given: Given) -> None:
+    for _ in range(3):
+        assert given.service.apply(given.approved(), "worker").state is State.VERIFIED
+        assert all_new(given)
+        given.clock.go_on(60)
+        assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
+        assert all_old(given)
+        given.clock.go_on(60)
+
+
+def test_rollback_needs_no_memory_of_the_cutover(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+    elsewhere = Given()
+    elsewhere.world = given.world
+    record = elsewhere.service.rollback(ERIN, BACK)
+    assert record.state is State.VERIFIED
+    assert all_old(given)
