@@ -103,10 +103,14 @@ class Engine:
         job = Job(self, text, parameters, None)
         if not job.statement.is_query:
             return None
+        error: SqlError | None = None
         try:
             return job.spark_text(), job.views
+        except (PySparkException, SqlError) as e:
+            error = self.translated(e)
+            raise
         finally:
-            self._told(job, _Clock(), None)
+            self._told(job, _Clock(), error)
 
     def write_table(
         self, name: str, mode: str, act: Callable[[str, str | None], None], external: str | None, provider: str

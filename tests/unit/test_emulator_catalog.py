@@ -277,3 +277,18 @@ def test_what_became_of_a_change_is_left_to_the_next_start_where_spark_cannot_be
         raise TimeoutError
     assert [i.operation for i in catalog.intents()] == ["rename"]
     assert catalog.get_table("product.fde.t")
+
+
+def test_a_query_that_was_refused_is_told_of_as_failed(catalog: Catalog, tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    context = Context("ada", "product", "fde")
+    session = Engine(cast(Any, DeadLink()), catalog, context, tmp_path, on_statement=lambda **s: told.append(s))
+    for kind, name in (("CATALOG", "product"), ("SCHEMA", "product.fde")):
+        grant(catalog, kind, name, "ada", f"USE {kind}")
+    catalog.put_table(record("open", owner="ada"))
+    assert session.prepare("SELECT * FROM open") is not None
+    with pytest.raises(SqlError, match="INSUFFICIENT_PERMISSIONS"):
+        session.prepare("SELECT * FROM open, t")
+    assert [s["reads"] for s in told] == [["product.fde.open"]] * 2
+    assert told[0]["error"] is None
+    assert "INSUFFICIENT_PERMISSIONS" in told[1]["error"]
