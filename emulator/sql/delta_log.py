@@ -53,9 +53,9 @@ def delta_properties(location: str | None) -> dict[str, str]:
     return {str(k): str(v) for k, v in _newest_metadata(location, 50).get("configuration", {}).items()}
 
 
-def partition_columns(location: str | None) -> list[str]:
-    """Partition columns from the newest metadata."""
-    return list(_newest_metadata(location, 20).get("partitionColumns", []))
+def partition_columns(location: str | None) -> list[str] | None:
+    """Partition columns from the newest metadata; None if the newest commits have none."""
+    return _newest_metadata(location, 20).get("partitionColumns")
 
 
 def _newest_metadata(location: str | None, commits: int) -> dict[str, Any]:

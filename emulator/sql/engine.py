@@ -211,7 +211,12 @@ class Engine:
     def read_columns(self, record: TableRecord) -> TableRecord:
         """The record with columns as Spark has them now."""
         schema = self.link.table_schema(self.spark_name(record.key))
-        return replace(record, columns=columns_of(schema, partition_columns(record.storage_location)))
+        partitions = partition_columns(record.storage_location)
+        if partitions is None:
+            # No newer metadata: they are what they were.
+            known = {c.partition_index: c.name for c in record.columns if c.partition_index is not None}
+            partitions = [known[index] for index in sorted(known)]
+        return replace(record, columns=columns_of(schema, partitions))
 
     def drop_orphan(self, database: str, table: str) -> bool:
         """Drop what Spark has under a name that the catalog does not know, if it is a leftover of ours or a view."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pytest
 from pyspark.errors import AnalysisException
+from pyspark.sql import types as T
 
 from emulator.catalog import MANAGED, VIEW, Catalog, Grant, TableRecord
 from emulator.dialect.parser import parse
@@ -292,3 +294,16 @@ def test_a_query_that_was_refused_is_told_of_as_failed(catalog: Catalog, tmp_pat
     assert [s["reads"] for s in told] == [["product.fde.open"]] * 2
     assert told[0]["error"] is None
     assert "INSUFFICIENT_PERMISSIONS" in told[1]["error"]
+
+
+def test_a_table_keeps_its_partition_columns_however_many_commits_follow(catalog: Catalog, tmp_path: Path) -> None:
+    log = tmp_path / "parts" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text(json.dumps({"metaData": {"partitionColumns": ["day"], "configuration": {}}}))
+    schema = T.StructType([T.StructField("id", T.LongType()), T.StructField("day", T.DateType())])
+    reader = engine(catalog, tmp_path, cast(Any, SimpleNamespace(table_schema=lambda _: schema)))
+    made = reader.read_columns(replace(record("parts"), storage_location=log.parent.as_uri()))
+    for version in range(1, 31):
+        (log / f"{version:020}.json").write_text(json.dumps({"commitInfo": {"operation": "WRITE"}}))
+    for found in (made, reader.read_columns(made)):
+        assert [c.partition_index for c in found.columns] == [None, 0]
