@@ -20,7 +20,7 @@ from emulator.catalog import (
 )
 from emulator.dialect.names import literal, quote, quoted, spark_schema
 from emulator.information_schema import InformationSchema
-from emulator.sql.ddl import drop_record
+from emulator.sql.ddl import check_name, drop_record
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import BOOLEAN, STRING, Rows
 
@@ -295,8 +295,6 @@ class Commands:
             )
         rows = job.translated_rows(job.command(job.rendered()))
         if record is None or not any(f.name == "name" for f in rows.schema.fields):
-            if not any(f.name == "userName" for f in rows.schema.fields):
-                return rows
             return rows
         table = rows.collect()
         at = table.column_names.index("name")
@@ -448,24 +446,12 @@ class Commands:
 
 # ---- containers in Spark and catalog together, for SQL and REST
 
-_NAME = re.compile(r"[\x00-\x20./\x7f]")
-
-
-def _check_name(name: str) -> None:
-    if not name or _NAME.search(name) or len(name) > 255:
-        raise SqlError(
-            "INVALID_PARAMETER_VALUE",
-            f'name "{name}" is not a valid name. Valid names must not contain spaces, periods, '
-            "forward slashes or control "
-            "characters and have at most 255 characters.",
-        )
-
 
 def create_catalog(engine: Engine, name: str, actor: str, comment: str | None) -> None:
     """A catalog with its schema `default`."""
     catalog = engine.catalog
     catalog.require(actor, "CREATE_CATALOG", "METASTORE", "")
-    _check_name(name)
+    check_name(name)
     catalog.create_catalog(name, actor, comment)
     create_schema(engine, name.lower(), "default", actor, "Default schema (auto-created)")
 
@@ -475,7 +461,7 @@ def create_schema(engine: Engine, catalog_name: str, name: str, actor: str, comm
     catalog.get_catalog(catalog_name)
     catalog.require_use(actor, catalog_name)
     catalog.require(actor, "CREATE_SCHEMA", "CATALOG", catalog_name)
-    _check_name(name)
+    check_name(name)
     if name.lower() == "information_schema" or catalog.find_schema(catalog_name, name) is not None:
         raise SqlError(
             "SCHEMA_ALREADY_EXISTS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,18 @@ from emulator.sql.rows import Rows
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine, FullName
     from emulator.sql.job import Job
+
+_BAD_NAME = re.compile(r"[\x00-\x20./\x7f]")
+
+
+def check_name(name: str) -> None:
+    """Raises INVALID_PARAMETER_VALUE for what Unity takes as the name of no catalog, schema or table."""
+    if not name or _BAD_NAME.search(name) or len(name) > 255:
+        raise SqlError(
+            "INVALID_PARAMETER_VALUE",
+            f'name "{name}" is not a valid name. Valid names must not contain spaces, periods, forward slashes or '
+            "control characters and have at most 255 characters.",
+        )
 
 
 def new_record(job: Job, name: FullName, table_type: str, **more: Any) -> TableRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +31,6 @@ from emulator.sql.spark import local_view
 
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine, FullName
-
-_BAD_NAME = re.compile(r"[\x00-\x20./\x7f]")
 
 
 class Job:
@@ -295,13 +292,7 @@ class Job:
     def require_create(self, name: FullName) -> None:
         self.catalog.get_schema(f"{name[0]}.{name[1]}")
         self.catalog.require(self.me, "CREATE_TABLE", "SCHEMA", f"{name[0]}.{name[1]}")
-        if _BAD_NAME.search(name[2]) or len(name[2]) > 255:
-            raise SqlError(
-                "INVALID_PARAMETER_VALUE",
-                f'name "{name[2]}" is not a valid name. Valid names must not contain spaces, periods, '
-                "forward slashes or "
-                "control characters and have at most 255 characters.",
-            )
+        ddl.check_name(name[2])
 
     def require_manage(self, record: TableRecord) -> None:
         if not (self.catalog.owns(self.me, "TABLE", record.full_name) or self.catalog.is_admin(self.me)):

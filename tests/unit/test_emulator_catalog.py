@@ -307,3 +307,13 @@ def test_a_table_keeps_its_partition_columns_however_many_commits_follow(catalog
         (log / f"{version:020}.json").write_text(json.dumps({"commitInfo": {"operation": "WRITE"}}))
     for found in (made, reader.read_columns(made)):
         assert [c.partition_index for c in found.columns] == [None, 0]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "a.b", "x" * 256])
+@pytest.mark.parametrize("what", ["CATALOG `{}`", "SCHEMA product.`{}`", "TABLE product.fde.`{}` (id INT)"])
+def test_a_name_that_the_service_does_not_take_is_refused(
+    catalog: Catalog, tmp_path: Path, what: str, name: str
+) -> None:
+    with pytest.raises(SqlError) as caught:
+        engine(catalog, tmp_path, DeadLink()).run("CREATE " + what.format(name))
+    assert caught.value.error_class == "INVALID_PARAMETER_VALUE"
