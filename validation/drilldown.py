@@ -23,7 +23,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from validation.fingerprint import Scan
+from validation.fingerprint import HALVES, Scan
 from validation.plan import Compared, Plan, Side
 from validation.report import Cell, Sample, SampleKind
 from validation.sqltext import literal
@@ -101,12 +101,8 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         f"CAST({'NULL' if found is None else found} AS BIGINT) AS newest_{n}"
         for n, found in zip("ab", scan.newest, strict=True)
     )
-    halves = ", ".join(
-        f"sum(IF(side = 0, 1L, -1L) * {half}) AS x{i + 1}"
-        for i, half in enumerate(
-            ("shiftright(h1, 32)", "(h1 & 4294967295L)", "shiftright(h2, 32)", "(h2 & 4294967295L)")
-        )
-    )
+    halves = ", ".join(f"sum(IF(side = 0, 1L, -1L) * {half}) AS x{i + 1}" for i, half in enumerate(HALVES))
+    sums = [f"x{i}" for i in range(1 + len(HALVES))]
     one = {"a": Side.BASELINE, "b": Side.CANDIDATE}
     sided = ", ".join(
         f"first(IF(side = {int(s)}, r, NULL), true) AS {n}, max(IF(side = {int(s)}, wm, NULL)) AS wm_{n}, "
@@ -189,11 +185,11 @@ sampled AS (
 ),
 spread AS (
   SELECT {by}posexplode(concat(array_compact(array({codes})), every_mm)) AS (nth, code),
-    x0, x1, x2, x3, x4, sample
+    {", ".join(sums)}, sample
   FROM sampled
 )
 SELECT {by}code, count(*) AS n,
-  {", ".join(f"sum(IF(nth = 0, x{i}, 0L)) AS x{i}" for i in range(5))},
+  {", ".join(f"sum(IF(nth = 0, {x}, 0L)) AS {x}" for x in sums)},
   to_json(collect_list(IF(nth = 0, sample, NULL))) AS samples
 FROM spread GROUP BY {by}code"""
 
@@ -363,7 +359,7 @@ def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
     columns: dict[str, dict[str, int]] = {}
     offsets: dict[str, dict[int, int]] = {}
     samples: list[Sample] = []
-    balance = [0] * 5
+    balance = [0] * (1 + len(HALVES))
     by_index = {c.index: c for c in plan.columns}
     for row in rows:
         code, n = str(row["code"]), int(row["n"])
@@ -379,7 +375,7 @@ def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
             continue
         count[code] = n
         if head != "row":
-            for i in range(5):
+            for i in range(len(balance)):
                 balance[i] += int(row[f"x{i}"])
             texts = row["samples"]
             for text in json.loads(texts or "[]"):

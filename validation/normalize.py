@@ -23,6 +23,18 @@ Expression = Callable[[str], str]
 
 _INTEGER_DIGITS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
 _TEXT = {"string", "char", "varchar"}
+_SENTINELS = {
+    "string": "'no such element'",
+    "tinyint": "CAST(-101 AS TINYINT)",
+    "smallint": "CAST(-10007 AS SMALLINT)",
+    "int": "-1000003",
+    "bigint": "-1000000007L",
+    "date": "DATE'0001-02-03'",
+    "timestamp": "TIMESTAMP'0001-02-03 04:05:06'",
+    "timestamp_ntz": "TIMESTAMP_NTZ'0001-02-03 04:05:06'",
+}
+"""Of each element type whose arrays can be hashed as they are, a value that hardly any array holds."""
+
 _VARIANT_DEPTH = 4
 
 
@@ -36,6 +48,7 @@ class NormalForm:
 
     family: `number`, `decimal`, `float`, `text`, `timestamp`, `date` or `other`: what tolerances and causes apply.
     baseline, candidate: normal form on each side. show_baseline, show_candidate: text for people.
+    hashed: what to hash for a value instead of its normal form, where that is faster and as exact; None for most types.
     doubt: SQL that is true for a value whose normal form is not exact; None if there is no such value.
     note: the rule that made unlike types comparable, "" if none was needed.
     scale: digits after the point of the common DECIMAL, None for other types.
@@ -49,6 +62,7 @@ class NormalForm:
     doubt: Expression | None = None
     note: str = ""
     scale: int | None = None
+    hashed: Callable[[str], tuple[str, ...]] | None = None
 
 
 def normal_form(pair: ColumnPair) -> NormalForm:
@@ -81,7 +95,8 @@ class _Builder:
             doubt, note = None, ""
             if _is_variant_inside(a) and _is_variant_inside(b):
                 doubt, note = self._doubt(a), "in a VARIANT -0.0 and 0.0 are two values"
-            return NormalForm("other", _strict(left), _strict(right), *show, doubt, note)
+            hashed = _plain_array(a) if a == b else None
+            return NormalForm("other", _strict(left), _strict(right), *show, doubt, note, hashed=hashed)
         family, left, right, note = self._simple(a, b)
         scale = max(_size(t)[1] for t in (a, b)) if family == "decimal" else None
         return NormalForm(family, left, right, *show, None, note, scale)
@@ -257,6 +272,31 @@ class _Builder:
         if kind.collation:
             return lambda x: f"({x} COLLATE UTF8_BINARY)"
         return _cast("STRING")
+
+
+def _plain_array(kind: DataType) -> Callable[[str], tuple[str, ...]] | None:
+    """What to hash of an array whose elements `xxhash64` takes as they are; None for every other type.
+
+    The normal form needs a lambda: Spark does not compile it, nor what stands beside it, and all columns get slower.
+    Hashed are the size, the places of NULLs (0 where there are none) and the elements, which `xxhash64` takes one after
+    the other and without the NULLs. `array_contains` gives NULL if it meets a NULL and not the value; where it meets
+    the value, there may be NULLs all the same. NULL sorts first: of two arrays with the same elements in the same order
+    the sorted pairs begin with the places of the NULLs.
+    """
+    element = kind.children[0] if kind.name == "array" else None
+    if element is None or element.collation or element.name not in _SENTINELS:
+        return None
+    sentinel = _SENTINELS[element.name]
+
+    def hashed(x: str) -> tuple[str, ...]:
+        places = f"xxhash64(sort_array(arrays_zip({x}, sequence(1, size({x})))))"
+        return (
+            f"size({x})",
+            f"CASE WHEN coalesce(array_contains({x}, {sentinel}), true) THEN {places} ELSE 0L END",
+            x,
+        )
+
+    return hashed
 
 
 def _variant_parts(x: str) -> str:

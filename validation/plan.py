@@ -17,8 +17,8 @@ _BITS = 63
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_HASHES = ("__cutover_k1", "__cutover_k2")
-"""Names for the hashes of the key beside a table's own columns."""
+_TOGETHER = 16
+"""Columns that are hashed together."""
 
 _TIME_FORMS = {
     "timestamp": "unix_micros({0})",
@@ -67,6 +67,10 @@ class Compared:
         """SQL of the normal form."""
         form = self.form.baseline if side is Side.BASELINE else self.form.candidate
         return form(self.source(side))
+
+    def hashed(self, side: Side) -> tuple[str, ...]:
+        """SQL of what is hashed for a value."""
+        return self.form.hashed(self.source(side)) if self.form.hashed is not None else (self.normal(side),)
 
     def shown(self, side: Side) -> str:
         """SQL of the value as text for people."""
@@ -133,8 +137,8 @@ class Plan:
         """Whether some column can hold values whose normal form is not exact."""
         return any(c.form.doubt for c in self.columns)
 
-    def relation(self, side: Side) -> str:
-        """The FROM and WHERE of one side; the table is `t`."""
+    def relation(self, side: Side, also: str = "") -> str:
+        """The FROM and WHERE of one side; the table is `t`. also: a further condition."""
         spec = self.spec
         version = self.versions[side]
         name, where = (
@@ -143,32 +147,44 @@ class Plan:
             else (spec.candidate, spec.candidate_where or spec.where)
         )
         pinned = f" VERSION AS OF {version}" if version is not None else ""
-        return f"FROM {quote_table(name)}{pinned} AS t" + (f" WHERE ({where})" if where else "")
+        conditions = " AND ".join(f"({c})" for c in (where, also) if c)
+        return f"FROM {quote_table(name)}{pinned} AS t" + (f" WHERE {conditions}" if conditions else "")
 
     def keyed(
         self, side: Side, extra: tuple[str, ...] = (), buckets: int = 1, chosen: tuple[int, ...] | None = None
     ) -> str:
         """SELECT of one side's rows as (side, k1, k2, h1, h2, extra...).
 
-        k1, k2: two hashes of the key; h1, h2: two hashes of the other columns, each seeded with one of the key's.
-        Without a key the row is the key and h1, h2 repeat its hashes. Hashes skip NULLs, so the NULLs' places are
-        hashed as a bitmap. `buckets` and `chosen` keep only rows whose fine bucket is chosen.
+        k1, k2: two hashes of the key; h1, h2: two halves, 32 bits each, of a hash of all columns, as BIGINT. Without a
+        key the row is the key. Hashes skip NULLs, so the NULLs' places are hashed as a bitmap. `buckets` and `chosen`
+        keep only rows whose fine bucket is chosen.
+
+        The columns are hashed some at a time and these hashes are hashed, once forwards and once backwards: as each
+        occurs twice, Spark compiles it as a method of its own. All columns in one method would be more than Java
+        translates to machine code (8,000 bytes), and three times as slow.
         """
         by = [f"t.{quote(c)}" for c in self.partition_by]
-        key_columns = self.keys or self.columns
-        key_input = [*by, *_hash_input(key_columns, side)]
-        k1 = f"xxhash64({', '.join(key_input)})"
-        k2 = f"xxhash64('second', {', '.join(key_input)})"
-        value_input = _hash_input(self.values, side) if self.keys else []
-        first, second = (f"t.{quote(_HASHES[i])}" for i in (0, 1))
-        h1 = f"xxhash64({', '.join([first, *value_input])})" if value_input else first
-        h2 = f"xxhash64({', '.join([second, *value_input])})" if value_input else second
+        parts = [
+            f"xxhash64({', '.join(_hash_input(some, side))})"
+            for some in _groups(self.values if self.keys else self.columns)
+        ]
+        key = [*by, *(_hash_input(self.keys, side) if self.keys else parts)]
+        k1 = f"xxhash64({', '.join(key)})"
+        k2 = f"xxhash64('second', {', '.join(key)})"
+        backwards = list(reversed(parts))
+        whole = (f"xxhash64({', '.join([k1, *parts])})", f"xxhash64({', '.join([k2, *backwards])})")
+        first, second = whole if self.keys else (k1, k2)
+        hashes = [
+            f"{k1} AS k1",
+            f"{k2} AS k2",
+            f"shiftright({first}, 32) AS h1",
+            f"({second} & 4294967295L) AS h2",
+        ]
         by_out = [f"{b} AS p{i}" for i, b in enumerate(by)]
-        hashes = [f"{first} AS k1", f"{second} AS k2", f"{h1} AS h1", f"{h2} AS h2"]
-        out = [f"{int(side)} AS side", *hashes, *by_out, *extra]
-        inner = f"SELECT t.*, {k1} AS {quote(_HASHES[0])}, {k2} AS {quote(_HASHES[1])} {self.relation(side)}"
-        where = f" WHERE pmod({first}, {buckets}L) IN ({', '.join(f'{f}L' for f in chosen)})" if chosen else ""
-        return f"SELECT {', '.join(out)} FROM ({inner}) AS t{where}"
+        chosen_only = f"pmod({k1}, {buckets}L) IN ({', '.join(f'{f}L' for f in chosen)})" if chosen else ""
+        return (
+            f"SELECT {', '.join([f'{int(side)} AS side', *hashes, *by_out, *extra])} {self.relation(side, chosen_only)}"
+        )
 
     def doubt(self, side: Side) -> str:
         """SQL of 1 for a row with a value whose normal form is not exact, else 0."""
@@ -182,13 +198,17 @@ class Plan:
         return self.watermark.baseline if side is Side.BASELINE else self.watermark.candidate
 
 
+def _groups(columns: tuple[Compared, ...]) -> list[tuple[Compared, ...]]:
+    return [columns[i : i + _TOGETHER] for i in range(0, len(columns), _TOGETHER)]
+
+
 def _hash_input(columns: tuple[Compared, ...], side: Side) -> list[str]:
-    """What is hashed for `columns`: their normal forms and a bitmap of their NULLs, 63 a BIGINT."""
+    """What is hashed for `columns`: a bitmap of their NULLs, 63 a BIGINT, and their values."""
     bitmaps = []
     for start in range(0, len(columns), _BITS):
         flags = [f"IF({c.source(side)} IS NULL, {1 << i}L, 0L)" for i, c in enumerate(columns[start : start + _BITS])]
         bitmaps.append("(" + " | ".join(flags) + ")")
-    return bitmaps + [c.normal(side) for c in columns]
+    return bitmaps + [part for c in columns for part in c.hashed(side)]
 
 
 def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[str, ...] = ()) -> Plan | None:

@@ -54,7 +54,7 @@ def probability(report: ParityReport) -> str:
     if chance == 0:
         return "Every value was compared directly; no difference can be missed by chance."
     return (
-        f"Compared by two 64-bit hashes a row: a difference is missed with a probability of at most {chance:.0e} if "
+        f"Compared by a 64-bit hash a row: a difference is missed with a probability of at most {chance:.0e} if "
         "the hash is ideal; it is no defence against rows forged to collide."
     )
 
