@@ -1,0 +1,159 @@
+"""Parity: a comparison from its first statement to its report, against a warehouse that answers by script."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from validation_warehouse import AT, DESCRIBED, SPEC, Scripted, bucket, delta_tables
+
+from validation import ParityReport, RecheckState, StatementError, Tolerance, Verdict, compare, recheck
+from validation.views import as_html, as_text
+
+
+def test_a_missing_table_is_not_proven_with_the_reason() -> None:
+    warehouse = Scripted(DESCRIBE_TABLE=StatementError("[TABLE_OR_VIEW_NOT_FOUND] no such table", "42P01"))
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.NOT_PROVEN and "TABLE_OR_VIEW_NOT_FOUND" in report.reason
+    assert report.missing_rows is None and report.baseline_rows is None
+
+
+def test_a_failed_scan_is_not_proven() -> None:
+    warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=StatementError("out of memory"))
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.NOT_PROVEN and "out of memory" in report.reason
+
+
+def test_an_error_tells_no_value_where_columns_are_sensitive() -> None:
+    text = "[CAST_INVALID_INPUT] The value '555-0101' cannot be cast. SQLSTATE: 22018"
+    warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=StatementError(text, "22018"))
+    report = compare(warehouse, replace(SPEC, sensitive_columns=frozenset({"x"})))
+    assert report.verdict is Verdict.NOT_PROVEN and "CAST_INVALID_INPUT, SQLSTATE 22018" in report.reason
+    assert "555-0101" not in json.dumps(report.to_dict())
+    assert "555-0101" in compare(warehouse, SPEC).reason
+    assert StatementError("odd").kind == "of an unknown class"
+
+
+def test_a_view_whose_columns_change_while_it_is_read_is_not_proven() -> None:
+    wider = [*DESCRIBED[:2], {"col_name": "y", "data_type": "int", "comment": None}, *DESCRIBED[2:]]
+    warehouse = Scripted(WITH=[bucket(na=1, nb=1)])
+    answers = iter([DESCRIBED, DESCRIBED, DESCRIBED, wider])
+    real = warehouse.execute
+    warehouse.execute = lambda sql, *rest: next(answers) if sql.startswith("DESCRIBE") else real(sql, *rest)  # type: ignore[method-assign]
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.NOT_PROVEN and "other columns after" in report.reason
+
+
+def test_delta_tables_are_read_at_the_version_they_have() -> None:
+    warehouse = delta_tables()
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.IDENTICAL and report.baseline.pinned and report.candidate.pinned
+    (scan,) = (sql for sql in warehouse.asked if sql.startswith("WITH"))
+    assert "FROM `a` VERSION AS OF 7 AS t" in scan and "FROM `b` VERSION AS OF 7 AS t" in scan
+    later = compare(delta_tables(DESCRIBE_HISTORY=[{"version": 9}]), SPEC)
+    assert later.sql_hash == report.sql_hash, "what is computed is the same at another version"
+
+
+def test_where_no_version_can_be_read_the_current_data_are() -> None:
+    warehouse = delta_tables(DESCRIBE_QUERY=StatementError("[UNSUPPORTED_FEATURE.TIME_TRAVEL] no"))
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.IDENTICAL and not report.baseline.pinned
+    assert not any("VERSION AS OF" in sql for sql in warehouse.asked if sql.startswith("WITH"))
+
+
+def test_a_scan_that_is_refused_at_a_version_is_run_without() -> None:
+    warehouse = delta_tables()
+    real = warehouse.execute
+
+    def refuse(sql: str, *rest: Any) -> Any:
+        if sql.startswith("WITH") and "VERSION AS OF" in sql:
+            raise StatementError("[UNSUPPORTED_FEATURE.TIME_TRAVEL] Time travel on the relation is not supported")
+        return real(sql, *rest)
+
+    warehouse.execute = refuse  # type: ignore[method-assign]
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.IDENTICAL and not report.candidate.pinned
+    assert any("without fixed versions" in n for n in report.notes)
+
+
+def test_a_version_is_compared_with_the_columns_that_it_had() -> None:
+    before = [{"col_name": "id", "data_type": "int"}, {"col_name": "x", "data_type": "string"}]
+    before.append({"col_name": "dropped", "data_type": "int"})
+    warehouse = delta_tables()
+    real = warehouse.execute
+    warehouse.execute = lambda sql, *rest: before if "VERSION AS OF 3" in sql and "DESC" in sql else real(sql, *rest)  # type: ignore[method-assign]
+    report = compare(warehouse, replace(SPEC, baseline_version=3))
+    assert report.verdict is Verdict.DIFFERENT and "dropped (columns)" in report.reason
+    gone = compare(delta_tables(DESCRIBE_QUERY=StatementError("no such version")), replace(SPEC, baseline_version=3))
+    assert gone.verdict is Verdict.NOT_PROVEN and "version 3 of a cannot be read" in gone.reason
+
+
+def test_a_write_meanwhile_is_noted_for_a_side_with_a_version() -> None:
+    warehouse = delta_tables()
+    real = warehouse.execute
+    versions = iter([7, 7, 8, 7])
+    warehouse.execute = lambda sql, *rest: (  # type: ignore[method-assign]
+        [{"version": next(versions)}] if sql.startswith("DESCRIBE HISTORY") else real(sql, *rest)
+    )
+    report = compare(warehouse, SPEC)
+    assert report.verdict is Verdict.IDENTICAL
+    assert any("a was written while it was compared (now delta:8)" in n for n in report.notes)
+
+
+def test_a_table_made_again_is_not_the_one_reported_though_its_version_is() -> None:
+    history = {"version": 0, "timestamp": AT}
+    report = compare(delta_tables(DESCRIBE_HISTORY=[history]), SPEC)
+    report = ParityReport.from_dict(json.loads(json.dumps(report.to_dict())))
+    assert recheck(delta_tables(DESCRIBE_HISTORY=[history]), report, read_again=False).state is RecheckState.HOLDS
+    anew = delta_tables(DESCRIBE_HISTORY=[{**history, "timestamp": AT + timedelta(days=1)}])
+    assert recheck(anew, report, read_again=False).state is RecheckState.STALE
+
+
+def test_the_values_are_counted_and_compared_in_one_statement() -> None:
+    warehouse = delta_tables(SELECT_coalesce=[{"a": 1, "b": 1, "n": 0}])
+    report = compare(warehouse, replace(SPEC, final=True))
+    assert report.verdict is Verdict.IDENTICAL and report.final
+    (sql,) = (sql for sql in warehouse.asked if sql.startswith("SELECT coalesce"))
+    assert sql.count("FROM `a` VERSION AS OF 7 AS t") == sql.count("FROM `b` VERSION AS OF 7 AS t") == 1
+    for other in ({"a": 1, "b": 1, "n": 1}, {"a": 2, "b": 2, "n": 0}):
+        moved = compare(delta_tables(SELECT_coalesce=[other]), replace(SPEC, final=True))
+        assert moved.verdict is Verdict.NOT_PROVEN and not moved.final
+
+
+def test_watermarks_are_told_of_equal_sides_too() -> None:
+    times = [{**bucket(na=1, nb=1), "newest_a": 5, "newest_b": None}]
+    report = compare(delta_tables(WITH=times), replace(SPEC, watermark_columns=("id",)))
+    assert (report.baseline.watermark, report.candidate.watermark) == ("5", None)
+    assert "Watermark" in as_html(report) and "up to 5" in as_text(report)
+
+
+def test_a_tolerance_that_cannot_apply_is_noted() -> None:
+    rows = [{"col_name": "id", "data_type": "int"}, {"col_name": "x", "data_type": "string"}]
+    left = [*rows, {"col_name": "d", "data_type": "decimal(38,0)"}]
+    right = [*rows, {"col_name": "d", "data_type": "decimal(38,18)"}]
+    answers = iter([left, right] * 2)
+    warehouse = Scripted(WITH=[bucket(na=1, nb=1)])
+    real = warehouse.execute
+    warehouse.execute = lambda sql, *rest: next(answers) if "TABLE EXTENDED" in sql else real(sql, *rest)  # type: ignore[method-assign]
+    near = Tolerance(absolute=1.0)
+    report = compare(warehouse, replace(SPEC, tolerance=near, column_tolerances={"x": near, "id": near}))
+    assert any("d: compared exactly" in n for n in report.notes)
+    assert any("x: compared exactly, no tolerance applies to string" in n for n in report.notes)
+    assert any("id: compared exactly, no tolerance applies to a key" in n for n in report.notes)
+
+
+def test_cancelling_before_a_step_is_not_proven_and_asks_no_more() -> None:
+    warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED)
+    report = compare(warehouse, SPEC, cancelled=lambda: len(warehouse.asked) >= 2)
+    assert report.verdict is Verdict.NOT_PROVEN and "cancelled" in report.reason
+    assert len(warehouse.asked) == 2
+
+
+def test_progress_tells_each_step_in_order() -> None:
+    steps: list[str] = []
+    warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=[bucket(na=1, nb=1)])
+    report = compare(warehouse, SPEC, progress=lambda p: steps.append(p.step), requested_by="lead@example.com")
+    assert steps == ["schema", "state", "fingerprint", "state", "done"]
+    assert report.verdict is Verdict.IDENTICAL and report.requested_by == "lead@example.com"

@@ -1,0 +1,188 @@
+"""Parity: types and their common form, columns of tables and views, differences of schemas."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from validation_warehouse import DESCRIBED, SPEC, Scripted, schema_of
+
+from validation import ComparisonSpec, SchemaAspect
+from validation.normalize import NoExactForm, normal_form
+from validation.schema import (
+    Column,
+    ColumnPair,
+    TableSchema,
+    align,
+    parse_type,
+    read_schema,
+    required_columns,
+    schema_at,
+    schema_of_description,
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "int",
+        "decimal(10,2)",
+        "char(5)",
+        "varchar(7)",
+        "timestamp_ntz",
+        "interval year to month",
+        "interval day to second",
+        "string collate UNICODE_CI",
+        "array<string collate UTF8_LCASE>",
+        "array<struct<x:int,y:array<map<string,decimal(38,0)>>>>",
+        "map<string,struct<a:int,b:variant>>",
+        "struct<>",
+        "variant",
+    ],
+)
+def test_types_parse_and_print(text: str) -> None:
+    assert str(parse_type(text)) == text
+
+
+def test_type_aliases_and_extras_parse() -> None:
+    assert str(parse_type("STRUCT<a: INT NOT NULL COMMENT 'x, y', `b c`: STRING>")) == "struct<a:int,b c:string>"
+    assert parse_type("timestamp_ltz") == parse_type("TIMESTAMP")
+    assert parse_type("string collate UTF8_BINARY") == parse_type("string")
+    assert parse_type("decimal") == parse_type("decimal(10,0)")
+    assert str(parse_type("struct<a:int,... 5 more fields>")) == "struct<a:int,... 5 more fields>"
+
+
+def _pair(a: str, b: str) -> ColumnPair:
+    return ColumnPair(Column("c", parse_type(a)), Column("c", parse_type(b)))
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("boolean", "int"),
+        ("date", "int"),
+        ("bigint", "double"),
+        ("decimal(10,2)", "double"),
+        ("geometry(4326)", "geometry(4326)"),
+        ("interval", "interval"),
+        ("interval month", "interval day"),
+        ("array<int>", "string"),
+        ("struct<a:int>", "struct<A:int>"),
+        ("array<boolean>", "array<int>"),
+        ("struct<a:int,... 5 more fields>", "struct<a:int,... 5 more fields>"),
+    ],
+)
+def test_types_without_an_exact_common_form_are_not_compared(a: str, b: str) -> None:
+    with pytest.raises(NoExactForm):
+        normal_form(_pair(a, b))
+
+
+def test_values_widen_only_without_loss() -> None:
+    assert normal_form(_pair("int", "bigint")).baseline("x") == "CAST(x AS BIGINT)"
+    assert normal_form(_pair("decimal(10,2)", "decimal(12,5)")).baseline("x") == "CAST(x AS DECIMAL(13,5))"
+    assert normal_form(_pair("int", "decimal(10,2)")).baseline("x") == "CAST(x AS DECIMAL(12,2))"
+    assert "try_cast" in normal_form(_pair("decimal(38,0)", "decimal(38,18)")).baseline("x")
+    assert normal_form(_pair("string", "string")).baseline("x") == "x"
+    assert "UTF8_BINARY" in normal_form(_pair("string collate UNICODE_CI", "string")).baseline("x")
+    assert normal_form(_pair("char(3)", "char(5)")).baseline("x") == "rtrim(x)"
+
+
+def _aspects(spec: ComparisonSpec, a: TableSchema, b: TableSchema) -> dict[str, bool]:
+    return {f"{d.aspect}:{d.column}": d.decides for d in align(spec, a, b).differences}
+
+
+def test_every_schema_difference_is_named_and_weighed() -> None:
+    a = schema_of(("id", "int"), ("Name", "string"), ("x", "int"), ("only_a", "int"))
+    b = schema_of(("x", "bigint"), ("id", "int"), ("name", "string"), ("only_b", "date"))
+    found = _aspects(SPEC, a, b)
+    assert found == {
+        "names:Name": True,
+        "columns:only_a": True,
+        "columns:only_b": True,
+        "order:id": True,
+        "types:x": True,
+    }
+    lenient = replace(SPEC, deciding=frozenset())
+    assert set(_aspects(lenient, a, b).values()) == {False}
+
+
+def test_nullability_and_comments_are_reported_and_do_not_decide() -> None:
+    a = TableSchema((Column("id", parse_type("int"), False, "the key"),))
+    b = TableSchema((Column("id", parse_type("int"), True, ""),))
+    assert _aspects(SPEC, a, b) == {"nullability:id": False, "comments:id": False}
+    assert _aspects(replace(SPEC, deciding=frozenset(SchemaAspect)), a, b) == {
+        "nullability:id": True,
+        "comments:id": True,
+    }
+    unknown = TableSchema((Column("id", parse_type("int"), None, ""),))
+    assert _aspects(SPEC, a, unknown) == {"comments:id": False}
+
+
+def test_mapped_and_excluded_columns_are_no_differences() -> None:
+    spec = replace(SPEC, column_mapping={"old": "new"}, excluded_columns=frozenset({"loaded_at"}))  # type: ignore[arg-type]
+    a = schema_of(("id", "int"), ("old", "string"), ("loaded_at", "timestamp"))
+    b = schema_of(("id", "int"), ("new", "string"))
+    alignment = align(spec, a, b)
+    assert alignment.differences == ()
+    assert [(p.baseline.name, p.candidate.name) for p in alignment.pairs] == [("id", "id"), ("old", "new")]
+
+
+def test_a_description_gives_columns_type_and_definition() -> None:
+    rows = [
+        {"col_name": "id", "data_type": "int", "comment": "k"},
+        {"col_name": "#x", "data_type": "string", "comment": None},
+        {"col_name": "# Partitioning", "data_type": "", "comment": ""},
+        {"col_name": "id", "data_type": "int", "comment": ""},
+        {"col_name": "Type", "data_type": "VIEW", "comment": ""},
+        {"col_name": "View Text", "data_type": "SELECT 1", "comment": ""},
+        {"col_name": "Statistics", "data_type": "120 bytes", "comment": ""},
+    ]
+    schema = schema_of_description(rows)
+    assert [c.name for c in schema.columns] == ["id", "#x"]
+    assert schema.columns[0].comment == "k"
+    assert (schema.table_type, schema.bytes) == ("VIEW", 120)
+    assert schema.definition and schema_of_description(rows[:5]).definition == ""
+
+
+def test_not_null_is_read_from_ddl_only_when_the_columns_agree() -> None:
+    ddl = """CREATE TABLE a.t (
+      id INT NOT NULL COMMENT 'NOT NULL, really',
+      `b c` STRUCT<x: INT NOT NULL, y: STRING>,
+      d DECIMAL(10,2) COMMENT 'is NOT NULL')
+    USING delta"""
+    assert required_columns(ddl, ["id", "b c", "d"]) == {"id"}
+    assert required_columns(ddl, ["id", "d"]) is None
+    assert required_columns("CREATE VIEW v AS SELECT 1", ["a"]) is None
+
+
+def test_the_information_schema_completes_what_a_description_leaves_out() -> None:
+    columns = [
+        {"column_name": "ID", "is_nullable": "NO", "full_data_type": "bigint"},
+        {"column_name": "x", "is_nullable": "YES", "full_data_type": "char(5)"},
+    ]
+    described = [*DESCRIBED]
+    described[4] = {**described[4], "data_type": "MANAGED"}
+    found = read_schema(Scripted(DESCRIBE_TABLE=described, column_name=columns), "c.s.t")
+    assert [(c.name, str(c.type), c.nullable) for c in found.columns] == [("id", "int", False), ("x", "char(5)", True)]
+    without = read_schema(Scripted(DESCRIBE_TABLE=described), "c.s.t")
+    assert [c.nullable for c in without.columns] == [None, None]
+
+
+def test_a_description_tells_row_filters_and_column_masks() -> None:
+    rows = [
+        *DESCRIBED[:4],
+        {"col_name": "Row Filter", "data_type": "main.default.mine", "comment": "region"},
+        {"col_name": "# Column Masks", "data_type": "", "comment": ""},
+        {"col_name": "x", "data_type": "main.default.hide", "comment": ""},
+    ]
+    assert schema_of_description(rows).hidden == ("row filter", "column mask")
+    columns = [{"col_name": "Row Filter", "data_type": "int", "comment": None}, *DESCRIBED]
+    assert schema_of_description(columns).hidden == ()
+
+
+def test_char_columns_are_char_at_a_version_too() -> None:
+    today = schema_of(("c", "char(5)"), ("s", "struct<v:varchar(3)>"), ("w", "int"))
+    rows = [("c", "string"), ("s", "struct<v:string>"), ("w", "bigint")]
+    warehouse = Scripted(DESCRIBE_QUERY=[{"col_name": n, "data_type": t} for n, t in rows])
+    found = schema_at(warehouse, "t", today, 3)
+    assert [str(c.type) for c in found.columns] == ["char(5)", "struct<v:varchar(3)>", "bigint"]
