@@ -1,7 +1,7 @@
 """Whole comparisons of two tables like `dim_fde` on one Spark, beside a bare read of both and what others do.
 
-`python -m benchmarks.parity [--rows N ...] [--columns N] [--skip PEER ...]`. Each figure is one run in seconds, after an
-unmeasured one that warms Java up (datacompy's has none: it takes minutes); "times" is against the bare read (every
+`python -m benchmarks.parity [--rows N ...] [--columns N] [--skip PEER ...]`. Each figure is one run in seconds, after
+an unmeasured one that warms Java up (datacompy's has none: it takes minutes); "times" is against the bare read (every
 column of both tables decoded and thrown away). Nothing is cached but what the operating system keeps of the files.
 """
 
