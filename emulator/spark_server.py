@@ -247,6 +247,8 @@ class SparkServer:
             "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
             "spark.sql.sources.default": "delta",
+            # `${name}` in a statement would become text that nobody looked at for names and rights.
+            "spark.sql.variable.substitute": "false",
             "spark.databricks.delta.snapshotPartitions": "2",
             "spark.sql.shuffle.partitions": "4",
             # VACUUM lists a table's files in so many tasks; the default is 10,000, for a cluster.

@@ -25,7 +25,7 @@ from emulator.catalog import (
     now_ms,
     table_exists,
 )
-from emulator.dialect.names import quote, quoted, spark_schema
+from emulator.dialect.names import HIDDEN, quote, quoted, spark_schema
 from emulator.spark_jobs import end_flows
 from emulator.spark_server import SparkServer, SparkSettings
 from emulator.sql import commands, ddl
@@ -467,7 +467,7 @@ class SqlWorkspace:
 
 def hidden_schema_name(pipeline_id: str) -> str:
     """The Spark schema of a pipeline's own tables."""
-    return "__pipeline_" + re.sub(r"\W", "_", pipeline_id.lower())
+    return HIDDEN + re.sub(r"\W", "_", pipeline_id.lower())
 
 
 def bound(parameters: Sequence[Any] | Mapping[str, Any]) -> Parameters:

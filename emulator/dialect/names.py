@@ -24,6 +24,8 @@ def literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+# How Spark's schemas of pipelines' own tables begin.
+HIDDEN = "__pipeline_"
 _PLAIN = re.compile(r"[a-z0-9_]+")
 _CODED = "x__"
 
@@ -88,3 +90,7 @@ class NameBook:
         if self._pattern is not None:
             text = self._pattern.sub(one, text)
         return re.sub(r"`?spark_catalog`?\.(?=`?\w)", "", text)
+
+    def is_sparks(self, schema: str) -> bool:
+        """Whether Spark alone knows a schema by this name: one of the catalog's, or a pipeline's hidden one."""
+        return schema.lower() in self._schemas or schema.lower().startswith(HIDDEN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from emulator.dialect.keywords import QUERY_START
-from emulator.dialect.query import QueryWalker
+from emulator.dialect.script import ScriptWalker
 from emulator.dialect.statement import Ref, Role, Statement
 from emulator.dialect.tokens import Kind, tokenize, unquote_string
 from emulator.sql.errors import SqlError
@@ -23,7 +23,7 @@ def parse(text: str, parameters: Mapping[str, object] | Sequence[object] | None 
     return statement
 
 
-class _Parser(QueryWalker):
+class _Parser(ScriptWalker):
     """`run` goes by the statement's first word; a method `on_...` reads what stands before any query in it."""
 
     def run(self) -> None:
@@ -36,8 +36,11 @@ class _Parser(QueryWalker):
         if handler is not None:
             self.at += 1
             handler()
+        elif first in QUERY_START or first == "(":
+            s.kind = "SELECT"
         else:
-            s.kind = s.kind or ("SELECT" if first in QUERY_START or first == "(" else first or "SELECT")
+            # Spark may know more: whose names are not found here would reach it as they are.
+            raise self.fail("the local workspace knows no statement that begins so")
         if s.kind == "SELECT" and not s.query_at:
             s.query_at = self.t[0].start
         self.walk(frozenset(), "query")
@@ -112,8 +115,11 @@ class _Parser(QueryWalker):
             if what == "COLUMNS" and self.choose("IN", "FROM"):
                 s.name = self.any_name()
         else:
-            s.kind = "SHOW"
-            self.at = self.n
+            raise self.unknown("SHOW")
+
+    def unknown(self, verb: str) -> SqlError:
+        """For a verb that is known, of something that is not."""
+        return self.fail(f"{verb} of this is not supported by the local workspace")
 
     def securable(self) -> None:
         """`CATALOG c`, `SCHEMA s`, `[TABLE] t`, ... : sets securable and name."""
@@ -223,8 +229,12 @@ class _Parser(QueryWalker):
             if s.name:
                 start = self.t[self.at - 2 * len(s.name) + 1].start
                 s.target = Ref(s.name, start, self.t[self.at - 1].end, Role.CREATE)
-        elif what in ("", "VARIABLE"):
-            s.kind = "CREATE" if not what else "CREATE VARIABLE"
+        elif what == "FUNCTION":
+            return
+        elif self.take("FLOW"):
+            s.kind = "CREATE FLOW"
+        else:
+            raise self.unknown("CREATE")
 
     def temp_view(self) -> None:
         self.s.flags.add("temp")
@@ -269,13 +279,21 @@ class _Parser(QueryWalker):
             here = self.word(index)
             depth += {"(": 1, ")": -1}.get(here, 0)
             if depth == 0 and here == "AS" and index + 1 < self.n:
+                self.no_text(index + 1)
                 s.query_at = self.t[index + 1].start
                 break
             if depth == 0 and here == "COMMENT" and index + 1 < self.n and self.t[index + 1].kind is Kind.STRING:
                 s.comment = unquote_string(self.t[index + 1].text)
             if depth == 0 and here == "USING":
+                # A source of its own, with whatever path its options name.
+                s.flags.add("path")
                 break
             index += 1
+
+    def no_text(self, index: int) -> None:
+        """A metric view: what it reads is in a string, where no name is found."""
+        if self.t[index].kind is Kind.STRING:
+            raise SqlError("UNSUPPORTED_FEATURE", "Metric views are not supported by the local workspace.")
 
     def on_drop(self) -> None:
         s = self.s
@@ -300,9 +318,13 @@ class _Parser(QueryWalker):
             s.target = self.table(Role.DROP)
             self.choose("PURGE")
         elif what == "FUNCTION" and "temp" not in s.flags:
+            if self.at >= self.n or not self.t[self.at].is_name:
+                raise self.fail("a name is expected")
             start = self.at
             s.name = self.chain()[0]
             s.target = Ref(s.name, self.t[start].start, self.t[self.at - 1].end, Role.DROP)
+        elif not what:
+            raise self.unknown("DROP")
 
     def on_alter(self) -> None:
         s = self.s
@@ -319,7 +341,7 @@ class _Parser(QueryWalker):
             return
         s.kind = f"ALTER {what}".strip()
         if not what:
-            return
+            raise self.unknown("ALTER")
         s.target = self.table(Role.ALTER)
         if self.take("RENAME", "TO"):
             s.kind += " RENAME"
@@ -327,9 +349,13 @@ class _Parser(QueryWalker):
         elif what == "VIEW" and self.word(self.at) in ("AS", *QUERY_START):
             s.kind += " AS"
             self.choose("AS")
+            if self.at < self.n:
+                self.no_text(self.at)
             s.query_at = self.t[self.at].start if self.at < self.n else None
         else:
             self.owner_clause()
+            if any(self.word(index) == "LOCATION" for index in range(self.at, self.n)):
+                s.flags.add("path")
 
     def owner_clause(self) -> None:
         mark = self.at
@@ -389,7 +415,9 @@ class _Parser(QueryWalker):
 
     def maintain(self, kind: str) -> None:
         self.s.kind = kind
-        if self.at < self.n and self.t[self.at].is_name:
+        if self.at < self.n and self.t[self.at].kind is Kind.STRING:
+            self.s.flags.add("path")
+        else:
             self.s.target = self.table(Role.MAINTAIN)
 
     def on_reorg(self) -> None:
@@ -412,17 +440,19 @@ class _Parser(QueryWalker):
             self.s.kind = "REFRESH PIPELINE TABLE"
         else:
             self.choose("TABLE")
-        if self.at < self.n and self.t[self.at].is_name and self.word(self.at) != "FUNCTION":
+        if self.word(self.at) == "FUNCTION":
+            raise self.unknown("REFRESH")
+        if self.at < self.n and self.t[self.at].kind is Kind.STRING:
+            self.s.flags.add("path")
+        else:
             self.s.target = self.table(Role.DESCRIBE)
 
     def on_analyze(self) -> None:
         self.s.kind = "ANALYZE"
         if self.take("TABLE"):
             self.s.target = self.table(Role.MAINTAIN)
-        elif self.take("TABLES"):
-            if self.choose("IN", "FROM"):
-                self.s.name = self.any_name()
-            self.at = self.n
+        else:
+            raise self.unknown("ANALYZE")
 
     def on_cache(self) -> None:
         self.s.kind = "CACHE"
@@ -443,9 +473,18 @@ class _Parser(QueryWalker):
             self.take("IF", "EXISTS")
             self.s.target = self.table(Role.DESCRIBE)
 
+    def on_clear(self) -> None:
+        if not self.take("CACHE"):
+            raise self.unknown("CLEAR")
+        self.s.kind = "CLEAR CACHE"
+
     def on_msck(self) -> None:
+        if not self.take("REPAIR"):
+            raise self.fail("REPAIR is expected")
+        self.on_repair()
+
+    def on_repair(self) -> None:
         self.s.kind = "MSCK"
-        self.choose("REPAIR")
         self.choose("TABLE")
         self.s.target = self.table(Role.MAINTAIN)
 
@@ -474,5 +513,13 @@ class _Parser(QueryWalker):
         if self.take("INTO"):
             self.s.target = self.table(Role.WRITE)
 
+    def on_declare(self) -> None:
+        self.s.kind = "DECLARE"
+
+    def on_execute(self) -> None:
+        self.s.kind = "EXECUTE"
+        self.at = self.n
+
     def on_begin(self) -> None:
         self.s.kind = "SCRIPT"
+        self.script()

@@ -6,8 +6,11 @@ from emulator.dialect.cursor import Cursor
 from emulator.dialect.keywords import CLAUSE, NO_ALIAS, NOT_A_FUNCTION, QUERY_START
 from emulator.dialect.statement import Call, Chain, Role
 from emulator.dialect.tokens import Kind, unquote_string
+from emulator.sql.errors import SqlError
 
 _PATH_FORMATS = {"delta", "parquet", "csv", "json", "text", "orc", "avro", "binaryfile", "iceberg", "xml"}
+# Delta's functions that find a table by a string.
+_NAMING_FUNCTIONS = {"table_changes", "table_changes_by_path"}
 _SESSION_CALLS = {
     "CURRENT_CATALOG": 0, "CURRENT_DATABASE": 0, "CURRENT_SCHEMA": 0, "CURRENT_USER": 0, "SESSION_USER": 0, "USER": 0,
     "IS_MEMBER": 1, "IS_ACCOUNT_GROUP_MEMBER": 1, "CURRENT_METASTORE": 0,
@@ -63,6 +66,9 @@ class QueryWalker(Cursor):
             if token.kind is Kind.WORD and not self.after_dot():
                 if word == "WITH" and self.cte_list(ctes):
                     continue
+                if word == "SELECT":
+                    # `((SELECT 1) UNION SELECT ...)` does not begin as a query, and is one.
+                    kind = "query"
                 if word == "FROM":
                     expect_from = self.from_is_clause(kind)
                     self.at += 1
@@ -78,7 +84,7 @@ class QueryWalker(Cursor):
                     self.insert_target()
                     in_from = expect = False
                     continue
-                if word == "MERGE" and self.word(self.at + 1) in ("INTO", "WITH") and self.at != begin:
+                if word == "MERGE" and self.word(self.at + 1) in ("INTO", "WITH"):
                     self.at += 1
                     self.merge_target()
                     continue
@@ -138,7 +144,7 @@ class QueryWalker(Cursor):
         return self.at > 0 and self.word(self.at - 1) == "."
 
     def statement_start(self) -> bool:
-        return self.at == 0 or self.word(self.at - 1) in (";", "BEGIN", "THEN", "ELSE", "DO", "LOOP", ":")
+        return self.at == 0 or self.word(self.at - 1) in (";", "BEGIN", "THEN", "ELSE", "DO", "LOOP", "REPEAT", ":")
 
     def relation_follows(self, word: str) -> bool:
         following = self.t[self.at + 1] if self.at + 1 < self.n else None
@@ -210,6 +216,11 @@ class QueryWalker(Cursor):
             return
         parts, start, ends = self.chain()
         if self.word(self.at) == "(":
+            if parts[-1].lower() in _NAMING_FUNCTIONS:
+                raise SqlError(
+                    "UNSUPPORTED_FEATURE",
+                    f"{parts[-1]} is not supported by the local workspace: it takes a name as text.",
+                )
             if len(parts) > 1:
                 self.s.chains.append(Chain(parts, start, ends, call=True))
             return
@@ -235,6 +246,14 @@ class QueryWalker(Cursor):
         token = self.t[mark]
         if token.kind is Kind.WORD and self.word(mark + 1) != "." and not self.after_dot():
             self.at += 1
+            if (
+                token.upper == "IDENTIFIER"
+                and self.word(self.at) == "("
+                and self.word(self.past_parens(self.at)) == "("
+            ):
+                raise SqlError(
+                    "UNSUPPORTED_FEATURE", "A call of IDENTIFIER(...)(...) is not supported by the local workspace."
+                )
             arguments = _SESSION_CALLS.get(token.upper)
             if arguments is None:
                 return
@@ -280,6 +299,7 @@ class QueryWalker(Cursor):
         if self.choose("INTO", "OVERWRITE"):
             self.choose("LOCAL")
             if self.choose("DIRECTORY"):
+                self.s.flags.add("path")
                 return
             self.choose("TABLE")
             if self.at < self.n and self.t[self.at].is_name:

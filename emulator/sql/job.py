@@ -63,26 +63,18 @@ class Job:
 
     def run(self) -> Rows:
         kind = self.statement.kind
-        if kind in ("SCRIPT", "EXECUTE"):
-            self.refuse_hidden_ddl()
         special = _HANDLERS.get(kind)
         if special is not None:
             return special(self)
         answered = self.engine.commands.answer(self)
         if answered is not None:
             return answered
+        if kind not in _SPARKS:
+            raise SqlError("UNSUPPORTED_FEATURE", f"{kind} is not supported by the local workspace.")
         text = self.spark_text()
         if self.statement.is_query:
             return self.engine.link.query(text, self.views, self.tag)
         return self.translated_rows(self.command(text)) if self._shows() else self.command(text)
-
-    def refuse_hidden_ddl(self) -> None:
-        """What the catalog must know of has to be a statement of its own."""
-        words = {token.upper for token in self.statement.tokens}
-        if self.kind == "EXECUTE" or words & {"CREATE", "DROP", "ALTER", "GRANT", "REVOKE", "EXECUTE"}:
-            raise SqlError(
-                "UNSUPPORTED_FEATURE", "EXECUTE IMMEDIATE, and DDL inside of BEGIN ... END, are not supported here."
-            )
 
     def _shows(self) -> bool:
         return self.kind.startswith(("SHOW", "DESCRIBE", "EXPLAIN"))
@@ -106,6 +98,7 @@ class Job:
         start: int = 0,
         end: int | None = None,
     ) -> str:
+        self.refuse_sparks_names()
         return render(
             self.statement,
             self.places if places is None else places,
@@ -115,6 +108,25 @@ class Job:
             start,
             end,
         )
+
+    def refuse_sparks_names(self) -> None:
+        """What the catalog has given no place must not name a schema as Spark knows it: no right on it was checked."""
+        book = self.catalog.name_book()
+        placed = [(ref.start, ref.end) for ref in self.statement.refs if ref.start in self.places]
+        tokens = self.statement.tokens
+        for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+            # SHOW and DESCRIBE FUNCTION take a schema alone.
+            if (
+                token.is_name
+                and book.is_sparks(token.name)
+                and (self._shows() or (after is not None and after.text == "."))
+                and not any(start <= token.start < end for start, end in placed)
+            ):
+                raise SqlError(
+                    "SCHEMA_NOT_FOUND",
+                    f"The schema {quote(token.name)} cannot be found. Verify the spelling and correctness of the "
+                    "schema and catalog.",
+                )
 
     def bindings(self) -> list[tuple[int, int, str]]:
         """Edits that put the parameters' literals in place of their markers."""
@@ -318,6 +330,12 @@ class Job:
             raise SqlError("PARSE_SYNTAX_ERROR", "Syntax error at or near end of input: a table name is expected.")
         return ref, self.engine.full(ref.parts)
 
+
+# What goes to Spark with its names replaced and no more. All else that is not answered or handled here is refused.
+_SPARKS = frozenset({
+    "ANALYZE", "CLEAR CACHE", "DESCRIBE FUNCTION", "DESCRIBE QUERY", "DROP VARIABLE", "EXPLAIN", "MSCK", "OPTIMIZE",
+    "REORG", "SCRIPT", "SELECT", "SHOW FUNCTIONS", "SHOW PARTITIONS", "TRUNCATE", "UNCACHE", "VACUUM",
+})  # fmt: skip
 
 _HANDLERS: dict[str, Callable[[Job], Rows]] = {
     "CREATE TABLE": ddl.create_table,

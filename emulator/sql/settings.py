@@ -29,6 +29,15 @@ PARAMETERS: Mapping[str, str | None] = {
 DEFAULTS = {"ANSI_MODE": "true", "TIMEZONE": "UTC", "STATEMENT_TIMEOUT": "172800", "USE_CACHED_RESULT": "true"}
 # What drivers send along and nothing depends on.
 _IGNORED = re.compile(r"spark\.thriftserver\.|spark\.sql\.thriftserver\.|spark\.databricks\.|query_tags$", re.I)
+# They change where a string or a name begins in a statement: names would reach Spark that nothing here has seen.
+_FIXED = re.compile(r"spark\.sql\.variable\.substitute|spark\.sql\.ansi\.doublequotedidentifiers", re.I)
+
+
+def refuse_fixed(text: str) -> None:
+    """Raises CONFIG_NOT_AVAILABLE if the text names a setting that must stay what it is."""
+    found = _FIXED.search(text)
+    if found is not None:
+        raise unavailable(found.group())
 
 
 def unavailable(name: str) -> SqlError:
@@ -48,6 +57,7 @@ def apply_setting(engine: Engine, name: str, value: str) -> None:
     """Set one for the session. Raises SqlError for an unknown name or a value that Spark refuses."""
     clean = value.strip().strip("'\"") if not value.strip().startswith("'") else value.strip()[1:-1]
     setting = spark_setting(name)
+    refuse_fixed(name)
     if name.upper() == "STATEMENT_TIMEOUT" and not clean.isdigit():
         raise SqlError("INVALID_PARAMETER_VALUE", f"STATEMENT_TIMEOUT takes seconds, not {clean!r}.")
     if setting is not None:
@@ -65,6 +75,7 @@ def apply_settings(engine: Engine, configuration: Mapping[str, str]) -> None:
 
 def session_setting(job: Job) -> Rows:
     """SET and RESET of Spark, variables."""
+    refuse_fixed(job.text)
     job.context.changed = True
     return job.command(job.spark_text())
 

@@ -140,6 +140,118 @@ def test_a_statement_is_known_by_its_kind(sql: str, kind: str) -> None:
     assert parse(sql).kind == kind
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "LOAD DATA INPATH '/x' INTO TABLE product__fde.t",
+        "CONVERT TO DELTA product__fde.t",
+        "GENERATE symlink_format_manifest FOR TABLE product__fde.t",
+        "EXPLAIN LOAD DATA INPATH '/x' INTO TABLE product__fde.t",
+        "DROP NAMESPACE product__fde CASCADE",
+        "CREATE NAMESPACE product__fde",
+        "ALTER NAMESPACE product__fde SET PROPERTIES (a = 1)",
+        "CREATE INDEX i ON TABLE product__fde.t (a)",
+        "SHOW NAMESPACES",
+        "ANALYZE TABLES IN product__fde COMPUTE STATISTICS",
+        "REFRESH FUNCTION product__fde.f",
+        "`TRUNCATE` TABLE product__fde.t",
+        "ADD JAR '/x.jar'",
+    ],
+)
+def test_a_statement_that_is_not_known_is_refused(sql: str) -> None:
+    with pytest.raises(SqlError) as caught:
+        parse(sql)
+    assert caught.value.sqlstate == "42601"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "TRUNCATE TABLE a.b.c;",
+        "OPTIMIZE a.b.c;",
+        "VACUUM a.b.c;",
+        "RESTORE TABLE a.b.c TO VERSION AS OF 1;",
+        "REFRESH TABLE a.b.c;",
+        "COMMENT ON TABLE a.b.c IS 'x';",
+        "DROP TABLE a.b.c;",
+        "EXECUTE IMMEDIATE 'DROP TABLE a.b.c';",
+        "SELECT 1; TRUNCATE TABLE a.b.c;",
+        "IF true THEN TRUNCATE TABLE a.b.c; END IF;",
+        "IF then = 1 THEN TRUNCATE TABLE a.b.c; END IF;",
+        "IF CASE WHEN end = 1 THEN values END THEN TRUNCATE TABLE a.b.c; END IF;",
+        "IF (1 = 1) THEN SELECT 1; ELSE TRUNCATE TABLE a.b.c; END IF;",
+        "CASE x WHEN 1 THEN OPTIMIZE a.b.c WHERE end = 1; END CASE;",
+        "here: BEGIN TRUNCATE TABLE a.b.c; END;",
+        "here: LOOP TRUNCATE TABLE a.b.c; LEAVE here; END LOOP here;",
+        "WHILE true DO TRUNCATE TABLE a.b.c; END WHILE;",
+        "REPEAT TRUNCATE TABLE a.b.c; UNTIL true END REPEAT;",
+        "FOR r AS SELECT 1 DO TRUNCATE TABLE a.b.c; END FOR;",
+        "FOR r AS FROM t do SELECT 1 DO TRUNCATE TABLE a.b.c; END FOR;",
+        "FOR r AS SELECT 1 do FROM t DO TRUNCATE TABLE a.b.c; END FOR;",
+        "DECLARE EXIT HANDLER FOR SQLEXCEPTION TRUNCATE TABLE a.b.c;",
+        "SELECT 1) ; TRUNCATE TABLE a.b.c; (",
+    ],
+)
+def test_a_script_holds_no_statement_whose_names_are_not_found(body: str) -> None:
+    with pytest.raises(SqlError) as caught:
+        parse(f"BEGIN {body} END")
+    assert caught.value.sqlstate in ("0A000", "42601")
+
+
+def test_every_name_of_a_script_is_replaced() -> None:
+    sql = (
+        "BEGIN DECLARE n INT DEFAULT (SELECT count(*) FROM a.b.c); SET n = (SELECT max(x) FROM a.b.d); "
+        "IF n > (SELECT 1 FROM a.b.e) THEN INSERT INTO a.b.f SELECT CASE WHEN x THEN 1 ELSE 2 END FROM a.b.g; "
+        "ELSEIF n = 2 THEN WITH t AS (SELECT 1) SELECT * FROM t; ELSE DELETE FROM a.b.h; END IF; "
+        "top: WHILE n < 3 DO UPDATE a.b.i SET x = 1; LEAVE top; END WHILE top; SELECT * FROM t; "
+        "FOR r AS SELECT * FROM a.b.j DO MERGE INTO a.b.k USING a.b.l ON true WHEN MATCHED THEN DELETE; END FOR; "
+        "REPEAT VALUES (1); UNTIL EXISTS (SELECT 1 FROM a.b.m) END REPEAT; BEGIN SELECT 1; END; END"
+    )
+    names = [".".join(ref.parts) for ref in parse(sql).refs]
+    assert names == [*(f"a.b.{letter}" for letter in "cdefghi"), "t", *(f"a.b.{letter}" for letter in "jklm")]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT ((SELECT 1) UNION SELECT x FROM a.b.c)",
+        "SELECT 1 WHERE x IN ((SELECT 1) UNION SELECT x FROM a.b.c)",
+        "REPAIR TABLE a.b.c",
+    ],
+)
+def test_a_name_is_found_wherever_a_table_may_stand(sql: str) -> None:
+    assert ("a", "b", "c") in [ref.parts for ref in parse(sql).refs]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM table_changes('product__fde.t', 0)",
+        "SELECT IDENTIFIER('product__fde.f')(1)",
+        "CREATE VIEW v WITH METRICS LANGUAGE YAML AS $$ source: product__fde.t $$",
+        "ALTER VIEW v AS $$ source: product__fde.t $$",
+    ],
+)
+def test_a_name_in_a_string_is_refused(sql: str) -> None:
+    with pytest.raises(SqlError) as caught:
+        parse(sql)
+    assert caught.value.sqlstate == "0A000"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "VACUUM '/x' RETAIN 0 HOURS",
+        "OPTIMIZE '/x'",
+        "INSERT OVERWRITE DIRECTORY '/x' SELECT 1",
+        "CREATE TEMP VIEW v USING delta OPTIONS (path '/x')",
+        "ALTER TABLE t SET LOCATION '/x'",
+    ],
+)
+def test_a_folder_is_told_from_a_table(sql: str) -> None:
+    assert "path" in parse(sql).flags
+
+
 def test_a_grant_is_taken_apart() -> None:
     found = parse("GRANT USE CATALOG, SELECT ON SCHEMA `a`.`b-c` TO `data engineers`")
     assert (found.privileges, found.securable, found.name, found.principal) == (
@@ -229,7 +341,7 @@ pieces = st.sampled_from(
     st.lists(st.sampled_from([" ", "\n", "\t", "  /* c */ "]), min_size=14, max_size=14),
 )
 def test_text_outside_of_names_is_never_touched(words: list[str], gaps: list[str]) -> None:
-    sql = "".join(word + gap for word, gap in zip(words, gaps, strict=False))
+    sql = "SELECT " + "".join(word + gap for word, gap in zip(words, gaps, strict=False))
     try:
         statement = parse(sql)
     except SqlError:
@@ -255,7 +367,7 @@ def test_text_outside_of_names_is_never_touched(words: list[str], gaps: list[str
 @settings(max_examples=200, deadline=None)
 @given(st.lists(pieces, min_size=1, max_size=14))
 def test_rendering_without_places_gives_the_text_back(words: list[str]) -> None:
-    sql = " ".join(words)
+    sql = "SELECT " + " ".join(words)
     try:
         statement = parse(sql)
     except SqlError:

@@ -1,0 +1,150 @@
+"""The SQL engine without Spark: what of a statement reaches Spark, for whom, and what is refused before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.catalog import MANAGED, Catalog, Grant, TableRecord
+from emulator.sql.engine import Context, Engine
+from emulator.sql.errors import SqlError
+from emulator.sql.rows import Rows
+
+ADMIN, ANALYST = "admin@example.com", "analyst@example.com"
+
+
+class Link:
+    """Stands in for a session of Spark: keeps what it is told."""
+
+    url, session_id = "sc://127.0.0.1:1", "s-1"
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def command(self, text: str, views: Sequence[Any] = (), tag: str | None = None) -> Rows:
+        self.told.append(text)
+        return Rows.none()
+
+    query = command
+
+
+def record(name: str, location: str | None = None) -> TableRecord:
+    catalog, schema, table = name.split(".")
+    return TableRecord(
+        catalog, schema, table, MANAGED, ADMIN, None, 1, ADMIN, 1, ADMIN, name, storage_location=location
+    )
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    made = Catalog(tmp_path / "catalog.sqlite", lambda name: {"admins"} if name == ADMIN else set())
+    for name in ("main", "product"):
+        made.create_catalog(name, ADMIN)
+    made.create_schema("main.default", ADMIN)
+    made.create_schema("product.fde", ADMIN)
+    made.put_table(record("product.fde.t"))
+    return made
+
+
+@pytest.fixture
+def engine(catalog: Catalog, tmp_path: Path) -> Engine:
+    """A session of somebody who may use the schema and no table in it."""
+    catalog.put_grants("CATALOG", "product", [Grant(ANALYST, "USE_CATALOG")], ADMIN)
+    catalog.put_grants("SCHEMA", "product.fde", [Grant(ANALYST, "USE_SCHEMA")], ADMIN)
+    catalog.put_grants("CATALOG", "main", [Grant("account users", "USE_CATALOG")], ADMIN)
+    catalog.put_grants("SCHEMA", "main.default", [Grant("account users", "USE_SCHEMA")], ADMIN)
+    return Engine(Link(), catalog, Context(ANALYST), tmp_path / "tables")  # type: ignore[arg-type]
+
+
+def told(engine: Engine) -> list[str]:
+    return engine.link.told  # type: ignore[attr-defined, no-any-return]
+
+
+REACHING = [
+    "TRUNCATE TABLE {}",
+    "OPTIMIZE {}",
+    "VACUUM {}",
+    "REPAIR TABLE {}",
+    "LOAD DATA INPATH '/x' INTO TABLE {}",
+    "BEGIN TRUNCATE TABLE {}; END",
+    "BEGIN DELETE FROM {}; END",
+    "BEGIN SELECT * FROM {}; END",
+    "SELECT ((SELECT 1) UNION SELECT x FROM {})",
+    "SELECT * FROM VALUES (1) null, {}",
+    "SELECT {}(1)",
+    "SELECT * FROM {}(1)",
+    "SELECT * FROM spark_catalog.{}(1)",
+    "DESCRIBE FUNCTION {}",
+    "DESCRIBE QUERY SELECT * FROM {}",
+    "EXPLAIN SELECT * FROM {}",
+    "CREATE TEMP VIEW v AS SELECT * FROM {}",
+    "CREATE TEMP FUNCTION f() RETURN (SELECT 1 FROM {})",
+    "COPY INTO {} FROM '/x'",
+]
+
+
+@pytest.mark.parametrize("table", ["product__fde.t", "`PRODUCT__FDE`.t", "__pipeline_p_1.t"])
+@pytest.mark.parametrize("sql", REACHING)
+def test_a_schema_of_spark_is_out_of_reach_by_its_own_name(engine: Engine, sql: str, table: str) -> None:
+    for principal in (ANALYST, ADMIN):
+        engine.context.principal = principal
+        with pytest.raises(SqlError):
+            engine.run(sql.format(table))
+    assert told(engine) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SHOW FUNCTIONS IN product__fde",
+        "SHOW USER FUNCTIONS FROM `product__fde`",
+        "SHOW NAMESPACES",
+        "DROP NAMESPACE product__fde CASCADE",
+        "ANALYZE TABLES IN product__fde COMPUTE STATISTICS",
+        "CREATE FLOW f AS INSERT INTO t SELECT 1",
+        "EXECUTE IMMEDIATE 'SELECT 1'",
+        "SHOW USERS",
+    ],
+)
+def test_what_the_workspace_does_not_know_never_reaches_spark(engine: Engine, sql: str) -> None:
+    engine.context.principal = ADMIN
+    with pytest.raises(SqlError):
+        engine.run(sql)
+    assert told(engine) == []
+
+
+@pytest.mark.parametrize("sql", [sql for sql in REACHING if sql.startswith(("TRUNC", "OPTI", "VAC", "REP", "BEGIN"))])
+def test_a_table_takes_the_same_rights_in_a_script_as_outside(engine: Engine, catalog: Catalog, sql: str) -> None:
+    text = sql.format("product.fde.t")
+    reads = "SELECT *" in sql
+    with pytest.raises(SqlError) as caught:
+        engine.run(text)
+    assert caught.value.error_class in ("INSUFFICIENT_PERMISSIONS", "UNSUPPORTED_FEATURE")
+    assert told(engine) == []
+    if caught.value.error_class == "INSUFFICIENT_PERMISSIONS":
+        granted = [Grant(ANALYST, "SELECT"), *([] if reads else [Grant(ANALYST, "MODIFY")])]
+        catalog.put_grants("TABLE", "product.fde.t", granted, ADMIN)
+        engine.run(text)
+        assert told(engine) == [sql.format("`product__fde`.`t`")]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SET spark.sql.variable.substitute = true",
+        "SET `spark.sql.variable.substitute` = true",
+        "SET spark.sql.ansi.doubleQuotedIdentifiers = true",
+    ],
+)
+def test_a_setting_that_hides_names_cannot_be_changed(engine: Engine, sql: str) -> None:
+    with pytest.raises(SqlError, match="CONFIG_NOT_AVAILABLE"):
+        engine.run(sql)
+    assert told(engine) == []
+
+
+def test_names_that_look_like_sparks_are_left_alone_where_they_name_no_schema(engine: Engine) -> None:
+    engine.run("SELECT 1 AS product__fde, 'product__fde.t' AS x")
+    assert told(engine) == ["SELECT 1 AS product__fde, 'product__fde.t' AS x"]
