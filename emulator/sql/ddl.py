@@ -111,9 +111,9 @@ def create_table(job: Job) -> Rows:
     job.writes.add(full_name)
     text = job.rendered(edits)
     operation = "create" if existing is None else "refresh"
-    with job.engine.intent(operation, full_name, record):
+    with job.engine.intent(operation, full_name, record) as intent:
         try:
-            rows = _command_over_orphan(job, text, name) if existing is None else job.command(text)
+            rows = _command_over_orphan(job, text, name, intent) if existing is None else job.command(text)
         except BaseException:
             if existing is None and record.table_type == MANAGED and not _exists_quietly(job, name):
                 job.engine.remove_folder(record.storage_location)
@@ -125,12 +125,16 @@ def create_table(job: Job) -> Rows:
     return rows if s.query_at else Rows.none()
 
 
-def _command_over_orphan(job: Job, text: str, name: FullName) -> Rows:
-    """Run a CREATE; a table of that name that only Spark knows (its creator was killed) gives way."""
+def _command_over_orphan(job: Job, text: str, name: FullName, intent: int) -> Rows:
+    """Run a CREATE; a table of that name that only Spark knows (its creator was killed) gives way.
+
+    intent: id of the statement's own.
+    """
     try:
         return job.command(text)
     except PySparkException as e:
-        racing = any(".".join(name) == i.full_name and not i.abandoned for i in job.catalog.intents()[:-1])
+        # Before the catalog is looked into: who ends in between has put the table there.
+        racing = job.engine.changed_by_another(".".join(name), intent)
         if "ALREADY_EXISTS" not in str(e) or racing or job.catalog.find(name) is not None:
             raise
         job.engine.drop_orphan(spark_schema(name[0], name[1]), spark_part(name[2]))
@@ -187,8 +191,8 @@ def create_view(job: Job) -> Rows:
         job.require_manage(existing)
     record = new_record(job, name, VIEW, data_source_format=None, view_definition=_definition(job))
     text = job.rendered(calls=False)
-    with job.engine.intent("create" if existing is None else "refresh", full_name, record):
-        rows = _command_over_orphan(job, text, name) if existing is None else job.command(text)
+    with job.engine.intent("create" if existing is None else "refresh", full_name, record) as intent:
+        rows = _command_over_orphan(job, text, name, intent) if existing is None else job.command(text)
         with job.catalog.transaction():
             # A replaced view is a new one: it has a new owner and none of the old grants.
             job.catalog.drop_grants("TABLE", full_name)

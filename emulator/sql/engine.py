@@ -263,12 +263,14 @@ class Engine:
         catalog = self.catalog
         if intent.operation == "create" and len(parts) == 3:
             record = TableRecord(**{**intent.details["record"], "columns": ()})
-            if catalog.find(record.key) is None and self.spark_has(record.key):
+            # What Spark has may be another's, who tells the catalog of it. Asked first: one who ends has told it.
+            theirs = self.changed_by_another(intent.full_name, intent.id)
+            if catalog.find(record.key) is None and not self.spark_has(record.key):
+                self.remove_folder(record.storage_location)
+            elif catalog.find(record.key) is None and not theirs:
                 with suppress(PySparkException):
                     record = self.read_columns(record)
                 catalog.put_table(record)
-            elif catalog.find(record.key) is None:
-                self.remove_folder(record.storage_location)
         elif intent.operation == "drop" and len(parts) == 3:
             name = (parts[0], parts[1], parts[2])
             found = catalog.find(name)
@@ -292,11 +294,20 @@ class Engine:
                     catalog.put_table(self.read_columns(found))
         catalog.finish(intent.id)
 
+    def changed_by_another(self, full_name: str, intent: int) -> bool:
+        """Whether a living statement, other than that of this intent, is changing a name or renames something to it."""
+        return any(
+            i.id != intent and full_name in (i.full_name, i.details.get("to")) and not i.abandoned
+            for i in self.catalog.intents()
+        )
+
     @contextmanager
     def intent(
         self, operation: str, full_name: str, record: TableRecord | None = None, **details: Any
-    ) -> Iterator[None]:
-        """Around a change of Spark and catalog: if this process dies in it, `recover` knows. record: of what is made.
+    ) -> Iterator[int]:
+        """Around a change of Spark and catalog: if this process dies in it, `recover` knows. Gives the intent's id.
+
+        record: of what is made.
 
         After an error nobody knows whether Spark did it (it may have, before it was cancelled or died): the two are
         made to agree. If Spark cannot be asked either, the next start does that.
@@ -306,7 +317,7 @@ class Engine:
             details["record"] = _plain(record)
         number = self.catalog.begin(operation, full_name, **details)
         try:
-            yield
+            yield number
         except BaseException:
             with suppress(Exception):
                 self._recover_one(next(i for i in self.catalog.intents() if i.id == number))

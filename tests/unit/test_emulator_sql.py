@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.errors import AnalysisException
+from pyspark.sql.types import IntegerType, StructType
 
 from emulator.catalog import MANAGED, Catalog, Grant, TableRecord
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
-from emulator.sql.rows import Rows
+from emulator.sql.rows import STRING, Rows
 
 ADMIN, ANALYST = "admin@example.com", "analyst@example.com"
 
@@ -148,3 +150,59 @@ def test_a_setting_that_hides_names_cannot_be_changed(engine: Engine, sql: str) 
 def test_names_that_look_like_sparks_are_left_alone_where_they_name_no_schema(engine: Engine) -> None:
     engine.run("SELECT 1 AS product__fde, 'product__fde.t' AS x")
     assert told(engine) == ["SELECT 1 AS product__fde, 'product__fde.t' AS x"]
+
+
+class Holding(Link):
+    """A session of Spark whose one table or view is there, as one left by a process that was killed.
+
+    meanwhile: what others do while the first CREATE is carried out.
+    """
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self.there, self.meanwhile = True, meanwhile
+
+    def command(self, text: str, views: Sequence[Any] = (), tag: str | None = None) -> Rows:
+        self.told.append(text)
+        if text.startswith("CREATE"):
+            self.meanwhile()
+            self.meanwhile = lambda: None
+            if self.there:
+                raise AnalysisException("[TABLE_OR_VIEW_ALREADY_EXISTS] It exists.", "TABLE_OR_VIEW_ALREADY_EXISTS")
+            self.there = True
+        elif text.startswith("DROP"):
+            self.there = False
+        elif text.startswith("DESCRIBE EXTENDED"):
+            return Rows.local([("col_name", STRING), ("data_type", STRING)], [("Type", "VIEW")])
+        return Rows.none()
+
+    def table_schema(self, spark_name: str) -> StructType:
+        if not self.there:
+            raise AnalysisException("[TABLE_OR_VIEW_NOT_FOUND] It does not.", "TABLE_OR_VIEW_NOT_FOUND")
+        return StructType().add("a", IntegerType())
+
+
+def create_view(engine: Engine, meanwhile: Callable[[], object]) -> Holding:
+    link = Holding(meanwhile)
+    engine.link, engine.context.principal = link, ADMIN  # type: ignore[assignment]
+    engine.run("CREATE VIEW product.fde.v AS SELECT 1 AS a")
+    return link
+
+
+def test_an_orphan_gives_way_while_other_statements_write(engine: Engine, catalog: Catalog) -> None:
+    create_view(engine, lambda: catalog.begin("refresh", "product.fde.other"))
+    assert catalog.find(("product", "fde", "v")) is not None
+
+
+@pytest.mark.parametrize(
+    "intent", [("create", "product.fde.v", {}), ("rename", "product.fde.t", {"to": "product.fde.v"})]
+)
+def test_what_a_living_statement_makes_is_no_orphan(
+    engine: Engine, catalog: Catalog, intent: tuple[str, str, dict[str, str]]
+) -> None:
+    operation, name, details = intent
+    with pytest.raises(SqlError, match="ALREADY_EXISTS"):
+        create_view(engine, lambda: catalog.begin(operation, name, **details))
+    assert not any(text.startswith("DROP") for text in told(engine))
+    assert catalog.find(("product", "fde", "v")) is None, "the record is for the other statement to put"
+    assert [i.operation for i in catalog.intents()] == [operation]
