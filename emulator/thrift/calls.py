@@ -99,8 +99,9 @@ class Calls:
         types = WireTypes.of(req.useArrowNativeTypes)
         operation = Operation(session, types, bool(req.canReadArrowResult), row_limit=req.resultRowLimit)
         timeout = overlay.get("STATEMENT_TIMEOUT") or session.engine.context.settings.get("STATEMENT_TIMEOUT")
-        seconds = [float(s) for s in (timeout, req.queryTimeout) if s]
-        operation.timeout = min(seconds) if seconds else None
+        # 0 is no limit of its own, and leaves the other one.
+        limits = [float(s) for s in (timeout, req.queryTimeout) if s and float(s) > 0]
+        operation.timeout = min(limits, default=None)
         try:
             parameters = parameters_of(req.parameters or [])
         except SqlError as e:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from starlette.responses import Response
 
 from emulator.records import Warehouse
+from emulator.thrift.calls import Calls
 from emulator.thrift.server import ThriftServer
 from emulator.workspace import Workspace
 
@@ -69,6 +70,32 @@ def test_rest_and_thrift_refuse_the_same_people_in_the_same_words(local: Workspa
     by_thrift = open_session(local, "none")
     assert (status, by_rest["message"]) == (by_thrift.status_code, document(by_thrift)["message"])
     assert open_session(local, local.warehouse_id).status_code == 200, "everybody may use the workspace's own"
+
+
+@pytest.mark.parametrize(
+    ("statement_timeout", "query_timeout", "seconds"),
+    [("0", 5, 5.0), ("0", 0, None), (None, 5, 5.0), ("3", 5, 3.0), ("7", 0, 7.0), (None, None, None)],
+)
+@pytest.mark.parametrize("overlaid", [True, False])
+def test_a_timeout_of_zero_leaves_the_other_one(
+    statement_timeout: str | None, query_timeout: int | None, seconds: float | None, overlaid: bool
+):
+    from databricks.sql.thrift_api.TCLIService import ttypes
+
+    given = {} if statement_timeout is None else {"STATEMENT_TIMEOUT": statement_timeout}
+    context = SimpleNamespace(settings={} if overlaid else given)
+    begun: list[Any] = []
+    server = SimpleNamespace(
+        session=lambda *_: SimpleNamespace(engine=SimpleNamespace(context=context)),
+        begin=lambda operation, _: begun.append(operation),
+    )
+    handle = ttypes.TSessionHandle(sessionId=ttypes.THandleIdentifier(guid=b"1" * 16, secret=b"1" * 16))
+    request = ttypes.TExecuteStatementReq(
+        sessionHandle=handle, statement="SELECT 1", confOverlay=given if overlaid else None, queryTimeout=query_timeout
+    )
+    request.runAsync = True
+    Calls(server, "analyst@example.com").ExecuteStatement(request)  # type: ignore[arg-type]
+    assert begun[0].timeout == seconds
 
 
 OPEN = b"\x80\x01\x00\x01\x00\x00\x00\x0bOpenSession"
