@@ -22,7 +22,7 @@ from pyspark.sql.connect.session import SparkSession
 from pyspark.sql.connect.streaming.readwriter import DataStreamReader
 
 from emulator.catalog import Catalog
-from emulator.dialect.names import quote, quoted, spark_part, spark_schema, split_name
+from emulator.dialect.names import literal, quote, quoted, spark_part, spark_schema, split_name
 from emulator.dialect.parser import parse
 from emulator.dialect.render import Place, render
 from emulator.dialect.statement import Statement
@@ -181,7 +181,7 @@ class _Catalog(ConnectCatalog):  # type: ignore[misc]
         from pyspark.sql.catalog import Table
 
         catalog, schema = self._engine.full_schema(split_name(dbName) if dbName else ())
-        like = f" LIKE '{pattern}'" if pattern else ""
+        like = f" LIKE {literal(pattern)}" if pattern else ""
         rows = (
             _raised(lambda: self._engine.run(f"SHOW TABLES IN {quoted((catalog, schema))}{like}")).collect().to_pylist()
         )

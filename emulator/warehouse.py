@@ -25,7 +25,7 @@ from emulator.catalog import (
     now_ms,
     table_exists,
 )
-from emulator.dialect.names import HIDDEN, quote, quoted, spark_schema
+from emulator.dialect.names import HIDDEN, literal, quote, quoted, spark_schema
 from emulator.spark_jobs import end_flows
 from emulator.spark_server import SparkServer, SparkSettings
 from emulator.sql import commands, ddl
@@ -168,11 +168,10 @@ class SqlWorkspace:
     def _restore(self, engine: Engine, record: TableRecord) -> None:
         """A table that the catalog has and Spark lost (a new metastore): its files and definition are here."""
         if record.table_type in ("MANAGED", "EXTERNAL") and record.storage_location:
-            location = record.storage_location.replace("'", "\\'")
             with suppress(PySparkException):
                 engine.link.command(
                     f"CREATE TABLE {engine.spark_name(record.key)} USING {record.data_source_format or 'DELTA'} "
-                    f"LOCATION '{location}'"
+                    f"LOCATION {literal(record.storage_location)}"
                 )
                 return
         elif record.view_definition and record.table_type == "VIEW":

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pyspark.errors import AnalysisException
 from pyspark.sql.types import IntegerType, StructType
 
+from emulator import session
 from emulator.catalog import MANAGED, Catalog, Grant, TableRecord
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import STRING, Rows
+from emulator.warehouse import SqlWorkspace
 
 ADMIN, ANALYST = "admin@example.com", "analyst@example.com"
 
@@ -206,3 +209,19 @@ def test_what_a_living_statement_makes_is_no_orphan(
     assert not any(text.startswith("DROP") for text in told(engine))
     assert catalog.find(("product", "fde", "v")) is None, "the record is for the other statement to put"
     assert [i.operation for i in catalog.intents()] == [operation]
+
+
+def test_a_pattern_of_list_tables_is_text(engine: Engine, catalog: Catalog) -> None:
+    for name in ("it's", "its"):
+        catalog.put_table(record(f"main.default.{name}"))
+    engine.context.principal = ADMIN
+    listing = object.__new__(session._Catalog)
+    listing._sparkSession = SimpleNamespace(engine=engine)
+    assert [table.name for table in listing.listTables("main.default", "it's*")] == ["it's"]
+    assert listing.listTables("main.default", "none' OR 'x") == []
+
+
+def test_a_table_that_spark_lost_is_made_again_at_its_location(engine: Engine, tmp_path: Path) -> None:
+    workspace = SqlWorkspace(tmp_path, lambda _: set(), remote_url="sc://127.0.0.1:1")
+    workspace._restore(engine, record("product.fde.t", "/data/it\\'s\\"))
+    assert told(engine) == ["CREATE TABLE `product__fde`.`t` USING DELTA LOCATION '/data/it\\\\\\'s\\\\'"]
