@@ -32,20 +32,29 @@ def newest_version(location: str | None) -> int | None:
 
 
 def rows_written(location: str | None, after: int) -> int | None:
-    """Rows of the first WRITE committed after a version, from its commit's own metrics."""
+    """Rows that the one WRITE committed after a version wrote, from its commit's own metrics.
+
+    None where that cannot be told: others wrote at the same time, and a commit does not say whose it is.
+    """
     folder = folder_of(location)
     newest = newest_version(location)
     if folder is None or newest is None:
         return None
-    for version in range(after + 1, newest + 1):
-        with suppress(OSError, ValueError, KeyError):
+    if newest == after:
+        # Nothing committed: an INSERT of no rows.
+        return 0
+    counts: set[int] = set()
+    try:
+        for version in range(after + 1, newest + 1):
             for line in (folder / "_delta_log" / f"{version:020}.json").read_text().splitlines():
                 if line.startswith('{"commitInfo"'):
                     info = json.loads(line)["commitInfo"]
                     if info.get("operation") == "WRITE":
-                        return int(info["operationMetrics"]["numOutputRows"])
-    # Nothing committed: an INSERT of no rows.
-    return 0 if newest == after else None
+                        counts.add(int(info["operationMetrics"]["numOutputRows"]))
+    except (OSError, ValueError, KeyError):
+        return None
+    # Of several that wrote equally many, each wrote so many.
+    return counts.pop() if len(counts) == 1 else None
 
 
 def delta_properties(location: str | None) -> dict[str, str]:

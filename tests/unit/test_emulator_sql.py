@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from pyspark.sql.types import IntegerType, StructType
 
 from emulator import session
 from emulator.catalog import MANAGED, Catalog, Grant, TableRecord
+from emulator.sql.delta_log import rows_written
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import STRING, Rows
@@ -225,3 +227,27 @@ def test_a_table_that_spark_lost_is_made_again_at_its_location(engine: Engine, t
     workspace = SqlWorkspace(tmp_path, lambda _: set(), remote_url="sc://127.0.0.1:1")
     workspace._restore(engine, record("product.fde.t", "/data/it\\'s\\"))
     assert told(engine) == ["CREATE TABLE `product__fde`.`t` USING DELTA LOCATION '/data/it\\\\\\'s\\\\'"]
+
+
+@pytest.mark.parametrize(
+    ("commits", "rows"),
+    [
+        ([], 0),
+        ([("WRITE", 3)], 3),
+        ([("OPTIMIZE", None), ("WRITE", 3)], 3),
+        ([("WRITE", 5), ("WRITE", 3)], None),
+        ([("WRITE", 3), ("WRITE", 3)], 3),
+        ([("WRITE", None), ("WRITE", 3)], None),
+        ([("OPTIMIZE", None)], None),
+    ],
+)
+def test_rows_of_somebody_elses_insert_are_not_counted(
+    tmp_path: Path, commits: list[tuple[str, int | None]], rows: int | None
+) -> None:
+    log = tmp_path / "_delta_log"
+    log.mkdir()
+    for version, (operation, count) in enumerate([("CREATE TABLE", None), *commits]):
+        metrics = {} if count is None else {"numOutputRows": str(count)}
+        info = {"commitInfo": {"operation": operation, "operationMetrics": metrics}}
+        (log / f"{version:020}.json").write_text(json.dumps(info, separators=(",", ":")) + "\n")
+    assert rows_written(str(tmp_path), 0) == rows
