@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from emulator.dialect.tokens import tokenize
 from emulator.sql.errors import SqlError
@@ -47,6 +47,14 @@ def spark_schema(catalog: str, schema: str) -> str:
         if joined.find("__") == len(c) and not s.startswith("_"):
             return joined
     return f"{_CODED}{c.encode().hex()}_{s.encode().hex()}"
+
+
+_PATH_FORMATS = {"delta", "parquet", "csv", "json", "text", "orc", "avro", "binaryfile", "iceberg", "xml"}
+
+
+def is_path(parts: Sequence[str]) -> bool:
+    """Whether a dotted name is a format with a folder in it: `` delta.`/x` ``."""
+    return len(parts) == 2 and parts[0].lower() in _PATH_FORMATS and "/" in parts[1]
 
 
 def split_name(text: str) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from emulator.dialect.cursor import Cursor
 from emulator.dialect.keywords import CLAUSE, NO_ALIAS, NOT_A_FUNCTION, QUERY_START
+from emulator.dialect.names import is_path
 from emulator.dialect.statement import Call, Chain, Role
 from emulator.dialect.tokens import Kind, unquote_string
 from emulator.sql.errors import SqlError
 
-_PATH_FORMATS = {"delta", "parquet", "csv", "json", "text", "orc", "avro", "binaryfile", "iceberg", "xml"}
 # Delta's functions that find a table by a string.
 _NAMING_FUNCTIONS = {"table_changes", "table_changes_by_path"}
 _SESSION_CALLS = {
@@ -229,12 +229,7 @@ class QueryWalker(Cursor):
             if alias:
                 self.s.aliases.add(alias.lower())
             return
-        if (
-            len(parts) == 2
-            and parts[0].lower() in _PATH_FORMATS
-            and self.t[self.at - 1].kind is Kind.QUOTED
-            and "/" in parts[1]
-        ):
+        if is_path(parts):
             self.s.flags.add("path")
             return
         self.at = mark

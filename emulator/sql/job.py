@@ -16,7 +16,7 @@ from emulator.catalog import (
     no_permission,
     table_not_found,
 )
-from emulator.dialect.names import literal, quote, quoted, spark_part
+from emulator.dialect.names import is_path, literal, quote, quoted, spark_part
 from emulator.dialect.parser import parse
 from emulator.dialect.render import Place, render
 from emulator.dialect.statement import Ref, Role, Statement
@@ -171,10 +171,8 @@ class Job:
 
     def resolve(self) -> None:
         """Give every ref its place. Raises what the service raises for names and rights."""
-        if "path" in self.statement.flags and not self.catalog.is_admin(self.me):
-            raise SqlError(
-                "INSUFFICIENT_PERMISSIONS", "Insufficient privileges:\nUser does not have SELECT on any file."
-            )
+        if "path" in self.statement.flags:
+            self.require_files()
         for ref in self.statement.refs:
             if ref.start not in self.places:
                 self._resolve(ref)
@@ -209,15 +207,22 @@ class Job:
             self.writes.add(full_name)
 
     def known_to_spark(self, ref: Ref) -> bool:
-        """Temporary views and paths."""
+        """Temporary views and paths. Raises INSUFFICIENT_PERMISSIONS for a path that is not for this principal."""
         if len(ref.parts) == 1 and ref.parts[0].lower() in self.context.temp_views:
             return ref.role in (Role.READ, Role.DESCRIBE, Role.DROP, Role.ALTER, Role.MAINTAIN, Role.WRITE)
         if len(ref.parts) == 2 and ref.parts[0].lower() == "global_temp":
             return True
-        if len(ref.parts) == 2 and "/" in ref.parts[1] and ref.parts[0].lower() in ("delta", "parquet", "csv", "json"):
-            self.statement.flags.add("path")
+        if is_path(ref.parts):
+            self.require_files()
             return True
         return False
+
+    def require_files(self) -> None:
+        """A folder may hold the files of any table: it is for those who pass every check."""
+        if not self.catalog.is_admin(self.me):
+            raise SqlError(
+                "INSUFFICIENT_PERMISSIONS", "Insufficient privileges:\nUser does not have SELECT on any file."
+            )
 
     def virtual(self, ref: Ref, name: FullName) -> Place | None:
         """A table that this process answers: information_schema and what was registered."""

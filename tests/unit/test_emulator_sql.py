@@ -251,3 +251,34 @@ def test_rows_of_somebody_elses_insert_are_not_counted(
         info = {"commitInfo": {"operation": operation, "operationMetrics": metrics}}
         (log / f"{version:020}.json").write_text(json.dumps(info, separators=(",", ":")) + "\n")
     assert rows_written(str(tmp_path), 0) == rows
+
+
+PATHS = [
+    "INSERT INTO {}.`/x` VALUES (1)",
+    "DELETE FROM {}.`/x`",
+    "UPDATE {}.`/x` SET a = 1",
+    "MERGE INTO {}.`/x` USING (SELECT 1) ON true WHEN MATCHED THEN DELETE",
+    "TRUNCATE TABLE {}.`/x`",
+    "OPTIMIZE {}.`/x`",
+    "DESCRIBE HISTORY {}.`/x`",
+    "RESTORE TABLE {}.`/x` TO VERSION AS OF 1",
+    "DROP TABLE {}.`/x`",
+    "SELECT * FROM {}.`/x`",
+    "SELECT * FROM IDENTIFIER('{}.`/x`')",
+]
+
+
+@pytest.mark.parametrize(
+    "format", ["delta", "parquet", "csv", "json", "text", "orc", "avro", "binaryFile", "iceberg", "xml"]
+)
+@pytest.mark.parametrize("sql", PATHS)
+def test_a_path_is_for_admins_whatever_is_done_with_it_and_taken_for_no_table(
+    engine: Engine, sql: str, format: str
+) -> None:
+    text = sql.format(format)
+    with pytest.raises(SqlError, match="any file"):
+        engine.run(text)
+    assert told(engine) == []
+    engine.context.principal = ADMIN
+    engine.run(text)
+    assert told(engine) == [text]
