@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from emulator.access import may_be_granted_in
 from emulator.catalog import (
     MATERIALIZED_VIEW,
     PIPELINE_TYPES,
@@ -20,7 +19,7 @@ from emulator.catalog import (
 )
 from emulator.dialect.names import literal, quote, quoted, spark_schema
 from emulator.information_schema import InformationSchema
-from emulator.sql.ddl import check_name, drop_record
+from emulator.sql.ddl import check_name, check_principal, drop_record
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import BOOLEAN, STRING, Rows
 
@@ -343,8 +342,7 @@ class Commands:
         kind, name = self._securable(job)
         s = job.statement
         assert s.principal is not None
-        if not may_be_granted_in(self._catalog.path.parent, s.principal):
-            raise SqlError("PRINCIPAL_DOES_NOT_EXIST", f"Could not find principal with name {s.principal}.")
+        check_principal(self._catalog, s.principal)
         change = (s.principal, s.privileges, ()) if s.kind == "GRANT" else (s.principal, (), s.privileges)
         self._catalog.update_grants(kind, name, [change], job.me)
         return Rows.none()
@@ -410,10 +408,12 @@ class Commands:
         if s.kind == "ALTER CATALOG":
             c = self._catalog.get_catalog(s.name[0])
             self._catalog.require_manage(job.me, "CATALOG", c.name)
+            check_principal(self._catalog, s.principal)
             self._catalog.put_catalog(replace(c, owner=s.principal, updated_at=now, updated_by=job.me))
         else:
             record = self._catalog.get_schema(".".join(self._engine.full_schema(s.name)))
             self._catalog.require_manage(job.me, "SCHEMA", record.full_name)
+            check_principal(self._catalog, s.principal)
             self._catalog.put_schema(replace(record, owner=s.principal, updated_at=now, updated_by=job.me))
         return Rows.none()
 

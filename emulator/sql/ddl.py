@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import PySparkException
 
+from emulator.access import may_be_granted_in
 from emulator.catalog import (
     EXTERNAL,
     MANAGED,
     PIPELINE_TYPES,
     VIEW,
+    Catalog,
     TableRecord,
     now_ms,
     table_exists,
@@ -41,6 +43,12 @@ def check_name(name: str) -> None:
             f'name "{name}" is not a valid name. Valid names must not contain spaces, periods, forward slashes or '
             "control characters and have at most 255 characters.",
         )
+
+
+def check_principal(catalog: Catalog, name: str) -> None:
+    """Raises PRINCIPAL_DOES_NOT_EXIST for who can be granted nothing and own nothing."""
+    if not may_be_granted_in(catalog.path.parent, name):
+        raise SqlError("PRINCIPAL_DOES_NOT_EXIST", f"Could not find principal with name {name}.")
 
 
 def new_record(job: Job, name: FullName, table_type: str, **more: Any) -> TableRecord:
@@ -288,10 +296,10 @@ def alter_table(job: Job) -> Rows:
     if record is None:
         return job.command(job.rendered())
     if "owner" in s.flags:
+        assert s.principal is not None
         job.require_manage(record)
-        job.catalog.put_table(
-            replace(record, owner=s.principal or record.owner, updated_at=now_ms(), updated_by=job.me)
-        )
+        check_principal(job.catalog, s.principal)
+        job.catalog.put_table(replace(record, owner=s.principal, updated_at=now_ms(), updated_by=job.me))
         return Rows.none()
     job.refuse_pipeline(record)
     if s.kind == "ALTER VIEW":

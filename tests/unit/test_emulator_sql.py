@@ -18,6 +18,7 @@ from emulator.sql.delta_log import rows_written
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import STRING, Rows
+from emulator.state import State
 from emulator.warehouse import SqlWorkspace
 
 ADMIN, ANALYST = "admin@example.com", "analyst@example.com"
@@ -282,3 +283,26 @@ def test_a_path_is_for_admins_whatever_is_done_with_it_and_taken_for_no_table(
     engine.context.principal = ADMIN
     engine.run(text)
     assert told(engine) == [text]
+
+
+@pytest.mark.parametrize(
+    ("securable", "owner_of"),
+    [
+        ("TABLE product.fde.t", lambda c: c.get_table("product.fde.t").owner),
+        ("SCHEMA product.fde", lambda c: c.get_schema("product.fde").owner),
+        ("CATALOG product", lambda c: c.get_catalog("product").owner),
+    ],
+)
+def test_only_a_principal_that_exists_becomes_an_owner(
+    engine: Engine, catalog: Catalog, tmp_path: Path, securable: str, owner_of: Callable[[Catalog], str]
+) -> None:
+    state = State(tmp_path / "workspace.db")
+    state.create_principal("user", ANALYST, "Ada Nowak", id=1)
+    state.close()
+    engine.context.principal = ADMIN
+    for words in ("OWNER TO", "SET OWNER TO"):
+        with pytest.raises(SqlError, match="PRINCIPAL_DOES_NOT_EXIST"):
+            engine.run(f"ALTER {securable} {words} `nobody@example.com`")
+    assert owner_of(catalog) == ADMIN
+    engine.run(f"ALTER {securable} OWNER TO `{ANALYST}`")
+    assert owner_of(catalog) == ANALYST
