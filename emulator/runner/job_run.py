@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from emulator.access import allowed_in_tree
 from emulator.files import FileError
 from emulator.records import Json, Run, TaskRun, WorkspaceObject, new_number, now_ms
 from emulator.rest.errors import ServiceError
@@ -297,7 +298,10 @@ class ActiveRun:
             outcome = self.perform_kind(task)
         except (ServiceError, FileError) as e:
             code = getattr(e, "code", "")
-            reason = "RESOURCE_NOT_FOUND" if "NOT_EXIST" in code or "NOT_FOUND" in code else "INVALID_RUN_CONFIGURATION"
+            if "NOT_EXIST" in code or "NOT_FOUND" in code:
+                reason = "RESOURCE_NOT_FOUND"
+            else:
+                reason = "UNAUTHORIZED_ERROR" if code == "PERMISSION_DENIED" else "INVALID_RUN_CONFIGURATION"
             outcome = Outcome("FAILED", reason, str(e), {"error": f"{code}: {e}"})
         finally:
             if timer is not None:
@@ -385,12 +389,29 @@ class ActiveRun:
         self.state.put_task(replace(task, definition=resolved, life_cycle_state="RUNNING"))
         return dict(resolved)
 
+    def run_as(self) -> str:
+        """Who the run acts as."""
+        job = self.state.job(self.run.job_id)
+        return self.workspace.jobs.run_as(job) if job else self.run.creator
+
     def find_source(self, path: str, from_git: bool) -> WorkspaceObject:
-        """The notebook or file of a task. A path of a job's git source is looked for in the workspace's
-        repositories."""
+        """The notebook or file of a task, which who the run acts as may read.
+
+        A path of a job's git source is looked for in the workspace's repositories; git knows no permissions of the
+        workspace. Raises ServiceError or FileError.
+        """
         files = self.workspace.files
         if path.startswith("/"):
-            return files.get(path)
+            item = files.get(path)
+            name = self.run_as()
+            principal = self.state.principal_named(name)
+            if principal is None or not allowed_in_tree(self.state, principal, item.path, "CAN_READ"):
+                raise ServiceError(
+                    "PERMISSION_DENIED",
+                    f'Unable to access the notebook "{path}". Either it does not exist, or the identity used to run '
+                    f"this job, {name}, lacks the required permissions.",
+                )
+            return item
         url = str((self.run.settings.get("git_source") or {}).get("git_url", ""))
         wanted = url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
         repositories = [
@@ -433,8 +454,7 @@ class ActiveRun:
         """Runs a notebook or file in a process of its own."""
         workspace = self.workspace
         workspace.wait_for_sql()
-        job = self.state.job(self.run.job_id)
-        principal = workspace.jobs.run_as(job) if job else self.run.creator
+        principal = self.run_as()
         begun = time.monotonic()
         execution = workspace.processes.run(
             {

@@ -487,6 +487,28 @@ def test_a_missing_notebook_fails_the_task_by_name(local: Workspace, client: Wor
     assert "/Shared/not there" in client.jobs.get_run_output(run.tasks[0].run_id).error
 
 
+def test_a_run_reads_only_what_who_it_acts_as_may_read(
+    local: Workspace, client: WorkspaceClient, analyst: WorkspaceClient, spark_up: None
+):
+    path = "/Users/admin@example.com/private"
+    local.files.import_source(path, "ok", "PYTHON")
+
+    def ran(settings: dict[str, Any]) -> jobs.RunTask:
+        made = analyst.api_client.do("POST", "/api/2.2/jobs/create", body={"name": "reads", **settings})
+        return finished(client, analyst.jobs.run_now(made["job_id"]).run_id).tasks[0]
+
+    notebook_task = {"tasks": [{"task_key": "a", "notebook_task": {"notebook_path": path}}]}
+    file_task = {"tasks": [{"task_key": "a", "spark_python_task": {"python_file": path}}]}
+    for settings in (notebook_task, file_task):
+        ended = ran(settings)
+        assert ended.status.termination_details.code is jobs.TerminationCodeCode.UNAUTHORIZED_ERROR
+        assert "analyst@example.com, lacks the required permissions" in client.jobs.get_run_output(ended.run_id).error
+    assert all(r["path"] != path for r in local.processes.requests)  # type: ignore[attr-defined]
+    item = str(local.files.get(path).object_id)
+    local.state.set_permissions("notebooks", item, {("user", "analyst@example.com"): "CAN_READ"})
+    assert ran(notebook_task).state.result_state is jobs.RunResultState.SUCCESS
+
+
 def test_a_notebook_of_a_git_source_is_found_in_the_repository(
     local: Workspace, client: WorkspaceClient, spark_up: None
 ):
