@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import threading
@@ -22,6 +24,7 @@ from app.operations.steps import Grant
 from app.store.operations import State
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError
+from validation.endpoint import Endpoint
 
 ERIN = Actor("engineer@example.com", frozenset({Role.OPERATOR}), "persona", local=True)
 LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)
@@ -146,6 +149,23 @@ def test_six_tables_are_cut_over_and_rolled_back_while_a_consumer_reads(operatio
     assert report_prefix(world) == "v2_", "the old job writes its reports again"
 
 
+def cutover(endpoint: Endpoint, store: str, *command: str) -> dict[str, Any]:
+    """What the command of this name prints, as somebody would type it after an accident."""
+    found = subprocess.run(
+        [str(Path(sys.executable).with_name("cutover")), *command, "--as", ERIN.user_name, "--json"],
+        env=os.environ
+        | {"DATABRICKS_HOST": endpoint.host, "DATABRICKS_TOKEN": str(endpoint.token)}
+        | {"DATABRICKS_WAREHOUSE_ID": endpoint.warehouse_id}
+        | {"CUTOVER_STORE_URL": store, "CUTOVER_IDENTITY": "persona"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    printed: dict[str, Any] = json.loads(found.stdout)
+    return printed
+
+
 @pytest.mark.parametrize(("way", "lines"), [("resume", 45), ("rollback", 75)])
 def test_kill_9_in_the_middle_of_a_cutover_converges(operations: Any, workspace: Any, way: str, lines: int) -> None:
     found, world, url = operations
@@ -177,13 +197,10 @@ def test_kill_9_in_the_middle_of_a_cutover_converges(operations: Any, workspace:
     process.wait()
     assert found.operation(operation).record.state is State.RUNNING
     if way == "resume":
-        record = found.resume(operation, ERIN)
-        assert record.state is State.VERIFIED, record.reason
-        assert set(found.serving().values()) == {"candidate"}
-        assert found.rollback(ERIN, BACK).state is State.VERIFIED
-    else:
-        record = found.rollback(ERIN, BACK)
-        assert record.state is State.VERIFIED, record.reason
+        assert cutover(e, url, "resume", operation)["state"] == State.VERIFIED
+        assert set(found.serving().values()) == {"candidate"} and report_prefix(world) == ""
+    assert cutover(e, url, "rollback", "--confirm", BACK)["state"] == State.VERIFIED
+    assert report_prefix(world) == "v2_"
     after = names(world)
     assert {n: (r.kind, r.columns, r.version) for n, r in after.items()} == {
         n: (r.kind, r.columns, after[n].version) for n, r in before.items()
