@@ -23,7 +23,7 @@ from app.operations.actor import Refused
 from app.operations.wiring import operations_service
 from app.parity_run import ParityRunner
 from app.store.base import StoreError
-from app.store.leases import Lease, LeaseLost, process_owner
+from app.store.leases import WORKER_LEASE, Lease, LeaseLost, process_owner
 from app.store.open import Store, open_store
 from app.store.operations import OperationRecord, State
 from app.workspace.client import Workspace
@@ -32,7 +32,6 @@ from validation.endpoint import Endpoint, EndpointError
 
 log = logging.getLogger("cutover.worker")
 
-LEASE = "worker"
 LEASE_SECONDS = 20.0
 TICK_SECONDS = 0.5
 LOOK_SECONDS = 5.0
@@ -102,11 +101,11 @@ class Worker:
     def _await_lease(self) -> Lease | None:
         said = False
         while not self._stop.is_set():
-            lease = self._store.leases.acquire(LEASE, self.owner, LEASE_SECONDS)
+            lease = self._store.leases.acquire(WORKER_LEASE, self.owner, LEASE_SECONDS)
             if lease is not None:
                 return lease
             if not said:
-                holder = self._store.leases.holder(LEASE)
+                holder = self._store.leases.holder(WORKER_LEASE)
                 log.info("waiting: %s works already", holder.owner if holder else "another worker")
                 said = True
             self._stop.wait(1.0)

@@ -20,7 +20,6 @@ from app.workspace.errors import WorkspaceError
 from validation.endpoint import Endpoint
 
 POLL_SECONDS = 0.5
-WORKER_LEASE = "worker"
 
 
 class Context:

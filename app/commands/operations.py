@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.commands.context import POLL_SECONDS, WORKER_LEASE, context
+from app.commands.context import POLL_SECONDS, context
 from app.commands.ending import Ended, WrongUse, end
 from app.commands.options import As, Comment, Here, Json, Wait
 from app.commands.output import moment, plain, rows, show
@@ -19,6 +19,7 @@ from app.operations.actor import Actor, Refused
 from app.operations.definition import GateVerdict, Kind, Plan
 from app.operations.engine import LEASE
 from app.operations.preview import preview
+from app.store.leases import WORKER_LEASE
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
 
 app = typer.Typer()

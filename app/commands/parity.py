@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from app.commands.context import POLL_SECONDS, WORKER_LEASE, context
+from app.commands.context import POLL_SECONDS, context
 from app.commands.ending import WrongUse, end
 from app.commands.options import As, Here, Json, Wait
 from app.commands.output import moment, plain, rows, show
@@ -19,7 +19,7 @@ from app.parity_estimate import expected
 from app.parity_run import ParityRunner
 from app.parity_workspace import open_warehouse, table_updates
 from app.reveal import Sampled, reveal_row
-from app.store.leases import process_owner
+from app.store.leases import WORKER_LEASE, process_owner
 from app.store.parity import ParityRun, ParityState
 from validation import ParityReport, recheck
 

@@ -40,6 +40,10 @@ class Lease:
     expires_at: datetime
 
 
+WORKER_LEASE = "worker"
+"""Name of the lease of the process that collects and carries out."""
+
+
 def process_owner() -> str:
     """A name for this process as a lease's owner: host, process id, and a random part that no other process has."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
