@@ -14,7 +14,7 @@ from app.progress.facts import Facts
 from app.progress.phases import metrics, phases, sign_offs
 from app.store.checklist import Mark as Tick
 from app.views.overview import finding_mark
-from app.widgets import identity, panel, sentences
+from app.widgets import identity, notice, panel, sentences
 from app.widgets.frame import Figure, answer, figures, section
 from app.widgets.native import page_link
 from app.widgets.panel import Panel
@@ -23,7 +23,6 @@ from app.widgets.tables import Column, table
 from app.widgets.text import literal, moment
 
 LAST = "checklist_last"
-MESSAGE = "checklist_message"
 
 
 def render() -> None:
@@ -75,10 +74,7 @@ def _manual(facts: Facts) -> list[tuple[str, str, Finding]]:
 
 def _message(here: Panel) -> None:
     """What the last click did, with its undo."""
-    message: tuple[str, bool] | None = st.session_state.pop(MESSAGE, None)
-    if message:
-        text, well = message
-        (st.success if well else st.error)(literal(text), icon=":material/check:" if well else ":material/block:")
+    notice.show("checklist")
     last: tuple[str, str, bool] | None = st.session_state.get(LAST)
     if last:
         key, title, done = last
@@ -98,17 +94,17 @@ def _do(here: Panel, key: str, title: str, done: bool, comment: str, *, undo: bo
         now = here.store.checklist.latest().get(key)
         if (now is not None and now.done) == done:
             # A second click of a double click, or someone else was first.
-            st.session_state[MESSAGE] = (f"“{title}” was already {'ticked' if done else 'open'}.", True)
+            notice.say("checklist", f"“{title}” was already {'ticked' if done else 'open'}.")
             return
         actor = identity.actor(here, "checklist.tick" if done else "checklist.untick", key)
         service = ChecklistService(here.migration, here.store.checklist, here.store.audit, identity.roles_of(here))
         service.mark(key, done, actor, comment)
     except Refused as e:
-        st.session_state[MESSAGE] = (f"Refused: {e}", False)
+        notice.say("checklist", f"Refused: {e}", False)
         return
     finally:
         panel.forget()
-    st.session_state[MESSAGE] = (f"“{title}” {'ticked' if done else 'withdrawn'} by {actor.user_name}.", True)
+    notice.say("checklist", f"“{title}” {'ticked' if done else 'withdrawn'} by {actor.user_name}.")
     if not undo:
         st.session_state[LAST] = (key, title, done)
 

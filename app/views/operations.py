@@ -18,7 +18,7 @@ from app.operations.service import ASKED_FOR
 from app.store.collected.records import ScheduleRecord
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
 from app.views.overview import finding_mark
-from app.widgets import asof, identity, panel, sentences, service
+from app.widgets import asof, identity, notice, panel, sentences, service
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.native import button, page_link
 from app.widgets.opening import choice, close_button, opened, put
@@ -30,7 +30,6 @@ from app.workspace.errors import WorkspaceError
 from validation.endpoint import EndpointError
 
 SOURCES = ("schedules", "tables", "pipelines", "runs", "updates")
-MESSAGE = "operations_message"
 LIMIT = 200
 RESUME_SECONDS = 2.0
 """So long a click on Resume waits for a refusal; roles, state and lease are looked at by then."""
@@ -83,7 +82,7 @@ KINDS = {str(a.kind): a for a in ACTIONS}
 def render() -> None:
     """The page."""
     panel.live(_head)
-    _message()
+    notice.show("operations")
     operation_id = opened("operation")
     if operation_id:
         _detail(operation_id)
@@ -128,17 +127,6 @@ def _head() -> None:
 
 def _took(record: OperationRecord | None) -> str:
     return f"took {seconds(record.seconds)}, {record.requested_by}" if record else ""
-
-
-def _message() -> None:
-    message: tuple[str, bool] | None = st.session_state.pop(MESSAGE, None)
-    if message:
-        text, well = message
-        (st.success if well else st.error)(literal(text), icon=":material/check:" if well else ":material/block:")
-
-
-def _say(text: str, well: bool) -> None:
-    st.session_state[MESSAGE] = (text, well)
 
 
 # Asking
@@ -222,10 +210,11 @@ def _plan(here: Panel, kind: Kind, args: Mapping[str, Any]) -> None:
         with st.spinner("Looking at the workspace and planning"):
             made = service.operations(here).plan(kind, args, who)
         put("operation", made.operation_id)
+        notice.clear("operations")
     except Refused as e:
-        _say(f"Refused: {e}", False)
+        notice.say("operations", f"Refused: {e}", False)
     except (WorkspaceError, EndpointError) as e:
-        _say(f"No plan could be made, the workspace cannot be seen: {e}", False)
+        notice.say("operations", f"No plan could be made, the workspace cannot be seen: {e}", False)
 
 
 # Operations that wait for a person
@@ -387,7 +376,7 @@ def _confirm(operation_id: str, expected: str, word: str, needs_approval: bool) 
             st.error(f"Refused: {literal(e)}")
             return
         panel.forget()
-        _say(f"Asked for. {after}", True)
+        notice.say("operations", f"Asked for. {after}")
         st.rerun()
 
 
@@ -407,7 +396,7 @@ def _approve(operation_id: str, plan_hash: str, requested_by: str) -> None:
             st.error(f"Refused: {literal(e)}")
             return
         panel.forget()
-        _say("Approved. The worker begins within seconds.", True)
+        notice.say("operations", "Approved. The worker begins within seconds.")
         st.rerun()
 
 
@@ -428,7 +417,7 @@ def _cancel(operation_id: str, running: bool) -> None:
             st.error(f"Refused: {literal(e)}")
             return
         panel.forget()
-        _say("Asked to stop and undo." if running else "Withdrawn.", True)
+        notice.say("operations", "Asked to stop and undo." if running else "Withdrawn.")
         st.rerun()
 
 
@@ -451,7 +440,7 @@ def _resume(operation_id: str) -> None:
         if refusal is not None:
             st.error(literal(refusal))
             return
-        _say("Resuming; its journal shows how far it is.", True)
+        notice.say("operations", "Resuming; its journal shows how far it is.")
         st.rerun()
 
 

@@ -12,7 +12,7 @@ from app.config import Role
 from app.operations.actor import Refused
 from app.parity_estimate import expected
 from app.store.parity import ParityRun, ParityState, ParityTable, Streak
-from app.widgets import asof, charts, identity, panel, sentences
+from app.widgets import asof, charts, identity, notice, panel, sentences
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.native import safe
 from app.widgets.opening import choice, close_button, opened, put
@@ -26,13 +26,12 @@ from validation.views import as_csv, as_html, probability
 
 PAIRS = {"production": "Old against new", "development": "Old against development"}
 SOURCES = ("tables", "runs", "updates")
-MESSAGE = "parity_message"
 
 
 def render() -> None:
     """The page."""
     panel.live(_head)
-    _message()
+    notice.show("parity")
     choice("Pair", PAIRS, "pair", default="production")
     _start()
     panel.live(_active, every=LIVE_SECONDS)
@@ -85,13 +84,6 @@ def _streak_note(streak: Streak) -> str:
     return f"over {duration_word(streak.days * 86400)}, {count(streak.tables, 'table comparison')}"
 
 
-def _message() -> None:
-    message: tuple[str, bool] | None = st.session_state.pop(MESSAGE, None)
-    if message:
-        text, well = message
-        (st.success if well else st.error)(literal(text), icon=":material/check:" if well else ":material/block:")
-
-
 # Starting and cancelling
 
 
@@ -129,9 +121,9 @@ def _request(here: Panel, tables: Sequence[str], final: bool) -> None:
         identity.audited(here, who, "parity.request", "allowed", subject, final=final, sides=_pair())
         here.store.parity.request(tables, who.user_name, final=final, sides=_pair())
     except Refused as e:
-        st.session_state[MESSAGE] = (f"Refused: {e}", False)
+        notice.say("parity", f"Refused: {e}", False)
         return
-    st.session_state[MESSAGE] = (f"Asked for a comparison of {subject}; the worker begins within seconds.", True)
+    notice.say("parity", f"Asked for a comparison of {subject}; the worker begins within seconds.")
 
 
 def _cancel(parity_id: str) -> None:
@@ -142,9 +134,9 @@ def _cancel(parity_id: str) -> None:
         identity.audited(here, who, "parity.cancel", "allowed", parity_id)
         cancelled = here.store.parity.cancel(parity_id, who.user_name)
     except Refused as e:
-        st.session_state[MESSAGE] = (f"Refused: {e}", False)
+        notice.say("parity", f"Refused: {e}", False)
         return
-    st.session_state[MESSAGE] = ("Asked to cancel." if cancelled else "It had ended already.", True)
+    notice.say("parity", "Asked to cancel." if cancelled else "It had ended already.")
 
 
 def _active() -> None:

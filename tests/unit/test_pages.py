@@ -282,11 +282,14 @@ def _labels(elements: Any) -> list[str]:
     return [e.label for e in elements]
 
 
-def test_nobody_may_look_and_not_touch(store: Store, fill: Fill) -> None:
+def test_nobody_may_look_and_not_touch(store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(operations=False)
     at = open_page("parity")
     at.button(key="parity_start").click().run()
     assert "Refused: nobody is signed in" in text_of(at)
+    assert "Refused: nobody is signed in" in text_of(at.run()), "a page drawn again at once tells it still"
+    monkeypatch.setattr("app.widgets.notice.SECONDS", 0.0)
+    assert "Refused" not in text_of(at.run())
     assert not store.parity.active()
     refused = store.audit.records(limit=1)[0]
     assert (refused.action, refused.outcome, refused.actor) == ("parity.request", "refused", "(nobody)")
