@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from emulator.process import LocalWorkspace
@@ -141,16 +141,24 @@ class Visitor:
         self.page.locator(f".st-key-{key} button").first.click(timeout=SLOW)
 
     def confirm(self, opener: str, key: str) -> None:
-        """Opens a dialog and clicks its button; like a person, clicks the opener again where no dialog came."""
+        """Opens a dialog and clicks its button."""
         button = self.page.locator(f".st-key-{key} button").first
-        for _ in range(3):
+        self.dialog(opener, button)
+        button.click(timeout=SLOW)
+
+    def dialog(self, opener: str, inside: Locator) -> None:
+        """Clicks the opener until the dialog is there; like a person, clicks again, and loads the page anew in the end."""
+        for attempt in range(1, 10):
             self.click(opener)
             try:
-                button.wait_for(timeout=10_000)
-                break
+                inside.wait_for(timeout=10_000)
+                return
             except PlaywrightTimeout:
                 self.unanswered += 1
-        button.click(timeout=SLOW)
+            if attempt % 3 == 0:
+                self.page.reload()
+                self.page.get_by_role("heading").first.wait_for(timeout=SLOW)
+                self.settled()
 
     def says(self, text: str | re.Pattern[str], seconds: float = 30) -> None:
         """Waits for a text on the page."""
@@ -175,9 +183,8 @@ class Visitor:
 
     def ask(self, operation: str, confirmation: str) -> None:
         """Types the confirmation of the open plan and asks for it."""
-        self.click("ask_for_it")
         box = self.page.get_by_role("dialog").get_by_label("Confirmation")
-        box.wait_for(timeout=SLOW)
+        self.dialog("ask_for_it", box)
         box.fill(confirmation)
         button = self.page.locator(f".st-key-submit_{operation} button")
         expect(button).to_be_enabled(timeout=SLOW)
