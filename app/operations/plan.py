@@ -205,7 +205,6 @@ def back(
     """New to old from wherever each table is. before: what the cutover saved, if it is known.
 
     parameters: name and value of what the new job's parameters are set back to.
-
     pause_new: whether the new job stays paused whatever it was before (a rollback) or gets back what it had (an undo).
     Raises NoWayBack with every table whose place is not one of ours.
     """
@@ -240,8 +239,6 @@ def back(
     old, new = (observation.job("baseline"), observation.job("candidate")) if jobs else (None, None)
     if new is not None and new.paused is not None and (viewed or pause_new):
         steps.append(("pause", "", PauseSchedule(new.job_id, new.name)))
-    set_back = () if new is None or not parameters else ((new.job_id, new.name, parameters),)
-    steps += [("parameters", "", SetParameters(*p)) for p in set_back]
     if old is not None and viewed:
         if old.paused is not None:
             steps.append(("pause", "", PauseSchedule(old.job_id, old.name)))
@@ -261,6 +258,9 @@ def back(
         if ours:
             steps.append((f"grants back{round_}", s.table, RevokeGrants(s.candidate, ours)))
     if old is not None and new is not None:
+        # After the tables, which matter more, and before the old job can run: both would write the same reports.
+        set_back = ((new.job_id, new.name, parameters),) if parameters else ()
+        steps += [("parameters", "", SetParameters(*p)) for p in set_back]
         scheduled = [j for j in (old, new) if j.paused is not None]
         on = [
             j
