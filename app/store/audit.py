@@ -8,15 +8,15 @@ import io
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Engine, Integer, Row, String, Table, Text, insert, select, update
+from sqlalchemy import Boolean, Column, Integer, Row, String, Table, Text, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
-from app.store.base import StoreError, UtcDateTime, metadata, now
+from app.store.base import Repository, StoreError, UtcDateTime, cause, metadata
 
 GENESIS = "0" * 64
 """The hash that the first record names as its predecessor's."""
@@ -105,12 +105,10 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain, allow_nan=False)
 
 
-class AuditRepository:
+class AuditRepository(Repository):
     """Appends to the log, reads it, verifies it, exports it. It has no way to change or delete a record."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime] = now) -> None:
-        self._engine = engine
-        self._clock = clock
+    _what = "the audit log"
 
     def append(
         self,
@@ -160,7 +158,7 @@ class AuditRepository:
                 # Another writer was first (unique key, SQLite's stale snapshot, Postgres' serialization failure).
                 problem = e
             except SQLAlchemyError as e:
-                raise StoreError(f"the audit log cannot be written: {' '.join(str(e).split())}") from e
+                raise StoreError(f"{self._what} cannot be written: {cause(e)}") from e
             time.sleep(random.uniform(0, min(0.1, 0.002 * (attempt + 1))))  # noqa: S311 (spreads writers, no secret)
             locked += isinstance(problem, OperationalError)
             if locked >= 40:
@@ -186,8 +184,7 @@ class AuditRepository:
             query = query.where(audit_log.c.action == action)
         if since is not None:
             query = query.where(audit_log.c.at >= since)
-        with self._engine.connect() as c:
-            return [_record(row) for row in c.execute(query)]
+        return [_record(row) for row in self._all(query)]
 
     def verify(self, expected_head: str | None = None) -> Verdict:
         """Walks the whole chain. Names the first record that was changed, removed, inserted or reordered.
@@ -205,8 +202,7 @@ class AuditRepository:
                 return Verdict(False, count - 1, count, f"record {count} was changed after it was written", previous)
             previous = record.hash
             seen = seen or record.hash == expected_head
-        with self._engine.connect() as c:
-            head = c.execute(select(audit_head).where(audit_head.c.id == 1)).one_or_none()
+        head = self._one(select(audit_head).where(audit_head.c.id == 1))
         written = head.seq if head else 0
         if written > count:
             return Verdict(False, count, count + 1, f"record {count + 1} is missing at the end", previous)
@@ -235,8 +231,7 @@ class AuditRepository:
             query = select(audit_log).order_by(audit_log.c.seq).limit(page)
             if last is not None:
                 query = query.where(audit_log.c.seq > last)
-            with self._engine.connect() as c:
-                rows: Sequence[Row[Any]] = c.execute(query).all()
+            rows = self._all(query)
             for row in rows:
                 yield _record(row)
             if len(rows) < page:

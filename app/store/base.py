@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event
+from sqlalchemy import (
+    JSON,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    MetaData,
+    Row,
+    Select,
+    TypeDecorator,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 metadata = MetaData(
     naming_convention={
@@ -49,6 +63,50 @@ Json = JSON(none_as_null=True)
 def now() -> datetime:
     """This moment, in UTC."""
     return datetime.now(UTC)
+
+
+def cause(error: SQLAlchemyError) -> str:
+    """What the database itself said, in one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+class Repository:
+    """Reads and writes one kind of records. Where the database fails, StoreError names them and the cause.
+
+    clock: gives this moment in UTC; tests replace it.
+    """
+
+    _what: ClassVar[str]
+    """What they are called in errors."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime] = now) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    @contextmanager
+    def _read(self, what: str = "") -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as c:
+                yield c
+        except SQLAlchemyError as e:
+            raise StoreError(f"{what or self._what} cannot be read: {cause(e)}") from e
+
+    @contextmanager
+    def _write(self, what: str = "") -> Iterator[Connection]:
+        """One transaction: all of it or nothing."""
+        try:
+            with self._engine.begin() as c:
+                yield c
+        except SQLAlchemyError as e:
+            raise StoreError(f"{what or self._what} cannot be written: {cause(e)}") from e
+
+    def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        with self._read() as c:
+            return c.execute(query).all()
+
+    def _one(self, query: Select[Any]) -> Row[Any] | None:
+        with self._read() as c:
+            return c.execute(query).one_or_none()
 
 
 def _sign_in_with_token(engine: Engine) -> None:

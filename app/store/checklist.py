@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Engine, Index, Integer, String, Table, Text, func, insert, select
+from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, func, insert, select
 
-from app.store.base import UtcDateTime, metadata, now
+from app.store.base import Repository, UtcDateTime, metadata
 
 marks = Table(
     "checklist_marks",
@@ -36,25 +36,23 @@ class Mark:
     at: datetime
 
 
-class ChecklistRepository:
+class ChecklistRepository(Repository):
     """Reads and appends marks."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    _what = "the checklist's marks"
 
     def mark(self, key: str, done: bool, *, by: str, local: bool, comment: str = "") -> Mark:
         """Appends a mark and returns it."""
-        moment = now()
-        with self._engine.begin() as connection:
+        moment = self._clock()
+        with self._write() as c:
             values = {"key": key, "done": done, "by": by, "local": local, "comment": comment, "at": moment}
-            (new_id,) = connection.execute(insert(marks).values(values).returning(marks.c.id)).one()
+            (new_id,) = c.execute(insert(marks).values(values).returning(marks.c.id)).one()
         return Mark(new_id, key, done, by, local, comment, moment)
 
     def latest(self) -> dict[str, Mark]:
         """The newest mark of every key that has one."""
         newest = select(func.max(marks.c.id)).group_by(marks.c.key)
-        with self._engine.connect() as connection:
-            rows = connection.execute(select(marks).where(marks.c.id.in_(newest))).all()
+        rows = self._all(select(marks).where(marks.c.id.in_(newest)))
         return {row.key: Mark(**row._mapping) for row in rows}
 
     def history(self, key: str | None = None) -> list[Mark]:
@@ -62,5 +60,4 @@ class ChecklistRepository:
         query = select(marks).order_by(marks.c.id.desc())
         if key is not None:
             query = query.where(marks.c.key == key)
-        with self._engine.connect() as connection:
-            return [Mark(**row._mapping) for row in connection.execute(query)]
+        return [Mark(**row._mapping) for row in self._all(query)]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, ColumnElement, Connection, Engine, Integer, String, Table, and_, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Integer, String, Table, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from app.store.base import StoreError, UtcDateTime, metadata, now
+from app.store.base import Repository, StoreError, UtcDateTime, cause, metadata
 
 leases = Table(
     "leases",
@@ -49,12 +49,10 @@ def process_owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
-class LeaseRepository:
-    """Grants, renews and releases leases. `clock` gives this moment in UTC; tests replace it."""
+class LeaseRepository(Repository):
+    """Grants, renews and releases leases."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime] = now) -> None:
-        self._engine = engine
-        self._clock = clock
+    _what = "leases"
 
     def acquire(self, name: str, owner: str, seconds: float) -> Lease | None:
         """Takes the lease for `seconds` if it is free, expired or already this owner's; None if another holds it.
@@ -87,17 +85,14 @@ class LeaseRepository:
         except IntegrityError:
             return None  # Two asked for the first grant at once; the other one has it.
         except SQLAlchemyError as e:
-            raise StoreError(f"lease {name!r} cannot be taken: {' '.join(str(e).split())}") from e
+            raise StoreError(f"lease {name!r} cannot be taken: {cause(e)}") from e
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """Extends a held lease to `seconds` from now. Raises LeaseLost if it expired or changed hands."""
         moment = self._clock()
         expires = moment + timedelta(seconds=seconds)
-        try:
-            with self._engine.begin() as c:
-                changed = c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=expires)).rowcount
-        except SQLAlchemyError as e:
-            raise StoreError(f"lease {lease.name!r} cannot be renewed: {' '.join(str(e).split())}") from e
+        with self._write(f"lease {lease.name!r}") as c:
+            changed = c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=expires)).rowcount
         if changed != 1:
             raise LeaseLost(self._lost(lease))
         return Lease(lease.name, lease.owner, lease.token, lease.acquired_at, expires)
@@ -105,27 +100,20 @@ class LeaseRepository:
     def check(self, lease: Lease, connection: Connection | None = None) -> None:
         """Raises LeaseLost unless the lease is held now. With `connection`, checks inside that transaction."""
         query = select(leases.c.token).where(self._held(lease, self._clock()))
-        try:
-            if connection is not None:
-                held = connection.execute(query).one_or_none()
-            else:
-                with self._engine.connect() as c:
-                    held = c.execute(query).one_or_none()
-        except SQLAlchemyError as e:
-            raise StoreError(f"lease {lease.name!r} cannot be read: {' '.join(str(e).split())}") from e
+        with nullcontext(connection) if connection is not None else self._read(f"lease {lease.name!r}") as c:
+            held = c.execute(query).one_or_none()
         if held is None:
             raise LeaseLost(self._lost(lease))
 
     def release(self, lease: Lease) -> None:
         """Gives the lease back; does nothing if it is no longer held. The token stays, so that it only grows."""
         moment = self._clock()
-        with self._engine.begin() as c:
+        with self._write(f"lease {lease.name!r}") as c:
             c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=moment))
 
     def holder(self, name: str) -> Lease | None:
         """Who holds the lease now; None if nobody does."""
-        with self._engine.connect() as c:
-            row = c.execute(select(leases).where(leases.c.name == name)).one_or_none()
+        row = self._one(select(leases).where(leases.c.name == name))
         if row is None or row.expires_at <= self._clock():
             return None
         return Lease(row.name, row.owner, row.token, row.acquired_at, row.expires_at)

@@ -25,9 +25,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
-from app.store.base import Json, StoreError, UtcDateTime, metadata, now
+from app.store.base import Json, Repository, StoreError, UtcDateTime, metadata, now
 from app.store.leases import Lease, LeaseRepository
 
 operations = Table(
@@ -199,31 +199,29 @@ class ApprovalRecord:
     expires_at: datetime
 
 
-class OperationsRepository:
+class OperationsRepository(Repository):
     """Reads and writes operations. State changes compare and swap, so that two processes never both make one.
 
     Journal lines are written in a transaction that checks the lease: who lost it cannot write.
     """
 
+    _what = "operations"
+
     def __init__(self, engine: Engine, clock: Callable[[], datetime] = now) -> None:
-        self._engine = engine
-        self._clock = clock
+        super().__init__(engine, clock)
         self._leases = LeaseRepository(engine, clock)
 
     def add(self, record: OperationRecord) -> None:
         """Keeps a new plan. A second plan of the same id is refused with StoreError."""
-        try:
-            with self._engine.begin() as c:
+        with self._write(f"operation {record.id}") as c:
+            try:
                 c.execute(insert(operations).values(**{k: getattr(record, k) for k in record.__dataclass_fields__}))
-        except IntegrityError as e:
-            raise StoreError(f"operation {record.id} exists already") from e
-        except SQLAlchemyError as e:
-            raise StoreError(f"operation {record.id} cannot be written: {_cause(e)}") from e
+            except IntegrityError as e:
+                raise StoreError(f"operation {record.id} exists already") from e
 
     def get(self, operation_id: str) -> OperationRecord | None:
         """One operation, or None."""
-        with self._engine.connect() as c:
-            row = c.execute(select(operations).where(operations.c.id == operation_id)).one_or_none()
+        row = self._one(select(operations).where(operations.c.id == operation_id))
         return None if row is None else _operation(row)
 
     def find(
@@ -242,8 +240,7 @@ class OperationsRepository:
             query = query.where(operations.c.state.in_([str(s) for s in states]))
         if plan_hash is not None:
             query = query.where(operations.c.plan_hash.startswith(plan_hash))
-        with self._engine.connect() as c:
-            return [_operation(row) for row in c.execute(query)]
+        return [_operation(row) for row in self._all(query)]
 
     def last(self, kind: str, state: State = State.VERIFIED) -> OperationRecord | None:
         """The operation of this kind that came to `state` last, or None."""
@@ -253,15 +250,13 @@ class OperationsRepository:
             .order_by(func.coalesce(operations.c.ended_at, operations.c.created_at).desc())
             .limit(1)
         )
-        with self._engine.connect() as c:
-            row = c.execute(query).one_or_none()
+        row = self._one(query)
         return None if row is None else _operation(row)
 
     def ready(self) -> list[OperationRecord]:
         """Operations that wait to be carried out, oldest first."""
         query = select(operations).where(operations.c.state == State.READY).order_by(operations.c.submitted_at)
-        with self._engine.connect() as c:
-            return [_operation(row) for row in c.execute(query)]
+        return [_operation(row) for row in self._all(query)]
 
     def move(self, operation_id: str, before: Iterable[State], after: State, **values: Any) -> bool:
         """Changes the state if it is one of `before`; whether this call did it. `values` are further columns."""
@@ -269,24 +264,20 @@ class OperationsRepository:
             operations.c.id == operation_id,
             operations.c.state.in_([str(s) for s in before]),
         ]
-        try:
-            with self._engine.begin() as c:
-                statement = update(operations).where(*condition).values(state=str(after), **values)
-                return c.execute(statement).rowcount == 1
-        except SQLAlchemyError as e:
-            raise StoreError(f"operation {operation_id} cannot be written: {_cause(e)}") from e
+        with self._write(f"operation {operation_id}") as c:
+            statement = update(operations).where(*condition).values(state=str(after), **values)
+            return c.execute(statement).rowcount == 1
 
     def request_stop(self, operation_id: str) -> bool:
         """Asks whoever carries the operation out to stop before its next step; whether it was running."""
-        with self._engine.begin() as c:
+        with self._write(f"operation {operation_id}") as c:
             statement = update(operations).where(operations.c.id == operation_id, operations.c.state == State.RUNNING)
             return c.execute(statement.values(stop_requested=True)).rowcount == 1
 
     def stop_requested(self, operation_id: str) -> bool:
         """Whether someone asked to stop."""
-        with self._engine.connect() as c:
-            query = select(operations.c.stop_requested).where(operations.c.id == operation_id)
-            return bool(c.execute(query).scalar_one_or_none())
+        row = self._one(select(operations.c.stop_requested).where(operations.c.id == operation_id))
+        return row is not None and bool(row.stop_requested)
 
     def write(
         self,
@@ -306,50 +297,38 @@ class OperationsRepository:
 
         Raises LeaseLost when the lease is no longer held, StoreError when the line cannot be written.
         """
-        try:
-            with self._engine.begin() as c:
-                self._leases.check(lease, c)
-                statement = insert(journal).values(
-                    operation_id=operation_id,
-                    direction=direction,
-                    number=number,
-                    stage=stage,
-                    lane=lane,
-                    step=step,
-                    phase=str(phase),
-                    text=text,
-                    detail=dict(detail or {}),
-                    token=lease.token,
-                    at=self._clock(),
-                )
-                return int(c.execute(statement.returning(journal.c.seq)).scalar_one())
-        except SQLAlchemyError as e:
-            raise StoreError(f"the journal of {operation_id} cannot be written: {_cause(e)}") from e
+        with self._write(f"the journal of {operation_id}") as c:
+            self._leases.check(lease, c)
+            statement = insert(journal).values(
+                operation_id=operation_id,
+                direction=direction,
+                number=number,
+                stage=stage,
+                lane=lane,
+                step=step,
+                phase=str(phase),
+                text=text,
+                detail=dict(detail or {}),
+                token=lease.token,
+                at=self._clock(),
+            )
+            return int(c.execute(statement.returning(journal.c.seq)).scalar_one())
 
     def journal(self, operation_id: str, after: int = 0) -> list[JournalEntry]:
         """Journal lines of an operation in order; `after`: only those with a greater `seq`."""
         query = select(journal).where(journal.c.operation_id == operation_id, journal.c.seq > after)
-        with self._engine.connect() as c:
-            return [_entry(row) for row in c.execute(query.order_by(journal.c.seq))]
+        return [_entry(row) for row in self._all(query.order_by(journal.c.seq))]
 
     def approve(self, record: ApprovalRecord) -> int:
         """Keeps an approval (its `id` is ignored) and returns its number."""
         values = {k: getattr(record, k) for k in record.__dataclass_fields__ if k != "id"}
-        try:
-            with self._engine.begin() as c:
-                return int(c.execute(insert(approvals).values(values).returning(approvals.c.id)).scalar_one())
-        except SQLAlchemyError as e:
-            raise StoreError(f"the approval of {record.operation_id} cannot be written: {_cause(e)}") from e
+        with self._write(f"the approval of {record.operation_id}") as c:
+            return int(c.execute(insert(approvals).values(values).returning(approvals.c.id)).scalar_one())
 
     def approvals(self, operation_id: str) -> list[ApprovalRecord]:
         """Approvals of an operation, newest first."""
         query = select(approvals).where(approvals.c.operation_id == operation_id).order_by(approvals.c.id.desc())
-        with self._engine.connect() as c:
-            return [ApprovalRecord(**row._mapping) for row in c.execute(query)]
-
-
-def _cause(error: SQLAlchemyError) -> str:
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+        return [ApprovalRecord(**row._mapping) for row in self._all(query)]
 
 
 def _operation(row: Row[Any]) -> OperationRecord:

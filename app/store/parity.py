@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +15,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Engine,
     Float,
     ForeignKey,
     Index,
@@ -33,9 +31,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
-from app.store.base import Json, StoreError, UtcDateTime, metadata, now
+from app.store.base import Json, Repository, UtcDateTime, metadata, now
 
 SIDES = ("production", "development")
 
@@ -190,14 +187,13 @@ _WORST_FIRST = ("different", "not_proven", "identical")
 _ENDED = (ParityState.DONE, ParityState.FAILED, ParityState.CANCELLED)
 
 
-class ParityRepository:
+class ParityRepository(Repository):
     """Requests, progress and results of comparisons. All methods raise StoreError where the store cannot be used.
 
     State changes compare and swap: a request is claimed once, and what has ended stays as it ended.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    _what = "comparisons"
 
     def request(
         self,
@@ -557,30 +553,6 @@ class ParityRepository:
         days = (until - since).total_seconds() / 86400 if since and until else 0.0
         return Streak(len(clean), len(clean) * len(wanted), since, until, days, broken)
 
-    # ------------------------------------------------------------------------------------------------------------
-
-    def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        try:
-            with self._engine.connect() as c:
-                return c.execute(query).all()
-        except SQLAlchemyError as e:
-            raise _unusable("read", e) from e
-
-    def _one(self, query: Select[Any]) -> Row[Any] | None:
-        try:
-            with self._engine.connect() as c:
-                return c.execute(query).one_or_none()
-        except SQLAlchemyError as e:
-            raise _unusable("read", e) from e
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as c:
-                yield c
-        except SQLAlchemyError as e:
-            raise _unusable("written", e) from e
-
 
 def pair_of(baseline: Producer | None, candidate: Producer | None) -> str | None:
     """A text that names the pair of producing runs; None where one is unknown."""
@@ -620,8 +592,3 @@ def _table(row: Row[Any]) -> ParityTable:
     values = dict(row._mapping)
     values["state"] = ParityState(values["state"])
     return ParityTable(**values)
-
-
-def _unusable(action: str, error: SQLAlchemyError) -> StoreError:
-    cause = " ".join(str(getattr(error, "orig", None) or error).split())
-    return StoreError(f"comparisons cannot be {action}: {cause}")

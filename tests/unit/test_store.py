@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -84,3 +85,26 @@ def test_a_store_that_cannot_be_opened_is_one_line_without_the_password(url: str
         open_store(url)
     assert "\n" not in str(e.value)
     assert "secret" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "use"),
+    [
+        ("the checklist's marks cannot be read", lambda s: s.checklist.latest()),
+        ("the checklist's marks cannot be written", lambda s: s.checklist.mark("k", True, by="a", local=True)),
+        ("the audit log cannot be read", lambda s: s.audit.verify()),
+        ("operations cannot be read", lambda s: s.operations.find()),
+        ("operation op-1 cannot be written", lambda s: s.operations.request_stop("op-1")),
+        ("leases cannot be read", lambda s: s.leases.holder("worker")),
+        ("comparisons cannot be read", lambda s: s.parity.active()),
+        ("what was collected cannot be read", lambda s: s.collected.tables()),
+    ],
+)
+def test_a_store_that_fails_is_one_line_that_names_what(store: Store, names: str, use: Callable[[Store], Any]) -> None:
+    with store.engine.begin() as connection:
+        metadata.drop_all(connection)
+    with pytest.raises(StoreError, match=names) as raised:
+        use(store)
+    assert "\n" not in str(raised.value)
+    with store.engine.begin() as connection:
+        metadata.create_all(connection)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, Select, Table, case, func, or_, select
+from sqlalchemy import Connection, Row, Select, Table, case, func, or_, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy import update as plain_update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
 
-from app.store.base import StoreError, now
+from app.store.base import Repository, now
 from app.store.collected.records import (
     BILLING_SETTLES_HOURS,
     ColumnRecord,
@@ -60,14 +58,13 @@ _LONGEST_TASK = timedelta(days=2)
 _BOUND = 500
 
 
-class CollectedRepository:
+class CollectedRepository(Repository):
     """Reads and writes what was collected. Writes are upserts: a record read twice is kept once, in its newest form.
 
     All methods raise StoreError when the store cannot be read or written.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    _what = "what was collected"
 
     # ---------------------------------------------------------------------------------------------- writing (worker)
 
@@ -500,30 +497,6 @@ class CollectedRepository:
             query = query.where(consumers_table.c.table == table)
         return [ConsumerRecord(**r._mapping) for r in self._all(query)]
 
-    # ------------------------------------------------------------------------------------------------------------
-
-    def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        try:
-            with self._engine.connect() as c:
-                return c.execute(query).all()
-        except SQLAlchemyError as e:
-            raise _unusable("read", e) from e
-
-    def _one(self, query: Select[Any]) -> Row[Any] | None:
-        try:
-            with self._engine.connect() as c:
-                return c.execute(query).one_or_none()
-        except SQLAlchemyError as e:
-            raise _unusable("read", e) from e
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as c:
-                yield c
-        except SQLAlchemyError as e:
-            raise _unusable("written", e) from e
-
 
 def upsert(
     c: Connection,
@@ -551,11 +524,6 @@ def upsert(
         elif col.name not in key:
             values[col.name] = new[col.name]
     c.execute(statement.on_conflict_do_update(index_elements=key, set_=values), [dict(r) for r in rows])
-
-
-def _unusable(action: str, error: SQLAlchemyError) -> StoreError:
-    cause = " ".join(str(getattr(error, "orig", None) or error).split())
-    return StoreError(f"what was collected cannot be {action}: {cause}")
 
 
 def _rows(records: Iterable[Any]) -> list[dict[str, Any]]:
