@@ -16,7 +16,7 @@ import streamlit as st  # noqa: E402
 
 from app.config import ConfigError  # noqa: E402
 from app.store.base import StoreError  # noqa: E402
-from app.widgets import identity, panel, preparing  # noqa: E402
+from app.widgets import delivery, identity, panel, preparing  # noqa: E402
 from app.widgets.native import PAGES_KEY  # noqa: E402
 from app.widgets.text import literal  # noqa: E402
 
@@ -60,6 +60,7 @@ def _collect(here: panel.Panel) -> None:
 
 def main() -> None:
     """Draws one page."""
+    delivery.install()
     st.set_page_config(page_title="Cutover", page_icon=str(ICON), layout="wide")
     pages = {
         path: st.Page(_render(path), title=title, icon=icon, url_path=path) for path, (title, icon) in PAGES.items()
@@ -95,7 +96,9 @@ def main() -> None:
             icon=":material/sync:",
             help="Asks the worker to read every source of the workspace at once",
         )
-    panel.live(preparing.banner, every=panel.LIVE_SECONDS)
+    found = preparing.state()
+    if found is not None:
+        panel.live(preparing.banner, every=None if found.ready else panel.LIVE_SECONDS)
     page.run()
     _preload()
 

@@ -286,7 +286,9 @@ def _detail(operation_id: str) -> None:
             return
         _title(here, record, made)
         _buttons(here, record, made)
-        panel.live(lambda: _rail(operation_id, made, lines), every=LIVE_SECONDS, key="operation_rail")
+        every = LIVE_SECONDS if record.state in (State.SUBMITTED, State.READY, State.RUNNING) else None
+        stuck = bool(_interrupted(here, [record]))
+        panel.live(lambda: _rail(record, stuck, made, lines), every=every, key="operation_rail")
         _plan_view(here, record, made, lines)
 
 
@@ -478,13 +480,13 @@ STEP_COLUMNS = (
 )
 
 
-def _rail(operation_id: str, made: Plan, lines: tuple[Preview, ...]) -> None:
+def _rail(drawn: OperationRecord, drawn_stuck: bool, made: Plan, lines: tuple[Preview, ...]) -> None:
     here = panel.current()
-    record = here.store.operations.get(operation_id)
-    if record is None:
-        return
-    entries = here.store.operations.journal(operation_id)
-    stuck = bool(_interrupted(here, [record]))
+    record = here.store.operations.get(drawn.id)
+    stuck = record is not None and bool(_interrupted(here, [record]))
+    if record is None or record.state is not drawn.state or stuck is not drawn_stuck:
+        st.rerun()  # The buttons above are those of another state.
+    entries = here.store.operations.journal(drawn.id)
     forward = {e.number: e for e in entries if e.direction == "forward" and e.phase is not Phase.NOTE}
     done = sum(e.phase in (Phase.DONE, Phase.ALREADY) for e in forward.values())
     st.markdown(f"{state_mark(record, stuck).badge} {literal(_progress_text(here, record, done, len(lines)))}")
@@ -505,10 +507,10 @@ def _rail(operation_id: str, made: Plan, lines: tuple[Preview, ...]) -> None:
         for p in lines
     ]
     table(
-        rows, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{operation_id}",
+        rows, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{drawn.id}",
         empty="This plan has no steps: the workspace is already as it would make it."
     )  # fmt: skip
-    _journal(here, operation_id, entries)
+    _journal(here, drawn.id, entries)
 
 
 def _progress_text(here: Panel, record: OperationRecord, done: int, total: int) -> str:

@@ -34,7 +34,7 @@ def render() -> None:
     notice.show("parity")
     choice("Pair", PAIRS, "pair", default="production")
     _start()
-    panel.live(_active, every=LIVE_SECONDS)
+    _active()
     panel.live(_glance)
     name = opened("table")
     if name:
@@ -140,8 +140,16 @@ def _cancel(parity_id: str) -> None:
 
 
 def _active() -> None:
+    drawn = [run.id for run in panel.current().store.parity.active()]
+    panel.live(lambda: _under_way(drawn), every=LIVE_SECONDS if drawn else None)
+
+
+def _under_way(drawn: list[str]) -> None:
     here = panel.current()
-    for run in here.store.parity.active():
+    runs = here.store.parity.active()
+    if [run.id for run in runs] != drawn:
+        st.rerun()  # One began or ended: all of the page says so.
+    for run in runs:
         with st.container(border=True):
             _progress(here, run)
 

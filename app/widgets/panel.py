@@ -96,7 +96,10 @@ def live(body: Callable[[], None], *, every: float | None = None, key: str | Non
     It must read the store alone, and must open no dialog: Streamlit closes one whose fragment runs again.
     """
     seconds = every or float(os.environ.get("CUTOVER_REFRESH_SECONDS", REFRESH_SECONDS))
-    st.fragment(guarded(body), run_every=seconds if refreshing() else None, key=key)()
+    # A container of its own: one that a full run drew stays in its place when a fragment's own is on the way. Without,
+    # what came below could be drawn at another part's place, which Streamlit ends with a blank page.
+    with st.container():
+        st.fragment(guarded(body), run_every=seconds if refreshing() else None, key=key)()
 
 
 @st.cache_resource(ttl=2, show_spinner=False, max_entries=4)

@@ -147,18 +147,23 @@ class Visitor:
         button.click(timeout=SLOW)
 
     def dialog(self, opener: str, inside: Locator) -> None:
-        """Clicks the opener until the dialog is there; like a person, clicks again, and loads the page anew in the end."""
-        for attempt in range(1, 10):
+        """Clicks the opener until the dialog is there; like a person, loads the page anew before clicking again."""
+        for again in (True, True, False):
             self.click(opener)
             try:
-                inside.wait_for(timeout=10_000)
+                inside.wait_for(timeout=SLOW)
                 return
             except PlaywrightTimeout:
                 self.unanswered += 1
-            if attempt % 3 == 0:
-                self.page.reload()
-                self.page.get_by_role("heading").first.wait_for(timeout=SLOW)
-                self.settled()
+                if not again:
+                    raise
+            self.page.reload()
+            self.page.get_by_role("heading").first.wait_for(timeout=SLOW)
+            self.settled()
+
+    def leave(self) -> None:
+        """Closes the page."""
+        self.page.close()
 
     def says(self, text: str | re.Pattern[str], seconds: float = 30) -> None:
         """Waits for a text on the page."""

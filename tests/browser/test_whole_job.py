@@ -145,6 +145,7 @@ def test_the_whole_job(workspace: LocalWorkspace, panel: RunningPanel, store: St
     sofia.open("operations", action="run-now")
     sofia.click("plan_run-now")
     sofia.says("Refused")
+    sofia.leave()
 
     # Both sides run, from the page.
     began = now()
@@ -199,6 +200,7 @@ def test_the_whole_job(workspace: LocalWorkspace, panel: RunningPanel, store: St
         person.open("checklist")
         person.confirm(f"tick_{key}", f"confirm_{key}")
         wait(lambda key=key: (m := store.checklist.latest().get(key)) and m.done, 30, f"the sign-off {key}")  # type: ignore[misc]
+        person.leave()
 
     # Cutover, while a consumer reads.
     analyst = token_of(workspace, ADA)
