@@ -15,7 +15,15 @@ from typing import Any
 from validation.causes import causes_of
 from validation.drilldown import Details, details_sql, read_details, tolerance_applies
 from validation.errors import Cancelled, SideUnreadable, SpecError, StatementError
-from validation.fingerprint import MISSED_DIFFERENCE, Scan, fine_buckets, fingerprint_sql, read_scan
+from validation.fingerprint import (
+    MISSED_DIFFERENCE,
+    Scan,
+    duplicates_sql,
+    fine_buckets,
+    fingerprint_sql,
+    read_duplicates,
+    read_scan,
+)
 from validation.plan import Compared, Plan, Side, make_plan
 from validation.report import (
     Estimate,
@@ -35,7 +43,7 @@ from validation.verdict import judge, schema_reason
 from validation.warehouse import Parameters, Row, Warehouse, never
 
 _TIME_TRAVEL = re.compile(r"time.?travel|version", re.IGNORECASE)
-_STEPS = ("schema", "state", "fingerprint", "details", "final", "done")
+_STEPS = ("schema", "state", "fingerprint", "duplicates", "details", "final", "done")
 
 
 def quiet(progress: Progress) -> None:
@@ -94,6 +102,7 @@ class _Comparison:
     plan: Plan | None = None
     sql_hash: str = ""
     scan: Scan | None = None
+    duplicates: tuple[int, int] | None = None
     details: Details | None = None
     final: bool | None = None
     notes: list[str] = field(default_factory=list)
@@ -182,6 +191,7 @@ class _Comparison:
 
     def _read_rows(self, plan: Plan) -> None:
         self._fingerprint(plan)
+        self._duplicates(plan)
         self._details(plan)
         self._final(plan)
 
@@ -203,11 +213,23 @@ class _Comparison:
         row: Row = self._ask(f"SELECT (SELECT count(*) FROM {a}) AS a, (SELECT count(*) FROM {b}) AS b")[0]
         return max(int(row["a"]), int(row["b"]))
 
+    def _duplicates(self, plan: Plan) -> None:
+        assert self.scan is not None
+        if not plan.keys:
+            self.duplicates = (0, 0)
+            return
+        # Of equal sides one tells both.
+        sides = (Side.BASELINE,) if self.scan.identical else (Side.BASELINE, Side.CANDIDATE)
+        with self._step("duplicates", "counting rows of the same key"):
+            self.duplicates = read_duplicates(self.scan, self._ask(duplicates_sql(plan, sides)))
+        if self.duplicates is None:
+            raise SideUnreadable("a side changed between two reads: compare again when nothing writes to it")
+
     def _details(self, plan: Plan) -> None:
         assert self.scan is not None
         if self.scan.identical:
             return
-        with self._step("details", f"re-reading the rows of {self.scan.differing_keys} differing keys"):
+        with self._step("details", f"re-reading the rows of {len(self.scan.differing)} differing buckets of keys"):
             parameters = None
             if any(c.sensitive for c in plan.columns):
                 parameters = {"hash_key": self.spec.hash_key or secrets.token_hex(32)}
@@ -229,7 +251,6 @@ class _Comparison:
 
     def _report(self, verdict: Verdict, reason: str) -> ParityReport:
         spec, scan, details, plan = self.spec, self.scan, self.details, self.plan
-        keyed = bool(spec.keys)
         states = [*self.states, *(SideState(n) for n, _ in self._names()[len(self.states) :])]
         if scan is not None:
             states = [replace(s, rows=scan.rows[i]) for i, s in enumerate(states)]
@@ -255,7 +276,7 @@ class _Comparison:
             missing_rows=(details.missing if details else 0) if counted else None,
             extra_rows=(details.extra if details else 0) if counted else None,
             modified_rows=(details.modified if details else 0) if counted else None,
-            duplicate_rows=_duplicates(scan, keyed),
+            duplicate_rows=dict(zip(("baseline", "candidate"), self.duplicates or (None, None), strict=True)),
             column_mismatches=_mismatches(plan, details),
             schema_differences=differences,
             causes=causes_of(details, differences) if details is not None else (),
@@ -352,13 +373,6 @@ def _expects_tolerance(spec: ComparisonSpec, column: Compared) -> bool:
         return bool(found)
     kinds = {column.baseline.type.name, column.candidate.type.name}
     return not column.is_key and "decimal" in kinds and bool(found.absolute or found.relative)
-
-
-def _duplicates(scan: Scan | None, keyed: bool) -> dict[str, int | None]:
-    if scan is None:
-        return {"baseline": None, "candidate": None}
-    a, b = scan.duplicates if keyed else (0, 0)
-    return {"baseline": a, "candidate": b}
 
 
 def _mismatches(plan: Plan | None, details: Details | None) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Second statement: re-reads only the rows of differing buckets; settles, pairs, counts, explains and samples them.
+"""Third statement: re-reads only the rows of differing buckets; settles, pairs, counts, explains and samples them.
 
     rows      the rows of differing buckets of both sides, each with its normal forms as one struct `r`
     counted   copies of equal rows, numbered on each side
@@ -45,7 +45,10 @@ _TIMES = {"timestamp", "micros"}
 
 @dataclass(frozen=True)
 class Limits:
-    """Which leftover rows may become samples: one key in so many of each class, `pairs` at both ends of a key."""
+    """Which leftover rows may become samples: one key in so many of each class, `pairs` at both ends of a key.
+
+    Classes are those of keys: only in the baseline, only in the candidate, in both with as many rows or with others.
+    """
 
     only_a: int
     only_b: int
@@ -55,18 +58,22 @@ class Limits:
 
     @classmethod
     def of(cls, scan: Scan, size: int) -> Limits:
-        """Limits that bring back some `5 * size` keys of each class, or all where there are fewer."""
+        """Limits that bring back some `5 * size` keys of each class, or all where there are fewer.
+
+        How many keys of a class differ is known by their buckets: where each bucket holds several, more keys come back,
+        and a class that no bucket shows comes back whole.
+        """
         wanted = max(1, 5 * size)
 
-        def every(keys: int) -> int:
-            return max(1, keys // wanted)
+        def every(differing: int) -> int:
+            return max(1, differing // wanted)
 
-        kept = min(max(scan.differing_keys, 1), wanted)
+        kept = min(max(len(scan.differing), 1), wanted)
         return cls(
-            every(scan.keys_a),
-            every(scan.keys_b),
-            every(scan.keys_even),
-            every(scan.keys_uneven),
+            every(scan.fewer),
+            every(scan.more),
+            every(scan.even),
+            every(scan.fewer + scan.more),
             max(2, -(-2 * size // kept)),
         )
 
@@ -95,7 +102,7 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
     def rows(side: Side) -> str:
         exclusion = spec.baseline_exclusion if side is Side.BASELINE else spec.candidate_exclusion
         excluded = f"coalesce(({exclusion}), false)" if exclusion else "false"
-        return plan.keyed(side, (struct(side), f"{plan.time(side)} AS wm", f"{excluded} AS excluded"), buckets, chosen)
+        return plan.rows(side, (struct(side), f"{plan.time(side)} AS wm", f"{excluded} AS excluded"), buckets, chosen)
 
     newest = ", ".join(
         f"CAST({'NULL' if found is None else found} AS BIGINT) AS newest_{n}"

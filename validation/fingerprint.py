@@ -1,16 +1,18 @@
-"""First statement: one scan of each side; per key the rows and the sum of their hashes, folded into buckets.
+"""First statement: one scan of each side, folded into buckets of keys. Then a read of the keys alone.
 
-    rows   one a row: two hashes of the key, one of all columns in two halves (`plan.keyed`)
-    keys   one a key: rows and hash sums of both sides; tells equal keys from differing ones, counts duplicates
-    fine   one a fine bucket of keys: totals, and whether some key in it differs
-    coarse 16 rows that come back: totals of both sides, and the numbers of the differing fine buckets
+    rows    one a row: the bucket of its key, and one hash of all columns in two halves (`plan.hashed`)
+    fine    one a fine bucket: rows and hash sums of each side; tells equal buckets from differing ones
+    coarse  16 rows that come back: totals of both sides, and the numbers of the differing fine buckets
 
-Only narrow rows (hashes and counts) are shuffled. Sums of hashes cannot overflow: each 64-bit hash is summed as two
-halves of 32 bits, exact in a BIGINT up to 2^31 rows. If the hashes were ideal random functions, two different multisets
-of rows would be taken for equal with a probability of at most 2^-62: the hash of one differing row would have to take
-the one value that balances all others, or the hash of some of its columns that of other values, or the hash of where
-its array has NULLs that of another array, 2^-64 each. A second hash of every value would cost half as much again as
-reading the tables; who wants certainty asks for the final comparison, which uses no hash.
+Rows are summed where they are read: what is shuffled are sums, not rows. Sums of hashes cannot overflow: each 64-bit
+hash is summed as two halves of 32 bits, exact in a BIGINT up to 2^31 rows. If the hashes were ideal random functions,
+two different multisets of rows would be taken for equal with a probability of at most 2^-62: the hash of one differing
+row would have to take the one value that balances all others, or the hash of some of its columns that of other values,
+or the hash of where its array has NULLs that of another array, 2^-64 each. A second hash of every value would cost half
+as much again as reading the tables; who wants certainty asks for the final comparison, which uses no hash.
+
+Duplicate keys cannot be told from sums. The second statement counts them, by the key columns alone; of sides that are
+equal it reads one.
 """
 
 from __future__ import annotations
@@ -46,65 +48,57 @@ def fingerprint_sql(plan: Plan, buckets: int) -> str:
             *((f"{plan.time(side)} AS wm",) if timed else ()),
         )
 
-    sides = " UNION ALL ".join(plan.keyed(side, extra(side)) for side in (Side.BASELINE, Side.CANDIDATE))
+    sides = " UNION ALL ".join(plan.hashed(side, buckets, extra(side)) for side in (Side.BASELINE, Side.CANDIDATE))
     by = "".join(f"p{i}, " for i in range(len(plan.partition_by)))
-    sums = [
-        f"sum(IF(side = {side}, {half}, 0L)) AS {n}{i}"
-        for side, n in ((0, "a"), (1, "b"))
-        for i, half in enumerate(HALVES)
-    ]
-    newest = [f"max(IF(side = {side}, wm, NULL)) AS newest_{n}" for side, n in ((0, "a"), (1, "b"))] if timed else []
-    per_key = ", ".join([*sums, *(["sum(doubt) AS doubt"] if doubt else []), *newest])
+    of_side = {n: f"side = {int(side)}" for n, side in (("a", Side.BASELINE), ("b", Side.CANDIDATE))}
+    names = [f"{n}{i}" for n in of_side for i in range(len(HALVES))]
+    sums = [f"sum(IF({test}, {half}, 0L)) AS {n}{i}" for n, test in of_side.items() for i, half in enumerate(HALVES)]
+    newest = [f"max(IF({test}, wm, NULL)) AS newest_{n}" for n, test in of_side.items()] if timed else []
     latest = [f"max(newest_{n}) AS newest_{n}" for n in "ab"] if timed else []
-    names = [f"{n}{i}" for n in "ab" for i in range(len(HALVES))]
-    same = " AND ".join(["na = nb", *(f"a{i} = b{i}" for i in range(len(HALVES)))])
-    folded = [*names, *(["doubt"] if doubt else [])]
-    classes = {
-        "keys_a": "nb = 0",
-        "keys_b": "na = 0",
-        "keys_even": "na > 0 AND na = nb",
-        "keys_uneven": "na > 0 AND nb > 0 AND na <> nb",
-    }
+    folded = ["na", "nb", *names, *(["doubt"] if doubt else [])]
     fine = [
-        "sum(na) AS na",
-        "sum(nb) AS nb",
-        "sum(greatest(na - 1, 0)) AS dup_a",
-        "sum(greatest(nb - 1, 0)) AS dup_b",
-        *(f"sum({n}) AS {n}" for n in folded),
-        *(f"sum(IF(bad AND {test}, 1L, 0L)) AS {n}" for n, test in classes.items()),
-        *latest,
+        "sum(1L - side) AS na",
+        "sum(CAST(side AS BIGINT)) AS nb",
+        *sums,
+        *(["sum(doubt) AS doubt"] if doubt else []),
+        *newest,
     ]
-    whole = "".join(f", {n}" for n in latest)
-    coarse = ["na", "nb", "dup_a", "dup_b", *folded, *classes]
+    same = " AND ".join(["na = nb", *(f"a{i} = b{i}" for i in range(len(HALVES)))])
+    kinds = {"fewer": "na > nb", "more": "na < nb", "even": f"NOT ({same}) AND na = nb"}
+    coarse = [
+        *(f"sum({n}) AS {n}" for n in folded),
+        *(f"count_if({test}) AS {n}" for n, test in kinds.items()),
+        *latest,
+        f"array_join(collect_list(IF({same}, NULL, CAST(f AS STRING))), ',') AS differing",
+    ]
     return f"""WITH per_row AS ({sides}),
-per_key AS (
-  SELECT {by}k1, k2, sum(1L - side) AS na, sum(CAST(side AS BIGINT)) AS nb, {per_key}
-  FROM per_row GROUP BY {by}k1, k2
-),
-judged AS (SELECT *, pmod(k1, {buckets}L) AS f, NOT ({same}) AS bad FROM per_key),
-fine AS (SELECT {by}f, {", ".join(fine)} FROM judged GROUP BY {by}f)
-SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join(f"sum({n}) AS {n}" for n in coarse)}{whole},
-  array_join(collect_list(IF(keys_a + keys_b + keys_even + keys_uneven > 0, CAST(f AS STRING), NULL)), ',') AS differing
+fine AS (SELECT {by}f, {", ".join(fine)} FROM per_row GROUP BY {by}f)
+SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join(coarse)}
 FROM fine GROUP BY {by}pmod(f, {COARSE}L)"""
+
+
+def duplicates_sql(plan: Plan, sides: Sequence[Side]) -> str:
+    """The second statement: for each of `sides` its rows, and how many of them are beyond the first of their key."""
+    by = "".join(f"p{i}, " for i in range(len(plan.partition_by)))
+    keys = " UNION ALL ".join(plan.keyed(side) for side in sides)
+    return f"""WITH per_key AS (SELECT {by}side, k1, k2, count(*) AS n FROM ({keys}) GROUP BY {by}side, k1, k2)
+SELECT {by}side, sum(n) AS n, sum(n - 1) AS duplicates FROM per_key GROUP BY {by}side"""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What the first statement found. rows, duplicates and sums are by side.
+    """What the first statement found. rows and sums are by side.
 
-    differing: fine buckets that hold a differing key. keys_*: differing keys that are only in the baseline, only in the
-    candidate, in both with equal or with unequal numbers of rows. newest: greatest watermark of each side, None without
-    one or for an empty side.
+    differing: fine buckets that hold a differing key. fewer, more, even: how many of them have fewer rows in the
+    candidate, more, or as many. newest: greatest watermark of each side, None without one or for an empty side.
     """
 
     rows: tuple[int, int]
-    duplicates: tuple[int, int]
     sums: tuple[tuple[int, ...], tuple[int, ...]]
     differing: tuple[int, ...]
-    keys_a: int
-    keys_b: int
-    keys_even: int
-    keys_uneven: int
+    fewer: int
+    more: int
+    even: int
     doubtful: int
     fingerprints: tuple[Fingerprint, Fingerprint]
     newest: tuple[int | None, int | None] = (None, None)
@@ -113,11 +107,6 @@ class Scan:
     def identical(self) -> bool:
         """Whether no key differs."""
         return not self.differing
-
-    @property
-    def differing_keys(self) -> int:
-        """Keys whose rows differ."""
-        return self.keys_a + self.keys_b + self.keys_even + self.keys_uneven
 
     @property
     def balance(self) -> tuple[int, ...]:
@@ -148,13 +137,11 @@ def read_scan(rows: Sequence[Row]) -> Scan:
     differing = sorted(int(f) for r in rows for f in str(r["differing"] or "").split(",") if f)
     return Scan(
         rows=(total("na"), total("nb")),
-        duplicates=(total("dup_a"), total("dup_b")),
         sums=(sums("a"), sums("b")),
         differing=tuple(differing),
-        keys_a=total("keys_a"),
-        keys_b=total("keys_b"),
-        keys_even=total("keys_even"),
-        keys_uneven=total("keys_uneven"),
+        fewer=total("fewer"),
+        more=total("more"),
+        even=total("even"),
         doubtful=total("doubt") if rows and "doubt" in rows[0] else 0,
         fingerprints=(prints("a", "na"), prints("b", "nb")),
         newest=(newest("newest_a"), newest("newest_b")),
@@ -165,3 +152,18 @@ def _fingerprint(buckets: Iterable[tuple[str, tuple[int, ...]]]) -> Fingerprint:
     ordered = dict(sorted(buckets, key=lambda b: int(b[0])))
     text = ";".join(f"{k}={','.join(map(str, v))}" for k, v in ordered.items())
     return Fingerprint(ordered, hashlib.sha256(text.encode()).hexdigest())
+
+
+def read_duplicates(scan: Scan, rows: Sequence[Row]) -> tuple[int, int] | None:
+    """Rows beyond the first of their key, by side, from the result rows of `duplicates_sql` (those of one partition).
+
+    A side that was not read is equal to the other. None where a side has another number of rows than the first
+    statement saw: it was changed in between.
+    """
+    found = {int(r["side"]): (int(r["n"]), int(r["duplicates"])) for r in rows}
+    counted = [found.get(side, (0, 0)) for side in (0, 1)]
+    if scan.identical and len(found) < 2:
+        counted = [counted[0], counted[0]]
+    if tuple(n for n, _ in counted) != scan.rows:
+        return None
+    return counted[0][1], counted[1][1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -150,41 +151,55 @@ class Plan:
         conditions = " AND ".join(f"({c})" for c in (where, also) if c)
         return f"FROM {quote_table(name)}{pinned} AS t" + (f" WHERE {conditions}" if conditions else "")
 
-    def keyed(
-        self, side: Side, extra: tuple[str, ...] = (), buckets: int = 1, chosen: tuple[int, ...] | None = None
-    ) -> str:
-        """SELECT of one side's rows as (side, k1, k2, h1, h2, extra...).
+    def _hashes(self, side: Side) -> tuple[str, str, str, str]:
+        """SQL of k1, k2, h1 and h2 of a row of `t`.
 
         k1, k2: two hashes of the key; h1, h2: two halves, 32 bits each, of a hash of all columns, as BIGINT. Without a
-        key the row is the key. Hashes skip NULLs, so the NULLs' places are hashed as a bitmap. `buckets` and `chosen`
-        keep only rows whose fine bucket is chosen.
+        key the row is the key. Hashes skip NULLs, so the NULLs' places are hashed as a bitmap.
 
         The columns are hashed some at a time and these hashes are hashed, once forwards and once backwards: as each
         occurs twice, Spark compiles it as a method of its own. All columns in one method would be more than Java
         translates to machine code (8,000 bytes), and three times as slow.
         """
-        by = [f"t.{quote(c)}" for c in self.partition_by]
         parts = [
             f"xxhash64({', '.join(_hash_input(some, side))})"
             for some in _groups(self.values if self.keys else self.columns)
         ]
-        key = [*by, *(_hash_input(self.keys, side) if self.keys else parts)]
+        key = [*self._partition, *(_hash_input(self.keys, side) if self.keys else parts)]
         k1 = f"xxhash64({', '.join(key)})"
         k2 = f"xxhash64('second', {', '.join(key)})"
         backwards = list(reversed(parts))
         whole = (f"xxhash64({', '.join([k1, *parts])})", f"xxhash64({', '.join([k2, *backwards])})")
         first, second = whole if self.keys else (k1, k2)
-        hashes = [
-            f"{k1} AS k1",
-            f"{k2} AS k2",
-            f"shiftright({first}, 32) AS h1",
-            f"({second} & 4294967295L) AS h2",
-        ]
-        by_out = [f"{b} AS p{i}" for i, b in enumerate(by)]
-        chosen_only = f"pmod({k1}, {buckets}L) IN ({', '.join(f'{f}L' for f in chosen)})" if chosen else ""
-        return (
-            f"SELECT {', '.join([f'{int(side)} AS side', *hashes, *by_out, *extra])} {self.relation(side, chosen_only)}"
-        )
+        return k1, k2, f"shiftright({first}, 32)", f"({second} & 4294967295L)"
+
+    @property
+    def _partition(self) -> list[str]:
+        return [f"t.{quote(c)}" for c in self.partition_by]
+
+    def _select(self, side: Side, items: Iterable[str], only: str = "") -> str:
+        by = [f"{b} AS p{i}" for i, b in enumerate(self._partition)]
+        return f"SELECT {', '.join([f'{int(side)} AS side', *by, *items])} {self.relation(side, only)}"
+
+    def hashed(self, side: Side, buckets: int, extra: tuple[str, ...] = ()) -> str:
+        """SELECT of one side's rows as (side, f, h1, h2, extra...); f: the fine bucket of the row's key."""
+        k1, _, h1, h2 = self._hashes(side)
+        return self._select(side, (f"pmod({k1}, {buckets}L) AS f", f"{h1} AS h1", f"{h2} AS h2", *extra))
+
+    def keyed(self, side: Side, extra: tuple[str, ...] = ()) -> str:
+        """SELECT of one side's rows as (side, k1, k2, extra...): reads no column but the key's and those of `extra`."""
+        k1, k2, _, _ = self._hashes(side)
+        return self._select(side, (f"{k1} AS k1", f"{k2} AS k2", *extra))
+
+    def rows(self, side: Side, extra: tuple[str, ...], buckets: int, chosen: tuple[int, ...] | None) -> str:
+        """SELECT of one side's rows as (side, k1, k2, h1, h2, extra...).
+
+        chosen: only rows whose fine bucket is one of these; None for all.
+        """
+        hashes = self._hashes(side)
+        chosen_only = f"pmod({hashes[0]}, {buckets}L) IN ({', '.join(f'{f}L' for f in chosen)})" if chosen else ""
+        named = [f"{sql} AS {name}" for sql, name in zip(hashes, ("k1", "k2", "h1", "h2"), strict=True)]
+        return self._select(side, (*named, *extra), chosen_only)
 
     def doubt(self, side: Side) -> str:
         """SQL of 1 for a row with a value whose normal form is not exact, else 0."""

@@ -57,8 +57,8 @@ def visit(chromium: Browser, panel: RunningPanel, tmp_path: Path) -> Iterator[ob
 
     yield make
     for n, context in enumerate(contexts):
-        # pytest keeps the folder of a failed test.
-        context.pages[0].screenshot(path=tmp_path / f"visitor{n}.png", full_page=True)
+        for page in context.pages:  # Who left has none. pytest keeps the folder of a failed test.
+            page.screenshot(path=tmp_path / f"visitor{n}.png", full_page=True)
         context.close()
 
 

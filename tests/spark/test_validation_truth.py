@@ -19,8 +19,8 @@ from validation_truth import Row, Shape, Truth, column_list, mutate, random_rows
 
 from validation import Verdict, compare
 from validation.drilldown import details_sql, read_details
-from validation.fingerprint import fine_buckets, fingerprint_sql, read_scan
-from validation.plan import make_plan
+from validation.fingerprint import duplicates_sql, fine_buckets, fingerprint_sql, read_duplicates, read_scan
+from validation.plan import Side, make_plan
 from validation.report import SideState
 from validation.schema import TableSchema, align, read_schema, schema_of_description
 from validation.verdict import judge
@@ -147,6 +147,7 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
     buckets = fine_buckets(0)
     scanned = warehouse.execute(fingerprint_sql(plan, buckets))
     whole = read_scan(scanned)
+    counted = warehouse.execute(duplicates_sql(plan, tuple(Side)))
     detailed = [] if whole.identical else warehouse.execute(details_sql(plan, whole, buckets))
 
     wrong: list[str] = []
@@ -158,7 +159,8 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
         verdict, reason = judge(alignment, plan, scan, details, states, None)
         columns = {n: sum(kinds.values()) for n, kinds in details.columns.items()} if details else {}
         counts = (details.missing, details.extra, details.modified) if details else (0, 0, 0)
-        duplicates = scan.duplicates if shape.keys else (0, 0)
+        duplicates = read_duplicates(scan, [row for row in counted if row["p0"] == case]) if shape.keys else (0, 0)
+        assert duplicates is not None
         found = (verdict, *counts, duplicates, columns, scan.rows)
         for problem in _check(found, shape, truth(shape, baseline, candidate)):
             wrong.append(f"batch {number} {case}: {problem} ({reason})\n  {shape}\n  {baseline}\n  {candidate}")

@@ -50,8 +50,9 @@ def test_delta_tables_are_read_at_the_version_they_have() -> None:
     warehouse = delta_tables()
     report = compare(warehouse, SPEC)
     assert report.verdict is Verdict.IDENTICAL and report.baseline.pinned and report.candidate.pinned
-    (scan,) = (sql for sql in warehouse.asked if sql.startswith("WITH"))
+    scan, keys = (sql for sql in warehouse.asked if sql.startswith("WITH"))
     assert "FROM `a` VERSION AS OF 7 AS t" in scan and "FROM `b` VERSION AS OF 7 AS t" in scan
+    assert "FROM `a` VERSION AS OF 7 AS t" in keys and "`b`" not in keys, "of equal sides one tells both"
     later = compare(delta_tables(DESCRIBE_HISTORY=[{"version": 9}]), SPEC)
     assert later.sql_hash == report.sql_hash, "what is computed is the same at another version"
 
@@ -155,5 +156,13 @@ def test_progress_tells_each_step_in_order() -> None:
     steps: list[str] = []
     warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=[bucket(na=1, nb=1)])
     report = compare(warehouse, SPEC, progress=lambda p: steps.append(p.step), requested_by="lead@example.com")
-    assert steps == ["schema", "state", "fingerprint", "state", "done"]
+    assert steps == ["schema", "state", "fingerprint", "duplicates", "state", "done"]
     assert report.verdict is Verdict.IDENTICAL and report.requested_by == "lead@example.com"
+
+
+def test_keys_that_are_not_the_rows_of_the_first_read_prove_nothing() -> None:
+    moved = delta_tables(WITH_per_key=[{"side": 0, "n": 2, "duplicates": 1}])
+    report = compare(moved, SPEC)
+    assert report.verdict is Verdict.NOT_PROVEN and "changed between two reads" in report.reason
+    told = compare(delta_tables(WITH=[bucket(na=2, nb=2)], WITH_per_key=[{"side": 0, "n": 2, "duplicates": 1}]), SPEC)
+    assert told.verdict is Verdict.IDENTICAL and told.duplicate_rows == {"baseline": 1, "candidate": 1}

@@ -42,7 +42,7 @@ def test_a_side_that_changed_proves_nothing_even_if_rows_differ() -> None:
 
 
 def test_a_second_read_that_does_not_fit_the_first_proves_nothing() -> None:
-    scan = [bucket(na=3, nb=2, keys_a=1, differing="5", a0=7)]
+    scan = [bucket(na=3, nb=2, fewer=1, differing="5", a0=7)]
     scan[0]["differing"] = "5"
     assert _judge(scan, details_of(missing=1, balance=(1, 7, 0)))[0] is Verdict.DIFFERENT
     assert _judge(scan, details_of(missing=1, balance=(1, 8, 0)))[0] is Verdict.NOT_PROVEN
@@ -63,7 +63,7 @@ def test_what_may_be_hidden_is_not_proven_equal_and_a_difference_stays_one() -> 
     masked = (SideState("a"), SideState("b", hidden="row filter and column mask"))
     verdict, reason = _judge([bucket(na=1, nb=1)], states=masked)
     assert verdict is Verdict.NOT_PROVEN and "candidate b has a row filter and column mask" in reason
-    differing = _judge([{**bucket(na=1, nb=0, keys_a=1), "differing": "5"}], details_of(missing=1, balance=(1, 0, 0)))
+    differing = _judge([{**bucket(na=1, nb=0, fewer=1), "differing": "5"}], details_of(missing=1, balance=(1, 0, 0)))
     assert differing[0] is Verdict.DIFFERENT
 
 

@@ -31,7 +31,7 @@ def schema_of(*columns: tuple[str, str], **options: Any) -> TableSchema:
 
 def bucket(**values: int) -> dict[str, Any]:
     """A row of a scan: one bucket, all zero but for these values."""
-    names = ["na", "nb", "dup_a", "dup_b", "keys_a", "keys_b", "keys_even", "keys_uneven"]
+    names = ["na", "nb", "fewer", "more", "even"]
     names += [f"{s}{i}" for s in "ab" for i in range(2)]
     return {"bucket": 0, "differing": "", **dict.fromkeys(names, 0), **values}
 
@@ -54,7 +54,10 @@ def details_of(**values: Any) -> Details:
 
 
 class Scripted:
-    """A warehouse that answers by the first text that a statement contains, and remembers what it was asked."""
+    """A warehouse that answers by the first text that a statement contains, and remembers what it was asked.
+
+    No key occurs twice, unless it is told otherwise.
+    """
 
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
@@ -64,12 +67,20 @@ class Scripted:
         self, sql: str, parameters: Parameters | None = None, cancelled: Callable[[], bool] = never
     ) -> Sequence[Row]:
         self.asked.append(sql)
+        if sql.startswith("WITH per_key"):
+            return self._keys(sql)
         for word, answer in self.answers.items():
             if sql.startswith(word.replace("_", " ")) or word in sql[:40]:
                 if isinstance(answer, Exception):
                     raise answer
                 return list(answer)
         raise StatementError(f"not scripted: {sql[:40]}", "42000")
+
+    def _keys(self, sql: str) -> Sequence[Row]:
+        if "WITH_per_key" in self.answers:
+            return list(self.answers["WITH_per_key"])
+        counted = [sum(row[n] for row in self.answers["WITH"]) for n in ("na", "nb")]
+        return [{"side": side, "n": n, "duplicates": 0} for side, n in enumerate(counted) if f"{side} AS side" in sql]
 
 
 def delta_tables(**answers: Any) -> Scripted:
