@@ -17,7 +17,7 @@ run: setup
 test:
 	@sh scripts/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	@$(PY) -m pytest $(TESTS) || { echo 'cutover: what failed is run once more'; $(PY) -m pytest --last-failed $(TESTS); }
+	@$(PY) -m pytest $(TESTS)
 
 # What needs no Spark and no browser.
 unit: setup

@@ -152,6 +152,17 @@ def demand_in_tree(state: State, principal: Principal, path: str, needed: str) -
         )
 
 
+def demand_source(state: State, name: str, path: str) -> None:
+    """Raises PERMISSION_DENIED unless who a run acts as, by name, may read the notebook or file at `path`."""
+    principal = state.principal_named(name)
+    if principal is None or not allowed_in_tree(state, principal, path, "CAN_READ"):
+        raise ServiceError(
+            "PERMISSION_DENIED",
+            f'Unable to access the notebook "{path}". Either it does not exist, or the identity used to run '
+            f"this job, {name}, lacks the required permissions.",
+        )
+
+
 def owner_of(workspace: Workspace, object_type: str, object_id: str) -> str | None:
     """Name of the object's owner."""
     for (_, name), level in workspace.state.permissions(object_type, object_id).items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from emulator.access import allowed_in_tree
+from emulator.access import demand_source
 from emulator.files import FileError
 from emulator.records import Json, Run, TaskRun, WorkspaceObject, new_number, now_ms
 from emulator.rest.errors import ServiceError
@@ -403,14 +403,7 @@ class ActiveRun:
         files = self.workspace.files
         if path.startswith("/"):
             item = files.get(path)
-            name = self.run_as()
-            principal = self.state.principal_named(name)
-            if principal is None or not allowed_in_tree(self.state, principal, item.path, "CAN_READ"):
-                raise ServiceError(
-                    "PERMISSION_DENIED",
-                    f'Unable to access the notebook "{path}". Either it does not exist, or the identity used to run '
-                    f"this job, {name}, lacks the required permissions.",
-                )
+            demand_source(self.state, self.run_as(), item.path)
             return item
         url = str((self.run.settings.get("git_source") or {}).get("git_url", ""))
         wanted = url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from emulator.access import demand_source
 from emulator.files import FileError, Files
 from emulator.records import WorkspaceObject
 from emulator.runner.source import cells_of, parameter_markers, statements_of, substitute
@@ -212,7 +213,9 @@ class NotebookRun:
         path = path.strip().strip("\"'")
         if not path.startswith("/"):
             path = str(self.context["path"]).rsplit("/", 1)[0] + "/" + path
-        return self.files.get(path)
+        item = self.files.get(path)
+        demand_source(self.files.state, str(self.context["principal"]), item.path)
+        return item
 
     def run(self, item: WorkspaceObject) -> str | None:
         """Runs every cell; the exit value or None."""
@@ -320,7 +323,8 @@ def run_notebook(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]
     channel.send("ready", setup_ms=int(setup * 1000))
     files = Files(State(Path(request["workspace_db"])))
     log = io.StringIO()
-    run = NotebookRun(spark, files, request["parameters"], {**request["context"], "path": request["path"]}, log)
+    context = {**request["context"], "path": request["path"], "principal": request["principal"]}
+    run = NotebookRun(spark, files, request["parameters"], context, log)
     item = WorkspaceObject(request["path"], 0, "NOTEBOOK", request["language"], 0, 0, str(request["content"]).encode())
     before = time.monotonic()
     answer: dict[str, Any] = {"ok": True, "result": None, "truncated": False}

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from emulator.access import first_owner, owner_of
+from emulator.access import demand_source, first_owner, owner_of
 from emulator.files import EXTENSION, FileError, language_of_source, normal_path
 from emulator.records import Event, Json, Pipeline, Update, new_number, now_ms
 from emulator.rest.errors import ServiceError, bad, not_implemented
@@ -472,6 +472,9 @@ class ActiveUpdate:
         if not chosen:
             raise ServiceError("RESOURCE_DOES_NOT_EXIST", "No source files match the pipeline's libraries.")
         root = normal_path(self.pipeline.spec.get("root_path") or str(PurePosixPath(chosen[0]).parent))
+        owner = self.runner.run_as(self.pipeline)
+        for path in chosen:
+            demand_source(self.state, owner, path)
         copies = {o.path: o for o in files.below(root)} | {p: files.get(p) for p in chosen}
         loaded: list[str] = []
         for path, item in sorted(copies.items()):

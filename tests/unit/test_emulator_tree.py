@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from emulator_workspace import Caller, workspace_in
 
+from emulator.rest.errors import ServiceError
+from emulator.runner.notebook import NotebookRun
 from emulator.workspace import Workspace
 
 ANN, BOB, APP = "ann@example.com", "bob@example.com", "app-1"
@@ -180,3 +184,16 @@ def test_what_is_not_there_is_not_found_where_one_may_look(who: Callable[[str], 
     assert who(ANN).status(f"/Users/{ANN}/none")[0] == 404
     assert who(ANN).status("/Shared")[0] == who(ANN).status("/Users")[0] == 200
     assert who(ANN).put(f"/Users/{ANN}/none/n")[0] == 404
+
+
+def test_a_notebook_runs_no_other_that_its_principal_may_not_read(local: Workspace, tmp_path: Path) -> None:
+    secret = f"/Users/{ANN}/secret"
+    local.files.import_source(secret, "1 + 1", "PYTHON")
+    context = {"dbfs": str(tmp_path), "run_id": 1, "task_key": "a", "path": f"/Users/{BOB}/n"}
+
+    def run_by(principal: str) -> NotebookRun:
+        return NotebookRun(None, local.files, {}, {**context, "principal": principal}, io.StringIO())
+
+    with pytest.raises(ServiceError, match=f"{BOB}, lacks the required permissions"):
+        run_by(BOB).run_other(secret)
+    assert run_by(ANN).run_other(secret) == ""
