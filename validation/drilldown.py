@@ -104,10 +104,7 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         excluded = f"coalesce(({exclusion}), false)" if exclusion else "false"
         return plan.rows(side, (struct(side), f"{plan.time(side)} AS wm", f"{excluded} AS excluded"), buckets, chosen)
 
-    newest = ", ".join(
-        f"CAST({'NULL' if found is None else found} AS BIGINT) AS newest_{n}"
-        for n, found in zip("ab", scan.newest, strict=True)
-    )
+    newest_a, newest_b = (f"CAST({'NULL' if found is None else found} AS BIGINT)" for found in scan.newest)
     halves = ", ".join(f"sum(IF(side = 0, 1L, -1L) * {half}) AS x{i + 1}" for i, half in enumerate(HALVES))
     sums = [f"x{i}" for i in range(1 + len(HALVES))]
     one = {"a": Side.BASELINE, "b": Side.CANDIDATE}
@@ -122,8 +119,8 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         ", ".join(_mismatch(plan, c) for c in plan.columns if not (c.is_key and spec.keys)) or "CAST(NULL AS STRING)"
     )
     late = (
-        "CASE WHEN a IS NULL THEN wm_b > newest_a WHEN b IS NULL THEN wm_a > newest_b "
-        "ELSE greatest(wm_a, wm_b) > least(newest_a, newest_b) END"
+        f"CASE WHEN a IS NULL THEN wm_b > {newest_a} WHEN b IS NULL THEN wm_a > {newest_b} "
+        f"ELSE greatest(wm_a, wm_b) > least({newest_a}, {newest_b}) END"
     )
     flags = {
         "late": f"status <> 'tolerated' AND coalesce({late}, false)",
@@ -188,7 +185,7 @@ judged AS (
   FROM compared
 ),
 sampled AS (
-  SELECT judged.*, IF({wanted}, {sample}, NULL) AS sample, newest.* FROM judged CROSS JOIN (SELECT {newest}) AS newest
+  SELECT *, IF({wanted}, {sample}, NULL) AS sample FROM judged
 ),
 spread AS (
   SELECT {by}posexplode(concat(array_compact(array({codes})), every_mm)) AS (nth, code),
