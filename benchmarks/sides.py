@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
 
@@ -22,11 +22,12 @@ from validation.connector import DatabricksWarehouse
 from validation.spec import ComparisonSpec
 
 PREPARE_SECONDS = 3600
+RUN = timedelta(hours=1)
 
 
 def job_seconds(client: WorkspaceClient, job_id: int) -> float:
     """Runs a job to its end; its `run_duration`. Raises RuntimeError when it fails."""
-    run = client.jobs.run_now(job_id).result()
+    run = client.jobs.run_now(job_id).result(timeout=RUN)
     if run.state is None or run.state.result_state is None or run.state.result_state.value != "SUCCESS":
         raise RuntimeError(f"run {run.run_id} ended {run.state}")
     return (run.run_duration or 0) / 1000
@@ -35,7 +36,7 @@ def job_seconds(client: WorkspaceClient, job_id: int) -> float:
 def update_seconds(client: WorkspaceClient, pipeline_id: str) -> float:
     """Runs an update to its end; seconds from its creation to its last event. Raises RuntimeError when it fails."""
     update_id = str(client.pipelines.start_update(pipeline_id).update_id)
-    client.pipelines.wait_get_pipeline_idle(pipeline_id)
+    client.pipelines.wait_get_pipeline_idle(pipeline_id, timeout=RUN)
     found = client.pipelines.get_update(pipeline_id, update_id).update
     if found is None or found.state is not UpdateInfoState.COMPLETED:
         raise RuntimeError(f"update {update_id} ended {found.state if found else 'unknown'}")
@@ -67,6 +68,7 @@ def main() -> None:
             for _ in range(rounds):
                 old.append(job_seconds(client, job))
                 new.append(update_seconds(client, pipeline))
+                print(f"old job {old[-1]:.1f} s, update {new[-1]:.1f} s", flush=True)
             show(
                 ("entries", "old job (s)", "update (s)", "ratio", "runs"),
                 [
