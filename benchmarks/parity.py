@@ -1,8 +1,9 @@
 """Whole comparisons of two tables like `dim_fde` on one Spark, beside a bare read of both and what others do.
 
-`python -m benchmarks.parity [--rows N ...] [--columns N] [--skip PEER ...]`. Each figure is one run in seconds, after
-an unmeasured one that warms Java up (datacompy's has none: it takes minutes); "times" is against the bare read (every
-column of both tables decoded and thrown away). Nothing is cached but what the operating system keeps of the files.
+`python -m benchmarks.parity [--rows N ...] [--columns N] [--rounds N] [--skip PEER ...]`. Figures are seconds, after
+an unmeasured run that warms Java up (datacompy's has none: it takes minutes). The bare read (every column of both
+tables decoded and thrown away) and our comparisons run in turn, `rounds` times, and the median counts; the others run
+once. "times" is against the bare read. Nothing is cached but what the operating system keeps of the files.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.table import show
@@ -27,7 +29,6 @@ from validation import ComparisonSpec, StatementError, Verdict, compare
 from validation.warehouse import Parameters, Row, never
 
 PRODUCTION_ROWS = 43_900_000
-PEERS = ("except", "join", "datacompy")
 KEYS = ("property_id", "submission_id", "document_id", "applicant_id")
 
 
@@ -102,10 +103,11 @@ def timed(run: Callable[[], Any]) -> tuple[float, Any]:
     return time.monotonic() - begin, result
 
 
-def bare_read(spark: Any) -> None:
+def bare_read(spark: Any) -> str:
     """Decodes every column of both tables and throws the rows away."""
     for name in ("base", "other"):
         spark.table(name).write.format("noop").mode("overwrite").save()
+    return ""
 
 
 def ours(spark: Any, candidate: str, **options: Any) -> Callable[[], str]:
@@ -147,37 +149,49 @@ def datacompy(spark: Any) -> str:
     return "matches" if found.matches() else "does not match"
 
 
-def measure(spark: Any, folder: Path, rows: int, wanted: int, skip: Sequence[str]) -> None:
+PEERS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "except": ("EXCEPT ALL both ways", except_all),
+    "join": ("full outer join, count a column", full_join),
+    "datacompy": ("datacompy, 0.1% different", datacompy),
+}
+BARE = "bare read of both"
+
+
+def measure(spark: Any, folder: Path, rows: int, wanted: int, rounds: int, skip: Sequence[str]) -> None:
     """One table of figures."""
     seconds, _ = timed(lambda: make(spark, folder, rows, wanted))
     print(f"{rows:,} rows x {wanted} columns, written in {seconds:.0f} s", flush=True)
-    bare_read(spark)
-    bare, _ = timed(lambda: bare_read(spark))
-    lines = [("bare read of both", bare, "")]
-    print(f"  bare read of both: {bare:.1f} s", flush=True)
-    runs: list[tuple[str, Callable[[], str]]] = [
-        ("compare, identical", ours(spark, "same")),
-        ("compare, 0.1% different", ours(spark, "other")),
-        ("compare, identical, --final", ours(spark, "same", final=True)),
-    ]
-    peers = {
-        "except": ("EXCEPT ALL both ways", except_all),
-        "join": ("full outer join, count a column", full_join),
-        "datacompy": ("datacompy, 0.1% different", datacompy),
+    in_turn: dict[str, Callable[[], str]] = {
+        BARE: partial(bare_read, spark),
+        "compare, identical": ours(spark, "same"),
+        "compare, 0.1% different": ours(spark, "other"),
     }
-    runs += [(label, partial(peer, spark)) for name, (label, peer) in peers.items() if name not in skip]
-    for label, run in runs:
-        if label != peers["datacompy"][0]:
+    once = {"compare, identical, --final": ours(spark, "same", final=True)}
+    once |= {label: partial(peer, spark) for name, (label, peer) in PEERS.items() if name not in skip}
+    cold = PEERS["datacompy"][0]
+    for label, run in (in_turn | once).items():
+        if label != cold:
             run()
-        took, answer = timed(run)
-        lines.append((label, took, answer))
-        print(f"  {label}: {took:.1f} s, {answer}", flush=True)
+    took: dict[str, list[float]] = {}
+    answers: dict[str, str] = {}
+    for label, run in [*(list(in_turn.items()) * rounds), *once.items()]:
+        found, answers[label] = timed(run)
+        took.setdefault(label, []).append(found)
+        print(f"  {label}: {found:.1f} s, {answers[label]}", flush=True)
+    medians = {label: median(found) for label, found in took.items()}
     print()
     show(
-        ("what", "seconds", "times", f"at {PRODUCTION_ROWS:,} rows in a line", "answer"),
+        ("what", "seconds", "from to", "times", f"at {PRODUCTION_ROWS:,} rows in a line", "answer"),
         [
-            (label, f"{took:.1f}", f"{took / bare:.2f}", f"{took * PRODUCTION_ROWS / rows / 60:.0f} min", answer)
-            for label, took, answer in lines
+            (
+                label,
+                f"{found:.1f}",
+                f"{min(took[label]):.1f} {max(took[label]):.1f}",
+                f"{found / medians[BARE]:.2f}",
+                f"{found * PRODUCTION_ROWS / rows / 60:.0f} min",
+                answers[label],
+            )
+            for label, found in medians.items()
         ],
     )
     tracemalloc.start()
@@ -193,6 +207,7 @@ def main() -> int:
     p = argparse.ArgumentParser(prog="python -m benchmarks.parity")
     p.add_argument("--rows", type=int, nargs="+", default=[200_000, 1_000_000])
     p.add_argument("--columns", type=int, default=85)
+    p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--skip", nargs="*", default=[], choices=PEERS)
     p.add_argument("--memory", default="3g", help="of the Spark driver")
     arguments = p.parse_args()
@@ -218,7 +233,7 @@ def main() -> int:
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     try:
         for rows in arguments.rows:
-            measure(spark, folder, rows, arguments.columns, arguments.skip)
+            measure(spark, folder, rows, arguments.columns, arguments.rounds, arguments.skip)
     finally:
         spark.stop()
         shutil.rmtree(folder, ignore_errors=True)
