@@ -52,6 +52,7 @@ class JobRunner:
         changed = replace(job, settings=with_defaults(settings))
         self.workspace.state.put_job(changed)
         self.workspace.scheduler.wake()
+        self._next_queued(job.job_id)  # More of them may run at once now.
         return changed
 
     def delete(self, job_id: int) -> None:
@@ -129,7 +130,7 @@ class JobRunner:
             may_queue = queue if queue is not None else bool((job.settings.get("queue") or {}).get("enabled"))
             if len(active) < limit:
                 run = replace(run, life_cycle_state="PENDING")
-            elif may_queue and len(active) < limit + QUEUE_LIMIT:
+            elif may_queue and limit > 0 and len(active) < limit + QUEUE_LIMIT:  # With a limit of 0 all are skipped.
                 run = replace(
                     run, life_cycle_state="QUEUED", state_message="Queued due to reaching maximum concurrent runs."
                 )

@@ -419,6 +419,21 @@ def test_more_runs_than_allowed_wait_or_are_skipped(local: Workspace, client: Wo
     finished(client, running)
 
 
+def test_the_limit_of_runs_may_change_while_some_wait(local: Workspace, client: WorkspaceClient, spark_up: None):
+    queue = jobs.QueueSettings(enabled=True)
+    made = client.jobs.create(name="wide", tasks=[task("a", notebook(local, "slow", "ok 30"))], queue=queue)
+    runs = [client.jobs.run_now(made.job_id).run_id for _ in range(3)]
+    client.jobs.update(made.job_id, new_settings=jobs.JobSettings(max_concurrent_runs=2))
+    states = [client.jobs.get_run(r).state.life_cycle_state for r in runs]
+    assert [s is jobs.RunLifeCycleState.QUEUED for s in states] == [False, False, True]
+    client.jobs.update(made.job_id, new_settings=jobs.JobSettings(max_concurrent_runs=0))
+    skipped = client.jobs.get_run(client.jobs.run_now(made.job_id).run_id)
+    assert skipped.state.life_cycle_state is jobs.RunLifeCycleState.SKIPPED
+    client.jobs.cancel_all_runs(job_id=made.job_id)
+    for run in runs:
+        assert finished(client, run).state.result_state is jobs.RunResultState.CANCELED
+
+
 def test_one_idempotency_token_is_one_run(local: Workspace, client: WorkspaceClient, spark_up: None):
     path = notebook(local, "half", "ok 0.3")
     made = client.jobs.create(name="once", tasks=[task("a", path)], max_concurrent_runs=100)
