@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.table import show
 from scripts.run import free_port
+from validation.endpoint import ADDRESS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,7 +45,7 @@ def start(data: Path, entries: int) -> tuple[float, float]:
                 raise RuntimeError(f"the start command ended with status {process.returncode}")
             if not page and _get(f"http://127.0.0.1:{port}/_stcore/health"):
                 page = time.monotonic() - began
-            file = data / "workspace.json"
+            file = data / ADDRESS
             if file.exists() and (host := re.search(r'"host": *"([^"]+)"', file.read_text())):
                 status = _get(f"{host[1]}/emulator/status")
                 if status and json.loads(status).get("ready_for_use"):

@@ -20,6 +20,7 @@ import uvicorn
 from emulator.folder import FolderError, take_folder
 from emulator.rest.app import create_app
 from emulator.workspace import Workspace
+from validation.endpoint import ADDRESS
 
 log = logging.getLogger("emulator")
 STOP_SECONDS = 13.0
@@ -37,7 +38,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--entries", type=int, default=20_000, help="size of the bundled migration's source data")
     parser.add_argument("--seed", type=int, default=1, help="seed of the bundled migration's source data")
     parser.add_argument("--idle-clock", action="store_true", help="schedules do not fire by themselves")
-    parser.add_argument("--end-with-parent", action="store_true", help="stop when the process that started it is gone")
+    parser.add_argument("--end-with", type=int, default=0, metavar="PID", help="stop when this process is gone")
     parser.add_argument("--driver-memory", default="", help="memory of Spark's driver, e.g. 4g")
     return parser.parse_args(argv)
 
@@ -57,9 +58,20 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
+def gone(process: int, parent: int) -> bool:
+    """Whether a process has ended. parent: that of this one, whose end is seen though it is a zombie."""
+    if process == parent:
+        return os.getppid() != parent
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return True
+    return False
+
+
 def write_address(workspace: Workspace) -> Path:
-    """`workspace.json`, by which clients on this machine find the workspace; only its owner may read it."""
-    file = workspace.data / "workspace.json"
+    """The file by which clients on this machine find the workspace; only its owner may read it."""
+    file = workspace.data / ADDRESS
     part = file.with_suffix(".part")
     part.unlink(missing_ok=True)
     address = {
@@ -146,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     failed = threading.Event()
     threading.Thread(target=prepare, args=[workspace, options, failed], name="prepare", daemon=True).start()
     while not stop.wait(1.0):
-        if options.end_with_parent and os.getppid() != parent:
+        if options.end_with and gone(options.end_with, parent):
             break
     deadline = threading.Timer(STOP_SECONDS, os._exit, [1])
     deadline.daemon = True

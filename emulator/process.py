@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from validation.endpoint import Endpoint
+from validation.endpoint import ADDRESS, Endpoint, EndpointError
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 180
@@ -26,13 +27,17 @@ class WorkspaceFailed(Exception):
 
 @dataclass
 class LocalWorkspace:
-    """A running `python -m emulator` of the tests' own, with the bundled migration in it."""
+    """A running `python -m emulator` of the tests' own, with the bundled migration in it.
+
+    owner: the process with which it ends, though another one starts it anew.
+    """
 
     data: Path
     entries: int
     arguments: tuple[str, ...] = ()
-    process: subprocess.Popen[str] | None = None
-    printed: dict[str, str] = field(default_factory=dict)
+    owner: int = field(default_factory=os.getpid)
+    process: subprocess.Popen[bytes] | None = None
+    address: Endpoint | None = None
 
     def start(self) -> None:
         """Starts the workspace and waits until it says `ready`."""
@@ -41,35 +46,34 @@ class LocalWorkspace:
 
     def launch(self) -> None:
         """Starts the process and waits for nothing."""
+        (self.data / ADDRESS).unlink(missing_ok=True)  # Of one that was killed.
         log = (self.data / "emulator.log").open("a")
         self.process = subprocess.Popen(
             [
                 sys.executable,
-                *("-m", "emulator", "--data", str(self.data), "--port", "0", "--end-with-parent"),
+                *("-m", "emulator", "--data", str(self.data), "--port", "0", "--end-with", str(self.owner)),
                 *("--entries", str(self.entries), *self.arguments),
             ],
             cwd=ROOT,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=log,
-            text=True,
             start_new_session=True,
         )
 
     def wait_ready(self) -> None:
-        """Waits until REST and SQL answer."""
-        if self.process is None or self.process.stdout is None:
-            raise WorkspaceFailed("the workspace was not launched")
+        """Waits until REST and SQL answer, whoever launched it."""
         deadline = time.monotonic() + START_SECONDS
-        for line in self.process.stdout:
-            name, _, value = line.strip().partition("=")
-            if value:
-                self.printed[name] = value
-            if line.strip() == "ready":
-                return
+        while True:
+            with contextlib.suppress(EndpointError, OSError):
+                self.address = Endpoint.local(self.data)
+                if self.status()["spark_remote"]:
+                    return
+            if self.process is not None and self.process.poll() is not None:
+                tail = "".join((self.data / "emulator.log").read_text().splitlines(True)[-15:])
+                raise WorkspaceFailed(f"the workspace ended with status {self.process.returncode}:\n{tail}")
             if time.monotonic() > deadline:
                 raise WorkspaceFailed("the workspace did not become ready in time")
-        tail = "".join((self.data / "emulator.log").read_text().splitlines(True)[-15:])
-        raise WorkspaceFailed(f"the workspace ended with status {self.process.wait()}:\n{tail}")
+            time.sleep(0.2)
 
     def status(self) -> dict[str, Any]:
         """What the workspace says of its preparation."""
@@ -96,28 +100,31 @@ class LocalWorkspace:
                 self.process.wait()
 
     def kill(self) -> None:
-        """kill -9 of the workspace's own process."""
-        if self.process is None:
-            return
-        self.process.kill()
-        self.process.wait()
+        """kill -9 of the workspace's own process, whoever launched it."""
+        file = self.data / ADDRESS
+        os.kill(json.loads(file.read_text())["pid"], signal.SIGKILL)
+        file.unlink()
+        if self.process is not None:
+            self.process.wait()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The administrator's way in. Raises WorkspaceFailed before it is ready."""
+        if self.address is None:
+            raise WorkspaceFailed("the workspace is not ready yet")
+        return self.address
 
     @property
     def host(self) -> str:
         """Its address, with scheme and port."""
-        return self.printed["DATABRICKS_HOST"]
+        return self.endpoint.host
 
     @property
     def token(self) -> str:
         """The administrator's token."""
-        return self.printed["DATABRICKS_TOKEN"]
+        return str(self.endpoint.token)
 
     @property
     def warehouse_id(self) -> str:
         """Its one SQL warehouse."""
-        return self.printed["DATABRICKS_WAREHOUSE_ID"]
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """The administrator's way in."""
-        return Endpoint(self.host, self.warehouse_id, self.token)
+        return self.endpoint.warehouse_id

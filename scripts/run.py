@@ -17,6 +17,7 @@ import urllib.request
 from pathlib import Path
 
 from emulator.folder import FolderError, take_folder
+from validation.endpoint import ADDRESS
 
 ROOT = Path(__file__).resolve().parent.parent
 FREE_BYTES = 3 * 2**30
@@ -132,7 +133,7 @@ def main() -> int:
         return 2
     workspace_port = free_port()
     # A workspace that was killed leaves its address; nobody runs here now, so nobody misses it.
-    (chosen.data / "workspace.json").unlink(missing_ok=True)
+    (chosen.data / ADDRESS).unlink(missing_ok=True)
     migration = os.environ.get("CUTOVER_MIGRATION") or str(ROOT / "app/migrations/00_rds_local.yaml")
     leave_settings(chosen.data, migration)
     environment = os.environ | {
@@ -155,7 +156,7 @@ def main() -> int:
         [
             sys.executable,
             *("-m", "emulator", "--data", str(chosen.data)),
-            *("--port", str(workspace_port), "--entries", str(chosen.entries), "--end-with-parent"),
+            *("--port", str(workspace_port), "--entries", str(chosen.entries), "--end-with", str(os.getpid())),
         ],
         cwd=ROOT,
         env=environment,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,30 +13,59 @@ from databricks.sdk.service.jobs import RunResultState
 
 from app.config import DEFAULT_MIGRATION, Migration
 from emulator.process import LocalWorkspace
-from validation.endpoint import Endpoint
 
 ENTRIES = 400
-RUNNING = os.environ.get("CUTOVER_TEST_DATA", "")
-"""The data folder of a workspace that runs already, for a developer who repeats one test."""
+SHARED, OWNER = "CUTOVER_TEST_DATA", "CUTOVER_TEST_OWNER"
+"""The data folder of a workspace that runs already: a developer's, who repeats one test, or that of the process OWNER,
+which hands out the tests to several."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of several processes the one that hands out the tests has the workspace, unless none of them needs it."""
+    several = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
+    if several and SHARED not in os.environ and any("unit" not in Path(a).parts for a in config.args):
+        folder = tempfile.TemporaryDirectory(prefix="cutover-tests-", ignore_cleanup_errors=True)
+        owned = LocalWorkspace(Path(folder.name), ENTRIES)
+        owned.launch()
+        os.environ |= {SHARED: folder.name, OWNER: str(os.getpid())}
+        config.add_cleanup(folder.cleanup)
+        config.add_cleanup(owned.stop)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def launched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorkspace]:
     """Launched before the first test, if any needs it: it prepares itself while those run that do not."""
+    if SHARED in os.environ:
+        yield LocalWorkspace(Path(os.environ[SHARED]), ENTRIES, owner=int(os.environ.get(OWNER, "0")))
+        return
     found = LocalWorkspace(tmp_path_factory.mktemp("workspace"), ENTRIES)
-    if not RUNNING and any("raw_workspace" in getattr(i, "fixturenames", ()) for i in request.session.items):
+    if any("raw_workspace" in getattr(i, "fixturenames", ()) for i in request.session.items):
         found.launch()
     yield found
     found.stop()
 
 
 @pytest.fixture(scope="session")
-def raw_workspace(launched: LocalWorkspace) -> LocalWorkspace:
+def in_use(launched: LocalWorkspace) -> Iterator[int]:
+    """A lock that is shared by all test processes from their first use of the workspace on; its file descriptor."""
+    with (launched.data / "tests.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield file.fileno()
+
+
+@pytest.fixture
+def alone(launched: LocalWorkspace, in_use: int) -> Iterator[None]:
+    """No other process uses the workspace: waits until those that do are at their end, others wait meanwhile."""
+    if not launched.owner:
+        pytest.skip("this is a developer's workspace")
+    fcntl.flock(in_use, fcntl.LOCK_EX)
+    yield
+    fcntl.flock(in_use, fcntl.LOCK_SH)
+
+
+@pytest.fixture(scope="session")
+def raw_workspace(launched: LocalWorkspace, in_use: int) -> LocalWorkspace:
     """The workspace as soon as REST and SQL answer; its data may still be in preparation."""
-    if RUNNING:
-        there = Endpoint.discover(Path(RUNNING))
-        printed = {"DATABRICKS_HOST": there.host, "DATABRICKS_TOKEN": there.token or ""}
-        return LocalWorkspace(Path(RUNNING), ENTRIES, printed=printed | {"DATABRICKS_WAREHOUSE_ID": there.warehouse_id})
     launched.wait_ready()
     return launched
 
@@ -64,7 +95,18 @@ def spark_remote(raw_workspace: LocalWorkspace) -> str:
     return str(raw_workspace.status()["spark_remote"])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first, then those that need Spark, the browser last; each test may run 10 minutes at most."""
-    order = {"unit": 0, "spark": 1, "contract": 2, "browser": 3}
-    items.sort(key=lambda item: order.get(item.path.parent.name, 0))
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Fast tests first, then those that need Spark, the browser last.
+
+    Of two processes one takes those that need the workspace, which are the longest, the other all else, last those that
+    use nothing but its Spark.
+    """
+    order, several = ["unit", "killed", "spark", "contract", "browser"], hasattr(config, "workerinput")
+    if several:
+        order = ["killed", "contract", "browser", "unit", "spark"]
+    items.sort(key=lambda item: order.index(item.path.parent.name))
+    for item in items:
+        folder = item.path.parent.name
+        if folder != "unit":
+            item.add_marker(pytest.mark.xdist_group("spark" if folder == "spark" else "workspace"))

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from databricks.sql.client import Connection
 
 
+ADDRESS = "workspace.json"
+"""File in the data folder of a local workspace that runs: its address, for clients on the same machine."""
+
+
 class EndpointError(Exception):
     """No usable workspace is configured; the text names what is missing and the way out, in one line."""
 
@@ -51,7 +55,12 @@ class Endpoint:
             if "://" not in host:
                 host = "https://" + host
             return cls(host.rstrip("/"), warehouse, os.environ.get("DATABRICKS_TOKEN") or None)
-        file = (data or data_folder()) / "workspace.json"
+        return cls.local(data or data_folder())
+
+    @classmethod
+    def local(cls, data: Path) -> Endpoint:
+        """The local workspace that runs in `data`. Raises EndpointError without one."""
+        file = data / ADDRESS
         try:
             found: dict[str, Any] = json.loads(file.read_text())
             return cls(found["host"], found["warehouse_id"], found["token"])

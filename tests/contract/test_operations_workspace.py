@@ -1,4 +1,4 @@
-"""Operations through the real SDK and connector: the swap of six tables there and back, kills in between, rehearsal."""
+"""Operations through the real SDK and connector: the swap of six tables there and back, kills in between."""
 
 from __future__ import annotations
 
@@ -206,18 +206,6 @@ def test_kill_9_in_the_middle_of_a_cutover_converges(operations: Any, workspace:
         n: (r.kind, r.columns, after[n].version) for n, r in before.items()
     }
     assert set(found.serving().values()) == {"baseline"}
-
-
-def test_a_rehearsal_passes_and_leaves_nothing(operations: Any) -> None:
-    found, world, _ = operations
-    made = found.plan(Kind.REHEARSE, {"rows": 200}, ERIN)
-    assert not made.blocking, [(g.title, g.finding.summary) for g in made.blocking]
-    found.submit(made, ERIN, made.confirmation)
-    record = found.apply(made.operation_id, ERIN)
-    assert record.state is State.VERIFIED, record.reason
-    from app.operations.plan import rehearsal_names
-
-    assert {world.relation(n).kind for n in rehearsal_names(MIGRATION)} == {"absent"}
 
 
 def test_pausing_sends_the_complete_schedule_and_is_read_back(operations: Any) -> None:

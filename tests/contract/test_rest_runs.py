@@ -218,7 +218,7 @@ def test_cancel_stops_the_query_in_spark(client: WorkspaceClient, sql: Any):
         time.sleep(0.1)
     time.sleep(3)
     client.jobs.cancel_run(run_id)
-    run = ended(client, run_id, 20)
+    run = ended(client, run_id, 60)
     assert run.state.result_state is jobs.RunResultState.CANCELED
     before = time.monotonic()
     assert sql("SELECT sum(id) FROM range(10)") == [(45,)]

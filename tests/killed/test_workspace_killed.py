@@ -1,7 +1,4 @@
-"""kill -9 of the whole local workspace: what was acknowledged is there after the next start, and nothing runs on.
-
-The last of its folder by name: the other tests' connections end here.
-"""
+"""kill -9 of the whole local workspace: what was acknowledged is there after the next start, and nothing runs on."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import socket
 import time
 from urllib.parse import urlsplit
 
+import pytest
 from databricks.sdk.service import jobs
 from databricks.sdk.service.workspace import ImportFormat, Language
 
@@ -37,6 +35,7 @@ def open_port(address: str) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("alone")
 def test_what_was_acknowledged_survives_a_kill_9(workspace: LocalWorkspace) -> None:
     client = workspace.endpoint.workspace()
     rows = {t.baseline: sql(workspace, f"SELECT count(*) FROM {t.baseline}") for t in MIGRATION.tables}

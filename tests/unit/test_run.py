@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.__main__ import gone
 from emulator.folder import take_folder
 from scripts import run
 
@@ -84,6 +85,16 @@ def test_a_killed_starter_leaves_no_process_behind() -> None:
     while running(child):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_the_workspace_sees_the_end_of_its_owner() -> None:
+    """Its parent's though nobody has waited for that, any other's once somebody has."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert gone(ended.pid, os.getppid())
+    assert not gone(os.getpid(), os.getppid())
+    assert not gone(os.getppid(), os.getppid())
+    assert gone(os.getpid(), os.getpid())  # Its parent was another when it was started.
 
 
 def running(process: int) -> bool:
