@@ -7,9 +7,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from databricks.sdk.service.jobs import RunResultState
+from xdist.scheduler import LoadScopeScheduling
 
 from app.config import DEFAULT_MIGRATION, Migration
 from emulator.process import LocalWorkspace
@@ -95,18 +97,26 @@ def spark_remote(raw_workspace: LocalWorkspace) -> str:
     return str(raw_workspace.status()["spark_remote"])
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Fast tests first, then those that need Spark, the browser last.
-
-    Of two processes one takes those that need the workspace, which are the longest, the other all else, last those that
-    use nothing but its Spark.
-    """
-    order, several = ["unit", "killed", "spark", "contract", "browser"], hasattr(config, "workerinput")
-    if several:
+    """Fast tests first, then those that need Spark, the browser last; of two processes see `Halves`."""
+    order = ["unit", "killed", "spark", "contract", "browser"]
+    if hasattr(config, "workerinput"):
         order = ["killed", "contract", "browser", "unit", "spark"]
     items.sort(key=lambda item: order.index(item.path.parent.name))
-    for item in items:
-        folder = item.path.parent.name
-        if folder != "unit":
-            item.add_marker(pytest.mark.xdist_group("spark" if folder == "spark" else "workspace"))
+
+
+class Halves(LoadScopeScheduling):  # type: ignore[misc]
+    """One process takes the tests that need the workspace, which are the longest.
+
+    The other takes all else, file by file, and at last those that use nothing of the workspace but its Spark.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.split("::")[0])
+        return {"unit": file.name, "spark": "spark"}.get(file.parent.name, "workspace")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Halves:
+    """How tests are handed out to several processes, in the order above."""
+    config.option.loadscopereorder = False
+    return Halves(config, log)
