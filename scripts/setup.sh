@@ -36,6 +36,8 @@ java_is_good() { # Java 17 or newer, with the module that Spark's vectorized rea
 
 browser_is_there() { command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1; }
 
+library_is_there() { "$python_command" -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$1" 2>/dev/null; }
+
 python_command=${PYTHON:-python3}
 command -v "$python_command" >/dev/null 2>&1 || system_package "Python 3.11" python3
 "$python_command" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' ||
@@ -44,6 +46,7 @@ command -v "$python_command" >/dev/null 2>&1 || system_package "Python 3.11" pyt
 java_is_good || system_package "Java 17" openjdk-17-jre-headless openjdk-21-jre-headless
 java_is_good || fail "Java 17 or newer with the module jdk.incubator.vector is needed: unset JAVA_HOME or let it name such a Java"
 [ "$goal" != test ] || browser_is_there || system_package "a browser for the tests" chromium chromium-browser
+[ "$goal" != test ] || library_is_there libatomic.so.1 || system_package "a library of the browser's driver" libatomic1
 
 # The lock's checksum names the environment: a changed lock makes a new one, an interrupted installation is done again.
 stamp=.venv/ready-$(cat requirements-dev.lock pyproject.toml | cksum | cut -d' ' -f1)
