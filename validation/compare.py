@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from validation.causes import causes_of
-from validation.drilldown import Details, details_sql, read_details, tolerance_applies
+from validation.drilldown import Details, chosen_buckets, details_sql, duplicates_of, read_details, tolerance_applies
 from validation.errors import Cancelled, SideUnreadable, SpecError, StatementError
 from validation.fingerprint import (
     MISSED_DIFFERENCE,
@@ -191,8 +191,9 @@ class _Comparison:
 
     def _read_rows(self, plan: Plan) -> None:
         self._fingerprint(plan)
-        self._duplicates(plan)
+        of_baseline = self._duplicates(plan)
         self._details(plan)
+        self.duplicates = duplicates_of(of_baseline, self.details)
         self._final(plan)
 
     def _names(self) -> tuple[tuple[str, int | None], tuple[str, int | None]]:
@@ -213,17 +214,18 @@ class _Comparison:
         row: Row = self._ask(f"SELECT (SELECT count(*) FROM {a}) AS a, (SELECT count(*) FROM {b}) AS b")[0]
         return max(int(row["a"]), int(row["b"]))
 
-    def _duplicates(self, plan: Plan) -> None:
+    def _duplicates(self, plan: Plan) -> int | None:
+        """Those of the baseline; None where all rows are read again, which tells them too."""
         assert self.scan is not None
         if not plan.keys:
-            self.duplicates = (0, 0)
-            return
-        # Of equal sides one tells both.
-        sides = (Side.BASELINE,) if self.scan.identical else (Side.BASELINE, Side.CANDIDATE)
+            return 0
+        if chosen_buckets(self.scan, self.buckets) is None:
+            return None
         with self._step("duplicates", "counting rows of the same key"):
-            self.duplicates = read_duplicates(self.scan, self._ask(duplicates_sql(plan, sides)))
-        if self.duplicates is None:
+            found = read_duplicates(self.scan, self._ask(duplicates_sql(plan)))
+        if found is None:
             raise SideUnreadable("a side changed between two reads: compare again when nothing writes to it")
+        return found
 
     def _details(self, plan: Plan) -> None:
         assert self.scan is not None

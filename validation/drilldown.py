@@ -1,11 +1,12 @@
 """Third statement: re-reads only the rows of differing buckets; settles, pairs, counts, explains and samples them.
 
     rows      the rows of differing buckets of both sides, each with its normal forms as one struct `r`
-    counted   copies of equal rows, numbered on each side
-    leftover  what remains after equal rows of a key have cancelled, copy against copy
+    counted   copies of equal rows, numbered on each side; how many rows each key has
+    leftover  what remains after equal rows of a key have cancelled, copy against copy; and of a key of which nothing
+              remains, but which a side has more than once, one row that tells how often
     ranked    the leftover rows of each key and side, in the order of their values
     pairs     the n-th leftover row of the baseline beside the n-th of the candidate
-    judged    per pair: which columns differ and how; missing, extra, modified, or equal within tolerance
+    judged    per pair: which columns differ and how; missing, extra, modified, equal within tolerance, or settled
     result    one row a code: how many, samples
 
 Pairing rule: leftover rows of one key are ordered by their normal forms, column by column in the baseline's order, NULL
@@ -35,7 +36,8 @@ MAX_BUCKETS = 50_000
 _SHOWN = 500
 """Characters of a value that a sample holds at most."""
 
-_MISSING, _EXTRA, _MODIFIED, _TOLERATED, _EQUAL = "missing", "extra", "modified", "tolerated", "equal"
+_MISSING, _EXTRA, _MODIFIED = "missing", "extra", "modified"
+_TOLERATED, _EQUAL, _SETTLED = "tolerated", "equal", "settled"
 _ROUNDED_TO = 6
 """Decimals to which a rounded number is looked for."""
 
@@ -105,8 +107,11 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         return plan.rows(side, (struct(side), f"{plan.time(side)} AS wm", f"{excluded} AS excluded"), buckets, chosen)
 
     newest_a, newest_b = (f"CAST({'NULL' if found is None else found} AS BIGINT)" for found in scan.newest)
-    halves = ", ".join(f"sum(IF(side = 0, 1L, -1L) * {half}) AS x{i + 1}" for i, half in enumerate(HALVES))
-    sums = [f"x{i}" for i in range(1 + len(HALVES))]
+    balance = ", ".join(
+        f"sum(IF(apart, IF(side = 0, 1L, -1L) * {x}, 0L)) AS x{i}" for i, x in enumerate(("1L", *HALVES))
+    )
+    repeated = ", ".join(f"max(IF(place = 1, greatest(key_{n} - 1L, 0L), 0L)) AS more_{n}" for n in "ab")
+    sums = [*(f"x{i}" for i in range(1 + len(HALVES))), "more_a", "more_b"]
     one = {"a": Side.BASELINE, "b": Side.CANDIDATE}
     sided = ", ".join(
         f"first(IF(side = {int(s)}, r, NULL), true) AS {n}, max(IF(side = {int(s)}, wm, NULL)) AS wm_{n}, "
@@ -123,7 +128,7 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         f"ELSE greatest(wm_a, wm_b) > least({newest_a}, {newest_b}) END"
     )
     flags = {
-        "late": f"status <> 'tolerated' AND coalesce({late}, false)",
+        "late": f"status NOT IN ('tolerated', 'settled') AND coalesce({late}, false)",
         # A row that both sides have was dropped by neither.
         "excluded": "status IN ('missing', 'extra') AND coalesce(excluded_a, excluded_b, false)",
         "copies_baseline": "status = 'missing' AND key_b > 0",
@@ -152,6 +157,7 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         f"'d', mm, 'k', {locator_sql(plan)}), map('ignoreNullFields', 'false'))"
     )
     key = f"{by}k1, k2"
+    whole = "ORDER BY h1, h2, side ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
     return f"""WITH per_row AS (
   SELECT * FROM ({rows(Side.BASELINE)} UNION ALL {rows(Side.CANDIDATE)}) DISTRIBUTE BY {key}
 ),
@@ -159,27 +165,31 @@ counted AS (
   SELECT *, row_number() OVER (PARTITION BY {key}, h1, h2, side ORDER BY side) AS copy,
     sum(1L - side) OVER (PARTITION BY {key}, h1, h2) AS na,
     sum(CAST(side AS BIGINT)) OVER (PARTITION BY {key}, h1, h2) AS nb,
-    sum(1L - side) OVER (PARTITION BY {key}) AS key_a,
-    sum(CAST(side AS BIGINT)) OVER (PARTITION BY {key}) AS key_b
+    sum(1L - side) OVER (PARTITION BY {key} {whole}) AS key_a,
+    sum(CAST(side AS BIGINT)) OVER (PARTITION BY {key} {whole}) AS key_b,
+    row_number() OVER (PARTITION BY {key} ORDER BY h1, h2, side) AS place
   FROM per_row
 ),
-leftover AS (SELECT * FROM counted WHERE copy > least(na, nb)),
+leftover AS (
+  SELECT *, copy > least(na, nb) AS apart FROM counted
+  WHERE copy > least(na, nb) OR (place = 1 AND greatest(key_a, key_b) > 1)
+),
 ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY {key}, side ORDER BY {order if loose else "r"}) AS pos,
-    greatest(sum(1L - side) OVER (PARTITION BY {key}), sum(CAST(side AS BIGINT)) OVER (PARTITION BY {key})) AS last
+  SELECT *, row_number() OVER (PARTITION BY {key}, apart, side ORDER BY {order if loose else "r"}) AS pos,
+    greatest(sum(1L - side) OVER (PARTITION BY {key}, apart),
+      sum(CAST(side AS BIGINT)) OVER (PARTITION BY {key}, apart)) AS last
   FROM leftover
 ),
 pairs AS (
-  SELECT {key}, pos, max(last) AS last, max(key_a) AS key_a, max(key_b) AS key_b, {sided}, {halves},
-    sum(IF(side = 0, 1L, -1L)) AS x0
-  FROM ranked GROUP BY {key}, pos
+  SELECT {key}, apart, pos, max(last) AS last, max(key_a) AS key_a, max(key_b) AS key_b, {sided}, {balance}, {repeated}
+  FROM ranked GROUP BY {key}, apart, pos
 ),
 compared AS (
-  SELECT *, IF(a IS NULL OR b IS NULL, array(), array_compact(array({mismatches}))) AS every_mm FROM pairs
+  SELECT *, IF(NOT apart OR a IS NULL OR b IS NULL, array(), array_compact(array({mismatches}))) AS every_mm FROM pairs
 ),
 judged AS (
   SELECT *, filter(every_mm, m -> m NOT LIKE '%/tolerated') AS mm,
-    CASE WHEN b IS NULL THEN '{_MISSING}' WHEN a IS NULL THEN '{_EXTRA}'
+    CASE WHEN NOT apart THEN '{_SETTLED}' WHEN b IS NULL THEN '{_MISSING}' WHEN a IS NULL THEN '{_EXTRA}'
       WHEN size(filter(every_mm, m -> m NOT LIKE '%/tolerated')) > 0 THEN '{_MODIFIED}'
       WHEN size(every_mm) > 0 THEN '{_TOLERATED}' ELSE '{_EQUAL}' END AS status
   FROM compared
@@ -332,12 +342,13 @@ def _decimal_gap(column: Compared, a: str, b: str) -> str:
 
 @dataclass(frozen=True)
 class Details:
-    """What the second statement found.
+    """What the third statement found.
 
     columns: column to kind of difference to modified rows; offsets: column to seconds that times are shifted by
         (candidate minus baseline) to rows, which `columns` sums up as `offset`.
     flags: row-level explanations to rows (`late`, `excluded`, `copies_baseline`, `copies_candidate`).
     unexplained_equal: leftover rows whose columns are all equal: the normal forms contradict their hashes (a defect).
+    duplicates: by side, of the rows that were read again those beyond the first of their key; zeros without a key.
     """
 
     missing: int
@@ -350,11 +361,24 @@ class Details:
     flags: dict[str, int]
     balance: tuple[int, ...]
     samples: tuple[Sample, ...]
+    duplicates: tuple[int, int]
 
     @property
     def differing(self) -> int:
         """Differing rows."""
         return self.missing + self.extra + self.modified
+
+
+def duplicates_of(baseline: int | None, details: Details | None) -> tuple[int, int]:
+    """Rows beyond the first of their key, by side.
+
+    baseline: those of the baseline by its keys alone; None where details are of all rows. details: None where no bucket
+    differs. Buckets that do not differ have as many on one side as on the other.
+    """
+    again = details.duplicates if details is not None else (0, 0)
+    if baseline is None:
+        return again
+    return baseline, baseline - again[0] + again[1]
 
 
 def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
@@ -364,6 +388,7 @@ def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
     offsets: dict[str, dict[int, int]] = {}
     samples: list[Sample] = []
     balance = [0] * (1 + len(HALVES))
+    repeated = [0, 0]
     by_index = {c.index: c for c in plan.columns}
     for row in rows:
         code, n = str(row["code"]), int(row["n"])
@@ -381,6 +406,10 @@ def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
         if head != "row":
             for i in range(len(balance)):
                 balance[i] += int(row[f"x{i}"])
+            for i, side in enumerate("ab"):
+                repeated[i] += int(row[f"more_{side}"])
+            if code == _SETTLED:
+                continue
             texts = row["samples"]
             for text in json.loads(texts or "[]"):
                 samples.append(_sample(plan, SampleKind(code), text))
@@ -395,6 +424,7 @@ def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
         flags={k.removeprefix("row/"): v for k, v in count.items() if k.startswith("row/")},
         balance=tuple(balance),
         samples=_choose(samples, plan.spec.sample_size),
+        duplicates=(repeated[0], repeated[1]) if plan.keys else (0, 0),
     )
 
 

@@ -11,8 +11,8 @@ row would have to take the one value that balances all others, or the hash of so
 or the hash of where its array has NULLs that of another array, 2^-64 each. A second hash of every value would cost half
 as much again as reading the tables; who wants certainty asks for the final comparison, which uses no hash.
 
-Duplicate keys cannot be told from sums. The second statement counts them, by the key columns alone; of sides that are
-equal it reads one.
+Duplicate keys cannot be told from sums. The second statement counts those of the baseline, by the key columns alone.
+The candidate has as many, but for the buckets that differ, and those are read again.
 """
 
 from __future__ import annotations
@@ -77,12 +77,13 @@ SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join(coarse)}
 FROM fine GROUP BY {by}pmod(f, {COARSE}L)"""
 
 
-def duplicates_sql(plan: Plan, sides: Sequence[Side]) -> str:
-    """The second statement: for each of `sides` its rows, and how many of them are beyond the first of their key."""
-    by = "".join(f"p{i}, " for i in range(len(plan.partition_by)))
-    keys = " UNION ALL ".join(plan.keyed(side) for side in sides)
-    return f"""WITH per_key AS (SELECT {by}side, k1, k2, count(*) AS n FROM ({keys}) GROUP BY {by}side, k1, k2)
-SELECT {by}side, sum(n) AS n, sum(n - 1) AS duplicates FROM per_key GROUP BY {by}side"""
+def duplicates_sql(plan: Plan) -> str:
+    """The second statement: the baseline's rows, and how many of them are beyond the first of their key."""
+    parts = [f"p{i}" for i in range(len(plan.partition_by))]
+    grouped = f" GROUP BY {', '.join(parts)}" if parts else ""
+    per_key = f"SELECT {', '.join([*parts, 'count(*) AS n'])} FROM ({plan.keyed(Side.BASELINE)})"
+    return f"""WITH per_key AS ({per_key} GROUP BY {", ".join([*parts, "k1", "k2"])})
+SELECT {", ".join([*parts, "sum(n) AS n", "sum(n - 1) AS duplicates"])} FROM per_key{grouped}"""
 
 
 @dataclass(frozen=True)
@@ -154,16 +155,11 @@ def _fingerprint(buckets: Iterable[tuple[str, tuple[int, ...]]]) -> Fingerprint:
     return Fingerprint(ordered, hashlib.sha256(text.encode()).hexdigest())
 
 
-def read_duplicates(scan: Scan, rows: Sequence[Row]) -> tuple[int, int] | None:
-    """Rows beyond the first of their key, by side, from the result rows of `duplicates_sql` (those of one partition).
+def read_duplicates(scan: Scan, rows: Sequence[Row]) -> int | None:
+    """The baseline's rows beyond the first of their key, from the result rows of `duplicates_sql` (of one partition).
 
-    A side that was not read is equal to the other. None where a side has another number of rows than the first
-    statement saw: it was changed in between.
+    None where it has another number of rows than the first statement saw: it was changed in between.
     """
-    found = {int(r["side"]): (int(r["n"]), int(r["duplicates"])) for r in rows}
-    counted = [found.get(side, (0, 0)) for side in (0, 1)]
-    if scan.identical and len(found) < 2:
-        counted = [counted[0], counted[0]]
-    if tuple(n for n, _ in counted) != scan.rows:
+    if sum(int(r["n"] or 0) for r in rows) != scan.rows[0]:
         return None
-    return counted[0][1], counted[1][1]
+    return sum(int(r["duplicates"] or 0) for r in rows)

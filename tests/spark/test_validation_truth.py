@@ -18,9 +18,9 @@ from validation_support import SparkWarehouse
 from validation_truth import Row, Shape, Truth, column_list, mutate, random_rows, random_shape, select, truth
 
 from validation import Verdict, compare
-from validation.drilldown import details_sql, read_details
+from validation.drilldown import details_sql, duplicates_of, read_details
 from validation.fingerprint import duplicates_sql, fine_buckets, fingerprint_sql, read_duplicates, read_scan
-from validation.plan import Side, make_plan
+from validation.plan import make_plan
 from validation.report import SideState
 from validation.schema import TableSchema, align, read_schema, schema_of_description
 from validation.verdict import judge
@@ -147,7 +147,7 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
     buckets = fine_buckets(0)
     scanned = warehouse.execute(fingerprint_sql(plan, buckets))
     whole = read_scan(scanned)
-    counted = warehouse.execute(duplicates_sql(plan, tuple(Side)))
+    counted = warehouse.execute(duplicates_sql(plan))
     detailed = [] if whole.identical else warehouse.execute(details_sql(plan, whole, buckets))
 
     wrong: list[str] = []
@@ -159,8 +159,9 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
         verdict, reason = judge(alignment, plan, scan, details, states, None)
         columns = {n: sum(kinds.values()) for n, kinds in details.columns.items()} if details else {}
         counts = (details.missing, details.extra, details.modified) if details else (0, 0, 0)
-        duplicates = read_duplicates(scan, [row for row in counted if row["p0"] == case]) if shape.keys else (0, 0)
-        assert duplicates is not None
+        of_baseline = read_duplicates(scan, [row for row in counted if row["p0"] == case]) if shape.keys else 0
+        assert of_baseline is not None
+        duplicates = duplicates_of(of_baseline, details)
         found = (verdict, *counts, duplicates, columns, scan.rows)
         for problem in _check(found, shape, truth(shape, baseline, candidate)):
             wrong.append(f"batch {number} {case}: {problem} ({reason})\n  {shape}\n  {baseline}\n  {candidate}")
@@ -198,5 +199,10 @@ def _wrong_of_comparison(warehouse: SparkWarehouse, i: int) -> list[str]:
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_whole_comparisons_agree_with_brute_force(workers: list[Worker], part: int) -> None:
+def test_whole_comparisons_agree_with_brute_force(
+    workers: list[Worker], part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if part % 2:
+        # Too many differing buckets to list: all rows are read again, and the keys are not read alone.
+        monkeypatch.setattr("validation.drilldown.MAX_BUCKETS", 0)
     _all(workers, _wrong_of_comparison, range(part, SINGLE, 4))

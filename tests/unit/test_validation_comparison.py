@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from validation_warehouse import AT, DESCRIBED, SPEC, Scripted, bucket, delta_tables
+from validation_warehouse import AT, DESCRIBED, SPEC, Scripted, bucket, delta_tables, details_of
 
 from validation import ParityReport, RecheckState, StatementError, Tolerance, Verdict, compare, recheck
+from validation.drilldown import duplicates_of
 from validation.views import as_html, as_text
 
 
@@ -161,8 +162,15 @@ def test_progress_tells_each_step_in_order() -> None:
 
 
 def test_keys_that_are_not_the_rows_of_the_first_read_prove_nothing() -> None:
-    moved = delta_tables(WITH_per_key=[{"side": 0, "n": 2, "duplicates": 1}])
+    moved = delta_tables(WITH_per_key=[{"n": 2, "duplicates": 1}])
     report = compare(moved, SPEC)
     assert report.verdict is Verdict.NOT_PROVEN and "changed between two reads" in report.reason
-    told = compare(delta_tables(WITH=[bucket(na=2, nb=2)], WITH_per_key=[{"side": 0, "n": 2, "duplicates": 1}]), SPEC)
+    told = compare(delta_tables(WITH=[bucket(na=2, nb=2)], WITH_per_key=[{"n": 2, "duplicates": 1}]), SPEC)
     assert told.verdict is Verdict.IDENTICAL and told.duplicate_rows == {"baseline": 1, "candidate": 1}
+
+
+def test_the_candidates_duplicates_are_those_of_the_baseline_but_for_what_was_read_again() -> None:
+    again = details_of(duplicates=(2, 5))
+    assert duplicates_of(7, None) == (7, 7)
+    assert duplicates_of(7, again) == (7, 10)
+    assert duplicates_of(None, again) == (2, 5)
