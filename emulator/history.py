@@ -410,8 +410,8 @@ class _Maker:
         error: Json | None,
         origin: Mapping[str, str],
     ) -> Event:
-        """One row of the event log, in the shape that `runner.pipelines.make_event` gives a real one."""
-        from emulator.runner.pipelines import timestamp
+        """One row of the event log, in the shape that `runner.event_log.make_event` gives a real one."""
+        from emulator.runner.event_log import timestamp
         from emulator.workspace import WORKSPACE_ID
 
         event_id = self.uuid()

@@ -43,7 +43,7 @@ def the_update(call: Call, pipeline: Pipeline) -> Update:
 
 
 def iso(ms: int) -> str:
-    from emulator.runner.pipelines import timestamp
+    from emulator.runner.event_log import timestamp
 
     return timestamp(ms)
 

@@ -631,7 +631,7 @@ def test_events_have_only_the_filters_of_the_service(client: WorkspaceClient, fi
 
 
 def test_events_page_by_token_alone(local: Workspace, client: WorkspaceClient):
-    from emulator.runner.pipelines import make_event
+    from emulator.runner.event_log import make_event
 
     id = pipeline(client, "events")
     known = local.state.pipeline(id)
