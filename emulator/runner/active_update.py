@@ -21,6 +21,7 @@ from emulator.runner.event_log import data_quality, flow_id, make_event
 from emulator.runner.zygote import Execution, ProcessDied
 from emulator.spark_jobs import FlowsGoOn
 from emulator.sql.errors import SqlError
+from emulator.warehouse import hidden_schema_name
 
 if TYPE_CHECKING:
     from emulator.runner.pipelines import PipelineRunner
@@ -48,6 +49,7 @@ class ActiveUpdate:
         self.flow_errors: dict[str, str] = {}
         self.refusal: Json | None = None
         self.whole = False
+        self.replaced = False
         self.hidden = ""
         self.folder = self.workspace.data / "run" / f"update-{update.update_id}"
         spec = pipeline.spec
@@ -77,10 +79,14 @@ class ActiveUpdate:
             return
         hidden = self.hidden_schema()
         try:
-            answer = self.run_process(hidden, files)
+            answer = self.run_process(hidden, files, None if self.dry or self.selects() else self.next_schema())
             if answer.get("schema_changed") and not self.cancelled:
-                hidden = self.next_generation()
-                answer = self.run_process(hidden, files)
+                hidden = self.next_schema()
+                self.workspace.sql.spark_command(f"DROP DATABASE IF EXISTS `{hidden}` CASCADE")
+                self.workspace.sql.spark_command(f"CREATE DATABASE `{hidden}`")
+                # No longer a selection: everything must be written there.
+                self.whole = True
+                answer = self.run_process(hidden, files, None)
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
         if self.cancelled:
@@ -92,15 +98,19 @@ class ActiveUpdate:
         elif self.dry:
             self.end("COMPLETED")
         else:
-            self.publish(hidden)
+            self.publish()
 
-    def run_process(self, hidden: str, files: Sequence[str]) -> Json:
-        """Runs the update in a process of its own and returns its answer."""
+    def run_process(self, hidden: str, files: Sequence[str], fresh: str | None) -> Json:
+        """Runs the update in a process of its own and returns its answer.
+
+        hidden: the schema that it writes into. fresh: the one that it makes and takes instead if it can write
+        everything anew.
+        """
         with self.lock:
             if self.cancelled:
                 return {"ok": False, "exceptions": []}
             self.hidden = hidden
-            self.execution = self.workspace.processes.run(self.process_request(hidden, files))
+            self.execution = self.workspace.processes.run(self.process_request(hidden, files, fresh))
         try:
             return self.execution.wait(self.on_message)
         except ProcessDied as e:
@@ -110,36 +120,40 @@ class ActiveUpdate:
 
     # -- where datasets are written ------------------------------------------------------------------------------------
     #
-    # A dataset whose columns change in a way that Delta cannot alter is made anew on Databricks. Here the whole
-    # graph is then
-    # written into a fresh hidden schema (the next generation), so that readers of what is published keep their files.
+    # An update that refreshes everything, and nothing but materialized views, writes into a fresh hidden schema: the
+    # next generation. Readers of what is published keep their files, and Spark has no table to truncate first, which
+    # takes it half a second each. A selection, and streaming tables, go on with the tables that there are; only where a
+    # dataset's columns change in a way that Delta cannot alter is their whole graph written anew as well (on Databricks
+    # the dataset is).
 
     def generation(self) -> int:
+        """The number of the generation that is published."""
         return int(self.state.meta(f"generation/{self.pipeline.pipeline_id}") or 0)
 
-    def hidden_schema(self) -> str:
-        base = self.workspace.sql.hidden_schema(self.pipeline.pipeline_id)
-        number = self.generation()
-        return base if number == 0 else f"{base}_g{number}"
+    def selects(self) -> bool:
+        """Whether only some datasets are to be refreshed."""
+        return bool(self.update.request.get("refresh_selection") or self.update.request.get("full_refresh_selection"))
 
-    def next_generation(self) -> str:
-        """A fresh hidden schema; the update is no longer a selection, since it must write everything."""
-        self.state.set_meta(f"generation/{self.pipeline.pipeline_id}", str(self.generation() + 1))
-        hidden = self.hidden_schema()
-        self.workspace.sql.spark_command(f"CREATE DATABASE IF NOT EXISTS `{hidden}`")
-        self.whole = True
-        return hidden
+    def schema_of(self, generation: int) -> str:
+        return generation_schema(self.pipeline.pipeline_id, generation)
+
+    def hidden_schema(self) -> str:
+        """The schema of the generation that is published; the first one is created when missing."""
+        if self.generation() == 0:
+            return self.workspace.sql.hidden_schema(self.pipeline.pipeline_id)
+        return self.schema_of(self.generation())
+
+    def next_schema(self) -> str:
+        return self.schema_of(self.generation() + 1)
 
     def drop_generations(self) -> None:
         """Drops hidden schemas that nothing published reads any more. Readers of the last update keep theirs."""
-        last = self.generation() - 1
-        dropped = int(self.state.meta(f"generation_dropped/{self.pipeline.pipeline_id}") or 0)
-        base = self.workspace.sql.hidden_schema(self.pipeline.pipeline_id)
-        for number in range(max(dropped, 1), last):
-            self.workspace.sql.spark_command(f"DROP DATABASE IF EXISTS `{base}_g{number}` CASCADE")
-            self.state.set_meta(f"generation_dropped/{self.pipeline.pipeline_id}", str(number + 1))
+        key = f"generation_dropped/{self.pipeline.pipeline_id}"
+        for number in range(int(self.state.meta(key) or 0), self.generation() - 1):
+            self.workspace.sql.spark_command(f"DROP DATABASE IF EXISTS `{self.schema_of(number)}` CASCADE")
+            self.state.set_meta(key, str(number + 1))
 
-    def process_request(self, hidden: str, files: Sequence[str]) -> Json:
+    def process_request(self, hidden: str, files: Sequence[str], fresh: str | None) -> Json:
         request = self.update.request
         owner = self.runner.run_as(self.pipeline)
         settings = {"catalog": self.catalog, "schema": self.schema, **(self.pipeline.spec.get("configuration") or {})}
@@ -159,6 +173,7 @@ class ActiveUpdate:
             "catalog": self.catalog,
             "schema": self.schema,
             "hidden_schema": hidden,
+            "fresh_schema": fresh,
             "root": str(self.folder),
             "files": list(files),
             "storage": storage.as_uri(),
@@ -229,6 +244,7 @@ class ActiveUpdate:
         if kind == "graph":
             again = bool(self.datasets)
             self.datasets = {d["name"]: d for d in message["datasets"]}
+            self.hidden = message["hidden_schema"]
             if not again:
                 self.on_graph()
             self.may_go()
@@ -367,7 +383,7 @@ class ActiveUpdate:
 
     # -- publishing and ends -------------------------------------------------------------------------------------------
 
-    def publish(self, hidden: str) -> None:
+    def publish(self) -> None:
         """Shows what was written under the public names, all at once as far as one statement a name goes."""
         for name in list(self.held):
             self.flow_event(name, *self.held.pop(name))
@@ -378,7 +394,7 @@ class ActiveUpdate:
             self.workspace.sql.publish_materialized_view(
                 self.pipeline.pipeline_id,
                 self.full(dataset["name"]),
-                f"{hidden}.{dataset['name']}",
+                f"{self.hidden}.{dataset['name']}",
                 int(self.written[dataset["name"]]["version"]),
                 owner=owner,
                 comment=dataset.get("comment"),
@@ -386,14 +402,15 @@ class ActiveUpdate:
                 properties=dataset.get("properties") or {},
             )
 
+        if self.hidden != self.schema_of(self.generation()):
+            self.state.set_meta(f"generation/{self.pipeline.pipeline_id}", str(self.generation() + 1))
         try:
             with ThreadPoolExecutor(PUBLISHERS) as pool:
                 list(pool.map(one, chosen))
         except Exception as e:  # noqa: BLE001  whatever publishing raises fails the update, as its error
             self.fail([{"class_name": type(e).__name__, "message": str(e), "stack": []}])
             return
-        if self.generation() and len(chosen) == len([d for d in self.visible().values() if d["type"] != "VIEW"]):
-            self.drop_generations()
+        self.replaced = len(chosen) == len([d for d in self.visible().values() if d["type"] != "VIEW"])
         self.workspace.note_lineage(
             self.pipeline, self.update, {self.full(d["name"]): self.inputs_of(d) for d in chosen}
         )
@@ -468,6 +485,11 @@ class ActiveUpdate:
             error=error,
         )
 
+    def tidy(self) -> None:
+        """Drops what the update has replaced, once it has ended and nobody waits for it."""
+        if self.replaced:
+            self.drop_generations()
+
     # -- small things --------------------------------------------------------------------------------------------------
 
     def visible(self) -> dict[str, Json]:
@@ -480,6 +502,12 @@ class ActiveUpdate:
         self.state.add_event(
             make_event(self.workspace, self.pipeline, self.update.update_id, event_type, message, details, **more)
         )
+
+
+def generation_schema(pipeline_id: str, number: int) -> str:
+    """The hidden schema of a pipeline's generation, which are counted from 0."""
+    base = hidden_schema_name(pipeline_id)
+    return base if number == 0 else f"{base}_g{number}"
 
 
 def cluster_id(update_id: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.access import first_owner, owner_of
 from emulator.records import Json, Pipeline, Update, now_ms
 from emulator.rest.errors import ServiceError, bad, not_implemented
-from emulator.runner.active_update import ActiveUpdate
+from emulator.runner.active_update import ActiveUpdate, generation_schema
 from emulator.runner.event_log import make_event
 
 if TYPE_CHECKING:
@@ -119,10 +119,12 @@ class PipelineRunner:
             self.wait(update.update_id, 60)
         if self.workspace.sql_ready.is_set():
             self.workspace.sql.unpublish(pipeline_id)
-            base = self.workspace.sql.hidden_schema(pipeline_id)
-            generations = int(self.workspace.state.meta(f"generation/{pipeline_id}") or 0)
-            for name in [base, *(f"{base}_g{n}" for n in range(1, generations + 1))]:
-                self.workspace.sql.spark_command(f"DROP DATABASE IF EXISTS `{name}` CASCADE")
+            # The one after the last is there if an update that wrote it did not complete.
+            last = int(self.workspace.state.meta(f"generation/{pipeline_id}") or 0) + 1
+            for number in range(last + 1):
+                self.workspace.sql.spark_command(
+                    f"DROP DATABASE IF EXISTS `{generation_schema(pipeline_id, number)}` CASCADE"
+                )
         self.workspace.state.delete_pipeline(pipeline_id)
         self.workspace.state.set_permissions("pipelines", pipeline_id, {})
 
@@ -213,6 +215,8 @@ class PipelineRunner:
                     log.exception("after update %s", update_id)
         with self._ended:
             self._ended.notify_all()
+        if not self.workspace.stopping.is_set():
+            running.tidy()
 
     def wait(self, update_id: str, timeout: float | None = None) -> Update:
         """The update once it has ended. Raises TimeoutError after `timeout` seconds."""

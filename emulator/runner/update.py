@@ -76,8 +76,9 @@ def kind_of(output: Any) -> str:
 def run_update(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     """Runs the update that the request describes and returns the result message.
 
-    request: remote, catalog_db, configuration, catalog, schema, hidden_schema, root, files, storage, dry, refresh,
-    full_refresh, full_refresh_all, pipeline_id, principal, groups (that it acts as).
+    request: remote, catalog_db, configuration, catalog, schema, hidden_schema, fresh_schema (to be made and taken
+    instead if no dataset needs what it held before), root, files, storage, dry, refresh, full_refresh,
+    full_refresh_all, pipeline_id, principal, groups (that it acts as).
     """
     output = io.StringIO()
     try:
@@ -125,8 +126,14 @@ class UpdateRun:
     def with_session(self, spark: Any) -> dict[str, Any]:
         from emulator.session import patch_session, pipeline_rewriters
 
-        graph = create_dataflow_graph(spark, "spark_catalog", self.hidden, dict(self.request["configuration"]))
+        graph = self.new_graph(spark)
         self.read_files(spark, graph)
+        if self.request["fresh_schema"] and self.only_views():
+            self.hidden = self.request["fresh_schema"]
+            # What an update that did not complete left there is not wanted.
+            spark.sql(f"DROP DATABASE IF EXISTS `{self.hidden}` CASCADE")
+            spark.sql(f"CREATE DATABASE `{self.hidden}`")
+            graph = self.new_graph(spark)
         own = [plain(o.name) for o in self.collected.outputs]
         if self.collected.sql:
             own += sql_datasets(self.collected.sql)
@@ -151,7 +158,7 @@ class UpdateRun:
             }
             for o in self.collected.outputs
         ]
-        self.channel.send("graph", datasets=datasets)
+        self.channel.send("graph", datasets=datasets, hidden_schema=self.hidden)
         self.channel.go.wait()
         selected = self.selection(own)
         for event in start_run(
@@ -168,6 +175,15 @@ class UpdateRun:
                 self.on_event(result.event)
         written = {name: future.result() for name, future in self.read_back.items()}
         return {"ok": True, "written": written}
+
+    def new_graph(self, spark: Any) -> str:
+        return str(create_dataflow_graph(spark, "spark_catalog", self.hidden, dict(self.request["configuration"])))
+
+    def only_views(self) -> bool:
+        """Whether every dataset is computed whole by each update, so that none needs what it held before."""
+        outputs = self.collected.outputs
+        whole = all(isinstance(o, MaterializedView | TemporaryView) for o in outputs)
+        return whole and not self.collected.cdc_flows and not self.collected.sql
 
     # -- definitions ---------------------------------------------------------------------------------------------------
 
