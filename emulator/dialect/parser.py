@@ -23,6 +23,16 @@ def parse(text: str, parameters: Mapping[str, object] | Sequence[object] | None 
     return statement
 
 
+_CONTAINER_CLAUSES = (
+    ("MANAGED", "LOCATION"),
+    ("LOCATION",),
+    ("WITH", "DBPROPERTIES"),
+    ("OPTIONS",),
+    ("DEFAULT", "COLLATION"),
+    ("USING", "SHARE"),
+)
+
+
 class _Parser(ScriptWalker):
     """`run` goes by the statement's first word; a method `on_...` reads what stands before any query in it."""
 
@@ -60,12 +70,14 @@ class _Parser(ScriptWalker):
         elif self.choose("SCHEMA", "DATABASE", "NAMESPACE"):
             self.s.flags.add("schema")
         self.s.name = self.any_name()
+        self.end()
 
     def on_set(self) -> None:
         self.s.kind = "SET"
         if self.take("CATALOG"):
             self.s.kind = "USE CATALOG"
             self.s.name = self.any_name()
+            self.end()
         elif self.word(self.at) in ("VAR", "VARIABLE"):
             self.s.kind = "SET VAR"
         else:
@@ -81,18 +93,22 @@ class _Parser(ScriptWalker):
         if what in ("CATALOGS", "SCHEMAS", "DATABASES", "TABLES", "VIEWS", "FUNCTIONS", "USERS", "GROUPS"):
             self.at += 1
             s.kind = "SHOW " + ("SCHEMAS" if what == "DATABASES" else what)
+            if self.word(self.at) == "DROPPED":
+                raise self.unknown(f"SHOW {what} DROPPED:")
             if self.choose("IN", "FROM"):
                 s.name = self.any_name()
             self.choose("LIKE")
             s.pattern = self.string()
             if s.pattern is None and self.at < self.n and self.t[self.at].is_name and what == "FUNCTIONS":
                 self.at = self.n
+            self.end()
         elif self.take("TABLE", "EXTENDED"):
             s.kind = "SHOW TABLE EXTENDED"
             if self.choose("IN", "FROM"):
                 s.name = self.any_name()
             self.choose("LIKE")
             s.pattern = self.string()
+            self.end()
         elif what in ("USER", "SYSTEM", "ALL") and self.word(self.at + 1) == "FUNCTIONS":
             s.kind = "SHOW FUNCTIONS"
             self.at = self.n
@@ -103,6 +119,7 @@ class _Parser(ScriptWalker):
                 s.principal = self.any_name()[0]
             if self.take("ON"):
                 self.securable()
+            self.end()
         elif self.take("CREATE", "TABLE"):
             s.kind = "SHOW CREATE TABLE"
             s.target = self.table(Role.DESCRIBE)
@@ -116,6 +133,11 @@ class _Parser(ScriptWalker):
                 s.name = self.any_name()
         else:
             raise self.unknown("SHOW")
+
+    def end(self) -> None:
+        """Nothing may follow: of what the catalog answers, the text goes to no one who would object to the rest."""
+        if self.at < self.n:
+            raise self.fail()
 
     def unknown(self, verb: str) -> SqlError:
         """For a verb that is known, of something that is not."""
@@ -162,8 +184,7 @@ class _Parser(ScriptWalker):
         if not self.take(word):
             raise self.fail(f"{word} is expected")
         s.principal = self.principal_name()
-        if self.at < self.n:
-            raise self.fail()
+        self.end()
 
     def on_comment(self) -> None:
         if self.take("ON"):
@@ -179,6 +200,7 @@ class _Parser(ScriptWalker):
             self.s.comment = self.string()
             if self.s.comment is None and not self.take("NULL"):
                 raise self.fail("a string is expected")
+            self.end()
 
     def on_create(self) -> None:
         s = self.s
@@ -210,11 +232,7 @@ class _Parser(ScriptWalker):
         if what in ("SCHEMA", "DATABASE", "CATALOG"):
             s.kind = "CREATE CATALOG" if what == "CATALOG" else "CREATE SCHEMA"
             s.name = self.any_name()
-            while self.at < self.n:
-                if self.take("COMMENT"):
-                    s.comment = self.string()
-                else:
-                    self.at += 1
+            self.container_clauses()
         elif what == "TABLE":
             s.target = self.table(Role.CREATE)
             self.table_clauses()
@@ -235,6 +253,22 @@ class _Parser(ScriptWalker):
             s.kind = "CREATE FLOW"
         else:
             raise self.unknown("CREATE")
+
+    def container_clauses(self) -> None:
+        """After the name of CREATE SCHEMA or CREATE CATALOG. What the local workspace cannot keep is refused."""
+        while self.at < self.n:
+            if self.take("COMMENT"):
+                self.s.comment = self.string()
+                if self.s.comment is None:
+                    raise self.fail("a string is expected")
+                continue
+            for clause in _CONTAINER_CLAUSES:
+                if self.take(*clause):
+                    raise SqlError(
+                        "UNSUPPORTED_FEATURE",
+                        f"{self.s.kind} with {' '.join(clause)} is not supported by the local workspace.",
+                    )
+            raise self.fail()
 
     def temp_view(self) -> None:
         self.s.flags.add("temp")
@@ -314,9 +348,11 @@ class _Parser(ScriptWalker):
             if self.choose("CASCADE"):
                 s.flags.add("cascade")
             self.choose("RESTRICT")
+            self.end()
         elif what in ("TABLE", "VIEW", "MATERIALIZED VIEW", "STREAMING TABLE"):
             s.target = self.table(Role.DROP)
             self.choose("PURGE")
+            self.end()
         elif what == "FUNCTION" and "temp" not in s.flags:
             if self.at >= self.n or not self.t[self.at].is_name:
                 raise self.fail("a name is expected")
@@ -346,6 +382,7 @@ class _Parser(ScriptWalker):
         if self.take("RENAME", "TO"):
             s.kind += " RENAME"
             s.second = self.table(Role.RENAME_TO)
+            self.end()
         elif what == "VIEW" and self.word(self.at) in ("AS", *QUERY_START):
             s.kind += " AS"
             self.choose("AS")
@@ -363,6 +400,7 @@ class _Parser(ScriptWalker):
         if self.take("OWNER", "TO"):
             self.s.flags.add("owner")
             self.s.principal = self.principal_name()
+            self.end()
         else:
             self.at = mark
 
@@ -372,11 +410,13 @@ class _Parser(ScriptWalker):
             s.kind = "DESCRIBE CATALOG"
             self.choose("EXTENDED")
             s.name = self.any_name()
+            self.end()
         elif self.choose("SCHEMA", "DATABASE"):
             s.kind = "DESCRIBE SCHEMA"
             if self.choose("EXTENDED"):
                 s.flags.add("extended")
             s.name = self.any_name()
+            self.end()
         elif self.choose("FUNCTION"):
             s.kind = "DESCRIBE FUNCTION"
             self.at = self.n

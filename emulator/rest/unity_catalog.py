@@ -177,8 +177,16 @@ def see(call: Call, kind: str, full_name: str) -> None:
         )
 
 
+def refuse_fields(call: Call, what: str, kept: set[str]) -> None:
+    """Raises NOT_IMPLEMENTED for what the service would keep and the local workspace does not."""
+    for name in sorted(set(call.body) - kept):
+        if call.body[name] not in (None, "", {}, []):
+            raise not_implemented(f"{what} with {name}")
+
+
 @route("POST", f"{UC}/catalogs", sdk.CatalogsAPI.create)
 def create_catalog(call: Call) -> Json:
+    refuse_fields(call, "a catalog", {"name", "comment"})
     needs_spark(call)
     with service_errors():
         call.workspace.sql.create_catalog(call.need("name"), call.user, call.body.get("comment"))
@@ -211,6 +219,7 @@ def get_schema(call: Call) -> Json:
 
 @route("POST", f"{UC}/schemas", sdk.SchemasAPI.create)
 def create_schema(call: Call) -> Json:
+    refuse_fields(call, "a schema", {"name", "catalog_name", "comment"})
     needs_spark(call)
     with service_errors():
         name = f"{call.need('catalog_name')}.{call.need('name')}"

@@ -214,6 +214,38 @@ def test_every_name_of_a_script_is_replaced() -> None:
 @pytest.mark.parametrize(
     "sql",
     [
+        "USE SCHEMA a.b nonsense",
+        "SET CATALOG a nonsense",
+        "SHOW TABLES IN a.b LIKE 't*' nonsense",
+        "SHOW GRANTS ON TABLE a.b.c nonsense",
+        "DROP SCHEMA a.b CASCADE nonsense",
+        "DROP TABLE a.b.c nonsense",
+        "ALTER TABLE a.b.c RENAME TO a.b.d nonsense",
+        "ALTER TABLE a.b.c OWNER TO ada nonsense",
+        "COMMENT ON TABLE a.b.c IS 'x' nonsense",
+        "DESCRIBE SCHEMA a.b nonsense",
+        "CREATE SCHEMA a.b nonsense",
+        "CREATE SCHEMA a.b COMMENT nonsense",
+        "SHOW TABLES DROPPED IN a.b",
+    ],
+)
+def test_what_follows_a_statement_is_no_part_of_it(sql: str) -> None:
+    with pytest.raises(SqlError):
+        parse(sql)
+    assert parse(sql.removesuffix(" nonsense").removesuffix(" COMMENT").replace(" DROPPED", "")).kind
+
+
+@pytest.mark.parametrize(
+    "clause", ["MANAGED LOCATION 's3://x'", "WITH DBPROPERTIES (a = 1)", "DEFAULT COLLATION UTF8_LCASE"]
+)
+def test_what_a_schema_cannot_keep_here_is_refused_by_name(clause: str) -> None:
+    with pytest.raises(SqlError, match=" ".join(clause.split()[:2])):
+        parse(f"CREATE SCHEMA a.b COMMENT 'x' {clause}")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
         "SELECT ((SELECT 1) UNION SELECT x FROM a.b.c)",
         "SELECT 1 WHERE x IN ((SELECT 1) UNION SELECT x FROM a.b.c)",
         "REPAIR TABLE a.b.c",

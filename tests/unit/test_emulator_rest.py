@@ -845,6 +845,13 @@ def test_groups_gain_and_lose_members(client: WorkspaceClient):
     assert not list(client.groups.list(filter='displayName eq "half made"'))
 
 
+def test_what_a_catalog_or_schema_cannot_keep_here_is_refused(client: WorkspaceClient):
+    with pytest.raises(NotImplemented, match="a schema with storage_root"):
+        client.schemas.create("s", "product", storage_root="s3://bucket")
+    with pytest.raises(NotImplemented, match="a catalog with properties"):
+        client.catalogs.create("c", properties={"a": "b"})
+
+
 # -- the tree --------------------------------------------------------------------------------------------------------------
 
 
