@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import os
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from sqlalchemy import URL
 
+from app.evidence_kinds import KINDS, Told
+from validation.causes import CAUSES
 from validation.endpoint import data_folder
 from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
 
@@ -99,6 +105,18 @@ class Table(Frozen):
 
     _check_baseline = field_validator("baseline", "candidate")(_three_level)
 
+    @field_validator("development")
+    @classmethod
+    def _check_development(cls, value: str | None) -> str | None:
+        return value if value is None else _three_level(value)
+
+    @model_validator(mode="after")
+    def _no_secret_watermark(self) -> Table:
+        shown = {c.casefold() for c in self.sensitive} & {c.casefold() for c in self.watermark}
+        if shown:
+            raise ValueError(f"{sorted(shown)[0]!r} is both a watermark, which reports show, and sensitive")
+        return self
+
     @property
     def kept(self) -> str:
         """Name under which the old table is kept after cutover: the one suffix used by cutover and by rollback."""
@@ -138,6 +156,21 @@ class Evidence(Frozen):
 
     kind: str
     params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_params(self) -> Evidence:
+        if self.kind not in KINDS:
+            raise ValueError(f"evidence kind {self.kind!r} is none of {', '.join(sorted(KINDS))}")
+        try:
+            KINDS[self.kind].model_validate(self.params)
+        except ValidationError as e:
+            raise ValueError(f"evidence {self.kind}: {_first(e)}") from e
+        return self
+
+    @property
+    def told(self) -> Told:
+        """The parameters, checked."""
+        return KINDS[self.kind].model_validate(self.params)
 
 
 class Deliverable(Frozen):
@@ -194,20 +227,26 @@ class Gate(Frozen):
     max_age_hours: float | None = Field(None, gt=0)
 
 
+SIGNS = CAUSES | {"schema", "runtime", "timeout"}
+"""Where a hint can be shown: causes that a comparison finds; deciding schema differences; a new side that is slower; an
+update or run that ran out of time."""
+
+
 class Issue(Frozen):
-    """One of the guide's common issues: shown as a hint where `signs` (names of causes or conditions) occur."""
+    """One of the guide's common issues: shown as a hint where one of its `signs` occurs."""
 
     key: str
     title: str
     signs: tuple[str, ...]
     solutions: tuple[str, ...]
 
-
-class Decommission(Frozen):
-    """When the old side may go: days after a verified cutover, and days that backups are kept."""
-
-    wait_days: int = 7
-    backup_days: int = 30
+    @field_validator("signs")
+    @classmethod
+    def _check_signs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for sign in value:
+            if sign not in SIGNS:
+                raise ValueError(f"sign {sign!r} is none of {', '.join(sorted(SIGNS))}")
+        return value
 
 
 class Reminders(Frozen):
@@ -233,26 +272,73 @@ class Migration(Frozen):
     phases: tuple[Phase, ...]
     metrics: tuple[Metric, ...]
     sign_offs: tuple[SignOff, ...]
-    gates: tuple[Gate, ...]
+    gates: Annotated[tuple[Gate, ...], Field(min_length=1)]
     issues: tuple[Issue, ...]
-    decommission: Decommission = Decommission()
     reminders: Reminders = Reminders()
     rehearsal_schema: str
-    parallel_days: int = 7
+
+    @field_validator("timezone")
+    @classmethod
+    def _check_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, KeyError) as e:
+            raise ValueError(f"{value!r} is no time zone: write one as Europe/Berlin or UTC") from e
+        return value
+
+    @field_validator("rehearsal_schema")
+    @classmethod
+    def _check_schema(cls, value: str) -> str:
+        if value.count(".") != 1 or not all(value.split(".")):
+            raise ValueError(f"{value!r} is not a two-level name (catalog.schema)")
+        return value
+
+    @field_validator("pipelines")
+    @classmethod
+    def _check_pipelines(cls, value: tuple[PipelineRef, ...]) -> tuple[PipelineRef, ...]:
+        of = {e: [p.name for p in value if p.environment == e] for e in ("production", "development")}
+        if len(of["production"]) != 1 or len(of["development"]) > 1:
+            raise ValueError(f"there must be one production pipeline and at most one for development, not {of}")
+        return value
 
     @model_validator(mode="after")
     def _unique(self) -> Migration:
+        deliverables = [d.key for p in self.phases for s in p.steps for d in s.deliverables]
+        names = [n.casefold() for t in self.tables for n in (t.baseline, t.candidate, t.development, t.kept) if n]
         for what, keys in {
             "table": [t.name for t in self.tables],
-            "deliverable": [d.key for p in self.phases for s in p.steps for d in s.deliverables],
+            "the table": names,
+            "phase": [p.key for p in self.phases],
             "gate": [g.key for g in self.gates],
-            "metric": [m.key for m in self.metrics],
-            "sign-off": [s.key for s in self.sign_offs],
+            # What people tick is kept by its key alone.
+            "deliverable, metric or sign-off": [
+                *deliverables,
+                *(m.key for m in self.metrics),
+                *(s.key for s in self.sign_offs),
+            ],
         }.items():
             doubled = {k for k in keys if keys.count(k) > 1}
             if doubled:
                 raise ValueError(f"{what} {sorted(doubled)[0]!r} appears twice")
         return self
+
+    @model_validator(mode="after")
+    def _evidence_names_what_there_is(self) -> Migration:
+        tables, keys = {t.name for t in self.tables}, {s.key for s in self.sign_offs}
+        for key, evidence in self._evidence():
+            for what, named, known in (("table", evidence.told.tables, tables), ("sign-off", evidence.told.keys, keys)):
+                unknown = sorted(set(named or ()) - known)
+                if unknown:
+                    raise ValueError(f"{key}: {unknown[0]!r} is no {what} of this migration")
+            environment = evidence.params.get("environment") or evidence.params.get("pair")
+            if environment == "development" and all(p.environment != "development" for p in self.pipelines):
+                raise ValueError(f"{key}: there is no development pipeline")
+        return self
+
+    def _evidence(self) -> Iterator[tuple[str, Evidence]]:
+        yield from ((d.key, d.evidence) for p in self.phases for s in p.steps for d in s.deliverables)
+        yield from ((m.key, m.evidence) for m in self.metrics)
+        yield from ((g.key, g.evidence) for g in self.gates)
 
     @property
     def production_pipeline(self) -> PipelineRef:
@@ -271,16 +357,21 @@ class Migration(Frozen):
             return cls.model_validate(_read_extending(path))
         except FileNotFoundError as e:
             raise ConfigError(f"migration file {path} does not exist; set CUTOVER_MIGRATION to one that does") from e
-        except (OSError, yaml.YAMLError) as e:
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as e:
             raise ConfigError(f"migration file {path} cannot be read: {' '.join(str(e).split())}") from e
         except ValidationError as e:
-            first = e.errors()[0]
-            where = ".".join(str(x) for x in first["loc"]) or "file"
-            raise ConfigError(f"migration file {path}: {where}: {first['msg']}") from e
+            raise ConfigError(f"migration file {path}: {_first(e)}") from e
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake in one line: where, and what."""
+    first = error.errors()[0]
+    where = ".".join(str(x) for x in first["loc"])
+    return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
 
 
 def _read_extending(path: Path, depth: int = 0) -> Any:
-    content = yaml.safe_load(path.read_text())
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or "extends" not in content:
         return content
     if depth > 4:
@@ -294,10 +385,10 @@ def _merged(base: Any, over: Any) -> Any:
     if isinstance(base, dict) and isinstance(over, dict):
         return {**base, **{k: _merged(base[k], v) if k in base else v for k, v in over.items()}}
     if isinstance(base, list) and isinstance(over, list):
-        names = [next((e[k] for k in ("key", "name") if k in e), None) if isinstance(e, dict) else None for e in base]
+        names = [_name_of(e) for e in base]
         merged = list(base)
         for entry in over:
-            name = next((entry[k] for k in ("key", "name") if k in entry), None) if isinstance(entry, dict) else None
+            name = _name_of(entry)
             if name is None:
                 return over
             if name in names:
@@ -306,6 +397,13 @@ def _merged(base: Any, over: Any) -> Any:
                 merged.append(entry)
         return merged
     return over
+
+
+def _name_of(entry: Any) -> str | None:
+    """What identifies an entry of a list. The `key` of a table is a list of columns and names nothing."""
+    if not isinstance(entry, dict):
+        return None
+    return next((entry[k] for k in ("key", "name") if isinstance(entry.get(k), str)), None)
 
 
 class IdentitySource(StrEnum):
@@ -321,11 +419,14 @@ def _postgres_resource() -> str | None:
     env = os.environ
     if not env.get("PGHOST"):
         return None
+    port = env.get("PGPORT") or "5432"
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ConfigError(f"PGPORT={port!r} is no port: give a number from 1 to 65535")
     url = URL.create(
         "postgresql+psycopg",
         username=env.get("PGUSER"),
         host=env["PGHOST"],
-        port=int(env.get("PGPORT") or 5432),
+        port=int(port),
         database=env.get("PGDATABASE"),
         query={"sslmode": env.get("PGSSLMODE") or "require"},
     )
@@ -344,6 +445,14 @@ def _local_settings(data: Path) -> dict[str, str]:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise ConfigError(f"{file} cannot be read ({type(e).__name__}): run `make run` again, or remove it") from e
+
+
+def _on_this_machine(host: str) -> bool:
+    name = urlsplit(host if "://" in host else f"https://{host}").hostname or ""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
 
 
 class Settings(Frozen):
@@ -373,6 +482,12 @@ class Settings(Frozen):
                 raise ConfigError(
                     f"CUTOVER_IDENTITY={env['CUTOVER_IDENTITY']!r} is none of proxy, persona, token"
                 ) from e
+        host = env.get("DATABRICKS_HOST")
+        if identity is IdentitySource.PERSONA and host and not _on_this_machine(host):
+            raise ConfigError(
+                f"CUTOVER_IDENTITY=persona lets everybody be anyone, and {host} is not on this machine: "
+                "use token, or proxy behind one"
+            )
         return cls(
             data=data,
             store_url=env.get("CUTOVER_STORE_URL") or _postgres_resource() or f"sqlite:///{data / 'cutover.db'}",

@@ -17,6 +17,7 @@ from app.store.collected.repository import CollectedRepository
 from app.store.parity import ParityRepository, ParityRun, ParityState, Producer
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError, one_line
+from app.workspace.tables import Tables
 from validation.compare import compare
 from validation.errors import SpecError
 from validation.report import ParityReport, Progress
@@ -126,7 +127,7 @@ class ParityRunner:
                 table,
                 sides=run.sides,
                 final=run.final,
-                old_is_kept=self._workspace.tables.exists(table.kept),
+                names=names_now(self._workspace.tables, table),
                 hash_key=self._parity.hash_key(run.id) or "",
             )
             with open_warehouse(self._workspace) as warehouse:
@@ -214,6 +215,21 @@ class ParityRunner:
         newest_runs = self._collected.runs("baseline", limit=5)
         newest_updates = self._collected.updates(sides, limit=5)
         return any(r.active for r in newest_runs) or any(u.active for u in newest_updates)
+
+
+def names_now(tables: Tables, table: Table) -> tuple[str, str]:
+    """Names of the old and the new table as they are: a cutover keeps the old one under another name, and one by
+    renaming gives its own name to the new one. A table that only happens to have the kept name changes nothing.
+
+    Raises WorkspaceError.
+    """
+    if tables.exists(table.kept):
+        served = tables.state(table.baseline)
+        if served.is_view:
+            return table.kept, table.candidate
+        if served.exists and not tables.exists(table.candidate):
+            return table.kept, table.baseline
+    return table.baseline, table.candidate
 
 
 def far_apart(baseline: Producer | None, candidate: Producer | None) -> str | None:

@@ -12,15 +12,20 @@ FAR_APART_SECONDS = 1800.0
 
 
 def spec_of(
-    table: Table, *, sides: str = "production", final: bool = False, old_is_kept: bool = False, hash_key: str = ""
+    table: Table,
+    *,
+    sides: str = "production",
+    final: bool = False,
+    names: tuple[str, str] | None = None,
+    hash_key: str = "",
 ) -> ComparisonSpec:
     """What a comparison of `table` compares.
 
     sides: `production` (old against new) or `development` (old against the development pipeline's table).
-    old_is_kept: after a cutover the old table has another name, and its own name serves the new side.
+    names: where the old and the new production table are now, after a cutover; None: as in the migration file.
     Raises ConfigError where the migration file asks for what cannot be compared.
     """
-    candidate = table.candidate
+    baseline, candidate = names or (table.baseline, table.candidate)
     if sides == "development":
         if table.development is None:
             raise ConfigError(
@@ -30,7 +35,7 @@ def spec_of(
     elif sides != "production":
         raise ConfigError(f"{sides!r} is neither production nor development")
     return ComparisonSpec(
-        baseline=table.kept if old_is_kept else table.baseline,
+        baseline=baseline,
         candidate=candidate,
         keys=table.key,
         excluded_columns=frozenset(table.exclude),

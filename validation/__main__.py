@@ -32,8 +32,7 @@ _LONGEST = 600
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: {message}", file=sys.stderr)
+        print(f"{self.prog}: {message}; --help tells what there is", file=sys.stderr)
         raise SystemExit(WRONG_USE)
 
 
@@ -93,6 +92,8 @@ def spec_of(arguments: argparse.Namespace) -> ComparisonSpec:
             raise SpecError(f"{e}: known aspects are {', '.join(a.value for a in SchemaAspect)}") from e
         values["deciding"] = (ComparisonSpec("a", "b").deciding | decide) - warn
     tolerance = Tolerance(arguments.absolute, arguments.relative, arguments.seconds)
+    if arguments.tolerate and not tolerance:
+        raise SpecError(f"--tolerate {arguments.tolerate[0]}: how much? give --absolute, --relative or --seconds too")
     return ComparisonSpec.from_dict(
         {
             "baseline": arguments.baseline,
@@ -163,11 +164,12 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
         print(output(report, arguments))
         return STATUS[report.verdict]
 
-    def answer(opened: Warehouse, update_of: UpdateOf | None) -> int:
+    def answer(opened: Warehouse, update_of: UpdateOf | None, user: str = "") -> int:
         if arguments.estimate:
             print(told(estimate(opened, spec)))
             return 0
-        return show(compare(opened, spec, progress=tell, cancelled=stop.is_set, update_of=update_of))
+        found = compare(opened, spec, progress=tell, cancelled=stop.is_set, requested_by=user, update_of=update_of)
+        return show(found)
 
     try:
         spec = spec_of(arguments)
@@ -176,8 +178,9 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
         endpoint = Endpoint.discover()
         before = signal.signal(signal.SIGINT, interrupt)
         try:
+            workspace = endpoint.workspace()
             with DatabricksWarehouse.open(endpoint) as opened:
-                return answer(opened, pipeline_updates(endpoint.workspace()))
+                return answer(opened, pipeline_updates(workspace), workspace.current_user.me().user_name or "")
         except StatementError as e:
             return show(not_proven(spec, str(e)))
         finally:

@@ -82,6 +82,9 @@ _KINDS = {
 }
 
 
+CAUSES = frozenset(_KINDS)
+"""Names of all causes."""
+
 _SHIFTED = {"time_zone": "Times shifted by", "date_shift": "Dates shifted by"}
 
 _NEARLY_ALL = 0.95
@@ -91,8 +94,13 @@ _SUMMER_TIME = {1800, 3600}
 """Seconds by which a zone's two offsets differ: an hour, half an hour on Lord Howe Island."""
 
 
-def causes_of(details: Details, differences: tuple[SchemaDifference, ...]) -> tuple[Cause, ...]:
-    """All causes, those that explain whole rows first, then by rows covered."""
+def causes_of(
+    details: Details, differences: tuple[SchemaDifference, ...], watermark: tuple[str, ...] = ()
+) -> tuple[Cause, ...]:
+    """All causes, those that explain whole rows first, then by rows covered. watermark: the columns that tell lateness.
+
+    Where a watermark itself is shifted by a time zone, no row is told late by it.
+    """
     out: list[Cause] = []
 
     def add(
@@ -100,14 +108,6 @@ def causes_of(details: Details, differences: tuple[SchemaDifference, ...]) -> tu
     ) -> None:
         if rows:
             out.append(Cause(name, title or _KINDS[name].title, rows, columns, hint or _KINDS[name].hint))
-
-    flags = details.flags
-    add("timing", flags.get("late", 0))
-    add("exclusion", flags.get("excluded", 0))
-    add("duplicates_baseline", flags.get("copies_baseline", 0))
-    add("duplicates_candidate", flags.get("copies_candidate", 0))
-    add("missing_rows", details.missing - flags.get("copies_baseline", 0))
-    add("extra_rows", details.extra - flags.get("copies_candidate", 0))
 
     typed = {d.column for d in differences if d.aspect == "types"}
     grouped: dict[str, dict[str, int]] = {}
@@ -126,6 +126,17 @@ def causes_of(details: Details, differences: tuple[SchemaDifference, ...]) -> tu
         for kind, rows in found.items():
             if rows:
                 grouped.setdefault("type" if kind == "value" and column in typed else kind, {})[column] = rows
+    shifted = {c.casefold() for name in shifts for c in grouped[name]}
+    late = shifted.isdisjoint(c.casefold() for c in watermark)
+    found_late = {kind: details.reasons.get(f"late/{kind}", 0) if late else 0 for kind in ("missing", "extra")}
+    excluded = {kind: details.reasons.get(f"excluded/{kind}", 0) for kind in ("missing", "extra")}
+    copies = {kind: details.reasons.get(f"copies/{kind}", 0) for kind in ("missing", "extra")}
+    add("timing", details.late if late else 0)
+    add("exclusion", sum(excluded.values()))
+    add("duplicates_baseline", copies["missing"])
+    add("duplicates_candidate", copies["extra"])
+    for name, kind, rows in (("missing_rows", "missing", details.missing), ("extra_rows", "extra", details.extra)):
+        add(name, rows - found_late[kind] - excluded[kind] - copies[kind])
     for name, columns in sorted(grouped.items(), key=lambda g: -sum(g[1].values())):
         ordered = tuple(sorted(columns, key=lambda c: (-columns[c], c)))
         title = hint = None

@@ -43,7 +43,7 @@ from validation.verdict import judge, schema_reason
 from validation.warehouse import Parameters, Row, Warehouse, never
 
 _TIME_TRAVEL = re.compile(r"time.?travel|version", re.IGNORECASE)
-_STEPS = ("schema", "state", "fingerprint", "duplicates", "details", "final", "done")
+_STEPS = ("schema", "state", "fingerprint", "duplicates", "details", "final", "verify", "done")
 
 
 def quiet(progress: Progress) -> None:
@@ -158,7 +158,7 @@ class _Comparison:
                 self.states.append(state)
 
     def _read_states_again(self) -> None:
-        with self._step("state", "looking whether a side changed meanwhile"):
+        with self._step("verify", "looking whether a side changed meanwhile"):
             for i, (name, asked) in enumerate(self._names()):
                 before, schema = self.states[i], self.schemas[i]
                 if not before.pinned:
@@ -261,9 +261,11 @@ class _Comparison:
             states = [replace(s, watermark=newest[i]) for i, s in enumerate(states)]
         counted = scan is not None and (scan.identical or details is not None)
         differing = details.differing if details is not None else 0
-        late = details.flags.get("late", 0) if details is not None else 0
+        watermark = spec.watermark_columns if plan is not None and plan.watermark is not None else ()
         schema_decides = self.alignment is not None and self.alignment.decides
         differences = self.alignment.differences if self.alignment is not None else ()
+        causes = causes_of(details, differences, watermark) if details is not None else ()
+        late = sum(c.rows for c in causes if c.name == "timing")
         probability: float | None = None
         if scan is not None:
             probability = 0.0 if self.final else MISSED_DIFFERENCE
@@ -281,7 +283,7 @@ class _Comparison:
             duplicate_rows=dict(zip(("baseline", "candidate"), self.duplicates or (None, None), strict=True)),
             column_mismatches=_mismatches(plan, details),
             schema_differences=differences,
-            causes=causes_of(details, differences) if details is not None else (),
+            causes=causes,
             samples=details.samples if details is not None else (),
             notes=(*self.notes, *self._notes(states)),
             not_compared=dict(plan.not_compared) if plan is not None else {},
@@ -309,6 +311,11 @@ class _Comparison:
             notes.append("both sides are empty" + (" under this filter" if spec.where else ""))
         elif scan is not None and 0 in scan.rows:
             notes.append(f"the {'baseline' if scan.rows[0] == 0 else 'candidate'} is empty")
+        if self.details is not None and spec.row_threshold and self.details.differing:
+            within = "within" if self.details.differing <= spec.row_threshold else "beyond"
+            notes.append(
+                f"{self.details.differing:,} differing rows are {within} the threshold of {spec.row_threshold:,}"
+            )
         if plan is not None:
             notes += [f"{c.name}: {c.form.note}" for c in plan.columns if c.form.note]
             notes += [

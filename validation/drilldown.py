@@ -4,15 +4,17 @@
     counted   copies of equal rows, numbered on each side; how many rows each key has
     leftover  what remains after equal rows of a key have cancelled, copy against copy; and of a key of which nothing
               remains, but which a side has more than once, one row that tells how often
-    ranked    the leftover rows of each key and side, in the order of their values
+    ranked    the leftover rows of each key and side, in the order in which they meet
     pairs     the n-th leftover row of the baseline beside the n-th of the candidate
     judged    per pair: which columns differ and how; missing, extra, modified, equal within tolerance, or settled
     result    one row a code: how many, samples
 
 Pairing rule: leftover rows of one key are ordered by their normal forms, column by column in the baseline's order, NULL
-first, columns with a tolerance after all others, and paired in that order. Where a key has several leftover rows on a
-side, which columns differ depends on it, and with a tolerance so does how many rows do: exact columns come first so
-that rows meet which differ in nothing but tolerated values.
+first, and paired in that order; where a key has several leftover rows on a side, which columns differ depends on it.
+With a tolerance, rows that are equal in all columns without one meet first, in the order of the others; then what
+remains. One column with a tolerance is so judged right: if any pairing leaves nothing that differs, this one does. With
+several such columns and a repeated key rows may be called modified that another pairing would tolerate, never the
+reverse.
 
 The statement checks the first one: baseline minus candidate, as rows and as sums of hashes over the leftover rows, must
 equal the balance of the whole scan. If it does not, a side changed between the two reads.
@@ -27,7 +29,6 @@ from dataclasses import dataclass
 from validation.fingerprint import HALVES, Scan
 from validation.plan import Compared, Plan, Side
 from validation.report import Cell, Sample, SampleKind
-from validation.sqltext import literal
 from validation.warehouse import Row
 
 MAX_BUCKETS = 50_000
@@ -38,6 +39,8 @@ _SHOWN = 500
 
 _MISSING, _EXTRA, _MODIFIED = "missing", "extra", "modified"
 _TOLERATED, _EQUAL, _SETTLED = "tolerated", "equal", "settled"
+_REASON = "because/"
+"""Begins the codes that tell why a row differs."""
 _ROUNDED_TO = 6
 """Decimals to which a rounded number is looked for."""
 
@@ -118,28 +121,18 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         f"max(IF(side = {int(s)}, excluded, NULL)) AS excluded_{n}"
         for n, s in one.items()
     )
-    loose = {c.index for c in plan.columns if tolerance_applies(plan, c)}
-    order = ", ".join(f"r.c{i}" for i in sorted((c.index for c in plan.columns), key=lambda i: (i in loose, i)))
-    mismatches = (
-        ", ".join(_mismatch(plan, c) for c in plan.columns if not (c.is_key and spec.keys)) or "CAST(NULL AS STRING)"
-    )
+    loose = [c for c in plan.columns if tolerance_applies(plan, c)]
+    mismatches = _mismatches(plan, [c for c in plan.columns if not (c.is_key and spec.keys)])
     late = (
         f"CASE WHEN a IS NULL THEN wm_b > {newest_a} WHEN b IS NULL THEN wm_a > {newest_b} "
         f"ELSE greatest(wm_a, wm_b) > least({newest_a}, {newest_b}) END"
     )
-    flags = {
-        "late": f"status NOT IN ('tolerated', 'settled') AND coalesce({late}, false)",
-        # A row that both sides have was dropped by neither.
-        "excluded": "status IN ('missing', 'extra') AND coalesce(excluded_a, excluded_b, false)",
-        "copies_baseline": "status = 'missing' AND key_b > 0",
-        "copies_candidate": "status = 'extra' AND key_a > 0",
-    }
-    codes = ", ".join(
-        [
-            "status",
-            *(f"IF({test}, {literal('row/' + n)}, NULL)" for n, test in flags.items()),
-        ]
-    )
+    # One reason a row, so that no row is explained twice. A row that both sides have was excluded by neither.
+    reason = f"""CASE WHEN status NOT IN ('{_MISSING}', '{_EXTRA}', '{_MODIFIED}') THEN NULL
+    WHEN coalesce({late}, false) THEN 'late' WHEN status = '{_MODIFIED}' THEN NULL
+    WHEN coalesce(excluded_a, excluded_b, false) THEN 'excluded'
+    WHEN IF(status = '{_MISSING}', key_b, key_a) > 0 THEN 'copies' END"""
+    codes = f"status, concat('{_REASON}', {reason}, '/', status)"
     every = (
         f"CASE WHEN key_b = 0 THEN {limits.only_a} WHEN key_a = 0 THEN {limits.only_b} "
         f"WHEN key_a = key_b THEN {limits.even} ELSE {limits.uneven} END"
@@ -157,6 +150,7 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         f"'d', mm, 'k', {locator_sql(plan)}), map('ignoreNullFields', 'false'))"
     )
     key = f"{by}k1, k2"
+    met, leftover, order = _meeting(plan, key, loose) if loose else ("", "leftover", "r")
     whole = "ORDER BY h1, h2, side ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
     return f"""WITH per_row AS (
   SELECT * FROM ({rows(Side.BASELINE)} UNION ALL {rows(Side.CANDIDATE)}) DISTRIBUTE BY {key}
@@ -174,18 +168,18 @@ leftover AS (
   SELECT *, copy > least(na, nb) AS apart FROM counted
   WHERE copy > least(na, nb) OR (place = 1 AND greatest(key_a, key_b) > 1)
 ),
-ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY {key}, apart, side ORDER BY {order if loose else "r"}) AS pos,
+{met}ranked AS (
+  SELECT *, row_number() OVER (PARTITION BY {key}, apart, side ORDER BY {order}) AS pos,
     greatest(sum(1L - side) OVER (PARTITION BY {key}, apart),
       sum(CAST(side AS BIGINT)) OVER (PARTITION BY {key}, apart)) AS last
-  FROM leftover
+  FROM {leftover}
 ),
 pairs AS (
   SELECT {key}, apart, pos, max(last) AS last, max(key_a) AS key_a, max(key_b) AS key_b, {sided}, {balance}, {repeated}
   FROM ranked GROUP BY {key}, apart, pos
 ),
 compared AS (
-  SELECT *, IF(NOT apart OR a IS NULL OR b IS NULL, array(), array_compact(array({mismatches}))) AS every_mm FROM pairs
+  SELECT *, IF(NOT apart OR a IS NULL OR b IS NULL, array(), {mismatches}) AS every_mm FROM pairs
 ),
 judged AS (
   SELECT *, filter(every_mm, m -> m NOT LIKE '%/tolerated') AS mm,
@@ -206,6 +200,22 @@ SELECT {by}code, count(*) AS n,
   {", ".join(f"sum(IF(nth = 0, {x}, 0L)) AS {x}" for x in sums)},
   to_json(collect_list(IF(nth = 0, sample, NULL))) AS samples
 FROM spread GROUP BY {by}code"""
+
+
+def _meeting(plan: Plan, key: str, loose: Sequence[Compared]) -> tuple[str, str, str]:
+    """SQL of a step after `leftover`, its name, and the order of a key's rows that lets rows with equal exact columns
+    meet. As many of them come first on one side as on the other, so that they keep their places beside each other."""
+    exact = ", ".join(["0 AS none", *(f"r.{c.field} AS {c.field}" for c in plan.columns if c not in loose)])
+    near = ", ".join(f"r.{c.field}" for c in loose)
+    alike = f"PARTITION BY {key}, apart, exact"
+    steps = f"""grouped AS (SELECT *, struct({exact}) AS exact FROM leftover),
+met AS (
+  SELECT *, row_number() OVER ({alike}, side ORDER BY {near}) AS nth_alike,
+    least(sum(1L - side) OVER ({alike}), sum(CAST(side AS BIGINT)) OVER ({alike})) AS alike
+  FROM grouped
+),
+"""
+    return steps, "met", "nth_alike > alike, exact, nth_alike"
 
 
 def _needs_text(column: Compared) -> bool:
@@ -230,10 +240,26 @@ def locator_sql(plan: Plan) -> str:
     return "concat(k1, ':', k2)"
 
 
-def _mismatch(plan: Plan, column: Compared) -> str:
-    """SQL of the code `index/kind` where the column differs, else NULL."""
-    a, b = f"a.{column.field}", f"b.{column.field}"
-    i = column.index
+def _mismatches(plan: Plan, columns: Sequence[Compared]) -> str:
+    """SQL of an array with the code `index/kind` of each column that differs.
+
+    Columns of one type are told by one lambda over all of them: to plan an expression for each of 85 columns takes
+    Spark seconds.
+    """
+    alike: dict[tuple[str, str], list[Compared]] = {}
+    for c in columns:
+        alike.setdefault((_mismatch(plan, c, "v.a", "v.b"), f"{c.baseline.type} {c.candidate.type}"), []).append(c)
+    if not alike:
+        return "CAST(array() AS ARRAY<STRING>)"
+    told = []
+    for (kind, _), some in alike.items():
+        cells = ", ".join(f"struct('{c.index}/' AS i, a.{c.field} AS a, b.{c.field} AS b)" for c in some)
+        told.append(f"transform(filter(array({cells}), v -> NOT (v.a <=> v.b)), v -> concat(v.i, {kind}))")
+    return f"concat({', '.join(told)})"
+
+
+def _mismatch(plan: Plan, column: Compared, a: str, b: str) -> str:
+    """SQL of the kind of difference of two unequal values of a column."""
     family = column.form.family
     kinds = [
         f"WHEN {a} IS NULL AND {b} = '' THEN 'null_or_empty' WHEN {b} IS NULL AND {a} = '' THEN 'null_or_empty'"
@@ -260,8 +286,7 @@ def _mismatch(plan: Plan, column: Compared) -> str:
                 f"WHEN abs({shift}) < 1 THEN 'precision' "
                 f"WHEN abs({shift}) <= 50400 AND {shift} % 900 = 0 THEN {_offset(shift)}"
             )
-    kind = f"CASE {' '.join(k for k in kinds if k)} ELSE 'value' END"
-    return f"IF({a} <=> {b}, NULL, concat('{i}/', {kind}))"
+    return f"CASE {' '.join(k for k in kinds if k)} ELSE 'value' END"
 
 
 def _offset(seconds: str) -> str:
@@ -305,7 +330,10 @@ def _tolerated(plan: Plan, column: Compared, a: str, b: str) -> str:
     found = plan.spec.tolerance_of(column.name)
     family = column.form.family
     if family in _NUMBERS and (found.absolute or found.relative):
-        gap = f"abs({a} - {b})" if family == "float" else f"CAST({_decimal_gap(column, a, b)} AS DOUBLE)"
+        # In DOUBLE: the difference of two FLOATs need not be one.
+        gap = f"abs(CAST({a} AS DOUBLE) - CAST({b} AS DOUBLE))"
+        if family != "float":
+            gap = f"CAST({_decimal_gap(column, a, b)} AS DOUBLE)"
         size = f"greatest(abs(CAST({a} AS DOUBLE)), abs(CAST({b} AS DOUBLE)))"
         absolute, relative = (f"CAST({t!r} AS DOUBLE)" for t in (found.absolute, found.relative))
         bound = f"greatest({absolute}, {relative} * {size})"
@@ -346,7 +374,8 @@ class Details:
 
     columns: column to kind of difference to modified rows; offsets: column to seconds that times are shifted by
         (candidate minus baseline) to rows, which `columns` sums up as `offset`.
-    flags: row-level explanations to rows (`late`, `excluded`, `copies_baseline`, `copies_candidate`).
+    reasons: why rows differ to rows, at most one reason a row: `late/missing`, `late/extra`, `late/modified`,
+        `excluded/missing`, `excluded/extra`, `copies/missing` (copies that only the baseline has), `copies/extra`.
     unexplained_equal: leftover rows whose columns are all equal: the normal forms contradict their hashes (a defect).
     duplicates: by side, of the rows that were read again those beyond the first of their key; zeros without a key.
     """
@@ -358,7 +387,7 @@ class Details:
     unexplained_equal: int
     columns: dict[str, dict[str, int]]
     offsets: dict[str, dict[int, int]]
-    flags: dict[str, int]
+    reasons: dict[str, int]
     balance: tuple[int, ...]
     samples: tuple[Sample, ...]
     duplicates: tuple[int, int]
@@ -367,6 +396,11 @@ class Details:
     def differing(self) -> int:
         """Differing rows."""
         return self.missing + self.extra + self.modified
+
+    @property
+    def late(self) -> int:
+        """Differing rows later than the other side's newest data."""
+        return sum(rows for reason, rows in self.reasons.items() if reason.startswith("late/"))
 
 
 def duplicates_of(baseline: int | None, details: Details | None) -> tuple[int, int]:
@@ -403,7 +437,7 @@ def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
                     offsets.setdefault(name, {})[int(offset)] = n
             continue
         count[code] = n
-        if head != "row":
+        if f"{head}/" != _REASON:
             for i in range(len(balance)):
                 balance[i] += int(row[f"x{i}"])
             for i, side in enumerate("ab"):
@@ -421,7 +455,7 @@ def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
         unexplained_equal=count.get(_EQUAL, 0),
         columns=columns,
         offsets=offsets,
-        flags={k.removeprefix("row/"): v for k, v in count.items() if k.startswith("row/")},
+        reasons={k.removeprefix(_REASON): v for k, v in count.items() if k.startswith(_REASON)},
         balance=tuple(balance),
         samples=_choose(samples, plan.spec.sample_size),
         duplicates=(repeated[0], repeated[1]) if plan.keys else (0, 0),

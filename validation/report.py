@@ -243,7 +243,7 @@ class Recheck:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a comparison is; seconds since its start. Steps: schema, state, fingerprint, details, final, done."""
+    """Where a comparison is; seconds since its start. Steps: those of a comparison, `done` last."""
 
     step: str
     message: str

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from validation.errors import SideUnreadable, StatementError
+from validation.errors import SideUnreadable, SpecError, StatementError
 from validation.report import SchemaDifference
 from validation.spec import ComparisonSpec, SchemaAspect
 from validation.sqltext import quote, quote_table, split_name
@@ -403,10 +403,26 @@ class Alignment:
         return any(d.decides for d in self.differences)
 
 
+def _check_names(spec: ComparisonSpec, baseline: TableSchema, candidate: TableSchema) -> None:
+    left, right = ({c.name.casefold() for c in side.columns} for side in (baseline, candidate))
+    for name in sorted(spec.excluded_columns):
+        if name.casefold() not in left | right:
+            raise SpecError(f"excluded column {name} is in neither table: check its spelling")
+    for name, target in spec.column_mapping.items():
+        if name.casefold() not in left and target.casefold() not in right:
+            raise SpecError(f"the mapping of {name} to {target} fits neither table: check its spelling")
+
+
 def align(spec: ComparisonSpec, baseline: TableSchema, candidate: TableSchema) -> Alignment:
-    """Pair the columns by exact name (after the mapping), then by name without case; name all differences."""
-    left = [c for c in baseline.columns if c.name not in spec.excluded_columns]
-    right = [c for c in candidate.columns if c.name not in spec.excluded_columns]
+    """Pair the mapped columns, then those of exactly one name, then by name without case; name all differences.
+
+    Raises SpecError where a column that is to be mapped or left out is in neither table.
+    """
+    _check_names(spec, baseline, candidate)
+    excluded = {c.casefold() for c in spec.excluded_columns}
+    left = [c for c in baseline.columns if c.name.casefold() not in excluded]
+    right = [c for c in candidate.columns if c.name.casefold() not in excluded]
+    mapping = {a.casefold(): b for a, b in spec.column_mapping.items()}
     found: list[SchemaDifference] = []
 
     def differ(aspect: SchemaAspect, column: str, a: str | None, b: str | None, note: str = "") -> None:
@@ -418,13 +434,13 @@ def align(spec: ComparisonSpec, baseline: TableSchema, candidate: TableSchema) -
         by_fold.setdefault(c.name.casefold(), []).append(c)
     partner: dict[str, Column] = {}
     taken: set[str] = set()
-    for c in left:
-        target = spec.column_mapping.get(c.name, c.name)
-        if target in by_name:
+    for c in sorted(left, key=lambda c: c.name.casefold() not in mapping):
+        target = mapping.get(c.name.casefold(), c.name)
+        if target in by_name and target not in taken:
             partner[c.name] = by_name[target]
             taken.add(target)
     for c in left:
-        target = spec.column_mapping.get(c.name, c.name)
+        target = mapping.get(c.name.casefold(), c.name)
         if c.name in partner:
             continue
         close = [o for o in by_fold.get(target.casefold(), []) if o.name not in taken]

@@ -121,10 +121,16 @@ class ComparisonSpec:
             raise SpecError(f"a key column is given twice: {', '.join(self.keys)}")
         if any(not k for k in self.keys):
             raise SpecError("a key column has no name")
+        excluded, sensitive = (
+            {c.casefold() for c in names} for names in (self.excluded_columns, self.sensitive_columns)
+        )
         for key in self.keys:
-            if key in self.excluded_columns:
+            if key.casefold() in excluded:
                 raise SpecError(f"{key} is both a key and excluded: keep one of the two")
-        if len(set(self.column_mapping.values())) != len(self.column_mapping):
+        for column in self.watermark_columns:
+            if column.casefold() in sensitive:
+                raise SpecError(f"{column} is both a watermark, which reports show, and sensitive: keep one of the two")
+        if len({c.casefold() for c in self.column_mapping.values()}) != len(self.column_mapping):
             raise SpecError("column_mapping sends two baseline columns to one candidate column")
         _check_size("skew_warning", self.skew_warning)
         if self.has_tolerance and not self.keys:

@@ -1,4 +1,4 @@
-"""SQL text: every identifier is quoted here, every string literal escaped here; values are bound, not pasted."""
+"""SQL text: every identifier is quoted here, every filter checked; values are bound, not pasted."""
 
 from __future__ import annotations
 
@@ -38,11 +38,6 @@ def split_name(name: str) -> tuple[str, ...]:
 def quote_table(name: str) -> str:
     """A one- to three-level table name with every part quoted."""
     return ".".join(quote(part) for part in split_name(name))
-
-
-def literal(text: str) -> str:
-    """A SQL string literal for text of the program itself (column numbers, JSON paths), never for data of users."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def check_predicate(sql: str, what: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
+import re
 from collections.abc import Iterable, Sequence
 
 from validation.report import ParityReport, Sample, SideState
+from validation.spec import DECIDING_BY_DEFAULT, ComparisonSpec, Tolerance
 
 _NULL = "NULL"
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def as_text(report: ParityReport, samples: int = 5) -> str:
@@ -23,10 +24,11 @@ def as_text(report: ParityReport, samples: int = 5) -> str:
     if report.missing_rows is not None:
         lines.append(
             f"  missing {report.missing_rows:,}   extra {report.extra_rows:,}   modified {report.modified_rows:,}   "
-            f"duplicates {report.duplicate_rows['baseline']:,} / {report.duplicate_rows['candidate']:,}"
+            f"duplicates {_count(report.duplicate_rows['baseline'])} / {_count(report.duplicate_rows['candidate'])}"
         )
     if report.within_tolerance_rows:
         lines.append(f"  equal within the tolerance {report.within_tolerance_rows:,}")
+    _section(lines, "Asked for", asked(report))
     _section(lines, "Not compared", (f"{c}: {why}" for c, why in report.not_compared.items()))
     _section(lines, "Schema", (_schema_line(report, i) for i in range(len(report.schema_differences))))
     _section(lines, "Columns that differ", (f"{c}: {n:,} rows" for c, n in report.column_mismatches.items()))
@@ -46,6 +48,43 @@ def as_text(report: ParityReport, samples: int = 5) -> str:
     return "\n".join(lines)
 
 
+def asked(report: ParityReport) -> list[str]:
+    """What the comparison was told beyond names and key, one sentence each: what a verdict holds for."""
+    if not report.spec:
+        return []
+    spec = ComparisonSpec.from_dict(report.spec)
+    out = [
+        f"{what}: {text}"
+        for what, text in (
+            ("rows where", spec.where),
+            ("candidate's rows where", spec.candidate_where),
+            ("columns left out", ", ".join(sorted(spec.excluded_columns))),
+            ("columns mapped", ", ".join(f"{a} to {b}" for a, b in spec.column_mapping.items())),
+            ("rows that an exclusion rule explains", spec.baseline_exclusion or spec.candidate_exclusion),
+        )
+        if text
+    ]
+    if spec.tolerance:
+        out.append(f"every column may differ by {_tolerance(spec.tolerance)}")
+    out += [f"{c} may differ by {_tolerance(t)}" for c, t in spec.column_tolerances.items() if t]
+    if spec.row_threshold:
+        out.append(f"threshold {spec.row_threshold:,} differing rows")
+    if spec.deciding != DECIDING_BY_DEFAULT:
+        out.append(f"of the schema decide: {', '.join(sorted(spec.deciding)) or 'nothing'}")
+    if spec.final:
+        out.append("every value compared without hashes too")
+    return out
+
+
+def _tolerance(found: Tolerance) -> str:
+    parts = (
+        f"{found.absolute:g}" if found.absolute else "",
+        f"{found.relative:g} of the value" if found.relative else "",
+        f"{found.seconds:g} s" if found.seconds else "",
+    )
+    return " or ".join(p for p in parts if p)
+
+
 def probability(report: ParityReport) -> str:
     """One sentence on the chance of a missed difference."""
     chance = report.missed_difference_probability
@@ -60,23 +99,26 @@ def probability(report: ParityReport) -> str:
 
 
 def as_csv(report: ParityReport) -> str:
-    """The samples as CSV: one line a differing cell."""
-    out = io.StringIO()
-    writer = csv.writer(out)
+    """The samples as CSV (RFC 4180): one line a differing cell. A NULL is an empty field, an empty text is `""`."""
     keys = list(report.keys)
-    writer.writerow(["kind", *keys, "column", "baseline", "candidate", "difference", "masked"])
+    lines = [_csv_line(["kind", *keys, "column", "baseline", "candidate", "difference", "masked"])]
     for s in report.samples:
         for cell in s.cells:
             values = [s.key.get(k) for k in keys] + [cell.column, cell.baseline, cell.candidate]
-            writer.writerow([s.kind.value, *(_spreadsheet(v) for v in values), cell.difference, cell.masked])
-    return out.getvalue()
+            lines.append(_csv_line([s.kind.value, *map(_spreadsheet, values), cell.difference, str(cell.masked)]))
+    return "".join(lines)
 
 
-def _spreadsheet(value: str | None) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    if value is None:
-        return ""
-    return "'" + value if value[:1] in {"=", "+", "@", "\t", "\r"} else value
+def _csv_line(values: Iterable[str | None]) -> str:
+    """The `csv` module of Python 3.11 cannot tell NULL from an empty text."""
+    return ",".join("" if v is None else '"' + v.replace('"', '""') + '"' for v in values) + "\r\n"
+
+
+def _spreadsheet(value: str | None) -> str | None:
+    """A text that no spreadsheet takes for a formula; a negative number stays as it is."""
+    if value is None or value[:1] not in {"=", "+", "-", "@", "\t", "\r"} or _NUMBER.fullmatch(value):
+        return value
+    return "'" + value
 
 
 def as_html(report: ParityReport) -> str:
@@ -135,6 +177,9 @@ def as_html(report: ParityReport) -> str:
         f"<p>Key: {e(', '.join(report.keys) or 'none, whole rows')}. Compared columns ({len(report.columns)}): "
         f"{e(', '.join(report.columns) or 'none')}.</p>"
     )
+    wanted = asked(report)
+    if wanted:
+        parts.append("<h2>Asked for</h2><ul>" + "".join(f"<li>{e(a)}</li>" for a in wanted) + "</ul>")
     if report.not_compared:
         parts.append("<h2>Not compared</h2>")
         parts.append(_table(("Column", "Why"), list(report.not_compared.items())))

@@ -521,8 +521,10 @@ class ParityRepository(Repository):
     def streak(self, tables: Sequence[str], sides: str = "production") -> Streak:
         """The present row of clean pairs of runs over all of `tables`.
 
-        For each pair of producing runs its newest whole comparison decides. The row ends at the newest pair that is not
-        identical on every table. Cancelled comparisons and those of some tables only are left out.
+        For each pair of producing runs its newest whole comparison decides. The row ends at the newest comparison that
+        is not identical on every table. Of pairs that share a run or an update the newest counts, and one of which it
+        is not known what produced it counts nothing: 28 clean pairs are 28 runs of each side. Cancelled comparisons and
+        those of some tables only are left out.
         """
         r = runs_table.c
         wanted = set(tables)
@@ -534,18 +536,24 @@ class ParityRepository(Repository):
         )
         clean: list[ParityRun] = []
         broken: str | None = None
-        seen: set[str] = set()
+        seen: set[str | None] = set()
+        counted: set[str] = set()
         for row in self._all(query):
             run = _run(row)
             if not wanted <= set(run.tables):
                 continue
-            pair = row.pair or run.id
-            if pair in seen:
+            if row.pair is not None and row.pair in seen:
                 continue
-            seen.add(pair)
+            seen.add(row.pair)
             if run.state is not ParityState.DONE or run.verdict != "identical":
                 broken = run.id
                 break
+            if run.baseline is None or run.candidate is None:
+                continue
+            producers = {f"baseline {run.baseline.id}", f"candidate {run.candidate.id}"}
+            if producers & counted:
+                continue
+            counted |= producers
             clean.append(run)
         if not clean:
             return Streak(0, 0, None, None, 0.0, broken)

@@ -672,16 +672,17 @@ def truth(shape: Shape, baseline: Sequence[Row], candidate: Sequence[Row]) -> Tr
     modified: int | None = 0
     columns: dict[str, int] | None = {}
     for k in {key(row) for row in [*left, *right]}:
-        of_a = sorted_rows(shape, [row for row in left.elements() if key(row) == k])
-        of_b = sorted_rows(shape, [row for row in right.elements() if key(row) == k])
-        pairs = min(len(of_a[0]), len(of_b[0]))
-        missing += len(of_a[0]) - pairs
-        extra += len(of_b[0]) - pairs
-        if pairs and not (of_a[1] and of_b[1]):
+        of_a = [row for row in left.elements() if key(row) == k]
+        of_b = [row for row in right.elements() if key(row) == k]
+        pairs = min(len(of_a), len(of_b))
+        missing += len(of_a) - pairs
+        extra += len(of_b) - pairs
+        met, certain = pairs_of(shape, of_a, of_b)
+        if not certain:
             columns = None
             if shape.tolerance:
                 modified = None
-        for x, y in zip(of_a[0], of_b[0], strict=False):
+        for x, y in met:
             differing = [
                 names[place]
                 for place, v, w in zip(places, x, y, strict=True)
@@ -696,16 +697,46 @@ def truth(shape: Shape, baseline: Sequence[Row], candidate: Sequence[Row]) -> Tr
     return Truth(missing, extra, modified, (duplicates[0], duplicates[1]), columns, rows, doubtful)
 
 
-def sorted_rows(shape: Shape, rows: list[tuple[Meaning, ...]]) -> tuple[list[tuple[Meaning, ...]], bool]:
+Meanings = tuple[Meaning, ...]
+
+
+def pairs_of(shape: Shape, a: list[Meanings], b: list[Meanings]) -> tuple[list[tuple[Meanings, Meanings]], bool]:
+    """Which leftover rows of a key meet, and whether that is certain. Those that are equal in all columns without a
+    tolerance meet first, then the rest, both in the order of their values."""
+
+    def exact(row: Meanings) -> Meanings:
+        return tuple(v for v, place in zip(row, shape.compared, strict=True) if not has_tolerance(shape, place))
+
+    met: list[tuple[Meanings, Meanings]] = []
+    certain = True
+    for group in {exact(row) for row in a} if shape.tolerance else ():
+        some = [sorted_rows(shape, [row for row in side if exact(row) == group], loose=True) for side in (a, b)]
+        together = list(zip(some[0][0], some[1][0], strict=False))
+        if together and not (some[0][1] and some[1][1]):
+            certain = False
+        for x, y in together:
+            met.append((x, y))
+            a.remove(x)
+            b.remove(y)
+    rest = sorted_rows(shape, a), sorted_rows(shape, b)
+    if a and b and not (rest[0][1] and rest[1][1]):
+        certain = False
+    return [*met, *zip(rest[0][0], rest[1][0], strict=False)], certain
+
+
+def sorted_rows(shape: Shape, rows: list[Meanings], *, loose: bool = False) -> tuple[list[Meanings], bool]:
     """Leftover rows of a key in the order of their values, columns with a tolerance last, and whether it is certain.
 
     It is when columns whose order Python shares with the engine tell the rows apart before the first other column.
+    loose: by the columns with a tolerance alone: the others are equal.
     """
     if len(rows) < 2:
         return rows, True
     prefix = []
     places = shape.compared
     for i in sorted(range(len(places)), key=lambda i: (has_tolerance(shape, places[i]), i)):
+        if loose and not has_tolerance(shape, places[i]):
+            continue
         kind = shape.columns[places[i]][1]
         if not (kind.ordered and kind.sql == shape.candidate_kinds[places[i]].sql):
             break

@@ -14,7 +14,7 @@ import pytest
 from app.collect.collector import Collector, pause_after
 from app.collect.flows import told_by
 from app.collect.sources import OLDER_PAGES, Source, Sources, Stopping
-from app.config import CandidateJob, JobRef, Migration, PipelineRef, Roles, Table
+from app.config import CandidateJob, Evidence, Gate, JobRef, Migration, PipelineRef, Roles, Table
 from app.store.collected.records import EventRecord
 from app.store.open import Store, open_store
 from app.workspace.errors import WorkspaceError
@@ -29,7 +29,8 @@ MIGRATION = Migration(
     name="m", title="m", timezone="UTC", baseline_job=JobRef(name="old"), candidate_job=CandidateJob(name="new"),
     pipelines=(PipelineRef(name="prod", environment="production"),),
     tables=(Table(name="t", baseline="c.s.t", candidate="c.s.v2_t"),),
-    roles=Roles(viewer=(), operator=(), approver=()), phases=(), metrics=(), sign_offs=(), gates=(), issues=(),
+    roles=Roles(viewer=(), operator=(), approver=()), phases=(), metrics=(), sign_offs=(), issues=(),
+    gates=(Gate(key="g", title="g", evidence=Evidence(kind="schedules_agree")),),
     rehearsal_schema="c.r",
 )  # fmt: skip
 

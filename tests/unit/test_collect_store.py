@@ -396,6 +396,16 @@ def test_the_streak_counts_pairs_of_runs_and_the_newest_comparison_of_a_pair_dec
     assert found.since is not None and found.until is not None and found.since < found.until
 
 
+def test_one_old_run_against_many_updates_is_one_clean_pair(store: Store) -> None:
+    (run_, first), (_, second) = pair(1), pair(2)
+    compared(store, {"a": "identical"}, (run_, first))
+    compared(store, {"a": "identical"}, (run_, second))
+    compared(store, {"a": "identical"})
+    assert store.parity.streak(["a"]).runs == 2
+    compared(store, {"a": "identical"}, (None, None))
+    assert store.parity.streak(["a"]).runs == 2
+
+
 def test_a_comparison_that_proved_nothing_breaks_the_streak(store: Store) -> None:
     compared(store, {"a": "identical"}, pair(1))
     compared(store, {"a": "not_proven"}, pair(2))

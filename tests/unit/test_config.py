@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from app.config import DEFAULT_MIGRATION, ConfigError, IdentitySource, Migration, Settings, Table
@@ -54,6 +55,19 @@ def test_the_local_file_differs_only_in_title_and_the_streak_it_waits_for() -> N
         ("extends: 00_rds.yaml\ntables: [{name: dim_fde, baseline: only.two}]\n", "three-level"),
         ("extends: self.yaml\n", "extends itself"),
         (": : :", "cannot be read"),
+        ("extends: 00_rds.yaml\ntimezone: Mars/Base\n", "'Mars/Base' is no time zone"),
+        ("extends: 00_rds.yaml\nrehearsal_schema: x\n", "two-level"),
+        ("extends: 00_rds.yaml\npipelines: [{name: other, environment: production}]\n", "one production pipeline"),
+        ("extends: 00_rds.yaml\ntables: [{name: dim_fde, development: a.b}]\n", "three-level"),
+        ("extends: 00_rds.yaml\ntables: [{name: dim_fde, sensitive: [A], watermark: [a]}]\n", "watermark"),
+        ("extends: 00_rds.yaml\ntables: [{name: iv_fde_ax, baseline: product.fde.dim_fde}]\n", "appears twice"),
+        ("extends: 00_rds.yaml\nissues: [{key: schema, signs: [shcema]}]\n", "sign 'shcema' is none of"),
+        ("extends: 00_rds.yaml\ngates: [{key: parity, evidence: {kind: parity_identicl}}]\n", "'parity_identicl'"),
+        ("extends: 00_rds.yaml\ngates: [{key: parity, evidence: {params: {pair: prod}}}]\n", "pair"),
+        ("extends: 00_rds.yaml\ngates: [{key: parity, evidence: {params: {finale: true}}}]\n", "finale"),
+        ("extends: 00_rds.yaml\ngates: [{key: parity, evidence: {params: {tables: [x]}}}]\n", "'x' is no table"),
+        ("extends: 00_rds.yaml\ngates: [{key: sign_offs, evidence: {params: {keys: [x]}}}]\n", "'x' is no sign-off"),
+        ("extends: 00_rds.yaml\nsign_offs: [{key: c_done, title: t, role: approver}]\n", "'c_done' appears twice"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, change: str, word: str) -> None:
@@ -64,6 +78,56 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, change: str, word: 
         Migration.load(file)
     assert word in str(e.value)
     assert "\n" not in str(e.value)
+
+
+def test_a_file_may_change_one_table_of_the_one_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "00_rds.yaml").write_text(DEFAULT_MIGRATION.read_text())
+    file = tmp_path / "own.yaml"
+    file.write_text("extends: 00_rds.yaml\ntables: [{name: dim_fde, row_threshold: 7}]\n")
+    whole, own = Migration.load(DEFAULT_MIGRATION), Migration.load(file)
+    assert (
+        own.tables[0] == whole.tables[0].model_copy(update={"row_threshold": 7}) and own.tables[1:] == whole.tables[1:]
+    )
+
+
+def test_a_file_without_gates_or_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    whole = yaml.safe_load(DEFAULT_MIGRATION.read_text())
+    file = tmp_path / "m.yaml"
+    file.write_text(yaml.safe_dump({**whole, "gates": []}))
+    with pytest.raises(ConfigError, match="gates"):
+        Migration.load(file)
+    file.write_bytes("title: Müller".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"cannot be read.*utf-8"):
+        Migration.load(file)
+
+
+@pytest.mark.parametrize(
+    ("host", "refused"),
+    [
+        ("https://dbc.cloud.databricks.com", True),
+        ("10.0.0.5", True),
+        ("http://127.0.0.1:8080", False),
+        ("http://localhost:1", False),
+        ("http://[::1]:8080", False),
+    ],
+)
+def test_a_persona_is_chosen_only_beside_a_workspace_of_this_machine(
+    alone: Path, monkeypatch: pytest.MonkeyPatch, host: str, refused: bool
+) -> None:
+    monkeypatch.setenv("DATABRICKS_HOST", host)
+    monkeypatch.setenv("CUTOVER_IDENTITY", "persona")
+    if refused:
+        with pytest.raises(ConfigError, match="is not on this machine"):
+            Settings.from_environment()
+    else:
+        assert Settings.from_environment().identity is IdentitySource.PERSONA
+
+
+def test_a_wrong_port_of_the_database_is_one_line(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "db")
+    monkeypatch.setenv("PGPORT", "abc")
+    with pytest.raises(ConfigError, match="PGPORT='abc' is no port"):
+        Settings.from_environment()
 
 
 def test_a_missing_file_is_named() -> None:

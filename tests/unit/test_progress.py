@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from app.config import DEFAULT_MIGRATION, Evidence, Migration
+from app.evidence_kinds import KINDS
 from app.progress.comparison import points, summaries
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts, _schema_differences
 from app.progress.phases import gates, headline, phases, serving
-from app.progress.rules import UnknownRule, judge
+from app.progress.rules import RULES, judge
 from app.store.checklist import Mark
 from app.store.collected.records import (
     ExpectationRecord,
@@ -121,9 +122,8 @@ def test_with_an_empty_store_nothing_passes() -> None:
     assert headline(empty) == "Can we cut over? Not yet: 9 of 9 gates block."
 
 
-def test_an_unknown_kind_of_evidence_is_an_error_not_a_missing_proof() -> None:
-    with pytest.raises(UnknownRule):
-        status("no_such_rule", facts())
+def test_every_kind_of_evidence_has_a_rule_and_every_rule_a_kind() -> None:
+    assert set(KINDS) == set(RULES)
 
 
 def test_identical_tables_pass_until_a_newer_run_has_written() -> None:

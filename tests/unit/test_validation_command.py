@@ -43,6 +43,8 @@ def test_the_command_says_not_proven_with_3(capsys: pytest.CaptureFixture[str]) 
         ["a", "b", "--decide", "colour"],
         ["a", "b", "--where", "1=1; x"],
         ["a", "b", "--absolute", "0.1"],
+        ["a", "b", "--key", "id", "--tolerate", "x"],
+        ["a", "b", "--key", "id", "--exclude", "nope"],
         ["a.b.c.d", "b"],
         ["a", "b", "--key", "nope"],
         ["a", "b", "--json", "--csv"],
@@ -55,7 +57,7 @@ def test_wrong_use_is_2_with_one_line(arguments: list[str], capsys: pytest.Captu
         status = int(str(e.code))
     shown = capsys.readouterr()
     assert status == 2 and shown.out == ""
-    assert shown.err.strip().splitlines()[-1].startswith("python -m validation: ")
+    assert shown.err.startswith("python -m validation: ") and shown.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("sensitive", [False, True])

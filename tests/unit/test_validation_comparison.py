@@ -157,7 +157,7 @@ def test_progress_tells_each_step_in_order() -> None:
     steps: list[str] = []
     warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=[bucket(na=1, nb=1)])
     report = compare(warehouse, SPEC, progress=lambda p: steps.append(p.step), requested_by="lead@example.com")
-    assert steps == ["schema", "state", "fingerprint", "duplicates", "state", "done"]
+    assert steps == ["schema", "state", "fingerprint", "duplicates", "verify", "done"]
     assert report.verdict is Verdict.IDENTICAL and report.requested_by == "lead@example.com"
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import html
+import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,12 +20,14 @@ from validation import (
     ParityReport,
     Sample,
     SampleKind,
+    SchemaAspect,
     SchemaDifference,
     SideState,
     Timing,
+    Tolerance,
     Verdict,
 )
-from validation.views import as_csv, as_html, as_text
+from validation.views import as_csv, as_html, as_text, asked
 
 
 def _report() -> ParityReport:
@@ -96,6 +101,36 @@ def test_views_escape_what_tables_hold() -> None:
         assert part in as_html(whole)
     text = as_text(_report())
     assert text.startswith("DIFFERENT: 1 missing rows") and "id=NULL" in text
+
+
+def test_a_report_tells_what_was_asked_for() -> None:
+    spec = ComparisonSpec(
+        "a", "b", ("id",), where="x > 1", candidate_where="y > 1", excluded_columns=frozenset({"loaded"}),
+        column_mapping={"old": "new"}, column_tolerances={"n": Tolerance(0.5, 0.1), "at": Tolerance(seconds=2)},
+        row_threshold=3, deciding=frozenset({SchemaAspect.TYPES}), baseline_exclusion="test",
+    )  # type: ignore[arg-type]  # fmt: skip
+    report = replace(_report(), spec=spec.to_dict())
+    for view in (as_text(report), html.unescape(as_html(report))):
+        for told in (
+            "rows where: x > 1", "candidate's rows where: y > 1", "columns left out: loaded", "old to new",
+            "n may differ by 0.5 or 0.1 of the value", "at may differ by 2 s", "threshold 3 differing rows",
+            "of the schema decide: types", "exclusion rule explains: test",
+        ):  # fmt: skip
+            assert told in view
+    assert asked(replace(_report(), spec={})) == []
+
+
+def test_csv_tells_null_from_an_empty_text_and_formulas_from_numbers() -> None:
+    cells = (Cell("x", None, ""), Cell("y", "-1.5e3", "-1+cmd()"), Cell("z", 'a"b', "é\n"))
+    lines = as_csv(replace(_report(), samples=(Sample(SampleKind.MODIFIED, {"id": None}, cells),)))
+    rows = list(csv.reader(io.StringIO(lines)))
+    assert [r[2:5] for r in rows[1:]] == [["x", "", ""], ["y", "-1.5e3", "'-1+cmd()"], ["z", 'a"b', "é\n"]]
+    assert lines.splitlines()[1] == '"modified",,"x",,"","value","False"'
+
+
+def test_rows_that_could_not_be_counted_are_told_so_in_text_too() -> None:
+    report = replace(_report(), duplicate_rows={"baseline": None, "candidate": None})
+    assert "duplicates not counted / not counted" in as_text(report)
 
 
 def test_timing_has_its_own_label_and_still_is_different() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from validation_warehouse import DESCRIBED, SPEC, Scripted, schema_of
 
-from validation import ComparisonSpec, SchemaAspect
+from validation import ComparisonSpec, SchemaAspect, SpecError
 from validation.normalize import NoExactForm, normal_form
 from validation.schema import (
     Column,
@@ -125,6 +126,33 @@ def test_mapped_and_excluded_columns_are_no_differences() -> None:
     alignment = align(spec, a, b)
     assert alignment.differences == ()
     assert [(p.baseline.name, p.candidate.name) for p in alignment.pairs] == [("id", "id"), ("old", "new")]
+
+
+def test_a_column_mapped_onto_a_name_that_the_baseline_has_too_takes_it() -> None:
+    spec = replace(SPEC, column_mapping={"old": "x"})  # type: ignore[arg-type]
+    alignment = align(
+        spec, schema_of(("id", "int"), ("x", "int"), ("old", "int")), schema_of(("id", "int"), ("x", "int"))
+    )
+    assert [(p.baseline.name, p.candidate.name) for p in alignment.pairs] == [("id", "id"), ("old", "x")]
+    assert [(d.aspect, d.column) for d in alignment.differences] == [("columns", "x")]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"excluded_columns": frozenset({"laoded"})}, "excluded column laoded"),
+        ({"column_mapping": {"od": "nwe"}}, "mapping of od to nwe"),
+    ],
+)
+def test_names_that_no_table_has_are_refused(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        align(replace(SPEC, **values), schema_of(("id", "int")), schema_of(("id", "int")))
+
+
+def test_the_case_of_a_name_to_leave_out_or_to_map_does_not_matter() -> None:
+    spec = replace(SPEC, excluded_columns=frozenset({"LOADED"}), column_mapping={"OLD": "new"})  # type: ignore[arg-type]
+    a, b = schema_of(("id", "int"), ("loaded", "int"), ("old", "int")), schema_of(("id", "int"), ("new", "int"))
+    assert align(spec, a, b).differences == ()
 
 
 def test_a_description_gives_columns_type_and_definition() -> None:

@@ -29,6 +29,9 @@ from validation import ComparisonSpec, SchemaAspect, SpecError, Tolerance
         {"deciding": {"colour"}},
         {"sensitive_columns": "email"},
         {"no_such_option": 1},
+        {"sensitive_columns": ("Seen_At",), "watermark_columns": ("seen_at",)},
+        {"keys": ("ID",), "excluded_columns": ("id",)},
+        {"column_mapping": {"a": "x", "b": "X"}},
     ],
 )
 def test_bad_specifications_are_refused(values: dict[str, Any]) -> None:

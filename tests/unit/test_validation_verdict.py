@@ -98,7 +98,7 @@ def test_causes_are_grouped_with_hints() -> None:
             "s": {"case": 1},
         },
         offsets={"ts": {14400: 20}, "other_ts": {14400: 2, 18000: 3}, "d": {-86400: 3}},
-        flags={"late": 4, "excluded": 3, "copies_candidate": 2},
+        reasons={"late/modified": 4, "excluded/missing": 3, "copies/extra": 2},
     )
     found = {c.name: c for c in causes_of(details, (SchemaDifference("types", "n", "int", "bigint", True),))}
     assert found["time_zone"].rows == 25 and found["time_zone"].columns == ("ts", "other_ts")
@@ -108,8 +108,28 @@ def test_causes_are_grouped_with_hints() -> None:
     assert found["type"].columns == ("n",)
     assert found["timing"].rows == 4 and found["exclusion"].rows == 3
     assert found["duplicates_candidate"].rows == 2 and "extra_rows" not in found
-    assert found["missing_rows"].rows == 10
+    assert found["missing_rows"].rows == 7
     assert all(c.hint and c.title for c in found.values())
+
+
+def test_no_row_is_explained_twice() -> None:
+    details = details_of(
+        missing=10, extra=5, reasons={"late/missing": 4, "excluded/missing": 2, "copies/missing": 1, "late/extra": 5}
+    )
+    assert {c.name: c.rows for c in causes_of(details, ())} == {
+        "timing": 9,
+        "exclusion": 2,
+        "duplicates_baseline": 1,
+        "missing_rows": 3,
+    }
+
+
+def test_a_watermark_in_another_time_zone_makes_no_row_late() -> None:
+    details = details_of(
+        modified=9, columns={"at": {"offset": 9}}, offsets={"at": {7200: 9}}, reasons={"late/modified": 9}
+    )
+    assert {c.name for c in causes_of(details, (), ("AT",))} == {"time_zone"}
+    assert {c.name for c in causes_of(details, (), ("other",))} == {"time_zone", "timing"}
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from app.store.open import Store, open_store
 from app.store.parity import ParityState, Producer
 from app.worker import Worker
 from app.workspace.errors import WorkspaceError
+from app.workspace.tables import TableState
 from tests.unit.test_collect import MIGRATION
 from tests.unit.test_collect_store import run, update
 from tests.unit.workspace_server import Request, Server, serving
@@ -84,8 +85,8 @@ def test_every_option_of_the_migration_file_reaches_the_comparison() -> None:
     assert spec.where is not None and spec.baseline_exclusion == spec.candidate_exclusion and spec.final
 
 
-def test_after_a_cutover_the_old_side_is_the_kept_table_and_never_the_view_over_the_new_one() -> None:
-    assert spec_of(TABLE, old_is_kept=True).baseline == "c.s.t_old"
+def test_a_comparison_is_of_the_names_that_it_is_given() -> None:
+    assert spec_of(TABLE, names=("c.s.t_old", "c.s.t")).baseline == "c.s.t_old"
     assert spec_of(TABLE, sides="development").candidate == "d.s.t"
 
 
@@ -126,10 +127,15 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> Compared:
 
 
 def runner_of(
-    store: Store, stop: threading.Event | None = None, kept: bool = False, active: Sequence[object] = ()
+    store: Store,
+    stop: threading.Event | None = None,
+    there: Mapping[str, str] = MappingProxyType({}),
+    active: Sequence[object] = (),
 ) -> ParityRunner:
     workspace: Any = SimpleNamespace(
-        tables=SimpleNamespace(exists=lambda name: kept),
+        tables=SimpleNamespace(
+            exists=lambda name: name in there, state=lambda name: TableState(name, name in there, there.get(name))
+        ),
         jobs=SimpleNamespace(active_runs=lambda job_id: active),
         pipelines=SimpleNamespace(active_updates=lambda pipeline_id: ()),
     )
@@ -230,10 +236,23 @@ def test_a_fault_of_the_comparison_ends_the_request_and_says_so(store: Store, co
     assert found is not None and found.state is ParityState.FAILED and "ZeroDivisionError" in (found.error or "")
 
 
-def test_after_a_cutover_the_kept_table_is_compared(store: Store, compared: Compared) -> None:
+@pytest.mark.parametrize(
+    ("there", "names"),
+    [
+        ({"c.s.t": "MANAGED", "c.s.v2_t": "MATERIALIZED_VIEW"}, ("c.s.t", "c.s.v2_t")),
+        ({"c.s.t": "VIEW", "c.s.t_old": "MANAGED", "c.s.v2_t": "MATERIALIZED_VIEW"}, ("c.s.t_old", "c.s.v2_t")),
+        ({"c.s.t": "MANAGED", "c.s.t_old": "MANAGED"}, ("c.s.t_old", "c.s.t")),
+        # Only a backup that happens to have that name.
+        ({"c.s.t": "MANAGED", "c.s.t_old": "MANAGED", "c.s.v2_t": "MANAGED"}, ("c.s.t", "c.s.v2_t")),
+    ],
+    ids=["before", "after a cutover by views", "after one by renaming", "a backup"],
+)
+def test_the_old_and_the_new_table_are_compared_where_they_are(
+    store: Store, compared: Compared, there: dict[str, str], names: tuple[str, str]
+) -> None:
     store.parity.request(["t"], "x")
-    runner_of(store, kept=True).run_next()
-    assert compared.specs[0].baseline == "c.s.t_old"
+    runner_of(store, there=there).run_next()
+    assert (compared.specs[0].baseline, compared.specs[0].candidate) == names
 
 
 def pair(store: Store, n: int) -> None:

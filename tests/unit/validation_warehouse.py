@@ -46,7 +46,7 @@ def details_of(**values: Any) -> Details:
         "unexplained_equal": 0,
         "columns": {},
         "offsets": {},
-        "flags": {},
+        "reasons": {},
         "balance": (0, 0, 0),
         "samples": (),
         "duplicates": (0, 0),
