@@ -6,6 +6,7 @@ Exit status: 0 done or pass, 1 failed or blocked, 2 wrong use. With `--json`, on
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -64,7 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The terminal's parser has errors of its own; everything else is a fault of this program.
         code = getattr(e, "exit_code", None)
         if code is None:
-            raise
+            if os.environ.get("CUTOVER_LOG", "").upper() == "DEBUG":
+                raise
+            fault = f"a fault of this program: {type(e).__name__}: {e} (CUTOVER_LOG=DEBUG shows where)"
+            return _complain(fault, as_json, FAILED)
         if not given or "help" in type(e).__name__.lower():
             return _complain("say what to do: cutover --help lists the commands", as_json, WRONG_USE)
         return DONE if code == 0 else _complain(_parser_words(e), as_json, WRONG_USE)

@@ -54,6 +54,7 @@ def _preload() -> None:
     timer.start()
 
 
+@panel.guarded
 def _collect(here: panel.Panel) -> None:
     here.store.collected.request_refresh(identity.name(here) or "(nobody)")
 

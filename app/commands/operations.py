@@ -73,6 +73,8 @@ def apply(
         if not as_json:
             _draw_plan(context.out, found.plan)
         context.service.submit(operation, actor, _typed(found.plan, confirm))
+    elif found.record.state is State.SUBMITTED:
+        context.service.apply(operation, actor)  # Refused, and the audit log keeps it.
     _follow(operation, actor, as_json, here, wait)
 
 
@@ -300,7 +302,7 @@ class _Narrator:
 def _line(entry: JournalEntry) -> str:
     mark = {Phase.DONE: "done", Phase.ALREADY: "so already", Phase.RETRY: "again", Phase.FAILED: "FAILED"}
     way = " (back)" if entry.direction == "back" else ""
-    return f"{entry.at:%H:%M:%S} {mark.get(entry.phase, entry.phase):>10}{way}  {entry.text}"
+    return f"{entry.at:%H:%M:%S} UTC {mark.get(entry.phase, entry.phase):>10}{way}  {entry.text}"
 
 
 def _tell(operation_id: str, as_json: bool, ended: bool = True) -> None:

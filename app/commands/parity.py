@@ -140,6 +140,10 @@ def parity_cancel(comparison: ParityId, as_: As = None, as_json: Json = False) -
     """Stops a comparison that waits or runs; its query on the warehouse is cancelled."""
     actor = context.actor(as_)
     _require(actor, Role.OPERATOR, "parity.cancel", comparison)
+    context.store.audit.append(
+        actor=actor.user_name, source=actor.source, local=actor.local, action="parity.cancel", outcome="allowed",
+        subject=comparison,
+    )  # fmt: skip
     stopped = context.store.parity.cancel(comparison, actor.user_name)
     if not stopped:
         raise Refused(f"comparison {comparison} does not wait or run")

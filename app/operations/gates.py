@@ -55,7 +55,7 @@ def of_world(kind: Kind, migration: Migration, observation: Observation) -> tupl
         case Kind.START_UPDATE:
             return (_unfinished(observation), _idle(observation))
         case Kind.RUN_NOW | Kind.PAUSE | Kind.UNPAUSE:
-            return (_unfinished(observation), *_own_names(observation))
+            return (_unfinished(observation), *_own_names(migration, observation))
         case Kind.ROLLBACK:
             return ()
 
@@ -70,17 +70,20 @@ def _unfinished(observation: Observation) -> GateVerdict:
     return _gate("world.unfinished", "No other operation is unfinished", text, "none is", observation)
 
 
-def _own_names(observation: Observation) -> tuple[GateVerdict, ...]:
-    """Where the old job is to run: its tables' names are its own. No relation was looked at where another is."""
+def _own_names(migration: Migration, observation: Observation) -> tuple[GateVerdict, ...]:
+    """Where the old job is to run: its tables' names are its own, or it would write over what consumers read. No
+    relation was looked at where another job is. A table that never was is the old job's to make."""
     if not observation.relations:
         return ()
     title = "The old job's tables have their names"
+    all_swaps = planning.swaps(migration, observation)
     problems = [
-        f"{r.name} is a view over {r.over or 'something else'}: the old job cannot write to it; roll back first"
-        for r in observation.relations
-        if r.kind == "view"
+        f"{place.text}: the old job must not write there; roll back first, or put the names right"
+        for s, place in zip(all_swaps, planning.places(all_swaps, observation).values(), strict=True)
+        if place.position is not Position.UNTOUCHED
+        and (observation.relation(s.served).kind != "absent" or observation.relation(s.kept).kind != "absent")
     ]
-    return (_gate("world.own_names", title, problems, "none is a view of a cutover", observation),)
+    return (_gate("world.own_names", title, problems, "a cutover has moved none of them", observation),)
 
 
 def _start(migration: Migration, observation: Observation) -> GateVerdict:

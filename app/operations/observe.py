@@ -67,10 +67,10 @@ def observe(
         case Kind.RUN_NOW | Kind.PAUSE | Kind.UNPAUSE:
             side = str(args["job"])
             job = _job(world, migration, side)
-            written = [t.baseline for t in migration.tables] if starts_old_job(kind, args) else []
+            swapped = planning.names(migration) if starts_old_job(kind, args) else ()
             return Observation(
                 moment,
-                tuple(relations(world, written)),
+                tuple(relations(world, swapped)),
                 jobs=((side, job),),
                 active=tuple(f"run {r} of {job.name}" for r in world.active_runs(job.job_id)),
                 unfinished=tuple(unfinished),

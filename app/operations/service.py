@@ -20,7 +20,7 @@ from app.operations.codec import CodecError, plan_from_json, plan_to_json
 from app.operations.definition import GateVerdict, Kind, Observation, Plan
 from app.operations.engine import LEASE, LEASE_SECONDS, Engine, Hold, Stopped, Timing
 from app.operations.gates import Judge
-from app.operations.observe import look, observe, relations
+from app.operations.observe import look, observe, relations, starts_old_job
 from app.operations.perform import Performer, StepFailed, differences
 from app.operations.positions import Position, Swap
 from app.operations.preview import Preview, preview
@@ -186,10 +186,12 @@ class OperationsService:
             record, known = self._get(operation_id)
             approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "cancelling")
             begun_not = [State.PLANNED, State.SUBMITTED, State.READY]
+            if known.kind in CONVERGING and self.interrupted(record):
+                raise Refused(f"nobody carries out operation {operation_id} now: resume it, or roll back")
             values = {"ended_at": self._clock(), "reason": f"cancelled by {actor.user_name}: {comment or 'no comment'}"}
             if self._store.operations.move(operation_id, begun_not, State.CANCELLED, **values):
                 self._audit(actor, "cancel", "allowed", operation_id, known.hash, comment)
-            elif known.kind not in CONVERGING and self.interrupted(record):
+            elif self.interrupted(record):
                 self._store.operations.move(operation_id, [State.RUNNING], State.FAILED, **values)
                 self._audit(actor, "cancel", "allowed", operation_id, known.hash, comment)
             elif known.kind is not Kind.ROLLBACK and self._store.operations.request_stop(operation_id):
@@ -298,8 +300,11 @@ class OperationsService:
         waiting = (State.PLANNED, State.SUBMITTED, State.READY)
         for record in self._store.operations.find(states=waiting, limit=1000):
             if record.expires_at <= moment:
-                values = {"ended_at": moment, "reason": "its plan expired before it was begun"}
-                self._store.operations.move(record.id, waiting, State.EXPIRED, **values)
+                reason = "its plan expired before it was begun"
+                if self._store.operations.move(record.id, waiting, State.EXPIRED, ended_at=moment, reason=reason):
+                    self._audit(
+                        Actor("worker", frozenset(), "worker"), "expire", "failed", record.id, record.plan_hash, reason
+                    )
         return self._store.operations.ready()
 
     def serving(self) -> Mapping[str, str]:
@@ -365,12 +370,13 @@ class OperationsService:
 
     def _observe(self, kind: Kind, args: Mapping[str, Any], but: str | None = None, counts: bool = True) -> Observation:
         evidence = self._evidence() if kind is Kind.CUTOVER else {}
-        unfinished = self._unfinished(kind, but)
+        unfinished = self._unfinished(kind, args, but)
         return observe(self._world, self._migration, kind, args, self._clock(), evidence, unfinished, counts=counts)
 
-    def _unfinished(self, kind: Kind, but: str | None) -> list[str]:
-        """Cutovers and rollbacks begun and not at an end. One that needs a person blocks only its like."""
-        states = [State.RUNNING, State.NEEDS_HUMAN] if kind in CONVERGING else [State.RUNNING]
+    def _unfinished(self, kind: Kind, args: Mapping[str, Any], but: str | None) -> list[str]:
+        """Cutovers and rollbacks begun and not at an end. One that needs a person blocks its like and the old job."""
+        blocked = kind in CONVERGING or starts_old_job(kind, args)
+        states = [State.RUNNING, State.NEEDS_HUMAN] if blocked else [State.RUNNING]
         found = self._store.operations.find(kinds=CONVERGING, states=states, limit=20)
         return [f"{o.kind} {o.id}" for o in found if o.id != but]
 

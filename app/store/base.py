@@ -130,7 +130,13 @@ def open_engine(url: str) -> Engine:
     except ArgumentError as e:
         raise StoreError("CUTOVER_STORE_URL is not a database URL (for example sqlite:////path/cutover.db)") from e
     if parsed.get_backend_name() != "sqlite":
-        server = create_engine(parsed, pool_pre_ping=True, pool_size=5)
+        try:
+            server = create_engine(parsed, pool_pre_ping=True, pool_size=5)
+        except (ArgumentError, ImportError) as e:
+            raise StoreError(
+                f"CUTOVER_STORE_URL begins with {parsed.drivername}://, for which there is no driver here: "
+                "write postgresql+psycopg://... or sqlite:///..."
+            ) from e
         if parsed.password is None and os.environ.get("DATABRICKS_CLIENT_ID"):
             _sign_in_with_token(server)
         return server

@@ -110,6 +110,7 @@ def _do(here: Panel, key: str, title: str, done: bool, comment: str, *, undo: bo
 
 
 @st.dialog("Checklist")
+@panel.guarded
 def _ask(key: str, title: str, done: bool, role: str) -> None:
     here = panel.current()
     st.markdown(f"{'Sign or tick' if done else 'Withdraw'}: **{literal(title)}**")

@@ -13,7 +13,7 @@ from app.progress.comparison import Point, Summary, points, summaries
 from app.progress.evidence import Status
 from app.progress.facts import DAYS, Facts
 from app.progress.rules import judge
-from app.widgets import asof, charts, panel, sentences, sides
+from app.widgets import asof, charts, hints, panel, sentences, sides
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.native import safe
 from app.widgets.panel import Panel
@@ -56,6 +56,8 @@ def _head() -> None:
     _figures(time, units, money)
     for warning in _warnings(facts, measured):
         st.warning("▲ " + literal(warning))
+    if time.ratio is not None and time.ratio > 1:
+        hints.show(here, ("runtime",))
 
 
 def _evidence() -> None:

@@ -14,8 +14,10 @@ from app.operations.codec import CodecError, plan_from_json
 from app.operations.definition import Kind, Plan
 from app.operations.engine import LEASE
 from app.operations.preview import Preview, preview, previews
-from app.operations.service import ASKED_FOR
+from app.operations.service import ASKED_FOR, CONVERGING
+from app.store.base import StoreError
 from app.store.collected.records import ScheduleRecord
+from app.store.leases import LeaseLost
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
 from app.views.overview import finding_mark
 from app.widgets import asof, identity, notice, panel, sentences, service
@@ -26,7 +28,7 @@ from app.widgets.panel import LIVE_SECONDS, Panel
 from app.widgets.status import Mark, mark
 from app.widgets.tables import Column, table
 from app.widgets.text import ago, code, count, literal, moment, seconds
-from app.workspace.errors import WorkspaceError
+from app.workspace.errors import WorkspaceError, one_line
 from validation.endpoint import EndpointError
 
 SOURCES = ("schedules", "tables", "pipelines", "runs", "updates")
@@ -319,19 +321,22 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
             _confirm(record.id, made.confirmation, word_of(record.kind), made.needs_approval)
         if record.state is State.SUBMITTED and _primary("Approve…", "approve", ":material/how_to_reg:"):
             _approve(record.id, record.plan_hash, record.requested_by)
-        if (stuck or record.state is State.NEEDS_HUMAN) and _primary("Resume…", "resume", ":material/resume:"):
+        resumable = stuck and record.kind != Kind.REHEARSE
+        if (resumable or record.state is State.NEEDS_HUMAN) and _primary("Resume…", "resume", ":material/resume:"):
             _resume(record.id)
-        if record.state in (State.PLANNED, State.SUBMITTED, State.READY) or (
-            record.state is State.RUNNING and record.kind != Kind.ROLLBACK
-        ):
-            word = "Stop and undo…" if record.state is State.RUNNING else "Withdraw…"
-            if st.button(word, key="cancel_operation", icon=":material/cancel:"):
-                _cancel(record.id, record.state is State.RUNNING)
+        word = _cancel_word(record, stuck)
+        if word is not None and st.button(f"{word}…", key="cancel_operation", icon=":material/cancel:"):
+            _cancel(record.id, word)
         page_link("In the audit log", "audit", audit_text=record.id)
-    if stuck:
+    if stuck and record.kind in CONVERGING:
         st.error(
             "✕ It was begun and nobody carries it on. Resume it, or roll back with the action below; "
             "or, without the page, `cutover resume` or `cutover rollback` on the command line."
+        )
+    elif stuck:
+        st.error(
+            "✕ It was begun and nobody carries it on. It touches no production table: end it and plan a new one"
+            + (", which clears what is left of this one." if record.kind == Kind.REHEARSE else ", or resume it.")
         )
     if record.state is State.SUBMITTED:
         st.info(
@@ -361,6 +366,7 @@ def _before_asking(here: Panel, record: OperationRecord, made: Plan) -> None:
 
 
 @st.dialog("Confirm by typing", width="medium")
+@panel.guarded
 def _confirm(operation_id: str, expected: str, word: str, needs_approval: bool) -> None:
     here = panel.current()
     after = (
@@ -383,6 +389,7 @@ def _confirm(operation_id: str, expected: str, word: str, needs_approval: bool) 
 
 
 @st.dialog("Approve", width="medium")
+@panel.guarded
 def _approve(operation_id: str, plan_hash: str, requested_by: str) -> None:
     here = panel.current()
     st.markdown(
@@ -402,16 +409,34 @@ def _approve(operation_id: str, plan_hash: str, requested_by: str) -> None:
         st.rerun()
 
 
+def _cancel_word(record: OperationRecord, stuck: bool) -> str | None:
+    """What cancelling means for an operation as it is; None where it cannot be cancelled."""
+    if record.state in (State.PLANNED, State.SUBMITTED, State.READY):
+        return "Withdraw"
+    if record.state is not State.RUNNING or record.kind == Kind.ROLLBACK or (stuck and record.kind in CONVERGING):
+        return None
+    if stuck:
+        return "End"
+    return "Stop and undo" if record.kind in CONVERGING else "Stop"
+
+
+_CANCEL = {
+    "Withdraw": ("It is withdrawn. Nothing has been changed.", "Withdrawn."),
+    "Stop and undo": ("It stops before its next step and undoes what it has done.", "Asked to stop and undo."),
+    "Stop": ("It stops before its next step; what it has started in the workspace goes on.", "Asked to stop."),
+    "End": ("It is ended as failed; what it has started in the workspace goes on.", "Ended."),
+}
+"""By the word of the button: what is said before and after."""
+
+
 @st.dialog("Withdraw or stop", width="medium")
-def _cancel(operation_id: str, running: bool) -> None:
+@panel.guarded
+def _cancel(operation_id: str, word: str) -> None:
     here = panel.current()
-    st.markdown(
-        "It stops before its next step and undoes what it has done."
-        if running
-        else "It is withdrawn. Nothing has been changed."
-    )
+    before, after = _CANCEL[word]
+    st.markdown(before)
     comment = st.text_input("Why", key=f"why_{operation_id}", max_chars=2000)
-    if st.button("Stop and undo" if running else "Withdraw", key=f"cancel_{operation_id}", type="primary"):
+    if st.button(word, key=f"cancel_{operation_id}", type="primary"):
         try:
             who = identity.actor(here, "cancel", operation_id)
             service.operations(here).cancel(operation_id, who, (comment or "").strip())
@@ -419,11 +444,12 @@ def _cancel(operation_id: str, running: bool) -> None:
             st.error(f"Refused: {literal(e)}")
             return
         panel.forget()
-        notice.say("operations", "Asked to stop and undo." if running else "Withdrawn.")
+        notice.say("operations", after)
         st.rerun()
 
 
 @st.dialog("Resume", width="medium")
+@panel.guarded
 def _resume(operation_id: str) -> None:
     here = panel.current()
     st.markdown(
@@ -455,9 +481,12 @@ def _resume_beside(here: Panel, operation_id: str, who: Actor) -> str | None:
     def go_on() -> None:
         try:
             found.resume(operation_id, who)
-        except (Refused, WorkspaceError, EndpointError) as e:
+        except (Refused, WorkspaceError, EndpointError, StoreError, LeaseLost) as e:
             refusals.append(f"Refused: {e}" if isinstance(e, Refused) else str(e))
             panel.log.error("resume of %s: %s", operation_id, e)
+        except Exception as e:  # noqa: BLE001 (a thread has nobody else who would say so)
+            refusals.append(f"{type(e).__name__}: {one_line(e)}; it goes on being interrupted: resume it again")
+            panel.log.exception("resume of %s", operation_id)
 
     thread = threading.Thread(target=go_on, name=f"resume-{operation_id}")
     thread.start()

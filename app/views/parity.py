@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -12,7 +12,7 @@ from app.config import Role
 from app.operations.actor import Refused
 from app.parity_estimate import expected
 from app.store.parity import ParityRun, ParityState, ParityTable, Streak
-from app.widgets import asof, charts, identity, notice, panel, sentences
+from app.widgets import asof, charts, hints, identity, notice, panel, sentences
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.native import safe
 from app.widgets.opening import choice, close_button, opened, put
@@ -22,7 +22,7 @@ from app.widgets.tables import Column, table
 from app.widgets.text import NOTHING, ago, code, count, duration_word, literal, moment, plain, seconds
 from validation.endpoint import EndpointError
 from validation.report import ParityReport, Sample, SampleKind
-from validation.views import as_csv, as_html, probability
+from validation.views import as_csv, as_html, asked, probability
 
 PAIRS = {"production": "Old against new", "development": "Old against development"}
 SOURCES = ("tables", "runs", "updates")
@@ -63,7 +63,7 @@ def _head() -> None:
                 f"{sum(r.verdict == 'identical' for r in done)} of {len(names)}",
                 f"{count(len(done), 'table')} compared",
             ),
-            Figure("Clean pairs of runs in a row", count(streak.runs), _streak_note(streak)),
+            Figure("Clean pairs of runs in a row", _streak(here, streak), _streak_note(streak)),
             Figure(
                 "Rows compared",
                 count(sum(r.baseline_rows or 0 for r in done)),
@@ -78,10 +78,18 @@ def _head() -> None:
     )
 
 
+def _streak(here: Panel, streak: Streak) -> str:
+    """How many pairs, and of how many a gate wants."""
+    wanted = [g.evidence.params for g in here.migration.gates if g.evidence.kind == "parity_streak"]
+    pairs = max((int(p["pairs"]) for p in wanted if p["pair"] == _pair()), default=0)
+    return f"{min(streak.runs, pairs)} of {pairs}" if pairs else count(streak.runs)
+
+
 def _streak_note(streak: Streak) -> str:
     if not streak.runs:
         return "the last pair was not clean" if streak.broken_by else "no comparison yet"
-    return f"over {duration_word(streak.days * 86400)}, {count(streak.tables, 'table comparison')}"
+    pairs, tables = count(streak.runs, "pair"), count(streak.tables, "table comparison")
+    return f"over {duration_word(streak.days * 86400)}, {pairs}, {tables}"
 
 
 # Starting and cancelling
@@ -126,6 +134,7 @@ def _request(here: Panel, tables: Sequence[str], final: bool) -> None:
     notice.say("parity", f"Asked for a comparison of {subject}; the worker begins within seconds.")
 
 
+@panel.guarded
 def _cancel(parity_id: str) -> None:
     here = panel.current()
     try:
@@ -254,24 +263,35 @@ def _detail(name: str, parity_id: str | None) -> None:
             st.markdown("This migration has no such table.")
             return
         history = here.store.parity.history(name, sides=_pair(), limit=200)
-        if not history:
+        by_id = {h.parity_id: h for h in history}
+        if parity_id is not None and parity_id not in by_id:
+            # A link may be to one of long ago, or of the other pair.
+            older = [t for t in here.store.parity.table_results(parity_id) if t.table == name and t.finished_at]
+            by_id.update((t.parity_id, t) for t in older)
+            if not older:
+                st.warning(f"▲ There is no finished comparison {code(parity_id)} of this table.")
+        if not by_id:
             empty("This table has not been compared yet.", "Start a comparison above.")
             return
-        chosen = next((h for h in history if h.parity_id == parity_id), history[0])
-        ids = [h.parity_id for h in history]
-        by_id = {h.parity_id: h for h in history}
-        picked = st.selectbox(
-            "Comparison",
-            ids,
-            index=ids.index(chosen.parity_id),
-            format_func=lambda i: f"{moment(by_id[i].finished_at, here.zone)}  {verdict_mark(by_id[i]).text}",
-            key=f"report_of_{name}",
-        )
-        if picked and picked != chosen.parity_id:
-            chosen = by_id[picked]
-        if chosen.parity_id != parity_id:
-            put("report", chosen.parity_id)
+        chosen = by_id[_chosen_report(name, list(by_id), by_id, parity_id, here)]
         _report(here, name, chosen)
+
+
+def _chosen_report(name: str, ids: list[str], by_id: Mapping[str, ParityTable], asked: str | None, here: Panel) -> str:
+    """The comparison to show: what the address names, until another one is picked; the address follows."""
+    key, followed = f"report_of_{name}", f"report_of_{name}_followed"
+    if st.session_state.get(followed) != asked or st.session_state.get(key) not in ids:
+        st.session_state[key] = asked if asked in ids else ids[0]
+    picked: str = st.selectbox(
+        "Comparison",
+        ids,
+        format_func=lambda i: f"{moment(by_id[i].finished_at, here.zone)}  {verdict_mark(by_id[i]).text}",
+        key=key,
+    )
+    st.session_state[followed] = picked
+    if picked != asked:
+        put("report", picked)
+    return picked
 
 
 def _report(here: Panel, name: str, chosen: ParityTable) -> None:
@@ -383,10 +403,7 @@ def _causes(here: Panel, report: ParityReport) -> None:
     signs |= {"schema"} if any(d.decides for d in report.schema_differences) else set()
     signs |= {"missing_rows"} if report.missing_rows else set()
     signs |= {"extra_rows"} if report.extra_rows else set()
-    issues = [i for i in here.migration.issues if signs & set(i.signs)]
-    for issue in issues:
-        with st.expander(f"The guide on: {literal(issue.title)}", key=f"issue_{issue.key}"):
-            st.markdown("\n".join(f"- {literal(s)}" for s in issue.solutions))
+    hints.show(here, signs)
 
 
 SAMPLE_WORDS = {
@@ -455,6 +472,7 @@ def _samples(here: Panel, name: str, report: ParityReport, run: ParityRun | None
 
 
 @st.dialog("Reveal a row", width="large")
+@panel.guarded
 def _reveal(parity_id: str, name: str, samples: int) -> None:
     here = panel.current()
     number = st.number_input("Row of the samples", 1, samples, 1, key="parity_reveal_row")
@@ -504,6 +522,7 @@ def _proof(here: Panel, report: ParityReport, run: ParityRun | None) -> None:
             ("Old side", _side(here, report.baseline)),
             ("New side", _side(here, report.candidate)),
             ("Key", ", ".join(report.keys) or "none: rows compared as a bag"),
+            ("Asked for", "; ".join(asked(report)) or "all rows and columns, exactly"),
             ("Columns compared", count(len(report.columns))),
             (
                 "Not compared",
@@ -584,6 +603,14 @@ def _downloads(name: str, chosen: ParityTable, report: ParityReport) -> None:
 
 # History
 
+
+def _open_report(text: str) -> None:
+    """Opens a table with one of its comparisons, from the text of the history's last column."""
+    name, _, parity_id = text.rpartition(" ")
+    put("table", name)
+    put("report", parity_id)
+
+
 HISTORY_COLUMNS = (
     Column("at", "Finished", "time"),
     Column("table", "Table"),
@@ -595,7 +622,7 @@ HISTORY_COLUMNS = (
     Column("modified", "Modified rows", "number"),
     Column("depth", "Depth"),
     Column("seconds", "Seconds", "seconds"),
-    Column("report", "Comparison", "open", help="Opens this comparison of the table that is open"),
+    Column("report", "Comparison", "open", help="Opens this comparison of this table", opens=_open_report),
 )
 
 
@@ -611,7 +638,11 @@ def _history() -> None:
         key=lambda h: (order.index(h.table) if h.table in order else len(order), h.finished_at),
     )
     if known:
+        streak = here.store.parity.streak(order, _pair())
         title = f"Verdict of each comparison ({count(len(known), 'table comparison')})"
+        if streak.runs:
+            row = f"{_streak(here, streak)} clean pairs of runs in a row"
+            title += f": {row}, over {duration_word(streak.days * 86400)}"
         entries = [(h.table, h.finished_at, h.verdict or "", h.parity_id) for h in known if h.finished_at]
         charts.show(charts.verdicts(entries, here.zone, here.now, title), key="parity_history_chart", alt=title)
     rows = [
@@ -626,7 +657,7 @@ def _history() -> None:
             "modified": h.modified_rows,
             "depth": "final" if h.final else "fingerprints",
             "seconds": h.seconds,
-            "report": h.parity_id,
+            "report": f"{h.table} {h.parity_id}",
         }
         for h in found
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.store.collected.records import EventRecord, JobRunRecord, Snapshot, TaskRunRecord, UpdateRecord
-from app.widgets import asof, charts, panel, sentences, sides
+from app.widgets import asof, charts, hints, panel, sentences, sides
 from app.widgets.charts import Bar
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.native import button, safe
@@ -453,18 +453,19 @@ def _errors(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[UpdateR
             for t in failing or [None]
         ]
     for u in [u for u in updates if u.state == "FAILED"][:50]:
-        events = here.store.collected.events(update_id=u.update_id, levels=("ERROR",), limit=5)
+        events: list[EventRecord | None] = []
+        events += here.store.collected.events(update_id=u.update_id, levels=("ERROR",), limit=5)
         rows += [
             {
-                "when": e.timestamp,
-                "where": f"{u.pipeline_name}" + (f", {e.dataset}" if e.dataset else ""),
+                "when": (e.timestamp if e else u.end_time) or u.start_time,
+                "where": f"{u.pipeline_name}" + (f", {e.dataset}" if e and e.dataset else ""),
                 "state": mark(u.state).text,
-                "error": error_text(e.error) or e.message,
+                "error": (error_text(e.error) or e.message) if e else "no error event: see the update's own page",
                 "run": str(u.job_run_id) if u.job_run_id else None,
                 "update": u.update_id,
                 "url": safe(u.url),
             }
-            for e in events
+            for e in events or [None]
         ]
     rows.sort(key=lambda row: row["when"], reverse=True)
     table(
@@ -475,6 +476,8 @@ def _errors(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[UpdateR
         name="errors",
         empty="No run or update failed in this time.",
     )
+    if any(hints.timed_out(str(row["state"]), [row["error"]]) for row in rows):
+        hints.show(here, ("timeout",))
 
 
 TASK_COLUMNS = (

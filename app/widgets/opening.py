@@ -29,13 +29,13 @@ def put(parameter: str, value: str | None) -> None:
         del st.query_params[parameter]
 
 
-def on_click(key: str, parameter: str) -> Callable[[], None]:
+def on_click(key: str, opens: Callable[[str], None]) -> Callable[[], None]:
     """The callback of a table's id column: opens the id whose cell was clicked (by its text: rows may have moved)."""
 
     def clicked() -> None:
         event = st.session_state.get(key)
         if event:
-            put(parameter, str(event["label"]).removesuffix(OPENS))
+            opens(str(event["label"]).removesuffix(OPENS))
 
     return clicked
 

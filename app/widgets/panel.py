@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -20,6 +22,8 @@ from app.widgets.text import literal, zone_of
 from validation.endpoint import EndpointError
 
 log = logging.getLogger("cutover.pages")
+
+P = ParamSpec("P")
 
 REFRESH_SECONDS = 10
 LIVE_SECONDS = 2
@@ -66,12 +70,16 @@ def zones(migration: Migration) -> list[str]:
     return list(dict.fromkeys([browser, migration.timezone, "UTC"]))
 
 
-def guarded(body: Callable[[], None]) -> Callable[[], None]:
-    """`body` that says in one line what went wrong with it; the traceback goes to the log."""
+def guarded(body: Callable[P, None]) -> Callable[P, None]:
+    """`body` that says in one line what went wrong with it; the traceback goes to the log.
 
-    def run() -> None:
+    For every part of a page, every dialog and every callback: Streamlit would show the traceback to the reader.
+    """
+
+    @wraps(body)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            body()
+            body(*args, **kwargs)
         except (StoreError, ConfigError, EndpointError) as e:
             log.error("%s", e)
             st.error(literal(e), icon=":material/error:")

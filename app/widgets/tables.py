@@ -7,13 +7,14 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
 
-from app.widgets.opening import OPENS, on_click
+from app.widgets.opening import OPENS, on_click, put
 from app.widgets.text import literal
 
 Kind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio", "open"]
@@ -32,7 +33,7 @@ class Column:
     """One column: `key` in each row, `label` with its unit, and how to draw it.
 
     A link's cell is an address; its displayed text is `link_text`. A cell of kind `open` is an id; a click on it puts
-    the id into the page's address under the column's `key`.
+    the id into the page's address under the column's `key`, or gives it to `opens`.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Column:
     help: str | None = None
     pinned: bool = False
     link_text: str = "open"
+    opens: Callable[[str], None] | None = None
 
 
 def csv_cell(value: object) -> str:
@@ -91,8 +93,9 @@ def _config(column: Column, zone: ZoneInfo, key: str) -> Any:
             return st.column_config.LinkColumn(**common, display_text=column.link_text)
         case "open":
             click = f"{key}_{column.key}_click"
+            clicked = on_click(click, column.opens or partial(put, column.key))
             return st.column_config.ButtonColumn(
-                **common, type="tertiary", alignment="left", key=click, on_click=on_click(click, column.key)
+                **common, type="tertiary", alignment="left", key=click, on_click=clicked
             )
         case "text":
             return st.column_config.TextColumn(**common)

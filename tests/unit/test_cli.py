@@ -147,6 +147,30 @@ def test_what_is_refused_or_fails_is_one_line_and_status_1(here: Here, arguments
     assert here.world.log == []
 
 
+def test_what_waits_for_an_approval_is_not_applied_and_the_audit_log_says_so(here: Here) -> None:
+    status, asked = here.json("cutover", *AS_ERIN, "--confirm", "cutover product.fde")
+    assert (status, asked["state"]) == (0, "submitted")
+    status, _, err = here("apply", asked["operation"], *AS_ERIN)
+    assert status == 1 and "waits for an approval" in err
+    newest = here.store.audit.records(limit=1)[0]
+    assert (newest.action, newest.outcome, newest.subject) == ("apply", "refused", asked["operation"])
+
+
+def test_a_fault_of_the_program_is_one_line_and_its_trace_is_for_who_asks(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("x\ny")
+
+    monkeypatch.setattr(context.store.parity, "latest", broken)
+    status, _, err = here("parity")
+    assert status == 1
+    assert err == "cutover: a fault of this program: ZeroDivisionError: x y (CUTOVER_LOG=DEBUG shows where)\n"
+    monkeypatch.setenv("CUTOVER_LOG", "debug")
+    with pytest.raises(ZeroDivisionError):
+        here("parity")
+
+
 def test_errors_are_json_too(here: Here) -> None:
     status, value = here.json("approve", "op-none", *AS_LARS)
     assert status == 1
@@ -286,6 +310,8 @@ def test_comparisons_are_shown_listed_estimated_and_cancelled(here: Here) -> Non
     status, _ = here.json("parity", "cancel", waiting, *AS_ERIN)
     cancelled = here.store.parity.run(waiting)
     assert status == 0 and cancelled is not None and cancelled.state is ParityState.CANCELLED
+    newest = here.store.audit.records(limit=1)[0]
+    assert (newest.action, newest.outcome, newest.subject) == ("parity.cancel", "allowed", waiting)
     assert here("parity", "cancel", waiting, *AS_ERIN)[0] == 1
 
 

@@ -89,6 +89,18 @@ def test_a_crash_at_any_point_of_a_cutover_then_resume_ends_all_new() -> None:
         assert g.store.audit.verify().whole
 
 
+def test_an_interrupted_cutover_that_nobody_carries_on_cannot_be_asked_to_stop() -> None:
+    given = Given()
+    operation = given.approved()
+    given.world.faults.die_at = given.world.faults.points + 12
+    with pytest.raises(Crash):
+        given.service.apply(operation, ERIN)
+    given.restart()
+    with pytest.raises(Refused, match=r"nobody carries out .* resume it, or roll back"):
+        given.service.cancel(operation, ERIN)
+    assert given.service.resume(operation, ERIN).state is State.VERIFIED
+
+
 def test_a_crash_at_any_point_of_a_cutover_then_rollback_ends_all_old() -> None:
     for at, name in cutover_line().points:
         g, operation = cutover_line().dead_at(at)

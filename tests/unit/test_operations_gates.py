@@ -28,6 +28,8 @@ from app.operations.actor import Refused
 from app.operations.definition import Kind
 from app.operations.world import Privileges
 from app.progress.evidence import Finding, Status
+from app.store.operations import State
+from app.workspace.errors import WorkspaceError
 from validation.state import TableUpdate
 
 
@@ -132,11 +134,34 @@ def test_a_new_job_without_the_parameters_that_a_rollback_sets_is_not_cut_over_t
 def test_the_old_job_does_not_run_while_its_names_are_views(given: Given, kind: Kind) -> None:
     given.service.apply(given.approved(), ERIN)
     assert all_new(given)
-    with pytest.raises(Refused, match=r"dim_fde is a view over product\.fde\.dlt_v2_dim_fde: the old job cannot write"):
+    with pytest.raises(
+        Refused, match=r"dim_fde is a view over product\.fde\.dlt_v2_dim_fde: the old job must not write"
+    ):
         given.service.submit(given.service.plan(kind, {"job": "baseline"}, ERIN), ERIN, "")
     back = given.service.plan(Kind.ROLLBACK, {}, ERIN)
     given.service.apply(given.service.submit(back, ERIN, BACK), ERIN)
     assert not given.service.plan(kind, {"job": "baseline"}, ERIN).blocking
+
+
+@pytest.mark.parametrize("kind", [Kind.RUN_NOW, Kind.UNPAUSE])
+def test_the_old_job_does_not_run_where_a_renamed_table_has_its_name(kind: Kind) -> None:
+    given = Given(rename=["dim_fde"])
+    given.service.apply(given.approved(), ERIN)
+    assert all_new(given)
+    (blocking, *_) = given.service.plan(kind, {"job": "baseline"}, ERIN).blocking
+    assert blocking.key == "world.own_names"
+    assert "product.fde.dim_fde is the table that was product.fde.dlt_v2_dim_fde" in blocking.finding.summary
+
+
+def test_the_old_job_does_not_run_while_a_cutover_needs_a_person(given: Given) -> None:
+    stuck = given.approved()
+    denied = WorkspaceError("x", "permission denied", status=403)
+    given.world.faults.fail = {"unpause 00_RDS": denied}
+    assert given.service.apply(stuck, ERIN).state is State.NEEDS_HUMAN
+    given.world.faults.fail = {}
+    blocking = {g.key for g in given.service.plan(Kind.UNPAUSE, {"job": "baseline"}, ERIN).blocking}
+    assert "world.unfinished" in blocking
+    assert not given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN).blocking
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,42 @@ def test_an_id_in_the_address_opens_the_run_with_its_tasks(fill: Fill) -> None:
     assert "DELTA_CONCURRENT_APPEND" in text_of(at) + frames(at)
 
 
+def test_a_link_to_a_comparison_opens_it_and_the_address_follows_what_is_picked(store: Store, fill: Fill) -> None:
+    fill()
+    newest, older, *_ = [h.parity_id for h in store.parity.history("dim_fde")]
+    at = open_page("parity", table="dim_fde", report=older)
+    assert at.selectbox(key="report_of_dim_fde").value == older
+    at.query_params["report"] = newest
+    at.run()
+    assert at.selectbox(key="report_of_dim_fde").value == newest
+    at.selectbox(key="report_of_dim_fde").set_value(older).run()
+    assert at.query_params["report"] == older
+    assert "There is no finished comparison" in text_of(open_page("parity", table="dim_fde", report="nonsense"))
+
+
+def test_the_streak_is_told_beside_what_a_gate_wants(store: Store, fill: Fill) -> None:
+    fill()
+    assert store.parity.streak([t.name for t in MIGRATION.tables]).runs == 3
+    at = open_page("parity")
+    assert "#### 1 of 1\n" in text_of(at) and "over 12 h, 3 pairs" in text_of(at)
+
+
+def test_the_guides_issues_are_shown_where_their_signs_occur(store: Store, fill: Fill) -> None:
+    def folded(path: str) -> set[str]:
+        at = open_page(path, view="Errors")
+        return {unescaped(e.label) for e in at.expander if "The guide on" in e.label}
+
+    fill(failing=True)
+    assert folded("runs") == set() == folded("compare")
+    with store.engine.begin() as c:
+        c.exec_driver_sql("UPDATE collected_runs SET state_message = 'Run timed out after 7200 s'")
+        c.exec_driver_sql("UPDATE collected_tasks SET error = 'Run timed out after 7200 s' WHERE error IS NOT NULL")
+        c.exec_driver_sql("UPDATE collected_runs SET run_seconds = 9e5 WHERE side = 'candidate'")
+    st.cache_resource.clear()
+    assert folded("runs") == {"The guide on: Pipeline fails with timeout"}
+    assert folded("compare") == {"The guide on: DLT pipeline is slower than notebook"}
+
+
 def test_the_answers_follow_the_evidence(fill: Fill) -> None:
     def sentence(path: str) -> str:
         return unescaped(next(m.value for m in open_page(path).markdown if m.value.startswith("### ")))

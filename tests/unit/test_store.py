@@ -76,6 +76,8 @@ def test_many_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:
     ("url", "word"),
     [
         ("no url", "not a database URL"),
+        ("postgres://u:secret@h/d", "no driver here: write postgresql"),
+        ("mysql://u:secret@h/d", "no driver here"),
         ("sqlite:////proc/nowhere/store.db", "cannot be opened"),
         ("postgresql+psycopg://u:secret@127.0.0.1:9/none?connect_timeout=1", "cannot be opened"),
     ],
