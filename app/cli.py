@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import typer
 from rich.markup import escape
 
-from app.commands import audit, checklist, operations, parity, status
+from app.commands import audit, checklist, collected, operations, parity, status
 from app.commands.context import context
 from app.commands.ending import DONE, FAILED, WRONG_USE, Ended, WrongUse
 from app.config import ConfigError
@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(status.app)
 app.add_typer(operations.app)
+app.add_typer(collected.app)
 app.add_typer(parity.app, name="parity")
 app.add_typer(audit.app, name="audit")
 app.add_typer(checklist.app, name="checklist")

@@ -345,6 +345,12 @@ class Migration(Frozen):
         """The pipeline whose tables consumers get after cutover."""
         return next(p for p in self.pipelines if p.environment == "production")
 
+    @property
+    def jobs(self) -> dict[str, JobRef]:
+        """Side to its job: `baseline`, `candidate`, and `development` where there is one."""
+        found = {"baseline": self.baseline_job, "candidate": self.candidate_job}
+        return found | ({"development": self.development_job} if self.development_job else {})
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the validated content: plans and audit records name the file that they were made from."""

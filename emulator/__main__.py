@@ -12,13 +12,17 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from emulator.bootstrap import BootstrapError
 from emulator.folder import FolderError, take_folder
+from emulator.jars import JarsError
 from emulator.rest.app import create_app
+from emulator.spark_server import SparkServerError
 from emulator.workspace import Workspace
 from validation.endpoint import ADDRESS
 
@@ -30,12 +34,25 @@ class StartError(Exception):
     """The workspace cannot start; the text is one line with the way out."""
 
 
+def between(low: int, high: int) -> Callable[[str], int]:
+    """An argument's type: a whole number within limits."""
+
+    def number(text: str) -> int:
+        if not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return number
+
+
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the workspace; made when missing")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--port", type=between(0, 65535), default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--empty", action="store_true", help="without the bundled migration")
-    parser.add_argument("--entries", type=int, default=20_000, help="size of the bundled migration's source data")
+    parser.add_argument(
+        "--entries", type=between(10, 5_000_000), default=20_000, help="size of the bundled migration's source data"
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of the bundled migration's source data")
     parser.add_argument("--idle-clock", action="store_true", help="schedules do not fire by themselves")
     parser.add_argument("--end-with", type=int, default=0, metavar="PID", help="stop when this process is gone")
@@ -99,8 +116,9 @@ def prepare(workspace: Workspace, options: argparse.Namespace, failed: threading
     except Exception as e:
         if workspace.stopping.is_set():
             return
-        log.exception("preparation failed")
-        line = f"{type(e).__name__}: {e}".splitlines()[0]
+        expected = isinstance(e, (BootstrapError, JarsError, SparkServerError, OSError))
+        line = " ".join((str(e) if expected else f"{type(e).__name__}: {e}").split())[:400]
+        log.error("preparation failed: %s", line, exc_info=not expected)
         workspace.progress("failed", workspace.status.step, message=line)
         if not workspace.sql_ready.is_set():
             print(f"emulator: Spark did not start: {line}", file=sys.stderr, flush=True)
@@ -136,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
         entries=None if options.empty else options.entries,
     )
     workspace.host = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    workspace.state.end_interrupted()
+    workspace.pipelines.tell_interrupted(workspace.state.end_interrupted()[1])
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(workspace),

@@ -104,6 +104,15 @@ def announce(url: str, panel: subprocess.Popen[bytes], started: float) -> None:
         time.sleep(0.2)
 
 
+def last_words(data: Path, begun: int) -> str:
+    """Why the workspace says that it ended, from what its log holds since `begun`; "" where it does not say."""
+    with (data / "workspace.log").open("rb") as file:
+        file.seek(begun)
+        lines = file.read().decode(errors="replace").splitlines()
+    said = [line.removeprefix("emulator: ") for line in lines if line.startswith("emulator: ")]
+    return f" ({said[-1]})" if said else ""
+
+
 def stop(processes: list[subprocess.Popen[bytes]]) -> None:
     """SIGTERM to each, SIGKILL to what is left after STOP_SECONDS."""
     for process in processes:
@@ -152,6 +161,8 @@ def main() -> int:
         environment.pop(name, None)
     # Each in a session of its own: Ctrl-C reaches this process alone, which then ends both in order.
     panel = subprocess.Popen([sys.executable, "-m", "app.serve"], cwd=ROOT, env=environment, start_new_session=True)
+    log = (chosen.data / "workspace.log").open("ab")
+    begun = log.tell()
     workspace = subprocess.Popen(
         [
             sys.executable,
@@ -160,7 +171,8 @@ def main() -> int:
         ],
         cwd=ROOT,
         env=environment,
-        stdout=(chosen.data / "workspace.log").open("ab"),
+        stdout=log,
+        stderr=subprocess.STDOUT,
         start_new_session=True,
     )
     threading.Thread(target=announce, args=(f"http://127.0.0.1:{chosen.port}", panel, started), daemon=True).start()
@@ -176,7 +188,8 @@ def main() -> int:
                 break
             if workspace.poll() is not None:
                 print(
-                    f"cutover: the workspace ended with status {workspace.returncode}; see {chosen.data}/workspace.log",
+                    f"cutover: the workspace ended with status {workspace.returncode}{last_words(chosen.data, begun)}; "
+                    f"see {chosen.data}/workspace.log",
                     file=sys.stderr,
                 )
                 status = 1

@@ -399,9 +399,8 @@ def estimate(warehouse: Warehouse, spec: ComparisonSpec) -> Estimate:
         schema = read_schema(warehouse, name, version=pinned)
         state = read_state(warehouse, name, schema, pinned, None)
         if schema.provider == "delta" and "VIEW" not in schema.table_type:
-            detail = warehouse.execute(f"DESCRIBE DETAIL {quote_table(name)}")[0]
             rows = warehouse.execute(f"SELECT count(*) AS n FROM {quote_table(name)}")[0]["n"]
-            state = replace(state, bytes=int(detail["sizeInBytes"]), rows=int(rows))
+            state = replace(state, rows=int(rows))
         states.append(state)
     a, b = states
 

@@ -73,7 +73,14 @@ def read_state(
         if found is not None:
             version, written, run = found
             by = run or (f"update {update.update_id}" if update is not None else None)
-            return replace(state, version_before=f"delta:{version}", last_write=written, produced_by=by)
+            size = _bytes(warehouse, name, cancelled)
+            return replace(
+                state,
+                version_before=f"delta:{version}",
+                last_write=written,
+                produced_by=by,
+                bytes=state.bytes if size is None else size,
+            )
     if update is not None:
         return replace(
             state,
@@ -133,6 +140,15 @@ def _history(
         return None
     row = rows[0]
     return int(row["version"]), _as_time(row.get("timestamp")), _run(row)
+
+
+def _bytes(warehouse: Warehouse, name: str, cancelled: Callable[[], bool]) -> int | None:
+    try:
+        rows = warehouse.execute(f"DESCRIBE DETAIL {quote_table(name)}", None, cancelled)
+    except StatementError:
+        return None
+    size = rows[0].get("sizeInBytes") if rows else None
+    return None if size is None else int(size)
 
 
 def _last_altered(warehouse: Warehouse, name: str, cancelled: Callable[[], bool]) -> datetime | None:

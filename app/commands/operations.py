@@ -143,7 +143,7 @@ def start_update(
     _ask(Kind.START_UPDATE, args, as_, confirm, as_json, here, wait)
 
 
-Job = Annotated[str, typer.Argument(metavar="JOB", help="baseline or candidate, or the job's name.")]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="baseline, candidate or development, or the job's name.")]
 
 
 @app.command()
@@ -315,10 +315,12 @@ def _tell(operation_id: str, as_json: bool, ended: bool = True) -> None:
 
 
 def _side(job: str) -> str:
-    names = {context.migration.baseline_job.name: "baseline", context.migration.candidate_job.name: "candidate"}
-    side = names.get(job, job)
-    if side not in ("baseline", "candidate"):
-        raise WrongUse(f"{job!r} is no job of this migration: say {' or '.join(names)}, baseline or candidate")
+    jobs = context.migration.jobs
+    side = next((s for s, found in jobs.items() if found.name == job), job)
+    if side not in jobs:
+        raise WrongUse(
+            f"{job!r} is no job of this migration: say {' or '.join([*(j.name for j in jobs.values()), *jobs])}"
+        )
     return side
 
 

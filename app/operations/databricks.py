@@ -49,6 +49,7 @@ class DatabricksWorld:
             hangers=_hangers(hangs),
             unknown=tuple(hangs.unknown),
             version=self._version(base),
+            column_comments=tuple((c.name, c.comment) for c in state.columns if c.comment),
         )
         return Relation(**found)
 

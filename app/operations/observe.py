@@ -97,12 +97,10 @@ def look(world: World, migration: Migration, moment: datetime, *, deep: bool = F
 
 
 def _job(world: World, migration: Migration, side: str) -> JobState:
-    refs = {"baseline": migration.baseline_job, "candidate": migration.candidate_job}
-    if side not in refs:
-        raise Refused(
-            f"there is no job {side!r}: say baseline ({refs['baseline'].name}) or candidate ({refs['candidate'].name})"
-        )
-    return world.job(refs[side].name, refs[side].id)
+    jobs = migration.jobs
+    if side not in jobs:
+        raise Refused(f"there is no job {side!r}: say {' or '.join(f'{s} ({j.name})' for s, j in jobs.items())}")
+    return world.job(jobs[side].name, jobs[side].id)
 
 
 def _active(world: World, seen: Observation) -> tuple[str, ...]:

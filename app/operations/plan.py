@@ -499,6 +499,12 @@ def _cutover_notes(all_swaps: Sequence[Swap], observation: Observation) -> tuple
                 f"{s.served}: {', '.join(g.privileges)} of {g.principal} cannot be granted on a view; {s.kept} keeps it"
                 for g in not_carried(x.grants)
             ]
+        there = dict(observation.relation(s.candidate).column_comments)
+        lost = [column for column, comment in x.column_comments if there.get(column) != comment]
+        if lost:
+            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+            columns = ", ".join(lost[:5]) + more
+            notes.append(f"{s.served}: the comments of {columns} differ in {s.candidate}, and readers will see those")
     mixed = [s.table for s in all_swaps if s.method == "rename"]
     if mixed:
         notes.append(f"{', '.join(mixed)}: swapped by renaming; between the two renames nothing has the name")

@@ -118,7 +118,7 @@ class OperationsService:
         """Looks at the world and makes a plan, kept in the store as PLANNED. Writes nothing to the workspace.
 
         args: start-update: pipeline, full_refresh, full_refresh_selection, refresh_selection, validate_only;
-        run-now, pause, unpause: job (`baseline` or `candidate`); cutover, rollback: none; rehearse: rows (None: all).
+        run-now, pause, unpause: job (a side of `Migration.jobs`); cutover, rollback: none; rehearse: rows (None: all).
         Raises Refused where the actor may not or the world allows no such plan; WorkspaceError where it cannot be seen.
         """
         with self._audited(actor, "plan", str(kind)):
@@ -425,8 +425,8 @@ class OperationsService:
             raise Refused(
                 f"pipeline {args.get('pipeline')!r} is none of {', '.join(p.name for p in self._migration.pipelines)}"
             )
-        if "job" in wanted and args.get("job") not in ("baseline", "candidate"):
-            raise Refused(f"job {args.get('job')!r} is neither baseline nor candidate")
+        if "job" in wanted and args.get("job") not in self._migration.jobs:
+            raise Refused(f"job {args.get('job')!r} is none of {', '.join(self._migration.jobs)}")
         rows = args.get("rows", 1)
         if kind is Kind.REHEARSE and rows is not None and (not isinstance(rows, int) or rows < 1):
             raise Refused("rows must be at least 1, or none for all")

@@ -22,6 +22,7 @@ class Relation:
         table the newest update; None if unknown.
     hangers: what hangs on the name and no view can carry (`row filter`, `column mask`, ...) to a text for people.
     unknown: what could not be read and may hang there.
+    column_comments: column to its comment, of those that have one.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Relation:
     hangers: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
     version: str | None = None
+    column_comments: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

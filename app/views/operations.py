@@ -20,7 +20,7 @@ from app.store.collected.records import ScheduleRecord
 from app.store.leases import LeaseLost
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
 from app.views.overview import finding_mark
-from app.widgets import asof, identity, notice, panel, sentences, service
+from app.widgets import asof, identity, notice, panel, sentences, service, sides
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.native import button, page_link
 from app.widgets.opening import choice, close_button, opened, put
@@ -154,11 +154,11 @@ def _ask() -> None:
 def _arguments(here: Panel, kind: Kind) -> dict[str, Any] | None:
     """The form of an action; None while what is chosen makes no sense."""
     if kind in (Kind.RUN_NOW, Kind.PAUSE, Kind.UNPAUSE):
-        names = {"baseline": here.migration.baseline_job.name, "candidate": here.migration.candidate_job.name}
+        jobs = here.migration.jobs
         job = st.radio(
             "Job",
-            ["baseline", "candidate"],
-            format_func=lambda side: literal(f"{names[side]} ({'old' if side == 'baseline' else 'new'} side)"),
+            list(jobs),
+            format_func=lambda side: literal(f"{jobs[side].name} ({sides.name(side)})"),
             horizontal=True,
             key=f"job_{kind}",
         )
@@ -539,6 +539,7 @@ def _rail(drawn: OperationRecord, drawn_stuck: bool, made: Plan, lines: tuple[Pr
         rows, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{drawn.id}",
         empty="This plan has no steps: the workspace is already as it would make it."
     )  # fmt: skip
+    _started(entries)
     _journal(here, drawn.id, entries)
 
 
@@ -579,6 +580,7 @@ JOURNAL_COLUMNS = (
     Column("stage", "Stage"),
     Column("lane", "Table"),
     Column("text", "Text", width="large"),
+    Column("told", "Sent, and what came of it", width="large"),
 )
 
 
@@ -596,10 +598,25 @@ def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) ->
             "stage": e.stage,
             "lane": e.lane or None,
             "text": e.text,
+            "told": _told(e) or None,
         }
         for e in reversed(entries)
     ]
     table(rows, JOURNAL_COLUMNS, key="operation_journal", zone=here.zone, name=f"journal_{operation_id}", empty="")
+
+
+def _told(entry: JournalEntry) -> str:
+    """What an entry of the journal keeps besides its text: the SQL that was sent, ids, counts."""
+    simple = {k: v for k, v in entry.detail.items() if isinstance(v, str | int | float) and k != "sql"}
+    told = [f"{k.replace('_', ' ')} {v}" for k, v in simple.items()]
+    return "; ".join([*([str(entry.detail["sql"])] if "sql" in entry.detail else []), *told])
+
+
+def _started(entries: Sequence[JournalEntry]) -> None:
+    """Links to the run and the update that an operation started."""
+    for name, parameter in (("run_id", "run"), ("update_id", "update")):
+        for started in dict.fromkeys(str(e.detail[name]) for e in entries if name in e.detail):
+            page_link(f"{parameter.capitalize()} {started}", "runs", **{parameter: started})
 
 
 GATE_COLUMNS = (

@@ -54,8 +54,6 @@ class Hangers:
     column_tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     shares: tuple[str, ...] = ()
     comment: str | None = None
-    column_comments: Mapping[str, str] = field(default_factory=dict)
-    properties: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
     unknown: tuple[str, ...] = ()
 
@@ -234,8 +232,6 @@ class Tables:
             column_tags=by_column,
             shares=tuple(sorted(row["share_name"] for row in shares)),
             comment=state.comment,
-            column_comments={c.name: c.comment for c in state.columns if c.comment},
-            properties=state.properties,
             owner=state.owner,
             unknown=tuple(unknown),
         )

@@ -17,7 +17,7 @@ from emulator.access import demand_source
 from emulator.files import EXTENSION, FileError, language_of_source, normal_path
 from emulator.records import Json, Pipeline, Update, now_ms
 from emulator.rest.errors import ServiceError, bad
-from emulator.runner.event_log import data_quality, flow_id, make_event
+from emulator.runner.event_log import data_quality, flow_id, make_event, progress_event
 from emulator.runner.zygote import Execution, ProcessDied
 from emulator.spark_jobs import FlowsGoOn
 from emulator.sql.errors import SqlError
@@ -476,14 +476,7 @@ class ActiveUpdate:
         """Moves the update into a state and says so in the event log."""
         with self.lock:
             self.update = self.state.put_update(replace(self.update, state=state, **fields))
-        short = self.update.update_id[:6]
-        self.event(
-            "update_progress",
-            f"Update {short} is {state}." if state not in ("COMPLETED", "FAILED") else f"Update {short} has {state}.",
-            {"update_progress": {"state": state}},
-            level="ERROR" if state == "FAILED" else "INFO",
-            error=error,
-        )
+        self.state.add_event(progress_event(self.workspace, self.pipeline, self.update, error))
 
     def tidy(self) -> None:
         """Drops what the update has replaced, once it has ended and nobody waits for it."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from emulator.records import Event, Json, Pipeline, new_number, now_ms
+from emulator.records import Event, Json, Pipeline, Update, new_number, now_ms
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace
@@ -60,6 +60,21 @@ def make_event(
     if error is not None:
         body["error"] = error
     return Event(event_id, pipeline.pipeline_id, update_id, ms, level, event_type, body)
+
+
+def progress_event(workspace: Workspace, pipeline: Pipeline, update: Update, error: Json | None = None) -> Event:
+    """That an update is in the state in which it is."""
+    verb = "has" if update.state in ("COMPLETED", "FAILED") else "is"
+    return make_event(
+        workspace,
+        pipeline,
+        update.update_id,
+        "update_progress",
+        f"Update {update.update_id[:6]} {verb} {update.state}.",
+        {"update_progress": {"state": update.state}},
+        level="ERROR" if update.state == "FAILED" else "INFO",
+        error=error,
+    )
 
 
 def data_quality(dataset: str, rows: Sequence[Json]) -> Json:

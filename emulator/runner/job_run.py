@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from emulator.access import demand_source
+from emulator.access import demand, demand_source
 from emulator.files import FileError
 from emulator.records import Json, Run, TaskRun, WorkspaceObject, new_number, now_ms
 from emulator.rest.errors import ServiceError
@@ -394,6 +394,19 @@ class ActiveRun:
         job = self.state.job(self.run.job_id)
         return self.workspace.jobs.run_as(job) if job else self.run.creator
 
+    def demand(self, object_type: str, object_id: str, needed: str) -> None:
+        """Raises PERMISSION_DENIED unless who the run acts as has at least this level on what exists."""
+        exists = (
+            self.state.pipeline(object_id) if object_type == "pipelines" else self.state.job(int(object_id))
+        ) is not None
+        if not exists:
+            return  # The call itself says so, in the service's words.
+        name = self.run_as()
+        principal = self.state.principal_named(name)
+        if principal is None:
+            raise ServiceError("PERMISSION_DENIED", f"The run acts as {name}, who is not in this workspace.")
+        demand(self.workspace, principal, object_type, object_id, needed)
+
     def find_source(self, path: str, from_git: bool) -> WorkspaceObject:
         """The notebook or file of a task, which who the run acts as may read.
 
@@ -511,6 +524,7 @@ class ActiveRun:
     def pipeline(self, task: TaskRun, definition: Json) -> Outcome:
         """Starts an update of the pipeline and waits for its end."""
         runner = self.workspace.pipelines
+        self.demand("pipelines", str(definition["pipeline_id"]), "CAN_RUN")
         request = {
             k: definition[k]
             for k in ("full_refresh", "full_refresh_selection", "refresh_selection")
@@ -541,6 +555,7 @@ class ActiveRun:
     def other_job(self, task: TaskRun, definition: Json) -> Outcome:
         """Runs another job and takes its result."""
         runner = self.runner
+        self.demand("jobs", str(definition["job_id"]), "CAN_MANAGE_RUN")
         started = runner.run_now(
             int(definition["job_id"]),
             self.run.creator,

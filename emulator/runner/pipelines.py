@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from emulator.access import first_owner, owner_of
 from emulator.records import Json, Pipeline, Update, now_ms
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.runner.active_update import ActiveUpdate, generation_schema
-from emulator.runner.event_log import make_event
+from emulator.runner.event_log import make_event, progress_event
 
 if TYPE_CHECKING:
     from emulator.workspace import Workspace
@@ -143,6 +143,15 @@ class PipelineRunner:
     def run_as(self, pipeline: Pipeline) -> str:
         """Who its updates act as: its owner."""
         return owner_of(self.workspace, "pipelines", pipeline.pipeline_id) or pipeline.creator
+
+    def tell_interrupted(self, updates: Iterable[Update]) -> None:
+        """Says in the event logs that these updates ended because the workspace did."""
+        text = "The workspace stopped while this update was active."
+        error = {"exceptions": [{"class_name": "WorkspaceStopped", "message": text, "stack": []}], "fatal": True}
+        for update in updates:
+            pipeline = self.workspace.state.pipeline(update.pipeline_id)
+            if pipeline is not None:
+                self.workspace.state.add_event(progress_event(self.workspace, pipeline, update, error))
 
     # -- updates -------------------------------------------------------------------------------------------------------
 

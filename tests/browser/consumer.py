@@ -16,7 +16,8 @@ class Consumer:
     """Reads each table in turn on its own connection until stopped.
 
     answers: reads of each table. wrong: what a read returned other than expected. gaps: seconds between the last good
-    read before an error and the next good read of that table. errors: error classes seen.
+    read before an error and the next good read of that table. unread: tables that could not be read at the end either.
+    errors: error classes seen.
     """
 
     endpoint: Endpoint
@@ -24,6 +25,7 @@ class Consumer:
     answers: dict[str, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     errors: set[str] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -71,3 +73,6 @@ class Consumer:
                     if rows != self.expected[name]:
                         self.wrong.append(f"{name}: {rows} rows, expected {self.expected[name]}")
                 self._stop.wait(0.05)
+        for name in failing:
+            self.unread.append(name)
+            self.gaps.append(time.monotonic() - last_good[name])

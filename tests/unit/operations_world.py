@@ -30,7 +30,7 @@ from app.workspace.errors import WorkspaceError
 from validation.state import TableUpdate
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
-OLD_JOB, NEW_JOB = 314473856953682, 2
+OLD_JOB, NEW_JOB, DEV_JOB = 314473856953682, 2, 3
 PIPELINE = "pl-prod"
 REPORTS = (("source_prefix", "dlt_v2_"), ("report_prefix", "v2_"))
 T0 = datetime(2026, 1, 12, 6, 0, tzinfo=UTC)
@@ -96,7 +96,7 @@ class FakeWorld:
         self.faults = Faults()
         self.lock = threading.RLock()
         self.log: list[str] = []
-        self.runs: dict[int, list[str]] = {OLD_JOB: [], NEW_JOB: []}
+        self.runs: dict[int, list[str]] = {OLD_JOB: [], NEW_JOB: [], DEV_JOB: []}
         self.updates: list[tuple[str, datetime, bool]] = []
         self.tokens: dict[str, str] = {}
         self.clock: Callable[[], datetime] = lambda: T0
@@ -105,6 +105,9 @@ class FakeWorld:
             OLD_JOB: JobState(OLD_JOB, "00_RDS", False, "schedule", '{"quartz_cron_expression":"0 0 6 * * ?"}'),
             NEW_JOB: JobState(
                 NEW_JOB, "00_RDS_v2", True, "schedule", '{"quartz_cron_expression":"0 0 6 * * ?"}', "", REPORTS
+            ),
+            DEV_JOB: JobState(
+                DEV_JOB, "00_RDS_FDE_DEV_schedule", False, "schedule", '{"quartz_cron_expression":"0 0 7 * * ?"}'
             ),
         }
         self.names: dict[str, Relation] = {}

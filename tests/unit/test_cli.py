@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld
+from pages_seed import seed
 
 from app import cli
 from app.commands.context import Context, context
@@ -17,6 +18,7 @@ from app.operations.service import OperationsService, Patience
 from app.progress.evidence import Finding, Status
 from app.reveal import ACTION
 from app.store.base import now
+from app.store.leases import WORKER_LEASE
 from app.store.open import Store, open_store
 from app.store.parity import ParityState
 from app.workspace.errors import WorkspaceError
@@ -313,6 +315,34 @@ def test_comparisons_are_shown_listed_estimated_and_cancelled(here: Here) -> Non
     newest = here.store.audit.records(limit=1)[0]
     assert (newest.action, newest.outcome, newest.subject) == ("parity.cancel", "allowed", waiting)
     assert here("parity", "cancel", waiting, *AS_ERIN)[0] == 1
+
+
+def test_runs_updates_and_the_comparison_of_both_sides_are_told(here: Here) -> None:
+    seed(here.store, MIGRATION, failing=True)
+    status, found = here.json("runs", "--days", "30")
+    assert status == 0 and {r["side"] for r in found["runs"]} == {"baseline", "candidate"} and found["updates"]
+    assert not any(r["generated"] for r in found["runs"])
+    assert len(here.json("runs", "--days", "30", "--generated")[1]["runs"]) > len(found["runs"])
+    status, run = here.json("runs", "--run", str(found["runs"][0]["run_id"]))
+    assert (status, run["run_id"]) == (0, found["runs"][0]["run_id"]) and run["tasks"]
+    status, update = here.json("runs", "--update", found["updates"][0]["update_id"])
+    assert status == 0 and update["datasets"] and "expectations" in update
+    status, value = here.json("compare")
+    assert [m["unit"] for m in value["measures"]] == ["s", "DBU", "USD"] and value["measures"][0]["ratio"] > 0
+    for command in (("runs",), ("runs", "--run", str(run["run_id"])), ("compare",), ("consumers",)):
+        status, out, err = here(*command)
+        assert (status, err) == (0, "") and out
+    assert here("runs", "--run", "1")[0] == here("runs", "--update", "x")[0] == 2
+    assert here("runs", "--run", "1", "--update", "x")[0] == 2
+
+
+def test_reading_the_workspace_again_needs_a_worker(here: Here) -> None:
+    status, _, err = here("collect", *AS_ERIN)
+    assert status == 1 and "no worker is running" in err
+    lease = here.store.leases.acquire(WORKER_LEASE, "w", 60)
+    assert lease is not None
+    status, _ = here.json("collect", *AS_ERIN, "--no-wait")
+    assert status == 0 and here.store.collected.pending_refresh() is not None
 
 
 def test_a_row_is_not_revealed_without_right_and_reason(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from operations_world import (
     BACK,
     CUT,
+    DEV_JOB,
     ERIN,
     MIGRATION,
     NEW_JOB,
@@ -151,6 +152,24 @@ def test_the_old_job_does_not_run_where_a_renamed_table_has_its_name(kind: Kind)
     (blocking, *_) = given.service.plan(kind, {"job": "baseline"}, ERIN).blocking
     assert blocking.key == "world.own_names"
     assert "product.fde.dim_fde is the table that was product.fde.dlt_v2_dim_fde" in blocking.finding.summary
+
+
+def test_the_schedule_of_the_development_job_is_paused_like_the_others(given: Given) -> None:
+    made = given.service.plan(Kind.PAUSE, {"job": "development"}, ERIN)
+    operation = given.service.submit(made, ERIN, made.confirmation)
+    assert given.service.apply(operation, ERIN).state is State.VERIFIED
+    assert given.world.jobs[DEV_JOB].paused is True
+    with pytest.raises(Refused, match="is none of baseline, candidate, development"):
+        given.service.plan(Kind.PAUSE, {"job": "other"}, ERIN)
+
+
+def test_comments_of_columns_that_the_new_table_has_otherwise_are_told(given: Given) -> None:
+    name = MIGRATION.tables[0].baseline
+    given.world.names[name] = replace(given.world.names[name], column_comments=(("a", "the key"), ("b", "mail")))
+    candidate = MIGRATION.tables[0].candidate
+    given.world.names[candidate] = replace(given.world.names[candidate], column_comments=(("b", "mail"),))
+    notes = given.service.plan(Kind.CUTOVER, {}, ERIN).notes
+    assert f"{name}: the comments of a differ in {candidate}, and readers will see those" in notes
 
 
 def test_the_old_job_does_not_run_while_a_cutover_needs_a_person(given: Given) -> None:
