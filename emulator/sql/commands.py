@@ -214,16 +214,16 @@ class Commands:
             self._engine.link.command(f"DESCRIBE DETAIL {self._engine.spark_name(record.key)}").collect().to_pylist()[0]
         )
         columns = ",\n  ".join(
-            c.name
+            _shown(c.name)
             + f" {c.type_text.upper()}"
             + ("" if c.nullable else " NOT NULL")
             + (f" COMMENT {literal(c.comment)}" if c.comment else "")
             for c in fresh.columns
         )
-        lines = [f"CREATE TABLE {record.full_name} (\n  {columns})", "USING delta"]
+        lines = [f"CREATE TABLE {'.'.join(map(_shown, record.full_name.split('.')))} (\n  {columns})", "USING delta"]
         for clause, key in (("PARTITIONED BY", "partitionColumns"), ("CLUSTER BY", "clusteringColumns")):
             if detail.get(key):
-                lines.append(f"{clause} ({', '.join(detail[key])})")
+                lines.append(f"{clause} ({', '.join(map(_shown, detail[key]))})")
         if record.comment:
             lines.append(f"COMMENT {literal(record.comment)}")
         if record.table_type == "EXTERNAL":
@@ -506,3 +506,8 @@ def drop_catalog(engine: Engine, name: str, actor: str, cascade: bool) -> None:
     for schema in schemas:
         drop_schema(engine, record.name, schema.name, actor, cascade=True)
     catalog.remove_catalog(record.name)
+
+
+def _shown(name: str) -> str:
+    """A name as a statement has to write it."""
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else quote(name)

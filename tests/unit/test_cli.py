@@ -323,8 +323,9 @@ def test_runs_updates_and_the_comparison_of_both_sides_are_told(here: Here) -> N
     assert status == 0 and {r["side"] for r in found["runs"]} == {"baseline", "candidate"} and found["updates"]
     assert not any(r["generated"] for r in found["runs"])
     assert len(here.json("runs", "--days", "30", "--generated")[1]["runs"]) > len(found["runs"])
-    status, run = here.json("runs", "--run", str(found["runs"][0]["run_id"]))
-    assert (status, run["run_id"]) == (0, found["runs"][0]["run_id"]) and run["tasks"]
+    done = next(r["run_id"] for r in found["runs"] if r["state"] == "SUCCESS")
+    status, run = here.json("runs", "--run", str(done))
+    assert (status, run["run_id"]) == (0, done) and run["tasks"]
     status, update = here.json("runs", "--update", found["updates"][0]["update_id"])
     assert status == 0 and update["datasets"] and "expectations" in update
     status, value = here.json("compare")

@@ -588,6 +588,34 @@ def test_runs_that_a_stop_interrupted_are_ended_at_the_next_start(tmp_path: Path
     first.jobs.wait(run.run_id, 10)
 
 
+def test_a_run_needs_the_right_to_start_what_its_task_names(local: Workspace, client: WorkspaceClient, spark_up: None):
+    inner = client.jobs.create(name="inner", tasks=[task("a", notebook(local, "quick", "ok"))])
+    outer = client.jobs.create(
+        name="outer",
+        tasks=[jobs.Task(task_key="other", run_job_task=jobs.RunJobTask(job_id=inner.job_id))],
+        run_as=jobs.JobRunAs(user_name="analyst@example.com"),
+    )
+    refused = finished(client, client.jobs.run_now(outer.job_id).run_id)
+    assert refused.state.result_state is jobs.RunResultState.FAILED
+    assert "PERMISSION_DENIED" in client.jobs.get_run_output(refused.tasks[0].run_id).error
+    assert list(client.jobs.list_runs(job_id=inner.job_id)) == []
+    may = jobs.JobAccessControlRequest(
+        user_name="analyst@example.com", permission_level=jobs.JobPermissionLevel.CAN_MANAGE_RUN
+    )
+    client.jobs.update_permissions(str(inner.job_id), access_control_list=[may])
+    allowed = finished(client, client.jobs.run_now(outer.job_id).run_id)
+    assert allowed.state.result_state is jobs.RunResultState.SUCCESS
+
+
+def test_an_update_that_a_kill_ended_says_so_in_its_event_log(local: Workspace, client: WorkspaceClient):
+    id = pipeline(client, "interrupted")
+    local.state.put_update(Update("abcdef-1", id, "API_CALL", "RUNNING", "x", now_ms(), {}))
+    local.pipelines.tell_interrupted(local.state.end_interrupted()[1])
+    newest = next(iter(client.pipelines.list_pipeline_events(id, filter="level in ('ERROR')")))
+    assert (newest.event_type, newest.message) == ("update_progress", "Update abcdef has FAILED.")
+    assert newest.error.fatal and "stopped while" in newest.error.exceptions[0].message
+
+
 # -- pipelines -------------------------------------------------------------------------------------------------------------
 
 

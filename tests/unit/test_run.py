@@ -69,6 +69,24 @@ def test_a_folder_in_which_a_workspace_runs_is_refused_before_anything_is_writte
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_why_the_workspace_ended_is_told_from_its_log_of_this_start(tmp_path: Path) -> None:
+    log = tmp_path / "workspace.log"
+    log.write_text("emulator: of an earlier start\n")
+    begun = log.stat().st_size
+    assert run.last_words(tmp_path, begun) == ""
+    with log.open("a") as out:
+        out.write("Traceback\nemulator: Spark did not start: no jars\n2026 log line\n")
+    assert run.last_words(tmp_path, begun) == " (Spark did not start: no jars)"
+
+
+@pytest.mark.parametrize("wrong", ["--entries=0", "--entries=x", "--port=70000"])
+def test_a_workspace_with_a_wrong_value_does_not_start(tmp_path: Path, wrong: str) -> None:
+    command = [sys.executable, "-m", "emulator", "--data", str(tmp_path / "data"), wrong]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2 and "is not a whole number from" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_killed_starter_leaves_no_process_behind() -> None:
     """As `app.serve` starts the pages and the worker."""
     text = (
