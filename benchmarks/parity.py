@@ -84,13 +84,12 @@ def columns(wanted: int) -> list[str]:
 
 
 def make(spark: Any, folder: Path, rows: int, wanted: int) -> None:
-    """Tables `base`, `same` (the same rows in another order) and `other` (0.1% of rows changed)."""
-    spark.sql(f"CREATE OR REPLACE TEMP VIEW source AS SELECT {', '.join(columns(wanted))}, id AS n FROM range({rows})")
-    changed = "IF(n % 1000 = 7, concat(text_0, '!'), text_0) AS text_0"
+    """Tables `base`, `same` (the same rows in another order) and `other` (some 0.1% of rows changed)."""
+    changed = "IF(pmod(xxhash64(document_id), 1000) = 7, concat(text_0, '!'), text_0) AS text_0"
     for name, body in (
-        ("base", "SELECT * EXCEPT (n) FROM source"),
-        ("same", "SELECT * EXCEPT (n) FROM source DISTRIBUTE BY n % 8"),
-        ("other", f"SELECT * EXCEPT (n) FROM (SELECT * EXCEPT (text_0), {changed} FROM source) DISTRIBUTE BY n % 8"),
+        ("base", f"SELECT {', '.join(columns(wanted))} FROM range({rows})"),
+        ("same", "SELECT * FROM base DISTRIBUTE BY document_id"),
+        ("other", f"SELECT * EXCEPT (text_0), {changed} FROM base DISTRIBUTE BY document_id"),
     ):
         frame = spark.sql(body)
         if name == "other":

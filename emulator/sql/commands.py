@@ -220,7 +220,8 @@ class Commands:
             + (f" COMMENT {literal(c.comment)}" if c.comment else "")
             for c in fresh.columns
         )
-        lines = [f"CREATE TABLE {'.'.join(map(_shown, record.full_name.split('.')))} (\n  {columns})", "USING delta"]
+        name = ".".join(map(_shown, (record.catalog_name, record.schema_name, record.name)))
+        lines = [f"CREATE TABLE {name} (\n  {columns})", "USING delta"]
         for clause, key in (("PARTITIONED BY", "partitionColumns"), ("CLUSTER BY", "clusteringColumns")):
             if detail.get(key):
                 lines.append(f"{clause} ({', '.join(map(_shown, detail[key]))})")
