@@ -53,6 +53,15 @@ def check_settings(settings: Mapping[str, Any]) -> None:
             if dependency["task_key"] not in keys:
                 raise bad(f"Task '{task['task_key']}' depends on '{dependency['task_key']}', which is not a task")
     _refuse_cycles(tasks)
+    clusters = [c.get("job_cluster_key", "") for c in settings.get("job_clusters") or []]
+    for task in tasks:
+        if task.get("job_cluster_key") not in (None, *clusters):
+            raise bad(f"Job cluster '{task['job_cluster_key']}' is not defined in field 'job_clusters'.")
+    for what, holder in (("job", settings), *((f"task '{t['task_key']}'", t) for t in tasks)):
+        if int(holder.get("timeout_seconds") or 0) < 0:
+            raise bad(f"timeout_seconds of {what} must not be negative, is {holder['timeout_seconds']}")
+        if int(holder.get("max_retries") or 0) < -1:
+            raise bad(f"max_retries of {what} must be -1 (without end) or more, is {holder['max_retries']}")
     if sum(settings.get(k) is not None for k in ("schedule", "trigger", "continuous")) > 1:
         raise bad("Only one of schedule, trigger and continuous can be set")
     for unsupported in ("trigger", "continuous", "triggers"):

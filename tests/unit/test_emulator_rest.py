@@ -588,6 +588,19 @@ def test_runs_that_a_stop_interrupted_are_ended_at_the_next_start(tmp_path: Path
     first.jobs.wait(run.run_id, 10)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"job_cluster_key": "nowhere"}, "'nowhere' is not defined in field 'job_clusters'"),
+        ({"timeout_seconds": -1}, "timeout_seconds of task 'a' must not be negative"),
+        ({"max_retries": -2}, "max_retries of task 'a' must be -1"),
+    ],
+)
+def test_a_task_that_names_what_is_not_there_is_refused(client: WorkspaceClient, wrong: dict[str, Any], says: str):
+    with pytest.raises(InvalidParameterValue, match=says):
+        client.jobs.create(name="wrong", tasks=[task("a", "/Shared/one", **wrong)])
+
+
 def test_a_run_needs_the_right_to_start_what_its_task_names(local: Workspace, client: WorkspaceClient, spark_up: None):
     inner = client.jobs.create(name="inner", tasks=[task("a", notebook(local, "quick", "ok"))])
     outer = client.jobs.create(
