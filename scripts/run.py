@@ -28,15 +28,18 @@ class StartError(Exception):
     """The panel or the workspace cannot start; one line."""
 
 
-def port_is_free(port: int) -> bool:
-    """Whether a server may listen on 127.0.0.1:port."""
+def port_problem(port: int) -> str | None:
+    """Why no server may listen on 127.0.0.1:port; None where one may."""
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             s.bind(("127.0.0.1", port))
+        except PermissionError:
+            return f"port {port} is for root alone: choose another with `make run PORT=8501`"
         except OSError:
-            return False
-    return True
+            another = f"make run PORT={port % 65535 + 1}"
+            return f"port {port} is in use: stop what listens there, or choose another with `{another}`"
+    return None
 
 
 def free_port() -> int:
@@ -64,10 +67,9 @@ def arguments() -> argparse.Namespace:
 
 def check(port: int, data: Path) -> None:
     """Raises StartError for a port in use, a data folder that cannot be written or is in use, a full disk."""
-    if not port_is_free(port):
-        raise StartError(
-            f"port {port} is in use: stop what listens there, or choose another with `make run PORT={port + 1}`"
-        )
+    problem = port_problem(port)
+    if problem is not None:
+        raise StartError(problem)
     try:
         take_folder(data).close()
     except FolderError as e:

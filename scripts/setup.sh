@@ -38,9 +38,16 @@ browser_is_there() { command -v chromium >/dev/null 2>&1 || command -v chromium-
 
 library_is_there() { "$python_command" -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$1" 2>/dev/null; }
 
+python_is_good() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; }
+
 python_command=${PYTHON:-python3}
 command -v "$python_command" >/dev/null 2>&1 || system_package "Python 3.11" python3
-"$python_command" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' ||
+if [ -z "${PYTHON:-}" ]; then # a system whose own Python is another may have these beside it
+  for candidate in python3 python3.12 python3.11; do
+    if python_is_good "$candidate"; then python_command=$candidate; break; fi
+  done
+fi
+python_is_good "$python_command" ||
   fail "Python 3.11 or 3.12 is needed, $("$python_command" --version) found: install one and try again with PYTHON=/path/to/python3.11 make $goal"
 
 java_is_good || system_package "Java 17" openjdk-17-jre-headless openjdk-21-jre-headless
@@ -55,7 +62,8 @@ stamp=.venv/ready-$(cat requirements-dev.lock pyproject.toml | cksum | cut -d' '
 need=2500000
 free=$(df -Pk . | awk 'NR == 2 {print $4}')
 [ "$free" -ge $need ] || fail "the disk has $((free / 1024)) MB free, the environment needs $((need / 1024)) MB: make room and try again"
-"$python_command" -c 'import ensurepip, venv' 2>/dev/null || system_package "Python's venv" python3-venv
+"$python_command" -c 'import ensurepip, venv' 2>/dev/null ||
+  system_package "Python's venv" "$("$python_command" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')" python3-venv
 say "installing the Python environment into .venv (once, 1 to 3 minutes)"
 rm -rf .venv
 "$python_command" -m venv .venv || fail "python3 -m venv failed; see above"

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 WAREHOUSES = "/api/2.0/sql/warehouses"
 STATEMENTS = "/api/2.0/sql/statements"
-INLINE_LIMIT = 25 * 1024 * 1024
 KEPT_STATEMENTS = 200
 
 

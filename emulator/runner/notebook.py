@@ -162,7 +162,6 @@ class NotebookRun:
     ) -> None:
         self.spark, self.files, self.context, self.log = spark, files, context, log
         self.widgets = Widgets(parameters)
-        self.deadline: float | None = None
         self.namespace: dict[str, Any] = {
             "__name__": "__main__",
             "spark": spark,

@@ -168,6 +168,20 @@ def test_the_final_comparison_is_asked_for_by_itself() -> None:
     assert status("parity_identical", facts(final_parity=results), pair="production", final=True) is Status.PASS
 
 
+def test_a_newer_difference_outdates_a_final_comparison() -> None:
+    final = {"production": {t: compared(t, 5) for t in TABLES}, "development": {}}
+
+    def judged(hours: float, verdict: str) -> Status:
+        newest = {"production": {t: compared(t, hours, verdict) for t in TABLES}, "development": {}}
+        found = facts(final_parity=final, parity=newest)
+        return status("parity_identical", found, pair="production", final=True)
+
+    assert judged(1, "identical") is Status.PASS
+    assert judged(1, "different") is Status.FAIL
+    assert judged(1, "not_proven") is Status.INCONCLUSIVE
+    assert judged(9, "different") is Status.PASS, "an older one says nothing"
+
+
 def test_schemas_agree_only_if_they_were_read_and_nothing_that_decides_differs() -> None:
     results = {"production": {t: compared(t, 1) for t in TABLES}}
     none = dict.fromkeys(TABLES, 0)

@@ -47,6 +47,14 @@ def test_a_port_in_use_is_said_with_another_to_take(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_a_port_that_only_root_may_take_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    assert run.port_problem(80) == "port 80 is for root alone: choose another with `make run PORT=8501`"
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(run.StartError, match=r"cannot be written \(Not a directory\)"):
