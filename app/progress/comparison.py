@@ -61,7 +61,8 @@ def points(facts: Facts, *, generated: bool = True) -> list[Point]:
                 run.run_id,
                 run.start_time,
                 run.run_seconds,
-                cost.dbu if cost else None,
+                # With no record yet, 0 DBU says nothing.
+                cost.dbu if cost and cost.records else None,
                 cost.usd if cost else None,
                 cost.final if cost else False,
                 run.generated,

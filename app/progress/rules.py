@@ -453,7 +453,8 @@ def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """An operation of the kind `operation` was carried out and read back; a cutover that was rolled back is none."""
     found = facts.verified.get(params["operation"])
     if found is None:
-        return unknown(f"No {params['operation']} has been verified", "operations")
+        word = {"rehearse": "rehearsal"}.get(params["operation"], params["operation"])
+        return unknown(f"No {word} has been verified", "operations")
     rollback = facts.verified.get("rollback")
     if (
         params["operation"] == "cutover"

@@ -96,7 +96,7 @@ def _evidence() -> None:
 
 
 GATE_COLUMNS = (
-    Column("state", "State", width="small"),
+    Column("state", "State"),
     Column("title", "Gate"),
     Column("summary", "What the evidence says", width="large"),
     Column("as_of", "Evidence as of", "time"),

@@ -255,6 +255,13 @@ def test_cost_that_is_not_final_is_no_evidence() -> None:
     assert status("cost_at_most", final, factor=0.3, runs=1) is Status.FAIL
 
 
+def test_a_run_that_nothing_was_billed_for_yet_has_no_dbu_rather_than_none_used() -> None:
+    unbilled = RunCost("baseline", 1, ago(30), ago(29), 0.0, None, 0, False, False)
+    billed = replace(unbilled, side="candidate", run_id=2, dbu=0.0, usd=0.0, records=1)
+    found = points(with_runs(run("baseline", 1, 30), run("candidate", 2, 30), costs=(unbilled, billed)))
+    assert {p.side: p.dbu for p in found} == {"baseline": None, "candidate": 0.0}
+
+
 def test_expectations_all_passing_is_stricter_than_holding() -> None:
     found = facts(expectations={"production": [ExpectationRecord("u", "d", "e", "warn", 990, 10, ago(1))]})
     assert status("expectations_passing", found, environment="production") is Status.FAIL
