@@ -15,8 +15,8 @@ class Told(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tables: tuple[str, ...] | None = None
-    keys: tuple[str, ...] | None = None
+    tables: tuple[str, ...] | None = Field(None, min_length=1)
+    keys: tuple[str, ...] | None = Field(None, min_length=1)
 
 
 class _Nothing(Told):

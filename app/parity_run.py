@@ -218,18 +218,19 @@ class ParityRunner:
 
 
 def names_now(tables: Tables, table: Table) -> tuple[str, str]:
-    """Names of the old and the new table as they are: a cutover keeps the old one under another name, and one by
-    renaming gives its own name to the new one. A table that only happens to have the kept name changes nothing.
+    """Names of the old and the new table as they are: a cutover keeps the old one under another name.
 
-    Raises WorkspaceError.
+    Raises WorkspaceError; ConfigError where both names are tables: whether that is a cutover by renaming or a backup,
+    names do not tell, and the wrong pair could be found identical.
     """
-    if tables.exists(table.kept):
-        served = tables.state(table.baseline)
-        if served.is_view:
-            return table.kept, table.candidate
-        if served.exists and not tables.exists(table.candidate):
-            return table.kept, table.baseline
-    return table.baseline, table.candidate
+    if not tables.exists(table.kept):
+        return table.baseline, table.candidate
+    if tables.state(table.baseline).is_view:
+        return table.kept, table.candidate
+    raise ConfigError(
+        f"both {table.baseline} and {table.kept} are tables: which of them is the old one cannot be told; "
+        "rename what is only a backup, or roll back"
+    )
 
 
 def far_apart(baseline: Producer | None, candidate: Producer | None) -> str | None:

@@ -16,6 +16,7 @@ from app.commands.options import As, Json, Wait
 from app.commands.output import moment, rows, show
 from app.operations.actor import Refused
 from app.progress.comparison import Summary, points, summaries
+from app.progress.facts import DAYS
 from app.store.base import now
 from app.store.collected.records import JobRunRecord, UpdateRecord
 from app.store.leases import WORKER_LEASE
@@ -54,7 +55,11 @@ def runs(
 
 
 @app.command()
-def compare(days: Days = 30, generated: Generated = False, as_json: Json = False) -> None:
+def compare(
+    days: Annotated[int, typer.Option("--days", min=1, max=DAYS, help="How far back.")] = DAYS,
+    generated: Generated = False,
+    as_json: Json = False,
+) -> None:
     """Old against new: run time, DBU and cost at list price of the successful runs, medians and ratios."""
     since = now() - timedelta(days=days)
     found = [p for p in points(context.facts(), generated=generated) if p.start >= since]

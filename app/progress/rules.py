@@ -30,7 +30,9 @@ def rule(function: Rule) -> Rule:
 
 def judge(evidence: Evidence, facts: Facts, *, key: str = "", max_age_hours: float | None = None) -> Finding:
     """What `facts` say about `evidence`. key: the item's own key, by which people's marks are found."""
-    return RULES[evidence.kind](facts, {**evidence.params, "_key": key}).aged(facts.now, max_age_hours)
+    return RULES[evidence.kind](facts, {**evidence.told.model_dump(exclude_none=True), "_key": key}).aged(
+        facts.now, max_age_hours
+    )
 
 
 # People

@@ -335,8 +335,12 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
         )
     elif stuck:
         st.error(
-            "✕ It was begun and nobody carries it on. It touches no production table: end it and plan a new one"
-            + (", which clears what is left of this one." if record.kind == Kind.REHEARSE else ", or resume it.")
+            "✕ It was begun and nobody carries it on. "
+            + (
+                "It works on scratch copies: end it and plan a new one, which clears what is left of this one."
+                if record.kind == Kind.REHEARSE
+                else "What it started may still be running: look first, then resume it or end it."
+            )
         )
     if record.state is State.SUBMITTED:
         st.info(

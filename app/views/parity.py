@@ -265,10 +265,12 @@ def _detail(name: str, parity_id: str | None) -> None:
         history = here.store.parity.history(name, sides=_pair(), limit=200)
         by_id = {h.parity_id: h for h in history}
         if parity_id is not None and parity_id not in by_id:
-            # A link may be to one of long ago, or of the other pair.
-            older = [t for t in here.store.parity.table_results(parity_id) if t.table == name and t.finished_at]
-            by_id.update((t.parity_id, t) for t in older)
-            if not older:
+            # A link may be to one of long ago; one of the other pair is not shown as this one's.
+            run = here.store.parity.run(parity_id)
+            if run is not None and run.sides == _pair():
+                results = here.store.parity.table_results(parity_id)
+                by_id.update((t.parity_id, t) for t in results if t.table == name and t.finished_at)
+            if run is None:
                 st.warning(f"▲ There is no finished comparison {code(parity_id)} of this table.")
         if not by_id:
             empty("This table has not been compared yet.", "Start a comparison above.")

@@ -76,7 +76,6 @@ def test_a_folder_in_which_a_workspace_runs_is_refused_before_anything_is_writte
     run.check(run.free_port(), tmp_path)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
 def test_why_the_workspace_ended_is_told_from_its_log_of_this_start(tmp_path: Path) -> None:
     log = tmp_path / "workspace.log"
     log.write_text("emulator: of an earlier start\n")
@@ -95,6 +94,7 @@ def test_a_workspace_with_a_wrong_value_does_not_start(tmp_path: Path, wrong: st
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
 def test_a_killed_starter_leaves_no_process_behind() -> None:
     """As `app.serve` starts the pages and the worker."""
     text = (
