@@ -162,12 +162,12 @@ class Evidence(Frozen):
         if self.kind not in KINDS:
             raise ValueError(f"evidence kind {self.kind!r} is none of {', '.join(sorted(KINDS))}")
         try:
-            KINDS[self.kind].model_validate(self.params)
+            _ = self.told
         except ValidationError as e:
             raise ValueError(f"evidence {self.kind}: {_first(e)}") from e
         return self
 
-    @property
+    @cached_property
     def told(self) -> Told:
         """The parameters, checked."""
         return KINDS[self.kind].model_validate(self.params)

@@ -6,6 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+Side = Literal["baseline", "candidate", "development"]
+JobSide = Literal["baseline", "candidate"]
+Pair = Literal["production", "development"]
+
 
 class Told(BaseModel):
     """Base of what a rule of `app.progress.rules` is told; an unknown name is an error, not a silent typo.
@@ -33,7 +37,7 @@ class _OfTables(Told):
 
 
 class _Environment(_Nothing):
-    environment: Literal["production", "development"]
+    environment: Pair
 
 
 class _Allowance(_Environment):
@@ -46,35 +50,25 @@ class _Reliability(_Environment):
 
 
 class _Side(_Nothing):
-    side: Literal["baseline", "candidate", "development"]
+    side: Side
 
 
 class _Job(_Nothing):
-    job: Literal["baseline", "candidate", "development"]
+    job: Side
 
 
 class _SideTables(_OfTables):
-    side: Literal["baseline", "candidate", "development"]
+    side: Side
 
 
 class _Runs(_Nothing):
-    side: Literal["baseline", "candidate"]
+    side: JobSide
     runs: PositiveInt
 
 
-class _RunDays(_Nothing):
-    side: Literal["baseline", "candidate"]
-    days: PositiveInt
-
-
 class _Reports(_Nothing):
-    side: Literal["baseline", "candidate"]
+    side: JobSide
     tasks: tuple[str, ...] = Field(min_length=1)
-
-
-class _PerDay(_Nothing):
-    per_day: PositiveInt
-    days: PositiveInt
 
 
 class _Medians(_Nothing):
@@ -86,25 +80,32 @@ class _Factor(_Medians):
 
 
 class _Pair(_OfTables):
-    pair: Literal["production", "development"]
+    pair: Pair
 
 
 class _Identical(_Pair):
     final: bool = False
 
 
+class _Days(_Nothing):
+    days: PositiveInt
+
+
 class _Streak(_Nothing):
-    pair: Literal["production", "development"]
+    pair: Pair
     pairs: PositiveInt
 
 
-class _ParallelDays(_Nothing):
-    pair: Literal["production", "development"]
-    days: PositiveInt
+class _ParallelDays(_Days):
+    pair: Pair
 
 
-class _Days(_Nothing):
-    days: PositiveInt
+class _RunDays(_Days):
+    side: JobSide
+
+
+class _PerDay(_Days):
+    per_day: PositiveInt
 
 
 class _Operation(_Nothing):

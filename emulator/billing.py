@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from emulator.records import Json, Run, TaskRun, Update
+from emulator.records import Json, Run, TaskRun, Update, run_as_of
 
 ACCOUNT_ID = "00000000-0000-4000-8000-0000000000ac"
 CLOUD = "AWS"
@@ -213,7 +213,7 @@ def computes_of_run(run: Run, tasks: Iterable[TaskRun]) -> list[Compute]:
             photon=found[name].get("runtime_engine") == "PHOTON",
             start_ms=min(t.start_ms for t in ran),
             end_ms=max(t.end_ms for t in ran) if all(t.end_ms for t in ran) else run.end_ms,
-            run_as=_run_as(run),
+            run_as=run_as_of(run.settings) or run.creator,
             job_id=run.job_id,
             job_run_id=run.run_id,
             job_name=str(run.settings.get("name") or run.run_name),
@@ -222,11 +222,6 @@ def computes_of_run(run: Run, tasks: Iterable[TaskRun]) -> list[Compute]:
         )
         for (name, repair), ran in spans.items()
     ]
-
-
-def _run_as(run: Run) -> str:
-    wanted = run.settings.get("run_as") or {}
-    return str(wanted.get("user_name") or wanted.get("service_principal_name") or run.creator)
 
 
 def compute_of_update(update: Update) -> Compute | None:

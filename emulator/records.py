@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +71,12 @@ class Token:
     comment: str
     created_ms: int
     expires_ms: int | None = None
+
+
+def run_as_of(settings: Mapping[str, Any]) -> str:
+    """The user or service principal that a job's settings say it runs as, "" where they say none."""
+    run_as = settings.get("run_as") or {}
+    return str(run_as.get("user_name") or run_as.get("service_principal_name") or "")
 
 
 @dataclass(frozen=True)

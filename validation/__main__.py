@@ -10,7 +10,8 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -21,7 +22,7 @@ from validation.errors import SpecError, StatementError
 from validation.report import Estimate, ParityReport, Progress, SideState, Verdict
 from validation.spec import EXACT, ComparisonSpec, SchemaAspect, Tolerance
 from validation.state import UpdateOf
-from validation.updates import pipeline_updates
+from validation.updates import current_user, pipeline_updates
 from validation.views import as_csv, as_html, as_text
 from validation.warehouse import Warehouse
 
@@ -164,23 +165,24 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
         print(output(report, arguments))
         return STATUS[report.verdict]
 
-    def answer(opened: Warehouse, update_of: UpdateOf | None, user: str = "") -> int:
+    def answer(opened: Warehouse, update_of: UpdateOf | None, user: Callable[[], str]) -> int:
         if arguments.estimate:
             print(told(estimate(opened, spec)))
             return 0
-        found = compare(opened, spec, progress=tell, cancelled=stop.is_set, requested_by=user, update_of=update_of)
-        return show(found)
+        return show(
+            compare(opened, spec, progress=tell, cancelled=stop.is_set, requested_by=user(), update_of=update_of)
+        )
 
     try:
         spec = spec_of(arguments)
         if warehouse is not None:
-            return answer(warehouse, None)
+            return answer(warehouse, None, str)
         endpoint = Endpoint.discover()
         before = signal.signal(signal.SIGINT, interrupt)
         try:
             workspace = endpoint.workspace()
             with DatabricksWarehouse.open(endpoint) as opened:
-                return answer(opened, pipeline_updates(workspace), workspace.current_user.me().user_name or "")
+                return answer(opened, pipeline_updates(workspace), partial(current_user, workspace))
         except StatementError as e:
             return show(not_proven(spec, str(e)))
         finally:

@@ -331,9 +331,8 @@ def _tolerated(plan: Plan, column: Compared, a: str, b: str) -> str:
     family = column.form.family
     if family in _NUMBERS and (found.absolute or found.relative):
         # In DOUBLE: the difference of two FLOATs need not be one.
-        gap = f"abs(CAST({a} AS DOUBLE) - CAST({b} AS DOUBLE))"
-        if family != "float":
-            gap = f"CAST({_decimal_gap(column, a, b)} AS DOUBLE)"
+        floats = f"abs(CAST({a} AS DOUBLE) - CAST({b} AS DOUBLE))"
+        gap = floats if family == "float" else f"CAST({_decimal_gap(column, a, b)} AS DOUBLE)"
         size = f"greatest(abs(CAST({a} AS DOUBLE)), abs(CAST({b} AS DOUBLE)))"
         absolute, relative = (f"CAST({t!r} AS DOUBLE)" for t in (found.absolute, found.relative))
         bound = f"greatest({absolute}, {relative} * {size})"

@@ -1,4 +1,4 @@
-"""Which pipeline update last refreshed a table: asked of the workspace's REST API, where one is at hand."""
+"""Which pipeline update last refreshed a table, and who asks: from the workspace's REST API, where one is at hand."""
 
 from __future__ import annotations
 
@@ -47,6 +47,16 @@ def pipeline_updates(workspace: WorkspaceClient) -> UpdateOf:
             raise SideUnreadable(f"which update last wrote {name} cannot be told: {e}") from e
 
     return update_of
+
+
+def current_user(workspace: WorkspaceClient) -> str:
+    """Name of who the token is, for the report; "" where it may use SQL and not be told that."""
+    from databricks.sdk.errors.base import DatabricksError
+
+    try:
+        return workspace.current_user.me().user_name or ""
+    except (DatabricksError, OSError):
+        return ""
 
 
 def _with_end(workspace: WorkspaceClient, pipeline_id: str, update: TableUpdate) -> TableUpdate:

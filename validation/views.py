@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from validation.errors import SpecError
 from validation.report import ParityReport, Sample, SideState
 from validation.spec import DECIDING_BY_DEFAULT, ComparisonSpec, Tolerance
 
@@ -52,7 +53,11 @@ def asked(report: ParityReport) -> list[str]:
     """What the comparison was told beyond names and key, one sentence each: what a verdict holds for."""
     if not report.spec:
         return []
-    spec = ComparisonSpec.from_dict(report.spec)
+    try:
+        spec = ComparisonSpec.from_dict(report.spec)
+    except SpecError as e:
+        return [f"what cannot be asked for today: {e}"]
+    exact = [c for c, t in spec.column_tolerances.items() if not t]
     out = [
         f"{what}: {text}"
         for what, text in (
@@ -60,12 +65,16 @@ def asked(report: ParityReport) -> list[str]:
             ("candidate's rows where", spec.candidate_where),
             ("columns left out", ", ".join(sorted(spec.excluded_columns))),
             ("columns mapped", ", ".join(f"{a} to {b}" for a, b in spec.column_mapping.items())),
-            ("rows that an exclusion rule explains", spec.baseline_exclusion or spec.candidate_exclusion),
+            ("rows that an exclusion rule explains", spec.baseline_exclusion),
+            ("candidate's rows that an exclusion rule explains", spec.candidate_exclusion),
+            ("baseline's version", spec.baseline_version),
+            ("candidate's version", spec.candidate_version),
         )
-        if text
+        if text not in (None, "")
     ]
     if spec.tolerance:
-        out.append(f"every column may differ by {_tolerance(spec.tolerance)}")
+        but = f" but {', '.join(exact)}" if exact else ""
+        out.append(f"every column{but} may differ by {_tolerance(spec.tolerance)}")
     out += [f"{c} may differ by {_tolerance(t)}" for c, t in spec.column_tolerances.items() if t]
     if spec.row_threshold:
         out.append(f"threshold {spec.row_threshold:,} differing rows")

@@ -66,19 +66,7 @@ def compare(
     measured = summaries(found)
     value = {
         "since": since,
-        "measures": [
-            {
-                "measure": s.measure,
-                "unit": s.unit,
-                "baseline": s.baseline,
-                "candidate": s.candidate,
-                "ratio": s.ratio,
-                "baseline_runs": s.baseline_runs,
-                "candidate_runs": s.candidate_runs,
-                "runs_not_final": s.not_final,
-            }
-            for s in measured
-        ],
+        "measures": [{**vars(s), "ratio": s.ratio} for s in measured],
         "runs": found,
     }
     columns = ["measure", "old", "new", "new / old", "runs, old and new", "billing not final"]
@@ -190,11 +178,8 @@ def _measure(s: Summary) -> tuple[str, ...]:
 
     ratio = "" if s.ratio is None else f"{s.ratio:.2f}"
     pending = "" if s.measure == "Run time" else str(s.not_final)
-    return f"{s.measure}, {s.unit}", number(s.baseline), number(s.candidate), ratio, _pair(s), pending
-
-
-def _pair(s: Summary) -> str:
-    return f"{s.baseline_runs} and {s.candidate_runs}"
+    counted = f"{s.baseline_runs} and {s.candidate_runs}"
+    return f"{s.measure}, {s.unit}", number(s.baseline), number(s.candidate), ratio, counted, pending
 
 
 def _seconds(value: float | None) -> str:

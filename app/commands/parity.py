@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -67,10 +68,7 @@ def parity_run(
     actor = context.actor(as_)
     _require(actor, Role.OPERATOR, "parity", ", ".join(tables or ["all"]))
     parity_id = context.store.parity.request(wanted, actor.user_name, final=final, sides=sides)
-    context.store.audit.append(
-        actor=actor.user_name, source=actor.source, local=actor.local, action="parity", outcome="allowed",
-        subject=parity_id, detail={"tables": wanted, "final": final, "sides": sides},
-    )  # fmt: skip
+    _audit(actor, "parity", "allowed", parity_id, detail={"tables": wanted, "final": final, "sides": sides})
     if here:
         runner = ParityRunner(
             context.store.parity, context.store.collected, context.workspace, context.migration, process_owner()
@@ -140,10 +138,7 @@ def parity_cancel(comparison: ParityId, as_: As = None, as_json: Json = False) -
     """Stops a comparison that waits or runs; its query on the warehouse is cancelled."""
     actor = context.actor(as_)
     _require(actor, Role.OPERATOR, "parity.cancel", comparison)
-    context.store.audit.append(
-        actor=actor.user_name, source=actor.source, local=actor.local, action="parity.cancel", outcome="allowed",
-        subject=comparison,
-    )  # fmt: skip
+    _audit(actor, "parity.cancel", "allowed", comparison)
     stopped = context.store.parity.cancel(comparison, actor.user_name)
     if not stopped:
         raise Refused(f"comparison {comparison} does not wait or run")
@@ -259,13 +254,19 @@ def _check_sides(sides: str) -> None:
         raise WrongUse(f"--sides {sides!r} is neither production nor development")
 
 
+def _audit(
+    actor: Actor, action: str, outcome: str, subject: str, *, reason: str = "", detail: Mapping[str, Any] | None = None
+) -> None:
+    context.store.audit.append(
+        actor=actor.user_name, source=actor.source, local=actor.local, action=action, outcome=outcome, subject=subject,
+        reason=reason, detail=detail,
+    )  # fmt: skip
+
+
 def _require(actor: Actor, role: Role, action: str, subject: str) -> None:
     try:
         if role not in context.roles_of(actor.user_name):
             raise Refused(f"{action} needs the role {role}, which {actor.user_name} lacks")
     except Refused as e:
-        context.store.audit.append(
-            actor=actor.user_name, source=actor.source, local=actor.local, action=action, outcome="refused",
-            subject=subject[:200], reason=str(e),
-        )  # fmt: skip
+        _audit(actor, action, "refused", subject[:200], reason=str(e))
         raise

@@ -77,12 +77,15 @@ def _own_names(migration: Migration, observation: Observation) -> tuple[GateVerd
         return ()
     title = "The old job's tables have their names"
     all_swaps = planning.swaps(migration, observation)
-    problems = [
-        f"{place.text}: the old job must not write there; roll back first, or put the names right"
-        for s, place in zip(all_swaps, planning.places(all_swaps, observation).values(), strict=True)
-        if place.position is not Position.UNTOUCHED
-        and (observation.relation(s.served).kind != "absent" or observation.relation(s.kept).kind != "absent")
-    ]
+    problems = []
+    for s, place in zip(all_swaps, planning.places(all_swaps, observation).values(), strict=True):
+        never_was = observation.relation(s.served).kind == observation.relation(s.kept).kind == "absent"
+        if place.position is Position.UNTOUCHED or never_was:
+            continue
+        # From names alone a cutover by renaming and a backup look the same.
+        both = place.position is Position.SWAPPED
+        text = f"both {s.served} and {s.kept} are tables, the new side's or a backup" if both else place.text
+        problems.append(f"{text}: the old job must not write there; roll back first, or rename what is only a backup")
     return (_gate("world.own_names", title, problems, "a cutover has moved none of them", observation),)
 
 

@@ -378,16 +378,14 @@ def _not_outdated(final: Mapping[str, ParityTable], newest: Mapping[str, ParityT
     """The final results, but where a newer comparison of any kind was not identical, that one: a final comparison that
     finds a difference by its hashes already has no final result."""
 
-    def valid(table: str) -> ParityTable:
-        mine, other = final[table], newest.get(table)
-        outdated = (
-            other is not None
-            and other.verdict != "identical"
-            and (other.finished_at is None or mine.finished_at is None or other.finished_at > mine.finished_at)
-        )
-        return other if outdated and other is not None else mine
+    def newer(other: ParityTable, mine: ParityTable) -> bool:
+        return other.finished_at is None or mine.finished_at is None or other.finished_at > mine.finished_at
 
-    return {table: valid(table) for table in final}
+    found = dict(final)
+    for table, other in newest.items():
+        if table in final and other.verdict != "identical" and newer(other, final[table]):
+            found[table] = other
+    return found
 
 
 @rule

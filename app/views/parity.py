@@ -87,7 +87,7 @@ def _streak(here: Panel, streak: Streak) -> str:
 
 def _streak_note(streak: Streak) -> str:
     if not streak.runs:
-        return "the last pair was not clean" if streak.broken_by else "no comparison yet"
+        return "the last pair was not clean" if streak.broken_by else "no pair of known runs compared yet"
     pairs, tables = count(streak.runs, "pair"), count(streak.tables, "table comparison")
     return f"over {duration_word(streak.days * 86400)}, {pairs}, {tables}"
 
@@ -195,8 +195,15 @@ def _progress(here: Panel, run: ParityRun) -> None:
 
 # Verdicts at a glance
 
+
+def _open_table(name: str) -> None:
+    """Opens a table with its newest comparison, whichever of another table was open."""
+    put("table", name)
+    put("report", None)
+
+
 GLANCE_COLUMNS = (
-    Column("table", "Table", "open", help="Opens what differs"),
+    Column("table", "Table", "open", help="Opens what differs", opens=_open_table),
     Column("verdict", "Verdict"),
     Column("old", "Old rows", "number"),
     Column("new", "New rows", "number"),

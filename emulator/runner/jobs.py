@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from emulator.access import first_owner, owner_of
-from emulator.records import Job, Json, Run, TaskRun, new_number, now_ms
+from emulator.records import Job, Json, Run, TaskRun, new_number, now_ms, run_as_of
 from emulator.rest.errors import ServiceError, bad
 from emulator.runner.job_run import ActiveRun, latest_attempts
 from emulator.runner.job_settings import check_settings, with_defaults
@@ -64,13 +64,7 @@ class JobRunner:
 
     def run_as(self, job: Job) -> str:
         """Who the job's runs act as: its `run_as`, else its owner, else who made it."""
-        run_as = job.settings.get("run_as") or {}
-        return (
-            run_as.get("user_name")
-            or run_as.get("service_principal_name")
-            or owner_of(self.workspace, "jobs", str(job.job_id))
-            or job.creator
-        )
+        return run_as_of(job.settings) or owner_of(self.workspace, "jobs", str(job.job_id)) or job.creator
 
     # -- runs ----------------------------------------------------------------------------------------------------------
 

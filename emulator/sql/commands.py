@@ -511,4 +511,4 @@ def drop_catalog(engine: Engine, name: str, actor: str, cascade: bool) -> None:
 
 def _shown(name: str) -> str:
     """A name as a statement has to write it."""
-    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else quote(name)
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name) else quote(name)

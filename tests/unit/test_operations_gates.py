@@ -151,7 +151,7 @@ def test_the_old_job_does_not_run_where_a_renamed_table_has_its_name(kind: Kind)
     assert all_new(given)
     (blocking, *_) = given.service.plan(kind, {"job": "baseline"}, ERIN).blocking
     assert blocking.key == "world.own_names"
-    assert "product.fde.dim_fde is the table that was product.fde.dlt_v2_dim_fde" in blocking.finding.summary
+    assert "both product.fde.dim_fde and product.fde.dim_fde_old are tables" in blocking.finding.summary
 
 
 def test_the_schedule_of_the_development_job_is_paused_like_the_others(given: Given) -> None:

@@ -118,6 +118,17 @@ def test_a_report_tells_what_was_asked_for() -> None:
         ):  # fmt: skip
             assert told in view
     assert asked(replace(_report(), spec={})) == []
+    pinned = ComparisonSpec(
+        "a", "b", ("id",), tolerance=Tolerance(0.5), column_tolerances={"n": Tolerance()}, candidate_exclusion="x",
+        baseline_version=0,
+    )  # type: ignore[arg-type]  # fmt: skip
+    assert asked(replace(_report(), spec=pinned.to_dict())) == [
+        "candidate's rows that an exclusion rule explains: x",
+        "baseline's version: 0",
+        "every column but n may differ by 0.5",
+    ]
+    of_before = {**ComparisonSpec("a", "b").to_dict(), "sensitive_columns": ["at"], "watermark_columns": ["at"]}
+    assert "today" in asked(replace(_report(), spec=of_before))[0]
 
 
 def test_csv_tells_null_from_an_empty_text_and_formulas_from_numbers() -> None:

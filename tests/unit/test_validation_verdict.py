@@ -130,6 +130,15 @@ def test_a_watermark_in_another_time_zone_makes_no_row_late() -> None:
     )
     assert {c.name for c in causes_of(details, (), ("AT",))} == {"time_zone"}
     assert {c.name for c in causes_of(details, (), ("other",))} == {"time_zone", "timing"}
+    one = details_of(
+        extra=500, modified=1, columns={"at": {"offset": 1}}, offsets={"at": {3600: 1}},
+        reasons={"late/extra": 500, "late/modified": 1},
+    )  # fmt: skip
+    assert {c.name: c.rows for c in causes_of(one, (), ("at",))} == {"timing": 501, "time_zone": 1}
+    next_day = details_of(
+        modified=9, columns={"day": {"offset": 9}}, offsets={"day": {86400: 9}}, reasons={"late/modified": 9}
+    )
+    assert {c.name for c in causes_of(next_day, (), ("day",))} == {"timing", "date_shift"}
 
 
 @pytest.mark.parametrize(
