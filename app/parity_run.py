@@ -9,12 +9,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from app.config import ConfigError, Migration, Table
+from app.operations.past import PastCutover, last_cutover
 from app.parity_spec import FAR_APART_SECONDS, spec_of
 from app.parity_workspace import open_warehouse, table_updates
 from app.store.base import StoreError, now
 from app.store.collected.records import JobRunRecord, UpdateRecord
-from app.store.collected.repository import CollectedRepository
-from app.store.parity import ParityRepository, ParityRun, ParityState, Producer
+from app.store.open import Store
+from app.store.parity import ParityRun, ParityState, Producer
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError, one_line
 from app.workspace.tables import Tables
@@ -35,16 +36,16 @@ class ParityRunner:
 
     def __init__(
         self,
-        parity: ParityRepository,
-        collected: CollectedRepository,
+        store: Store,
         workspace: Workspace,
         migration: Migration,
         owner: str,
         stop: threading.Event | None = None,
         clock: Callable[[], datetime] = now,
     ) -> None:
-        self._parity = parity
-        self._collected = collected
+        self._parity = store.parity
+        self._collected = store.collected
+        self._operations = store.operations
         self._workspace = workspace
         self._migration = migration
         self._owner = owner
@@ -127,7 +128,7 @@ class ParityRunner:
                 table,
                 sides=run.sides,
                 final=run.final,
-                names=names_now(self._workspace.tables, table),
+                names=names_now(self._workspace.tables, table, last_cutover(self._operations, self._migration)),
                 hash_key=self._parity.hash_key(run.id) or "",
             )
             with open_warehouse(self._workspace) as warehouse:
@@ -217,16 +218,22 @@ class ParityRunner:
         return any(r.active for r in newest_runs) or any(u.active for u in newest_updates)
 
 
-def names_now(tables: Tables, table: Table) -> tuple[str, str]:
+def names_now(tables: Tables, table: Table, past: PastCutover) -> tuple[str, str]:
     """Names of the old and the new table as they are: a cutover keeps the old one under another name.
 
-    Raises WorkspaceError; ConfigError where both names are tables: whether that is a cutover by renaming or a backup,
-    names do not tell, and the wrong pair could be found identical.
+    Raises WorkspaceError; ConfigError where both names are tables and the last cutover does not tell whether they were
+    renamed or one is a backup: the wrong pair could be found identical.
     """
     if not tables.exists(table.kept):
         return table.baseline, table.candidate
-    if tables.state(table.baseline).is_view:
+    served = tables.state(table.baseline)
+    if served.is_view:
         return table.kept, table.candidate
+    match past.kept_is(table, served.table_id, tables.state(table.kept).table_id):
+        case "old":
+            return table.kept, table.baseline
+        case "backup":
+            return table.baseline, table.candidate
     raise ConfigError(
         f"both {table.baseline} and {table.kept} are tables: which of them is the old one cannot be told; "
         "rename what is only a backup, or roll back"

@@ -148,9 +148,7 @@ class Worker:
         workspace = Workspace(endpoint)
         sources = Sources(self._store.collected, workspace, self._migration, stop=ended)
         collector = Collector(sources.all(), self._store.collected, stop=ended)
-        runner = ParityRunner(
-            self._store.parity, self._store.collected, workspace, self._migration, self.owner, stop=ended
-        )
+        runner = ParityRunner(self._store, workspace, self._migration, self.owner, stop=ended)
         threads = [
             threading.Thread(target=self._compare, args=(runner, ended), name="comparisons", daemon=True),
             threading.Thread(target=self._operate, args=(workspace, ended), name="operations", daemon=True),

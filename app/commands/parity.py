@@ -70,9 +70,7 @@ def parity_run(
     parity_id = context.store.parity.request(wanted, actor.user_name, final=final, sides=sides)
     _audit(actor, "parity", "allowed", parity_id, detail={"tables": wanted, "final": final, "sides": sides})
     if here:
-        runner = ParityRunner(
-            context.store.parity, context.store.collected, context.workspace, context.migration, process_owner()
-        )
+        runner = ParityRunner(context.store, context.workspace, context.migration, process_owner())
         while _parity_run(parity_id).state is ParityState.QUEUED and runner.run_next() is not None:
             pass
     elif wait and context.store.leases.holder(WORKER_LEASE) is None:

@@ -9,6 +9,7 @@ from app.config import Gate, Migration
 from app.operations import compared
 from app.operations import plan as planning
 from app.operations.definition import GateVerdict, Kind, Observation
+from app.operations.past import PastCutover
 from app.operations.positions import Position
 from app.progress.evidence import Finding, Status, unknown, verdict
 
@@ -35,8 +36,8 @@ def _judged(gate: Gate, judge: Judge, moment: datetime) -> Finding:
     return found.aged(moment, gate.max_age_hours)
 
 
-def of_world(kind: Kind, migration: Migration, observation: Observation) -> tuple[GateVerdict, ...]:
-    """Conditions that the observed world itself sets, whatever the migration file asks for."""
+def of_world(kind: Kind, migration: Migration, observation: Observation, past: PastCutover) -> tuple[GateVerdict, ...]:
+    """Conditions that the observed world itself sets, whatever the migration file asks for. past: the last cutover."""
     match kind:
         case Kind.CUTOVER:
             return (
@@ -55,7 +56,7 @@ def of_world(kind: Kind, migration: Migration, observation: Observation) -> tupl
         case Kind.START_UPDATE:
             return (_unfinished(observation), _idle(observation))
         case Kind.RUN_NOW | Kind.PAUSE | Kind.UNPAUSE:
-            return (_unfinished(observation), *_own_names(migration, observation))
+            return (_unfinished(observation), *_own_names(migration, observation, past))
         case Kind.ROLLBACK:
             return ()
 
@@ -70,7 +71,7 @@ def _unfinished(observation: Observation) -> GateVerdict:
     return _gate("world.unfinished", "No other operation is unfinished", text, "none is", observation)
 
 
-def _own_names(migration: Migration, observation: Observation) -> tuple[GateVerdict, ...]:
+def _own_names(migration: Migration, observation: Observation, past: PastCutover) -> tuple[GateVerdict, ...]:
     """Where the old job is to run: its tables' names are its own, or it would write over what consumers read. No
     relation was looked at where another job is. A table that never was is the old job's to make."""
     if not observation.relations:
@@ -78,13 +79,19 @@ def _own_names(migration: Migration, observation: Observation) -> tuple[GateVerd
     title = "The old job's tables have their names"
     all_swaps = planning.swaps(migration, observation)
     problems = []
-    for s, place in zip(all_swaps, planning.places(all_swaps, observation).values(), strict=True):
-        never_was = observation.relation(s.served).kind == observation.relation(s.kept).kind == "absent"
-        if place.position is Position.UNTOUCHED or never_was:
+    found = planning.places(all_swaps, observation).values()
+    for table, s, place in zip(migration.tables, all_swaps, found, strict=True):
+        served, kept = observation.relation(s.served), observation.relation(s.kept)
+        if place.position is Position.UNTOUCHED or served.kind == kept.kind == "absent":
             continue
-        # From names alone a cutover by renaming and a backup look the same.
-        both = place.position is Position.SWAPPED
-        text = f"both {s.served} and {s.kept} are tables, the new side's or a backup" if both else place.text
+        text = place.text
+        if served.kind == kept.kind == "table":
+            # From names alone a cutover by renaming and a backup look the same.
+            is_kept = past.kept_is(table, served.table_id, kept.table_id)
+            if is_kept == "backup":
+                continue
+            whose = "after a cutover by renaming" if is_kept == "old" else "the new side's or a backup"
+            text = f"both {s.served} and {s.kept} are tables, {whose}"
         problems.append(f"{text}: the old job must not write there; roll back first, or rename what is only a backup")
     return (_gate("world.own_names", title, problems, "a cutover has moved none of them", observation),)
 

@@ -21,6 +21,7 @@ from app.operations.definition import GateVerdict, Kind, Observation, Plan
 from app.operations.engine import LEASE, LEASE_SECONDS, Engine, Hold, Stopped, Timing
 from app.operations.gates import Judge
 from app.operations.observe import look, observe, relations, starts_old_job
+from app.operations.past import PastCutover, last_cutover
 from app.operations.perform import Performer, StepFailed, differences
 from app.operations.positions import Position, Swap
 from app.operations.preview import Preview, preview
@@ -309,10 +310,10 @@ class OperationsService:
 
     def serving(self) -> Mapping[str, str]:
         """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong."""
-        before, methods = self._last_cutover()
+        past = last_cutover(self._store.operations, self._migration)
         seen = Observation(self._clock(), tuple(relations(self._world, planning.names(self._migration))))
-        all_swaps = planning.swaps(self._migration, seen, methods)
-        found = planning.places(all_swaps, seen, before)
+        all_swaps = planning.swaps(self._migration, seen, past.methods)
+        found = planning.places(all_swaps, seen, past.before)
         return {t: p.serves if p.serves in ("baseline", "candidate") else p.text for t, p in found.items()}
 
     def gates(self) -> Sequence[GateVerdict]:
@@ -325,8 +326,8 @@ class OperationsService:
         operation_id = f"op-{uuid.uuid4().hex[:12]}"
         moment = self._clock()
         seen = self._observe(kind, args)
-        before, methods = self._last_cutover() if kind is Kind.ROLLBACK else (None, None)
-        draft = self._draft(kind, args, seen, requested_by, operation_id, before, methods)
+        past = last_cutover(self._store.operations, self._migration)
+        draft = self._draft(kind, args, seen, requested_by, operation_id, past)
         found = self._gates(kind, seen)
         return Plan(
             operation_id=operation_id,
@@ -354,14 +355,13 @@ class OperationsService:
         seen: Observation,
         requested_by: str,
         operation_id: str,
-        before: Observation | None,
-        methods: Mapping[str, str] | None,
+        past: PastCutover,
     ) -> planning.Draft:
         match kind:
             case Kind.CUTOVER:
                 return planning.cutover(self._migration, seen)
             case Kind.ROLLBACK:
-                return planning.rollback(self._migration, seen, before, methods)
+                return planning.rollback(self._migration, seen, past.before, past.methods)
             case Kind.REHEARSE:
                 rows = args.get("rows", planning.SCRATCH_ROWS)
                 return planning.rehearse(self._migration, seen, requested_by, rows)
@@ -381,7 +381,8 @@ class OperationsService:
         return [f"{o.kind} {o.id}" for o in found if o.id != but]
 
     def _gates(self, kind: Kind, seen: Observation) -> tuple[GateVerdict, ...]:
-        of_world = gates.of_world(kind, self._migration, seen)
+        past = last_cutover(self._store.operations, self._migration)
+        of_world = gates.of_world(kind, self._migration, seen, past)
         return (*self._migration_gates(), *of_world) if kind is Kind.CUTOVER else of_world
 
     def _migration_gates(self) -> tuple[GateVerdict, ...]:
@@ -394,16 +395,6 @@ class OperationsService:
                 raise problem
 
         return gates.of_migration(self._migration, judge, self._clock())
-
-    def _last_cutover(self) -> tuple[Observation | None, Mapping[str, str] | None]:
-        """What the newest cutover that was begun saw before its first write, and how it swapped each table."""
-        begun = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED, State.UNDONE)
-        found = self._store.operations.find(kinds=[Kind.CUTOVER], states=begun, limit=20)
-        for record in sorted(found, key=lambda o: o.started_at or o.created_at, reverse=True):
-            made = plan_from_json(record.plan)
-            if {t.baseline for t in self._migration.tables} <= {r.name for r in made.observation.relations}:
-                return made.observation, made.method
-        return None, None
 
     def _check_args(self, kind: Kind, args: Mapping[str, Any]) -> None:
         wanted = {
@@ -501,9 +492,9 @@ class OperationsService:
         """Goes on with an interrupted rollback: its steps are planned anew from where the world is."""
         try:
             seen = look(self._world, self._migration, self._clock())
-            before, _ = self._last_cutover()
+            past = last_cutover(self._store.operations, self._migration)
             all_swaps = planning.swaps(self._migration, seen, known.method)
-            steps = planning.number(self._back(all_swaps, seen, before, pause_new=True))
+            steps = planning.number(self._back(all_swaps, seen, past.before, pause_new=True))
             self._engine(known, hold, "back", may_stop=False, seen=seen).run(steps)
         except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
             return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(str(e)))

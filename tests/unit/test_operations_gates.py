@@ -152,6 +152,21 @@ def test_the_old_job_does_not_run_where_a_renamed_table_has_its_name(kind: Kind)
     (blocking, *_) = given.service.plan(kind, {"job": "baseline"}, ERIN).blocking
     assert blocking.key == "world.own_names"
     assert "both product.fde.dim_fde and product.fde.dim_fde_old are tables" in blocking.finding.summary
+    assert "after a cutover by renaming" in blocking.finding.summary
+    back = given.service.plan(Kind.ROLLBACK, {}, ERIN)
+    given.service.apply(given.service.submit(back, ERIN, BACK), ERIN)
+    assert not given.service.plan(kind, {"job": "baseline"}, ERIN).blocking
+    # A backup made since then: the old table is known by its id.
+    copy = replace(given.world.names["product.fde.dim_fde"], name="product.fde.dim_fde_old", table_id="a copy")
+    given.world.names["product.fde.dim_fde_old"] = copy
+    assert not given.service.plan(kind, {"job": "baseline"}, ERIN).blocking
+
+
+def test_the_old_job_does_not_run_beside_a_backup_of_unknown_origin(given: Given) -> None:
+    copy = replace(given.world.names["product.fde.dim_fde"], name="product.fde.dim_fde_old", table_id="a copy")
+    given.world.names["product.fde.dim_fde_old"] = copy
+    (blocking,) = given.service.plan(Kind.RUN_NOW, {"job": "baseline"}, ERIN).blocking
+    assert "the new side's or a backup" in blocking.finding.summary
 
 
 def test_the_schedule_of_the_development_job_is_paused_like_the_others(given: Given) -> None:

@@ -21,6 +21,9 @@ import validation
 from app import parity_run, worker
 from app.config import ConfigError, Migration, Table, Tolerance
 from app.operations.actor import Refused
+from app.operations.definition import Observation
+from app.operations.past import PastCutover
+from app.operations.world import Relation
 from app.parity_run import ParityRunner, far_apart
 from app.parity_spec import spec_of
 from app.store.open import Store, open_store
@@ -139,7 +142,7 @@ def runner_of(
         jobs=SimpleNamespace(active_runs=lambda job_id: active),
         pipelines=SimpleNamespace(active_updates=lambda pipeline_id: ()),
     )
-    return ParityRunner(store.parity, store.collected, workspace, MIGRATION, "w", stop)
+    return ParityRunner(store, workspace, MIGRATION, "w", stop)
 
 
 def test_a_comparison_ends_with_its_report_and_with_what_produced_the_sides(store: Store, compared: Compared) -> None:
@@ -260,6 +263,37 @@ def test_a_backup_or_a_renamed_table_is_not_proven_equal_to_anything(
     runner_of(store, there={"c.s.t": "MANAGED", "c.s.t_old": "MANAGED", **candidate}).run_next()
     (found,) = store.parity.table_results(parity_id)
     assert compared.specs == [] and found.verdict == "not_proven" and "cannot be told" in (found.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("method", "served", "kept", "names"),
+    [
+        ("rename", "id-new", "id-old", ("c.s.t_old", "c.s.t")),
+        ("rename", "id-old", "id-copy", ("c.s.t", "c.s.v2_t")),
+        ("view", "id-old", "id-copy", ("c.s.t", "c.s.v2_t")),
+        ("view", "id-new", "id-old", None),
+        ("rename", "id-else", "id-old", None),
+        ("rename", "id-new", "id-copy", None),
+        ("rename", None, None, None),
+    ],
+)
+def test_the_last_cutover_tells_a_renamed_table_from_a_backup(
+    method: str, served: str | None, kept: str | None, names: tuple[str, str] | None
+) -> None:
+    ids = {"c.s.t": served, "c.s.t_old": kept}
+    tables: Any = SimpleNamespace(
+        exists=lambda name: name in ids, state=lambda name: TableState(name, True, "MANAGED", table_id=ids[name])
+    )
+    before = Observation(
+        T,
+        (Relation("c.s.t", "table", table_id="id-old"), Relation("c.s.v2_t", "table", table_id="id-new")),
+    )
+    past = PastCutover(before, {"t": method})
+    if names is not None:
+        assert parity_run.names_now(tables, TABLE, past) == names
+    else:
+        with pytest.raises(ConfigError, match="cannot be told"):
+            parity_run.names_now(tables, TABLE, past)
 
 
 def pair(store: Store, n: int) -> None:
