@@ -13,9 +13,9 @@ from app.progress.evidence import Finding
 from app.progress.facts import Facts
 from app.progress.phases import metrics, phases, sign_offs
 from app.store.checklist import Mark as Tick
-from app.views.overview import finding_mark
 from app.widgets import identity, notice, panel, sentences
 from app.widgets.frame import Figure, answer, figures, section
+from app.widgets.marks import finding_mark
 from app.widgets.native import page_link
 from app.widgets.panel import Panel
 from app.widgets.status import mark

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -12,18 +11,18 @@ import streamlit as st
 from app.operations.actor import Actor, Refused
 from app.operations.codec import CodecError, plan_from_json
 from app.operations.definition import Kind, Plan
-from app.operations.engine import LEASE
-from app.operations.preview import Preview, preview, previews
+from app.operations.preview import preview
 from app.operations.service import ASKED_FOR, CONVERGING
 from app.store.base import StoreError
 from app.store.collected.records import ScheduleRecord
 from app.store.leases import LeaseLost
-from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
-from app.views.overview import finding_mark
+from app.store.operations import OperationRecord, State
 from app.widgets import asof, identity, notice, panel, sentences, service, sides
 from app.widgets.frame import Figure, answer, empty, figures, section
+from app.widgets.marks import KINDS, state_mark, word_of
 from app.widgets.native import button, page_link
 from app.widgets.opening import choice, close_button, opened, put
+from app.widgets.operation import interrupted, plan_view, rail
 from app.widgets.panel import LIVE_SECONDS, Panel
 from app.widgets.status import Mark, mark
 from app.widgets.tables import Column, table
@@ -35,50 +34,6 @@ SOURCES = ("schedules", "tables", "pipelines", "runs", "updates")
 LIMIT = 200
 RESUME_SECONDS = 2.0
 """So long a click on Resume waits for a refusal; roles, state and lease are looked at by then."""
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing that can be asked for: its button's word, its icon, and what it does in one sentence."""
-
-    kind: Kind
-    word: str
-    icon: str
-    text: str
-
-
-ACTIONS: tuple[Action, ...] = (
-    Action(
-        Kind.START_UPDATE,
-        "Start update",
-        ":material/refresh:",
-        "Starts an update of a pipeline, whole or of some tables; or only validates its code.",
-    ),
-    Action(
-        Kind.RUN_NOW, "Run job now", ":material/play_arrow:", "Runs the old or the new job once, beside its schedule."
-    ),
-    Action(Kind.PAUSE, "Pause schedule", ":material/pause:", "Stops a job from starting by itself."),
-    Action(Kind.UNPAUSE, "Unpause schedule", ":material/resume:", "Lets a job start by itself again."),
-    Action(
-        Kind.REHEARSE,
-        "Rehearse",
-        ":material/theater_comedy:",
-        "Cuts over scratch copies, forward, back and forward again, and compares them each time.",
-    ),
-    Action(
-        Kind.CUTOVER,
-        "Cut over",
-        ":material/swap_horiz:",
-        "Pauses the old job, makes the new side serve all tables, unpauses the new job. Needs a second person.",
-    ),
-    Action(
-        Kind.ROLLBACK,
-        "Roll back",
-        ":material/undo:",
-        "Makes the old side serve again, at once, then restores its tables and schedule. Waits for no parity gate.",
-    ),
-)
-KINDS = {str(a.kind): a for a in ACTIONS}
 
 
 def render() -> None:
@@ -97,15 +52,10 @@ def render() -> None:
 # Reading
 
 
-def _interrupted(here: Panel, records: Sequence[OperationRecord]) -> list[str]:
-    running = [o.id for o in records if o.state is State.RUNNING]
-    return running if running and here.store.leases.holder(LEASE) is None else []
-
-
 def _head() -> None:
     here = panel.current()
     records = here.store.operations.find(states=ASKED_FOR, limit=LIMIT)
-    stuck = _interrupted(here, records)
+    stuck = interrupted(here, records)
     state, sentence = sentences.activity(records, stuck, here.now)
     answer("What is running, and what may I do?", sentence, state)
     asof.bar(asof.chosen(here.store.collected.sources(), SOURCES), here.zone, here.now)
@@ -231,7 +181,7 @@ def _waiting(open_id: str | None) -> None:
     if not others:
         return
     section("Waiting or under way")
-    stuck = _interrupted(here, others)
+    stuck = interrupted(here, others)
     for record in others:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(
@@ -244,27 +194,6 @@ def _waiting(open_id: str | None) -> None:
                 "Open", key=f"open_{record.id}", on_click=put, args=("operation", record.id), type="tertiary",
                 icon=":material/chevron_right:",
             )  # fmt: skip
-
-
-def word_of(kind: str) -> str:
-    """An operation's kind as people say it."""
-    return KINDS[kind].word if kind in KINDS else kind.replace("-", " ")
-
-
-def state_mark(record: OperationRecord, interrupted: bool = False) -> Mark:
-    """An operation's state as a mark."""
-    if interrupted:
-        return Mark("interrupted", "bad")
-    words: dict[State, Mark] = {
-        State.PLANNED: Mark("planned", "quiet"),
-        State.SUBMITTED: Mark("waits for approval", "warn"),
-        State.READY: Mark("waits for the worker", "busy"),
-        State.RUNNING: Mark("running", "busy"),
-        State.VERIFIED: Mark("verified", "good"),
-        State.UNDONE: Mark("failed, all undone", "warn"),
-        State.NEEDS_HUMAN: Mark("needs a person", "bad"),
-    }
-    return words.get(record.state) or mark(str(record.state))
 
 
 # One operation
@@ -289,9 +218,9 @@ def _detail(operation_id: str) -> None:
         _title(here, record, made)
         _buttons(here, record, made)
         every = LIVE_SECONDS if record.state in (State.SUBMITTED, State.READY, State.RUNNING) else None
-        stuck = bool(_interrupted(here, [record]))
-        panel.live(lambda: _rail(record, stuck, made, lines), every=every, key="operation_rail")
-        _plan_view(here, record, made, lines)
+        stuck = bool(interrupted(here, [record]))
+        panel.live(lambda: rail(record, stuck, made, lines), every=every, key="operation_rail")
+        plan_view(here, record, made, lines)
 
 
 def _title(here: Panel, record: OperationRecord, made: Plan) -> None:
@@ -312,7 +241,7 @@ def _title(here: Panel, record: OperationRecord, made: Plan) -> None:
 
 
 def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
-    stuck = bool(_interrupted(here, [record]))
+    stuck = bool(interrupted(here, [record]))
     if record.state is State.PLANNED:
         _before_asking(here, record, made)
     with st.container(horizontal=True):
@@ -500,214 +429,6 @@ def _resume_beside(here: Panel, operation_id: str, who: Actor) -> str | None:
 
 # Steps and journal
 
-STEP_COLUMNS = (
-    Column("number", "Step", "number", width="small"),
-    Column("state", "State"),
-    Column("stage", "Stage"),
-    Column("lane", "Table"),
-    Column("text", "What it does", width="large"),
-    Column("sends", "Exactly what it sends", width="large"),
-    Column("probe", "Already so if"),
-    Column("inverse", "Undone by"),
-    Column("at", "Last entry", "time"),
-)
-
-
-def _rail(drawn: OperationRecord, drawn_stuck: bool, made: Plan, lines: tuple[Preview, ...]) -> None:
-    here = panel.current()
-    record = here.store.operations.get(drawn.id)
-    stuck = record is not None and bool(_interrupted(here, [record]))
-    if record is None or record.state is not drawn.state or stuck is not drawn_stuck:
-        st.rerun()  # The buttons above are those of another state.
-    entries = here.store.operations.journal(drawn.id)
-    forward = {e.number: e for e in entries if e.direction == "forward" and e.phase is not Phase.NOTE}
-    done = sum(e.phase in (Phase.DONE, Phase.ALREADY) for e in forward.values())
-    st.markdown(f"{state_mark(record, stuck).badge} {literal(_progress_text(here, record, done, len(lines)))}")
-    if record.state is not State.PLANNED:
-        st.progress(done / len(lines) if lines else 1.0)
-    rows = [
-        {
-            "number": p.number,
-            "state": step_mark(forward.get(p.number), stuck).text,
-            "stage": p.stage,
-            "lane": p.lane or None,
-            "text": p.text,
-            "sends": " ; ".join(p.sends) or "only looks",
-            "probe": p.probe,
-            "inverse": p.inverse,
-            "at": forward[p.number].at if p.number in forward else None,
-        }
-        for p in lines
-    ]
-    table(
-        rows, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{drawn.id}",
-        empty="This plan has no steps: the workspace is already as it would make it."
-    )  # fmt: skip
-    _started(entries)
-    _journal(here, drawn.id, entries)
-
-
-def _progress_text(here: Panel, record: OperationRecord, done: int, total: int) -> str:
-    if record.state is State.PLANNED:
-        return f"{count(total, 'step')}, none begun"
-    if record.state in ENDED:
-        return (
-            f"{done} of {count(total, 'step')}, {seconds(record.seconds)}, ended {moment(record.ended_at, here.zone)}"
-        )
-    return f"{done} of {count(total, 'step')} done" + (
-        f", begun {ago(record.started_at, here.now)} by {record.executor}" if record.started_at else ""
-    )
-
-
-def step_mark(entry: JournalEntry | None, interrupted: bool = False) -> Mark:
-    """What the journal says of a step."""
-    if entry is None:
-        return Mark("to do", "quiet")
-    if entry.phase is Phase.INTENT and interrupted:
-        return Mark("outcome unknown", "bad")
-    return {
-        Phase.INTENT: Mark("doing", "busy"),
-        Phase.DONE: Mark("done", "good"),
-        Phase.ALREADY: Mark("already so", "good"),
-        Phase.RETRY: Mark("again", "busy"),
-        Phase.FAILED: Mark("failed", "bad"),
-        Phase.NOTE: Mark("note", "quiet"),
-    }[entry.phase]
-
-
-JOURNAL_COLUMNS = (
-    Column("seq", "Entry", "number", width="small"),
-    Column("at", "Time", "time"),
-    Column("direction", "Direction", width="small"),
-    Column("number", "Step", "number", width="small"),
-    Column("phase", "Phase"),
-    Column("stage", "Stage"),
-    Column("lane", "Table"),
-    Column("text", "Text", width="large"),
-    Column("told", "Sent, and what came of it", width="large"),
-)
-
-
-def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) -> None:
-    if not entries:
-        return
-    section(f"Journal, {count(len(entries), 'entry', 'entries')}")
-    rows = [
-        {
-            "seq": e.seq,
-            "at": e.at,
-            "direction": "forward" if e.direction == "forward" else "back",
-            "number": e.number,
-            "phase": step_mark(e).text,
-            "stage": e.stage,
-            "lane": e.lane or None,
-            "text": e.text,
-            "told": _told(e) or None,
-        }
-        for e in reversed(entries)
-    ]
-    table(rows, JOURNAL_COLUMNS, key="operation_journal", zone=here.zone, name=f"journal_{operation_id}", empty="")
-
-
-def _told(entry: JournalEntry) -> str:
-    """What an entry of the journal keeps besides its text: the SQL that was sent, ids, counts."""
-    simple = {k: v for k, v in entry.detail.items() if isinstance(v, str | int | float) and k != "sql"}
-    told = [f"{k.replace('_', ' ')} {v}" for k, v in simple.items()]
-    return "; ".join([*([str(entry.detail["sql"])] if "sql" in entry.detail else []), *told])
-
-
-def _started(entries: Sequence[JournalEntry]) -> None:
-    """Links to the run and the update that an operation started."""
-    for name, parameter in (("run_id", "run"), ("update_id", "update")):
-        for started in dict.fromkeys(str(e.detail[name]) for e in entries if name in e.detail):
-            page_link(f"{parameter.capitalize()} {started}", "runs", **{parameter: started})
-
-
-GATE_COLUMNS = (
-    Column("state", "State", width="small"),
-    Column("title", "Gate"),
-    Column("summary", "What was found", width="large"),
-    Column("as_of", "Evidence as of", "time"),
-    Column("source", "Source"),
-)
-APPROVAL_COLUMNS = (
-    Column("at", "When", "time"),
-    Column("who", "Who"),
-    Column("comment", "Comment"),
-    Column("until", "Until", "time"),
-    Column("plan", "Plan", width="small"),
-)
-
-
-def _plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Preview, ...]) -> None:
-    for note in made.notes:
-        st.warning("▲ " + literal(note))
-    section(f"Gates, as judged when planned: {len(made.gates) - len(made.blocking)} of {len(made.gates)} pass")
-    table(
-        [
-            {
-                "state": finding_mark(g.finding, gate=True).text,
-                "title": g.title,
-                "summary": g.finding.summary,
-                "as_of": g.finding.as_of,
-                "source": g.finding.source or None,
-            }
-            for g in sorted(made.gates, key=lambda g: not g.blocks)
-        ],
-        GATE_COLUMNS,
-        key="operation_gates",
-        zone=here.zone,
-        name=f"gates_{record.id}",
-        empty="This operation has no gates.",
-    )
-    approvals = here.store.operations.approvals(record.id)
-    if approvals:
-        section("Approvals")
-        table(
-            [
-                {
-                    "at": a.at,
-                    "who": a.approver + (" (local persona)" if a.local else ""),
-                    "comment": a.comment or None,
-                    "until": a.expires_at,
-                    "plan": a.plan_hash[:12],
-                }
-                for a in approvals
-            ],
-            APPROVAL_COLUMNS,
-            key="operation_approvals",
-            zone=here.zone,
-            name=f"approvals_{record.id}",
-            empty="",
-        )
-    with st.expander("**Exactly what it sends**, to copy", key="operation_sends"):
-        sends = [(p, text) for p in lines for text in p.sends]
-        if sends:
-            st.code(
-                "\n".join(
-                    f"-- step {p.number}, {p.stage}{', ' + p.lane if p.lane else ''}\n{text}" for p, text in sends
-                ),
-                language=None,
-                wrap_lines=True,
-            )
-        else:
-            st.caption("It only looks.")
-    if made.inverse:
-        with st.expander(f"**The way back**, {count(len(made.inverse), 'step')}", key="operation_inverse"):
-            rows = [
-                {
-                    "number": p.number,
-                    "stage": p.stage,
-                    "lane": p.lane or None,
-                    "text": p.text,
-                    "sends": " ; ".join(p.sends) or "only looks",
-                }
-                for p in previews(made.inverse, made.observation)
-            ]
-            columns = tuple(c for c in STEP_COLUMNS if c.key in ("number", "stage", "lane", "text", "sends"))
-            table(rows, columns, key="operation_back", zone=here.zone, name=f"way_back_{record.id}", empty="")
-
-
 # Schedules and history
 
 
@@ -756,7 +477,7 @@ def _history() -> None:
     if not records:
         empty("Nothing has been asked for yet.", "Choose an action above; its plan changes nothing.")
         return
-    stuck = _interrupted(here, records)
+    stuck = interrupted(here, records)
     rows = [
         {
             "operation": o.id,

@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from app.progress.evidence import Finding
 from app.progress.facts import Facts
 from app.progress.phases import (
     GateStatus,
@@ -22,6 +21,7 @@ from app.progress.phases import (
 from app.progress.serving import Serving
 from app.widgets import asof, panel
 from app.widgets.frame import Figure, answer, empty, figures, section
+from app.widgets.marks import finding_mark
 from app.widgets.native import page_link, safe
 from app.widgets.panel import Panel
 from app.widgets.status import Mark, mark
@@ -103,17 +103,6 @@ GATE_COLUMNS = (
     Column("age", "Counts for, h", "number", help="Older evidence is inconclusive, and inconclusive blocks"),
     Column("source", "Source"),
 )
-
-
-def finding_mark(finding: Finding, *, gate: bool = False) -> Mark:
-    """The mark of a finding: a gate blocks unless it passes; a person's box is open until it is ticked."""
-    if finding.passed:
-        return mark("passed", "passes" if gate else "done")
-    if gate:
-        return mark("failed", "blocks") if finding.status == "fail" else Mark("blocks: not known", "unknown")
-    if finding.manual:
-        return mark("open", "open")
-    return mark("failed", "not met") if finding.status == "fail" else mark("inconclusive", "not known")
 
 
 def _gates(here: Panel, judged: Sequence[GateStatus]) -> None:
