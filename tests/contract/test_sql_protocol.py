@@ -380,6 +380,23 @@ def test_describe_and_show_speak_of_three_level_names(connection: sql.client.Con
     assert f"`{CATALOG}`.`s`.`v`" in run(connection, f"SHOW CREATE TABLE {home}.v")[0][0]
 
 
+def test_what_show_create_tells_makes_the_same_table_again(connection: sql.client.Connection, home: str) -> None:
+    name = f"{home}.`made-again`"
+    columns = """`a b` INT NOT NULL COMMENT 'it\\'s \\\\ "so"', `c``d` DECIMAL(12,2), `select` ARRAY<STRING>"""
+    properties = """'delta.columnMapping.mode' = 'name', 'x.y' = 'it\\'s'"""
+    run(
+        connection,
+        f"CREATE OR REPLACE TABLE {name} ({columns}) CLUSTER BY (`c``d`) COMMENT 'a \\'table\\'' TBLPROPERTIES ({properties})",
+    )
+    told = run(connection, f"SHOW CREATE TABLE {name}")[0][0]
+    described = run(connection, f"DESCRIBE TABLE {name}")
+    run(connection, f"DROP TABLE {name}")
+    run(connection, told)
+    assert run(connection, f"DESCRIBE TABLE {name}") == described
+    assert run(connection, f"SHOW CREATE TABLE {name}")[0][0] == told
+    run(connection, f"DROP TABLE {name}")
+
+
 def test_names_with_a_dash_or_unicode_work_and_blanks_are_refused(connection: sql.client.Connection, home: str) -> None:
     run(connection, f"CREATE OR REPLACE TABLE {home}.`täble-1` AS SELECT 1 AS col")
     assert run(connection, f"SELECT `täble-1`.col FROM {home}.`täble-1`") == [(1,)]

@@ -107,6 +107,16 @@ def test_the_audit_is_complete_refusals_too(given: Given) -> None:
     assert given.store.audit.verify().whole
 
 
+def test_a_plan_that_expires_before_it_begins_is_audited_once(given: Given) -> None:
+    operation = given.approved()
+    given.clock.go_on(25 * 3600)
+    assert not given.service.ready() and not given.service.ready()
+    assert given.service.operation(operation).record.state is State.EXPIRED
+    last, before = given.store.audit.records()[:2]
+    assert (last.actor, last.action, last.outcome, last.subject) == ("worker", "expire", "failed", operation)
+    assert "expired before it was begun" in last.reason and before.action != "expire"
+
+
 def test_the_audit_names_the_record_that_was_tampered_with(given: Given) -> None:
     given.service.apply(given.approved(), "worker")
     with given.engine.begin() as c:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from emulator import tick
 from emulator.__main__ import gone
 from emulator.folder import take_folder
 from scripts import run
+from validation.endpoint import ADDRESS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -128,3 +130,14 @@ def running(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_time_passes_only_where_a_workspace_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CUTOVER_DATA", str(tmp_path))
+    assert tick.main([]) == 2
+    assert capsys.readouterr().err.startswith("tick: no workspace: ")
+    (tmp_path / ADDRESS).write_text('{"host": "http://127.0.0.1:9", "warehouse_id": "w", "token": "t"}')
+    assert tick.main([]) == 1
+    assert "does not answer" in capsys.readouterr().err

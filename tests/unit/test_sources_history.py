@@ -70,6 +70,21 @@ def test_everything_says_that_it_is_generated(made: History) -> None:
     assert all(MARK in e.body["message"] for e in made.events)
 
 
+def test_a_run_is_billed_to_whom_its_job_runs_as_and_else_to_its_creator(
+    made: History, tasks: dict[int, list[TaskRun]], sides: Sides
+) -> None:
+    run = next(r for r in of(made, sides.old) if computes_of_run(r, tasks[r.run_id]))
+    for settings, payer in (
+        ({"run_as": {"service_principal_name": "robot"}}, "robot"),
+        ({"run_as": {"user_name": "erin@example.com"}}, "erin@example.com"),
+        ({}, "admin@example.com"),
+    ):
+        kept = {k: v for k, v in run.settings.items() if k != "run_as"}
+        found = computes_of_run(replace(run, settings=kept | settings, creator="admin@example.com"), tasks[run.run_id])
+        rows = [row for c in found for row in usage_rows(c, NOW, WORKSPACE)]
+        assert rows and {row["identity_metadata"]["run_as"] for row in rows} == {payer}
+
+
 def test_the_old_job_ran_four_times_a_day_for_three_weeks_in_new_york(made: History, sides: Sides) -> None:
     scheduled = [r for r in of(made, sides.old) if r.trigger == "PERIODIC"]
     assert abs(len(scheduled) - 4 * OLD_DAYS) <= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from validation_warehouse import AT, DESCRIBED, SPEC, Scripted, bucket, done
 
 from validation import Recheck, RecheckState, TableUpdate, Verdict, compare, recheck
 from validation.state import identifies_data
-from validation.updates import pipeline_updates
+from validation.updates import current_user, pipeline_updates
 
 
 def test_a_new_update_between_reads_is_not_proven() -> None:
@@ -64,6 +65,16 @@ def test_a_report_holds_only_while_its_updates_stand() -> None:
 
 def test_the_last_change_of_a_definition_does_not_identify_data() -> None:
     assert not identifies_data("altered:2026-01-01T00:00:00+00:00") and identifies_data("update:u1")
+
+
+def test_a_token_that_may_not_be_told_its_name_compares_without_one() -> None:
+    def nobody() -> Any:
+        raise PermissionDenied("no SCIM for you")
+
+    asked: Any = SimpleNamespace(current_user=SimpleNamespace(me=lambda: SimpleNamespace(user_name="erin@example.com")))
+    assert current_user(asked) == "erin@example.com"
+    asked.current_user.me = nobody
+    assert current_user(asked) == ""
 
 
 class Workspace:
