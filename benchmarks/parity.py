@@ -225,6 +225,9 @@ def measure_in_new_spark(rows: int, wanted: int, rounds: int, skip: Sequence[str
     spark = (
         SparkSession.builder.master("local[2]")
         .config("spark.driver.memory", memory)
+        # Java's default of 240 MB for machine code is full after some of these statements: what is measured later
+        # would be interpreted.
+        .config("spark.driver.extraJavaOptions", "-XX:ReservedCodeCacheSize=768m")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.ui.enabled", "false")

@@ -60,6 +60,10 @@ _SCHEDULER = """<allocations>
 </allocations>
 """
 
+_CODE_CACHE = "-XX:ReservedCodeCacheSize=768m"
+"""Spark makes classes for every query. Java's 240 MB for machine code are full after some minutes of use; from then on
+it throws away what it has compiled and interprets it."""
+
 SMALL_DATA = {
     # Every query over a wide table makes its classes anew, in every task: for tables of some thousand rows that is most
     # of the work, and compiling what runs once is the rest.
@@ -263,7 +267,8 @@ class SparkServer:
             "spark.sql.ui.retainedExecutions": "10",
             "spark.local.dir": str(scratch),
             "spark.driver.extraJavaOptions": (
-                f"-Djava.io.tmpdir={scratch} -Dderby.stream.error.file={self.folder / 'derby.log'} -Duser.timezone=UTC"
+                f"-Djava.io.tmpdir={scratch} -Dderby.stream.error.file={self.folder / 'derby.log'} -Duser.timezone=UTC "
+                + _CODE_CACHE
             ),
             **self.settings.conf,
         }
