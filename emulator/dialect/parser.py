@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from emulator.dialect.keywords import QUERY_START
+from emulator.dialect.keywords import ELSEWHERE, OBJECTS_ELSEWHERE, QUERY_START
 from emulator.dialect.script import ScriptWalker
 from emulator.dialect.statement import Ref, Role, Statement
 from emulator.dialect.tokens import Kind, tokenize, unquote_string
@@ -50,7 +50,9 @@ class _Parser(ScriptWalker):
             s.kind = "SELECT"
         else:
             # Spark may know more: whose names are not found here would reach it as they are.
-            raise self.fail("the local workspace knows no statement that begins so")
+            if first in ELSEWHERE:
+                raise SqlError("UNSUPPORTED_FEATURE", f"{first} is not supported by the local workspace.")
+            raise self.fail("no statement begins so")
         if s.kind == "SELECT" and not s.query_at:
             s.query_at = self.t[0].start
         self.walk(frozenset(), "query")
@@ -94,7 +96,7 @@ class _Parser(ScriptWalker):
             self.at += 1
             s.kind = "SHOW " + ("SCHEMAS" if what == "DATABASES" else what)
             if self.word(self.at) == "DROPPED":
-                raise self.unknown(f"SHOW {what} DROPPED:")
+                raise self.unknown(f"SHOW {what}")
             if self.choose("IN", "FROM"):
                 s.name = self.any_name()
             self.choose("LIKE")
@@ -141,7 +143,10 @@ class _Parser(ScriptWalker):
 
     def unknown(self, verb: str) -> SqlError:
         """For a verb that is known, of something that is not."""
-        return self.fail(f"{verb} of this is not supported by the local workspace")
+        what = self.word(self.at)
+        if what in OBJECTS_ELSEWHERE:
+            return SqlError("UNSUPPORTED_FEATURE", f"{verb} {what} is not supported by the local workspace.")
+        return self.fail(f"{verb} of this is not known")
 
     def securable(self) -> None:
         """`CATALOG c`, `SCHEMA s`, `[TABLE] t`, ... : sets securable and name."""

@@ -143,14 +143,10 @@ def test_a_statement_is_known_by_its_kind(sql: str, kind: str) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "LOAD DATA INPATH '/x' INTO TABLE product__fde.t",
-        "CONVERT TO DELTA product__fde.t",
-        "GENERATE symlink_format_manifest FOR TABLE product__fde.t",
-        "EXPLAIN LOAD DATA INPATH '/x' INTO TABLE product__fde.t",
         "DROP NAMESPACE product__fde CASCADE",
         "CREATE NAMESPACE product__fde",
         "ALTER NAMESPACE product__fde SET PROPERTIES (a = 1)",
-        "CREATE INDEX i ON TABLE product__fde.t (a)",
+        "SELEC 1",
         "SHOW NAMESPACES",
         "ANALYZE TABLES IN product__fde COMPUTE STATISTICS",
         "REFRESH FUNCTION product__fde.f",
@@ -162,6 +158,29 @@ def test_a_statement_that_is_not_known_is_refused(sql: str) -> None:
     with pytest.raises(SqlError) as caught:
         parse(sql)
     assert caught.value.sqlstate == "42601"
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        ("LOAD DATA INPATH '/x' INTO TABLE product__fde.t", "LOAD"),
+        ("CONVERT TO DELTA product__fde.t", "CONVERT"),
+        ("GENERATE symlink_format_manifest FOR TABLE product__fde.t", "GENERATE"),
+        ("EXPLAIN LOAD DATA INPATH '/x' INTO TABLE product__fde.t", "LOAD"),
+        ("CALL system.sync('t')", "CALL"),
+        ("UNDROP TABLE product.fde.t", "UNDROP"),
+        ("CREATE INDEX i ON TABLE product__fde.t (a)", "CREATE INDEX"),
+        ("CREATE VOLUME product.fde.v", "CREATE VOLUME"),
+        ("SHOW VOLUMES IN product.fde", "SHOW VOLUMES"),
+        ("SHOW TABLES DROPPED IN product.fde", "SHOW TABLES DROPPED"),
+        ("ALTER EXTERNAL LOCATION l SET URL 's3://x'", "ALTER EXTERNAL"),
+        ("DROP CONNECTION c", "DROP CONNECTION"),
+    ],
+)
+def test_a_statement_of_the_service_that_is_not_carried_out_is_refused_by_name(sql: str, named: str) -> None:
+    with pytest.raises(SqlError, match=f"{named} is not supported by the local workspace") as caught:
+        parse(sql)
+    assert caught.value.sqlstate == "0A000"
 
 
 @pytest.mark.parametrize(
