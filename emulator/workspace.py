@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -71,6 +71,8 @@ class Workspace:
         self.sql_ready = threading.Event()
         self.stopping = threading.Event()
         self.queries: deque[dict[str, Any]] = deque(maxlen=2000)
+        # Of the SQL protocol's server, once that is there.
+        self.sessions_of: Callable[[str], int] = lambda warehouse_id: 0
         self._status_lock = threading.Lock()
         self._tick_lock = threading.Lock()
         self._ticked = float("-inf")

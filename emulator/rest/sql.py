@@ -52,7 +52,7 @@ def warehouse_document(call: Call, warehouse: Warehouse) -> Json:
         "creator_name": warehouse.creator,
         "state": state,
         "num_clusters": 1 if state == "RUNNING" else 0,
-        "num_active_sessions": 0,
+        "num_active_sessions": call.workspace.sessions_of(warehouse.id),
         "health": {"status": "HEALTHY"} if state == "RUNNING" else {},
         "odbc_params": {
             "hostname": hostname.split(":")[0],

@@ -32,9 +32,10 @@ _VERSION = ttypes.TProtocolVersion.SPARK_CLI_SERVICE_PROTOCOL_V7
 class Calls:
     """The protocol's calls for one request of one principal. Names and shapes are the protocol's."""
 
-    def __init__(self, server: ThriftServer, principal: str) -> None:
+    def __init__(self, server: ThriftServer, principal: str, warehouse_id: str) -> None:
         self.server = server
         self.principal = principal
+        self.warehouse_id = warehouse_id
 
     # ---- sessions
 
@@ -46,7 +47,7 @@ class Calls:
             catalog = req.initialNamespace.catalogName or catalog
             schema = req.initialNamespace.schemaName or schema
         try:
-            session = self.server.open(self.principal, catalog, schema)
+            session = self.server.open(self.principal, self.warehouse_id, catalog, schema)
         except SqlError as e:
             return ttypes.TOpenSessionResp(status=_failed(e), serverProtocolVersion=_VERSION)
         try:

@@ -32,6 +32,7 @@ class Session:
     """One client's. generation: of the Spark server that its engine has a session on."""
 
     principal: str
+    warehouse_id: str
     engine: Engine
     guid: bytes = field(default_factory=lambda: uuid.uuid4().bytes)
     used: float = field(default_factory=time.monotonic)

@@ -59,6 +59,7 @@ class ThriftServer:
         self.calls = ThreadPoolExecutor(64, thread_name_prefix="thrift")
         self.statements = ThreadPoolExecutor(64, thread_name_prefix="statement")
         self._reaped = time.monotonic()
+        host.sessions_of = self.count
 
     # ---- HTTP
 
@@ -83,7 +84,7 @@ class ThriftServer:
         self.host.use_warehouse(warehouse_id)
         self._reap()
         source, target = TMemoryBuffer(body), TMemoryBuffer()
-        processor = TCLIService.Processor(Calls(self, principal.name))
+        processor = TCLIService.Processor(Calls(self, principal.name, warehouse_id))
         limits = {"string_length_limit": None, "container_length_limit": None}
         try:
             processor.process(TBinaryProtocol(source, **limits), TBinaryProtocol(target, **limits))
@@ -96,12 +97,17 @@ class ThriftServer:
 
     # ---- sessions
 
-    def open(self, principal: str, catalog: str | None, schema: str | None) -> Session:
+    def open(self, principal: str, warehouse_id: str, catalog: str | None, schema: str | None) -> Session:
         sql = self.host.sql
-        session = Session(principal, sql.session(principal, catalog, schema), generation=sql.generation)
+        session = Session(principal, warehouse_id, sql.session(principal, catalog, schema), generation=sql.generation)
         with self.lock:
             self.sessions[session.guid] = session
         return session
+
+    def count(self, warehouse_id: str) -> int:
+        """Sessions that are open on a warehouse."""
+        with self.lock:
+            return sum(s.warehouse_id == warehouse_id for s in self.sessions.values())
 
     def session(self, guid: bytes, principal: str) -> Session:
         """Raises INVALID_HANDLE.SESSION_NOT_FOUND: unknown, ended, or another principal's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import threading
@@ -366,6 +367,20 @@ def test_time_travel_history_and_restore_work(connection: sql.client.Connection,
     run(connection, f"RESTORE TABLE {table} TO VERSION AS OF 0")
     assert run(connection, f"SELECT count(*) FROM {table}") == [(1,)]
     run(connection, f"OPTIMIZE {table} ZORDER BY (a)")
+
+
+def test_the_warehouse_counts_the_sessions_that_are_open(raw_workspace: LocalWorkspace) -> None:
+    client = raw_workspace.endpoint.workspace()
+    made = client.warehouses.create(name="counted", cluster_size="2X-Small").response.id
+    assert made is not None
+    beside = dataclasses.replace(raw_workspace.endpoint, warehouse_id=made)
+    try:
+        with beside.sql() as one, beside.sql() as other:
+            assert run(one, "SELECT 1") == run(other, "SELECT 1") == [(1,)]
+            assert client.warehouses.get(made).num_active_sessions == 2
+        assert client.warehouses.get(made).num_active_sessions == 0
+    finally:
+        client.warehouses.delete(made)
 
 
 def test_describe_and_show_speak_of_three_level_names(connection: sql.client.Connection, home: str) -> None:

@@ -94,7 +94,7 @@ def test_a_timeout_of_zero_leaves_the_other_one(
         sessionHandle=handle, statement="SELECT 1", confOverlay=given if overlaid else None, queryTimeout=query_timeout
     )
     request.runAsync = True
-    Calls(server, "analyst@example.com").ExecuteStatement(request)  # type: ignore[arg-type]
+    Calls(server, "analyst@example.com", "w").ExecuteStatement(request)  # type: ignore[arg-type]
     assert begun[0].timeout == seconds
 
 
