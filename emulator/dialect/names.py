@@ -14,6 +14,11 @@ def quote(part: str) -> str:
     return "`" + part.replace("`", "``") + "`"
 
 
+def if_need_be(part: str) -> str:
+    """An identifier as a statement has to write it: in backticks only where it is not a plain word."""
+    return part if re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", part) else quote(part)
+
+
 def quoted(parts: Iterable[str]) -> str:
     """A dotted name, each part in backticks."""
     return ".".join(quote(part) for part in parts)

@@ -17,17 +17,20 @@ from emulator.catalog import (
     no_permission,
     now_ms,
 )
-from emulator.dialect.names import literal, quote, quoted, spark_schema
+from emulator.dialect.names import if_need_be, literal, quote, quoted, spark_schema, split_name
 from emulator.information_schema import InformationSchema
 from emulator.sql.ddl import check_name, check_principal, drop_record
 from emulator.sql.errors import SqlError
-from emulator.sql.rows import BOOLEAN, STRING, Rows
+from emulator.sql.rows import BOOLEAN, STRING, Rows, declared_column
 
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine
     from emulator.sql.job import Job
 
 Text = list[tuple[str, Any]]
+
+# Properties that Delta keeps for itself and refuses in a statement.
+_OWN_PROPERTY = re.compile(r"delta\.(columnMapping\.maxColumnId|rowTracking\.materialized\w+)")
 
 
 def _texts(*names: str) -> Text:
@@ -195,7 +198,7 @@ class Commands:
         name = quoted(record.key)
         if record.table_type in (VIEW, *PIPELINE_TYPES):
             columns = ",\n  ".join(
-                c.name + (f" COMMENT {literal(c.comment)}" if c.comment else "")
+                if_need_be(c.name) + (f" COMMENT {literal(c.comment)}" if c.comment else "")
                 for c in self._engine.read_columns(record).columns
             )
             kind = {VIEW: "VIEW", MATERIALIZED_VIEW: "MATERIALIZED VIEW"}.get(record.table_type, "STREAMING TABLE")
@@ -213,23 +216,20 @@ class Commands:
         detail = (
             self._engine.link.command(f"DESCRIBE DETAIL {self._engine.spark_name(record.key)}").collect().to_pylist()[0]
         )
-        columns = ",\n  ".join(
-            _shown(c.name)
-            + f" {c.type_text.upper()}"
-            + ("" if c.nullable else " NOT NULL")
-            + (f" COMMENT {literal(c.comment)}" if c.comment else "")
-            for c in fresh.columns
-        )
-        name = ".".join(map(_shown, (record.catalog_name, record.schema_name, record.name)))
+        columns = ",\n  ".join(map(declared_column, fresh.columns))
+        name = ".".join(map(if_need_be, (record.catalog_name, record.schema_name, record.name)))
         lines = [f"CREATE TABLE {name} (\n  {columns})", "USING delta"]
-        for clause, key in (("PARTITIONED BY", "partitionColumns"), ("CLUSTER BY", "clusteringColumns")):
-            if detail.get(key):
-                lines.append(f"{clause} ({', '.join(map(_shown, detail[key]))})")
+        if detail.get("partitionColumns"):
+            lines.append(f"PARTITIONED BY ({', '.join(map(if_need_be, detail['partitionColumns']))})")
+        if detail.get("clusteringColumns"):
+            # Delta tells these as paths, quoted where they have to be: a clustering column may lie in a struct.
+            paths = (split_name(path) for path in detail["clusteringColumns"])
+            lines.append(f"CLUSTER BY ({', '.join('.'.join(map(if_need_be, path)) for path in paths)})")
         if record.comment:
             lines.append(f"COMMENT {literal(record.comment)}")
         if record.table_type == "EXTERNAL":
             lines.append(f"LOCATION {literal(record.storage_location or '')}")
-        properties = dict(detail.get("properties") or {})
+        properties = {k: v for k, v in (detail.get("properties") or []) if not _OWN_PROPERTY.fullmatch(k)}
         if properties:
             pairs = ",\n  ".join(f"{literal(k)} = {literal(v)}" for k, v in sorted(properties.items()))
             lines.append(f"TBLPROPERTIES (\n  {pairs})")
@@ -507,8 +507,3 @@ def drop_catalog(engine: Engine, name: str, actor: str, cascade: bool) -> None:
     for schema in schemas:
         drop_schema(engine, record.name, schema.name, actor, cascade=True)
     catalog.remove_catalog(record.name)
-
-
-def _shown(name: str) -> str:
-    """A name as a statement has to write it."""
-    return name if re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name) else quote(name)

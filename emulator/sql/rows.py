@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from emulator.catalog import ColumnRecord
+from emulator.dialect.names import if_need_be, literal
 
 STRING = T.StringType()
 BOOLEAN = T.BooleanType()
@@ -103,6 +104,33 @@ def spark_schema_of(schema: pa.Schema) -> T.StructType:
 def type_text(kind: T.DataType) -> str:
     """The type as Databricks writes it in type_text: lower case, `decimal(10,2)`."""
     return str(kind.simpleString())
+
+
+def sql_type(kind: T.DataType) -> str:
+    """The type as a statement declares it: keywords in upper case, names of fields as they are, quoted if need be."""
+    if isinstance(kind, T.ArrayType):
+        return f"ARRAY<{sql_type(kind.elementType)}>"
+    if isinstance(kind, T.MapType):
+        return f"MAP<{sql_type(kind.keyType)}, {sql_type(kind.valueType)}>"
+    if isinstance(kind, T.StructType):
+        return f"STRUCT<{', '.join(f'{if_need_be(f.name)}: {_declaration(f)}' for f in kind.fields)}>"
+    return type_text(kind).upper()
+
+
+def _declaration(field: T.StructField) -> str:
+    """What follows a field's name where it is declared."""
+    comment = field.metadata.get("comment")
+    return (
+        sql_type(_declared(field))
+        + ("" if field.nullable else " NOT NULL")
+        + (f" COMMENT {literal(comment)}" if comment else "")
+    )
+
+
+def declared_column(column: ColumnRecord) -> str:
+    """The column as CREATE TABLE declares it."""
+    field = T.StructField.fromJson(json.loads(column.type_json))
+    return f"{if_need_be(column.name)} {_declaration(field)}"
 
 
 _TYPE_NAMES: dict[type[T.DataType], str] = {

@@ -397,11 +397,11 @@ def test_describe_and_show_speak_of_three_level_names(connection: sql.client.Con
 
 def test_what_show_create_tells_makes_the_same_table_again(connection: sql.client.Connection, home: str) -> None:
     name = f"{home}.`made-again`"
-    columns = """`a b` INT NOT NULL COMMENT 'it\\'s \\\\ "so"', `c``d` DECIMAL(12,2), `select` ARRAY<STRING>"""
+    columns = """`a b` INT NOT NULL COMMENT 'it\\'s \\\\ "so"', `c``d` DECIMAL(12,2), `select` ARRAY<STRING>, n STRUCT<at: DATE, `X y`: ARRAY<STRUCT<`select`: INT>> COMMENT 'it''s'>"""
     properties = """'delta.columnMapping.mode' = 'name', 'x.y' = 'it\\'s'"""
     run(
         connection,
-        f"CREATE OR REPLACE TABLE {name} ({columns}) CLUSTER BY (`c``d`) COMMENT 'a \\'table\\'' TBLPROPERTIES ({properties})",
+        f"CREATE OR REPLACE TABLE {name} ({columns}) CLUSTER BY (`c``d`, n.at) COMMENT 'a \\'table\\'' TBLPROPERTIES ({properties})",
     )
     told = run(connection, f"SHOW CREATE TABLE {name}")[0][0]
     described = run(connection, f"DESCRIBE TABLE {name}")
