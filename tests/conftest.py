@@ -17,6 +17,8 @@ from app.config import DEFAULT_MIGRATION, Migration
 from emulator.process import LocalWorkspace
 
 ENTRIES = 400
+BESIDE = ("unit", "spark", "sql")
+"""Folders of tests that may run beside those that change the bundled migration's jobs, pipelines and tables."""
 SHARED, OWNER = "CUTOVER_TEST_DATA", "CUTOVER_TEST_OWNER"
 """The data folder of a workspace that runs already: a developer's, who repeats one test, or that of the process OWNER,
 which hands out the tests to several."""
@@ -98,25 +100,25 @@ def spark_remote(raw_workspace: LocalWorkspace) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Fast tests first, then those that need Spark, the browser last; of two processes see `Halves`."""
-    order = ["unit", "killed", "spark", "contract", "browser"]
+    """Fast tests first, then those that need Spark, the browser last; of several processes see `Shares`."""
+    order = ["unit", "killed", "spark", "sql", "contract", "browser"]
     if hasattr(config, "workerinput"):
-        order = ["killed", "contract", "browser", "unit", "spark"]
+        order = ["killed", "contract", "browser", "unit", "spark", "sql"]
     items.sort(key=lambda item: order.index(item.path.parent.name))
 
 
-class Halves(LoadScopeScheduling):  # type: ignore[misc]
-    """One process takes the tests that need the workspace, which are the longest.
+class Shares(LoadScopeScheduling):  # type: ignore[misc]
+    """One process takes the tests that change the workspace, which are the longest.
 
-    The other takes all else, file by file, and at last those that use nothing of the workspace but its Spark.
+    The others take all else file by file, and at last what uses nothing of the workspace but its Spark or its SQL.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.split("::")[0])
-        return {"unit": file.name, "spark": "spark"}.get(file.parent.name, "workspace")
+        return file.name if file.parent.name in BESIDE else "workspace"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Halves:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
     """How tests are handed out to several processes, in the order above."""
     config.option.loadscopereorder = False
-    return Halves(config, log)
+    return Shares(config, log)

@@ -496,27 +496,3 @@ def test_the_connectors_listings_show_catalogs_schemas_tables_and_columns(
         cursor.columns(catalog_name=CATALOG, schema_name="s", table_name="t")
         rows = cursor.fetchall()
         assert [(r.COLUMN_NAME, r.TYPE_NAME, r.REMARKS) for r in rows] == [("id", "INT", "Key"), ("name", "STRING", "")]
-
-
-# ---- a pipeline's tables
-
-
-def test_a_pipelines_table_refuses_what_the_service_refuses(both_sides: LocalWorkspace) -> None:
-    table = "product.fde.dlt_v2_dim_fde"
-    with both_sides.endpoint.sql() as connection:
-        before = run(connection, f"SELECT count(*) FROM {table}")
-        for text, error_class in (
-            (f"ALTER TABLE {table} RENAME TO product.fde.elsewhere", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
-            (f"DROP TABLE {table}", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
-            (f"DROP VIEW {table}", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
-            (f"CREATE OR REPLACE TABLE {table} (a INT)", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
-            (f"CREATE OR REPLACE VIEW {table} AS SELECT 1", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
-            (f"ALTER VIEW {table} AS SELECT 1", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
-            (f"INSERT INTO {table} SELECT * FROM {table}", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
-            (f"DELETE FROM {table}", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"),
-            (f"CREATE TABLE {table} (a INT)", "TABLE_OR_VIEW_ALREADY_EXISTS"),
-            (f"SELECT * FROM {table} VERSION AS OF 0", "UNSUPPORTED_FEATURE.TIME_TRAVEL"),
-            (f"DESCRIBE HISTORY {table}", "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE"),
-        ):
-            assert refused(connection, text).startswith(f"[{error_class}]"), text
-        assert run(connection, f"SELECT count(*) FROM {table}") == before
