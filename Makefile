@@ -17,7 +17,7 @@ run: setup
 test:
 	@sh scripts/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	@$(PY) -m pytest -n 3 $(TESTS)
+	@$(PY) -m pytest -n 2 $(TESTS)
 
 # What needs no Spark and no browser.
 unit: setup

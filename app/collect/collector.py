@@ -56,6 +56,7 @@ class Collector:
         self._running: dict[str, threading.Thread] = {}
         self._waiting_for: dict[int, set[str]] = {}
         self._seen_request = 0
+        self._said: dict[str, str] = {}
 
     def tick(self) -> None:
         """Starts what is due. A refresh request makes everything due, and is served once its quick sources have had a
@@ -148,6 +149,8 @@ class Collector:
         except Exception as e:
             log.exception("source %s", source.name)
             return self._failed(source, began, one_line(f"{type(e).__name__}: {e}"))
+        if self._said.pop(source.name, None) is not None:
+            log.info("source %s: works again", source.name)
         with self._lock:
             # Older history still to come: the next part soon, not after the whole interval.
             self._due[source.name] = _later(self._clock(), 1.0 if backlog else source.interval)
@@ -166,7 +169,9 @@ class Collector:
             failures = self._store.source_failed(source.name, began, source.interval, error)
         except StoreError as e:
             log.error("%s", e)
-        log.warning("source %s: %s", source.name, error)
+        if self._said.get(source.name) != error:
+            self._said[source.name] = error
+            log.warning("source %s: %s", source.name, error)
         with self._lock:
             self._due[source.name] = _later(
                 self._clock(), pause_after(source.interval, failures, retry_after, burdened)

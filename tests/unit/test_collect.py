@@ -528,6 +528,26 @@ def test_a_source_that_fails_or_hangs_holds_up_no_other(store: Store) -> None:
     assert collector.idle(5)
 
 
+def test_a_failure_is_said_once_and_that_it_is_over(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    answers = iter(["no such job", "no such job", "no rights", None, "no such job"])
+
+    def read() -> None:
+        if (error := next(answers)) is not None:
+            raise WorkspaceError("read it", error)
+
+    collector = collector_of(store, Source("jobs", 0.0, read))
+    with caplog.at_level("INFO", "app.collect"):
+        for _ in range(5):
+            collector.once()
+    said = [(r.levelname, r.getMessage()) for r in caplog.records]
+    assert said == [
+        ("WARNING", "source jobs: read it: no such job"),
+        ("WARNING", "source jobs: read it: no rights"),
+        ("INFO", "source jobs: works again"),
+        ("WARNING", "source jobs: read it: no such job"),
+    ]
+
+
 def test_a_failing_source_waits_ever_longer_but_not_for_ever() -> None:
     assert [pause_after(15, n) for n in (0, 1, 2, 3, 60)] == [15, 30, 60, 60, 60]
     assert [pause_after(15, n, burdened=True) for n in (3, 60)] == [120, 600]
