@@ -254,11 +254,19 @@ class ActiveUpdate:
             self.written[message["name"]] = message
             self.release(message["name"])
         elif kind == "expectations":
-            self.quality[message["name"]] = message["rows"]
-            view = self.datasets.get(message["name"])
+            self.on_counts(message["name"], message["rows"])
+
+    def on_counts(self, name: str, rows: Sequence[Json]) -> None:
+        """The counts that stand beside the dataset `name`: its own, and maybe those of others."""
+        found: dict[str, list[Json]] = {name: []}
+        for row in rows:
+            found.setdefault(row["dataset"] if row["dataset"] in self.datasets else name, []).append(row)
+        self.quality |= found
+        for dataset in found:
+            view = self.datasets.get(dataset)
             if view is not None and view["type"] == "VIEW":
-                self.flow_event(message["name"], "COMPLETED", now_ms())
-            self.release(message["name"])
+                self.flow_event(dataset, "COMPLETED", now_ms())
+            self.release(dataset)
 
     def may_go(self) -> None:
         """Lets the process on, unless a dataset would take a name that is not this pipeline's."""

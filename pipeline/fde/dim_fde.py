@@ -243,15 +243,8 @@ def dim_fde(silver: DataFrame) -> DataFrame:
     return silver.select(*[F.col(source).alias(name) for name, source in DIM_FDE_COLUMNS.items()])
 
 
-FAN_OUT_COLUMNS = (
-    "companies_id",
-    "properties_id",
-    "properties_name",
-    "properties_state",
-    "entries_id",
-    "entries_status",
-    "entries_submission_time",
-)
+_READ_BY_CONDITIONS = ("properties_state", "entries_id", "entries_status", "entries_submission_time")
+"""What conditions on `dim_fde` read."""
 
 
 def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
@@ -259,7 +252,8 @@ def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
     property without any)
     and in `records` how many rows of silver it has, that is its documents times what its applicants handed in.
 
-    For the counts of expectations, which ask for no column below the submission.
+    For the counts of expectations on silver and on `dim_fde`, which ask for no column below the submission; under the
+    names of either.
     """
     one = F.lit(1)
 
@@ -311,17 +305,12 @@ def fan_out(sources: SourceTables, rules: ExclusionRules) -> DataFrame:
         .filter(get_fde_exclusion_filter(rules)),
         [f"{table}_{column}" for table in ("companies", "properties") for column in COLUMNS[table]],
     )
+    gold = {source: name for name, source in DIM_FDE_COLUMNS.items()}
     records = F.coalesce("applicant_records", one) * F.coalesce("document_records", one)
     return owners.join(below, F.expr("folders_property_id = properties_id"), "left").select(
-        *FAN_OUT_COLUMNS, records.alias("records")
-    )
-
-
-def fan_out_of_gold(silver_rows: DataFrame) -> DataFrame:
-    """The rows of `dim_fde` before its own expectations drop any, from `fan_out`: under its names, without what
-    silver drops.
-    """
-    gold = {source: name for name, source in DIM_FDE_COLUMNS.items()}
-    return silver_rows.filter(PROPERTY_HAS_NAME).select(
-        *[F.col(column).alias(gold[column]) for column in FAN_OUT_COLUMNS], "records"
+        "companies_id",
+        "properties_id",
+        "properties_name",
+        *[F.col(column).alias(gold[column]) for column in _READ_BY_CONDITIONS],
+        records.alias("records"),
     )

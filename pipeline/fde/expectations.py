@@ -3,14 +3,15 @@
 Databricks has `dp.expect*` and counts what passed and failed. Open-source Spark has neither: there this module
 applies warn, drop and
 fail itself and defines, beside a dataset X, a small dataset `__expectations__X` that holds the counts of the update:
-dataset, name, action (warn, drop or fail), passed_records, failed_records.
+dataset, name, action (warn, drop or fail), passed_records, failed_records. Datasets whose rows are counted alike share
+one (`Counted`).
 
 A condition that is NULL for a row has failed for that row, here as there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
@@ -24,9 +25,6 @@ Query = Callable[[], DataFrame]
 
 REPORT_PREFIX = "__expectations__"
 """What the name of a dataset of counts begins with; such a dataset is for the launcher, not for readers."""
-
-WEIGHT = "records"
-"""In rows that are given to be counted: how many rows of the dataset one of them stands for."""
 
 ON_PLATFORM = hasattr(dp, "expect_all")
 """Whether the platform has expectations of its own."""
@@ -77,15 +75,59 @@ def expect_all_or_fail(conditions: Mapping[str, str]) -> Callable[[Query], Query
     return _declare(Action.FAIL, conditions)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A dataset among rows that are counted. only: SQL, which of them are the dataset's; all, if empty."""
+
+    dataset: str
+    expectations: tuple[Expectation, ...]
+    only: str = ""
+
+    @property
+    def owned(self) -> Column:
+        """Whether a row is the dataset's, never NULL."""
+        return F.coalesce(F.expr(self.only).cast("boolean"), F.lit(False)) if self.only else F.lit(True)
+
+
+class Counted:
+    """Rows in which the expectations of several datasets are counted, read once for all of them.
+
+    rows: before any was dropped, with the columns of every dataset's conditions. weight: the column that says how many
+    rows of a dataset one of them stands for. `define` after the last of the datasets.
+    """
+
+    def __init__(self, rows: Query, weight: str) -> None:
+        self._rows, self._weight = rows, weight
+        self._parts: list[Part] = []
+
+    def of(self, only: str = "") -> Callable[[str, Query], None]:
+        """For `counted` of a dataset: it has these rows, or `only` those that meet a condition (SQL)."""
+
+        def add(name: str, query: Query) -> None:
+            self._parts.append(Part(name, declared(query), only))
+
+        return add
+
+    def define(self) -> None:
+        """Defines the dataset of counts, under the name of the last dataset that is counted here."""
+        if self._parts:
+            parts = tuple(self._parts)
+            _define_counts(parts[-1].dataset, lambda: report(parts, self._rows(), F.col(self._weight)))
+
+
+Register = Callable[[str, Query], None]
+"""Takes a dataset's name and query to have its expectations counted."""
+
+
 def materialized_view(
-    *, name: str, comment: str, counted: Query | None = None, **options: Any
+    *, name: str, comment: str, counted: Register | None = None, **options: Any
 ) -> Callable[[Query], None]:
-    """Like `dp.materialized_view`, for a query under `expect_all*`. counted: see `report`. options: passed on."""
+    """Like `dp.materialized_view`, for a query under `expect_all*`. counted: see `Counted.of`. options: passed on."""
     return _define(dp.materialized_view(name=name, comment=comment, **options), name, counted, stored=True)
 
 
-def temporary_view(*, name: str, comment: str, counted: Query | None = None) -> Callable[[Query], None]:
-    """Like `dp.temporary_view`, for a query under `expect_all*`. counted: see `report`."""
+def temporary_view(*, name: str, comment: str, counted: Register | None = None) -> Callable[[Query], None]:
+    """Like `dp.temporary_view`, for a query under `expect_all*`. counted: see `Counted.of`."""
     return _define(dp.temporary_view(name=name, comment=comment), name, counted, stored=False)
 
 
@@ -109,31 +151,32 @@ def checked(query: Query, name: str) -> DataFrame:
     return rows
 
 
-def report(query: Query, name: str, rows: DataFrame, weight: Column | None = None) -> DataFrame:
-    """Passed and failed records per expectation on the dataset `name`.
+def report(parts: Sequence[Part], rows: DataFrame, weight: Column | None = None) -> DataFrame:
+    """Passed and failed records per expectation of each part.
 
-    rows: the query's rows before any was dropped, of which the conditions' columns alone are read. weight: how many
-    of the query's rows
-    one of them stands for; one, if not given.
+    rows: the parts' rows before any was dropped, of which the conditions' columns alone are read. weight: how many rows
+    of a dataset one of them stands for; one, if not given.
     """
-    found = declared(query)
     weight = weight if weight is not None else F.lit(1)
-    flags = [e.met.alias(f"met_{i}") for i, e in enumerate(found)]
-    totals = rows.select(weight.cast("bigint").alias("weight"), *flags).agg(
-        _total(F.col("weight")).alias("records"),
-        *[_total(F.when(F.col(f"met_{i}"), F.col("weight"))).alias(f"passed_{i}") for i in range(len(found))],
-    )
-    lines = [
-        F.struct(
-            F.lit(name).alias("dataset"),
-            F.lit(e.name).alias("name"),
-            F.lit(e.action.value).alias("action"),
-            F.col(f"passed_{i}").alias("passed_records"),
-            (F.col("records") - F.col(f"passed_{i}")).alias("failed_records"),
-        )
-        for i, e in enumerate(found)
-    ]
-    return totals.select(F.inline(F.array(*lines)))
+    flags, totals, lines = [], [], []
+    for p, part in enumerate(parts):
+        flags.append(part.owned.alias(f"owned_{p}"))
+        totals.append(_total(F.when(F.col(f"owned_{p}"), F.col("weight"))).alias(f"records_{p}"))
+        for i, e in enumerate(part.expectations):
+            met, passed = f"met_{p}_{i}", f"passed_{p}_{i}"
+            flags.append((part.owned & e.met).alias(met))
+            totals.append(_total(F.when(F.col(met), F.col("weight"))).alias(passed))
+            lines.append(
+                F.struct(
+                    F.lit(part.dataset).alias("dataset"),
+                    F.lit(e.name).alias("name"),
+                    F.lit(e.action.value).alias("action"),
+                    F.col(passed).alias("passed_records"),
+                    (F.col(f"records_{p}") - F.col(passed)).alias("failed_records"),
+                )
+            )
+    counted = rows.select(weight.cast("bigint").alias("weight"), *flags).agg(*totals)
+    return counted.select(F.inline(F.array(*lines)))
 
 
 def _total(records: Column) -> Column:
@@ -155,23 +198,31 @@ def _declare(action: Action, conditions: Mapping[str, str]) -> Callable[[Query],
     return decorate
 
 
-def _define(define: Callable[[Query], None], name: str, counted: Query | None, stored: bool) -> Callable[[Query], None]:
+def _define(
+    define: Callable[[Query], None], name: str, counted: Register | None, stored: bool
+) -> Callable[[Query], None]:
     def outer(query: Query) -> None:
         if ON_PLATFORM or not declared(query):
             define(query)
             return
         define(lambda: checked(query, name))
+        if counted is not None:
+            counted(name, query)
+            return
 
         def counts() -> DataFrame:
-            if counted is not None:
-                return report(query, name, counted(), F.col(WEIGHT))
             rows = query()
             dropping = any(e.action is Action.DROP for e in declared(query))
-            return report(query, name, rows.sparkSession.read.table(name) if stored and not dropping else rows)
+            whole = rows.sparkSession.read.table(name) if stored and not dropping else rows
+            return report([Part(name, declared(query))], whole)
 
-        dp.materialized_view(name=f"{REPORT_PREFIX}{name}", comment=f"Counts of the expectations on {name}.")(counts)
+        _define_counts(name, counts)
 
     return outer
+
+
+def _define_counts(name: str, counts: Query) -> None:
+    dp.materialized_view(name=f"{REPORT_PREFIX}{name}", comment=f"Counts of the expectations on {name}.")(counts)
 
 
 def _all_met(expectations: list[Expectation]) -> Column:

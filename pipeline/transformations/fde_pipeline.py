@@ -33,7 +33,7 @@ SOURCES = SourceTables(spark, CONFIG)
 INCOME_VERIFICATION = CONFIG.table("income_verification")
 
 
-def gold(name: str, comment: str, counted: expectations.Query | None = None) -> Callable[[expectations.Query], None]:
+def gold(name: str, comment: str, counted: expectations.Register | None = None) -> Callable[[expectations.Query], None]:
     """A published table, laid out as the configuration says."""
     layout = CONFIG.layout(name)
     return expectations.materialized_view(
@@ -45,12 +45,8 @@ def gold(name: str, comment: str, counted: expectations.Query | None = None) -> 
     )
 
 
-def silver_counts() -> DataFrame:
-    return dim.fan_out(SOURCES, CONFIG.exclusions)
-
-
-def dim_fde_counts() -> DataFrame:
-    return dim.fan_out_of_gold(dim.fan_out(SOURCES, CONFIG.exclusions))
+FAN_OUT = expectations.Counted(lambda: dim.fan_out(SOURCES, CONFIG.exclusions), "records")
+"""The rows of silver, and those of `dim_fde`: silver's without what silver drops."""
 
 
 @expectations.temporary_view(name="bronze_fde_raw", comment="The eleven source tables, joined from companies down.")
@@ -61,7 +57,7 @@ def bronze_fde_raw() -> DataFrame:
 @expectations.temporary_view(
     name="silver_fde_cleaned",
     comment="Bronze without test, demo and other excluded properties.",
-    counted=silver_counts,
+    counted=FAN_OUT.of(),
 )
 @expectations.expect_all(
     {"valid_company_id": "companies_id IS NOT NULL", "valid_property_id": "properties_id IS NOT NULL"}
@@ -71,7 +67,11 @@ def silver_fde_cleaned() -> DataFrame:
     return dim.silver_fde_cleaned(spark.read.table("bronze_fde_raw"), CONFIG.exclusions)
 
 
-@gold("dim_fde", "Folders, submissions, applicants and documents with their property and company.", dim_fde_counts)
+@gold(
+    "dim_fde",
+    "Folders, submissions, applicants and documents with their property and company.",
+    FAN_OUT.of(dim.PROPERTY_HAS_NAME),
+)
 @expectations.expect_all(
     {
         "valid_submission_status": "submission_status IS NULL OR submission_status IN "
@@ -82,6 +82,9 @@ def silver_fde_cleaned() -> DataFrame:
 @expectations.expect_all_or_drop({"valid_submission_datetime": dim.SUBMISSION_HAS_TIME})
 def dim_fde() -> DataFrame:
     return dim.dim_fde(spark.read.table("silver_fde_cleaned"))
+
+
+FAN_OUT.define()
 
 
 @expectations.temporary_view(name="silver_fde_submissions", comment="The submissions that dim_fde holds, one row each.")
