@@ -66,9 +66,10 @@ def parity_run(
     _check_sides(sides)
     wanted = _tables(tables)
     actor = context.actor(as_)
-    _require(actor, Role.OPERATOR, "parity", ", ".join(tables or ["all"]))
+    subject = "all tables" if len(wanted) == len(context.migration.tables) else ", ".join(wanted)
+    _require(actor, Role.OPERATOR, "parity.request", subject)
+    _audit(actor, "parity.request", "allowed", subject, detail={"final": final, "sides": sides})
     parity_id = context.store.parity.request(wanted, actor.user_name, final=final, sides=sides)
-    _audit(actor, "parity", "allowed", parity_id, detail={"tables": wanted, "final": final, "sides": sides})
     if here:
         runner = ParityRunner(context.store, context.workspace, context.migration, process_owner())
         while _parity_run(parity_id).state is ParityState.QUEUED and runner.run_next() is not None:
