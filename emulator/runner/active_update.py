@@ -372,10 +372,11 @@ class ActiveUpdate:
         full = self.full(name)
         progress: Json = {"status": status}
         if status == "COMPLETED":
-            written = self.written.get(name, {})
-            progress["metrics"] = {"num_output_rows": written.get("rows", 0)}
-            if written.get("bytes"):
-                progress["metrics"]["num_output_bytes"] = written["bytes"]
+            written = self.written.get(name)
+            if written is not None:
+                progress["metrics"] = {"num_output_rows": written["rows"]}
+                if written.get("bytes"):
+                    progress["metrics"]["num_output_bytes"] = written["bytes"]
             if name in self.quality:
                 progress["data_quality"] = data_quality(full, self.quality[name])
         verb = "has" if status in ("COMPLETED", "FAILED") else "is"

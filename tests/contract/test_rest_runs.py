@@ -268,7 +268,8 @@ def checks():
     return spark.sql(
         "SELECT 'clean' dataset, 'has_amount' name, 'drop' action,"
         " count_if(amount IS NOT NULL) passed_records, count_if(amount IS NULL) failed_records"
-        " FROM {SCHEMA}.feed")
+        " FROM {SCHEMA}.feed"
+        " UNION ALL SELECT 'raw', 'has_key', 'warn', count(k), count_if(k IS NULL) FROM {SCHEMA}.feed")
 
 @dp.materialized_view(name="totals")
 def totals():
@@ -372,6 +373,15 @@ def test_the_event_log_tells_states_rows_and_quality(two: Pipeline):
         ],
     }
     assert progress[f"{two.schema}.totals"]["metrics"]["num_output_rows"] == 3
+    assert progress[f"{two.schema}.raw"] == {
+        "status": "COMPLETED",
+        "data_quality": {
+            "dropped_records": 0,
+            "expectations": [
+                {"name": "has_key", "dataset": f"{two.schema}.raw", "passed_records": 10, "failed_records": 0}
+            ],
+        },
+    }, "a view, whose counts stand with the table's, writes no rows"
     inputs = {
         e["details"]["flow_definition"]["output_dataset"]: [
             i["name"] for i in e["details"]["flow_definition"]["input_datasets"]
