@@ -200,12 +200,12 @@ def parity_reveal(
 
 
 def _tables(names: list[str] | None) -> list[str]:
-    """These tables of the migration; all if none is named."""
+    """These tables of the migration, each once; all if none is named."""
     known = [t.name for t in context.migration.tables]
     unknown = [n for n in names or () if n not in known]
     if unknown:
         raise WrongUse(f"{unknown[0]!r} is no table of this migration: {', '.join(known)}")
-    return list(names or known)
+    return list(dict.fromkeys(names or known))
 
 
 def _parity_run(parity_id: str) -> ParityRun:
