@@ -33,7 +33,7 @@ from emulator.sql.engine import BeginHook, Context, Engine, StatementHook
 from emulator.sql.errors import SqlError
 from emulator.sql.job import Job
 from emulator.sql.literals import NO_PARAMETERS, Parameter, Parameters, of_python
-from emulator.sql.rows import columns_of, spark_schema_of, type_text
+from emulator.sql.rows import columns_of, spark_schema_of, sql_type, type_name
 from emulator.sql.settings import apply_setting
 from emulator.sql.spark import SparkLink, SparkPool, new_tag
 
@@ -43,10 +43,14 @@ DEFAULT_SCHEMA = "default"
 
 @dataclass(frozen=True)
 class StatementResult:
-    """Rows of one statement: an Arrow table, each column's Databricks type text, and whether `row_limit` cut it."""
+    """Rows of one statement: an Arrow table, each column's type, and whether `row_limit` cut it.
+
+    type_texts: as a statement declares them (`DECIMAL(10,2)`). type_names: the service's names (`LONG`, `STRUCT`).
+    """
 
     table: pa.Table
     type_texts: tuple[str, ...]
+    type_names: tuple[str, ...]
     truncated: bool
 
 
@@ -244,7 +248,10 @@ class SqlWorkspace:
             whole = pa.concat_tables(held) if held else arrow_schema(rows.schema).empty_table()
             if row_limit is not None:
                 whole = whole.slice(0, row_limit)
-            return StatementResult(whole, tuple(type_text(f.dataType) for f in rows.schema.fields), truncated)
+            kinds = [f.dataType for f in rows.schema.fields]
+            return StatementResult(
+                whole, tuple(sql_type(k) for k in kinds), tuple(type_name(k) for k in kinds), truncated
+            )
         finally:
             self.release(engine)
 

@@ -287,9 +287,8 @@ def statement_document(statement: Statement) -> Json:
         status["sql_state"] = statement.error.sqlstate
     answer: Json = {"statement_id": statement.id, "status": status}
     if statement.state == "SUCCEEDED" and statement.result is not None:
-        table, types = statement.result.table, statement.result.type_texts
+        table, texts, names = statement.result.table, statement.result.type_texts, statement.result.type_names
         rows = table.num_rows
-        names = [t.upper().split("(")[0].split("<")[0] for t in types]
         chunk = {"chunk_index": 0, "row_offset": 0, "row_count": rows}
         answer["manifest"] = {
             "format": "JSON_ARRAY",
@@ -299,8 +298,8 @@ def statement_document(statement: Statement) -> Json:
                     {
                         "name": n,
                         "position": i,
-                        "type_text": types[i].upper(),
-                        "type_name": TYPE_NAMES.get(names[i], names[i]),
+                        "type_text": texts[i],
+                        "type_name": names[i],
                     }
                     for i, n in enumerate(table.column_names)
                 ],
@@ -312,9 +311,6 @@ def statement_document(statement: Statement) -> Json:
         }
         answer["result"] = {**(chunk if rows else {}), "data_array": data_array(table)}
     return answer
-
-
-TYPE_NAMES = {"BIGINT": "LONG", "SMALLINT": "SHORT", "TINYINT": "BYTE"}
 
 
 def data_array(table: Any) -> list[list[str | None]]:

@@ -129,8 +129,16 @@ def _declaration(field: T.StructField) -> str:
 
 def declared_column(column: ColumnRecord) -> str:
     """The column as CREATE TABLE declares it."""
-    field = T.StructField.fromJson(json.loads(column.type_json))
-    return f"{if_need_be(column.name)} {_declaration(field)}"
+    return f"{if_need_be(column.name)} {_declaration(_field(column))}"
+
+
+def column_type(column: ColumnRecord) -> str:
+    """The column's type as CREATE TABLE declares it, without NOT NULL and comment."""
+    return sql_type(_declared(_field(column)))
+
+
+def _field(column: ColumnRecord) -> T.StructField:
+    return T.StructField.fromJson(json.loads(column.type_json))
 
 
 _TYPE_NAMES: dict[type[T.DataType], str] = {

@@ -13,7 +13,7 @@ from pyspark.sql import types as T
 
 from emulator.catalog import MATERIALIZED_VIEW, STREAMING_TABLE, ColumnRecord, SchemaRecord, TableRecord
 from emulator.sql.engine import Engine
-from emulator.sql.rows import BOOLEAN, STRING, Rows
+from emulator.sql.rows import BOOLEAN, STRING, Rows, column_type
 
 _INT = T.IntegerType()
 _SHORT = T.ShortType()
@@ -196,7 +196,7 @@ _NUMBERS = {"TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL"
 
 
 def _column_row(c: ColumnRecord) -> tuple[Any, ...]:
-    text = c.type_text.upper()
+    text = column_type(c)
     base = re.split(r"[(<\s]", text, maxsplit=1)[0]
     code, size, radix = _JDBC.get(base, (1111, None, None))
     digits = None

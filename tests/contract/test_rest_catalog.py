@@ -101,16 +101,20 @@ def test_grants_are_given_seen_and_taken(client: WorkspaceClient, table: str, re
 def test_statements_answer_inline(client: WorkspaceClient, raw_workspace: LocalWorkspace, table: str):
     execute = client.statement_execution.execute_statement
     parameters = [warehouse.StatementParameterListItem(name="n", value="2", type="INT")]
-    text = f"SELECT id, price, tags, :n AS n FROM {table} ORDER BY id"
+    text = f"SELECT id, price, tags, named_struct('Key', id + 0) AS s, :n AS n FROM {table} ORDER BY id"
     found = execute(text, raw_workspace.warehouse_id, parameters=parameters, wait_timeout="50s")
     assert found.status.state is warehouse.StatementState.SUCCEEDED
-    assert [(c.name, c.type_name.value) for c in found.manifest.schema.columns] == [
-        ("id", "LONG"),
-        ("price", "DECIMAL"),
-        ("tags", "ARRAY"),
-        ("n", "INT"),
+    assert [(c.name, c.type_name.value, c.type_text) for c in found.manifest.schema.columns] == [
+        ("id", "LONG", "BIGINT"),
+        ("price", "DECIMAL", "DECIMAL(10,2)"),
+        ("tags", "ARRAY", "ARRAY<STRING>"),
+        ("s", "STRUCT", "STRUCT<Key: BIGINT>"),
+        ("n", "INT", "INT"),
     ]
-    assert found.result.data_array == [["1", "2.50", '["a"]', "2"], ["2", None, None, "2"]]
+    assert found.result.data_array == [
+        ["1", "2.50", '["a"]', '{"Key":"1"}', "2"],
+        ["2", None, None, '{"Key":"2"}', "2"],
+    ]
     cut = execute(f"SELECT * FROM {table}", raw_workspace.warehouse_id, row_limit=1, wait_timeout="50s")
     assert (cut.manifest.total_row_count, cut.manifest.truncated) == (1, True)
     failed = execute("SELECT nothing", raw_workspace.warehouse_id, wait_timeout="50s").status

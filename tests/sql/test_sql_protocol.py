@@ -486,6 +486,7 @@ def test_rights_are_asked_for_one_after_the_other(
 def test_the_connectors_listings_show_catalogs_schemas_tables_and_columns(
     connection: sql.client.Connection, home: str
 ) -> None:
+    run(connection, f"CREATE TABLE IF NOT EXISTS {home}.typed (s STRUCT<Key: INT, `a-b`: DECIMAL(8,3)>, c VARCHAR(5))")
     with connection.cursor() as cursor:
         cursor.catalogs()
         assert CATALOG in [row[0] for row in cursor.fetchall()]
@@ -496,3 +497,8 @@ def test_the_connectors_listings_show_catalogs_schemas_tables_and_columns(
         cursor.columns(catalog_name=CATALOG, schema_name="s", table_name="t")
         rows = cursor.fetchall()
         assert [(r.COLUMN_NAME, r.TYPE_NAME, r.REMARKS) for r in rows] == [("id", "INT", "Key"), ("name", "STRING", "")]
+        cursor.columns(catalog_name=CATALOG, schema_name="s", table_name="typed")
+        assert [(r.COLUMN_NAME, r.TYPE_NAME) for r in cursor.fetchall()] == [
+            ("s", "STRUCT<Key: INT, `a-b`: DECIMAL(8,3)>"),
+            ("c", "VARCHAR(5)"),
+        ]
