@@ -112,8 +112,8 @@ def test_statements_answer_inline(client: WorkspaceClient, raw_workspace: LocalW
         ("n", "INT", "INT"),
     ]
     assert found.result.data_array == [
-        ["1", "2.50", '["a"]', '{"Key":"1"}', "2"],
-        ["2", None, None, '{"Key":"2"}', "2"],
+        ["1", "2.50", '["a"]', '{"Key": 1}', "2"],
+        ["2", None, None, '{"Key": 2}', "2"],
     ]
     cut = execute(f"SELECT * FROM {table}", raw_workspace.warehouse_id, row_limit=1, wait_timeout="50s")
     assert (cut.manifest.total_row_count, cut.manifest.truncated) == (1, True)
