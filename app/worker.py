@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
+from app import preparation
 from app.collect import Collector, Sources
 from app.config import ConfigError, Migration, Settings
 from app.operations.actor import Refused
@@ -147,7 +148,7 @@ class Worker:
         ended = threading.Event()
         workspace = Workspace(endpoint)
         sources = Sources(self._store.collected, workspace, self._migration, stop=ended)
-        collector = Collector(sources.all(), self._store.collected, stop=ended)
+        collector = Collector(sources.all(), self._store.collected, stop=ended, awaited=preparation.under_way)
         runner = ParityRunner(self._store, workspace, self._migration, self.owner, stop=ended)
         threads = [
             threading.Thread(target=self._compare, args=(runner, ended), name="comparisons", daemon=True),

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from app import preparation
 from emulator.folder import FolderError, take_folder
 from validation.endpoint import ADDRESS
 
@@ -94,16 +95,26 @@ def _answers(url: str) -> bool:
         return False
 
 
-def announce(url: str, panel: subprocess.Popen[bytes], started: float) -> None:
-    """Prints the panel's address once its page answers."""
-    while panel.poll() is None:
-        if _answers(f"{url}/_stcore/health"):
-            print(
-                f"\n  Cutover: {url}    (page up after {time.monotonic() - started:.1f} s; Ctrl-C stops all)\n",
-                flush=True,
-            )
-            return
+def announce(url: str, status_url: str, panel: subprocess.Popen[bytes], started: float) -> None:
+    """Prints the panel's address once its page answers, then what of the workspace is being prepared, until it is."""
+    while panel.poll() is None and not _answers(f"{url}/_stcore/health"):
         time.sleep(0.2)
+    if panel.poll() is None:
+        print(f"\n  Cutover: {url}    (page up after {_since(started)}; Ctrl-C stops all)\n", flush=True)
+    said = ""
+    while panel.poll() is None:
+        found = preparation.ask(status_url)
+        if found.ready:
+            print(f"  The workspace is ready for use after {_since(started)}.\n", flush=True)
+            return
+        if found.step and found.step != said:
+            said = found.step
+            print(f"  Preparing: {found.step}", flush=True)
+        time.sleep(0.5)
+
+
+def _since(started: float) -> str:
+    return f"{time.monotonic() - started:.1f} s"
 
 
 def last_words(data: Path, begun: int) -> str:
@@ -177,7 +188,8 @@ def main() -> int:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    threading.Thread(target=announce, args=(f"http://127.0.0.1:{chosen.port}", panel, started), daemon=True).start()
+    page, status_url = f"http://127.0.0.1:{chosen.port}", environment["CUTOVER_PREPARATION_URL"]
+    threading.Thread(target=announce, args=(page, status_url, panel, started), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGHUP):  # The latter when its terminal is closed.
         signal.signal(number, _interrupt)
     status = 0

@@ -46,7 +46,9 @@ class Collector:
         collected: CollectedRepository,
         clock: Callable[[], datetime] = now,
         stop: threading.Event | None = None,
+        awaited: Callable[[], bool] = lambda: False,
     ) -> None:
+        """awaited: whether the workspace is still being prepared; what fails meanwhile is stored but not logged."""
         self._sources = list(sources)
         self._store = collected
         self._clock = clock
@@ -56,6 +58,7 @@ class Collector:
         self._running: dict[str, threading.Thread] = {}
         self._waiting_for: dict[int, set[str]] = {}
         self._seen_request = 0
+        self._awaited = awaited
         self._said: dict[str, str] = {}
 
     def tick(self) -> None:
@@ -169,7 +172,7 @@ class Collector:
             failures = self._store.source_failed(source.name, began, source.interval, error)
         except StoreError as e:
             log.error("%s", e)
-        if self._said.get(source.name) != error:
+        if self._said.get(source.name) != error and not self._awaited():
             self._said[source.name] = error
             log.warning("source %s: %s", source.name, error)
         with self._lock:

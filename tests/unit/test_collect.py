@@ -548,6 +548,23 @@ def test_a_failure_is_said_once_and_that_it_is_over(store: Store, caplog: pytest
     ]
 
 
+def test_what_fails_while_the_workspace_is_prepared_is_stored_but_said_only_after(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepared = iter([False, False, True])
+
+    def read() -> None:
+        raise WorkspaceError("read it", "no such job")
+
+    source = Source("jobs", 0.0, read)
+    collector = Collector([source], store.collected, awaited=lambda: not next(prepared))
+    with caplog.at_level("INFO", "app.collect"):
+        for turn in range(1, 4):
+            collector.once()
+            assert store.collected.sources()["jobs"].failures == turn
+            assert len(caplog.records) == (turn == 3)
+
+
 def test_a_failing_source_waits_ever_longer_but_not_for_ever() -> None:
     assert [pause_after(15, n) for n in (0, 1, 2, 3, 60)] == [15, 30, 60, 60, 60]
     assert [pause_after(15, n, burdened=True) for n in (3, 60)] == [120, 600]

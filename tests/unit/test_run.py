@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app import preparation
 from emulator import tick
 from emulator.__main__ import gone
 from emulator.folder import take_folder
@@ -55,6 +56,33 @@ def test_a_port_that_only_root_may_take_is_said(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
     assert run.port_problem(80) == "port 80 is for root alone: choose another with `make run PORT=8501`"
+
+
+def test_the_address_is_said_first_then_each_step_of_the_preparation_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter(
+        [
+            preparation.Preparation(False),
+            preparation.Preparation(True, step="Source data", done=1, total=2),
+            preparation.Preparation(True, step="Source data", done=2, total=2),
+            preparation.Preparation(True, step="First run of 00_RDS"),
+            preparation.Preparation(True, ready=True),
+        ]
+    )
+    monkeypatch.setattr(run, "_answers", lambda url: True)
+    monkeypatch.setattr(preparation, "ask", lambda url: next(answers))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+    class Panel:
+        def poll(self) -> None:
+            return None
+
+    run.announce("http://127.0.0.1:1", "http://127.0.0.1:2", Panel(), time.monotonic())  # type: ignore[arg-type]
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert lines[0].startswith("Cutover: http://127.0.0.1:1")
+    assert lines[1:3] == ["Preparing: Source data", "Preparing: First run of 00_RDS"]
+    assert lines[3].startswith("The workspace is ready for use after") and len(lines) == 4
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:

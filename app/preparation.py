@@ -1,0 +1,82 @@
+"""How far a workspace that is being prepared has come, as its status address tells it (CUTOVER_PREPARATION_URL)."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+TIMEOUT_SECONDS = 0.4
+MAX_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What the status address answered. `reached` is false when it did not."""
+
+    reached: bool
+    ready: bool = False
+    phase: str = ""
+    step: str = ""
+    done: int = 0
+    total: int = 0
+    message: str = ""
+
+    @property
+    def fraction(self) -> float | None:
+        """Done share of the step, None where the step does not count."""
+        return min(1.0, max(0.0, self.done / self.total)) if self.total > 0 else None
+
+    @property
+    def sentence(self) -> str:
+        """What is being prepared and how far it is."""
+        if self.phase == "failed":
+            return f"The workspace could not be prepared: {self.message or self.step or 'no reason given'}"
+        parts = [self.step or self.message or self.phase or "starting"]
+        if self.total > 0:
+            parts.append(f"{self.done:,} of {self.total:,}")
+        if self.message and self.message != parts[0]:
+            parts.append(self.message)
+        return "The workspace is being prepared: " + ", ".join(parts)
+
+
+def parse(document: Any) -> Preparation:
+    """The status out of its JSON; a field of the wrong kind counts as absent."""
+    if not isinstance(document, dict):
+        return Preparation(False)
+
+    def text(name: str) -> str:
+        value = document.get(name)
+        return value if isinstance(value, str) else ""
+
+    def whole(name: str) -> int:
+        value = document.get(name)
+        return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+    return Preparation(
+        True, document.get("ready_for_use") is True, text("phase"), text("step"), whole("done"), whole("total"),
+        text("message"),
+    )  # fmt: skip
+
+
+def address() -> str | None:
+    """Where the workspace tells it; None where none is set or it is no web address."""
+    url = os.environ.get("CUTOVER_PREPARATION_URL", "")
+    return url if url.startswith(("http://", "https://")) else None
+
+
+def ask(url: str) -> Preparation:
+    """What `url` answers now; not reached where it does not answer in time, or not with a status."""
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
+            return parse(json.loads(answer.read(MAX_BYTES)))
+    except (OSError, ValueError):
+        return Preparation(False)
+
+
+def under_way() -> bool:
+    """Whether the workspace is still being prepared: what cannot be found in it yet may come."""
+    url = address()
+    return url is not None and not ask(url).ready
