@@ -157,8 +157,15 @@ class Worker:
         for thread in threads:
             thread.start()
         looked = time.monotonic()
+        preparing = preparation.under_way()
         try:
             while not self._stop.is_set():
+                if preparing and not preparation.under_way():
+                    # What was put in place meanwhile may be older than what was read before it.
+                    if not collector.idle(TICK_SECONDS):
+                        continue
+                    preparing = not self._guarded("reading anew", self._store.collected.forget_cursors)
+                    collector.collect_now()
                 self._guarded("collecting", collector.tick)
                 if time.monotonic() - looked >= LOOK_SECONDS:
                     looked = time.monotonic()
@@ -225,12 +232,14 @@ class Worker:
                 pause = PAUSE_AFTER_FAILURE
             ended.wait(pause)
 
-    def _guarded(self, what: str, action: Callable[[], Any]) -> None:
+    def _guarded(self, what: str, action: Callable[[], Any]) -> bool:
         try:
             action()
         except StoreError as e:
             log.error("%s: %s", what, e)
             self._stop.wait(PAUSE_AFTER_FAILURE)
+            return False
+        return True
 
 
 def main() -> int:

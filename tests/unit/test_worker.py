@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 import validation
-from app import parity_run, worker
+from app import parity_run, preparation, worker
+from app.collect.sources import Source
 from app.config import ConfigError, Migration, Table, Tolerance
 from app.operations.actor import Refused
 from app.operations.definition import Observation
@@ -507,6 +508,33 @@ def test_a_comparison_left_by_a_dead_worker_is_done(store: Store, server: Server
     store.parity.claim("dead")
     running = Running(store, endpoint(server), FakeOperations())
     wait_until(lambda: store.parity.run(parity_id).state is ParityState.DONE)  # type: ignore[union-attr]
+    running.stop()
+
+
+def test_what_a_workspace_held_while_it_was_prepared_is_read_anew_once_it_is_ready(
+    store: Store, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready, turns = threading.Event(), []
+
+    def read() -> None:
+        turns.append(store.collected.cursor("history"))
+        store.collected.set_cursor("history", {"newest": len(turns)})
+
+    class OneSource:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def all(self) -> list[Source]:
+            return [Source("history", 3600.0, read)]
+
+    monkeypatch.setattr(worker, "Sources", OneSource)
+    monkeypatch.setattr(preparation, "under_way", lambda: not ready.is_set())
+    running = Running(store, endpoint(server), FakeOperations())
+    wait_until(lambda: turns)
+    ready.set()
+    wait_until(lambda: len(turns) == 2)
+    time.sleep(0.5)
+    assert turns == [{}, {}] and store.collected.cursor("history") == {"newest": 2}
     running.stop()
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, Table, case, func, or_, select
+from sqlalchemy import Connection, Row, Select, Table, case, delete, func, or_, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy import update as plain_update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -185,6 +185,11 @@ class CollectedRepository(Repository):
         """Moves a source's cursor."""
         with self._write() as c:
             upsert(c, cursors_table, [{"source": source, "cursor": dict(cursor)}])
+
+    def forget_cursors(self) -> None:
+        """Has every source read from its beginning again; what was collected stays."""
+        with self._write() as c:
+            c.execute(delete(cursors_table))
 
     def source_succeeded(self, source: str, at: datetime, interval_seconds: float, backlog: str | None = None) -> None:
         """Records that a source was read whole as of `at`."""
