@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
 
 @dataclass(frozen=True)
 class Bar:
-    """One run in a timeline. `end` is None while it runs; `id` is what a click on it opens."""
+    """One run in a timeline. `end` is None while it runs, or where nothing has told it; `id` is what a click opens."""
 
     id: str
     lane: str
@@ -29,6 +29,17 @@ class Bar:
     state: str
     tone: str
     generated: bool = False
+
+    def length(self, now: datetime) -> timedelta:
+        """How long it took, or has taken so far; nothing where its end is not known."""
+        return (self.end or (now if self.tone == "busy" else self.start)) - self.start
+
+    @property
+    def took(self) -> str:
+        """Its length in words."""
+        if self.end is not None:
+            return seconds((self.end - self.start).total_seconds())
+        return "still running" if self.tone == "busy" else "its end is not known"
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,14 @@ def _zone_title(zone: ZoneInfo, now: datetime) -> str:
     return zone.key if short == zone.key else f"{short} ({zone.key})"
 
 
+def _time_axis(figure: go.Figure, zone: ZoneInfo, now: datetime, moments: Iterable[datetime]) -> None:
+    """Time from left to right; a few minutes or a single moment stand within an hour, not between milliseconds."""
+    figure.update_xaxes(type="date", title=_zone_title(zone, now))
+    found = sorted(moments)
+    if found and (missing := timedelta(hours=1) - (found[-1] - found[0])) > timedelta(0):
+        figure.update_xaxes(range=[_local(found[0] - missing / 2, zone), _local(found[-1] + missing / 2, zone)])
+
+
 def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> go.Figure:
     """Runs as bars along time, one lane for each job or pipeline. A failed run is hatched, a generated one pale."""
     figure = go.Figure()
@@ -116,7 +135,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> 
                 name=sides.name(side) + (", failed" if bad else ""),
                 y=[plot_text(shorten(b.lane, 30)) for b in chosen],
                 base=[_local(b.start, zone) for b in chosen],
-                x=[max(1.0, ((b.end or now) - b.start).total_seconds()) * 1000 for b in chosen],
+                x=[max(1.0, b.length(now).total_seconds()) * 1000 for b in chosen],
                 marker={
                     "color": sides.colour(side),
                     "opacity": [0.45 if b.generated else 1.0 for b in chosen],
@@ -126,8 +145,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> 
                 customdata=[b.id for b in chosen],
                 hovertext=[
                     f"{plot_text(b.lane)}<br>{plot_text(b.state)}{' (generated history)' if b.generated else ''}<br>"
-                    f"{moment(b.start, zone)}<br>"
-                    f"{seconds((b.end - b.start).total_seconds()) if b.end else 'still running'}"
+                    f"{moment(b.start, zone)}<br>{b.took}"
                     for b in chosen
                 ],
                 hoverinfo="text",
@@ -169,7 +187,7 @@ def runs_over_time(
             hoverinfo="text",
         )
     _layout(figure, title, height)
-    figure.update_xaxes(type="date", title=_zone_title(zone, now))
+    _time_axis(figure, zone, now, (p.when for p in points))
     figure.update_yaxes(title=unit, rangemode="tozero")
     return figure
 
@@ -266,7 +284,7 @@ def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, 
             hoverinfo="text",
         )
     _layout(figure, title, 96 + 26 * max(1, len(tables)))
-    figure.update_xaxes(type="date", title=_zone_title(zone, now))
+    _time_axis(figure, zone, now, (e[1] for e in entries))
     figure.update_yaxes(categoryorder="array", categoryarray=[plot_text(shorten(t, 28)) for t in reversed(tables)])
     return figure
 
@@ -296,7 +314,7 @@ def failed_share(
             hoverinfo="text",
         )
     _layout(figure, title, 300)
-    figure.update_xaxes(type="date", title=_zone_title(zone, now))
+    _time_axis(figure, zone, now, (when for _, values in series for when, _, _ in values))
     figure.update_yaxes(title="rows failed, %", rangemode="tozero")
     return figure
 
