@@ -136,7 +136,7 @@ class Worker:
             try:
                 return self._discover()
             except EndpointError as e:
-                if str(e) != said:
+                if str(e) != said and not preparation.under_way():
                     said = str(e)
                     log.warning("waiting: %s", said)
             self._stop.wait(1.0)
