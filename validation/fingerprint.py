@@ -11,8 +11,9 @@ row would have to take the one value that balances all others, or the hash of so
 or the hash of where its array has NULLs that of another array, 2^-64 each. A second hash of every value would cost half
 as much again as reading the tables; who wants certainty asks for the final comparison, which uses no hash.
 
-Duplicate keys cannot be told from sums. The second statement counts those of the baseline, by the key columns alone.
-The candidate has as many, but for the buckets that differ, and those are read again.
+Duplicate keys cannot be told from sums. The second statement counts how many hashes the baseline's keys have, by the
+key columns alone: as many as rows means that no key is there twice. Only where it is fewer does a third one count keys
+by two hashes. The candidate has as many duplicates, but for the buckets that differ, and those are read again.
 """
 
 from __future__ import annotations
@@ -77,8 +78,16 @@ SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join(coarse)}
 FROM fine GROUP BY {by}pmod(f, {COARSE}L)"""
 
 
+def unique_sql(plan: Plan) -> str:
+    """The second statement: the baseline's rows, and how many different hashes of 64 bits their keys have."""
+    parts = [f"p{i}" for i in range(len(plan.partition_by))]
+    grouped = f" GROUP BY {', '.join(parts)}" if parts else ""
+    counts = ["count(*) AS n", "count(DISTINCT k1) AS hashes"]
+    return f"SELECT {', '.join([*parts, *counts])} FROM ({plan.keyed(Side.BASELINE)}){grouped}"
+
+
 def duplicates_sql(plan: Plan) -> str:
-    """The second statement: the baseline's rows, and how many of them are beyond the first of their key."""
+    """The third statement: the baseline's rows, and how many of them are beyond the first of their key."""
     parts = [f"p{i}" for i in range(len(plan.partition_by))]
     grouped = f" GROUP BY {', '.join(parts)}" if parts else ""
     per_key = f"SELECT {', '.join([*parts, 'count(*) AS n'])} FROM ({plan.keyed(Side.BASELINE)})"
@@ -153,6 +162,17 @@ def _fingerprint(buckets: Iterable[tuple[str, tuple[int, ...]]]) -> Fingerprint:
     ordered = dict(sorted(buckets, key=lambda b: int(b[0])))
     text = ";".join(f"{k}={','.join(map(str, v))}" for k, v in ordered.items())
     return Fingerprint(ordered, hashlib.sha256(text.encode()).hexdigest())
+
+
+def read_unique(scan: Scan, rows: Sequence[Row]) -> bool | None:
+    """Whether no two rows of the baseline have the same key, from the result rows of `unique_sql` (of one partition).
+
+    False proves nothing: different keys may have the same hash. None as of `read_duplicates`.
+    """
+    count = sum(int(r["n"] or 0) for r in rows)
+    if count != scan.rows[0]:
+        return None
+    return count == sum(int(r["hashes"] or 0) for r in rows)
 
 
 def read_duplicates(scan: Scan, rows: Sequence[Row]) -> int | None:

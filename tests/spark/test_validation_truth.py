@@ -19,7 +19,15 @@ from validation_truth import Row, Shape, Truth, column_list, mutate, random_rows
 
 from validation import Verdict, compare
 from validation.drilldown import details_sql, duplicates_of, read_details
-from validation.fingerprint import duplicates_sql, fine_buckets, fingerprint_sql, read_duplicates, read_scan
+from validation.fingerprint import (
+    duplicates_sql,
+    fine_buckets,
+    fingerprint_sql,
+    read_duplicates,
+    read_scan,
+    read_unique,
+    unique_sql,
+)
 from validation.plan import make_plan
 from validation.report import SideState
 from validation.schema import TableSchema, align, read_schema, schema_of_description
@@ -147,7 +155,7 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
     buckets = fine_buckets(0)
     scanned = warehouse.execute(fingerprint_sql(plan, buckets))
     whole = read_scan(scanned)
-    counted = warehouse.execute(duplicates_sql(plan))
+    hashed, counted = warehouse.execute(unique_sql(plan)), warehouse.execute(duplicates_sql(plan))
     detailed = [] if whole.identical else warehouse.execute(details_sql(plan, whole, buckets))
 
     wrong: list[str] = []
@@ -161,6 +169,9 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
         counts = (details.missing, details.extra, details.modified) if details else (0, 0, 0)
         of_baseline = read_duplicates(scan, [row for row in counted if row["p0"] == case]) if shape.keys else 0
         assert of_baseline is not None
+        unique = read_unique(scan, [row for row in hashed if row["p0"] == case])
+        if shape.keys and unique is not (of_baseline == 0):
+            wrong.append(f"batch {number} {case}: keys unique by their hashes {unique}, {of_baseline} duplicates")
         duplicates = duplicates_of(of_baseline, details)
         found = (verdict, *counts, duplicates, columns, scan.rows)
         for problem in _check(found, shape, truth(shape, baseline, candidate)):

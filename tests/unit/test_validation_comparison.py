@@ -10,6 +10,7 @@ from typing import Any
 from validation_warehouse import AT, DESCRIBED, SPEC, Scripted, bucket, delta_tables, details_of
 
 from validation import ParityReport, RecheckState, StatementError, Tolerance, Verdict, compare, recheck
+from validation.compare import SMALL_BYTES
 from validation.drilldown import duplicates_of
 from validation.views import as_html, as_text
 
@@ -51,7 +52,8 @@ def test_delta_tables_are_read_at_the_version_they_have() -> None:
     warehouse = delta_tables()
     report = compare(warehouse, SPEC)
     assert report.verdict is Verdict.IDENTICAL and report.baseline.pinned and report.candidate.pinned
-    scan, keys = (sql for sql in warehouse.asked if sql.startswith("WITH"))
+    scan = next(sql for sql in warehouse.asked if sql.startswith("WITH"))
+    keys = next(sql for sql in warehouse.asked if "count(DISTINCT k1)" in sql)
     assert "FROM `a` VERSION AS OF 7 AS t" in scan and "FROM `b` VERSION AS OF 7 AS t" in scan
     assert "FROM `a` VERSION AS OF 7 AS t" in keys and "`b`" not in keys, "of equal sides one tells both"
     later = compare(delta_tables(DESCRIBE_HISTORY=[{"version": 9}]), SPEC)
@@ -162,11 +164,26 @@ def test_progress_tells_each_step_in_order() -> None:
 
 
 def test_keys_that_are_not_the_rows_of_the_first_read_prove_nothing() -> None:
-    moved = delta_tables(WITH_per_key=[{"n": 2, "duplicates": 1}])
+    moved = delta_tables(WITH_per_key=[{"n": 2, "hashes": 1, "duplicates": 1}])
     report = compare(moved, SPEC)
     assert report.verdict is Verdict.NOT_PROVEN and "changed between two reads" in report.reason
-    told = compare(delta_tables(WITH=[bucket(na=2, nb=2)], WITH_per_key=[{"n": 2, "duplicates": 1}]), SPEC)
+    told = compare(delta_tables(WITH=[bucket(na=2, nb=2)], WITH_per_key=[{"n": 2, "hashes": 1, "duplicates": 1}]), SPEC)
     assert told.verdict is Verdict.IDENTICAL and told.duplicate_rows == {"baseline": 1, "candidate": 1}
+
+
+def test_keys_of_one_hash_are_duplicates_only_if_they_are_one_key() -> None:
+    colliding = delta_tables(WITH=[bucket(na=2, nb=2)], WITH_per_key=[{"n": 2, "hashes": 1, "duplicates": 0}])
+    assert compare(colliding, SPEC).duplicate_rows == {"baseline": 0, "candidate": 0}
+    unique = delta_tables(WITH=[bucket(na=2, nb=2)])
+    assert compare(unique, SPEC).duplicate_rows == {"baseline": 0, "candidate": 0}
+    assert not any(sql.startswith("WITH per_key") for sql in unique.asked), "as many hashes as rows prove it"
+
+
+def test_a_small_table_is_not_counted_before_it_is_read() -> None:
+    for size, counted in ((SMALL_BYTES, False), (SMALL_BYTES + 1, True)):
+        warehouse = delta_tables(DESCRIBE_DETAIL=[{"sizeInBytes": size}])
+        assert compare(warehouse, SPEC).verdict is Verdict.IDENTICAL
+        assert any(sql.startswith("SELECT (SELECT count(*)") for sql in warehouse.asked) is counted
 
 
 def test_the_candidates_duplicates_are_those_of_the_baseline_but_for_what_was_read_again() -> None:

@@ -8,7 +8,7 @@ import pytest
 from validation_warehouse import SPEC, schema_of
 
 from validation import ComparisonSpec, SideState, SpecError, Verdict
-from validation.fingerprint import fine_buckets, fingerprint_sql, read_duplicates, read_scan
+from validation.fingerprint import fine_buckets, fingerprint_sql, read_duplicates, read_scan, read_unique
 from validation.plan import Watermark, make_plan
 from validation.schema import align
 from validation.verdict import judge
@@ -77,6 +77,7 @@ def test_buckets_grow_with_rows_and_stay_powers_of_two() -> None:
 def test_no_result_row_means_two_empty_tables() -> None:
     scan = read_scan([])
     assert scan.identical and scan.rows == (0, 0) and read_duplicates(scan, []) == 0
+    assert read_unique(scan, []) is True
     assert scan.fingerprints[0].digest == scan.fingerprints[1].digest
 
 
