@@ -150,10 +150,10 @@ def _charts(here: Panel, shown: Sequence[Point]) -> None:
     left, right = st.columns([3, 2])
     with left:
         title = f"{chosen} of each successful run, {unit}"
-        charts.show(charts.runs_over_time(drawn, here.zone, here.now, title, unit), key="compare_runs_chart", alt=title)
+        charts.show(charts.runs_over_time(drawn, here.zone, here.now, unit), title, key="compare_runs_chart")
     with right:
         title = f"Distribution, {unit}"
-        charts.show(charts.distribution(drawn, title, unit), key="compare_box", alt=title)
+        charts.show(charts.distribution(drawn, unit), title, key="compare_box")
 
 
 RUN_COLUMNS = (

@@ -390,7 +390,7 @@ def _columns(here: Panel, name: str, report: ParityReport) -> None:
     title = "Modified rows in which each column differs" + (
         f" (15 of {len(ordered)} columns)" if len(ordered) > 15 else ""
     )
-    charts.show(charts.columns_bar(ordered[:15], title), key="parity_columns_chart", alt=title)
+    charts.show(charts.columns_bar(ordered[:15]), title, key="parity_columns_chart")
     rows = [
         {"column": c, "rows": n, "share": n / report.modified_rows if report.modified_rows else None}
         for c, n in ordered
@@ -653,7 +653,7 @@ def _history() -> None:
             row = f"{_streak(here, streak)} clean pairs of runs in a row"
             title += f": {row}, over {duration_word(streak.days * 86400)}"
         entries = [(h.table, h.finished_at, h.verdict or "", h.parity_id) for h in known if h.finished_at]
-        charts.show(charts.verdicts(entries, here.zone, here.now, title), key="parity_history_chart", alt=title)
+        charts.show(charts.verdicts(entries, here.zone, here.now), title, key="parity_history_chart")
     rows = [
         {
             "at": h.finished_at,

@@ -150,7 +150,7 @@ def _timeline(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[Updat
     ]
     bars.sort(key=lambda b: ({"baseline": 0, "candidate": 1, "development": 2}.get(b.side, 3), b.lane))
     title = f"When each side ran ({count(len(runs), 'run')}, {count(len(updates), 'update')})"
-    charts.show(charts.timeline(bars, here.zone, here.now, title), key="runs_timeline", alt=title)
+    charts.show(charts.timeline(bars, here.zone, here.now), title, key="runs_timeline")
 
 
 RUN_COLUMNS = (
@@ -278,9 +278,9 @@ def _datasets(here: Panel, updates: Sequence[UpdateRecord]) -> None:
             measured.sort(key=lambda r: -r["seconds"])
             title = f"Seconds of each dataset in the newest completed update, {moment(newest.start_time, here.zone)}"
             charts.show(
-                charts.single_bars([(r["dataset"], r["seconds"]) for r in measured], title, "seconds"),
+                charts.single_bars([(r["dataset"], r["seconds"]) for r in measured], "seconds"),
+                title,
                 key="runs_datasets_chart",
-                alt=title,
             )
     table(
         rows,
@@ -343,7 +343,7 @@ def _expectations(here: Panel, updates: Sequence[UpdateRecord]) -> None:
         title = "Share of rows that fail an expectation, by update" + (
             f" (8 of {len(failing)} that ever failed)" if len(failing) > 8 else ""
         )
-        charts.show(charts.failed_share(worst, here.zone, here.now, title), key="runs_expectations_chart", alt=title)
+        charts.show(charts.failed_share(worst, here.zone, here.now), title, key="runs_expectations_chart")
     elif rows:
         st.markdown(
             f"{mark('passed').badge} Every row of {literal(count(len(series), 'expectation'))} passed in "
@@ -543,7 +543,7 @@ def _tasks_chart(here: Panel, record: JobRunRecord, tasks: Sequence[TaskRunRecor
     ]
     if bars:
         title = "Tasks of this run"
-        charts.show(charts.timeline(bars, here.zone, here.now, title), key="run_gantt", alt=title)
+        charts.show(charts.timeline(bars, here.zone, here.now), title, key="run_gantt")
 
 
 def _update(update_id: str) -> None:

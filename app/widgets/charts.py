@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets import sides
-from app.widgets.text import NOTHING, moment, plot_text, seconds, shorten
+from app.widgets.text import literal, moment, plot_text, seconds, shorten
 
 CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
 
@@ -55,31 +55,20 @@ class Point:
     note: str = ""
 
 
-def show(figure: go.Figure, *, key: str, alt: str, select: bool = False) -> Any:
-    """Draws `figure` in Streamlit's theme (light or dark follows the page); returns the selection if asked for."""
-    if select:
-        return st.plotly_chart(
-            figure, key=key, config=CONFIG, alt=alt, on_select="rerun", selection_mode="points", width="stretch"
-        )
-    return st.plotly_chart(figure, key=key, config=CONFIG, alt=alt, width="stretch")
+def show(figure: go.Figure, title: str, *, key: str) -> None:
+    """Draws `figure` in the page's theme, light or dark, under a title that wraps, as a chart's own does not."""
+    with st.container(gap=None):
+        st.markdown(f"**{literal(title)}**")
+        st.plotly_chart(figure, key=key, config=CONFIG, alt=title, width="stretch")
 
 
-def _layout(figure: go.Figure, title: str, height: int, zone: ZoneInfo | None = None, **more: Any) -> go.Figure:
-    # On a narrow screen the legend has a line for each entry and grows upwards, towards the title.
-    lines = max(0, len(figure.data) - 2) if more.get("showlegend", len(figure.data) > 1) else 0
+def _layout(figure: go.Figure, height: int, **more: Any) -> go.Figure:
+    # On a narrow screen the legend has a line for each entry and grows upwards.
+    legend = more.get("showlegend", len(figure.data) > 1)
+    above = 34 + 12 * min(max(0, len(figure.data) - 2), 4) if legend else 8
     figure.update_layout(
-        title={
-            "text": plot_text(title),
-            "font": {"size": 14},
-            "x": 0,
-            "xanchor": "left",
-            "y": 1,
-            "yref": "container",
-            "yanchor": "top",
-            "pad": {"t": 6},
-        },
-        height=height + 12 * min(lines, 4),
-        margin={"l": 8, "r": 8, "t": 62 + 12 * min(lines, 4), "b": 8},
+        height=height + above,
+        margin={"l": 8, "r": 8, "t": above, "b": 8},
         legend={
             "orientation": "h",
             "y": 1.02,
@@ -121,7 +110,7 @@ def _time_axis(figure: go.Figure, zone: ZoneInfo, now: datetime, moments: Iterab
         figure.update_xaxes(range=[_local(found[0] - missing / 2, zone), _local(found[-1] + missing / 2, zone)])
 
 
-def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> go.Figure:
+def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
     """Runs as bars along time, one lane for each job or pipeline. A failed run is hatched, a generated one pale."""
     figure = go.Figure()
     lanes = list(dict.fromkeys(bar.lane for bar in bars))
@@ -150,7 +139,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> 
                 ],
                 hoverinfo="text",
             )
-    _layout(figure, title, 96 + 34 * max(1, len(lanes)), barmode="overlay")
+    _layout(figure, 34 + 34 * max(1, len(lanes)), barmode="overlay")
     figure.update_xaxes(type="date", title=_zone_title(zone, now), showgrid=True)
     figure.update_yaxes(
         categoryorder="array", categoryarray=[plot_text(shorten(x, 30)) for x in reversed(lanes)], title=None
@@ -158,9 +147,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime, title: str) -> 
     return figure
 
 
-def runs_over_time(
-    points: Sequence[Point], zone: ZoneInfo, now: datetime, title: str, unit: str, height: int = 300
-) -> go.Figure:
+def runs_over_time(points: Sequence[Point], zone: ZoneInfo, now: datetime, unit: str, height: int = 240) -> go.Figure:
     """One marker a run for each side, a failed run as an x, generated history hollow."""
     figure = go.Figure()
     for side in _sides(p.side for p in points):
@@ -186,13 +173,13 @@ def runs_over_time(
             ],
             hoverinfo="text",
         )
-    _layout(figure, title, height)
+    _layout(figure, height)
     _time_axis(figure, zone, now, (p.when for p in points))
     figure.update_yaxes(title=unit, rangemode="tozero")
     return figure
 
 
-def distribution(points: Sequence[Point], title: str, unit: str, height: int = 300) -> go.Figure:
+def distribution(points: Sequence[Point], unit: str, height: int = 240) -> go.Figure:
     """Box with every run beside it, one row for each side; failed runs are left out (they measure nothing)."""
     figure = go.Figure()
     for side in _sides(p.side for p in points):
@@ -208,38 +195,12 @@ def distribution(points: Sequence[Point], title: str, unit: str, height: int = 3
             line={"color": sides.colour(side), "width": 2},
             hoverinfo="x",
         )
-    _layout(figure, title, height, showlegend=False)
+    _layout(figure, height, showlegend=False)
     figure.update_xaxes(title=unit, rangemode="tozero")
     return figure
 
 
-def paired_bars(
-    labels: Sequence[str],
-    baseline: Sequence[float | None],
-    candidate: Sequence[float | None],
-    title: str,
-    unit: str,
-) -> go.Figure:
-    """Old beside new for each label."""
-    figure = go.Figure()
-    shown = [plot_text(shorten(x, 28)) for x in labels]
-    for side, values in (("baseline", baseline), ("candidate", candidate)):
-        figure.add_bar(
-            name=sides.name(side),
-            orientation="h",
-            y=shown,
-            x=list(values),
-            marker={"color": sides.colour(side), "pattern": {"shape": "/" if side == "baseline" else ""}},
-            hovertext=[NOTHING if v is None else f"{v:,.4g} {unit}" for v in values],
-            hoverinfo="text+name",
-        )
-    _layout(figure, title, 100 + 44 * max(1, len(labels)), barmode="group")
-    figure.update_xaxes(title=unit, rangemode="tozero")
-    figure.update_yaxes(autorange="reversed")
-    return figure
-
-
-def single_bars(items: Sequence[tuple[str, float]], title: str, unit: str, side: str = "candidate") -> go.Figure:
+def single_bars(items: Sequence[tuple[str, float]], unit: str, side: str = "candidate") -> go.Figure:
     """One bar for each label, all of one side."""
     figure = go.Figure()
     figure.add_bar(
@@ -252,7 +213,7 @@ def single_bars(items: Sequence[tuple[str, float]], title: str, unit: str, side:
         hovertext=[f"{plot_text(name)}: {value:,.4g} {unit}" for name, value in items],
         hoverinfo="text",
     )
-    _layout(figure, title, 90 + 26 * max(1, len(items)), showlegend=False)
+    _layout(figure, 40 + 26 * max(1, len(items)), showlegend=False)
     figure.update_xaxes(title=unit, rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
     return figure
@@ -265,7 +226,7 @@ _VERDICTS = {
 }
 
 
-def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, now: datetime, title: str) -> go.Figure:
+def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, now: datetime) -> go.Figure:
     """Comparisons along time, one row for each table: (table, when, verdict, id). The verdict is the marker's shape."""
     figure = go.Figure()
     tables = list(dict.fromkeys(e[0] for e in entries))
@@ -283,7 +244,7 @@ def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, 
             hovertext=[f"{plot_text(e[0])}<br>{word}<br>{moment(e[1], zone)}" for e in chosen],
             hoverinfo="text",
         )
-    _layout(figure, title, 96 + 26 * max(1, len(tables)))
+    _layout(figure, 34 + 26 * max(1, len(tables)))
     _time_axis(figure, zone, now, (e[1] for e in entries))
     figure.update_yaxes(categoryorder="array", categoryarray=[plot_text(shorten(t, 28)) for t in reversed(tables)])
     return figure
@@ -294,7 +255,7 @@ _NEITHER = ("#009E73", "#CC79A7", "#8C6BB1", "#7A858F", "#A6761D", "#B2182B", "#
 
 
 def failed_share(
-    series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]]], zone: ZoneInfo, now: datetime, title: str
+    series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]]], zone: ZoneInfo, now: datetime
 ) -> go.Figure:
     """Rows failing each expectation, by update: (expectation, [(when, passed, failed), ...])."""
     figure = go.Figure()
@@ -313,13 +274,13 @@ def failed_share(
             ],
             hoverinfo="text",
         )
-    _layout(figure, title, 300)
+    _layout(figure, 240)
     _time_axis(figure, zone, now, (when for _, values in series for when, _, _ in values))
     figure.update_yaxes(title="rows failed, %", rangemode="tozero")
     return figure
 
 
-def columns_bar(columns: Sequence[tuple[str, int]], title: str) -> go.Figure:
+def columns_bar(columns: Sequence[tuple[str, int]]) -> go.Figure:
     """Rows that differ, for each column, largest first."""
     figure = go.Figure()
     figure.add_bar(
@@ -332,22 +293,7 @@ def columns_bar(columns: Sequence[tuple[str, int]], title: str) -> go.Figure:
         hovertext=[f"{plot_text(name)}: {rows:,} rows" for name, rows in columns],
         hoverinfo="text",
     )
-    _layout(figure, title, 90 + 26 * max(1, len(columns)))
+    _layout(figure, 40 + 26 * max(1, len(columns)))
     figure.update_xaxes(title="rows", rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
     return figure
-
-
-def picked(event: Any) -> str | None:
-    """Id of the first point that was clicked in a chart drawn with `select=True`."""
-    try:
-        points = event["selection"]["points"]
-    except (KeyError, TypeError):
-        return None
-    for point in points:
-        data = point.get("customdata")
-        if isinstance(data, list | tuple):
-            data = data[0] if data else None
-        if data:
-            return str(data)
-    return None

@@ -20,12 +20,12 @@ def test_a_run_without_an_end_reaches_to_now_only_while_it_runs() -> None:
     assert (bar("good").length(NOW), bar("good").took) == (timedelta(0), "its end is not known")
     ended = bar("good", NOW - timedelta(hours=2) + timedelta(seconds=90))
     assert (ended.length(NOW), ended.took) == (timedelta(seconds=90), "1 min 30 s")
-    drawn = timeline([bar("good"), bar("busy"), ended], HERE, NOW, "Runs").data[0]
+    drawn = timeline([bar("good"), bar("busy"), ended], HERE, NOW).data[0]
     assert list(drawn.x) == [1000.0, 7_200_000.0, 90_000.0], "milliseconds; one second at least, to be seen"
 
 
 def test_a_single_moment_stands_within_an_hour_of_the_readers_clock() -> None:
-    one = runs_over_time([Point("1", "baseline", NOW, 5.0)], HERE, NOW, "Run time", "s").layout.xaxis.range
+    one = runs_over_time([Point("1", "baseline", NOW, 5.0)], HERE, NOW, "s").layout.xaxis.range
     assert one == (datetime(2026, 3, 2, 20, 30), datetime(2026, 3, 2, 21, 30))
     points = [Point("1", "baseline", NOW, 5.0), Point("2", "baseline", NOW - timedelta(hours=6), 5.0)]
-    assert runs_over_time(points, HERE, NOW, "Run time", "s").layout.xaxis.range is None
+    assert runs_over_time(points, HERE, NOW, "s").layout.xaxis.range is None
