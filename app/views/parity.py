@@ -89,7 +89,12 @@ def _streak_note(streak: Streak) -> str:
     if not streak.runs:
         return "the last pair was not clean" if streak.broken_by else "no pair of known runs compared yet"
     pairs, tables = count(streak.runs, "pair"), count(streak.tables, "table comparison")
-    return f"over {duration_word(streak.days * 86400)}, {pairs}, {tables}"
+    return ", ".join([*_span(streak), pairs, tables])
+
+
+def _span(streak: Streak) -> list[str]:
+    """The time from the first pair to the last; nothing of a single one."""
+    return [f"over {duration_word(streak.days * 86400)}"] if streak.days else []
 
 
 # Starting and cancelling
@@ -650,8 +655,7 @@ def _history() -> None:
         streak = here.store.parity.streak(order, _pair())
         title = f"Verdict of each comparison ({count(len(known), 'table comparison')})"
         if streak.runs:
-            row = f"{_streak(here, streak)} clean pairs of runs in a row"
-            title += f": {row}, over {duration_word(streak.days * 86400)}"
+            title += ": " + ", ".join([f"{_streak(here, streak)} clean pairs of runs in a row", *_span(streak)])
         entries = [(h.table, h.finished_at, h.verdict or "", h.parity_id) for h in known if h.finished_at]
         charts.show(charts.verdicts(entries, here.zone, here.now), title, key="parity_history_chart")
     rows = [
