@@ -36,6 +36,8 @@ SCHEMA = "parity_compare"
 def warehouse(spark_remote: str) -> Iterator[SparkWarehouse]:
     spark = SparkSession.builder.remote(spark_remote).create()
     spark.conf.set("spark.sql.shuffle.partitions", "1")
+    # Planning each stage anew is a sixth of a comparison of some rows.
+    spark.conf.set("spark.sql.adaptive.enabled", "false")
     spark.sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     spark.sql(f"USE {SCHEMA}")
     yield SparkWarehouse(spark)
