@@ -79,4 +79,7 @@ def ask(url: str) -> Preparation:
 def under_way() -> bool:
     """Whether the workspace is still being prepared: what cannot be found in it yet may come."""
     url = address()
-    return url is not None and not ask(url).ready
+    if url is None:
+        return False
+    found = ask(url)
+    return not found.ready and found.phase != "failed"

@@ -107,6 +107,9 @@ def announce(url: str, status_url: str, panel: subprocess.Popen[bytes], started:
         if found.ready:
             print(f"  The workspace is ready for use after {_since(started)}.\n", flush=True)
             return
+        if found.phase == "failed":
+            print(f"  {found.sentence}\n", flush=True)
+            return
         if found.step and found.step != said:
             said = found.step
             print(f"  Preparing: {found.step}", flush=True)
