@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-from validation.drilldown import Details
+from validation.drilldown import LATE, Details
 from validation.report import Cause, SchemaDifference
 
 
@@ -130,15 +131,13 @@ def causes_of(
     in_zone = [n for column, n in grouped.get("time_zone", {}).items() if column.casefold() in clocks]
     # One row may be an hour later by chance.
     late = not any(n > 1 and n >= _NEARLY_ALL * details.modified for n in in_zone)
-    found_late = {kind: details.reasons.get(f"late/{kind}", 0) if late else 0 for kind in ("missing", "extra")}
-    excluded = {kind: details.reasons.get(f"excluded/{kind}", 0) for kind in ("missing", "extra")}
-    copies = {kind: details.reasons.get(f"copies/{kind}", 0) for kind in ("missing", "extra")}
-    add("timing", details.late if late else 0)
-    add("exclusion", sum(excluded.values()))
-    add("duplicates_baseline", copies["missing"])
-    add("duplicates_candidate", copies["extra"])
+    reasons = _reasons(details, late)
+    add("timing", sum(rows for (reason, _), rows in reasons.items() if reason == LATE))
+    add("exclusion", reasons["excluded", "missing"] + reasons["excluded", "extra"])
+    add("duplicates_baseline", reasons["copies", "missing"])
+    add("duplicates_candidate", reasons["copies", "extra"])
     for name, kind, rows in (("missing_rows", "missing", details.missing), ("extra_rows", "extra", details.extra)):
-        add(name, rows - found_late[kind] - excluded[kind] - copies[kind])
+        add(name, rows - sum(n for (_, of_kind), n in reasons.items() if of_kind == kind))
     for name, columns in sorted(grouped.items(), key=lambda g: -sum(g[1].values())):
         ordered = tuple(sorted(columns, key=lambda c: (-columns[c], c)))
         title = hint = None
@@ -148,6 +147,18 @@ def causes_of(
             hint = _KINDS[name].hint.format(offsets=offsets_text)
         add(name, sum(columns.values()), ordered, title, hint)
     return tuple(out)
+
+
+def _reasons(details: Details, late: bool) -> Counter[tuple[str, str]]:
+    """Rows by the one reason that explains them and by their kind: lateness before any other, where it counts."""
+    found: Counter[tuple[str, str]] = Counter()
+    for code, rows in details.reasons.items():
+        names, _, kind = code.partition("/")
+        for reason in names.split("+"):
+            if late or reason != LATE:
+                found[reason, kind] += rows
+                break
+    return found
 
 
 def _constant(offsets: dict[int, int], differing: int) -> tuple[int, ...]:

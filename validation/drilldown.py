@@ -40,6 +40,7 @@ _SHOWN = 500
 _MISSING, _EXTRA, _MODIFIED = "missing", "extra", "modified"
 _TOLERATED, _EQUAL, _SETTLED = "tolerated", "equal", "settled"
 _REASON = "because/"
+LATE = "late"
 """Begins the codes that tell why a row differs."""
 _ROUNDED_TO = 6
 """Decimals to which a rounded number is looked for."""
@@ -127,12 +128,14 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         f"CASE WHEN a IS NULL THEN wm_b > {newest_a} WHEN b IS NULL THEN wm_a > {newest_b} "
         f"ELSE greatest(wm_a, wm_b) > least({newest_a}, {newest_b}) END"
     )
-    # One reason a row, so that no row is explained twice. A row that both sides have was excluded by neither.
-    reason = f"""CASE WHEN status NOT IN ('{_MISSING}', '{_EXTRA}', '{_MODIFIED}') THEN NULL
-    WHEN coalesce({late}, false) THEN 'late' WHEN status = '{_MODIFIED}' THEN NULL
+    # One reason explains a row, so that none is explained twice. But lateness may prove to be none; then it is the one
+    # beside it. A row that both sides have was excluded by neither.
+    beside = f"""CASE WHEN status = '{_MODIFIED}' THEN NULL
     WHEN coalesce(excluded_a, excluded_b, false) THEN 'excluded'
     WHEN IF(status = '{_MISSING}', key_b, key_a) > 0 THEN 'copies' END"""
-    codes = f"status, concat('{_REASON}', {reason}, '/', status)"
+    reason = f"nullif(concat_ws('+', IF(coalesce({late}, false), '{LATE}', NULL), {beside}), '')"
+    differs = f"status IN ('{_MISSING}', '{_EXTRA}', '{_MODIFIED}')"
+    codes = f"status, IF({differs}, concat('{_REASON}', {reason}, '/', status), NULL)"
     every = (
         f"CASE WHEN key_b = 0 THEN {limits.only_a} WHEN key_a = 0 THEN {limits.only_b} "
         f"WHEN key_a = key_b THEN {limits.even} ELSE {limits.uneven} END"
@@ -369,12 +372,13 @@ def _decimal_gap(column: Compared, a: str, b: str) -> str:
 
 @dataclass(frozen=True)
 class Details:
-    """What the third statement found.
+    """What the re-read of differing buckets found.
 
     columns: column to kind of difference to modified rows; offsets: column to seconds that times are shifted by
         (candidate minus baseline) to rows, which `columns` sums up as `offset`.
-    reasons: why rows differ to rows, at most one reason a row: `late/missing`, `late/extra`, `late/modified`,
-        `excluded/missing`, `excluded/extra`, `copies/missing` (copies that only the baseline has), `copies/extra`.
+    reasons: why rows differ to rows: `late/missing`, `late/extra`, `late/modified`, `excluded/missing`,
+        `excluded/extra`, `copies/missing` (copies that only the baseline has), `copies/extra`; of a row that is late
+        and has another reason beside it `late+excluded/missing` and so on.
     unexplained_equal: leftover rows whose columns are all equal: the normal forms contradict their hashes (a defect).
     duplicates: by side, of the rows that were read again those beyond the first of their key; zeros without a key.
     """
@@ -395,11 +399,6 @@ class Details:
     def differing(self) -> int:
         """Differing rows."""
         return self.missing + self.extra + self.modified
-
-    @property
-    def late(self) -> int:
-        """Differing rows later than the other side's newest data."""
-        return sum(rows for reason, rows in self.reasons.items() if reason.startswith("late/"))
 
 
 def duplicates_of(baseline: int | None, details: Details | None) -> tuple[int, int]:

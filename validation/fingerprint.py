@@ -120,7 +120,7 @@ class Scan:
 
     @property
     def balance(self) -> tuple[int, ...]:
-        """Baseline minus candidate: rows and hash sums. What the second statement reads must have the same balance."""
+        """Baseline minus candidate: rows and hash sums. What is read again must have the same balance."""
         a, b = self.sums
         return (self.rows[0] - self.rows[1], *(x - y for x, y in zip(a, b, strict=True)))
 

@@ -396,6 +396,17 @@ def test_rows_later_than_the_other_side_are_timing(warehouse: Any, view: Any) ->
     assert not mixed.explained_by_time and causes(mixed)["timing"] == 3 and counts(mixed) == (0, 3, 1)
 
 
+def test_of_a_shifted_watermark_rows_are_excluded_and_not_late(warehouse: Any, view: Any) -> None:
+    rows = """SELECT id, TIMESTAMP'2026-01-01 00:00:00' + make_dt_interval(0, id + {}) AS at,
+      IF(id > 9, 'demo', 'x') AS v FROM range({})"""
+    a, b = view("sw_a", rows.format(0, 10)), view("sw_b", rows.format(2, 13))
+    spec = ComparisonSpec(a, b, keys=("id",), watermark_columns=("at",), candidate_exclusion="v = 'demo'")
+    report = compare(warehouse, spec)
+    assert counts(report) == (0, 3, 10) and causes(report) == {"exclusion": 3, "time_zone": 10}
+    without = compare(warehouse, replace(spec, candidate_exclusion=None))
+    assert causes(without) == {"extra_rows": 3, "time_zone": 10}
+
+
 def test_a_row_is_as_late_as_the_latest_of_its_watermarks(warehouse: Any, view: Any) -> None:
     """Row 2 was begun early and changed late, row 3 has no time of a change: both sides differ by the later read only."""
     body = """SELECT id, TIMESTAMP'2026-01-01 00:00:00' + make_dt_interval(id) AS begun,

@@ -124,6 +124,27 @@ def test_no_row_is_explained_twice() -> None:
     }
 
 
+def test_a_late_row_has_its_other_reason_where_the_watermark_itself_is_shifted() -> None:
+    details = details_of(
+        missing=6,
+        extra=9,
+        modified=40,
+        columns={"at": {"offset": 40}},
+        offsets={"at": {7200: 40}},
+        reasons={
+            "late/modified": 4,
+            "late+excluded/extra": 5,
+            "late+copies/missing": 2,
+            "late/extra": 3,
+            "excluded/extra": 1,
+        },
+    )
+    timed = {c.name: c.rows for c in causes_of(details, (), ("other",))}
+    assert timed == {"timing": 14, "exclusion": 1, "missing_rows": 4, "time_zone": 40}
+    shifted = {c.name: c.rows for c in causes_of(details, (), ("at",))}
+    assert shifted == {"exclusion": 6, "duplicates_baseline": 2, "missing_rows": 4, "extra_rows": 3, "time_zone": 40}
+
+
 def test_a_watermark_in_another_time_zone_makes_no_row_late() -> None:
     details = details_of(
         modified=9, columns={"at": {"offset": 9}}, offsets={"at": {7200: 9}}, reasons={"late/modified": 9}
