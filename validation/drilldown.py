@@ -40,8 +40,9 @@ _SHOWN = 500
 _MISSING, _EXTRA, _MODIFIED = "missing", "extra", "modified"
 _TOLERATED, _EQUAL, _SETTLED = "tolerated", "equal", "settled"
 _REASON = "because/"
-LATE = "late"
 """Begins the codes that tell why a row differs."""
+LATE = "late"
+"""The reason of rows later than the other side's newest data."""
 _ROUNDED_TO = 6
 """Decimals to which a rounded number is looked for."""
 

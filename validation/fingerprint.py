@@ -167,7 +167,8 @@ def _fingerprint(buckets: Iterable[tuple[str, tuple[int, ...]]]) -> Fingerprint:
 def read_unique(scan: Scan, rows: Sequence[Row]) -> bool | None:
     """Whether no two rows of the baseline have the same key, from the result rows of `unique_sql` (of one partition).
 
-    False proves nothing: different keys may have the same hash. None as of `read_duplicates`.
+    False proves nothing: different keys may have the same hash. None where it has another number of rows than the first
+    statement saw: it was changed in between.
     """
     count = sum(int(r["n"] or 0) for r in rows)
     if count != scan.rows[0]:
