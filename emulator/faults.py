@@ -18,7 +18,8 @@ class Rule:
 
     method: `*` or an HTTP method. path: a regular expression searched in the path (`/sql/1.0/` is the SQL protocol).
     latency_seconds: waited before anything else. status, error_code, message: answered instead of the handler's answer.
-    drop: `before` closes the connection without running the handler, `after` runs it and loses the answer.
+    drop: `before` closes the connection without running the handler, `after` runs it, a statement to its end, and
+        loses the answer.
     probability: of applying, 0..1. skip: matching calls left alone first. count: times it applies; None = always.
     """
 

@@ -80,7 +80,7 @@ class Application:
         lost = rule is not None and rule.drop == "after"
         target = _Lost(send) if lost else send
         if path.startswith(SQL_PATH):
-            await self._sql(scope, raw, receive, target)
+            await self._sql({**scope, "until_done": lost}, raw, receive, target)
         else:
             await self._rest(method, path, scope, headers, raw, target)
         if lost:

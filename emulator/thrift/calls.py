@@ -32,10 +32,12 @@ _VERSION = ttypes.TProtocolVersion.SPARK_CLI_SERVICE_PROTOCOL_V7
 class Calls:
     """The protocol's calls for one request of one principal. Names and shapes are the protocol's."""
 
-    def __init__(self, server: ThriftServer, principal: str, warehouse_id: str) -> None:
+    def __init__(self, server: ThriftServer, principal: str, warehouse_id: str, until_done: bool = False) -> None:
+        """until_done: a statement has ended before its call is answered, whatever the call asks."""
         self.server = server
         self.principal = principal
         self.warehouse_id = warehouse_id
+        self.until_done = until_done
 
     # ---- sessions
 
@@ -108,7 +110,8 @@ class Calls:
         except SqlError as e:
             return ttypes.TExecuteStatementResp(status=_failed(e))
         self.server.begin(operation, lambda: self.server.awake(session).run(req.statement, parameters, operation.tag))
-        return self._begun(ttypes.TExecuteStatementResp, operation, req.getDirectResults, req.runAsync is False)
+        until_done = self.until_done or req.runAsync is False
+        return self._begun(ttypes.TExecuteStatementResp, operation, req.getDirectResults, until_done)
 
     def _begun(self, answer: Any, operation: Operation, direct: Any, until_done: bool = False) -> Any:
         handle = ttypes.TOperationHandle(

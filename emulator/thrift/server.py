@@ -71,9 +71,12 @@ class ThriftServer:
             )
         body = await request.body()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.calls, self._answer, token, request.path_params["warehouse_id"], body)
+        # A statement whose answer is to be lost runs to its end first: its sender's next call would cancel it.
+        until_done = bool(request.scope.get("until_done"))
+        warehouse_id = request.path_params["warehouse_id"]
+        return await loop.run_in_executor(self.calls, self._answer, token, warehouse_id, body, until_done)
 
-    def _answer(self, token: str, warehouse_id: str, body: bytes) -> Response:
+    def _answer(self, token: str, warehouse_id: str, body: bytes, until_done: bool) -> Response:
         principal = self.host.principal(token)
         if principal is None:
             return _refusal(401, "UNAUTHENTICATED", "Invalid access token.")
@@ -84,7 +87,7 @@ class ThriftServer:
         self.host.use_warehouse(warehouse_id)
         self._reap()
         source, target = TMemoryBuffer(body), TMemoryBuffer()
-        processor = TCLIService.Processor(Calls(self, principal.name, warehouse_id))
+        processor = TCLIService.Processor(Calls(self, principal.name, warehouse_id, until_done))
         limits = {"string_length_limit": None, "container_length_limit": None}
         try:
             processor.process(TBinaryProtocol(source, **limits), TBinaryProtocol(target, **limits))
