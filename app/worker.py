@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from app import preparation
-from app.collect import Collector, Sources
+from app.collect import Collector, Context, sources
 from app.config import ConfigError, Migration, Settings
 from app.operations.actor import Refused
 from app.operations.wiring import operations_service
@@ -147,8 +147,9 @@ class Worker:
         log.info("the workspace is %s", endpoint.host)
         ended = threading.Event()
         workspace = Workspace(endpoint)
-        sources = Sources(self._store.collected, workspace, self._migration, stop=ended)
-        collector = Collector(sources.all(), self._store.collected, stop=ended, awaited=preparation.under_way)
+        collected = self._store.collected
+        context = Context(collected, workspace, self._migration, stop=ended)
+        collector = Collector(sources(context), collected, stop=ended, awaited=preparation.under_way)
         runner = ParityRunner(self._store, workspace, self._migration, self.owner, stop=ended)
         threads = [
             threading.Thread(target=self._compare, args=(runner, ended), name="comparisons", daemon=True),

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from app.collect.sources import Source, Stopping
+from app.collect.context import Stopping
+from app.collect.sources import Source
 from app.store.base import StoreError, now
 from app.store.collected.repository import CollectedRepository
 from app.workspace.errors import WorkspaceError, one_line

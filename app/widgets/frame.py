@@ -25,7 +25,7 @@ def answer(question: str, sentence: str, mark: Mark | None = None) -> None:
     """The page's question and its answer. `sentence` is plain text and is shown literally."""
     st.caption(literal(question))
     badge = f"{mark.badge} " if mark else ""
-    st.markdown(f"### {badge}{literal(sentence)}", anchors=False)
+    st.markdown(f"# {badge}{literal(sentence)}", anchors=False)
 
 
 def figures(items: Sequence[Figure]) -> None:
@@ -34,13 +34,13 @@ def figures(items: Sequence[Figure]) -> None:
         for item in items:
             with st.container(border=True, width="stretch", height="stretch", gap="xxsmall"):
                 st.caption(literal(item.label), help=literal(item.help) if item.help else None)
-                st.markdown(f"#### {literal(item.value)}", anchors=False)
+                st.markdown(f"### {literal(item.value)}", anchors=False)
                 st.caption(literal(item.note) or "\u00a0")
 
 
 def section(title: str, help: str | None = None) -> None:
     """A heading inside a page."""
-    st.markdown(f"#### {literal(title)}", help=literal(help) if help else None, anchors=False)
+    st.markdown(f"## {literal(title)}", help=literal(help) if help else None, anchors=False)
 
 
 def empty(text: str, todo: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from app.collect import Sources
+from app.collect import Context, sources
 from app.config import DEFAULT_MIGRATION, Migration, Role
 from app.store.open import Store, open_store
 from app.workspace.client import Workspace
@@ -448,8 +448,8 @@ def test_the_first_collection_brings_everything_and_the_second_needs_few_calls(
     prepared: Workspace, tmp_path: Any
 ) -> None:
     store: Store = open_store(f"sqlite:///{tmp_path}/store.db")
-    sources = Sources(store.collected, prepared, MIGRATION)
-    for source in sources.all():
+    every = sources(Context(store.collected, prepared, MIGRATION))
+    for source in every:
         for _ in range(50):
             if source.read() is None:
                 break
@@ -483,7 +483,7 @@ def test_the_first_collection_brings_everything_and_the_second_needs_few_calls(
     do = api.do
     api.do = lambda method, path, *a, **k: (asked.append(f"{method} {path}"), do(method, path, *a, **k))[1]  # type: ignore[method-assign]
     try:
-        for source in sources.all():
+        for source in every:
             if source.name.split(":")[0] in ("runs", "updates", "events"):
                 source.read()
     finally:

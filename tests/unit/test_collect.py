@@ -11,9 +11,16 @@ from typing import Any
 
 import pytest
 
+from app.collect.billing import read_billing
 from app.collect.collector import Collector, pause_after
+from app.collect.context import OLDER_PAGES, Context, Stopping
+from app.collect.definitions import read_schedules
+from app.collect.events import read_events
 from app.collect.flows import told_by
-from app.collect.sources import OLDER_PAGES, Source, Sources, Stopping
+from app.collect.runs import read_runs
+from app.collect.sources import Source
+from app.collect.tables import read_tables
+from app.collect.updates import read_updates
 from app.config import CandidateJob, Evidence, Gate, JobRef, Migration, PipelineRef, Roles, Table
 from app.store.collected.records import EventRecord
 from app.store.open import Store, open_store
@@ -174,10 +181,10 @@ def sql() -> FakeSql:
 
 
 @pytest.fixture
-def sources(server: Server, fake: Fake, store: Store, sql: FakeSql) -> Sources:
+def context(server: Server, fake: Fake, store: Store, sql: FakeSql) -> Context:
     workspace = server.workspace()
     workspace.__dict__["sql"] = sql
-    return Sources(store.collected, workspace, MIGRATION, clock=lambda: T + timedelta(days=1))
+    return Context(store.collected, workspace, MIGRATION, clock=lambda: T + timedelta(days=1))
 
 
 def calls(server: Server, path: str, action: Callable[[], Any]) -> int:
@@ -192,47 +199,47 @@ EVENTS = "/api/2.0/pipelines/p/events"
 
 
 def test_new_runs_cost_one_call_however_long_the_history(
-    server: Server, fake: Fake, store: Store, sources: Sources
+    server: Server, fake: Fake, store: Store, context: Context
 ) -> None:
     for i in range(1, 1001):
         fake.run(i)
     turns = 0
-    while sources.runs("baseline") is not None:
+    while read_runs(context, "baseline") is not None:
         turns += 1
         assert turns < 20
     assert turns >= 3, "a long history comes in parts"
     assert len(store.collected.runs("baseline", limit=2000)) == 1000
     fake.run(1001)
-    assert calls(server, RUNS, lambda: sources.runs("baseline")) == 1
+    assert calls(server, RUNS, lambda: read_runs(context, "baseline")) == 1
     assert store.collected.runs("baseline", limit=1)[0].run_id == 1001
 
 
-def test_the_newest_runs_come_first(fake: Fake, store: Store, sources: Sources) -> None:
+def test_the_newest_runs_come_first(fake: Fake, store: Store, context: Context) -> None:
     for i in range(1, 1001):
         fake.run(i)
-    backlog = sources.runs("baseline")
+    backlog = read_runs(context, "baseline")
     assert backlog is not None and "still to come" in backlog
     found = store.collected.runs("baseline", limit=2000)
     assert found[0].run_id == 1000 and len(found) == OLDER_PAGES * 24
 
 
 def test_a_running_run_is_read_again_until_it_has_ended_though_newer_ones_ended_before(
-    fake: Fake, store: Store, sources: Sources
+    fake: Fake, store: Store, context: Context
 ) -> None:
     fake.run(1, end_time=0, state={"life_cycle_state": "RUNNING"})
-    sources.runs("baseline")
+    read_runs(context, "baseline")
     assert store.collected.run(1).active  # type: ignore[union-attr]
     for i in range(2, 60):
         fake.run(i)
         if i % 20 == 0:
-            sources.runs("baseline")
+            read_runs(context, "baseline")
     fake.run(1, state={"life_cycle_state": "TERMINATED", "result_state": "FAILED"})
-    sources.runs("baseline")
+    read_runs(context, "baseline")
     assert store.collected.run(1).state == "FAILED"  # type: ignore[union-attr]
 
 
 def test_a_collection_that_was_killed_goes_on_without_a_gap(
-    server: Server, fake: Fake, store: Store, sources: Sources
+    server: Server, fake: Fake, store: Store, context: Context
 ) -> None:
     for i in range(1, 301):
         fake.run(i)
@@ -251,30 +258,30 @@ def test_a_collection_that_was_killed_goes_on_without_a_gap(
     failures = 0
     for _ in range(20):
         try:
-            if sources.runs("baseline") is None:
+            if read_runs(context, "baseline") is None:
                 break
         except WorkspaceError:
             failures += 1
     assert failures == 2 and len(store.collected.runs(limit=2000)) == 300
 
 
-def test_a_job_without_runs_is_no_error_and_its_first_run_is_seen(fake: Fake, store: Store, sources: Sources) -> None:
-    assert sources.runs("candidate") is None and sources.runs("candidate") is None
+def test_a_job_without_runs_is_no_error_and_its_first_run_is_seen(fake: Fake, store: Store, context: Context) -> None:
+    assert read_runs(context, "candidate") is None and read_runs(context, "candidate") is None
     fake.run(5, job_id=2)
-    sources.runs("candidate")
+    read_runs(context, "candidate")
     assert [r.run_id for r in store.collected.runs("candidate")] == [5]
 
 
-def test_the_error_of_a_failed_task_is_read_once(server: Server, fake: Fake, store: Store, sources: Sources) -> None:
+def test_the_error_of_a_failed_task_is_read_once(server: Server, fake: Fake, store: Store, context: Context) -> None:
     failed = {"life_cycle_state": "TERMINATED", "result_state": "FAILED", "state_message": "see output"}
     fake.run(1, state=failed, tasks=[{"task_key": "a", "run_id": 11, "state": failed}])
     output = "/api/2.2/jobs/runs/get-output"
-    assert calls(server, output, lambda: (sources.runs("baseline"), sources.runs("baseline"))) == 1
+    assert calls(server, output, lambda: (read_runs(context, "baseline"), read_runs(context, "baseline"))) == 1
     assert store.collected.tasks([1])[1][0].error == "Traceback: the whole story"
 
 
 def test_updates_are_collected_in_parts_and_then_with_one_call(
-    server: Server, fake: Fake, store: Store, sources: Sources
+    server: Server, fake: Fake, store: Store, context: Context
 ) -> None:
     ref = MIGRATION.pipelines[0]
     for i in range(2500):
@@ -282,13 +289,13 @@ def test_updates_are_collected_in_parts_and_then_with_one_call(
             {"update_id": f"u{i}", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS + i * 1000}
         )
     turns = 1
-    while sources.updates(ref) is not None:
+    while read_updates(context, ref) is not None:
         turns += 1
     assert turns > 1 and len(store.collected.updates(limit=5000)) == 2500
     fake.updates.append({"update_id": "new", "pipeline_id": "p", "state": "RUNNING", "creation_time": MS + 10**7})
-    assert calls(server, UPDATES, lambda: sources.updates(ref)) == 1
+    assert calls(server, UPDATES, lambda: read_updates(context, ref)) == 1
     fake.updates[-1]["state"] = "COMPLETED"
-    sources.updates(ref)
+    read_updates(context, ref)
     assert store.collected.update("new").state == "COMPLETED"  # type: ignore[union-attr]
 
 
@@ -305,13 +312,13 @@ def course(fake: Fake, update: str, at: int, mark: str = "") -> None:
 
 
 def test_events_tell_rows_seconds_expectations_and_the_end_of_an_update(
-    fake: Fake, store: Store, sources: Sources
+    fake: Fake, store: Store, context: Context
 ) -> None:
     ref = MIGRATION.pipelines[0]
     fake.updates.append({"update_id": "u", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS})
     course(fake, "u", 10)
-    sources.updates(ref)
-    sources.events(ref)
+    read_updates(context, ref)
+    read_events(context, ref)
     update = store.collected.update("u")
     assert update is not None and update.seconds == 16.0 and not update.generated
     (flow,) = store.collected.flows(["u"])["u"]
@@ -320,43 +327,43 @@ def test_events_tell_rows_seconds_expectations_and_the_end_of_an_update(
     assert (expectation.name, expectation.passed, expectation.failed) == ("ok", 8, 2)
 
 
-def test_counts_do_not_grow_when_events_are_read_again(fake: Fake, store: Store, sources: Sources) -> None:
+def test_counts_do_not_grow_when_events_are_read_again(fake: Fake, store: Store, context: Context) -> None:
     ref = MIGRATION.pipelines[0]
     course(fake, "u", 10)
     for _ in range(3):
-        sources.events(ref)
+        read_events(context, ref)
     assert store.collected.expectations(["u"])[0].passed == 8
     assert store.collected.flows(["u"])["u"][0].rows == 8
 
 
 def test_a_long_event_log_comes_in_parts_and_late_events_are_found(
-    server: Server, fake: Fake, store: Store, sources: Sources
+    server: Server, fake: Fake, store: Store, context: Context
 ) -> None:
     ref = MIGRATION.pipelines[0]
     for i in range(3000):
         fake.event(i * 10, f"u{i // 30}", "user_action", {})
     turns = 1
-    while sources.events(ref) is not None:
+    while read_events(context, ref) is not None:
         turns += 1
     assert turns > 1 and len(store.collected.events(limit=5000)) == 3000
     fake.event(29_985, "late", "user_action", {})  # before the newest, as events may arrive
     fake.event(30_005, "new", "user_action", {})
-    assert calls(server, EVENTS, lambda: sources.events(ref)) == 1
+    assert calls(server, EVENTS, lambda: read_events(context, ref)) == 1
     assert len(store.collected.events(limit=5000)) == 3002
 
 
-def test_history_that_was_made_up_is_marked(fake: Fake, store: Store, sources: Sources) -> None:
+def test_history_that_was_made_up_is_marked(fake: Fake, store: Store, context: Context) -> None:
     ref = MIGRATION.pipelines[0]
     fake.updates.append({"update_id": "u", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS})
     course(fake, "u", 10, "(generated history)")
-    sources.events(ref)
-    sources.updates(ref)
-    sources.events(ref)
+    read_events(context, ref)
+    read_updates(context, ref)
+    read_events(context, ref)
     fake.event(100, "u", "user_action", {})
-    sources.events(ref)
+    read_events(context, ref)
     assert store.collected.update("u").generated  # type: ignore[union-attr]
     fake.run(1, description="(generated) history")
-    sources.runs("baseline")
+    read_runs(context, "baseline")
     assert store.collected.run(1).generated  # type: ignore[union-attr]
 
 
@@ -369,10 +376,10 @@ def record(n: int, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_billing_reads_its_last_hours_again_and_takes_corrections(store: Store, sources: Sources, sql: FakeSql) -> None:
+def test_billing_reads_its_last_hours_again_and_takes_corrections(store: Store, context: Context, sql: FakeSql) -> None:
     rows = [record(1, list_price=None), record(2, job_id=None, pipeline_id="p", update_id="u")]
     sql.answers["system.billing.usage"] = rows
-    while sources.billing() is not None:
+    while read_billing(context) is not None:
         pass
     assert {u.record_id: (u.side, u.usd) for u in store.collected.usage()} == {
         "r1": ("baseline", None),
@@ -380,7 +387,7 @@ def test_billing_reads_its_last_hours_again_and_takes_corrections(store: Store, 
     }
     rows[0] = record(1)
     rows.append(record(1, record_type="RETRACTION", usage_quantity=-2))
-    sources.billing()
+    read_billing(context)
     assert sum(u.usd or 0 for u in store.collected.usage() if u.side == "baseline") == 0.0
     text, values = sql.asked[-1]
     assert values["start_from"] == T + timedelta(days=1) - timedelta(hours=48)
@@ -392,7 +399,7 @@ def table(kind: str, **more: Any) -> dict[str, Any]:
 
 
 def test_tables_are_counted_when_something_may_have_written_them(
-    fake: Fake, store: Store, sources: Sources, sql: FakeSql
+    fake: Fake, store: Store, context: Context, sql: FakeSql
 ) -> None:
     fake.tables["c.s.t"] = table("MANAGED")
     fake.tables["c.s.v2_t"] = table("MATERIALIZED_VIEW", pipeline_id="p")
@@ -401,32 +408,32 @@ def test_tables_are_counted_when_something_may_have_written_them(
         {"version": 3, "timestamp": T, "operation": "WRITE", "operationMetrics": metrics}
     ]
     sql.answers["count(*)"] = [{"n": 5}]
-    sources.tables()
+    read_tables(context)
     found = store.collected.tables()
     assert (found["c.s.t"].rows, found["c.s.t"].version, found["c.s.t"].grants) == (5, 3, (("a", "SELECT"),))
     assert found["c.s.v2_t"].rows == 5 and found["c.s.t_old"].exists is False
     asked = len(sql.asked)
-    sources.tables()
+    read_tables(context)
     assert len(sql.asked) == asked, "nothing was written since, so nothing is counted"
 
 
 def test_a_name_that_became_a_view_forgets_what_was_counted_of_the_table(
-    fake: Fake, store: Store, sources: Sources, sql: FakeSql
+    fake: Fake, store: Store, context: Context, sql: FakeSql
 ) -> None:
     fake.tables["c.s.t"] = table("MANAGED")
     sql.answers["DESCRIBE HISTORY"] = [{"version": 3, "timestamp": T, "operation": "WRITE", "operationMetrics": {}}]
     sql.answers["count(*)"] = [{"n": 5}]
-    sources.tables()
+    read_tables(context)
     fake.tables["c.s.t_old"] = fake.tables["c.s.t"]
     fake.tables["c.s.t"] = table("VIEW", view_definition="SELECT * FROM `c`.`s`.`v2_t`")
-    sources.tables()
+    read_tables(context)
     found = store.collected.tables()
     assert (found["c.s.t"].serves, found["c.s.t"].rows) == ("c.s.v2_t", None)
     assert found["c.s.t_old"].rows == 5
 
 
 def test_one_table_that_may_not_be_read_does_not_hide_the_others(
-    server: Server, fake: Fake, store: Store, sources: Sources, sql: FakeSql
+    server: Server, fake: Fake, store: Store, context: Context, sql: FakeSql
 ) -> None:
     fake.tables["c.s.v2_t"] = table("VIEW", view_definition="SELECT 1")
     sql.answers["count(*)"] = [{"n": 1}]
@@ -436,26 +443,26 @@ def test_one_table_that_may_not_be_read_does_not_hide_the_others(
 
     server.on("GET", "/api/2.1/unity-catalog/tables/c.s.t", denied)
     with pytest.raises(WorkspaceError, match="no USE SCHEMA"):
-        sources.tables()
+        read_tables(context)
     assert store.collected.tables()["c.s.v2_t"].rows == 1
 
 
 def test_a_job_that_is_missing_does_not_hide_the_other(
-    server: Server, fake: Fake, store: Store, sources: Sources
+    server: Server, fake: Fake, store: Store, context: Context
 ) -> None:
     server.on("GET", "/api/2.2/jobs/list", lambda r: fake.list_jobs(r) if r.one("name") == "new" else {"jobs": []})
     with pytest.raises(WorkspaceError, match="no job of this name"):
-        sources.schedules()
+        read_schedules(context)
     found = store.collected.schedules()
     assert set(found) == {"candidate"} and found["candidate"].pause_status == "PAUSED"
 
 
 def test_a_turn_stops_between_two_calls_when_the_worker_ends(fake: Fake, store: Store, server: Server) -> None:
     stop = threading.Event()
-    sources = Sources(store.collected, server.workspace(), MIGRATION, stop=stop)
+    context = Context(store.collected, server.workspace(), MIGRATION, stop=stop)
     stop.set()
     with pytest.raises(Stopping):
-        sources.runs("baseline")
+        read_runs(context, "baseline")
 
 
 # -------------------------------------------------------------------------------------------------------- told_by

@@ -116,7 +116,7 @@ def assert_sound(at: AppTest, path: str) -> None:
     assert not failures, failures
     captions = [unescaped(c.value) for c in at.caption]
     assert QUESTIONS[path] in captions
-    sentence = next(m.value for m in at.markdown if m.value.startswith("### "))
+    sentence = next(m.value for m in at.markdown if m.value.startswith("# "))
     assert len(unescaped(sentence)) > 20
 
 
@@ -248,7 +248,7 @@ def test_the_streak_is_told_beside_what_a_gate_wants(store: Store, fill: Fill) -
     fill()
     assert store.parity.streak([t.name for t in MIGRATION.tables]).runs == 3
     at = open_page("parity")
-    assert "#### 1 of 1\n" in text_of(at) and "over 12 h, 3 pairs" in text_of(at)
+    assert "### 1 of 1\n" in text_of(at) and "over 12 h, 3 pairs" in text_of(at)
 
 
 def test_the_guides_issues_are_shown_where_their_signs_occur(store: Store, fill: Fill) -> None:
@@ -269,7 +269,7 @@ def test_the_guides_issues_are_shown_where_their_signs_occur(store: Store, fill:
 
 def test_the_answers_follow_the_evidence(fill: Fill) -> None:
     def sentence(path: str) -> str:
-        return unescaped(next(m.value for m in open_page(path).markdown if m.value.startswith("### ")))
+        return unescaped(next(m.value for m in open_page(path).markdown if m.value.startswith("# ")))
 
     assert "9 of 9 gates block" in sentence("overview")
     assert "none of 6 tables has been compared" in sentence("parity")

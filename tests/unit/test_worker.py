@@ -520,14 +520,7 @@ def test_what_a_workspace_held_while_it_was_prepared_is_read_anew_once_it_is_rea
         turns.append(store.collected.cursor("history"))
         store.collected.set_cursor("history", {"newest": len(turns)})
 
-    class OneSource:
-        def __init__(self, *_: Any, **__: Any) -> None:
-            pass
-
-        def all(self) -> list[Source]:
-            return [Source("history", 3600.0, read)]
-
-    monkeypatch.setattr(worker, "Sources", OneSource)
+    monkeypatch.setattr(worker, "sources", lambda _: [Source("history", 3600.0, read)])
     monkeypatch.setattr(preparation, "under_way", lambda: not ready.is_set())
     running = Running(store, endpoint(server), FakeOperations())
     wait_until(lambda: turns)

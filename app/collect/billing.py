@@ -1,0 +1,82 @@
+"""Billing records of jobs and pipelines with their list prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from app.collect.context import Context, moment
+from app.store.collected.records import UsageRecord
+from app.workspace.billing import Usage
+from app.workspace.errors import WorkspaceError
+
+# Billing is filled late and corrected: so much before the newest record is read again each time.
+BILLING_OVERLAP = timedelta(hours=48)
+# Billing goes back this far at the first reading, and takes this much of it in one turn.
+BILLING_HISTORY = timedelta(days=180)
+BILLING_CHUNK = timedelta(days=30)
+
+
+def read_billing(ctx: Context) -> str | None:
+    """Billing records with their list prices: the last hours again each time, older ones in parts."""
+    source = "billing"
+    cursor = ctx.store.cursor(source)
+    began = ctx.clock()
+    jobs = _known_jobs(ctx)
+    pipelines = {ctx.pipeline_id(ref): ref.environment for ref in ctx.migration.pipelines}
+    until = moment(cursor.get("until"))
+    start = began - BILLING_CHUNK if until is None else until - BILLING_OVERLAP
+    ctx.check()
+    usage = ctx.workspace.billing.usage(list(jobs.values()), list(pipelines), start, began)
+    ctx.store.put_usage([_usage_record(u, jobs, pipelines) for u in usage])
+    cursor["until"] = began.isoformat()
+    oldest = moment(cursor.get("oldest")) or start
+    limit = moment(cursor.get("limit")) or began - BILLING_HISTORY
+    if until is not None and oldest > limit:
+        ctx.check()
+        older = oldest - BILLING_CHUNK
+        usage = ctx.workspace.billing.usage(list(jobs.values()), list(pipelines), older, oldest)
+        ctx.store.put_usage([_usage_record(u, jobs, pipelines) for u in usage])
+        oldest = older
+    cursor["oldest"], cursor["limit"] = oldest.isoformat(), limit.isoformat()
+    ctx.store.set_cursor(source, cursor)
+    return f"billing before {oldest.date()} is still to come" if oldest > limit else None
+
+
+def _known_jobs(ctx: Context) -> dict[str, int]:
+    """side -> job id; the development job only where there is one."""
+    jobs = {side: ctx.job_id(side) for side in ("baseline", "candidate")}
+    if ctx.migration.development_job is not None:
+        try:
+            jobs["development"] = ctx.job_id("development")
+        except WorkspaceError as e:
+            if not e.not_found:
+                raise
+    return jobs
+
+
+def _usage_record(usage: Usage, jobs: Mapping[str, int], pipelines: Mapping[str, str]) -> UsageRecord:
+    if usage.pipeline_id is not None and usage.pipeline_id in pipelines:
+        side = "candidate" if pipelines[usage.pipeline_id] == "production" else "development"
+    else:
+        side = next((s for s, job_id in jobs.items() if job_id == usage.job_id), "candidate")
+    price = usage.list_price_usd
+    return UsageRecord(
+        record_id=usage.record_id,
+        record_type=usage.record_type,
+        side=side,
+        job_id=usage.job_id,
+        job_run_id=usage.job_run_id,
+        pipeline_id=usage.pipeline_id,
+        update_id=usage.update_id,
+        sku=usage.sku,
+        dbu=usage.dbu,
+        list_price_usd=price,
+        usd=None if price is None else usage.dbu * price,
+        start=usage.start,
+        end=usage.end,
+        product=usage.product,
+        serverless=usage.serverless,
+        photon=usage.photon,
+        generated=usage.generated,
+    )

@@ -1,0 +1,104 @@
+"""What every source reads with: the store, the workspace, the migration, and the ids behind its names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from app.config import JobRef, Migration, PipelineRef
+from app.store.base import now
+from app.store.collected.repository import CollectedRepository
+from app.workspace.client import Workspace
+from app.workspace.errors import WorkspaceError
+from app.workspace.jobs import Job
+from app.workspace.pipelines import Pipeline
+
+BEGINNING = datetime(2015, 1, 1, tzinfo=UTC)
+"""Before anything that a workspace remembers."""
+
+OLDER_PAGES = 10
+"""Pages of older history that one turn takes, so that the first collection of years comes in parts."""
+
+NEWER_PAGES = 30
+"""Pages that one turn takes forwards: more only after a long absence, and then the next turn goes on."""
+
+
+class Stopping(Exception):
+    """The worker ends; a source stops between two calls. What it has put into the store stays, and it goes on there."""
+
+
+class Context:
+    """One migration's store and workspace, shared by its sources, which take their turns side by side."""
+
+    def __init__(
+        self,
+        store: CollectedRepository,
+        workspace: Workspace,
+        migration: Migration,
+        clock: Callable[[], datetime] = now,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.store = store
+        self.workspace = workspace
+        self.migration = migration
+        self.clock = clock
+        self._stop = stop or threading.Event()
+        self._job_ids: dict[str, int] = {}
+        self._pipeline_ids: dict[str, str] = {}
+
+    def check(self) -> None:
+        """Called between two calls of the workspace. Raises Stopping when the worker ends."""
+        if self._stop.is_set():
+            raise Stopping
+
+    def job(self, side: str, ref: JobRef) -> Job:
+        """The job as it is now: by its id once that is known, by name again where it is gone. Raises WorkspaceError."""
+        known = self._job_ids.get(side)
+        if known is not None:
+            try:
+                return self.workspace.jobs.get(known)
+            except WorkspaceError as e:
+                if not e.not_found:
+                    raise
+        job = self.workspace.jobs.find(ref.name, ref.id)
+        self._job_ids[side] = job.job_id
+        return job
+
+    def job_id(self, side: str) -> int:
+        """The id of a side's job. Raises WorkspaceError; ValueError where the migration file names no such job."""
+        known = self._job_ids.get(side)
+        if known is not None:
+            return known
+        refs = {
+            "baseline": self.migration.baseline_job,
+            "candidate": self.migration.candidate_job,
+            "development": self.migration.development_job,
+        }
+        ref = refs[side]
+        if ref is None:
+            raise ValueError(f"the migration file names no {side} job")
+        return self.job(side, ref).job_id
+
+    def pipeline(self, ref: PipelineRef) -> Pipeline:
+        """The pipeline as it is now, found like a job. Raises WorkspaceError."""
+        known = self._pipeline_ids.get(ref.environment)
+        if known is not None:
+            try:
+                return self.workspace.pipelines.get(known)
+            except WorkspaceError as e:
+                if not e.not_found:
+                    raise
+        found = self.workspace.pipelines.find(ref.name)
+        self._pipeline_ids[ref.environment] = found.pipeline_id
+        return found
+
+    def pipeline_id(self, ref: PipelineRef) -> str:
+        """The id of a pipeline. Raises WorkspaceError."""
+        known = self._pipeline_ids.get(ref.environment)
+        return known if known is not None else self.pipeline(ref).pipeline_id
+
+
+def moment(text: str | None) -> datetime | None:
+    """A moment as a cursor keeps it."""
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,38 @@
+"""Who read the tables lately."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from app.collect.context import Context
+from app.store.collected.records import ConsumerRecord
+
+# The platform keeps lineage for a year; consumers seen within this time count.
+CONSUMERS_SINCE = timedelta(days=30)
+
+
+def read_lineage(ctx: Context) -> str | None:
+    """Who read the tables lately."""
+    names = [n for t in ctx.migration.tables for n in (t.baseline, t.candidate, t.kept)]
+    found = ctx.workspace.lineage.consumers(names, ctx.clock() - CONSUMERS_SINCE)
+    jobs = {
+        str(ctx.job_id("baseline")): ctx.migration.baseline_job.name,
+        str(ctx.job_id("candidate")): ctx.migration.candidate_job.name,
+    }
+    pipelines = {ctx.pipeline_id(ref): ref.name for ref in ctx.migration.pipelines}
+    known = {**jobs, **pipelines}
+    ctx.store.put_consumers(
+        [
+            ConsumerRecord(
+                table=c.table,
+                kind=c.kind,
+                consumer_id=c.consumer_id,
+                name=c.name or known.get(c.consumer_id),
+                user=c.user,
+                last_seen=c.last_seen,
+                reads=c.reads,
+            )
+            for c in found
+        ]
+    )
+    return None

@@ -1,0 +1,132 @@
+"""Job runs of one side with their tasks and the errors of those that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, Context, moment
+from app.store.collected.records import JobRunRecord, TaskRunRecord
+from app.workspace.errors import WorkspaceError
+from app.workspace.jobs import JobRun
+
+# Errors of failed tasks are read one by one; a turn reads so many at most.
+TASK_ERRORS = 25
+
+
+def read_runs(ctx: Context, side: str) -> str | None:
+    """Job runs with their tasks: what is new or was still running, then a part of what is older."""
+    source, job_id = f"runs:{side}", ctx.job_id(side)
+    cursor = ctx.store.cursor(source)
+    if cursor.get("job_id") != job_id:
+        cursor = {"job_id": job_id}
+    newest = moment(cursor.get("newest"))
+    first = newest is None
+    token: str | None = None
+    open_since: datetime | None = None
+    seen: list[JobRun] = []
+    for _ in range(OLDER_PAGES if first else NEWER_PAGES):
+        ctx.check()
+        start_from = None if first else moment(cursor.get("open_since")) or newest
+        page = ctx.workspace.jobs.runs_page(job_id, start_from=start_from, page_token=token)
+        _put_runs(ctx, side, page.runs)
+        seen += page.runs
+        token = page.next_page_token
+        if token is None:
+            break
+    if seen:
+        newest = max([r.start for r in seen] + ([newest] if newest else []))
+        active = [r.start for r in seen if r.active]
+        open_since = min(active) if active else None
+        cursor["newest"] = newest.isoformat()
+    if not first and token is not None:
+        # So much happened that the turn did not reach what is known: what lies between is older history now.
+        cursor["oldest"], cursor["complete"] = min(r.start for r in seen).isoformat(), False
+    cursor["open_since"] = open_since.isoformat() if open_since else None
+    if first and seen:
+        cursor["oldest"], cursor["complete"] = min(r.start for r in seen).isoformat(), token is None
+    elif first:
+        # No run yet: everything from now on is new.
+        cursor["newest"], cursor["complete"] = BEGINNING.isoformat(), True
+    elif not cursor.get("complete", True):
+        _older_runs(ctx, side, job_id, cursor)
+    ctx.store.set_cursor(source, cursor)
+    return None if cursor.get("complete", True) else f"runs before {cursor['oldest'][:10]} are still to come"
+
+
+def _older_runs(ctx: Context, side: str, job_id: int, cursor: dict[str, Any]) -> None:
+    token: str | None = None
+    oldest = moment(cursor["oldest"]) or BEGINNING
+    for _ in range(OLDER_PAGES):
+        ctx.check()
+        page = ctx.workspace.jobs.runs_page(job_id, start_to=moment(cursor["oldest"]), page_token=token)
+        _put_runs(ctx, side, page.runs)
+        oldest = min([oldest, *(r.start for r in page.runs)])
+        token = page.next_page_token
+        if token is None:
+            cursor["complete"] = True
+            break
+    cursor["oldest"] = oldest.isoformat()
+
+
+def _put_runs(ctx: Context, side: str, runs: Iterable[JobRun]) -> None:
+    records, tasks = [], []
+    errors_left = TASK_ERRORS
+    for run in runs:
+        records.append(_run_record(side, run))
+        known = None
+        for task in run.tasks:
+            error = task.error
+            if task.state in ("FAILED", "TIMEDOUT") and not run.generated and errors_left:
+                if known is None:
+                    known = {t.task_key: t for t in ctx.store.tasks([run.run_id])[run.run_id]}
+                before = known.get(task.task_key)
+                if before is not None and before.task_run_id == task.task_run_id and before.error:
+                    error = before.error
+                else:
+                    errors_left -= 1
+                    error = _task_error(ctx, task.task_run_id) or error
+            tasks.append(
+                TaskRunRecord(
+                    run_id=run.run_id,
+                    task_key=task.task_key,
+                    task_run_id=task.task_run_id,
+                    state=task.state,
+                    start=task.start,
+                    end=task.end,
+                    seconds=task.seconds,
+                    error=error,
+                    pipeline_id=task.pipeline_id,
+                    url=task.url,
+                )
+            )
+    ctx.store.put_runs(records, tasks)
+
+
+def _task_error(ctx: Context, task_run_id: int) -> str | None:
+    try:
+        return ctx.workspace.jobs.task_error(task_run_id)
+    except WorkspaceError as e:
+        if e.retryable:
+            raise
+        return None  # Some kinds of task have no output; the state's message stands then.
+
+
+def _run_record(side: str, run: JobRun) -> JobRunRecord:
+    return JobRunRecord(
+        side=side,
+        job_id=run.job_id,
+        run_id=run.run_id,
+        number=run.number,
+        trigger=run.trigger,
+        life_cycle_state=run.life_cycle_state,
+        result_state=run.result_state,
+        state_message=run.state_message,
+        start_time=run.start,
+        end_time=run.end,
+        run_seconds=run.run_seconds,
+        queue_seconds=run.queue_seconds,
+        run_page_url=run.url,
+        generated=run.generated,
+    )
