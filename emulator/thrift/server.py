@@ -76,7 +76,7 @@ class ThriftServer:
         warehouse_id = request.path_params["warehouse_id"]
         return await loop.run_in_executor(self.calls, self._answer, token, warehouse_id, body, until_done)
 
-    def _answer(self, token: str, warehouse_id: str, body: bytes, until_done: bool) -> Response:
+    def _answer(self, token: str, warehouse_id: str, body: bytes, until_done: bool = False) -> Response:
         principal = self.host.principal(token)
         if principal is None:
             return _refusal(401, "UNAUTHENTICATED", "Invalid access token.")
