@@ -21,6 +21,7 @@ from app import preparation
 from app.collect import Collector, Context, sources
 from app.config import ConfigError, Migration, Settings
 from app.operations.actor import Refused
+from app.operations.engine import Interrupted
 from app.operations.wiring import operations_service
 from app.parity_run import ParityRunner
 from app.store.base import StoreError
@@ -37,7 +38,7 @@ LEASE_SECONDS = 20.0
 TICK_SECONDS = 0.5
 LOOK_SECONDS = 5.0
 """Between two looks at what changes seldom: the workspace's address, pairs of runs that ended."""
-STOP_SECONDS = 8.0
+STOP_SECONDS = 12.0
 PAUSE_AFTER_FAILURE = 5.0
 
 
@@ -48,7 +49,7 @@ class Operations(Protocol):
     def apply(self, operation_id: str, executor: str) -> OperationRecord: ...
 
 
-OperationsOf = Callable[[Store, Workspace, Migration], Operations]
+OperationsOf = Callable[[Store, Workspace, Migration, Callable[[], bool]], Operations]
 
 
 class Worker:
@@ -210,7 +211,7 @@ class Worker:
             pause = TICK_SECONDS
             try:
                 if operations is None:
-                    operations = self._operations_of(self._store, workspace, self._migration)
+                    operations = self._operations_of(self._store, workspace, self._migration, ended.is_set)
                 for record in operations.ready():
                     if ended.is_set():
                         return
@@ -222,6 +223,9 @@ class Worker:
                             said[record.id] = str(e)
                             log.warning("operation %s: %s", record.id, e)
                         pause = PAUSE_AFTER_FAILURE
+                    except Interrupted as e:
+                        log.warning("%s; resume it or roll it back", e)
+                        return
                     finally:
                         self._store.collected.request_refresh(f"operation {record.id}")
             except (StoreError, WorkspaceError) as e:

@@ -10,7 +10,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from app.operations.definition import Plan
+from app.operations.definition import Observation, Plan
 from app.operations.steps import Step, dump, load
 
 
@@ -31,6 +31,15 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     except (KeyError, TypeError, ValueError) as e:
         raise CodecError(f"the stored plan cannot be read: {type(e).__name__}: {e}") from e
     return found
+
+
+def observation_from_json(data: Mapping[str, Any]) -> tuple[Observation, dict[str, str]]:
+    """What a kept plan had seen, and its methods, even if its steps are not known any more. Raises CodecError."""
+    try:
+        found: Observation = _read(Observation, data["observation"])
+        return found, dict(data["method"])
+    except (KeyError, TypeError, ValueError) as e:
+        raise CodecError(f"the stored plan cannot be read: {type(e).__name__}: {e}") from e
 
 
 @cache

@@ -16,6 +16,7 @@ from app.workspace import tables
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError
 from app.workspace.names import quote, quote_table
+from app.workspace.pipelines import Update
 from validation.state import TableUpdate
 
 PARALLEL = 8
@@ -55,7 +56,7 @@ class DatabricksWorld:
 
     def _version(self, found: Relation) -> str | None:
         """What identifies the rows, in the words of `app.operations.compared`."""
-        if found.kind == "table":
+        if found.kind == "table" or found.table_type == "STREAMING_TABLE":
             newest = self._workspace.tables.rows_version(found.name)
             return compared.delta(newest.version, newest.timestamp)
         if found.kind != "pipeline" or found.pipeline_id is None:
@@ -208,9 +209,20 @@ class DatabricksWorld:
             validate_only=step.validate_only,
         )
 
-    def updates_since(self, pipeline_id: str, since: datetime) -> Sequence[str]:
-        """Ids of updates created at or after a moment, newest first."""
-        return [u.update_id for u in self._workspace.pipelines.updates_since(pipeline_id, since)]
+    def updates_like(self, step: StartUpdate, after: datetime, until: datetime) -> Sequence[str]:
+        """Ids of updates that were created between two moments by a call that asked for what the step asks for."""
+
+        def alike(update: Update) -> bool:
+            return (
+                update.cause == "API_CALL"
+                and update.full_refresh == step.full_refresh
+                and update.validate_only == step.validate_only
+                and set(update.refresh_selection) == set(step.refresh_selection)
+                and set(update.full_refresh_selection) == set(step.full_refresh_selection)
+            )
+
+        found = self._workspace.pipelines.updates_since(step.pipeline_id, after)
+        return [u.update_id for u in found if u.created <= until and alike(u)]
 
     def update_state(self, pipeline_id: str, update_id: str) -> str:
         """State of an update."""

@@ -91,6 +91,10 @@ class Observation:
         """The observed job of a side. Raises KeyError if it was not looked at."""
         return dict(self.jobs)[side]
 
+    def find_job(self, side: str) -> JobState | None:
+        """The observed job of a side; None if there was none to be seen."""
+        return dict(self.jobs).get(side)
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -43,6 +43,10 @@ class Stopped(Exception):
     """Someone asked the operation to stop; it did so between two steps."""
 
 
+class Interrupted(Exception):
+    """The process is to end: the operation stays between two steps until someone resumes it or rolls it back."""
+
+
 @dataclass(frozen=True)
 class Timing:
     """Seconds between attempts of a step, and between reads that look whether an effect shows."""
@@ -112,7 +116,9 @@ class Engine:
         timing: Timing | None = None,
         parallel: int = PARALLEL,
         may_stop: bool = True,
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
+        """may_stop: whether somebody may ask it to stop. ended: whether this process is to end."""
         self._do = performer
         self._repository = repository
         self._hold = hold
@@ -123,13 +129,15 @@ class Engine:
         self._timing = timing or Timing()
         self._parallel = parallel
         self._may_stop = may_stop
+        self._ended = ended
         self._halt = threading.Event()
 
     def run(self, steps: Sequence[PlannedStep]) -> None:
         """All steps, stage after stage, the lanes of a stage side by side.
 
         Raises UnknownStep before anything is done if one is unknown; StepFailed, Stopped or WorkspaceError when a step
-        could not be done (everything before it is); LeaseLost or StoreError when it must not even be journaled.
+        could not be done (everything before it is); Interrupted between two steps; LeaseLost or StoreError when it must
+        not even be journaled.
         """
         for planned in steps:
             if STEPS.get(type(planned.step).__name__) is not type(planned.step):
@@ -204,12 +212,12 @@ class Engine:
 
     def _act_now(self, planned: PlannedStep, since: datetime) -> None:
         """Acts some time after the intent was journaled under the lease: so the lease is looked at again."""
-        self._may_go_on()
+        self.may_go_on()
         self._confirm(self._send(planned, since))
 
     def _prepare(self, planned: PlannedStep) -> datetime | None:
         """Checks the lease, looks, journals the intent. None if it is so already, else the time of the first intent."""
-        self._may_go_on()
+        self.may_go_on()
         # The way back is always planned anew from the world: its numbers name other steps than an earlier try's.
         before = self._history(planned) if self._direction == "forward" and _only_once(planned.step) else {}
         first = before.get(Phase.INTENT)
@@ -240,7 +248,7 @@ class Engine:
         step = planned.step
         for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1:
-                self._may_go_on()
+                self.may_go_on()
             started = time.monotonic()
             try:
                 detail = self._do.act(step)
@@ -250,7 +258,8 @@ class Engine:
                 raise
             except WorkspaceError as e:
                 problem = e
-            if self._shows(planned, {}, since, problem):
+            # An update that another started looks like ours: only where no definite answer came can it be ours.
+            if (problem.uncertain or not isinstance(step, StartUpdate)) and self._shows(planned, {}, since, problem):
                 return _Sent(planned, since, {}, _seconds(started), problem)
             if not problem.retryable or attempt == ATTEMPTS:
                 self._note(planned, Phase.FAILED, str(problem))
@@ -298,10 +307,13 @@ class Engine:
                 self._sleep(self._timing.retry * 2 ** (attempt - 1))
         raise AssertionError("unreachable")
 
-    def _may_go_on(self) -> None:
+    def may_go_on(self) -> None:
+        """Called between steps and while one waits. Raises what keeps the operation from going on."""
         if self._halt.is_set():
             raise _GaveWay("another table's step failed")
         self._hold.check()
+        if self._ended():
+            raise Interrupted(f"operation {self._id} was left between two steps: this process ends")
         if self._may_stop and self._repository.stop_requested(self._id):
             raise Stopped("it was asked to stop")
 

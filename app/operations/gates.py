@@ -146,7 +146,7 @@ def _hangers(migration: Migration, observation: Observation) -> GateVerdict:
     if blind:
         finding = unknown(f"could not be looked at: {'; '.join(blind)}", "workspace", observation.as_of)
         return GateVerdict("world.hangers", title, finding)
-    fine = "no row filter, column mask, constraint or share; comment, tags, owner and grants are restored"
+    fine = "no row filter, column mask, constraint or share; comment, tags and grants are restored"
     return _gate("world.hangers", title, (), fine, observation)
 
 

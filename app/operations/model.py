@@ -69,6 +69,13 @@ def common(a: tuple[Grant, ...], b: tuple[Grant, ...]) -> tuple[Grant, ...]:
     return tuple(Grant(principal, privileges) for principal, privileges in found if privileges)
 
 
+def without(a: tuple[Grant, ...], b: tuple[Grant, ...]) -> tuple[Grant, ...]:
+    """What `a` holds and `b` does not, privilege by privilege."""
+    other = {g.principal: set(g.privileges) for g in b}
+    found = ((g.principal, tuple(p for p in g.privileges if p not in other.get(g.principal, ()))) for g in a)
+    return tuple(Grant(principal, privileges) for principal, privileges in found if privileges)
+
+
 def lacking(has: tuple[Grant, ...], wanted: tuple[Grant, ...]) -> tuple[Grant, ...]:
     """What of `wanted` is not in `has`. ALL PRIVILEGES holds every other one but MANAGE."""
     held = {g.principal: set(g.privileges) for g in has}

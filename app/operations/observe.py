@@ -16,6 +16,7 @@ from app.operations import plan as planning
 from app.operations.actor import Refused
 from app.operations.definition import Kind, Observation
 from app.operations.world import JobState, Privileges, Relation, World, Written
+from app.workspace.errors import WorkspaceError
 
 PARALLEL = 8
 COUNT_SECONDS = 15.0
@@ -42,14 +43,18 @@ def observe(
     Raises WorkspaceError when something cannot be seen: what was not seen is not assumed.
     """
     match kind:
-        case Kind.CUTOVER | Kind.ROLLBACK:
-            seen = look(world, migration, moment, deep=kind is Kind.CUTOVER)
-            seen = replace(seen, active=_active(world, seen), unfinished=tuple(unfinished))
-            if kind is Kind.CUTOVER:
-                return replace(
-                    seen, evidence=tuple(sorted(evidence.items())), privileges=_privileges(world, migration, seen)
-                )
-            # An emergency waits for nothing that cannot stop it: no privileges are probed.
+        case Kind.CUTOVER:
+            seen = look(world, migration, moment)
+            return replace(
+                seen,
+                active=_active(world, seen),
+                unfinished=tuple(unfinished),
+                evidence=tuple(sorted(evidence.items())),
+                privileges=_privileges(world, migration, seen),
+            )
+        case Kind.ROLLBACK:
+            # An emergency waits for nothing that cannot stop it: no privileges are probed, no active run is listed.
+            seen = replace(look_back(world, migration, moment), unfinished=tuple(unfinished))
             return replace(seen, written=_written(world, migration, seen)) if counts else seen
         case Kind.REHEARSE:
             sources = [n for t in migration.tables for n in (t.baseline, t.candidate)]
@@ -88,12 +93,28 @@ def relations(world: World, names: Sequence[str], *, deep: bool = False) -> list
     return _parallel([partial(read, n) for n in names])
 
 
-def look(world: World, migration: Migration, moment: datetime, *, deep: bool = False) -> Observation:
-    """The names, jobs and pipeline of a swap. Unless deep, without versions of data: those may move meanwhile."""
-    found = relations(world, planning.names(migration), deep=deep)
+def look(world: World, migration: Migration, moment: datetime) -> Observation:
+    """The names of a swap with all that hangs on them, its jobs and its pipeline: what a cutover rests on."""
+    found = relations(world, planning.names(migration), deep=True)
     jobs = tuple((side, _job(world, migration, side)) for side in ("baseline", "candidate"))
-    pipeline = world.pipeline(migration.production_pipeline.name)
-    return Observation(moment, tuple(found), jobs, (pipeline if deep else replace(pipeline, last_update=None),))
+    return Observation(moment, tuple(found), jobs, (world.pipeline(migration.production_pipeline.name),))
+
+
+def look_back(world: World, migration: Migration, moment: datetime) -> Observation:
+    """What the way back needs: the names, without versions of data, and those jobs that can be seen.
+
+    A job that is gone or may not be seen is left out: the tables go back all the same. No pipeline is looked up: the
+    way back needs none, and the new side's may be what is broken.
+    """
+    found = relations(world, planning.names(migration))
+    jobs: list[tuple[str, JobState]] = []
+    for side in ("baseline", "candidate"):
+        try:
+            jobs.append((side, _job(world, migration, side)))
+        except WorkspaceError as e:
+            if not (e.not_found or e.denied):
+                raise
+    return Observation(moment, tuple(found), tuple(jobs))
 
 
 def _job(world: World, migration: Migration, side: str) -> JobState:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.config import Migration, Table
-from app.operations.codec import plan_from_json
+from app.operations.codec import observation_from_json
 from app.operations.definition import Kind, Observation
 from app.store.operations import OperationsRepository, State
 
@@ -40,7 +40,7 @@ def last_cutover(operations: OperationsRepository, migration: Migration) -> Past
     """The newest cutover of the migration's tables that was begun. Raises StoreError."""
     found = operations.find(kinds=[Kind.CUTOVER], states=_BEGUN, limit=20)
     for record in sorted(found, key=lambda o: o.started_at or o.created_at, reverse=True):
-        made = plan_from_json(record.plan)
-        if {t.baseline for t in migration.tables} <= {r.name for r in made.observation.relations}:
-            return PastCutover(made.observation, dict(made.method or {}))
+        before, methods = observation_from_json(record.plan)
+        if {t.baseline for t in migration.tables} <= {r.name for r in before.relations}:
+            return PastCutover(before, methods)
     return PastCutover()

@@ -25,7 +25,6 @@ from app.operations.steps import (
     RenameBack,
     RenameTable,
     RestoreGrants,
-    RestoreOwner,
     RestoreTags,
     RevokeGrants,
     RunJob,
@@ -46,6 +45,10 @@ CLOCK_SKEW = timedelta(seconds=5)
 """How far this clock and the workspace's may be apart when an update is recognised by the time it was created."""
 
 
+ANSWER_LOST = timedelta(minutes=10)
+"""How long after its intent an update whose start had no answer may have been created."""
+
+
 class StepFailed(Exception):
     """A step cannot be done, or was done and is not so: the text says what was found instead."""
 
@@ -56,20 +59,20 @@ Detail = dict[str, Any]
 class Performer:
     """Knows for each step how to look, act and check. Every method raises UnknownStep for a step it does not know.
 
-    observation: what the plan saw. hold: called while waiting; raises when the operation must stop.
+    observation: what the plan saw. may_go_on: called while waiting; raises when the operation must stop.
     """
 
     def __init__(
         self,
         world: World,
         observation: Observation,
-        hold: Callable[[], None],
+        may_go_on: Callable[[], None],
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._world = world
         self._observation = observation
-        self._hold = hold
+        self._may_go_on = may_go_on
         self._clock = clock
         self._sleep = sleep
 
@@ -112,21 +115,19 @@ class Performer:
                 if x.kind == "view" and x.over in (source, target):
                     return x.over == target
                 raise StepFailed(f"a view over {source} was to be flipped to {target}: {_is(x)}")
-            case DropView(view, over):
+            case DropView(view, over, heir):
                 x = self._world.relation(view)
                 if x.kind == "absent":
                     return True
                 if x.kind == "view" and x.over == over:
                     return False
-                if x.kind == "table" and self._world.relation(over).kind == "absent":
+                if x.kind == "table" and self._world.relation(heir).kind == "absent":
                     return True  # The old table has its name again.
                 raise StepFailed(f"a view over {over} was to be dropped: {_is(x)}")
             case RestoreGrants(relation, grants):
                 return not grants_to_give(self._existing(relation).grants, grants)
             case RevokeGrants(relation, grants):
                 return not common(self._existing(relation).grants, grants)
-            case RestoreOwner(view, owner):
-                return self._existing(view).owner == owner
             case RestoreTags(view, tags):
                 return set(tags) <= set(self._existing(view).tags)
             case CopyTable(_, target):
@@ -137,8 +138,16 @@ class Performer:
                 if x.kind not in ("absent", "view" if view else "table"):
                     raise StepFailed(f"a scratch {'view' if view else 'table'} was to be dropped: {_is(x)}")
                 return x.kind == "absent"
-            case StartUpdate(pipeline_id):
-                return since is not None and bool(self._world.updates_since(pipeline_id, since - CLOCK_SKEW))
+            case StartUpdate(_, pipeline):
+                if since is None:
+                    return False
+                found = self._world.updates_like(step, since - CLOCK_SKEW, since + ANSWER_LOST)
+                if len(found) > 1:
+                    raise StepFailed(
+                        f"which of the updates {', '.join(found)} of {pipeline} was started by this operation cannot be"
+                        " told: look at them before starting another"
+                    )
+                return bool(found)
             case RunJob():
                 return False  # Its token makes asking again safe.
             case SaveState() | AwaitIdle() | ConfirmUnchanged() | VerifyServing() | VerifyOutcome() | VerifySame():
@@ -165,16 +174,7 @@ class Performer:
                 if present:
                     self._world.revoke(relation, present)
                 return {"taken": [asdict(g) for g in present]}
-            case (
-                RenameTable()
-                | RenameBack()
-                | CreateView()
-                | FlipView()
-                | DropView()
-                | RestoreOwner()
-                | RestoreTags()
-                | CopyTable()
-            ):
+            case RenameTable() | RenameBack() | CreateView() | FlipView() | DropView() | RestoreTags() | CopyTable():
                 text = sql(step)
                 self._world.execute(text)
                 return {"sql": text}
@@ -254,7 +254,7 @@ class Performer:
                 return {"waited_seconds": round(waited, 1)}
             if waited >= step.seconds:
                 raise StepFailed(f"still active after {waited:.0f} s: {', '.join(active)}")
-            self._hold()
+            self._may_go_on()
             self._sleep(POLL_SECONDS)
 
     def _confirm(self, step: ConfirmUnchanged) -> Detail:

@@ -9,7 +9,7 @@ from typing import Any
 from app.config import Migration
 from app.operations.actor import Refused
 from app.operations.definition import Kind, Observation
-from app.operations.model import absent, after, common, lacking
+from app.operations.model import absent, after, common, lacking, union, without
 from app.operations.positions import Place, Position, Swap, locate, method
 from app.operations.steps import (
     AwaitIdle,
@@ -25,7 +25,6 @@ from app.operations.steps import (
     RenameBack,
     RenameTable,
     RestoreGrants,
-    RestoreOwner,
     RestoreTags,
     RevokeGrants,
     RunJob,
@@ -91,13 +90,25 @@ def swaps(migration: Migration, observation: Observation, methods: Mapping[str, 
 
 
 def places(all_swaps: Sequence[Swap], observation: Observation, before: Observation | None = None) -> dict[str, Place]:
-    """Position of each table. before: what a cutover saw, to recognise the old table by its id."""
+    """Position of each table. before: what a cutover saw, to recognise both tables by their ids."""
     relations = {r.name: r for r in observation.relations}
-    return {s.table: locate(s, relations, _old_id(s, before)) for s in all_swaps}
+    return {s.table: locate(s, relations, *_ids(s, before)) for s in all_swaps}
 
 
-def _old_id(swap: Swap, before: Observation | None) -> str | None:
-    return None if before is None else before.relation(swap.served).table_id
+def unmoved(all_swaps: Sequence[Swap], observation: Observation, before: Observation) -> Observation:
+    """The observation as it would be had no old table moved: each that is kept has its own name again."""
+    found = places(all_swaps, observation, before)
+    home: list[Relation] = []
+    for s in all_swaps:
+        if found[s.table].position in (Position.RENAMED, Position.SHADOWED):
+            home += [replace(observation.relation(s.kept), name=s.served), absent(s.kept)]
+    return with_relations(observation, home)
+
+
+def _ids(swap: Swap, before: Observation | None) -> tuple[str | None, str | None]:
+    if before is None:
+        return None, None
+    return before.relation(swap.served).table_id, before.relation(swap.candidate).table_id
 
 
 def carried(grants: Iterable[Grant]) -> tuple[Grant, ...]:
@@ -165,8 +176,6 @@ def _forward(all_swaps: Sequence[Swap], observation: Observation, round_: str = 
             ]
             if x.tags:
                 lane.append(RestoreTags(s.served, x.tags))
-            if x.owner:
-                lane.append(RestoreOwner(s.served, x.owner))
             lane.append(VerifyServing(s.served, s.kept, grants, _columns(x), passing=True))
             steps += [(f"shadow{round_}", s.table, step) for step in lane]
     for s in all_swaps:
@@ -200,10 +209,15 @@ def back(
     pause_new: bool,
     jobs: bool = True,
     parameters: tuple[tuple[str, str], ...] = (),
+    since: Observation | None = None,
+    owned: bool = True,
     round_: str = "",
 ) -> list[Staged]:
     """New to old from wherever each table is. before: what the cutover saved, if it is known.
 
+    since: what a rollback's plan saw: grants that were given or taken since the cutover stay so.
+    owned: whether the views are one's own. Only its owner can point a view elsewhere; who has MANAGE can drop it, and
+    nothing has the name until the old table has it again.
     parameters: name and value of what the new job's parameters are set back to.
     pause_new: whether the new job stays paused whatever it was before (a rollback) or gets back what it had (an undo).
     Raises NoWayBack with every table whose place is not one of ours.
@@ -213,22 +227,31 @@ def back(
     if lost:
         raise NoWayBack("; ".join(lost))
     by = {p: [s for s in all_swaps if at[s.table].position is p] for p in Position}
-    viewed = by[Position.SHADOWED] + by[Position.FLIPPED]
-    wanted = {s.table: grants_before(s, observation, before) for s in all_swaps}
+    viewed = by[Position.SHADOWED] + (by[Position.FLIPPED] if owned else [])
+    changed = {s.table: changed_grants(s, since, before) for s in all_swaps}
+    wanted = {
+        s.table: union(without(grants_before(s, observation, before), changed[s.table][1]), changed[s.table][0])
+        for s in all_swaps
+    }
+
+    def home(s: Swap) -> list[Step]:
+        """The old table gets its name again, with the grants that it is to have."""
+        taken = changed[s.table][1]
+        revoked = [RevokeGrants(s.served, taken)] if taken else []
+        return [RenameBack(s.kept, s.served), *revoked, RestoreGrants(s.served, wanted[s.table])]
+
     steps: list[Staged] = []
     for s in all_swaps:
         lane: list[Step] = []
         match at[s.table].position:
-            case Position.FLIPPED:
+            case Position.FLIPPED if owned:
                 lane = [FlipView(s.served, s.candidate, s.kept)]
+            case Position.FLIPPED:
+                lane = [DropView(s.served, s.candidate, s.kept), *home(s)]
             case Position.RENAMED:
-                lane = [RenameBack(s.kept, s.served), RestoreGrants(s.served, wanted[s.table])]
+                lane = home(s)
             case Position.SWAPPED:
-                lane = [
-                    RenameTable(s.served, s.candidate, s.kept),
-                    RenameBack(s.kept, s.served),
-                    RestoreGrants(s.served, wanted[s.table]),
-                ]
+                lane = [RenameTable(s.served, s.candidate, s.kept), *home(s)]
         steps += [(f"serve old{round_}", s.table, step) for step in lane]
     for s in all_swaps:
         over = s.kept if s in viewed else None
@@ -236,7 +259,7 @@ def back(
         grants = () if s in viewed else wanted[s.table]
         verify = VerifyServing(s.served, over, grants, _old_columns(s, before), passing=s in viewed)
         steps.append((f"verify old{round_}", s.table, verify))
-    old, new = (observation.job("baseline"), observation.job("candidate")) if jobs else (None, None)
+    old, new = (observation.find_job(side) if jobs else None for side in ("baseline", "candidate"))
     if new is not None and new.paused is not None and (viewed or pause_new):
         steps.append(("pause", "", PauseSchedule(new.job_id, new.name)))
     if old is not None and viewed:
@@ -244,24 +267,18 @@ def back(
             steps.append(("pause", "", PauseSchedule(old.job_id, old.name)))
         steps.append(("idle", "", AwaitIdle(_targets(old), (), ROLLBACK_IDLE_SECONDS)))
     for s in viewed:
-        steps += [
-            (f"names back{round_}", s.table, step)
-            for step in (
-                DropView(s.served, s.kept),
-                RenameBack(s.kept, s.served),
-                RestoreGrants(s.served, wanted[s.table]),
-                VerifyServing(s.served, None, wanted[s.table], _old_columns(s, before)),
-            )
-        ]
+        verified = VerifyServing(s.served, None, wanted[s.table], _old_columns(s, before))
+        lane = [DropView(s.served, s.kept, s.kept), *home(s), verified]
+        steps += [(f"names back{round_}", s.table, step) for step in lane]
     for s in all_swaps:
         ours = _granted_meanwhile(s, at[s.table], observation, before)
         if ours:
             steps.append((f"grants back{round_}", s.table, RevokeGrants(s.candidate, ours)))
-    if old is not None and new is not None:
+    if jobs:
         # After the tables, which matter more, and before the old job can run: both would write the same reports.
-        set_back = ((new.job_id, new.name, parameters),) if parameters else ()
+        set_back = ((new.job_id, new.name, parameters),) if new is not None and parameters else ()
         steps += [("parameters", "", SetParameters(*p)) for p in set_back]
-        scheduled = [j for j in (old, new) if j.paused is not None]
+        scheduled = [j for j in (old, new) if j is not None and j.paused is not None]
         on = [
             j
             for j in scheduled
@@ -300,6 +317,17 @@ def grants_before(swap: Swap, observation: Observation, before: Observation | No
     return kept.grants if kept.kind == "table" else observation.relation(swap.served).grants
 
 
+def changed_grants(
+    swap: Swap, since: Observation | None, before: Observation | None
+) -> tuple[tuple[Grant, ...], tuple[Grant, ...]]:
+    """What was given on the name, and what was taken from it, while a view over the candidate had it."""
+    view = since.relation(swap.served) if since is not None else None
+    if since is None or view is None or view.kind != "view" or view.over != swap.candidate:
+        return (), ()
+    had = carried(grants_before(swap, since, before))
+    return lacking(had, view.grants), lacking(view.grants, had)
+
+
 def parallel_parameters(migration: Migration) -> tuple[tuple[str, str], ...]:
     """Name and value of the parameters that the new job has while both jobs run."""
     return tuple((p.name, p.parallel) for p in migration.candidate_job.parameters)
@@ -332,18 +360,39 @@ def rollback(
     """New to old from the world as it is. Raises Refused where there is nothing to roll back or no way back."""
     all_swaps = swaps(migration, observation, methods)
     at = places(all_swaps, observation, before)
-    old, new = observation.job("baseline"), observation.job("candidate")
     if all(p.position is Position.UNTOUCHED for p in at.values()) and not observation.unfinished:
         raise Refused("nothing to roll back: every table is the old one under its own name")
     try:
-        steps = back(all_swaps, observation, before, pause_new=True, parameters=parallel_parameters(migration))
+        steps = back(
+            all_swaps,
+            observation,
+            before,
+            pause_new=True,
+            parameters=parallel_parameters(migration),
+            since=observation,
+        )
     except NoWayBack as e:
         raise Refused(f"NEEDS HUMAN, nothing was written: {e}") from e
-    saved: Staged = ("save", "", SaveState(names(migration), (old.name, new.name)))
+    saved: Staged = ("save", "", SaveState(names(migration), tuple(j.name for _, j in observation.jobs)))
     return Draft(
         number([saved, *steps]),
         method={s.table: s.method for s in all_swaps},
-        notes=(*_rollback_notes(observation), *migration.reminders.rollback),
+        notes=(
+            *unseen_jobs(migration, observation),
+            *(n for s in all_swaps for n in _grant_notes(s, *changed_grants(s, observation, before))),
+            *_rollback_notes(observation),
+            *migration.reminders.rollback,
+        ),
+    )
+
+
+def unseen_jobs(migration: Migration, observation: Observation) -> tuple[str, ...]:
+    """A sentence for each job that the way back cannot reach."""
+    refs = {"baseline": migration.baseline_job, "candidate": migration.candidate_job}
+    return tuple(
+        f"{ref.name} cannot be seen: its schedule and its parameters stay as they are"
+        for side, ref in refs.items()
+        if observation.find_job(side) is None
     )
 
 
@@ -492,6 +541,13 @@ def _old_columns(swap: Swap, before: Observation | None) -> tuple[str, ...]:
 
 def _cutover_notes(all_swaps: Sequence[Swap], observation: Observation) -> tuple[str, ...]:
     notes: list[str] = []
+    viewed = [observation.relation(s.served) for s in all_swaps if s.method == "view"]
+    if viewed:
+        owners = ", ".join(sorted({x.owner for x in viewed if x.owner})) or "whoever owns them"
+        notes.append(
+            "the views belong to whoever carries the cutover out, as only its owner can point a view elsewhere; the old"
+            f" tables stay with {owners}"
+        )
     for s in all_swaps:
         x = observation.relation(s.served)
         if s.method == "view":
@@ -509,6 +565,11 @@ def _cutover_notes(all_swaps: Sequence[Swap], observation: Observation) -> tuple
     if mixed:
         notes.append(f"{', '.join(mixed)}: swapped by renaming; between the two renames nothing has the name")
     return tuple(notes)
+
+
+def _grant_notes(swap: Swap, given: tuple[Grant, ...], taken: tuple[Grant, ...]) -> list[str]:
+    told = ((given, "given since the cutover, stays"), (taken, "taken since the cutover, is not given back"))
+    return [f"{swap.served}: {', '.join(g.privileges)} of {g.principal}, {what}" for gs, what in told for g in gs]
 
 
 def _rollback_notes(observation: Observation) -> tuple[str, ...]:

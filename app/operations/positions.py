@@ -62,8 +62,11 @@ def method(candidate: Relation) -> Literal["view", "rename"]:
     return "rename" if candidate.kind == "table" else "view"
 
 
-def locate(swap: Swap, relations: Mapping[str, Relation], old_id: str | None = None) -> Place:
-    """The position of one table. old_id: the old table's id as it was before anything moved, where it is known.
+def locate(
+    swap: Swap, relations: Mapping[str, Relation], old_id: str | None = None, new_id: str | None = None
+) -> Place:
+    """The position of one table. old_id, new_id: ids of the old table and of the candidate before anything moved, where
+    they are known.
 
     Anything that no statement of ours leaves behind is UNKNOWN, never guessed.
     """
@@ -71,6 +74,9 @@ def locate(swap: Swap, relations: Mapping[str, Relation], old_id: str | None = N
     if kept.kind == "table" and old_id and kept.table_id and kept.table_id != old_id:
         return Place(Position.UNKNOWN, f"{kept.name} is not the table that {served.name} was (its id differs)")
     match (served.kind, kept.kind):
+        case ("table", "absent") if new_id and served.table_id == new_id:
+            what = f"{swap.served} is the table that was {swap.candidate}"
+            return Place(Position.UNKNOWN, f"{what}, and {swap.kept} is gone: nothing to go back to")
         case ("table", "absent"):
             return Place(Position.UNTOUCHED, f"{swap.served} is the old table")
         case ("absent", "table"):

@@ -21,7 +21,6 @@ from app.operations.steps import (
     RenameBack,
     RenameTable,
     RestoreGrants,
-    RestoreOwner,
     RestoreTags,
     RevokeGrants,
     RunJob,
@@ -96,8 +95,6 @@ def words(step: Step) -> str:
             return f"Give back on {relation}: {_grants(grants)}"
         case RevokeGrants(relation, grants):
             return f"Take back on {relation}: {_grants(grants)}"
-        case RestoreOwner(view, owner):
-            return f"Make {owner} the owner of {view}"
         case RestoreTags(view, tags):
             return f"Set {len(tags)} tags on {view}"
         case VerifyServing(relation, over, grants):
@@ -154,15 +151,16 @@ def _probe_and_inverse(step: Step) -> tuple[str, str]:
         case RestoreGrants(relation):
             return f"{relation} has these grants", "none needed: they were there before"
         case RevokeGrants(relation):
-            return f"{relation} has none of these grants", "none needed: they were not there before"
-        case RestoreOwner(view, owner):
-            return f"{view} belongs to {owner}", "none needed: the view is dropped on the way back"
+            return f"{relation} has none of these grants", "none needed: they were given or taken meanwhile"
         case RestoreTags(view):
             return f"{view} has these tags", "none needed: the view is dropped on the way back"
         case RunJob():
             return "the same token gives the same run", "none: cancel the run in the workspace"
         case StartUpdate():
-            return "an update was created since the intent was journaled", "none: stop the update in the workspace"
+            return (
+                "an update that asks for this was created since the intent",
+                "none: stop the update in the workspace",
+            )
         case CopyTable(_, target):
             return f"{target} exists", f"drop {target}"
         case DropScratch(name):

@@ -20,10 +20,9 @@ from app.operations.codec import CodecError, plan_from_json, plan_to_json
 from app.operations.definition import GateVerdict, Kind, Observation, Plan
 from app.operations.engine import LEASE, LEASE_SECONDS, Engine, Hold, Stopped, Timing
 from app.operations.gates import Judge
-from app.operations.observe import look, observe, relations, starts_old_job
+from app.operations.observe import look_back, observe, relations, starts_old_job
 from app.operations.past import PastCutover, last_cutover
 from app.operations.perform import Performer, StepFailed, differences
-from app.operations.positions import Position, Swap
 from app.operations.preview import Preview, preview
 from app.operations.steps import UnknownStep
 from app.operations.world import World
@@ -35,6 +34,7 @@ from app.store.operations import (
     JournalEntry,
     OperationRecord,
     OperationsRepository,
+    Phase,
     State,
 )
 from app.workspace.errors import WorkspaceError
@@ -88,6 +88,7 @@ class OperationsService:
 
     roles_of: looks up a user's roles now. judges: reads the evidence once and gives a judge of gates.
     evidence: names of the evidence that a cutover rests on (e.g. table to parity run), pinned in its plan.
+    ended: whether this process is to end: an operation is then left between two steps, and Interrupted raised.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class OperationsService:
         clock: Callable[[], datetime] = now,
         sleep: Callable[[float], None] = time.sleep,
         patience: Patience | None = None,
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._world = world
@@ -112,6 +114,7 @@ class OperationsService:
         self._clock = clock
         self._sleep = sleep
         self._patience = patience or Patience()
+        self._ended = ended
 
     # Asking
 
@@ -151,8 +154,8 @@ class OperationsService:
             if record.state is not State.PLANNED:
                 return operation_id  # Pressed twice.
             after = State.SUBMITTED if known.needs_approval else State.READY
-            if self._store.operations.move(operation_id, [State.PLANNED], after, submitted_at=self._clock()):
-                self._audit(actor, "submit", "allowed", operation_id, known.hash)
+            self._audit(actor, "submit", "allowed", operation_id, known.hash)
+            self._store.operations.move(operation_id, [State.PLANNED], after, submitted_at=self._clock())
             return operation_id
 
     def approve(self, operation: str, actor: Actor, comment: str = "") -> str:
@@ -222,9 +225,10 @@ class OperationsService:
                 return self._begin(record, known, hold, actor)
 
     def resume(self, operation_id: str, actor: Actor) -> OperationRecord:
-        """Goes on with an interrupted operation from where the world is; an undo that was interrupted goes on undoing.
+        """Goes on with an interrupted operation from where the world is. Raises Refused.
 
-        A cutover that moved no table yet is checked again as at its beginning. Raises Refused.
+        A cutover that failed, was asked to stop or was being undone goes back, never forward again. One by which no
+        table serves the new side yet is checked again as at its beginning.
         """
         record, known = self._get(operation_id)
         with self._audited(actor, "resume", operation_id, known.hash):
@@ -237,21 +241,24 @@ class OperationsService:
                 fresh, _ = self._get(operation_id)
                 if fresh.state not in (State.RUNNING, State.NEEDS_HUMAN):
                     raise Refused(f"operation {operation_id} is {fresh.state}: there is nothing to resume")
-                undoing = any(e.direction == "back" for e in self._store.operations.journal(operation_id))
-                if known.kind is Kind.CUTOVER and not undoing and self._untouched():
+                undoing = known.kind is Kind.CUTOVER and self._goes_back(fresh)
+                if known.kind is Kind.CUTOVER and not undoing and self._all_serve_old(known):
                     try:
                         self._check_before(record, known, resumed=True)
                     except (Refused, WorkspaceError) as e:
-                        raise Refused(f"not resumed, no table was moved yet: {e}; roll it back") from e
+                        raise Refused(f"not resumed, no table serves the new side yet: {e}; roll it back") from e
                 self._store.operations.move(
                     operation_id, [State.RUNNING, State.NEEDS_HUMAN], State.RUNNING,
-                    executor=actor.user_name, stop_requested=False, ended_at=None, reason="",
+                    executor=actor.user_name, stop_requested=undoing and fresh.stop_requested, ended_at=None, reason="",
                 )  # fmt: skip
                 self._audit(
                     actor, "resume", "allowed", operation_id, known.hash, detail=self._journal_digest(operation_id)
                 )
-                if undoing and known.kind is Kind.CUTOVER:
-                    return self._undo(record, known, hold, actor, "its undo was interrupted")
+                if undoing:
+                    why = (
+                        "it was asked to stop" if fresh.stop_requested else "it had failed, or its undo was interrupted"
+                    )
+                    return self._undo(record, known, hold, actor, why)
                 if known.kind is Kind.ROLLBACK:
                     return self._roll_back_again(record, known, hold, actor)
                 return self._carry_out(record, known, hold, actor)
@@ -434,6 +441,8 @@ class OperationsService:
             found = self._store.operations.approvals(record.id)
             approvals.valid(found, known.hash, record.requested_by, self._clock(), self._roles_of)
         seen = self._observe(known.kind, known.args, but=record.id, counts=False)
+        if resumed:
+            seen = planning.unmoved(planning.swaps(self._migration, seen, known.method), seen, known.observation)
         was, is_now = known.observation.pinned(schedules=not resumed), seen.pinned(schedules=not resumed)
         if was != is_now:
             raise Refused(
@@ -451,11 +460,25 @@ class OperationsService:
         if record.expires_at <= self._clock():
             raise Refused(f"the plan expired at {record.expires_at:%Y-%m-%d %H:%M} UTC: plan again")
 
-    def _untouched(self) -> bool:
-        """Whether no table has moved yet, by fresh reads."""
+    def _all_serve_old(self, known: Plan) -> bool:
+        """Whether no table serves the new side yet, by fresh reads."""
         seen = Observation(self._clock(), tuple(relations(self._world, planning.names(self._migration))))
-        found = planning.places(planning.swaps(self._migration, seen), seen)
-        return all(p.position is Position.UNTOUCHED for p in found.values())
+        all_swaps = planning.swaps(self._migration, seen, known.method)
+        return all(p.serves != "candidate" for p in planning.places(all_swaps, seen, known.observation).values())
+
+    def _goes_back(self, record: OperationRecord) -> bool:
+        """Whether a cutover that was interrupted was on its way back, or had failed or been stopped before that."""
+        if record.stop_requested or record.state is State.NEEDS_HUMAN:
+            return True
+        open_failures: set[int] = set()
+        for entry in self._store.operations.journal(record.id):
+            if entry.direction == "back":
+                return True
+            if entry.phase is Phase.FAILED:
+                open_failures.add(entry.number)
+            elif entry.phase in (Phase.DONE, Phase.ALREADY):
+                open_failures.discard(entry.number)
+        return bool(open_failures)
 
     # Doing
 
@@ -482,6 +505,8 @@ class OperationsService:
             if known.kind is Kind.CUTOVER:
                 return self._undo(record, known, hold, actor, str(e))
             if known.kind is Kind.ROLLBACK:
+                if _denied(e):
+                    return self._roll_back_again(record, known, hold, actor)
                 return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(str(e)))
             return self._end(record, known, actor, State.FAILED, str(e))
         if known.kind is Kind.ROLLBACK:
@@ -490,39 +515,65 @@ class OperationsService:
 
     def _roll_back_again(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         """Goes on with an interrupted rollback: its steps are planned anew from where the world is."""
+        past = last_cutover(self._store.operations, self._migration)
         try:
-            seen = look(self._world, self._migration, self._clock())
-            past = last_cutover(self._store.operations, self._migration)
-            all_swaps = planning.swaps(self._migration, seen, known.method)
-            steps = planning.number(self._back(all_swaps, seen, past.before, pause_new=True))
-            self._engine(known, hold, "back", may_stop=False, seen=seen).run(steps)
+            self._walk_back(known, hold, past.before, pause_new=True, since=known.observation)
         except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
             return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(str(e)))
         self._close_cutovers(record.id, actor)
         return self._end(record, known, actor, State.VERIFIED, "")
 
     def _undo(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, why: str) -> OperationRecord:
-        """Brings a cutover that failed back to where it began."""
+        """Brings a cutover that failed back to where it began. That it is to go back is journaled before anything else:
+        whoever goes on with it must not go forward."""
+        self._store.operations.write(
+            hold.lease, record.id, direction="back", number=0, stage="undo", lane="", step="Undo", phase=Phase.NOTE,
+            text=f"everything is to be as before: {why}",
+        )  # fmt: skip
         try:
-            seen = look(self._world, self._migration, self._clock())
-            all_swaps = planning.swaps(self._migration, seen, known.method)
-            steps = planning.number(self._back(all_swaps, seen, known.observation, pause_new=False))
-            self._engine(known, hold, "back", may_stop=False, seen=seen).run(steps)
+            seen = self._walk_back(known, hold, known.observation, pause_new=False)
         except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
             return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(f"{why}; and undoing it failed: {e}"))
-        return self._end(record, known, actor, State.UNDONE, f"{why}; everything is as before")
+        unseen = planning.unseen_jobs(self._migration, seen)
+        but = f", but {'; '.join(unseen)}" if unseen else ""
+        return self._end(record, known, actor, State.UNDONE, f"{why}; everything is as before{but}")
 
-    def _back(
-        self, all_swaps: Sequence[Swap], seen: Observation, before: Observation | None, *, pause_new: bool
-    ) -> list[planning.Staged]:
+    def _walk_back(
+        self,
+        known: Plan,
+        hold: Hold,
+        before: Observation | None,
+        *,
+        pause_new: bool,
+        since: Observation | None = None,
+    ) -> Observation:
+        """Plans the way back from where the world is, and walks it; gives what was seen.
+
+        Where a view is not one's own, it cannot be pointed at the old table: then the old table takes its name.
+        """
         parameters = planning.parallel_parameters(self._migration)
-        return planning.back(all_swaps, seen, before, pause_new=pause_new, parameters=parameters)
+        for owned in (True, False):
+            seen = look_back(self._world, self._migration, self._clock())
+            all_swaps = planning.swaps(self._migration, seen, known.method)
+            steps = planning.back(
+                all_swaps, seen, before, pause_new=pause_new, parameters=parameters, since=since, owned=owned
+            )
+            try:
+                self._engine(known, hold, "back", may_stop=False, seen=seen).run(planning.number(steps))
+            except StepFailed as e:
+                if owned and _denied(e):
+                    continue
+                raise
+            return seen
+        raise AssertionError("unreachable")
 
     def _engine(
         self, known: Plan, hold: Hold, direction: str, *, may_stop: bool, seen: Observation | None = None
     ) -> Engine:
-        performer = Performer(self._world, seen or known.observation, hold.check, self._clock, self._sleep)
-        return Engine(
+        performer = Performer(
+            self._world, seen or known.observation, lambda: engine.may_go_on(), self._clock, self._sleep
+        )
+        engine = Engine(
             performer,
             self._store.operations,
             hold,
@@ -533,7 +584,9 @@ class OperationsService:
             timing=self._patience.timing,
             parallel=self._patience.parallel,
             may_stop=may_stop,
+            ended=self._ended,
         )
+        return engine
 
     def _where(self, why: str) -> str:
         """The reason with what each name serves now, for the person who has to look."""
@@ -545,10 +598,11 @@ class OperationsService:
 
     def _end(self, record: OperationRecord, known: Plan, actor: Actor, state: State, reason: str) -> OperationRecord:
         values = {"ended_at": self._clock(), "reason": reason}
-        self._store.operations.move(record.id, [State.RUNNING], state, **values)
         detail = {"state": str(state), **self._journal_digest(record.id)}
         outcome = "done" if state is State.VERIFIED else "failed"
+        # In the audit log first: an end that is in no log could never be mended, one that is there twice can be read.
         self._audit(actor, "end", outcome, record.id, known.hash, reason, detail)
+        self._store.operations.move(record.id, [State.RUNNING], state, **values)
         return self._get(record.id)[0]
 
     def _close_cutovers(self, rollback_id: str, actor: Actor) -> None:
@@ -558,8 +612,8 @@ class OperationsService:
             if other.id == rollback_id:
                 continue
             reason = f"rolled back by {rollback_id}; {other.reason}".rstrip("; ")
-            if self._store.operations.move(other.id, midway, State.UNDONE, ended_at=self._clock(), reason=reason):
-                self._audit(actor, "end", "failed", other.id, other.plan_hash, reason, {"state": "undone"})
+            self._audit(actor, "end", "failed", other.id, other.plan_hash, reason, {"state": "undone"})
+            self._store.operations.move(other.id, midway, State.UNDONE, ended_at=self._clock(), reason=reason)
 
     # Store
 
@@ -665,6 +719,12 @@ class OperationsService:
         except (WorkspaceError, LeaseLost, UnknownStep) as e:
             self._audit(actor, action, "failed", subject, plan_hash, str(e))
             raise
+
+
+def _denied(problem: Exception) -> bool:
+    """Whether a step failed for lack of a privilege."""
+    cause = problem.__cause__
+    return isinstance(problem, StepFailed) and isinstance(cause, WorkspaceError) and cause.denied
 
 
 def _blocked(gates_: Sequence[GateVerdict]) -> str:

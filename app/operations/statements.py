@@ -17,7 +17,6 @@ from app.operations.steps import (
     RenameBack,
     RenameTable,
     RestoreGrants,
-    RestoreOwner,
     RestoreTags,
     RevokeGrants,
     RunJob,
@@ -43,8 +42,6 @@ def sql(step: Step) -> str:
             return statements.alter_view(view, target)
         case DropView(view):
             return statements.drop_view(view)
-        case RestoreOwner(view, owner):
-            return statements.set_owner(view, owner, "VIEW")
         case RestoreTags(view, tags):
             return statements.set_tags(view, dict(tags), "VIEW")
         case CopyTable(source, target, rows):

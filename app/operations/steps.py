@@ -125,11 +125,15 @@ class FlipView(Step):
 
 @dataclass(frozen=True)
 class DropView(Step):
-    """Removes the view so that the old table can have its name again. Never touches anything but a view."""
+    """Removes the view so that the old table can have its name again. Never touches anything but a view.
+
+    heir: the table that takes the name next: if it has, this step lies behind.
+    """
 
     leaves_open: ClassVar[bool] = True
     view: str
     over: str
+    heir: str
 
 
 @dataclass(frozen=True)
@@ -142,18 +146,11 @@ class RestoreGrants(Step):
 
 @dataclass(frozen=True)
 class RevokeGrants(Step):
-    """Takes back from a candidate what it was granted while it had the old table's name."""
+    """Takes privileges back: from a candidate those that it was granted while it had the old table's name, or from the
+    old table those that were taken from its name while it was kept."""
 
     relation: str
     grants: tuple[Grant, ...]
-
-
-@dataclass(frozen=True)
-class RestoreOwner(Step):
-    """Makes the previous owner the owner of a view, which would otherwise belong to whoever created it."""
-
-    view: str
-    owner: str
 
 
 @dataclass(frozen=True)
@@ -242,7 +239,7 @@ STEPS: dict[str, type[Step]] = {
     cls.__name__: cls
     for cls in (
         SaveState, PauseSchedule, UnpauseSchedule, SetParameters, AwaitIdle, ConfirmUnchanged, RenameTable, RenameBack,
-        CreateView, FlipView, DropView, RestoreGrants, RevokeGrants, RestoreOwner, RestoreTags, VerifyServing,
+        CreateView, FlipView, DropView, RestoreGrants, RevokeGrants, RestoreTags, VerifyServing,
         VerifyOutcome, StartUpdate, RunJob, CopyTable, VerifySame, DropScratch,
     )
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from app.config import Gate, Migration, Role
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
     from app.store.open import Store
 
 
-def operations_service(store: Store, workspace: Workspace, migration: Migration) -> OperationsService:
-    """The service over a real workspace: roles from its groups, gates from the store's evidence, at each action."""
+def operations_service(
+    store: Store, workspace: Workspace, migration: Migration, ended: Callable[[], bool] = lambda: False
+) -> OperationsService:
+    """The service over a real workspace: roles from its groups, gates from the store's evidence, at each action.
+
+    ended: see `OperationsService`.
+    """
 
     def roles_of(user: str) -> frozenset[Role]:
         return workspace.identity.roles_of(user, migration.roles)
@@ -40,5 +46,5 @@ def operations_service(store: Store, workspace: Workspace, migration: Migration)
         return found
 
     return OperationsService(
-        store, DatabricksWorld(workspace), migration, roles_of=roles_of, judges=judges, evidence=evidence
+        store, DatabricksWorld(workspace), migration, roles_of=roles_of, judges=judges, evidence=evidence, ended=ended
     )

@@ -142,8 +142,8 @@ class World(Protocol):
     def start_update(self, step: StartUpdate) -> str:
         """Starts an update and returns its id."""
 
-    def updates_since(self, pipeline_id: str, since: datetime) -> Sequence[str]:
-        """Ids of updates created at or after a moment, newest first."""
+    def updates_like(self, step: StartUpdate, after: datetime, until: datetime) -> Sequence[str]:
+        """Ids of updates that were created between two moments by a call that asked for what the step asks for."""
 
     def run_state(self, run_id: str) -> str:
         """State of a run, to read back that it exists."""

@@ -21,6 +21,9 @@ RULES: dict[str, Rule] = {}
 
 HUNDREDTH = 0.01
 
+UNREAD = timedelta(minutes=15)
+"""Runs that could not be read for so long may have ended otherwise than the newest known one."""
+
 
 def rule(function: Rule) -> Rule:
     """Registers a function under its own name."""
@@ -138,7 +141,13 @@ def update_completed(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def runs_succeeded(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest `runs` runs of `side` all succeeded."""
+    """The newest `runs` runs of `side` all succeeded, as far as runs could be read until now."""
+    status = facts.snapshot.sources.get(f"runs:{params['side']}")
+    read = status.last_success if status is not None else None
+    if status is not None and (read is None or facts.now - read > UNREAD):
+        since = "were never read" if read is None else f"have not been read since {read:%Y-%m-%d %H:%M} UTC"
+        cause = f": {status.error}" if status.error else ""
+        return unknown(f"Runs {since}{cause}", "jobs/runs", read)
     runs = facts.real_runs(params["side"])[: params["runs"]]
     if len(runs) < params["runs"]:
         return unknown(f"{len(runs)} of {params['runs']} real runs have ended", "jobs/runs")

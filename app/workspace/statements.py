@@ -33,13 +33,6 @@ def drop_view(name: str) -> str:
     return f"DROP VIEW {quote_table(name)}"
 
 
-def set_owner(name: str, principal: str, kind: str = "TABLE") -> str:
-    """Gives a table or view (`kind` is TABLE or VIEW) to `principal`."""
-    if kind not in ("TABLE", "VIEW"):
-        raise ValueError(f"{kind!r} is neither TABLE nor VIEW")
-    return f"ALTER {kind} {quote_table(name)} OWNER TO {quote(principal)}"
-
-
 def set_comment(name: str, comment: str | None) -> str:
     """Sets or (None) removes the comment of a table or view."""
     return f"COMMENT ON TABLE {quote_table(name)} IS {'NULL' if comment is None else literal(comment)}"

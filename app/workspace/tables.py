@@ -357,11 +357,6 @@ class Tables:
         """Drops a view (a table is refused)."""
         self._sql.run(statements.drop_view(name), what=f"drop view {name}")
 
-    def set_owner(self, name: str, principal: str) -> None:
-        """Gives the table or view to `principal`."""
-        kind = "VIEW" if self.state(name).is_view else "TABLE"
-        self._sql.run(statements.set_owner(name, principal, kind), what=f"give {name} to {principal}")
-
     def set_comment(self, name: str, comment: str | None) -> None:
         """Sets or removes the comment."""
         self._sql.run(statements.set_comment(name, comment), what=f"set the comment of {name}")
@@ -427,7 +422,7 @@ class Tables:
                 missing.append(statements.grant(name, "MANAGE", who))
             if not has("schema", "CREATE_TABLE"):
                 missing.append(statements.grant_on("SCHEMA", f"{catalog}.{schema}", "CREATE TABLE", who))
-        if not (owns["table"] or admin or {"SELECT", "ALL_PRIVILEGES"} & (held["table"] | held["schema"])):
+        if not (owns["table"] or {"SELECT", "ALL_PRIVILEGES"} & (held["table"] | held["schema"])):
             missing.append(statements.grant(name, "SELECT", who))
         if unknown:
             # What could not be read may be there: it is unknown, not missing.

@@ -10,8 +10,9 @@ from datetime import datetime
 
 from pyspark.sql import SparkSession
 
+from emulator.sources.generation import DAYS
 from emulator.sources.schemas import TABLES
-from emulator.sources.tables import DAYS, Rows
+from emulator.sources.tables import Rows
 from emulator.sources.values import DAY, micros
 
 Names = Callable[[str], str]

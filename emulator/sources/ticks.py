@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 
+from emulator.sources.entries import folder_count
 from emulator.sources.generate import WRITERS, Names
+from emulator.sources.generation import DAYS
 from emulator.sources.schemas import AV, AX, IV, PUBLIC
-from emulator.sources.tables import DAYS, Rows, folder_count
+from emulator.sources.tables import Rows
 from emulator.sources.values import DAY, HOUR, micros, salt
 
 GROWING = tuple(

@@ -299,12 +299,22 @@ def alter_table(job: Job) -> Rows:
         assert s.principal is not None
         job.require_manage(record)
         check_principal(job.catalog, s.principal)
+        mine = s.principal == job.me or s.principal in job.catalog.groups_of(job.me)
+        if record.is_view and not mine and not job.catalog.is_admin(job.me):
+            raise SqlError(
+                "PERMISSION_DENIED",
+                f"User does not have permission to give View '{record.full_name}' to another principal: that is for a"
+                " metastore admin, unless it is a group that one is in.",
+                "42501",
+            )
         job.catalog.put_table(replace(record, owner=s.principal, updated_at=now_ms(), updated_by=job.me))
         return Rows.none()
     job.refuse_pipeline(record)
     if s.kind == "ALTER VIEW":
         _expect_view(job, record, "ALTER VIEW")
-        job.require_manage(record)
+        # MANAGE is not enough, nor is being an administrator: the view would read with its owner's privileges.
+        if not job.catalog.owns(job.me, "TABLE", record.full_name):
+            raise SqlError("INSUFFICIENT_PERMISSIONS", f"User is not an owner of View '{record.full_name}'.", "42501")
     elif record.is_view:
         raise SqlError(
             "EXPECT_TABLE_NOT_VIEW.USE_ALTER_VIEW",

@@ -166,17 +166,37 @@ def test_grants_that_are_too_many_are_taken_away(ws: Workspace, pair: tuple[str,
     assert ws.tables.grants(old) == frozenset()
 
 
-def test_owner_and_comment_are_set_and_read_back(ws: Workspace, pair: tuple[str, str]) -> None:
+def test_a_comment_is_set_and_read_back(ws: Workspace, pair: tuple[str, str]) -> None:
     old, new = pair
     view = old + "_v"
     ws.tables.create_view(view, new)
     for name in (old, view):
-        ws.tables.set_owner(name, "engineer@example.com")
         ws.tables.set_comment(name, "a 'quoted' comment")
-        state = ws.tables.state(name)
-        assert (state.owner, state.comment) == ("engineer@example.com", "a 'quoted' comment")
+        assert ws.tables.state(name).comment == "a 'quoted' comment"
         ws.tables.set_comment(name, None)
         assert not ws.tables.state(name).comment
+
+
+def test_only_its_owner_points_a_view_elsewhere_and_who_manages_it_may_drop_it(
+    raw_workspace: LocalWorkspace, ws: Workspace, pair: tuple[str, str]
+) -> None:
+    old, new = pair
+    view, person = old + "_v", "engineer@example.com"
+    ws.tables.create_view(view, old)
+    for name in (old, new, view):
+        ws.tables.add_grants(name, frozenset({Grant(person, "SELECT"), Grant(person, "MANAGE")}))
+    engineer = as_user(raw_workspace, person)
+    try:
+        with pytest.raises(WorkspaceError, match="not an owner of View") as caught:
+            engineer.tables.alter_view(view, new)
+        assert caught.value.denied
+        with pytest.raises(WorkspaceError, match="another principal"):
+            engineer.sql.run(f"ALTER VIEW {view} OWNER TO `stakeholder@example.com`", what="give it away")
+        assert ws.tables.state(view).serves == old
+        engineer.tables.drop_view(view)
+    finally:
+        engineer.close()
+    assert not ws.tables.exists(view)
 
 
 def test_what_hangs_on_a_name_is_known(ws: Workspace, pair: tuple[str, str]) -> None:

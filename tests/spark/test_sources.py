@@ -12,10 +12,11 @@ from pyspark.sql import SparkSession
 from pyspark.sql.connect import functions as F
 from pyspark.sql.connect.dataframe import DataFrame
 
-import emulator.sources.tables as source_tables
-from emulator.sources import SCHEMAS, TABLES, generate, tick
+from emulator.sources import SCHEMAS, TABLES, generate, generation, tick
+from emulator.sources.entries import folder_count
+from emulator.sources.generation import DAYS
 from emulator.sources.schemas import AV, AX, ENTRY_STATUSES, EXEMPT_COMPANY_ID, HELPERS, IV, PUBLIC, SANDBOX
-from emulator.sources.tables import DAYS, Rows, folder_count
+from emulator.sources.tables import Rows
 from emulator.sources.values import DAY, micros
 from emulator.sources.vocabulary import EXCLUDED_PROPERTY_NAMES, KEPT_PROPERTY_NAMES
 from pipeline.fde.exclusions import ExclusionRules, get_fde_exclusion_filter
@@ -347,7 +348,7 @@ def checksums(spark: SparkSession, seed: int, tables: tuple[str, ...]) -> dict[s
 def test_rows_depend_on_the_seed_and_not_on_partitions(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     tables = (f"{PUBLIC}.properties", f"{PUBLIC}.folders", f"{PUBLIC}.entries", f"{PUBLIC}.proof", f"{IV}.calculations")
     once = checksums(spark, SEED, tables)
-    monkeypatch.setattr(source_tables, "ROWS_PER_PARTITION", 137)
+    monkeypatch.setattr(generation, "ROWS_PER_PARTITION", 137)
     assert checksums(spark, SEED, tables) == once
     other = checksums(spark, SEED + 1, tables)
     assert all(other[t] != once[t] for t in tables)

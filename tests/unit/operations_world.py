@@ -97,8 +97,9 @@ class FakeWorld:
         self.lock = threading.RLock()
         self.log: list[str] = []
         self.runs: dict[int, list[str]] = {OLD_JOB: [], NEW_JOB: [], DEV_JOB: []}
-        self.updates: list[tuple[str, datetime, bool]] = []
+        self.updates: list[tuple[str, datetime, bool, StartUpdate | None]] = []
         self.tokens: dict[str, str] = {}
+        self.me = "cutover-app"
         self.clock: Callable[[], datetime] = lambda: T0
         self.privilege_answer = Privileges()
         self.jobs = {
@@ -185,7 +186,7 @@ class FakeWorld:
 
     def active_updates(self, pipeline_id: str) -> Sequence[str]:
         self._alive()
-        return [u for u, _, active in self.updates if active]
+        return [u for u, _, active, _ in self.updates if active]
 
     def privileges(self, swap: Sequence[str], read: Sequence[str], jobs: Sequence[int]) -> Privileges:
         self._alive()
@@ -239,16 +240,16 @@ class FakeWorld:
 
     def start_update(self, step: StartUpdate) -> str:
         def change() -> None:
-            if any(active for _, _, active in self.updates):
+            if any(active for _, _, active, _ in self.updates):
                 raise WorkspaceError("start update", "an update is active", status=409)
-            self.updates.insert(0, (f"u{len(self.updates) + 2}", self.clock(), True))
+            self.updates.insert(0, (f"u{len(self.updates) + 2}", self.clock(), True, step))
 
         self._effect("start update", change)
         return self.updates[0][0]
 
-    def updates_since(self, pipeline_id: str, since: datetime) -> Sequence[str]:
+    def updates_like(self, step: StartUpdate, after: datetime, until: datetime) -> Sequence[str]:
         self._alive()
-        return [u for u, at, _ in self.updates if at >= since]
+        return [u for u, at, _, asked in self.updates if after <= at <= until and asked == step]
 
     def run_state(self, run_id: str) -> str:
         self._alive()
@@ -256,7 +257,7 @@ class FakeWorld:
 
     def update_state(self, pipeline_id: str, update_id: str) -> str:
         self._alive()
-        return "RUNNING" if update_id in [u for u, _, _ in self.updates] else ""
+        return "RUNNING" if update_id in [u for u, *_ in self.updates] else ""
 
     def written(self, table: str, old: str, new: str, watermark: Sequence[str]) -> Written:
         return Written(table, 100, 130, 30 if watermark else None)
@@ -302,14 +303,14 @@ class FakeWorld:
                 raise WorkspaceError(sql, "[TABLE_OR_VIEW_ALREADY_EXISTS]", sql_state="42P07")
             over = self.names[names[1]]
             self.names[names[0]] = Relation(
-                names[0], "view", "VIEW", owner="cutover-app", definition=sql, over=names[1], columns=over.columns
+                names[0], "view", "VIEW", owner=self.me, definition=sql, over=names[1], columns=over.columns
             )
         elif sql.startswith("ALTER VIEW") and " AS SELECT" in sql:
             if first.kind != "view":
                 raise WorkspaceError(sql, "[EXPECT_VIEW_NOT_TABLE]", sql_state="42809")
+            if first.owner != self.me:
+                raise WorkspaceError(sql, "[INSUFFICIENT_PERMISSIONS] User is not an owner of View", sql_state="42501")
             self.names[names[0]] = replace(first, over=names[1], definition=sql)
-        elif sql.startswith("ALTER VIEW") and "OWNER TO" in sql:
-            self.names[names[0]] = replace(first, owner=sql.rsplit("`", 2)[1])
         elif sql.startswith("ALTER VIEW") and "SET TAGS" in sql:
             self.names[names[0]] = replace(first, tags=tuple(re.findall(r"'(\w+)' = '(\w+)'", sql)))
         elif sql.startswith(("DROP VIEW", "DROP TABLE")):

@@ -383,7 +383,7 @@ def a_plan(
     steps = [PlannedStep(1, "pause the old job", "", PauseSchedule(OLD_JOB, migration.baseline_job.name))]
     for t in migration.tables:
         steps.append(PlannedStep(len(steps) + 1, "set aside", t.name, RenameTable(t.baseline, t.kept)))
-        steps.append(PlannedStep(len(steps) + 1, "set aside", t.name, DropView(t.baseline, t.kept)))
+        steps.append(PlannedStep(len(steps) + 1, "set aside", t.name, DropView(t.baseline, t.kept, t.kept)))
     for t in migration.tables:
         steps.append(PlannedStep(len(steps) + 1, "flip", t.name, FlipView(t.baseline, t.kept, t.candidate)))
         steps.append(PlannedStep(len(steps) + 1, "flip", t.name, FlipView(t.baseline, t.candidate, t.kept)))

@@ -49,6 +49,7 @@ class Here:
 def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
     store, world = open_store(f"sqlite:///{tmp_path / 'store.db'}"), FakeWorld()
     world.clock = now
+    evidence = world.as_compared()
     vars(context).clear()
     context.settings = Settings(  # type: ignore[misc]
         data=tmp_path,
@@ -63,7 +64,7 @@ def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         MIGRATION,
         roles_of=lambda u: ROLES[u],
         judges=lambda: lambda g: Finding(Status.PASS, "fine", now(), "test"),
-        evidence=world.as_compared,
+        evidence=lambda: evidence,
         patience=Patience(lease=5, wait=0, beat=False),
     )
     context.roles_of = lambda user: ROLES.get(user, frozenset())  # type: ignore[method-assign]
@@ -260,7 +261,7 @@ def test_an_interrupted_cutover_is_resumed_from_the_terminal(here: Here) -> None
     assert status == 1
     assert f"cutover resume {made}" in err
     status, record = here.json("resume", made, *AS_ERIN)
-    assert (status, record["state"]) == (0, "verified"), record["reason"]
+    assert (status, record.get("state")) == (0, "verified"), record
 
 
 def test_a_workspace_that_fails_is_one_line(here: Here) -> None:

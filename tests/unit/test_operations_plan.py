@@ -50,7 +50,7 @@ def test_preview_equals_apply_the_statements_shown_are_those_sent(given: Given) 
     given.service.apply(operation, "worker")
     sent = [s for s in given.world.log if s.split()[0] in ("ALTER", "CREATE")]
     assert sent == shown
-    assert len(sent) == 6 * 4 + 1  # rename, view, owner, flip of six tables, and the tags of one
+    assert len(sent) == 6 * 3 + 1  # rename, view and flip of six tables, and the tags of one
 
 
 def test_preview_equals_apply_one_list_of_steps_drives_both(given: Given) -> None:

@@ -36,12 +36,6 @@ def test_the_statements_of_the_swap() -> None:
     )
     assert statements.alter_view("c.s.x", "c.s.y") == "ALTER VIEW `c`.`s`.`x` AS SELECT * FROM `c`.`s`.`y`"
     assert statements.drop_view("c.s.x") == "DROP VIEW `c`.`s`.`x`"
-    assert statements.set_owner("c.s.x", "a`b", "VIEW") == "ALTER VIEW `c`.`s`.`x` OWNER TO `a``b`"
     assert statements.set_tags("c.s.x", {"b": "2", "a": ""}) == "ALTER TABLE `c`.`s`.`x` SET TAGS ('a' = '', 'b' = '2')"
     assert statements.set_comment("c.s.x", None) == "COMMENT ON TABLE `c`.`s`.`x` IS NULL"
     assert statements.grant("c.s.x", "APPLY_TAG", "u@x") == "GRANT APPLY TAG ON TABLE `c`.`s`.`x` TO `u@x`"
-
-
-def test_a_kind_that_is_neither_table_nor_view_is_refused() -> None:
-    with pytest.raises(ValueError, match="neither"):
-        statements.set_owner("c.s.x", "o", "SCHEMA; DROP")

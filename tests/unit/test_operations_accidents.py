@@ -1,0 +1,335 @@
+"""What happens around an operation: stopped, left alone for days, its pipeline gone, somebody else's hands in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from operations_world import (
+    BACK,
+    ERIN,
+    LARS,
+    MIGRATION,
+    NEW_JOB,
+    OLD,
+    OLD_JOB,
+    T0,
+    Crash,
+    Given,
+    all_new,
+    all_old,
+)
+
+from app.operations.actor import Refused
+from app.operations.definition import Kind
+from app.operations.engine import Interrupted
+from app.operations.model import absent, union
+from app.operations.steps import Grant
+from app.progress.evidence import Finding, Status
+from app.store.operations import Phase, State
+from app.workspace.errors import WorkspaceError
+from validation.state import TableUpdate
+
+X = "product.fde.dim_fde"
+UPDATE = {"pipeline": MIGRATION.production_pipeline.name, "full_refresh": True}
+
+
+@pytest.fixture
+def given() -> Given:
+    return Given()
+
+
+def at_first_view(g: Given, happens: Callable[[], None]) -> None:
+    """Something happens once, right after the first view stands."""
+    effect, seen = g.world._effect, []
+
+    def watched(name: str, change: Callable[[], None]) -> None:
+        effect(name, change)
+        if name.startswith("CREATE VIEW") and not seen:
+            seen.append(name)
+            happens()
+
+    g.world._effect = watched  # type: ignore[method-assign]
+
+
+def die() -> None:
+    raise Crash("the node is gone")
+
+
+def stopped_and_blind(g: Given) -> str:
+    """A cutover that was asked to stop, and whose undo could not see the workspace."""
+    operation = g.approved()
+    relation = g.world.relation
+
+    def blind(name: str) -> object:
+        raise WorkspaceError("look", "no answer", status=500)
+
+    def stop() -> None:
+        g.service.cancel(operation, LARS, "the numbers are wrong")
+        g.world.relation = blind  # type: ignore[method-assign, assignment]
+
+    at_first_view(g, stop)
+    record = g.service.apply(operation, "worker")
+    g.world.relation = relation  # type: ignore[method-assign]
+    assert record.state is State.NEEDS_HUMAN, record.reason
+    return operation
+
+
+def test_a_cutover_that_was_stopped_goes_back_when_it_is_resumed(given: Given) -> None:
+    operation = stopped_and_blind(given)
+    record = given.service.resume(operation, ERIN)
+    assert record.state is State.UNDONE, record.reason
+    assert all_old(given)
+
+
+def test_a_cutover_that_died_between_being_stopped_and_going_back_goes_back(given: Given) -> None:
+    operation = given.approved()
+    write = given.store.operations.write
+
+    def dies(*args: object, **kwargs: object) -> int:
+        if kwargs["direction"] == "back":
+            raise Crash("killed before it went back")
+        return write(*args, **kwargs)  # type: ignore[arg-type]
+
+    at_first_view(given, lambda: given.service.cancel(operation, LARS, "stop"))
+    given.store.operations.write = dies  # type: ignore[method-assign]
+    for _ in range(2):  # The one who resumes it dies there, too.
+        with pytest.raises(Crash):
+            if _ == 0:
+                given.service.apply(operation, "worker")
+            else:
+                given.service.resume(operation, ERIN)
+        given.restart()
+    given.store.operations.write = write  # type: ignore[method-assign]
+    assert given.service.resume(operation, ERIN).state is State.UNDONE
+    assert all_old(given)
+
+
+@pytest.mark.parametrize("why", ["expired", "candidate changed", "old table changed", "gate"])
+def test_while_nothing_new_is_served_a_resume_checks_as_at_the_beginning(given: Given, why: str) -> None:
+    operation = given.approved()
+    at_first_view(given, die)
+    with pytest.raises(Crash):
+        given.service.apply(operation, "worker")
+    given.restart()
+    kept, new = given.world.names[X + "_old"], given.world.names["product.fde.dlt_v2_dim_fde"]
+    match why:
+        case "expired":
+            given.clock.go_on(4 * 86400)
+        case "candidate changed":
+            given.world.names[new.name] = replace(new, version=TableUpdate("u9", "FAILED").version)
+        case "old table changed":
+            given.world.names[kept.name] = replace(kept, version="delta:99 2026-01-12T07:00:00+00:00")
+        case "gate":
+            given.verdict = lambda gate: Finding(Status.FAIL, "different", given.clock(), "test")
+    with pytest.raises(Refused, match=r"no table serves the new side yet.*roll it back"):
+        given.service.resume(operation, ERIN)
+    assert given.world.served() == OLD
+    if why != "old table changed":
+        assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
+        assert given.world.served() == OLD and given.world.names[X].kind == "table"
+
+
+def test_while_nothing_new_is_served_and_all_holds_a_resume_goes_forward(given: Given) -> None:
+    operation = given.approved()
+    at_first_view(given, die)
+    with pytest.raises(Crash):
+        given.service.apply(operation, "worker")
+    given.restart()
+    assert given.service.resume(operation, ERIN).state is State.VERIFIED
+    assert all_new(given)
+
+
+def test_a_rollback_needs_neither_the_pipeline_nor_its_tables(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+
+    def gone(name: str) -> object:
+        raise WorkspaceError("find pipeline", "no pipeline of this name can be seen", status=404)
+
+    given.world.pipeline = gone  # type: ignore[method-assign, assignment]
+    for table in MIGRATION.tables:
+        given.world.names[table.candidate] = absent(table.candidate)
+    assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
+    assert given.world.served() == OLD and given.world.jobs[OLD_JOB].paused is False
+
+
+@pytest.mark.parametrize(("job", "name"), [(NEW_JOB, "00_RDS_v2"), (OLD_JOB, "00_RDS")])
+def test_a_rollback_brings_the_tables_back_though_a_job_is_gone(given: Given, job: int, name: str) -> None:
+    given.service.apply(given.approved(), "worker")
+    find = given.world.job
+
+    def seen(wanted: str, job_id: int | None = None) -> object:
+        if wanted == name:
+            raise WorkspaceError("find job", "no job of this name can be seen", status=404)
+        return find(wanted, job_id)
+
+    given.world.job = seen  # type: ignore[method-assign, assignment]
+    made = given.service.plan(Kind.ROLLBACK, {}, ERIN)
+    assert f"{name} cannot be seen: its schedule and its parameters stay as they are" in made.notes
+    assert given.service.apply_here(made, ERIN, BACK).state is State.VERIFIED
+    assert given.world.served() == OLD
+    assert given.world.jobs[OLD_JOB].paused is (job == OLD_JOB)
+
+
+def test_who_does_not_own_the_views_can_still_roll_back(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+    given.world.me = "engineer@example.com"
+    assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
+    assert all_old(given)
+
+
+def test_who_does_not_own_the_views_can_still_undo(given: Given) -> None:
+    operation = stopped_and_blind(given)
+    given.world.me = "engineer@example.com"
+    assert given.service.resume(operation, ERIN).state is State.UNDONE
+    assert all_old(given)
+
+
+def test_what_was_granted_and_taken_since_the_cutover_stays_so(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+    view = given.world.names[X]
+    without = tuple(g for g in view.grants if g.principal != "data-consumers")
+    given.world.names[X] = replace(view, grants=union(without, (Grant("new-team", ("SELECT",)),)))
+    made = given.service.plan(Kind.ROLLBACK, {}, ERIN)
+    assert f"{X}: SELECT of new-team, given since the cutover, stays" in made.notes
+    assert f"{X}: SELECT of data-consumers, taken since the cutover, is not given back" in made.notes
+    assert given.service.apply_here(made, ERIN, BACK).state is State.VERIFIED
+    held = {g.principal: g.privileges for g in given.world.names[X].grants}
+    assert held["new-team"] == ("SELECT",) and "data-consumers" not in held
+    assert held["writers"] == ("MODIFY", "SELECT"), "what a view cannot carry was not taken"
+
+
+def test_an_interrupted_rollback_remembers_which_grants_were_changed(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+    view = given.world.names[X]
+    given.world.names[X] = replace(view, grants=tuple(g for g in view.grants if g.principal != "data-consumers"))
+    given.world.faults.fail = {f"ALTER TABLE `product`.`fde`.`{X.rsplit('.', 1)[1]}_old`": WorkspaceError("x", "no")}
+    assert given.service.rollback(ERIN, BACK).state is State.NEEDS_HUMAN
+    given.world.faults.fail = {}
+    (record,) = given.store.operations.find(states=[State.NEEDS_HUMAN])
+    assert given.service.resume(record.id, ERIN).state is State.VERIFIED
+    assert "data-consumers" not in {g.principal for g in given.world.names[X].grants}
+
+
+def submitted_update(g: Given) -> str:
+    made = g.service.plan(Kind.START_UPDATE, UPDATE, ERIN)
+    return g.service.submit(made, ERIN, made.confirmation)
+
+
+def test_an_update_that_another_started_is_not_taken_for_ours(given: Given) -> None:
+    operation = submitted_update(given)
+    start = given.world.start_update
+
+    def beaten(step: object) -> str:
+        given.world.updates.insert(0, ("u-scheduled", given.clock(), True, None))
+        return start(step)  # type: ignore[arg-type]
+
+    given.world.start_update = beaten  # type: ignore[method-assign, assignment]
+    record = given.service.apply(operation, "worker")
+    assert record.state is State.FAILED and "an update is active" in record.reason
+    assert given.world.log == []
+
+
+def test_an_update_whose_start_had_no_answer_is_found_again(given: Given) -> None:
+    operation = submitted_update(given)
+    given.world.faults.lose = {1}
+    assert given.service.apply(operation, "worker").state is State.VERIFIED
+    assert len(given.world.updates) == 1
+    assert "the answer was lost" in given.service.operation(operation).journal[-1].text
+
+
+def test_which_of_two_equal_updates_is_ours_is_not_guessed(given: Given) -> None:
+    operation = submitted_update(given)
+    start = given.world.start_update
+
+    def lost(step: object) -> str:
+        start(step)  # type: ignore[arg-type]
+        given.world.updates.insert(0, ("u-other", given.clock(), True, given.world.updates[0][3]))
+        raise WorkspaceError("start update", "no answer", retryable=True, uncertain=True)
+
+    given.world.start_update = lost  # type: ignore[method-assign, assignment]
+    record = given.service.apply(operation, "worker")
+    assert record.state is State.FAILED
+    assert len(given.world.updates) == 2
+
+
+def test_a_stop_is_heard_while_a_run_is_waited_for(given: Given) -> None:
+    operation = given.approved()
+    pause = given.world.set_paused
+    given.world.set_paused = lambda job, on: (pause(job, on), given.world.runs[OLD_JOB].append("r1"))[0]  # type: ignore[method-assign]
+    service, asked = given.service, []
+
+    def sleep(seconds: float) -> None:
+        given._sleep(seconds)
+        if not asked:
+            given.service.cancel(operation, LARS, "stop")
+            asked.append(given.slept)
+
+    service._sleep = sleep
+    record = service.apply(operation, "worker")
+    assert record.state is State.UNDONE and "asked to stop" in record.reason
+    assert given.slept - asked[0] < 150
+
+
+def test_a_process_that_is_to_end_stops_where_every_name_stands(given: Given) -> None:
+    operation = given.approved()
+    service, ending = given.service, []
+    service._ended = lambda: bool(ending)
+    effect = given.world._effect
+
+    def watched(name: str, change: Callable[[], None]) -> None:
+        effect(name, change)
+        if "RENAME TO" in name:
+            ending.append(name)
+
+    given.world._effect = watched  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        service.apply(operation, "worker")
+    assert len(ending) == 1, "and only the lane that was open was brought to its view"
+    assert given.world.served() == OLD
+    assert given.service.interrupted(given.store.operations.get(operation))  # type: ignore[arg-type]
+    given.world._effect = effect  # type: ignore[method-assign]
+    assert given.service.resume(operation, ERIN).state is State.VERIFIED
+    assert all_new(given)
+
+
+def test_a_table_whose_old_one_is_gone_is_never_told_to_be_the_old_one() -> None:
+    g = Given(rename=[t.name for t in MIGRATION.tables])
+    g.service.apply(g.approved(), "worker")
+    g.world.names[X + "_old"] = absent(X + "_old")
+    assert "nothing to go back to" in g.service.serving()["dim_fde"]
+    with pytest.raises(Refused, match="nothing to go back to"):
+        g.service.rollback(ERIN, BACK)
+
+
+@pytest.mark.parametrize("action", ["submit", "end"])
+def test_nothing_becomes_so_that_is_in_no_audit_log(given: Given, action: str) -> None:
+    append = given.store.audit.append
+
+    def dies(**kwargs: object) -> object:
+        if kwargs["action"] == action:
+            raise Crash("killed before the record")
+        return append(**kwargs)  # type: ignore[arg-type]
+
+    made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    given.store.audit.append = dies  # type: ignore[method-assign, assignment]
+    with pytest.raises(Crash):
+        given.service.submit(made, ERIN, made.confirmation)
+        given.service.apply(made.operation_id, "worker")
+    given.store.audit.append = append  # type: ignore[method-assign]
+    given.restart()
+    record = given.store.operations.get(made.operation_id)
+    assert record is not None
+    assert record.state is (State.PLANNED if action == "submit" else State.RUNNING)
+    if action == "end":
+        assert given.service.resume(record.id, ERIN).state is State.VERIFIED
+        assert [r.action for r in given.store.audit.records(subject=record.id)].count("end") == 1
+    assert given.store.audit.verify().whole
+
+
+def test_that_it_goes_back_is_journaled_before_anything_is_looked_at(given: Given) -> None:
+    operation = stopped_and_blind(given)
+    back = [e for e in given.service.operation(operation).journal if e.direction == "back"]
+    assert back[0].phase is Phase.NOTE and "everything is to be as before" in back[0].text
+    assert back[0].at >= T0
