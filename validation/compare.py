@@ -229,8 +229,6 @@ class _Comparison:
     def _duplicates(self, plan: Plan) -> int | None:
         """Those of the baseline; None where all rows are read again, which tells them too."""
         assert self.scan is not None
-        if not plan.keys:
-            return 0
         if chosen_buckets(self.scan, self.buckets) is None:
             return None
         with self._step("duplicates", "counting rows of the same key"):
@@ -250,7 +248,16 @@ class _Comparison:
             parameters = None
             if any(c.sensitive for c in plan.columns):
                 parameters = {"hash_key": self.spec.hash_key or secrets.token_hex(32)}
-            self.details = read_details(plan, self._ask(details_sql(plan, self.scan, self.buckets), parameters))
+            try:
+                rows = self._ask(details_sql(plan, self.scan, self.buckets), parameters)
+            except StatementError as e:
+                if not (self.spec.baseline_exclusion or self.spec.candidate_exclusion):
+                    raise
+                # An exclusion rule is a hint: where a side has none of its columns, the rows count all the same.
+                plan = replace(plan, spec=replace(self.spec, baseline_exclusion=None, candidate_exclusion=None))
+                rows = self._ask(details_sql(plan, self.scan, self.buckets), parameters)
+                self.notes.append(f"the exclusion rule could not be applied to both sides and explains nothing: {e}")
+            self.details = read_details(plan, rows)
 
     def _final(self, plan: Plan) -> None:
         if not self.spec.final or self.scan is None:
@@ -278,6 +285,8 @@ class _Comparison:
         differing = details.differing if details is not None else 0
         watermark = spec.watermark_columns if plan is not None and plan.watermark is not None else ()
         schema_decides = self.alignment is not None and self.alignment.decides
+        unseen = bool(plan is not None and plan.not_compared) or bool(scan is not None and scan.doubtful)
+        rows_decide = verdict is Verdict.DIFFERENT and not schema_decides and not unseen
         differences = self.alignment.differences if self.alignment is not None else ()
         causes = causes_of(details, differences, watermark) if details is not None else ()
         late = sum(c.rows for c in causes if c.name == "timing")
@@ -302,9 +311,8 @@ class _Comparison:
             samples=details.samples if details is not None else (),
             notes=(*self.notes, *self._notes(states)),
             not_compared=dict(plan.not_compared) if plan is not None else {},
-            explained_by_time=verdict is Verdict.DIFFERENT and not schema_decides and 0 < differing == late,
-            within_threshold=verdict is Verdict.IDENTICAL
-            or (verdict is Verdict.DIFFERENT and not schema_decides and 0 < differing <= spec.row_threshold),
+            explained_by_time=rows_decide and 0 < differing == late,
+            within_threshold=verdict is Verdict.IDENTICAL or (rows_decide and 0 < differing <= spec.row_threshold),
             within_tolerance_rows=details.tolerated if details is not None else 0,
             final=bool(self.final),
             sql_hash=self.sql_hash,
@@ -466,6 +474,8 @@ def recheck(
                 return Recheck(RecheckState.STALE, f"{now.name} has a {now.hidden} now: rows or values may be hidden")
             if now.version_before != old.version_before:
                 moved.append(f"{old.name} was {old.version_before}, is {now.version_before}")
+            elif now.last_write is None and old.last_write is not None:
+                moved.append(f"the history of {old.name} no longer tells when its {old.version_before} was written")
             elif now.last_write is not None and old.last_write not in (None, now.last_write):
                 # A table that is dropped and made again counts its versions from 0 again.
                 moved.append(f"{old.name} has its {old.version_before} anew since {now.last_write.isoformat()}")

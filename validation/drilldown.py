@@ -12,9 +12,8 @@
 Pairing rule: leftover rows of one key are ordered by their normal forms, column by column in the baseline's order, NULL
 first, and paired in that order; where a key has several leftover rows on a side, which columns differ depends on it.
 With a tolerance, rows that are equal in all columns without one meet first, in the order of the others; then what
-remains. One column with a tolerance is so judged right: if any pairing leaves nothing that differs, this one does. With
-several such columns and a repeated key rows may be called modified that another pairing would tolerate, never the
-reverse.
+remains. Of a repeated key rows may be called modified that another pairing would tolerate (where equal rows that
+cancelled first, or several columns with a tolerance, stood in the way), never the reverse.
 
 The statement checks the first one: baseline minus candidate, as rows and as sums of hashes over the leftover rows, must
 equal the balance of the whole scan. If it does not, a side changed between the two reads.
@@ -381,7 +380,7 @@ class Details:
         `excluded/extra`, `copies/missing` (copies that only the baseline has), `copies/extra`; of a row that is late
         and has another reason beside it `late+excluded/missing` and so on.
     unexplained_equal: leftover rows whose columns are all equal: the normal forms contradict their hashes (a defect).
-    duplicates: by side, of the rows that were read again those beyond the first of their key; zeros without a key.
+    duplicates: by side, of the rows that were read again those beyond the first of their key (the row without one).
     """
 
     missing: int
@@ -457,7 +456,7 @@ def read_details(plan: Plan, rows: Sequence[Row]) -> Details:
         reasons={k.removeprefix(_REASON): v for k, v in count.items() if k.startswith(_REASON)},
         balance=tuple(balance),
         samples=_choose(samples, plan.spec.sample_size),
-        duplicates=(repeated[0], repeated[1]) if plan.keys else (0, 0),
+        duplicates=(repeated[0], repeated[1]),
     )
 
 

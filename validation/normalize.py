@@ -105,8 +105,10 @@ class _Builder:
         """Family, both normal forms and the rule, for types without parts."""
         names = {a.name, b.name}
         if names <= _TEXT:
-            note = "trailing blanks of CHAR are padding" if "char" in names and a != b else ""
-            return "text", _text(a), _text(b), note
+            # Two lengths pad alike values unlike. Beside another type a CHAR counts as it is read, padding and all.
+            padded = names == {"char"}
+            note = "trailing blanks of CHAR are padding" if padded and a != b else ""
+            return "text", _text(a, padded), _text(b, padded), note
         if names <= set(_INTEGER_DIGITS):
             if a.name == b.name:
                 return "number", _same, _same, ""
@@ -135,7 +137,7 @@ class _Builder:
             forms = {"timestamp": _micros, "timestamp_ntz": _micros_ntz}
             return "micros", forms[a.name], forms[b.name], "TIMESTAMP_NTZ read as UTC"
         if len(names & _TEXT) == 1 and len(names & {*_INTEGER_DIGITS, "boolean", "date"}) == 1:
-            forms2 = tuple(_text(t) if t.name in _TEXT else _cast("STRING") for t in (a, b))
+            forms2 = tuple(_text(t, t.name == "char") if t.name in _TEXT else _cast("STRING") for t in (a, b))
             return "text", forms2[0], forms2[1], "both as text"
         if a.name.startswith("interval") and b.name.startswith("interval"):
             first, second = _interval(a), _interval(b)
@@ -316,9 +318,9 @@ def _size(kind: DataType) -> tuple[int, int]:
     return precision, scale
 
 
-def _text(kind: DataType) -> Expression:
+def _text(kind: DataType, padded: bool) -> Expression:
     collate = " COLLATE UTF8_BINARY" if kind.collation else ""
-    if kind.name == "char":
+    if padded:
         return lambda x: f"rtrim({x}{collate})"
     return (lambda x: f"({x}{collate})") if collate else _same
 

@@ -137,7 +137,7 @@ class ParityReport:
 
     Counts treat rows as multisets. With a key: within a key equal rows cancel first, what then remains on both sides
     counts pair by pair as modified, the rest as missing (only in the baseline) or extra (only in the candidate).
-    duplicate_rows: per side, rows beyond the first of their key; 0 without a key.
+    duplicate_rows: per side, rows beyond the first of their key; without a key, beyond the first of equal rows.
     column_mismatches: column to modified rows in which it differs; only columns with any.
     missed_difference_probability: chance that an IDENTICAL verdict hides a difference, if the hash were ideal; 0.0 when
         the deterministic comparison ran.

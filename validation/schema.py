@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from validation.errors import SideUnreadable, SpecError, StatementError
@@ -273,29 +274,36 @@ def _with_nullability(
 ) -> TableSchema:
     """What a description leaves out: NOT NULL, and CHAR and VARCHAR where it prints STRING.
 
-    From the catalog's information schema; for a shorter name from the table's DDL. Nullability stays unknown (None)
-    where neither is served.
+    From the catalog's information schema; for a shorter name, or where that tells nothing, from the table's DDL.
+    Nullability stays unknown (None) where neither is served.
     """
     parts = split_name(name)
-    try:
-        if len(parts) == 3:
+    if len(parts) == 3:
+        with suppress(StatementError):
             rows = warehouse.execute(
                 f"SELECT column_name, is_nullable, full_data_type FROM {quote(parts[0])}.information_schema.columns "
                 "WHERE table_schema = :schema AND table_name = :table",
                 {"schema": parts[1].lower(), "table": parts[2].lower()},
                 cancelled,
             )
-            return _completed(schema, rows)
-        if "VIEW" in schema.table_type:
-            return schema
+            if rows:
+                return _completed(schema, rows)
+    if "VIEW" in schema.table_type:
+        return schema
+    try:
         rows = warehouse.execute(f"SHOW CREATE TABLE {quote_table(name)}", None, cancelled)
     except StatementError:
         return schema
-    ddl = str(next(iter(rows[0].values()))) if rows else ""
-    required = required_columns(ddl, [c.name for c in schema.columns])
-    if required is None:
+    declared = ddl_columns(str(next(iter(rows[0].values()))) if rows else "", [c.name for c in schema.columns])
+    if declared is None:
         return schema
-    return replace(schema, columns=tuple(replace(c, nullable=c.name not in required) for c in schema.columns))
+    return replace(
+        schema,
+        columns=tuple(
+            replace(c, type=kind if kind is not None and _as_printed(kind) == c.type else c.type, nullable=not required)
+            for c, (kind, required) in zip(schema.columns, declared, strict=True)
+        ),
+    )
 
 
 def _completed(schema: TableSchema, rows: Sequence[Row]) -> TableSchema:
@@ -308,31 +316,34 @@ def _completed(schema: TableSchema, rows: Sequence[Row]) -> TableSchema:
             columns.append(c)
             continue
         kind = parse_type(str(row["full_data_type"] or ""))
-        padded = c.type.name == "string" and kind.name in {"char", "varchar"}
         nullable = {"YES": True, "NO": False}.get(str(row["is_nullable"]).upper())
-        columns.append(replace(c, type=kind if padded else c.type, nullable=nullable))
+        columns.append(replace(c, type=kind if _as_printed(kind) == c.type else c.type, nullable=nullable))
     return replace(schema, columns=tuple(columns))
 
 
-def required_columns(ddl: str, names: Sequence[str]) -> set[str] | None:
-    """The NOT NULL columns in a CREATE TABLE text, None if the text does not list exactly the columns `names`."""
+def ddl_columns(ddl: str, names: Sequence[str]) -> list[tuple[DataType | None, bool]] | None:
+    """Of each column in a CREATE TABLE text its type, None if that cannot be read, and whether it is NOT NULL.
+
+    None if the text does not list exactly the columns `names`.
+    """
     start = ddl.find("(")
     if start < 0:
         return None
-    items = _top_level_items(ddl, start + 1)
-    required: set[str] = set()
+    found: list[tuple[DataType | None, bool]] = []
     seen: list[str] = []
-    for item in items:
-        found = re.match(r"\s*(?:`((?:[^`]|``)+)`|([^\s`]+))\s+(.*)", item, re.S)
-        if found is None:
+    for item in _top_level_items(ddl, start + 1):
+        column = re.match(r"\s*(?:`((?:[^`]|``)+)`|([^\s`]+))\s+(.*)", item, re.S)
+        if column is None:
             return None
-        name = found.group(1).replace("``", "`") if found.group(1) else found.group(2)
-        if found.group(1) is None and name.upper() in {"CONSTRAINT", "PRIMARY", "FOREIGN"}:
+        name = column.group(1).replace("``", "`") if column.group(1) else column.group(2)
+        if column.group(1) is None and name.upper() in {"CONSTRAINT", "PRIMARY", "FOREIGN"}:
             continue
         seen.append(name)
-        if re.search(r"\bNOT NULL\b", _outer_text(found.group(3)), re.I):
-            required.add(name)
-    return required if seen == list(names) else None
+        kind: DataType | None = None
+        with suppress(ValueError):
+            kind, _ = _parse(column.group(3), 0)
+        found.append((kind, re.search(r"\bNOT NULL\b", _outer_text(column.group(3)), re.I) is not None))
+    return found if seen == list(names) else None
 
 
 def _top_level_items(text: str, at: int) -> list[str]:
@@ -420,6 +431,9 @@ def align(spec: ComparisonSpec, baseline: TableSchema, candidate: TableSchema) -
     """
     _check_names(spec, baseline, candidate)
     excluded = {c.casefold() for c in spec.excluded_columns}
+    for name, target in spec.column_mapping.items():
+        if {name.casefold(), target.casefold()} & excluded:
+            excluded |= {name.casefold(), target.casefold()}
     left = [c for c in baseline.columns if c.name.casefold() not in excluded]
     right = [c for c in candidate.columns if c.name.casefold() not in excluded]
     mapping = {a.casefold(): b for a, b in spec.column_mapping.items()}
@@ -447,7 +461,8 @@ def align(spec: ComparisonSpec, baseline: TableSchema, candidate: TableSchema) -
         if close:
             partner[c.name] = close[0]
             taken.add(close[0].name)
-            differ(SchemaAspect.NAMES, c.name, target, close[0].name, "the names differ in case")
+            if c.name.casefold() not in mapping:  # There they differ by intention.
+                differ(SchemaAspect.NAMES, c.name, target, close[0].name, "the names differ in case")
         else:
             differ(SchemaAspect.COLUMNS, c.name, str(c.type), None, "only in the baseline")
     for c in right:

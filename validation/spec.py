@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
@@ -143,6 +144,10 @@ class ComparisonSpec:
             value = getattr(self, name)
             if value is not None:
                 freeze(self, name, check_predicate(value, name))
+        if self.where is not None and self.candidate_where is None:
+            for name, target in self.column_mapping.items():
+                if name.casefold() != target.casefold() and re.search(rf"\b{re.escape(name)}\b", self.where, re.I):
+                    raise SpecError(f"where names {name}, which is {target} in the candidate: give candidate_where too")
         for name in ("baseline_version", "candidate_version"):
             value = getattr(self, name)
             if value is not None and value < 0:

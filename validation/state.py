@@ -65,7 +65,14 @@ def read_state(
         hidden=" and ".join(schema.hidden) or None,
     )
     if pinned is not None:
-        return replace(state, version_before=f"delta:{pinned}", version_after=f"delta:{pinned}")
+        found = _history(warehouse, name, cancelled, pinned)
+        return replace(
+            state,
+            version_before=f"delta:{pinned}",
+            version_after=f"delta:{pinned}",
+            last_write=None if found is None else found[1],
+            produced_by=None if found is None else found[2],
+        )
     is_view = "VIEW" in schema.table_type
     update = update_of(name) if update_of is not None else None
     if not is_view and schema.provider in {"delta", ""}:
@@ -130,15 +137,17 @@ def pin(
 
 
 def _history(
-    warehouse: Warehouse, name: str, cancelled: Callable[[], bool]
+    warehouse: Warehouse, name: str, cancelled: Callable[[], bool], version: int | None = None
 ) -> tuple[int, datetime | None, str | None] | None:
+    """Version, time and job run of the newest commit, or of the one that made `version`; None where it is not told."""
+    newest = " LIMIT 1" if version is None else ""
     try:
-        rows = warehouse.execute(f"DESCRIBE HISTORY {quote_table(name)} LIMIT 1", None, cancelled)
+        rows = warehouse.execute(f"DESCRIBE HISTORY {quote_table(name)}{newest}", None, cancelled)
     except StatementError:
         return None
-    if not rows:
+    row = next((r for r in rows if version in (None, int(r["version"]))), None)
+    if row is None:
         return None
-    row = rows[0]
     return int(row["version"]), _as_time(row.get("timestamp")), _run(row)
 
 

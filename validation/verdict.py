@@ -46,9 +46,12 @@ def judge(
             "the hashes agree and the values do not: a side changed between two reads, or a defect; compare again"
         )
     if alignment.decides:
-        return Verdict.DIFFERENT, f"{schema_reason(alignment)}; {_row_reason(scan, details)}"
+        return Verdict.DIFFERENT, f"{schema_reason(alignment)}; {_row_reason(plan, scan, details)}"
     if details is not None and details.differing:
-        return Verdict.DIFFERENT, _row_reason(scan, details)
+        hidden = _hidden(states)
+        if hidden is not None:
+            return Verdict.NOT_PROVEN, f"{_row_reason(plan, scan, details)} among those that may be read, but {hidden}"
+        return Verdict.DIFFERENT, _row_reason(plan, scan, details)
     if plan is None or scan is None:
         listed = [f"{c}: {why}" for c, why in (plan.not_compared if plan else {}).items()]
         return Verdict.NOT_PROVEN, "; ".join(["rows were not compared", *listed])
@@ -60,12 +63,9 @@ def judge(
             f"all hashes are equal, but {scan.doubtful} rows hold a VARIANT that mixes types deeper than can be "
             "compared exactly"
         )
-    for word, state in zip(("baseline", "candidate"), states, strict=True):
-        if state.hidden is not None:
-            return Verdict.NOT_PROVEN, (
-                f"all that may be read is equal, but the {word} {state.name} has a {state.hidden}: rows or values may "
-                "be hidden from who compares; compare as someone whom it does not concern, or lift it"
-            )
+    hidden = _hidden(states)
+    if hidden is not None:
+        return Verdict.NOT_PROVEN, f"all that may be read is equal, but {hidden}"
     if scan.rows == (0, 0):
         return Verdict.IDENTICAL, "both sides are empty (0 rows): nothing was compared" + (
             ", under this filter" if plan.spec.where or plan.spec.candidate_where else ""
@@ -85,11 +85,28 @@ def schema_reason(alignment: Alignment) -> str:
     return f"the schemas differ: {shown}{more}"
 
 
-def _row_reason(scan: Scan | None, details: Details | None) -> str:
-    if scan is None:
+def _hidden(states: Sequence[SideState]) -> str | None:
+    """What keeps whoever compares from seeing all rows and values, as a clause."""
+    for word, state in zip(("baseline", "candidate"), states, strict=True):
+        if state.hidden is not None:
+            return (
+                f"the {word} {state.name} has a {state.hidden}: rows or values may be hidden from who compares; "
+                "compare as someone whom it does not concern, or lift it"
+            )
+    return None
+
+
+def _row_reason(plan: Plan | None, scan: Scan | None, details: Details | None) -> str:
+    if plan is None or scan is None:
         return "rows were not compared"
     if details is None:
-        return "the rows are equal in the columns that both have"
-    counts = ((details.missing, "missing"), (details.extra, "extra"), (details.modified, "modified"))
-    parts = [f"{n:,} {word}" for n, word in counts if n]
-    return f"{', '.join(parts)} rows" if parts else "the rows are equal within the tolerance"
+        found = "the rows are equal in the columns that were compared"
+    else:
+        counts = ((details.missing, "missing"), (details.extra, "extra"), (details.modified, "modified"))
+        parts = [f"{n:,} {word}" for n, word in counts if n]
+        found = f"{', '.join(parts)} rows" if parts else "the rows are equal within the tolerance"
+    if plan.not_compared:
+        found += f" (not compared: {', '.join(plan.not_compared)})"
+    if scan.doubtful:
+        found += f" ({scan.doubtful:,} rows hold a VARIANT that cannot be compared exactly)"
+    return found

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from validation.errors import SpecError
-from validation.report import ParityReport, Sample, SideState
+from validation.report import Cell, ParityReport, Sample, SideState
 from validation.spec import DECIDING_BY_DEFAULT, ComparisonSpec, Tolerance
 
 _NULL = "NULL"
@@ -107,12 +107,16 @@ def probability(report: ParityReport) -> str:
     )
 
 
+_NO_CELL = Cell("", None, None, False, "")
+"""Stands for a sampled row that has no column outside its key."""
+
+
 def as_csv(report: ParityReport) -> str:
     """The samples as CSV (RFC 4180): one line a differing cell. A NULL is an empty field, an empty text is `""`."""
     keys = list(report.keys)
     lines = [_csv_line(["kind", *keys, "column", "baseline", "candidate", "difference", "masked"])]
     for s in report.samples:
-        for cell in s.cells:
+        for cell in s.cells or (_NO_CELL,):
             values = [s.key.get(k) for k in keys] + [cell.column, cell.baseline, cell.candidate]
             lines.append(_csv_line([s.kind.value, *map(_spreadsheet, values), cell.difference, str(cell.masked)]))
     return "".join(lines)
@@ -229,7 +233,7 @@ def as_html(report: ParityReport) -> str:
                         c.difference,
                     )
                     for s in report.samples
-                    for c in s.cells
+                    for c in s.cells or (_NO_CELL,)
                 ],
             )
         )

@@ -167,10 +167,10 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
         verdict, reason = judge(alignment, plan, scan, details, states, None)
         columns = {n: sum(kinds.values()) for n, kinds in details.columns.items()} if details else {}
         counts = (details.missing, details.extra, details.modified) if details else (0, 0, 0)
-        of_baseline = read_duplicates(scan, [row for row in counted if row["p0"] == case]) if shape.keys else 0
+        of_baseline = read_duplicates(scan, [row for row in counted if row["p0"] == case])
         assert of_baseline is not None
         unique = read_unique(scan, [row for row in hashed if row["p0"] == case])
-        if shape.keys and unique is not (of_baseline == 0):
+        if unique is not (of_baseline == 0):
             wrong.append(f"batch {number} {case}: keys unique by their hashes {unique}, {of_baseline} duplicates")
         duplicates = duplicates_of(of_baseline, details)
         found = (verdict, *counts, duplicates, columns, scan.rows)

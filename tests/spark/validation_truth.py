@@ -666,8 +666,9 @@ def truth(shape: Shape, baseline: Sequence[Row], candidate: Sequence[Row]) -> Tr
     a, b = (Counter(tuple(row[i].meaning for i in places) for row in side) for side in sides)
     left, right = a - b, b - a
     rows = (sum(a.values()), sum(b.values()))
+    duplicates = (rows[0] - len({key(row) for row in a}), rows[1] - len({key(row) for row in b}))
     if not at:
-        return Truth(sum(left.values()), sum(right.values()), 0, (0, 0), {}, rows, doubtful)
+        return Truth(sum(left.values()), sum(right.values()), 0, duplicates, {}, rows, doubtful)
     missing = extra = 0
     modified: int | None = 0
     columns: dict[str, int] | None = {}
@@ -693,8 +694,7 @@ def truth(shape: Shape, baseline: Sequence[Row], candidate: Sequence[Row]) -> Tr
             if columns is not None:
                 for name in differing:
                     columns[name] = columns.get(name, 0) + 1
-    duplicates = tuple(n - len({key(row) for row in side}) for n, side in zip(rows, (a, b), strict=True))
-    return Truth(missing, extra, modified, (duplicates[0], duplicates[1]), columns, rows, doubtful)
+    return Truth(missing, extra, modified, duplicates, columns, rows, doubtful)
 
 
 Meanings = tuple[Meaning, ...]

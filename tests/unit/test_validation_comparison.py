@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
-from validation_warehouse import AT, DESCRIBED, SPEC, Scripted, bucket, delta_tables, details_of
+import pytest
+from validation_warehouse import AT, DESCRIBED, SPEC, TABLE, Scripted, bucket, delta_tables, details_of
 
 from validation import ParityReport, RecheckState, StatementError, Tolerance, Verdict, compare, recheck
 from validation.compare import SMALL_BYTES
 from validation.drilldown import duplicates_of
 from validation.views import as_html, as_text
+
+COMPARE = import_module("validation.compare")  # The package has a function of this name.
 
 
 def test_a_missing_table_is_not_proven_with_the_reason() -> None:
@@ -113,6 +117,52 @@ def test_a_table_made_again_is_not_the_one_reported_though_its_version_is() -> N
     assert recheck(delta_tables(DESCRIBE_HISTORY=[history]), report, read_again=False).state is RecheckState.HOLDS
     anew = delta_tables(DESCRIBE_HISTORY=[{**history, "timestamp": AT + timedelta(days=1)}])
     assert recheck(anew, report, read_again=False).state is RecheckState.STALE
+
+
+def test_a_version_that_was_asked_for_is_not_the_one_of_a_table_made_again() -> None:
+    history = [{"version": 9, "timestamp": AT + timedelta(days=9)}, {"version": 7, "timestamp": AT}]
+    spec = replace(SPEC, baseline_version=7, candidate_version=7)
+    report = compare(delta_tables(DESCRIBE_HISTORY=history), spec)
+    assert (report.baseline.version_before, report.baseline.last_write) == ("delta:7", AT)
+    assert recheck(delta_tables(DESCRIBE_HISTORY=history), report, read_again=False).state is RecheckState.HOLDS
+    anew = [{"version": 7, "timestamp": AT + timedelta(days=1)}]
+    for found in (anew, history[:1]):
+        again = recheck(delta_tables(DESCRIBE_HISTORY=found), report, read_again=False)
+        assert again.state is RecheckState.STALE
+
+
+def test_an_exclusion_rule_that_does_not_fit_a_side_costs_only_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(COMPARE, "read_details", lambda *_: details_of(missing=1, balance=(1, 0, 0)))
+    spec = replace(SPEC, baseline_exclusion="pname = 'test'", candidate_exclusion="pname = 'test'")
+    warehouse = delta_tables(WITH=[{**bucket(na=1, nb=0, fewer=1), "differing": "5"}])
+    real = warehouse.execute
+
+    def refuses(sql: str, *rest: Any) -> Any:
+        if "pname" in sql:
+            raise StatementError("[UNRESOLVED_COLUMN] pname", "42703")
+        return real(sql, *rest)
+
+    warehouse.execute = refuses  # type: ignore[method-assign]
+    report = compare(warehouse, spec)
+    assert any("the exclusion rule could not be applied" in n and "UNRESOLVED_COLUMN" in n for n in report.notes)
+    assert (report.verdict, report.missing_rows) == (Verdict.DIFFERENT, 1)
+
+
+def test_without_a_key_equal_rows_are_counted_as_duplicates() -> None:
+    keyless = delta_tables(WITH=[bucket(na=3, nb=3)], WITH_per_key=[{"n": 3, "hashes": 1, "duplicates": 2}])
+    assert compare(keyless, replace(SPEC, keys=())).duplicate_rows == {"baseline": 2, "candidate": 2}
+
+
+def test_within_its_threshold_is_only_what_was_compared_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(COMPARE, "read_details", lambda *_: details_of(missing=1, balance=(1, 0, 0)))
+    geometry = {"col_name": "g", "data_type": "geometry(4326)"}
+    scan = [{**bucket(na=1, nb=0, fewer=1), "differing": "5"}]
+    for more, within in (([], True), ([geometry], False)):
+        described = [*TABLE[:2], *more, *TABLE[2:]]
+        columns = described[: 2 + len(more)]
+        warehouse = delta_tables(WITH=scan, DESCRIBE_TABLE=described, DESCRIBE_QUERY=columns)
+        report = compare(warehouse, replace(SPEC, row_threshold=5))
+        assert (report.verdict, report.within_threshold) == (Verdict.DIFFERENT, within), report.reason
 
 
 def test_the_values_are_counted_and_compared_in_one_statement() -> None:

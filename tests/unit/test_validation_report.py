@@ -139,6 +139,12 @@ def test_csv_tells_null_from_an_empty_text_and_formulas_from_numbers() -> None:
     assert lines.splitlines()[1] == '"modified",,"x",,"","value","False"'
 
 
+def test_a_row_that_is_all_key_is_in_every_view() -> None:
+    report = replace(_report(), samples=(Sample(SampleKind.MISSING, {"id": "4711"}, ()),))
+    assert list(csv.reader(io.StringIO(as_csv(report))))[1][:2] == ["missing", "4711"]
+    assert "id=4711" in as_html(report) and "4711" in as_text(report)
+
+
 def test_rows_that_could_not_be_counted_are_told_so_in_text_too() -> None:
     report = replace(_report(), duplicate_rows={"baseline": None, "candidate": None})
     assert "duplicates not counted / not counted" in as_text(report)

@@ -15,9 +15,9 @@ from validation.schema import (
     ColumnPair,
     TableSchema,
     align,
+    ddl_columns,
     parse_type,
     read_schema,
-    required_columns,
     schema_at,
     schema_of_description,
 )
@@ -178,9 +178,42 @@ def test_not_null_is_read_from_ddl_only_when_the_columns_agree() -> None:
       `b c` STRUCT<x: INT NOT NULL, y: STRING>,
       d DECIMAL(10,2) COMMENT 'is NOT NULL')
     USING delta"""
-    assert required_columns(ddl, ["id", "b c", "d"]) == {"id"}
-    assert required_columns(ddl, ["id", "d"]) is None
-    assert required_columns("CREATE VIEW v AS SELECT 1", ["a"]) is None
+    found = ddl_columns(ddl, ["id", "b c", "d"])
+    assert found is not None and [required for _, required in found] == [True, False, False]
+    assert str(found[0][0]) == "int"
+    assert ddl_columns(ddl, ["id", "d"]) is None
+    assert ddl_columns("CREATE VIEW v AS SELECT 1", ["a"]) is None
+
+
+def test_char_and_varchar_are_seen_at_every_depth_and_for_names_of_any_length() -> None:
+    described = [
+        {"col_name": "id", "data_type": "int"},
+        {"col_name": "c", "data_type": "string"},
+        {"col_name": "s", "data_type": "array<struct<v:string>>"},
+    ]
+    ddl = "CREATE TABLE s.t (id INT, c VARCHAR(10) COMMENT 'x', s ARRAY<STRUCT<v: CHAR(3)>>) USING delta"
+    told = [
+        {"column_name": "c", "is_nullable": "YES", "full_data_type": "varchar(10)"},
+        {"column_name": "s", "is_nullable": "YES", "full_data_type": "array<struct<v:char(3)>>"},
+    ]
+    wanted = ["int", "varchar(10)", "array<struct<v:char(3)>>"]
+    by_ddl = Scripted(DESCRIBE_TABLE=described, SHOW_CREATE=[{"createtab_stmt": ddl}])
+    by_catalog = Scripted(DESCRIBE_TABLE=described, SELECT_column=told)
+    for warehouse, name in ((by_ddl, "s.t"), (by_ddl, "c.s.t"), (by_catalog, "c.s.t")):
+        assert [str(c.type) for c in read_schema(warehouse, name).columns] == wanted, name
+
+
+def test_a_column_that_is_mapped_is_left_out_by_either_of_its_names() -> None:
+    a, b = schema_of(("id", "int"), ("loaded", "int")), schema_of(("id", "int"), ("load_ts", "int"))
+    for name in ("loaded", "LOAD_TS"):
+        spec = replace(SPEC, column_mapping={"loaded": "load_ts"}, excluded_columns=frozenset({name}))  # type: ignore[arg-type]
+        assert align(spec, a, b).differences == ()
+
+
+def test_the_case_of_a_name_that_is_mapped_onto_does_not_decide() -> None:
+    spec = replace(SPEC, column_mapping={"amount": "AMT"})  # type: ignore[arg-type]
+    found = align(spec, schema_of(("id", "int"), ("amount", "int")), schema_of(("id", "int"), ("amt", "int")))
+    assert found.differences == () and len(found.pairs) == 2
 
 
 def test_the_information_schema_completes_what_a_description_leaves_out() -> None:

@@ -47,6 +47,7 @@ def test_a_specification_survives_json() -> None:
         excluded_columns=frozenset({"x"}),
         column_mapping={"a": "b"},  # type: ignore[arg-type]
         where="a > 1",
+        candidate_where="b > 1",
         deciding=frozenset({SchemaAspect.TYPES}),
         sensitive_columns=frozenset({"email"}),
         tolerance=Tolerance(relative=0.01),
@@ -56,3 +57,12 @@ def test_a_specification_survives_json() -> None:
     values = json.loads(json.dumps(spec.to_dict()))
     assert "secret" not in json.dumps(values)
     assert ComparisonSpec.from_dict(values) == replace(spec, hash_key="")
+
+
+def test_a_condition_that_names_a_renamed_column_needs_its_own_for_the_candidate() -> None:
+    mapping = {"amount": "amount_usd"}
+    with pytest.raises(SpecError, match="where names amount, which is amount_usd in the candidate"):
+        ComparisonSpec("a", "b", column_mapping=mapping, where="Amount > 0")  # type: ignore[arg-type]
+    own = ComparisonSpec("a", "b", column_mapping=mapping, where="amount > 0", candidate_where="amount_usd > 0")  # type: ignore[arg-type]
+    other = ComparisonSpec("a", "b", column_mapping=mapping, where="amounts > 0")  # type: ignore[arg-type]
+    assert own.candidate_where == "amount_usd > 0" and other.candidate_where is None

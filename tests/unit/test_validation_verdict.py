@@ -59,12 +59,24 @@ def test_two_empty_sides_say_so_first() -> None:
     assert verdict is Verdict.IDENTICAL and reason.startswith("both sides are empty (0 rows)")
 
 
-def test_what_may_be_hidden_is_not_proven_equal_and_a_difference_stays_one() -> None:
+def test_where_something_may_be_hidden_neither_equality_nor_difference_is_proven() -> None:
     masked = (SideState("a"), SideState("b", hidden="row filter and column mask"))
     verdict, reason = _judge([bucket(na=1, nb=1)], states=masked)
     assert verdict is Verdict.NOT_PROVEN and "candidate b has a row filter and column mask" in reason
-    differing = _judge([{**bucket(na=1, nb=0, fewer=1), "differing": "5"}], details_of(missing=1, balance=(1, 0, 0)))
-    assert differing[0] is Verdict.DIFFERENT
+    scan, details = [{**bucket(na=1, nb=0, fewer=1), "differing": "5"}], details_of(missing=1, balance=(1, 0, 0))
+    assert _judge(scan, details)[0] is Verdict.DIFFERENT
+    verdict, reason = _judge(scan, details, states=masked)
+    assert verdict is Verdict.NOT_PROVEN
+    assert reason.startswith("1 missing rows among those that may be read, but the candidate b has a row filter")
+
+
+def test_what_was_not_compared_is_not_called_equal() -> None:
+    other = schema_of(("id", "int"), ("x", "binary"))
+    verdict, reason = _judge([bucket(na=1, nb=1)], candidate=other)
+    assert verdict is Verdict.DIFFERENT
+    assert reason.endswith("the rows are equal in the columns that were compared (not compared: x)")
+    doubtful = _judge([{**bucket(na=1, nb=1), "doubt": 1}], candidate=schema_of(("id", "bigint"), ("x", "string")))
+    assert "1 rows hold a VARIANT that cannot be compared exactly" in doubtful[1]
 
 
 def test_values_in_doubt_prove_nothing() -> None:
