@@ -182,6 +182,7 @@ def test_only_its_owner_points_a_view_elsewhere_and_who_manages_it_may_drop_it(
 ) -> None:
     old, new = pair
     view, person = old + "_v", "engineer@example.com"
+    ws.sql.run(f"GRANT USE SCHEMA ON SCHEMA {old.rsplit('.', 1)[0]} TO `{person}`", what="let in")
     ws.tables.create_view(view, old)
     for name in (old, new, view):
         ws.tables.add_grants(name, frozenset({Grant(person, "SELECT"), Grant(person, "MANAGE")}))
