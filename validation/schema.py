@@ -224,7 +224,7 @@ def schema_of_description(rows: Sequence[Row]) -> TableSchema:
     columns: list[Column] = []
     hidden: set[str] = set()
     details: dict[str, str] = {}
-    in_columns = True
+    in_columns, of_columns = True, False
     for row in rows:
         name, kind, comment = (str(row.get(c) or "") for c in ("col_name", "data_type", "comment"))
         if in_columns and (not name or (name.startswith("#") and not kind.strip())):
@@ -235,7 +235,10 @@ def schema_of_description(rows: Sequence[Row]) -> TableSchema:
         found = _HIDING.fullmatch(name.strip())
         if found is not None:
             hidden.add(found.group(1).lower())
-        if name and not name.startswith("#"):
+        if name.startswith("#") and not kind.strip():
+            # Sections that list columns again: a column may be called like a detail.
+            of_columns = name.casefold() in {"# partition information", "# clustering information"}
+        if name and not name.startswith("#") and not of_columns:
             details.setdefault(name, kind)
     table_type = details.get("Type", "").upper()
     text = details.get("View Text", "")

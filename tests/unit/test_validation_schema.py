@@ -172,6 +172,20 @@ def test_a_description_gives_columns_type_and_definition() -> None:
     assert schema.definition and schema_of_description(rows[:5]).definition == ""
 
 
+def test_a_partition_column_called_like_a_detail_is_none() -> None:
+    rows = [
+        {"col_name": "Provider", "data_type": "string", "comment": None},
+        {"col_name": "# Partition Information", "data_type": "", "comment": ""},
+        {"col_name": "# col_name", "data_type": "data_type", "comment": "comment"},
+        {"col_name": "Provider", "data_type": "string", "comment": None},
+        {"col_name": "", "data_type": "", "comment": ""},
+        {"col_name": "# Detailed Table Information", "data_type": "", "comment": ""},
+        {"col_name": "Provider", "data_type": "delta", "comment": ""},
+    ]
+    schema = schema_of_description(rows)
+    assert [c.name for c in schema.columns] == ["Provider"] and schema.provider == "delta"
+
+
 def test_not_null_is_read_from_ddl_only_when_the_columns_agree() -> None:
     ddl = """CREATE TABLE a.t (
       id INT NOT NULL COMMENT 'NOT NULL, really',
