@@ -34,6 +34,8 @@ class Preparation:
         """What is being prepared and how far it is."""
         if self.phase == "failed":
             return f"The workspace could not be prepared: {self.message or self.step or 'no reason given'}"
+        if self.step and self.step in self.message:
+            return f"The workspace is being prepared: {self.message}"  # It says how far the step is, too.
         parts = [self.step or self.message or self.phase or "starting"]
         if self.total > 0:
             parts.append(f"{self.done:,} of {self.total:,}")

@@ -97,8 +97,8 @@ def _evidence() -> None:
 
 GATE_COLUMNS = (
     Column("state", "State"),
-    Column("title", "Gate"),
-    Column("summary", "What the evidence says", width="large"),
+    Column("title", "Gate", width=260),
+    Column("summary", "What the evidence says", width=320),
     Column("as_of", "Evidence as of", "time"),
     Column("age", "Counts for, h", "number", help="Older evidence is inconclusive, and inconclusive blocks"),
     Column("source", "Source"),

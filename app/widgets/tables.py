@@ -30,7 +30,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `key` in each row, `label` with its unit, and how to draw it.
+    """One column: `key` in each row, `label` with its unit, and how to draw it. width: a size by name, or in pixels.
 
     A link's cell is an address; its displayed text is `link_text`. A cell of kind `open` is an id; a click on it puts
     the id into the page's address under the column's `key`, or gives it to `opens`.
@@ -39,7 +39,7 @@ class Column:
     key: str
     label: str
     kind: Kind = "text"
-    width: Literal["small", "medium", "large"] | None = None
+    width: Literal["small", "medium", "large"] | int | None = None
     help: str | None = None
     pinned: bool = False
     link_text: str = "open"

@@ -41,6 +41,9 @@ def test_the_address_is_asked_and_what_is_no_status_is_not_reached() -> None:
         found = preparation.ask(f"{server.host}/status")
         assert found.reached and not found.ready and found.fraction == pytest.approx(2 / 22)
         assert found.sentence == "The workspace is being prepared: Source data, 2 of 22"
+        whole = "Source data: 2 of 22 tables"
+        server.on("GET", "/told", {"step": "Source data", "done": 2, "total": 22, "message": whole})
+        assert preparation.ask(f"{server.host}/told").sentence == f"The workspace is being prepared: {whole}"
         assert not preparation.ask(f"{server.host}/list").reached
     assert not preparation.ask(URL).reached
 
