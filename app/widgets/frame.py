@@ -34,7 +34,7 @@ def figures(items: Sequence[Figure]) -> None:
         for item in items:
             with st.container(border=True, width="stretch", height="stretch", gap="xxsmall"):
                 st.caption(literal(item.label), help=literal(item.help) if item.help else None)
-                st.markdown(f"### {literal(item.value)}", anchors=False)
+                st.markdown(f"**{literal(item.value)}**")
                 st.caption(literal(item.note) or "\u00a0")
 
 
