@@ -29,6 +29,7 @@ from validation.fingerprint import (
 from validation.plan import Compared, Plan, Side, make_plan
 from validation.report import (
     Estimate,
+    Fingerprint,
     ParityReport,
     Progress,
     Recheck,
@@ -316,7 +317,7 @@ class _Comparison:
             within_tolerance_rows=details.tolerated if details is not None else 0,
             final=bool(self.final),
             sql_hash=self.sql_hash,
-            fingerprints=dict(zip(("baseline", "candidate"), scan.fingerprints, strict=True)) if scan else {},
+            fingerprints=self._fingerprints(),
             started_at=self.started_at,
             seconds=round(time.monotonic() - self.clock, 3),
             timings=tuple(self.timings),
@@ -324,6 +325,16 @@ class _Comparison:
             missed_difference_probability=probability,
             spec=spec.to_dict(),
         )
+
+    def _fingerprints(self) -> dict[str, Fingerprint]:
+        """Those of both sides, keyed where columns are sensitive; none where nobody keeps the key."""
+        if self.scan is None or self.plan is None:
+            return {}
+        prints = dict(zip(("baseline", "candidate"), self.scan.fingerprints, strict=True))
+        if not any(c.sensitive for c in self.plan.columns):
+            return prints
+        key = self.spec.hash_key
+        return {side: found.sealed(key) for side, found in prints.items()} if key else {}
 
     def _notes(self, states: list[SideState]) -> list[str]:
         spec, scan, plan = self.spec, self.scan, self.plan
@@ -439,15 +450,16 @@ def recheck(
     *,
     update_of: UpdateOf | None = None,
     read_again: bool = True,
+    hash_key: str = "",
     cancelled: Callable[[], bool] = never,
 ) -> Recheck:
-    """Whether `report` still describes the tables.
+    """Whether `report` still describes the tables. hash_key: that of the comparison, for keyed fingerprints.
 
     HOLDS when both sides have the versions of the report, or else (with `read_again`) the same fingerprints; CHANGED
     when schema or fingerprints are others; STALE when it cannot be told, as while something writes to a side.
     """
     spec = ComparisonSpec.from_dict(report.spec)
-    if report.verdict is Verdict.NOT_PROVEN or not report.fingerprints:
+    if report.verdict is Verdict.NOT_PROVEN or not (report.fingerprints or spec.sensitive_columns):
         return Recheck(RecheckState.STALE, f"the report proves nothing that could hold: {report.reason}")
     names = ((spec.baseline, spec.baseline_version), (spec.candidate, spec.candidate_version))
     try:
@@ -485,6 +497,9 @@ def recheck(
             return Recheck(RecheckState.HOLDS, "both sides have the versions of the report")
         if not read_again:
             return Recheck(RecheckState.STALE, "; ".join(moved))
+        if not report.fingerprints or (not hash_key and any(f.keyed for f in report.fingerprints.values())):
+            why = "the key of the report's fingerprints is not at hand"
+            return Recheck(RecheckState.STALE, "; ".join([*moved, why]))
         plan = replace(plan, versions=_versions(states))
         scan = read_scan(warehouse.execute(fingerprint_sql(plan, fine_buckets(None)), None, cancelled))
         for (name, asked), schema, now in zip(names, schemas, states, strict=True):
@@ -498,7 +513,8 @@ def recheck(
     except (SideUnreadable, SpecError) as e:
         return Recheck(RecheckState.STALE, str(e))
     for side, now_print in zip(("baseline", "candidate"), scan.fingerprints, strict=True):
-        if now_print.digest != report.fingerprints[side].digest:
+        then = report.fingerprints[side]
+        if (now_print.sealed(hash_key) if then.keyed else now_print).digest != then.digest:
             return Recheck(RecheckState.CHANGED, f"the data of the {side} differ from the report's; {'; '.join(moved)}")
     return Recheck(RecheckState.HOLDS, f"the data are those of the report, though {'; '.join(moved)}")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import hmac
 import types
 import typing
 from dataclasses import dataclass, field
@@ -121,6 +123,12 @@ class Fingerprint:
     buckets: dict[str, tuple[int, ...]]
     digest: str
     """SHA-256 over the buckets, as hex; equal digests on equal column lists mean equal fingerprints."""
+    keyed: bool = False
+    """Whether the digest is keyed and the buckets are left out, as where columns are sensitive."""
+
+    def sealed(self, key: str) -> Fingerprint:
+        """The same with nothing that a value could be guessed from: of a bucket with one row the sums are its hash."""
+        return Fingerprint({}, hmac.new(key.encode(), self.digest.encode(), hashlib.sha256).hexdigest(), True)
 
 
 @dataclass(frozen=True)

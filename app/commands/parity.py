@@ -164,7 +164,12 @@ def parity_recheck(
             found.append({"table": name, "state": "stale", "reason": "it has no report"})
             continue
         with open_warehouse(context.workspace) as warehouse:
-            answer = recheck(warehouse, ParityReport.from_dict(stored), update_of=table_updates(context.workspace))
+            answer = recheck(
+                warehouse,
+                ParityReport.from_dict(stored),
+                update_of=table_updates(context.workspace),
+                hash_key=context.store.parity.hash_key(comparison) or "",
+            )
         found.append({"table": name, "state": str(answer.state), "reason": answer.reason})
     lines = [(f["table"], str(f["state"]).upper(), f["reason"]) for f in found]
     show(as_json, {"comparison": comparison, "tables": found}, rows("Recheck", ["table", "state", "reason"], lines))

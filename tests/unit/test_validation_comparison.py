@@ -131,6 +131,22 @@ def test_a_version_that_was_asked_for_is_not_the_one_of_a_table_made_again() -> 
         assert again.state is RecheckState.STALE
 
 
+def test_fingerprints_of_sensitive_values_are_keyed_and_hold_only_with_the_key() -> None:
+    secret = replace(SPEC, sensitive_columns=frozenset({"x"}), hash_key="kept")
+    report = compare(delta_tables(), secret)
+    assert all(f.keyed and not f.buckets for f in report.fingerprints.values())
+    assert report.fingerprints["baseline"].digest != compare(delta_tables(), SPEC).fingerprints["baseline"].digest
+    later = {"DESCRIBE_HISTORY": [{"version": 8}]}
+    assert recheck(delta_tables(), report).state is RecheckState.HOLDS, "equal versions need no key"
+    assert recheck(delta_tables(**later), report).state is RecheckState.STALE
+    assert recheck(delta_tables(**later), report, hash_key="kept").state is RecheckState.HOLDS
+    other = delta_tables(**later, WITH=[bucket(na=1, nb=1, a0=5, b0=5)])
+    assert recheck(other, report, hash_key="kept").state is RecheckState.CHANGED
+    unkept = compare(delta_tables(), replace(secret, hash_key=""))
+    assert unkept.fingerprints == {} and recheck(delta_tables(), unkept).state is RecheckState.HOLDS
+    assert recheck(delta_tables(**later), unkept).state is RecheckState.STALE
+
+
 def test_an_exclusion_rule_that_does_not_fit_a_side_costs_only_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(COMPARE, "read_details", lambda *_: details_of(missing=1, balance=(1, 0, 0)))
     spec = replace(SPEC, baseline_exclusion="pname = 'test'", candidate_exclusion="pname = 'test'")
