@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from validation.compare import compare, estimate, not_proven
 from validation.connector import DatabricksWarehouse
 from validation.endpoint import Endpoint, EndpointError
-from validation.errors import SpecError, StatementError
+from validation.errors import Cancelled, SpecError, StatementError
 from validation.report import Estimate, ParityReport, Progress, SideState, Verdict
 from validation.spec import EXACT, ComparisonSpec, SchemaAspect, Tolerance
 from validation.state import UpdateOf
@@ -167,7 +167,11 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
 
     def answer(opened: Warehouse, update_of: UpdateOf | None, user: Callable[[], str]) -> int:
         if arguments.estimate:
-            print(told(estimate(opened, spec)))
+            try:
+                print(told(estimate(opened, spec, stop.is_set)))
+            except Cancelled:
+                print("python -m validation: cancelled", file=sys.stderr)
+                return STATUS[Verdict.NOT_PROVEN]
             return 0
         return show(
             compare(opened, spec, progress=tell, cancelled=stop.is_set, requested_by=user(), update_of=update_of)

@@ -426,14 +426,19 @@ def _mismatches(plan: Plan | None, details: Details | None) -> dict[str, int]:
     return {c.name: sums[c.name] for c in plan.columns if sums.get(c.name)}
 
 
-def estimate(warehouse: Warehouse, spec: ComparisonSpec) -> Estimate:
-    """What a comparison would read, from metadata alone (no scan). Raises SideUnreadable or StatementError."""
+def estimate(warehouse: Warehouse, spec: ComparisonSpec, cancelled: Callable[[], bool] = never) -> Estimate:
+    """What a comparison would read, from metadata alone (no scan).
+
+    Raises SideUnreadable or StatementError, and Cancelled.
+    """
     states = []
     for name, pinned in ((spec.baseline, spec.baseline_version), (spec.candidate, spec.candidate_version)):
-        schema = read_schema(warehouse, name, version=pinned)
-        state = read_state(warehouse, name, schema, pinned, None)
+        schema = read_schema(warehouse, name, cancelled, pinned)
+        state = read_state(warehouse, name, schema, pinned, None, cancelled)
         if schema.provider == "delta" and "VIEW" not in schema.table_type:
-            rows = warehouse.execute(f"SELECT count(*) AS n FROM {quote_table(name)}")[0]["n"]
+            version = "" if pinned is None else f" VERSION AS OF {pinned}"
+            sql = f"SELECT count(*) AS n FROM {quote_table(name)}{version}"
+            rows = warehouse.execute(sql, None, cancelled)[0]["n"]
             state = replace(state, rows=int(rows))
         states.append(state)
     a, b = states

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from validation_warehouse import AT, DESCRIBED, SPEC, TABLE, Scripted, bucket, delta_tables, details_of
 
-from validation import ParityReport, RecheckState, StatementError, Tolerance, Verdict, compare, recheck
+from validation import ParityReport, RecheckState, StatementError, Tolerance, Verdict, compare, estimate, recheck
 from validation.compare import SMALL_BYTES
 from validation.drilldown import duplicates_of
 from validation.views import as_html, as_text
@@ -257,3 +258,16 @@ def test_the_candidates_duplicates_are_those_of_the_baseline_but_for_what_was_re
     assert duplicates_of(7, None) == (7, 7)
     assert duplicates_of(7, again) == (7, 10)
     assert duplicates_of(None, again) == (2, 5)
+
+
+def test_an_estimate_counts_the_version_that_was_asked_for_and_can_be_cancelled() -> None:
+    warehouse = delta_tables(SELECT_count=[{"n": 3}])
+    found = estimate(warehouse, replace(SPEC, baseline_version=7))
+    assert found.rows == 6
+    counted = [sql for sql in warehouse.asked if sql.startswith("SELECT count(*)")]
+    assert counted == ["SELECT count(*) AS n FROM `a` VERSION AS OF 7", "SELECT count(*) AS n FROM `b`"]
+    asked: list[bool] = []
+    warehouse.execute = lambda sql, parameters=None, cancelled=None: asked.append(cancelled()) or []  # type: ignore[method-assign,assignment,misc,func-returns-value]
+    with suppress(Exception):
+        estimate(warehouse, SPEC, lambda: True)
+    assert asked and all(asked)
