@@ -7,9 +7,9 @@ import socket
 import uuid
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Column, ColumnElement, Connection, Integer, String, Table, and_, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Integer, String, Table, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from app.store.base import Repository, StoreError, UtcDateTime, cause, metadata
@@ -59,10 +59,10 @@ class LeaseRepository(Repository):
 
         Raises StoreError when the store cannot be read or written.
         """
-        moment = self._clock()
-        expires = moment + timedelta(seconds=seconds)
         try:
             with self._engine.begin() as c:
+                moment = self._moment(c)
+                expires = moment + timedelta(seconds=seconds)
                 row = c.execute(select(leases).where(leases.c.name == name)).one_or_none()
                 if row is None:
                     c.execute(
@@ -89,9 +89,9 @@ class LeaseRepository(Repository):
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """Extends a held lease to `seconds` from now. Raises LeaseLost if it expired or changed hands."""
-        moment = self._clock()
-        expires = moment + timedelta(seconds=seconds)
         with self._write(f"lease {lease.name!r}") as c:
+            moment = self._moment(c)
+            expires = moment + timedelta(seconds=seconds)
             changed = c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=expires)).rowcount
         if changed != 1:
             raise LeaseLost(self._lost(lease))
@@ -99,24 +99,31 @@ class LeaseRepository(Repository):
 
     def check(self, lease: Lease, connection: Connection | None = None) -> None:
         """Raises LeaseLost unless the lease is held now. With `connection`, checks inside that transaction."""
-        query = select(leases.c.token).where(self._held(lease, self._clock()))
         with nullcontext(connection) if connection is not None else self._read(f"lease {lease.name!r}") as c:
-            held = c.execute(query).one_or_none()
+            held = c.execute(select(leases.c.token).where(self._held(lease, self._moment(c)))).one_or_none()
         if held is None:
             raise LeaseLost(self._lost(lease))
 
     def release(self, lease: Lease) -> None:
         """Gives the lease back; does nothing if it is no longer held. The token stays, so that it only grows."""
-        moment = self._clock()
         with self._write(f"lease {lease.name!r}") as c:
+            moment = self._moment(c)
             c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=moment))
 
     def holder(self, name: str) -> Lease | None:
         """Who holds the lease now; None if nobody does."""
-        row = self._one(select(leases).where(leases.c.name == name))
-        if row is None or row.expires_at <= self._clock():
-            return None
+        with self._read() as c:
+            row = c.execute(select(leases).where(leases.c.name == name)).one_or_none()
+            if row is None or row.expires_at <= self._moment(c):
+                return None
         return Lease(row.name, row.owner, row.token, row.acquired_at, row.expires_at)
+
+    def _moment(self, c: Connection) -> datetime:
+        """Now by the database server's clock, where there is one: those who want a lease may be on several machines."""
+        if c.dialect.name != "postgresql":
+            return self._clock()
+        told: datetime = c.execute(select(func.clock_timestamp())).scalar_one()
+        return told.astimezone(UTC)
 
     def _held(self, lease: Lease, moment: datetime) -> ColumnElement[bool]:
         return and_(

@@ -15,7 +15,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import StatementError
 
-from app.store.base import StoreError, metadata
+from app.store.base import StoreError, metadata, now
+from app.store.leases import LeaseRepository
 from app.store.open import Store, open_store
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -110,3 +111,20 @@ def test_a_store_that_fails_is_one_line_that_names_what(store: Store, names: str
     assert "\n" not in str(raised.value)
     with store.engine.begin() as connection:
         metadata.create_all(connection)
+
+
+def test_a_server_tells_the_time_of_leases_whatever_a_machines_clock_says(postgres: str) -> None:
+    store = open_store(postgres)
+    ahead = LeaseRepository(store.engine, lambda: now() + timedelta(hours=1))
+    behind = LeaseRepository(store.engine, lambda: now() - timedelta(hours=1))
+    name = "clocks"
+    held = behind.acquire(name, "worker", 60)
+    assert held is not None
+    assert ahead.acquire(name, "laptop", 60) is None, "an hour ahead, and it is held all the same"
+    ahead.check(held)
+    holder = ahead.holder(name)
+    assert holder is not None and holder.owner == "worker"
+    renewed = ahead.renew(held, 60)
+    assert abs(renewed.expires_at - now() - timedelta(seconds=60)) < timedelta(seconds=30)
+    behind.release(held)
+    assert ahead.acquire(name, "laptop", 60) is not None
