@@ -507,11 +507,11 @@ class OperationsService:
             if known.kind is Kind.ROLLBACK:
                 if _denied(e):
                     return self._roll_back_again(record, known, hold, actor)
-                return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(str(e)))
-            return self._end(record, known, actor, State.FAILED, str(e))
+                return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(str(e)))
+            return self._end(record, known, hold, actor, State.FAILED, str(e))
         if known.kind is Kind.ROLLBACK:
             self._close_cutovers(record.id, actor)
-        return self._end(record, known, actor, State.VERIFIED, "")
+        return self._end(record, known, hold, actor, State.VERIFIED, "")
 
     def _roll_back_again(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         """Goes on with an interrupted rollback: its steps are planned anew from where the world is."""
@@ -519,9 +519,9 @@ class OperationsService:
         try:
             self._walk_back(known, hold, past.before, pause_new=True, since=known.observation)
         except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
-            return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(str(e)))
+            return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(str(e)))
         self._close_cutovers(record.id, actor)
-        return self._end(record, known, actor, State.VERIFIED, "")
+        return self._end(record, known, hold, actor, State.VERIFIED, "")
 
     def _undo(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, why: str) -> OperationRecord:
         """Brings a cutover that failed back to where it began. That it is to go back is journaled before anything else:
@@ -533,10 +533,12 @@ class OperationsService:
         try:
             seen = self._walk_back(known, hold, known.observation, pause_new=False)
         except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
-            return self._end(record, known, actor, State.NEEDS_HUMAN, self._where(f"{why}; and undoing it failed: {e}"))
+            return self._end(
+                record, known, hold, actor, State.NEEDS_HUMAN, self._where(f"{why}; and undoing it failed: {e}")
+            )
         unseen = planning.unseen_jobs(self._migration, seen)
         but = f", but {'; '.join(unseen)}" if unseen else ""
-        return self._end(record, known, actor, State.UNDONE, f"{why}; everything is as before{but}")
+        return self._end(record, known, hold, actor, State.UNDONE, f"{why}; everything is as before{but}")
 
     def _walk_back(
         self,
@@ -596,7 +598,11 @@ class OperationsService:
             found = f"what the tables are cannot be seen: {e}"
         return f"NEEDS HUMAN: {why}. Now: {found}. Resume, or roll back, once the cause is removed."
 
-    def _end(self, record: OperationRecord, known: Plan, actor: Actor, state: State, reason: str) -> OperationRecord:
+    def _end(
+        self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, state: State, reason: str
+    ) -> OperationRecord:
+        """Says what became of an operation. Raises LeaseLost: then it is for whoever holds the lease now to say."""
+        hold.check()
         values = {"ended_at": self._clock(), "reason": reason}
         detail = {"state": str(state), **self._journal_digest(record.id)}
         outcome = "done" if state is State.VERIFIED else "failed"

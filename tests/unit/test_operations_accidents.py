@@ -23,10 +23,11 @@ from operations_world import (
 
 from app.operations.actor import Refused
 from app.operations.definition import Kind
-from app.operations.engine import Interrupted
+from app.operations.engine import LEASE, Interrupted
 from app.operations.model import absent, union
 from app.operations.steps import Grant
 from app.progress.evidence import Finding, Status
+from app.store.leases import LeaseLost
 from app.store.operations import Phase, State
 from app.workspace.errors import WorkspaceError
 from validation.state import TableUpdate
@@ -333,3 +334,23 @@ def test_that_it_goes_back_is_journaled_before_anything_is_looked_at(given: Give
     back = [e for e in given.service.operation(operation).journal if e.direction == "back"]
     assert back[0].phase is Phase.NOTE and "everything is to be as before" in back[0].text
     assert back[0].at >= T0
+
+
+def test_who_lost_the_lease_says_nothing_of_the_end(given: Given) -> None:
+    made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    given.service.submit(made, ERIN, made.confirmation)
+    write = given.store.operations.write
+
+    def slow(*args: object, **kwargs: object) -> int:
+        seq = write(*args, **kwargs)  # type: ignore[arg-type]
+        if kwargs["phase"] is Phase.DONE:
+            given.clock.go_on(16)
+            assert given.store.leases.acquire(LEASE, "another", 60) is not None
+        return seq
+
+    given.store.operations.write = slow  # type: ignore[method-assign]
+    with pytest.raises(LeaseLost):
+        given.service.apply(made.operation_id, "worker")
+    record = given.store.operations.get(made.operation_id)
+    assert record is not None and record.state is State.RUNNING
+    assert "end" not in [r.action for r in given.store.audit.records(subject=made.operation_id)]
