@@ -229,13 +229,19 @@ def alter_view(job: Job) -> Rows:
     record = job.records[ref.start]
     assert record is not None
     _expect_view(job, record, "ALTER VIEW ... AS")
-    job.require_manage(record)
+    _require_view_owner(job, record)
     changed = replace(record, view_definition=_definition(job), updated_at=now_ms(), updated_by=job.me)
     text = job.rendered(calls=False)
     with job.engine.intent("refresh", record.full_name):
         rows = job.command(text)
         job.catalog.put_table(job.engine.read_columns(changed))
     return rows
+
+
+def _require_view_owner(job: Job, record: TableRecord) -> None:
+    """MANAGE is not enough, nor is being an administrator: a view reads with its owner's privileges."""
+    if not job.catalog.owns(job.me, "TABLE", record.full_name):
+        raise SqlError("INSUFFICIENT_PERMISSIONS", f"User is not an owner of View '{record.full_name}'.", "42501")
 
 
 def _expect_view(job: Job, record: TableRecord, operation: str) -> None:
@@ -312,9 +318,7 @@ def alter_table(job: Job) -> Rows:
     job.refuse_pipeline(record)
     if s.kind == "ALTER VIEW":
         _expect_view(job, record, "ALTER VIEW")
-        # MANAGE is not enough, nor is being an administrator: the view would read with its owner's privileges.
-        if not job.catalog.owns(job.me, "TABLE", record.full_name):
-            raise SqlError("INSUFFICIENT_PERMISSIONS", f"User is not an owner of View '{record.full_name}'.", "42501")
+        _require_view_owner(job, record)
     elif record.is_view:
         raise SqlError(
             "EXPECT_TABLE_NOT_VIEW.USE_ALTER_VIEW",
