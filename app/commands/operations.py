@@ -80,7 +80,11 @@ def apply(
 
 @app.command()
 def resume(operation: OperationId, as_: As = None, here: Here = True, as_json: Json = False) -> None:
-    """Goes on with an interrupted operation from where the world is, in this process."""
+    """Goes on with an interrupted operation from where the world is, in this process.
+
+    A cutover that failed, was stopped or was being undone goes back. One by which no table serves the new side yet is
+    checked again first.
+    """
     actor = context.actor(as_)
     with _Narrator(operation, as_json):
         context.service.resume(operation, actor)

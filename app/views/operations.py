@@ -32,8 +32,8 @@ from validation.endpoint import EndpointError
 
 SOURCES = ("schedules", "tables", "pipelines", "runs", "updates")
 LIMIT = 200
-RESUME_SECONDS = 2.0
-"""So long a click on Resume waits for a refusal; roles, state and lease are looked at by then."""
+RESUME_SECONDS = 6.0
+"""So long a click on Resume waits for a refusal; roles, state, lease and mostly the evidence are looked at by then."""
 
 
 def render() -> None:
@@ -387,7 +387,8 @@ def _resume(operation_id: str) -> None:
     here = panel.current()
     st.markdown(
         "It goes on from where the workspace is: what is already done is seen and not done again. "
-        "An undo that was interrupted goes on undoing."
+        "A cutover that failed, was stopped or was being undone goes back; one by which no table serves the new side yet "
+        "is checked again first, as at its beginning."
     )
     st.markdown(f"Type {code('resume')} to go on.")
     typed = st.text_input("Confirmation", key=f"resume_typed_{operation_id}", autocomplete="off", live=True)
@@ -397,7 +398,8 @@ def _resume(operation_id: str) -> None:
         except Refused as e:
             st.error(f"Refused: {literal(e)}")
             return
-        refusal = _resume_beside(here, operation_id, who)
+        with st.spinner("Looking whether it may go on"):
+            refusal = _resume_beside(here, operation_id, who)
         if refusal is not None:
             st.error(literal(refusal))
             return
