@@ -387,8 +387,8 @@ def _resume(operation_id: str) -> None:
     here = panel.current()
     st.markdown(
         "It goes on from where the workspace is: what is already done is seen and not done again. "
-        "A cutover that failed, was stopped or was being undone goes back; one by which no table serves the new side yet "
-        "is checked again first, as at its beginning."
+        "A cutover that failed, was stopped or was being undone goes back; one by which no table serves the new side "
+        "yet is checked again first, as at its beginning."
     )
     st.markdown(f"Type {code('resume')} to go on.")
     typed = st.text_input("Confirmation", key=f"resume_typed_{operation_id}", autocomplete="off", live=True)
