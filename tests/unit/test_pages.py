@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pages_seed
 import pytest
 import streamlit as st
+from pages_open import MIGRATION, Fill, frames, open_page, text_of, unescaped
 from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
-from app.config import Migration
 from app.parity_estimate import Expected
-from app.store.open import Store, open_store
+from app.store.open import Store
 from app.widgets import sentences
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-MIGRATION_FILE = ROOT / "app" / "migrations" / "00_rds_local.yaml"
-MIGRATION = Migration.load(MIGRATION_FILE)
 PAGES = ("overview", "runs", "compare", "parity", "operations", "checklist", "audit")
 QUESTIONS = {
     "overview": "Can we cut over?",
@@ -35,79 +26,6 @@ QUESTIONS = {
     "checklist": "Who still has to sign what?",
     "audit": "What happened, and is the record whole?",
 }
-Fill = Callable[..., None]
-
-
-@pytest.fixture(scope="module")
-def seeds(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A store's file for each way of filling it, made once: nearly every test copies one."""
-
-    @cache
-    def of(empty: bool = False, runs: int = 0, **how: Any) -> Path:
-        file = tmp_path_factory.mktemp("seed") / "cutover.db"
-        made = pages_seed.open_test_store(f"sqlite:///{file}")
-        if not empty:
-            pages_seed.seed(made, MIGRATION, **how)
-        if runs:
-            pages_seed.many(made, runs)
-        made.engine.dispose()
-        return file
-
-    return of
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: Callable[..., Path]) -> Iterator[Store]:
-    """An empty store of this test, and the settings that make the pages read it."""
-    url = f"sqlite:///{tmp_path / 'cutover.db'}"
-    _copy(seeds(empty=True), tmp_path / "cutover.db")
-    for name in ("DATABRICKS_HOST", "DATABRICKS_APP_NAME", "CUTOVER_PREPARATION_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CUTOVER_DATA", str(tmp_path))
-    monkeypatch.setenv("CUTOVER_STORE_URL", url)
-    monkeypatch.setenv("CUTOVER_MIGRATION", str(MIGRATION_FILE))
-    monkeypatch.setenv("CUTOVER_IDENTITY", "persona")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    found = open_store(url)
-    yield found
-    found.engine.dispose()
-
-
-@pytest.fixture
-def fill(store: Store, seeds: Callable[..., Path], tmp_path: Path) -> Fill:
-    """Fills the store of this test as `pages_seed.seed` does. runs: so many job runs more."""
-    return lambda **how: _copy(seeds(**how), tmp_path / "cutover.db")
-
-
-def _copy(source: Path, target: Path) -> None:
-    with closing(sqlite3.connect(source)) as a, closing(sqlite3.connect(target)) as b:
-        a.backup(b)
-
-
-def open_page(path: str, **query: str) -> AppTest:
-    """One page as a browser with this address would get it."""
-    at = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
-    at._page_hash = calc_hash(path)
-    for name, value in query.items():
-        at.query_params[name] = value
-    return at.run()
-
-
-def text_of(at: AppTest) -> str:
-    """All text of a page outside its tables, with what `literal` adds taken away."""
-    parts = [
-        e.value for kind in ("markdown", "caption", "error", "warning", "info", "success") for e in getattr(at, kind)
-    ]
-    return unescaped("\n".join(str(p) for p in parts))
-
-
-def unescaped(markdown: str) -> str:
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown).replace("\u2060", "")
-
-
-def frames(at: AppTest) -> str:
-    return "\n".join(frame.value.to_csv() for frame in at.dataframe)
 
 
 def assert_sound(at: AppTest, path: str) -> None:

@@ -1,0 +1,43 @@
+"""Pages as a browser would get them, and what is to be read on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from app.config import Migration
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MIGRATION_FILE = ROOT / "app" / "migrations" / "00_rds_local.yaml"
+MIGRATION = Migration.load(MIGRATION_FILE)
+Fill = Callable[..., None]
+"""Fills the store of a test as `pages_seed.seed` does."""
+
+
+def open_page(path: str, **query: str) -> AppTest:
+    """One page as a browser with this address would get it."""
+    at = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
+    at._page_hash = calc_hash(path)
+    for name, value in query.items():
+        at.query_params[name] = value
+    return at.run()
+
+
+def text_of(at: AppTest) -> str:
+    """All text of a page outside its tables, with what `literal` adds taken away."""
+    parts = [
+        e.value for kind in ("markdown", "caption", "error", "warning", "info", "success") for e in getattr(at, kind)
+    ]
+    return unescaped("\n".join(str(p) for p in parts))
+
+
+def unescaped(markdown: str) -> str:
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown).replace("\u2060", "")
+
+
+def frames(at: AppTest) -> str:
+    return "\n".join(frame.value.to_csv() for frame in at.dataframe)

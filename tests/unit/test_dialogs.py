@@ -1,0 +1,163 @@
+"""The guarded dialogs hand on exactly what was typed, only once it fits, and show a refusal where one looks.
+
+AppTest draws a dialog only in the run in which its opener is clicked: so what is done in it is done together with that
+click. What a browser does with one is in tests/browser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pages_seed
+import pytest
+from pages_open import MIGRATION, Fill, open_page, text_of
+from streamlit.testing.v1 import AppTest
+
+from app.config import Role
+from app.operations.actor import Actor, Refused
+from app.operations.definition import Kind
+from app.store.open import Store
+from app.store.operations import State
+
+ERIN = Actor("erin@example.com", frozenset(Role), "persona", True)
+OPERATION = "op-0009"
+
+
+@dataclass
+class Recorded:
+    """Stands for the service of operations: remembers what the page hands on, and refuses it when told to."""
+
+    refusal: str = ""
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*values: Any) -> None:
+            self.calls.append((name, *values))
+            if self.refusal:
+                raise Refused(self.refusal)
+
+        return call
+
+
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch, fill: Fill) -> Recorded:
+    """What the Operations page hands to the service, clicked by someone who has every role."""
+    fill(operations=False)
+    recorded = Recorded()
+    monkeypatch.setattr("app.widgets.service.operations", lambda here: recorded)
+    monkeypatch.setattr("app.widgets.identity.actor", lambda here, action, subject: ERIN)
+    return recorded
+
+
+def _opened(store: Store, state: State, opener: str, kind: Kind = Kind.CUTOVER) -> AppTest:
+    """The Operations page with one operation in this state, after a click on the button that opens a dialog."""
+    plan = pages_seed.a_plan(MIGRATION, datetime.now(UTC), kind, 9)
+    store.operations.add(pages_seed.record_of(plan, state, started_at=plan.created_at))
+    at = open_page("operations", operation=OPERATION)
+    return at.button(key=opener).click().run()
+
+
+def _type(at: AppTest, opener: str, box: str, text: str) -> AppTest:
+    at.text_input(key=f"{box}_{OPERATION}").input(text)
+    return at.button(key=opener).click().run()
+
+
+def _click(at: AppTest, opener: str, button: str) -> AppTest:
+    at.button(key=opener).click()
+    return at.button(key=f"{button}_{OPERATION}").click().run()
+
+
+@pytest.mark.parametrize("typed", ["", "cutover", "CUTOVER product.fde", "cutover product.fde; yes"])
+def test_nothing_is_asked_for_until_the_words_are_typed(store: Store, handed: Recorded, typed: str) -> None:
+    at = _opened(store, State.PLANNED, "ask_for_it")
+    assert "Type `cutover product.fde` to ask for it" in text_of(at)
+    at = _type(at, "ask_for_it", "typed", typed)
+    assert at.button(key=f"submit_{OPERATION}").disabled
+    assert handed.calls == []
+
+
+def test_what_is_typed_is_handed_on_for_the_service_to_check(store: Store, handed: Recorded) -> None:
+    at = _opened(store, State.PLANNED, "ask_for_it")
+    assert "approval by a second person" in text_of(at)
+    at = _type(at, "ask_for_it", "typed", " cutover product.fde ")
+    assert not at.button(key=f"submit_{OPERATION}").disabled
+    at = _click(at, "ask_for_it", "submit")
+    assert handed.calls == [("submit", OPERATION, ERIN, " cutover product.fde ")]
+    assert "Asked for" in text_of(at)
+
+
+def test_an_approval_names_the_plan_and_who_asked(store: Store, handed: Recorded) -> None:
+    at = _opened(store, State.SUBMITTED, "approve")
+    plan_hash = store.operations.find()[0].plan_hash
+    assert plan_hash[:12] in text_of(at) and "asked for by engineer@example.com" in text_of(at)
+    at.text_area(key=f"approval_{OPERATION}").input("  read <b>all</b> steps ")
+    at = _click(at, "approve", "approve")
+    assert handed.calls == [("approve", OPERATION, ERIN, "read <b>all</b> steps")]
+    assert "Approved" in text_of(at)
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "word", "told"),
+    [
+        (State.PLANNED, Kind.CUTOVER, "Withdraw", "Nothing has been changed"),
+        (State.READY, Kind.ROLLBACK, "Withdraw", "Nothing has been changed"),
+        (State.RUNNING, Kind.START_UPDATE, "End", "goes on"),
+    ],
+)
+def test_stopping_says_what_it_does_before_it_is_done(
+    store: Store, handed: Recorded, state: State, kind: Kind, word: str, told: str
+) -> None:
+    at = _opened(store, state, "cancel_operation", kind)
+    assert at.button(key=f"cancel_{OPERATION}").label == word and told in text_of(at)
+    at.text_input(key=f"why_{OPERATION}").input("wrong day")
+    _click(at, "cancel_operation", "cancel")
+    assert handed.calls == [("cancel", OPERATION, ERIN, "wrong day")]
+
+
+def test_resuming_tells_both_directions_and_wants_the_word(store: Store, handed: Recorded) -> None:
+    at = _opened(store, State.NEEDS_HUMAN, "resume")
+    assert "goes back" in text_of(at) and "checked again first" in text_of(at)
+    assert at.button(key=f"resume_{OPERATION}").disabled
+    at = _type(at, "resume", "resume_typed", "resume")
+    at = _click(at, "resume", "resume")
+    assert handed.calls == [("resume", OPERATION, ERIN)]
+    assert "Resuming" in text_of(at)
+
+
+@pytest.mark.parametrize(
+    ("state", "opener", "button", "typed"),
+    [
+        (State.PLANNED, "ask_for_it", "submit", ("typed", "cutover product.fde")),
+        (State.SUBMITTED, "approve", "approve", None),
+        (State.PLANNED, "cancel_operation", "cancel", None),
+        (State.NEEDS_HUMAN, "resume", "resume", ("resume_typed", "resume")),
+    ],
+)
+def test_a_refusal_stays_in_the_dialog_and_is_no_markup(
+    store: Store, handed: Recorded, state: State, opener: str, button: str, typed: tuple[str, str] | None
+) -> None:
+    handed.refusal = "the plan <img src=x> is **another** since"
+    at = _opened(store, state, opener)
+    if typed is not None:
+        at = _type(at, opener, *typed)
+    at = _click(at, opener, button)
+    assert len(handed.calls) == 1
+    (refusal,) = (e.value for e in at.error if "Refused" in e.value)
+    assert r"\<img" in refusal and r"\*\*another\*\*" in refusal, "literal, not markup"
+    assert f"Refused: {handed.refusal}" in text_of(at)
+    assert at.button(key=f"{button}_{OPERATION}"), "the dialog is still there"
+
+
+def test_where_nobody_is_signed_in_nothing_is_handed_on(
+    store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(operations=False)
+    recorded = Recorded()
+    monkeypatch.setattr("app.widgets.service.operations", lambda here: recorded)
+    at = _opened(store, State.SUBMITTED, "approve")
+    at = _click(at, "approve", "approve")
+    assert recorded.calls == [] and "Refused: nobody is signed in" in text_of(at)
+    refused = store.audit.records(limit=1)[0]
+    assert (refused.action, refused.subject, refused.outcome) == ("approve", OPERATION, "refused")
