@@ -28,6 +28,10 @@ class Kind(StrEnum):
     REHEARSE = "rehearse"
 
 
+CONVERGING = frozenset({Kind.CUTOVER, Kind.ROLLBACK})
+"""What leaves every name on one side, whatever happens on the way."""
+
+
 @dataclass(frozen=True)
 class GateVerdict:
     """A gate as it was judged: what `app.progress` found, or why nothing could be found. Only PASS lets through."""

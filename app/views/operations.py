@@ -10,9 +10,9 @@ import streamlit as st
 
 from app.operations.actor import Actor, Refused
 from app.operations.codec import CodecError, plan_from_json
-from app.operations.definition import Kind, Plan
+from app.operations.definition import CONVERGING, Kind, Plan
 from app.operations.preview import preview
-from app.operations.service import ASKED_FOR, CONVERGING
+from app.operations.service import ASKED_FOR
 from app.store.base import StoreError
 from app.store.collected.records import ScheduleRecord
 from app.store.leases import LeaseLost

@@ -9,8 +9,9 @@ from functools import cache
 from app.config import DEFAULT_MIGRATION, Gate, Migration
 from app.operations import compared
 from app.operations.databricks import DatabricksWorld
+from app.operations.executor import Patience
 from app.operations.observe import relations
-from app.operations.service import OperationsService, Patience
+from app.operations.service import OperationsService
 from app.progress.evidence import Finding, Status
 from app.store.base import now
 from app.store.open import open_store

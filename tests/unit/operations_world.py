@@ -17,8 +17,9 @@ from app.operations import compared
 from app.operations.actor import Actor
 from app.operations.definition import Kind
 from app.operations.engine import Timing
+from app.operations.executor import Patience
 from app.operations.model import absent, lacking, union
-from app.operations.service import OperationsService, Patience
+from app.operations.service import OperationsService
 from app.operations.steps import Grant, StartUpdate
 from app.operations.world import JobState, PipelineState, Privileges, Relation, Written
 from app.progress.evidence import Finding, Status
@@ -392,6 +393,10 @@ class Given:
     @property
     def service(self) -> OperationsService:
         """A service as a new process would make it."""
+        return self.service_with()
+
+    def service_with(self, **options: Any) -> OperationsService:
+        """One that sleeps otherwise, or is told that its process is to end."""
         return OperationsService(
             self.store,
             self.world,
@@ -400,7 +405,7 @@ class Given:
             judges=lambda: self.verdict,
             evidence=lambda: self.evidence,
             clock=self.clock,
-            sleep=self._sleep,
+            **{"sleep": self._sleep, **options},
             patience=Patience(lease=15, wait=30, timing=Timing(0.01, 0.01), parallel=self.parallel, beat=False),
         )
 

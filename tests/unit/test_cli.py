@@ -14,7 +14,8 @@ from pages_seed import seed
 from app import cli
 from app.commands.context import Context, context
 from app.config import IdentitySource, Settings
-from app.operations.service import OperationsService, Patience
+from app.operations.executor import Patience
+from app.operations.service import OperationsService
 from app.progress.evidence import Finding, Status
 from app.reveal import ACTION
 from app.store.base import now

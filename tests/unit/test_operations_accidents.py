@@ -259,7 +259,7 @@ def test_a_stop_is_heard_while_a_run_is_waited_for(given: Given) -> None:
     operation = given.approved()
     pause = given.world.set_paused
     given.world.set_paused = lambda job, on: (pause(job, on), given.world.runs[OLD_JOB].append("r1"))[0]  # type: ignore[method-assign]
-    service, asked = given.service, []
+    asked: list[float] = []
 
     def sleep(seconds: float) -> None:
         given._sleep(seconds)
@@ -267,16 +267,14 @@ def test_a_stop_is_heard_while_a_run_is_waited_for(given: Given) -> None:
             given.service.cancel(operation, LARS, "stop")
             asked.append(given.slept)
 
-    service._sleep = sleep
-    record = service.apply(operation, "worker")
+    record = given.service_with(sleep=sleep).apply(operation, "worker")
     assert record.state is State.UNDONE and "asked to stop" in record.reason
     assert given.slept - asked[0] < 150
 
 
 def test_a_process_that_is_to_end_stops_where_every_name_stands(given: Given) -> None:
     operation = given.approved()
-    service, ending = given.service, []
-    service._ended = lambda: bool(ending)
+    ending: list[str] = []
     effect = given.world._effect
 
     def watched(name: str, change: Callable[[], None]) -> None:
@@ -286,7 +284,7 @@ def test_a_process_that_is_to_end_stops_where_every_name_stands(given: Given) ->
 
     given.world._effect = watched  # type: ignore[method-assign]
     with pytest.raises(Interrupted):
-        service.apply(operation, "worker")
+        given.service_with(ended=lambda: bool(ending)).apply(operation, "worker")
     assert len(ending) == 1, "and only the lane that was open was brought to its view"
     assert given.world.served() == OLD
     assert given.service.interrupted(given.store.operations.get(operation))  # type: ignore[arg-type]

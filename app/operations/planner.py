@@ -1,0 +1,199 @@
+"""Looks at the world to plan: which steps, judged by which gates; and whether a plan that was made still holds."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.config import Migration, Role
+from app.operations import approvals, confirm, gates
+from app.operations import plan as planning
+from app.operations.actor import Refused, RolesOf
+from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation, Plan
+from app.operations.gates import Judge
+from app.operations.observe import observe, relations, starts_old_job
+from app.operations.past import PastCutover, last_cutover
+from app.operations.perform import differences
+from app.operations.world import World
+from app.store.operations import OperationRecord, OperationsRepository, State
+
+PLAN_VALID_FOR = {Kind.CUTOVER: timedelta(hours=24), Kind.REHEARSE: timedelta(hours=24)}
+LIGHT_PLAN_VALID_FOR = timedelta(hours=1)
+
+
+class Planner:
+    """Reads the workspace and the evidence; writes nothing. For the arguments see `OperationsService`."""
+
+    def __init__(
+        self,
+        operations: OperationsRepository,
+        world: World,
+        migration: Migration,
+        *,
+        roles_of: RolesOf,
+        judges: Callable[[], Judge],
+        evidence: Callable[[], Mapping[str, str]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._operations = operations
+        self._world = world
+        self._migration = migration
+        self._roles_of = roles_of
+        self._judges = judges
+        self._evidence = evidence
+        self._clock = clock
+
+    def plan(self, kind: Kind, args: Mapping[str, Any], requested_by: str) -> Plan:
+        """A new plan. Raises Refused where the world allows none, WorkspaceError where it cannot be seen."""
+        self._check_args(kind, args)
+        args = dict(args)
+        operation_id = f"op-{uuid.uuid4().hex[:12]}"
+        moment = self._clock()
+        seen = self._observe(kind, args)
+        past = last_cutover(self._operations, self._migration)
+        draft = self._draft(kind, args, seen, requested_by, operation_id, past)
+        found = self._gates(kind, seen)
+        return Plan(
+            operation_id=operation_id,
+            kind=kind,
+            args=args,
+            requested_by=requested_by,
+            created_at=moment,
+            expires_at=moment + PLAN_VALID_FOR.get(kind, LIGHT_PLAN_VALID_FOR),
+            migration=self._migration.name,
+            digest=self._migration.digest,
+            observation=seen,
+            method={t: "rename" if m == "rename" else "view" for t, m in (draft.method or {}).items()},
+            steps=draft.steps,
+            inverse=draft.inverse,
+            gates=found,
+            notes=draft.notes,
+            confirmation=confirm.text(kind, args, self._migration, seen),
+            needs_approval=kind is Kind.CUTOVER,
+        )
+
+    def _draft(
+        self,
+        kind: Kind,
+        args: Mapping[str, Any],
+        seen: Observation,
+        requested_by: str,
+        operation_id: str,
+        past: PastCutover,
+    ) -> planning.Draft:
+        match kind:
+            case Kind.CUTOVER:
+                return planning.cutover(self._migration, seen)
+            case Kind.ROLLBACK:
+                return planning.rollback(self._migration, seen, past.before, past.methods)
+            case Kind.REHEARSE:
+                rows = args.get("rows", planning.SCRATCH_ROWS)
+                return planning.rehearse(self._migration, seen, requested_by, rows)
+            case _:
+                return planning.light(kind, args, seen, operation_id)
+
+    def _observe(self, kind: Kind, args: Mapping[str, Any], but: str | None = None, counts: bool = True) -> Observation:
+        evidence = self._evidence() if kind is Kind.CUTOVER else {}
+        unfinished = self._unfinished(kind, args, but)
+        return observe(self._world, self._migration, kind, args, self._clock(), evidence, unfinished, counts=counts)
+
+    def _unfinished(self, kind: Kind, args: Mapping[str, Any], but: str | None) -> list[str]:
+        """Cutovers and rollbacks begun and not at an end. One that needs a person blocks its like and the old job."""
+        by_stuck = kind in CONVERGING or starts_old_job(kind, args)
+        states = [State.RUNNING, State.NEEDS_HUMAN] if by_stuck else [State.RUNNING]
+        found = self._operations.find(kinds=CONVERGING, states=states, limit=20)
+        return [f"{o.kind} {o.id}" for o in found if o.id != but]
+
+    def _gates(self, kind: Kind, seen: Observation) -> tuple[GateVerdict, ...]:
+        past = last_cutover(self._operations, self._migration)
+        of_world = gates.of_world(kind, self._migration, seen, past)
+        return (*self.migration_gates(), *of_world) if kind is Kind.CUTOVER else of_world
+
+    def migration_gates(self) -> tuple[GateVerdict, ...]:
+        """The migration file's gates as they are judged now. Never raises: what cannot be judged is INCONCLUSIVE."""
+        try:
+            judge = self._judges()
+        except Exception as e:  # noqa: BLE001 (each gate then says why it cannot be judged, and blocks)
+            problem = e
+
+            def judge(_: object) -> Any:
+                raise problem
+
+        return gates.of_migration(self._migration, judge, self._clock())
+
+    def _check_args(self, kind: Kind, args: Mapping[str, Any]) -> None:
+        wanted = {
+            Kind.START_UPDATE: {
+                "pipeline",
+                "full_refresh",
+                "full_refresh_selection",
+                "refresh_selection",
+                "validate_only",
+            },
+            Kind.REHEARSE: {"rows"},
+            Kind.CUTOVER: set[str](),
+            Kind.ROLLBACK: set[str](),
+        }.get(kind, {"job"})
+        unknown = sorted(set(args) - wanted)
+        if unknown:
+            raise Refused(f"{kind} takes no {unknown[0]!r}")
+        if kind is Kind.START_UPDATE and args.get("pipeline") not in {p.name for p in self._migration.pipelines}:
+            raise Refused(
+                f"pipeline {args.get('pipeline')!r} is none of {', '.join(p.name for p in self._migration.pipelines)}"
+            )
+        if "job" in wanted and args.get("job") not in self._migration.jobs:
+            raise Refused(f"job {args.get('job')!r} is none of {', '.join(self._migration.jobs)}")
+        rows = args.get("rows", 1)
+        if kind is Kind.REHEARSE and rows is not None and (not isinstance(rows, int) or rows < 1):
+            raise Refused("rows must be at least 1, or none for all")
+
+    def serving(self) -> Mapping[str, str]:
+        """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong."""
+        past = last_cutover(self._operations, self._migration)
+        seen = Observation(self._clock(), tuple(relations(self._world, planning.names(self._migration))))
+        all_swaps = planning.swaps(self._migration, seen, past.methods)
+        found = planning.places(all_swaps, seen, past.before)
+        return {t: p.serves if p.serves in ("baseline", "candidate") else p.text for t, p in found.items()}
+
+    def all_serve_old(self, known: Plan) -> bool:
+        """Whether no table serves the new side yet, by fresh reads."""
+        seen = Observation(self._clock(), tuple(relations(self._world, planning.names(self._migration))))
+        all_swaps = planning.swaps(self._migration, seen, known.method)
+        return all(p.serves != "candidate" for p in planning.places(all_swaps, seen, known.observation).values())
+
+    def check_before(self, record: OperationRecord, known: Plan, resumed: bool = False) -> None:
+        """Everything that must still hold at the moment of acting. Raises Refused, WorkspaceError; writes nothing."""
+        self.check_validity(record, known)
+        approvals.require(
+            record.requested_by, Role.OPERATOR, self._roles_of, f"{known.kind} asked for by {record.requested_by}"
+        )
+        if known.needs_approval:
+            found = self._operations.approvals(record.id)
+            approvals.valid(found, known.hash, record.requested_by, self._clock(), self._roles_of)
+        seen = self._observe(known.kind, known.args, but=record.id, counts=False)
+        if resumed:
+            seen = planning.unmoved(planning.swaps(self._migration, seen, known.method), seen, known.observation)
+        was, is_now = known.observation.pinned(schedules=not resumed), seen.pinned(schedules=not resumed)
+        if was != is_now:
+            raise Refused(
+                f"the world changed since the plan was made: {'; '.join(differences(was, is_now)[:6])}; plan again"
+            )
+        blocking = [g for g in self._gates(known.kind, seen) if g.blocks]
+        if blocking:
+            raise Refused(blocked(blocking))
+
+    def check_validity(self, record: OperationRecord, known: Plan) -> None:
+        """Raises Refused where a plan is no longer the one that was made, or too old."""
+        if known.hash != record.plan_hash:
+            raise Refused("the stored plan is not the one that was made: its hash differs")
+        if known.digest != self._migration.digest:
+            raise Refused("the migration file changed since the plan was made: plan again")
+        if record.expires_at <= self._clock():
+            raise Refused(f"the plan expired at {record.expires_at:%Y-%m-%d %H:%M} UTC: plan again")
+
+
+def blocked(gates_: Sequence[GateVerdict]) -> str:
+    """Why a plan may not begin, by its blocking gates."""
+    return "blocked: " + "; ".join(f"{g.title}: {g.finding.summary}" for g in gates_)
