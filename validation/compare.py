@@ -23,8 +23,6 @@ from validation.fingerprint import (
     fingerprint_sql,
     read_duplicates,
     read_scan,
-    read_unique,
-    unique_sql,
 )
 from validation.plan import Compared, Plan, Side, make_plan
 from validation.report import (
@@ -210,7 +208,7 @@ class _Comparison:
     def _fingerprint(self, plan: Plan) -> None:
         with self._step("fingerprint", "reading both sides once"):
             buckets = fine_buckets(self._known_rows())
-            self.scan = read_scan(self._ask(fingerprint_sql(plan, buckets)))
+            self.scan = read_scan(self._ask(fingerprint_sql(plan, buckets, keys=True)))
             self.buckets = buckets
 
     def _known_rows(self) -> int | None:
@@ -232,11 +230,12 @@ class _Comparison:
         assert self.scan is not None
         if chosen_buckets(self.scan, self.buckets) is None:
             return None
-        with self._step("duplicates", "counting rows of the same key"):
-            unique = read_unique(self.scan, self._ask(unique_sql(plan)))
-            if unique:
-                return 0
-            found = None if unique is None else read_duplicates(self.scan, self._ask(duplicates_sql(plan)))
+        if self.scan.unique:
+            return 0
+        found = None
+        if self.scan.unique is not None:
+            with self._step("duplicates", "counting rows of the same key"):
+                found = read_duplicates(self.scan, self._ask(duplicates_sql(plan)))
         if found is None:
             raise SideUnreadable("a side changed between two reads: compare again when nothing writes to it")
         return found

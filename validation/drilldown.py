@@ -1,4 +1,4 @@
-"""Third statement: re-reads only the rows of differing buckets; settles, pairs, counts, explains and samples them.
+"""Details: re-reads only the rows of differing buckets in one statement; pairs, counts, explains and samples them.
 
     rows      the rows of differing buckets of both sides, each with its normal forms as one struct `r`
     counted   copies of equal rows, numbered on each side; how many rows each key has

@@ -1,4 +1,4 @@
-"""First statement: one scan of each side, folded into buckets of keys. Then a read of the keys alone.
+"""First statement: one scan of each side, folded into buckets of keys, and one of the baseline's keys alone.
 
     rows    one a row: the bucket of its key, and one hash of all columns in two halves (`plan.hashed`)
     fine    one a fine bucket: rows and hash sums of each side; tells equal buckets from differing ones
@@ -11,8 +11,8 @@ row would have to take the one value that balances all others, or the hash of so
 or the hash of where its array has NULLs that of another array, 2^-64 each. A second hash of every value would cost half
 as much again as reading the tables; who wants certainty asks for the final comparison, which uses no hash.
 
-Duplicate keys cannot be told from sums. The second statement counts how many hashes the baseline's keys have, by the
-key columns alone: as many as rows means that no key is there twice. Only where it is fewer does a third one count keys
+Duplicate keys cannot be told from sums. So the statement also counts how many hashes the baseline's keys have, by the
+key columns alone: as many as rows means that no key is there twice. Only where it is fewer does a second one count keys
 by two hashes. The candidate has as many duplicates, but for the buckets that differ, and those are read again.
 """
 
@@ -33,14 +33,21 @@ HALVES = ("h1", "h2")
 
 
 def fine_buckets(rows: int | None) -> int:
-    """How many fine buckets: about one a 16 rows, a power of two between 2^10 and 2^20; 2^16 if rows are unknown."""
+    """How many fine buckets: about one a 64 rows, a power of two between 2^10 and 2^20; 2^14 if rows are unknown.
+
+    Many make summing dear, as what is shuffled is one row a bucket and task; few make what is read again of a differing
+    row dear: all rows of its bucket.
+    """
     if rows is None:
-        return 1 << 16
-    return 1 << min(20, max(10, (rows // 16).bit_length()))
+        return 1 << 14
+    return 1 << min(20, max(10, (rows // 64).bit_length()))
 
 
-def fingerprint_sql(plan: Plan, buckets: int) -> str:
-    """The statement; `buckets` from `fine_buckets`."""
+def fingerprint_sql(plan: Plan, buckets: int, *, keys: bool = False) -> str:
+    """The statement; `buckets` from `fine_buckets`. keys: the baseline's are counted too, in a row without `bucket`.
+
+    Both questions in one statement: Spark plans once, and reads keys where the end of the sums leaves a core idle.
+    """
     doubt, timed = plan.has_doubt, plan.watermark is not None
 
     def extra(side: Side) -> tuple[str, ...]:
@@ -72,22 +79,22 @@ def fingerprint_sql(plan: Plan, buckets: int) -> str:
         *latest,
         f"array_join(collect_list(IF({same}, NULL, CAST(f AS STRING))), ',') AS differing",
     ]
-    return f"""WITH per_row AS ({sides}),
+    uncounted = ["NULL AS n", "NULL AS hashes"] if keys else []
+    read = f"""WITH per_row AS ({sides}),
 fine AS (SELECT {by}f, {", ".join(fine)} FROM per_row GROUP BY {by}f)
-SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join(coarse)}
+SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join([*coarse, *uncounted])}
 FROM fine GROUP BY {by}pmod(f, {COARSE}L)"""
-
-
-def unique_sql(plan: Plan) -> str:
-    """The second statement: the baseline's rows, and how many different hashes of 64 bits their keys have."""
-    parts = [f"p{i}" for i in range(len(plan.partition_by))]
-    grouped = f" GROUP BY {', '.join(parts)}" if parts else ""
-    counts = ["count(*) AS n", "count(DISTINCT k1) AS hashes"]
-    return f"SELECT {', '.join([*parts, *counts])} FROM ({plan.keyed(Side.BASELINE)}){grouped}"
+    if not keys:
+        return read
+    unsummed = ["NULL"] * (1 + len(coarse))
+    grouped = f" GROUP BY {by.removesuffix(', ')}" if by else ""
+    return f"""{read}
+UNION ALL SELECT {by}{", ".join(unsummed)}, count(*), count(DISTINCT k1)
+FROM ({plan.keyed(Side.BASELINE)}){grouped}"""
 
 
 def duplicates_sql(plan: Plan) -> str:
-    """The third statement: the baseline's rows, and how many of them are beyond the first of their key."""
+    """The second statement: the baseline's rows, and how many of them are beyond the first of their key."""
     parts = [f"p{i}" for i in range(len(plan.partition_by))]
     grouped = f" GROUP BY {', '.join(parts)}" if parts else ""
     per_key = f"SELECT {', '.join([*parts, 'count(*) AS n'])} FROM ({plan.keyed(Side.BASELINE)})"
@@ -101,6 +108,8 @@ class Scan:
 
     differing: fine buckets that hold a differing key. fewer, more, even: how many of them have fewer rows in the
     candidate, more, or as many. newest: greatest watermark of each side, None without one or for an empty side.
+    keys: rows of the baseline as the count of its keys saw them, and different hashes of 64 bits that their keys have;
+    None where they were not counted.
     """
 
     rows: tuple[int, int]
@@ -112,11 +121,22 @@ class Scan:
     doubtful: int
     fingerprints: tuple[Fingerprint, Fingerprint]
     newest: tuple[int | None, int | None] = (None, None)
+    keys: tuple[int, int] | None = None
 
     @property
     def identical(self) -> bool:
         """Whether no key differs."""
         return not self.differing
+
+    @property
+    def unique(self) -> bool | None:
+        """Whether no two rows of the baseline have the same key; False proves nothing, as different keys may have the
+        same hash. None where the keys were not counted, or in another number of rows than was summed: the baseline
+        was changed in between.
+        """
+        if self.keys is None or self.keys[0] != self.rows[0]:
+            return None
+        return self.keys[0] == self.keys[1]
 
     @property
     def balance(self) -> tuple[int, ...]:
@@ -127,6 +147,9 @@ class Scan:
 
 def read_scan(rows: Sequence[Row]) -> Scan:
     """The result rows of `fingerprint_sql` (those of one partition); no row at all means two empty tables."""
+    about_keys = [r for r in rows if r["bucket"] is None]
+    keys = [sum(int(r[name] or 0) for r in about_keys) for name in ("n", "hashes")]
+    rows = [r for r in rows if r["bucket"] is not None]
 
     def total(name: str) -> int:
         return sum(int(r[name] or 0) for r in rows)
@@ -155,6 +178,7 @@ def read_scan(rows: Sequence[Row]) -> Scan:
         doubtful=total("doubt") if rows and "doubt" in rows[0] else 0,
         fingerprints=(prints("a", "na"), prints("b", "nb")),
         newest=(newest("newest_a"), newest("newest_b")),
+        keys=(keys[0], keys[1]) if about_keys else None,
     )
 
 
@@ -162,18 +186,6 @@ def _fingerprint(buckets: Iterable[tuple[str, tuple[int, ...]]]) -> Fingerprint:
     ordered = dict(sorted(buckets, key=lambda b: int(b[0])))
     text = ";".join(f"{k}={','.join(map(str, v))}" for k, v in ordered.items())
     return Fingerprint(ordered, hashlib.sha256(text.encode()).hexdigest())
-
-
-def read_unique(scan: Scan, rows: Sequence[Row]) -> bool | None:
-    """Whether no two rows of the baseline have the same key, from the result rows of `unique_sql` (of one partition).
-
-    False proves nothing: different keys may have the same hash. None where it has another number of rows than the first
-    statement saw: it was changed in between.
-    """
-    count = sum(int(r["n"] or 0) for r in rows)
-    if count != scan.rows[0]:
-        return None
-    return count == sum(int(r["hashes"] or 0) for r in rows)
 
 
 def read_duplicates(scan: Scan, rows: Sequence[Row]) -> int | None:

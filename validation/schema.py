@@ -159,6 +159,11 @@ class TableSchema:
     details: dict[str, str] = field(default_factory=dict)
 
     @property
+    def temporary(self) -> bool:
+        """Whether this is a session's temporary view: it has columns and nothing else, no DDL and no history."""
+        return not self.details
+
+    @property
     def names_and_types(self) -> tuple[tuple[str, DataType], ...]:
         """What decides how the columns are read."""
         return tuple((c.name, c.type) for c in self.columns)
@@ -291,7 +296,7 @@ def _with_nullability(
             )
             if rows:
                 return _completed(schema, rows)
-    if "VIEW" in schema.table_type:
+    if "VIEW" in schema.table_type or schema.temporary:
         return schema
     try:
         rows = warehouse.execute(f"SHOW CREATE TABLE {quote_table(name)}", None, cancelled)

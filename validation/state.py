@@ -75,7 +75,7 @@ def read_state(
         )
     is_view = "VIEW" in schema.table_type
     update = update_of(name) if update_of is not None else None
-    if not is_view and schema.provider in {"delta", ""}:
+    if not is_view and not schema.temporary and schema.provider in {"delta", ""}:
         found = _history(warehouse, name, cancelled)
         if found is not None:
             version, written, run = found

@@ -19,15 +19,7 @@ from validation_truth import Row, Shape, Truth, column_list, mutate, random_rows
 
 from validation import Verdict, compare
 from validation.drilldown import details_sql, duplicates_of, read_details
-from validation.fingerprint import (
-    duplicates_sql,
-    fine_buckets,
-    fingerprint_sql,
-    read_duplicates,
-    read_scan,
-    read_unique,
-    unique_sql,
-)
+from validation.fingerprint import duplicates_sql, fine_buckets, fingerprint_sql, read_duplicates, read_scan
 from validation.plan import make_plan
 from validation.report import SideState
 from validation.schema import TableSchema, align, read_schema, schema_of_description
@@ -153,9 +145,9 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
     plan = make_plan(spec, alignment, partition_by=("case_id",))
     assert plan is not None and plan.columns and not plan.not_compared, shape
     buckets = fine_buckets(0)
-    scanned = warehouse.execute(fingerprint_sql(plan, buckets))
+    scanned = warehouse.execute(fingerprint_sql(plan, buckets, keys=True))
     whole = read_scan(scanned)
-    hashed, counted = warehouse.execute(unique_sql(plan)), warehouse.execute(duplicates_sql(plan))
+    counted = warehouse.execute(duplicates_sql(plan))
     detailed = [] if whole.identical else warehouse.execute(details_sql(plan, whole, buckets))
 
     wrong: list[str] = []
@@ -169,9 +161,8 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
         counts = (details.missing, details.extra, details.modified) if details else (0, 0, 0)
         of_baseline = read_duplicates(scan, [row for row in counted if row["p0"] == case])
         assert of_baseline is not None
-        unique = read_unique(scan, [row for row in hashed if row["p0"] == case])
-        if unique is not (of_baseline == 0):
-            wrong.append(f"batch {number} {case}: keys unique by their hashes {unique}, {of_baseline} duplicates")
+        if scan.rows[0] and scan.unique is not (of_baseline == 0):
+            wrong.append(f"batch {number} {case}: keys unique by their hashes {scan.unique}, {of_baseline} duplicates")
         duplicates = duplicates_of(of_baseline, details)
         found = (verdict, *counts, duplicates, columns, scan.rows)
         for problem in _check(found, shape, truth(shape, baseline, candidate)):

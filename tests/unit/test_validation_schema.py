@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from validation_warehouse import DESCRIBED, SPEC, Scripted, schema_of
+from validation_warehouse import DESCRIBED, SPEC, TABLE, Scripted, schema_of
 
 from validation import ComparisonSpec, SchemaAspect, SpecError
 from validation.normalize import NoExactForm, normal_form
@@ -204,6 +204,7 @@ def test_char_and_varchar_are_seen_at_every_depth_and_for_names_of_any_length() 
         {"col_name": "id", "data_type": "int"},
         {"col_name": "c", "data_type": "string"},
         {"col_name": "s", "data_type": "array<struct<v:string>>"},
+        *TABLE[2:],
     ]
     ddl = "CREATE TABLE s.t (id INT, c VARCHAR(10) COMMENT 'x', s ARRAY<STRUCT<v: CHAR(3)>>) USING delta"
     told = [
