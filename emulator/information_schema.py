@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from emulator.catalog import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, Catalog, TableRecord
+from emulator.catalog import Catalog
+from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord
 
 _TIME = pa.timestamp("us", tz="UTC")
 

@@ -13,19 +13,10 @@ from typing import Any
 import pyarrow as pa
 from pyspark.errors import PySparkException
 
-from emulator.catalog import (
-    ACCOUNT_USERS,
-    MATERIALIZED_VIEW,
-    PIPELINE_TYPES,
-    SYSTEM_OWNER,
-    Catalog,
-    Grant,
-    SchemaRecord,
-    TableRecord,
-    now_ms,
-    table_exists,
-)
+from emulator.catalog import ACCOUNT_USERS, SYSTEM_OWNER, Catalog
 from emulator.dialect.names import HIDDEN, literal, quote, quoted, spark_schema
+from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, Grant, SchemaRecord, TableRecord, table_exists
+from emulator.records import now_ms
 from emulator.spark_jobs import end_flows
 from emulator.spark_server import SparkServer, SparkSettings
 from emulator.sql import commands, ddl

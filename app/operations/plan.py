@@ -380,6 +380,7 @@ def rollback(
         notes=(
             *unseen_jobs(migration, observation),
             *(n for s in all_swaps for n in _grant_notes(s, *changed_grants(s, observation, before))),
+            *(n for s in all_swaps for n in _grants_that_leave(s, at[s.table], observation, before)),
             *_rollback_notes(observation),
             *migration.reminders.rollback,
         ),
@@ -570,6 +571,18 @@ def _cutover_notes(all_swaps: Sequence[Swap], observation: Observation) -> tuple
 def _grant_notes(swap: Swap, given: tuple[Grant, ...], taken: tuple[Grant, ...]) -> list[str]:
     told = ((given, "given since the cutover, stays"), (taken, "taken since the cutover, is not given back"))
     return [f"{swap.served}: {', '.join(g.privileges)} of {g.principal}, {what}" for gs, what in told for g in gs]
+
+
+def _grants_that_leave(swap: Swap, place: Place, observation: Observation, before: Observation | None) -> list[str]:
+    """What was given on a name since a cutover by renaming: it belongs to the new table, and leaves with it."""
+    if before is None or swap.method != "rename" or place.position is not Position.SWAPPED:
+        return []
+    had = union(before.relation(swap.candidate).grants, before.relation(swap.served).grants)
+    return [
+        f"{swap.served}: {', '.join(g.privileges)} of {g.principal}, given since the cutover, goes to {swap.candidate} "
+        f"with the new table: grant it again on {swap.served} afterwards"
+        for g in lacking(had, observation.relation(swap.served).grants)
+    ]
 
 
 def _rollback_notes(observation: Observation) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from emulator.system_tables import METASTORE_ID
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from emulator.catalog import Catalog, CatalogRecord, Grant, SchemaRecord, TableRecord
+    from emulator.catalog import Catalog
+    from emulator.metadata import CatalogRecord, Grant, SchemaRecord, TableRecord
 
 UC = "/api/2.1/unity-catalog"
 CODES = {

@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from emulator.catalog import (
-    MATERIALIZED_VIEW,
-    PIPELINE_TYPES,
-    VIEW,
-    TableRecord,
-    no_permission,
-    now_ms,
-)
 from emulator.dialect.names import if_need_be, literal, quote, quoted, spark_schema, split_name
 from emulator.information_schema import InformationSchema
+from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, no_permission
+from emulator.records import now_ms
 from emulator.sql.ddl import check_name, check_principal, drop_record
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import BOOLEAN, STRING, Rows, declared_column

@@ -10,20 +10,12 @@ from typing import TYPE_CHECKING, Any
 from pyspark.errors import PySparkException
 
 from emulator.access import may_be_granted_in
-from emulator.catalog import (
-    EXTERNAL,
-    MANAGED,
-    PIPELINE_TYPES,
-    VIEW,
-    Catalog,
-    TableRecord,
-    now_ms,
-    table_exists,
-    table_not_found,
-)
+from emulator.catalog import Catalog
 from emulator.dialect.names import literal, quoted, spark_part, spark_schema
 from emulator.dialect.render import Place
 from emulator.dialect.statement import Role
+from emulator.metadata import EXTERNAL, MANAGED, PIPELINE_TYPES, VIEW, TableRecord, table_exists, table_not_found
+from emulator.records import now_ms
 from emulator.sql.delta_log import delta_properties
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import Rows

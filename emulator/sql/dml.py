@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from emulator.catalog import EXTERNAL, MANAGED, now_ms, table_exists, table_not_found
 from emulator.dialect.statement import Ref, Role
+from emulator.metadata import EXTERNAL, MANAGED, table_exists, table_not_found
+from emulator.records import now_ms
 from emulator.sql.ddl import new_record, with_details
 from emulator.sql.delta_log import newest_version, rows_written
 from emulator.sql.rows import LONG, Rows

@@ -14,8 +14,9 @@ import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql.connect.plan import SubqueryAlias
 
-from emulator.catalog import MANAGED, Catalog, Intent, TableRecord
+from emulator.catalog import Catalog
 from emulator.dialect.names import literal, quote, quoted, spark_part, spark_schema, split_name
+from emulator.metadata import MANAGED, Intent, TableRecord
 from emulator.sql import dml
 from emulator.sql.commands import Commands
 from emulator.sql.delta_log import folder_of, partition_columns

@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark.sql.connect.plan import SubqueryAlias
 
-from emulator.catalog import (
-    MATERIALIZED_VIEW,
-    PIPELINE_TYPES,
-    VIEW,
-    TableRecord,
-    no_permission,
-    table_not_found,
-)
 from emulator.dialect.names import is_path, literal, quote, quoted, spark_part
 from emulator.dialect.parser import parse
 from emulator.dialect.render import Place, render
 from emulator.dialect.statement import Ref, Role, Statement
 from emulator.dialect.tokens import Kind, line_of
 from emulator.information_schema import InformationSchema
+from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, no_permission, table_not_found
 from emulator.sql import ddl, dml
 from emulator.sql.errors import SqlError
 from emulator.sql.literals import Parameters

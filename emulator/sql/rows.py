@@ -12,8 +12,8 @@ import pyarrow as pa
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-from emulator.catalog import ColumnRecord
 from emulator.dialect.names import if_need_be, literal
+from emulator.metadata import ColumnRecord
 
 STRING = T.StringType()
 BOOLEAN = T.BooleanType()

@@ -11,7 +11,7 @@ from typing import Any
 
 from pyspark.sql import types as T
 
-from emulator.catalog import MATERIALIZED_VIEW, STREAMING_TABLE, ColumnRecord, SchemaRecord, TableRecord
+from emulator.metadata import MATERIALIZED_VIEW, STREAMING_TABLE, ColumnRecord, SchemaRecord, TableRecord
 from emulator.sql.engine import Engine
 from emulator.sql.rows import BOOLEAN, STRING, Rows, column_type
 

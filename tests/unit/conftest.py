@@ -1,8 +1,9 @@
-"""Stores for the pages, each filled in its way: made once, copied for every test."""
+"""What tests of several files use: stores for the pages, filled in their ways; a local workspace that answers REST."""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cache
@@ -12,9 +13,16 @@ from typing import Any
 import pages_seed
 import pytest
 import streamlit as st
+import uvicorn
+from databricks.sdk import WorkspaceClient
+from emulator_workspace import workspace_in
 from pages_open import MIGRATION, MIGRATION_FILE, Fill
+from rest_calls import client_of
 
 from app.store.open import Store, open_store
+from emulator.__main__ import listen
+from emulator.rest.app import create_app
+from emulator.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +70,37 @@ def fill(store: Store, seeds: Callable[..., Path], tmp_path: Path) -> Fill:
 def _copy(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as a, closing(sqlite3.connect(target)) as b:
         a.backup(b)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A local workspace that answers REST, without Spark; Ada Nowak is in it, who may look."""
+    workspace = workspace_in(tmp_path_factory.mktemp("rest"))
+    listener = listen(0)
+    workspace.host = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    config = uvicorn.Config(create_app(workspace), http="h11", lifespan="off", log_level="error", proxy_headers=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    workspace.ensure_user("analyst@example.com", "Ada Nowak")
+    workspace.ensure_group("readers", ("analyst@example.com",))
+    yield workspace
+    server.should_exit = True
+    thread.join(5)
+
+
+@pytest.fixture(scope="module")
+def client(local: Workspace) -> WorkspaceClient:
+    return client_of(local, local.admin_token)
+
+
+@pytest.fixture(scope="module")
+def analyst(local: Workspace) -> WorkspaceClient:
+    return client_of(local, local.token_for("analyst@example.com"))
+
+
+@pytest.fixture
+def spark_up(local: Workspace) -> Iterator[None]:
+    local.sql_ready.set()
+    yield
+    local.sql_ready.clear()

@@ -18,8 +18,9 @@ import pytest
 from pyspark.errors import AnalysisException
 from pyspark.sql import types as T
 
-from emulator.catalog import MANAGED, VIEW, Catalog, Grant, TableRecord
+from emulator.catalog import Catalog
 from emulator.dialect.parser import parse
+from emulator.metadata import MANAGED, VIEW, Grant, TableRecord
 from emulator.sql.commands import Commands, matches
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
@@ -225,7 +226,7 @@ def test_shows_pattern() -> None:
 
 
 def test_this_process_has_a_start() -> None:
-    from emulator.catalog import process_start
+    from emulator.metadata import process_start
 
     assert process_start(os.getpid())
     assert process_start(2**22 + 5) == ""

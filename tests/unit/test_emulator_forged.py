@@ -17,8 +17,8 @@ from emulator_workspace import Caller, SqlHalf, workspace_in
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.catalog import MANAGED, TableRecord
 from emulator.faults import Faults, Rule
+from emulator.metadata import MANAGED, TableRecord
 from emulator.records import Run, TaskRun, Update, Warehouse, now_ms
 from emulator.rest import load_routes
 from emulator.rest.control import rule_of_header

@@ -13,7 +13,8 @@ from pyspark.errors import AnalysisException
 from pyspark.sql.types import IntegerType, StructType
 
 from emulator import session
-from emulator.catalog import MANAGED, Catalog, Grant, TableRecord
+from emulator.catalog import Catalog
+from emulator.metadata import MANAGED, Grant, TableRecord
 from emulator.sql.delta_log import rows_written
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError

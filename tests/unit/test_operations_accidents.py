@@ -187,6 +187,17 @@ def test_who_does_not_own_the_views_can_still_undo(given: Given) -> None:
     assert all_old(given)
 
 
+def test_a_grant_that_leaves_with_a_renamed_table_is_told_before() -> None:
+    given = Given(rename=["dim_fde"])
+    given.service.apply(given.approved(), "worker")
+    assert not any("grant it again" in n for n in given.service.plan(Kind.ROLLBACK, {}, ERIN).notes)
+    table = given.world.names[X]
+    given.world.names[X] = replace(table, grants=union(table.grants, (Grant("new-team", ("SELECT",)),)))
+    notes = given.service.plan(Kind.ROLLBACK, {}, ERIN).notes
+    (told,) = (n for n in notes if "grant it again" in n)
+    assert told.startswith(f"{X}: SELECT of new-team, given since the cutover, goes to ")
+
+
 def test_what_was_granted_and_taken_since_the_cutover_stays_so(given: Given) -> None:
     given.service.apply(given.approved(), "worker")
     view = given.world.names[X]

@@ -1,0 +1,156 @@
+"""Who may see, run and manage what, and who hands that out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import requests
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import (
+    InvalidParameterValue,
+    NotImplemented,
+    PermissionDenied,
+    ResourceAlreadyExists,
+    ResourceConflict,
+    ResourceDoesNotExist,
+)
+from databricks.sdk.service import jobs, pipelines
+from rest_calls import client_of, finished, notebook, pipeline, task
+
+from emulator.workspace import Workspace
+
+
+def test_a_job_is_seen_run_and_managed_by_level(
+    local: Workspace, client: WorkspaceClient, analyst: WorkspaceClient, spark_up: None
+):
+    path = notebook(local, "quick", "ok")
+    id = client.jobs.create(name="guarded", tasks=[task("a", path)]).job_id
+
+    def grant(level: str) -> None:
+        entry = jobs.JobAccessControlRequest(group_name="readers", permission_level=jobs.JobPermissionLevel(level))
+        client.jobs.update_permissions(str(id), access_control_list=[entry])
+
+    with pytest.raises(PermissionDenied):
+        analyst.jobs.get(id)
+    assert id not in [j.job_id for j in analyst.jobs.list()]
+    grant("CAN_VIEW")
+    assert analyst.jobs.get(id).settings.name == "guarded"
+    with pytest.raises(PermissionDenied):
+        analyst.jobs.run_now(id)
+    with pytest.raises(PermissionDenied):
+        analyst.jobs.get_permissions(str(id))
+    grant("CAN_MANAGE_RUN")
+    run = finished(analyst, analyst.jobs.run_now(id).run_id)
+    assert run.creator_user_name == "analyst@example.com"
+    with pytest.raises(PermissionDenied):
+        analyst.jobs.update(id, new_settings=jobs.JobSettings(name="mine"))
+    grant("CAN_MANAGE")
+    analyst.jobs.update(id, new_settings=jobs.JobSettings(name="mine"))
+    assert analyst.jobs.get_permissions(str(id)).object_id == f"/jobs/{id}"
+
+
+def test_a_pipeline_is_run_by_those_who_may(client: WorkspaceClient, analyst: WorkspaceClient):
+    id = pipeline(client, "guarded pipeline")
+    with pytest.raises(PermissionDenied):
+        analyst.pipelines.get(id)
+    entry = pipelines.PipelineAccessControlRequest(
+        user_name="analyst@example.com", permission_level=pipelines.PipelinePermissionLevel.CAN_VIEW
+    )
+    client.pipelines.update_permissions(id, access_control_list=[entry])
+    assert analyst.pipelines.get(id).name == "guarded pipeline"
+    for call in (analyst.pipelines.start_update, analyst.pipelines.stop, analyst.pipelines.delete):
+        with pytest.raises(PermissionDenied):
+            call(id)
+
+
+def test_permissions_keep_exactly_one_owner(client: WorkspaceClient):
+    id = client.jobs.create(name="owned").job_id
+    entry = jobs.JobAccessControlRequest(
+        user_name="analyst@example.com", permission_level=jobs.JobPermissionLevel.IS_OWNER
+    )
+    client.jobs.set_permissions(str(id), access_control_list=[entry])
+    owners = [
+        a.user_name
+        for a in client.jobs.get_permissions(str(id)).access_control_list
+        for p in a.all_permissions
+        if p.permission_level is jobs.JobPermissionLevel.IS_OWNER
+    ]
+    assert owners == ["analyst@example.com"]
+    assert client.jobs.get(id).run_as_user_name == "analyst@example.com"
+    body: dict[str, Any] = {
+        "access_control_list": [{"user_name": "nobody@example.com", "permission_level": "CAN_VIEW"}]
+    }
+    with pytest.raises(ResourceDoesNotExist):
+        client.api_client.do("PATCH", f"/api/2.0/permissions/jobs/{id}", body=body)
+    body = {"access_control_list": [{"group_name": "readers", "permission_level": "CAN_RUN"}]}
+    with pytest.raises(InvalidParameterValue, match="CAN_RUN"):
+        client.api_client.do("PATCH", f"/api/2.0/permissions/jobs/{id}", body=body)
+
+
+def test_an_unknown_token_is_nobody(local: Workspace):
+    with pytest.raises(PermissionDenied):
+        client_of(local, "dapi0").current_user.me()
+    assert requests.get(f"{local.host}/api/2.2/jobs/list", timeout=5).status_code == 401
+
+
+def test_a_token_works_until_it_is_deleted_or_has_expired(local: Workspace, analyst: WorkspaceClient):
+    made = analyst.tokens.create(comment="short", lifetime_seconds=1)
+    other = client_of(local, made.token_value)
+    assert other.current_user.me().user_name == "analyst@example.com"
+    time.sleep(1.1)
+    with pytest.raises(PermissionDenied):
+        other.current_user.me()
+    kept = analyst.tokens.create(comment="kept")
+    assert "kept" in [t.comment for t in analyst.tokens.list()]
+    analyst.tokens.delete(kept.token_info.token_id)
+    with pytest.raises(PermissionDenied):
+        client_of(local, kept.token_value).current_user.me()
+
+
+def test_the_administrator_alone_hands_out_tokens_and_faults(client: WorkspaceClient, analyst: WorkspaceClient):
+    for method, path, body in (
+        ("POST", "/emulator/tokens", {"user": "admin@example.com"}),
+        ("POST", "/emulator/faults", {"status": 500}),
+    ):
+        with pytest.raises(PermissionDenied):
+            analyst.api_client.do(method, path, body=body)
+    with pytest.raises(ResourceDoesNotExist):
+        client.api_client.do("POST", "/emulator/tokens", body={"user": "nobody@example.com"})
+
+
+def test_users_and_groups_are_found_by_name(client: WorkspaceClient, analyst: WorkspaceClient):
+    assert [u.display_name for u in client.users.list(filter='userName eq "analyst@example.com"')] == ["Ada Nowak"]
+    assert list(client.users.list(filter='userName eq "x"')) == []
+    group = next(iter(client.groups.list(filter='displayName eq "readers"')))
+    assert [m.display for m in client.groups.get(group.id).members] == ["Ada Nowak"]
+    assert [g.display for g in analyst.current_user.me().groups] == ["readers"]
+    with pytest.raises(InvalidParameterValue):
+        list(client.users.list(filter="colour eq red"))
+
+
+def test_groups_gain_and_lose_members(client: WorkspaceClient):
+    from databricks.sdk.service import iam
+
+    user = client.users.create(user_name="new@example.com", display_name="New Person")
+    group = client.groups.create(display_name="new group", members=[iam.ComplexValue(value=user.id)])
+    assert [m.value for m in client.groups.get(group.id).members] == [user.id]
+    client.groups.patch(
+        group.id,
+        operations=[iam.Patch(op=iam.PatchOp.REMOVE, path=f'members[value eq "{user.id}"]')],
+        schemas=[iam.PatchSchema.URN_IETF_PARAMS_SCIM_API_MESSAGES_2_0_PATCH_OP],
+    )
+    assert not client.groups.get(group.id).members
+    with pytest.raises((ResourceAlreadyExists, ResourceConflict)):
+        client.users.create(user_name="new@example.com")
+    with pytest.raises(InvalidParameterValue, match="does not exist"):
+        client.groups.create(display_name="half made", members=[iam.ComplexValue(value="5")])
+    assert not list(client.groups.list(filter='displayName eq "half made"'))
+
+
+def test_what_a_catalog_or_schema_cannot_keep_here_is_refused(client: WorkspaceClient):
+    with pytest.raises(NotImplemented, match="a schema with storage_root"):
+        client.schemas.create("s", "product", storage_root="s3://bucket")
+    with pytest.raises(NotImplemented, match="a catalog with properties"):
+        client.catalogs.create("c", properties={"a": "b"})
