@@ -369,6 +369,11 @@ class _Comparison:
         for word, state in zip(("baseline", "candidate"), states, strict=True):
             if self.schemas and not identifies_data(state.version_before):
                 notes.append(f"nothing identifies the data of the {word} (a view): a later check must read it again")
+            if state.table_type == "VIEW":
+                notes.append(
+                    f"the {word} is a view: whether a row filter or mask hides something of the tables under it is not "
+                    "looked at, it was compared as who compares may read it"
+                )
         return notes
 
 

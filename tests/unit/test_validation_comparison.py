@@ -64,6 +64,13 @@ def test_delta_tables_are_read_at_the_version_they_have() -> None:
     assert later.sql_hash == report.sql_hash, "what is computed is the same at another version"
 
 
+def test_of_a_view_it_is_told_what_was_not_looked_at() -> None:
+    for described, told in ((DESCRIBED, 2), (TABLE, 0)):
+        report = compare(delta_tables(DESCRIBE_TABLE=described), SPEC)
+        assert report.verdict is Verdict.IDENTICAL
+        assert sum("of the tables under it is not looked at" in note for note in report.notes) == told
+
+
 def test_where_no_version_can_be_read_the_current_data_are() -> None:
     warehouse = delta_tables(DESCRIBE_QUERY=StatementError("[UNSUPPORTED_FEATURE.TIME_TRAVEL] no"))
     report = compare(warehouse, SPEC)
