@@ -4,9 +4,9 @@
 after an unmeasured run that warms Java up (datacompy's has none: it takes minutes). Each size has a Spark of its own.
 
 The bare read (every column of both tables decoded and thrown away) is measured before anything else and again in turn
-with our comparisons, each `rounds` times, and the median counts; the others run once. "times" is against the faster of
-the two bare reads: late in a Spark's life Java may give up compiling what the bare read generates, and it takes twice
-as long. Nothing is cached but what the operating system keeps of the files.
+with our comparisons, each `rounds` times, and the median counts; the others run once, after these. "times" is against
+the faster of the two bare reads: late in a Spark's life Java may give up compiling what the bare read generates, and it
+takes twice as long. Nothing is cached but what the operating system keeps of the files.
 """
 
 from __future__ import annotations
@@ -184,10 +184,15 @@ def measure(spark: Any, folder: Path, rows: int, wanted: int, rounds: int, skip:
     bare_read(spark)
     for _ in range(rounds):
         count(BARE, in_turn[AGAIN])
-    for label, run in (in_turn | once).items():
-        if label not in (AGAIN, cold):
+    for label, run in in_turn.items():
+        if label != AGAIN:
             run()
-    for label, run in [*(list(in_turn.items()) * rounds), *once.items()]:
+    for label, run in list(in_turn.items()) * rounds:
+        count(label, run)
+    # Only now: what the peers make Java compile would slow what is measured after it.
+    for label, run in once.items():
+        if label != cold:
+            run()
         count(label, run)
     medians = {label: median(found) for label, found in took.items()}
     unit = min(medians[BARE], medians[AGAIN])
