@@ -256,7 +256,8 @@ class _Comparison:
                 # An exclusion rule is a hint: where a side has none of its columns, the rows count all the same.
                 plan = replace(plan, spec=replace(self.spec, baseline_exclusion=None, candidate_exclusion=None))
                 rows = self._ask(details_sql(plan, self.scan, self.buckets), parameters)
-                self.notes.append(f"the exclusion rule could not be applied to both sides and explains nothing: {e}")
+                why = _told(self.spec, e)
+                self.notes.append(f"the exclusion rule could not be applied to both sides and explains nothing: {why}")
             self.details = read_details(plan, rows)
 
     def _final(self, plan: Plan) -> None:

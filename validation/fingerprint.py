@@ -46,7 +46,7 @@ def fine_buckets(rows: int | None) -> int:
 def fingerprint_sql(plan: Plan, buckets: int, *, keys: bool = False) -> str:
     """The statement; `buckets` from `fine_buckets`. keys: the baseline's are counted too, in a row without `bucket`.
 
-    Both questions in one statement: Spark plans once, and reads keys where the end of the sums leaves a core idle.
+    Both questions in one statement, so that Spark plans once.
     """
     doubt, timed = plan.has_doubt, plan.watermark is not None
 

@@ -16,6 +16,7 @@ from app.operations.gates import Judge
 from app.operations.observe import observe, relations, starts_old_job
 from app.operations.past import PastCutover, last_cutover
 from app.operations.perform import differences
+from app.operations.positions import Place
 from app.operations.world import World
 from app.store.operations import OperationRecord, OperationsRepository, State
 
@@ -152,16 +153,16 @@ class Planner:
     def serving(self) -> Mapping[str, str]:
         """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong."""
         past = last_cutover(self._operations, self._migration)
-        seen = Observation(self._clock(), tuple(relations(self._world, planning.names(self._migration))))
-        all_swaps = planning.swaps(self._migration, seen, past.methods)
-        found = planning.places(all_swaps, seen, past.before)
+        found = self._places(past.methods, past.before)
         return {t: p.serves if p.serves in ("baseline", "candidate") else p.text for t, p in found.items()}
 
     def all_serve_old(self, known: Plan) -> bool:
         """Whether no table serves the new side yet, by fresh reads."""
+        return all(p.serves != "candidate" for p in self._places(known.method, known.observation).values())
+
+    def _places(self, methods: Mapping[str, str], before: Observation | None) -> Mapping[str, Place]:
         seen = Observation(self._clock(), tuple(relations(self._world, planning.names(self._migration))))
-        all_swaps = planning.swaps(self._migration, seen, known.method)
-        return all(p.serves != "candidate" for p in planning.places(all_swaps, seen, known.observation).values())
+        return planning.places(planning.swaps(self._migration, seen, methods), seen, before)
 
     def check_before(self, record: OperationRecord, known: Plan, resumed: bool = False) -> None:
         """Everything that must still hold at the moment of acting. Raises Refused, WorkspaceError; writes nothing."""

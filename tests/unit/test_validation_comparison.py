@@ -168,6 +168,8 @@ def test_an_exclusion_rule_that_does_not_fit_a_side_costs_only_its_hint(monkeypa
     warehouse.execute = refuses  # type: ignore[method-assign]
     report = compare(warehouse, spec)
     assert any("the exclusion rule could not be applied" in n and "UNRESOLVED_COLUMN" in n for n in report.notes)
+    told = compare(warehouse, replace(spec, sensitive_columns=frozenset({"x"}))).notes
+    assert any("the exclusion rule" in n and "may hold values" in n and "pname" not in n for n in told)
     assert (report.verdict, report.missing_rows) == (Verdict.DIFFERENT, 1)
 
 
