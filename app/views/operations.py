@@ -293,9 +293,8 @@ def _before_asking(here: Panel, record: OperationRecord, made: Plan) -> None:
             + "\n".join(f"- **{literal(g.title)}**: {literal(g.finding.summary)}" for g in made.blocking)
         )
     else:
-        st.success(
-            f"✓ All {len(made.gates)} gates pass. Nothing has been changed yet: read the steps, then ask for it.",
-        )
+        passed = f"{len(made.gates)} of {len(made.gates)} gates pass"
+        st.success(f"✓ {passed}. Nothing has been changed yet: read the steps, then ask for it.")
 
 
 @st.dialog("Confirm by typing", width="medium")
