@@ -208,7 +208,7 @@ class _Comparison:
     def _fingerprint(self, plan: Plan) -> None:
         with self._step("fingerprint", "reading both sides once"):
             buckets = fine_buckets(self._known_rows())
-            self.scan = read_scan(self._ask(fingerprint_sql(plan, buckets, keys=True)))
+            self.scan = read_scan(self._ask(fingerprint_sql(plan, buckets)))
             self.buckets = buckets
 
     def _known_rows(self) -> int | None:
@@ -232,10 +232,8 @@ class _Comparison:
             return None
         if self.scan.unique:
             return 0
-        found = None
-        if self.scan.unique is not None:
-            with self._step("duplicates", "counting rows of the same key"):
-                found = read_duplicates(self.scan, self._ask(duplicates_sql(plan)))
+        with self._step("duplicates", "counting rows of the same key"):
+            found = read_duplicates(self.scan, self._ask(duplicates_sql(plan)))
         if found is None:
             raise SideUnreadable("a side changed between two reads: compare again when nothing writes to it")
         return found

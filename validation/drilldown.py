@@ -154,17 +154,26 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
     )
     key = f"{by}k1, k2"
     met, leftover, order = _meeting(plan, key, loose) if loose else ("", "leftover", "r")
-    whole = "ORDER BY h1, h2, side ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
+    every_row = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
+    # One partition and one order for all that is asked of it: each other pair is a window of its own to Spark, with a
+    # sort and some ten classes to compile. The baseline's rows come first, so the candidate's are numbered after them.
+    equal = f"PARTITION BY {key}, h1, h2 ORDER BY side"
+    of_key = f"PARTITION BY {key} ORDER BY h1, h2, side"
+    meeting = f"PARTITION BY {key}, apart ORDER BY side, {order}"
+
+    def before(window: str) -> str:
+        return f"IF(side = {int(Side.BASELINE)}, 0L, sum(1L - side) OVER ({window} {every_row}))"
+
     return f"""WITH per_row AS (
   SELECT * FROM ({rows(Side.BASELINE)} UNION ALL {rows(Side.CANDIDATE)}) DISTRIBUTE BY {key}
 ),
 counted AS (
-  SELECT *, row_number() OVER (PARTITION BY {key}, h1, h2, side ORDER BY side) AS copy,
-    sum(1L - side) OVER (PARTITION BY {key}, h1, h2) AS na,
-    sum(CAST(side AS BIGINT)) OVER (PARTITION BY {key}, h1, h2) AS nb,
-    sum(1L - side) OVER (PARTITION BY {key} {whole}) AS key_a,
-    sum(CAST(side AS BIGINT)) OVER (PARTITION BY {key} {whole}) AS key_b,
-    row_number() OVER (PARTITION BY {key} ORDER BY h1, h2, side) AS place
+  SELECT *, row_number() OVER ({equal}) - {before(equal)} AS copy,
+    sum(1L - side) OVER ({equal} {every_row}) AS na,
+    sum(CAST(side AS BIGINT)) OVER ({equal} {every_row}) AS nb,
+    sum(1L - side) OVER ({of_key} {every_row}) AS key_a,
+    sum(CAST(side AS BIGINT)) OVER ({of_key} {every_row}) AS key_b,
+    row_number() OVER ({of_key}) AS place
   FROM per_row
 ),
 leftover AS (
@@ -172,9 +181,9 @@ leftover AS (
   WHERE copy > least(na, nb) OR (place = 1 AND greatest(key_a, key_b) > 1)
 ),
 {met}ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY {key}, apart, side ORDER BY {order}) AS pos,
-    greatest(sum(1L - side) OVER (PARTITION BY {key}, apart),
-      sum(CAST(side AS BIGINT)) OVER (PARTITION BY {key}, apart)) AS last
+  SELECT *, row_number() OVER ({meeting}) - {before(meeting)} AS pos,
+    greatest(sum(1L - side) OVER ({meeting} {every_row}),
+      sum(CAST(side AS BIGINT)) OVER ({meeting} {every_row})) AS last
   FROM {leftover}
 ),
 pairs AS (

@@ -1,19 +1,22 @@
-"""First statement: one scan of each side, folded into buckets of keys, and one of the baseline's keys alone.
+"""First statement: one scan of each side, folded into buckets of keys.
 
-    rows    one a row: the bucket of its key, and one hash of all columns in two halves (`plan.hashed`)
-    fine    one a fine bucket: rows and hash sums of each side; tells equal buckets from differing ones
-    coarse  16 rows that come back: totals of both sides, and the numbers of the differing fine buckets
+    rows       one a row: a hash of its key, and one of all columns in two halves (`plan.hashed`)
+    baseline   one a hash of a key, then one a fine bucket: rows, hash sums, and how many hashes of keys there are
+    candidate  one a fine bucket: rows and hash sums
+    fine       both beside each other; tells equal buckets from differing ones
+    coarse     16 rows that come back: totals of both sides, and the numbers of the differing fine buckets
 
-Rows are summed where they are read: what is shuffled are sums, not rows. Sums of hashes cannot overflow: each 64-bit
-hash is summed as two halves of 32 bits, exact in a BIGINT up to 2^31 rows. If the hashes were ideal random functions,
-two different multisets of rows would be taken for equal with a probability of at most 2^-62: the hash of one differing
-row would have to take the one value that balances all others, or the hash of some of its columns that of other values,
-or the hash of where its array has NULLs that of another array, 2^-64 each. A second hash of every value would cost half
-as much again as reading the tables; who wants certainty asks for the final comparison, which uses no hash.
+Sums of hashes cannot overflow: each 64-bit hash is summed as two halves of 32 bits, exact in a BIGINT up to 2^31 rows.
+If the hashes were ideal random functions, two different multisets of rows would be taken for equal with a probability
+of at most 2^-62: the hash of one differing row would have to take the one value that balances all others, or the hash
+of its key or of some of its columns that of other values, or the hash of where its array has NULLs that of another
+array, 2^-64 each. A second hash of every value would cost half as much again as reading the tables; who wants certainty
+asks for the final comparison, which uses no hash.
 
-Duplicate keys cannot be told from sums. So the statement also counts how many hashes the baseline's keys have, by the
-key columns alone: as many as rows means that no key is there twice. Only where it is fewer does a second one count keys
-by two hashes. The candidate has as many duplicates, but for the buckets that differ, and those are read again.
+Duplicate keys cannot be told from sums. So the baseline is summed by the hash of the key first: as many hashes as rows
+means that no key is there twice. Only where there are fewer does a second statement count keys by two hashes. The
+candidate has as many duplicates, but for the buckets that differ, and those are read again; so its rows are summed by
+bucket where they are read, and of it sums are shuffled, not rows.
 """
 
 from __future__ import annotations
@@ -43,54 +46,55 @@ def fine_buckets(rows: int | None) -> int:
     return 1 << min(20, max(10, (rows // 64).bit_length()))
 
 
-def fingerprint_sql(plan: Plan, buckets: int, *, keys: bool = False) -> str:
-    """The statement; `buckets` from `fine_buckets`. keys: the baseline's are counted too, in a row without `bucket`.
-
-    Both questions in one statement, so that Spark plans once.
-    """
+def fingerprint_sql(plan: Plan, buckets: int) -> str:
+    """The statement; `buckets` from `fine_buckets`."""
     doubt, timed = plan.has_doubt, plan.watermark is not None
 
-    def extra(side: Side) -> tuple[str, ...]:
-        return (
-            *((f"{plan.doubt(side)} AS doubt",) if doubt else ()),
-            *((f"{plan.time(side)} AS wm",) if timed else ()),
-        )
+    def rows(side: Side) -> str:
+        extra = ((f"{plan.doubt(side)} AS doubt",) if doubt else ()) + ((f"{plan.time(side)} AS wm",) if timed else ())
+        return plan.hashed(side, extra)
 
-    sides = " UNION ALL ".join(plan.hashed(side, buckets, extra(side)) for side in (Side.BASELINE, Side.CANDIDATE))
+    folded = ", ".join(
+        [
+            *(f"sum({half}) AS {half}" for half in HALVES),
+            *(["sum(doubt) AS doubt"] if doubt else []),
+            *(["max(wm) AS wm"] if timed else []),
+        ]
+    )
+
     by = "".join(f"p{i}, " for i in range(len(plan.partition_by)))
+    f = f"pmod(k1, {buckets}L)"
     of_side = {n: f"side = {int(side)}" for n, side in (("a", Side.BASELINE), ("b", Side.CANDIDATE))}
     names = [f"{n}{i}" for n in of_side for i in range(len(HALVES))]
-    sums = [f"sum(IF({test}, {half}, 0L)) AS {n}{i}" for n, test in of_side.items() for i, half in enumerate(HALVES)]
-    newest = [f"max(IF({test}, wm, NULL)) AS newest_{n}" for n, test in of_side.items()] if timed else []
-    latest = [f"max(newest_{n}) AS newest_{n}" for n in "ab"] if timed else []
-    folded = ["na", "nb", *names, *(["doubt"] if doubt else [])]
     fine = [
-        "sum(1L - side) AS na",
-        "sum(CAST(side AS BIGINT)) AS nb",
-        *sums,
+        "sum(hashes) AS hashes",
+        *(f"sum(IF({test}, n, 0L)) AS n{s}" for s, test in of_side.items()),
+        *(f"sum(IF({test}, {half}, 0L)) AS {s}{i}" for s, test in of_side.items() for i, half in enumerate(HALVES)),
         *(["sum(doubt) AS doubt"] if doubt else []),
-        *newest,
+        *([f"max(IF({test}, wm, NULL)) AS newest_{s}" for s, test in of_side.items()] if timed else []),
     ]
     same = " AND ".join(["na = nb", *(f"a{i} = b{i}" for i in range(len(HALVES)))])
     kinds = {"fewer": "na > nb", "more": "na < nb", "even": f"NOT ({same}) AND na = nb"}
     coarse = [
-        *(f"sum({n}) AS {n}" for n in folded),
+        *(f"sum({n}) AS {n}" for n in ("hashes", "na", "nb", *names, *(["doubt"] if doubt else []))),
         *(f"count_if({test}) AS {n}" for n, test in kinds.items()),
-        *latest,
+        *([f"max(newest_{s}) AS newest_{s}" for s in of_side] if timed else []),
         f"array_join(collect_list(IF({same}, NULL, CAST(f AS STRING))), ',') AS differing",
     ]
-    uncounted = ["NULL AS n", "NULL AS hashes"] if keys else []
-    read = f"""WITH per_row AS ({sides}),
-fine AS (SELECT {by}f, {", ".join(fine)} FROM per_row GROUP BY {by}f)
-SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join([*coarse, *uncounted])}
+    return f"""WITH by_key AS (
+  SELECT {by}k1, count(*) AS n, {folded} FROM ({rows(Side.BASELINE)}) GROUP BY {by}k1
+),
+baseline AS (SELECT {by}{f} AS f, count(*) AS hashes, sum(n) AS n, {folded} FROM by_key GROUP BY {by}{f}),
+candidate AS (
+  SELECT {by}{f} AS f, 0L AS hashes, count(*) AS n, {folded} FROM ({rows(Side.CANDIDATE)}) GROUP BY {by}{f}
+),
+fine AS (
+  SELECT {by}f, {", ".join(fine)}
+  FROM (SELECT {int(Side.BASELINE)} AS side, * FROM baseline UNION ALL SELECT {int(Side.CANDIDATE)}, * FROM candidate)
+  GROUP BY {by}f
+)
+SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join(coarse)}
 FROM fine GROUP BY {by}pmod(f, {COARSE}L)"""
-    if not keys:
-        return read
-    unsummed = ["NULL"] * (1 + len(coarse))
-    grouped = f" GROUP BY {by.removesuffix(', ')}" if by else ""
-    return f"""{read}
-UNION ALL SELECT {by}{", ".join(unsummed)}, count(*), count(DISTINCT k1)
-FROM ({plan.keyed(Side.BASELINE)}){grouped}"""
 
 
 def duplicates_sql(plan: Plan) -> str:
@@ -108,8 +112,7 @@ class Scan:
 
     differing: fine buckets that hold a differing key. fewer, more, even: how many of them have fewer rows in the
     candidate, more, or as many. newest: greatest watermark of each side, None without one or for an empty side.
-    keys: rows of the baseline as the count of its keys saw them, and different hashes of 64 bits that their keys have;
-    None where they were not counted.
+    hashes: how many different hashes of 64 bits the keys of the baseline have.
     """
 
     rows: tuple[int, int]
@@ -121,7 +124,7 @@ class Scan:
     doubtful: int
     fingerprints: tuple[Fingerprint, Fingerprint]
     newest: tuple[int | None, int | None] = (None, None)
-    keys: tuple[int, int] | None = None
+    hashes: int = 0
 
     @property
     def identical(self) -> bool:
@@ -129,14 +132,11 @@ class Scan:
         return not self.differing
 
     @property
-    def unique(self) -> bool | None:
-        """Whether no two rows of the baseline have the same key; False proves nothing, as different keys may have the
-        same hash. None where the keys were not counted, or in another number of rows than was summed: the baseline
-        was changed in between.
+    def unique(self) -> bool:
+        """Whether no two rows of the baseline have the same key. False proves nothing, as different keys may have the
+        same hash.
         """
-        if self.keys is None or self.keys[0] != self.rows[0]:
-            return None
-        return self.keys[0] == self.keys[1]
+        return self.hashes == self.rows[0]
 
     @property
     def balance(self) -> tuple[int, ...]:
@@ -147,9 +147,6 @@ class Scan:
 
 def read_scan(rows: Sequence[Row]) -> Scan:
     """The result rows of `fingerprint_sql` (those of one partition); no row at all means two empty tables."""
-    about_keys = [r for r in rows if r["bucket"] is None]
-    keys = [sum(int(r[name] or 0) for r in about_keys) for name in ("n", "hashes")]
-    rows = [r for r in rows if r["bucket"] is not None]
 
     def total(name: str) -> int:
         return sum(int(r[name] or 0) for r in rows)
@@ -178,7 +175,7 @@ def read_scan(rows: Sequence[Row]) -> Scan:
         doubtful=total("doubt") if rows and "doubt" in rows[0] else 0,
         fingerprints=(prints("a", "na"), prints("b", "nb")),
         newest=(newest("newest_a"), newest("newest_b")),
-        keys=(keys[0], keys[1]) if about_keys else None,
+        hashes=total("hashes"),
     )
 
 

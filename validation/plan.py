@@ -154,8 +154,8 @@ class Plan:
     def _hashes(self, side: Side) -> tuple[str, str, str, str]:
         """SQL of k1, k2, h1 and h2 of a row of `t`.
 
-        k1, k2: two hashes of the key; h1, h2: two halves, 32 bits each, of a hash of all columns, as BIGINT. Without a
-        key the row is the key. Hashes skip NULLs, so the NULLs' places are hashed as a bitmap.
+        k1, k2: two hashes of the key; h1, h2: two halves, 32 bits each, of a hash of k1 and all other columns, as
+        BIGINT. Without a key the row is the key. Hashes skip NULLs, so the NULLs' places are hashed as a bitmap.
 
         The columns are hashed some at a time and these hashes are hashed, once forwards and once backwards: as each
         occurs twice, Spark compiles it as a method of its own. All columns in one method would be more than Java
@@ -169,7 +169,7 @@ class Plan:
         k1 = f"xxhash64({', '.join(key)})"
         k2 = f"xxhash64('second', {', '.join(key)})"
         backwards = list(reversed(parts))
-        whole = (f"xxhash64({', '.join([k1, *parts])})", f"xxhash64({', '.join([k2, *backwards])})")
+        whole = (f"xxhash64({', '.join([k1, *parts])})", f"xxhash64({', '.join(['2L', k1, *backwards])})")
         first, second = whole if self.keys else (k1, k2)
         return k1, k2, f"shiftright({first}, 32)", f"({second} & 4294967295L)"
 
@@ -181,10 +181,10 @@ class Plan:
         by = [f"{b} AS p{i}" for i, b in enumerate(self._partition)]
         return f"SELECT {', '.join([f'{int(side)} AS side', *by, *items])} {self.relation(side, only)}"
 
-    def hashed(self, side: Side, buckets: int, extra: tuple[str, ...] = ()) -> str:
-        """SELECT of one side's rows as (side, f, h1, h2, extra...); f: the fine bucket of the row's key."""
+    def hashed(self, side: Side, extra: tuple[str, ...] = ()) -> str:
+        """SELECT of one side's rows as (side, k1, h1, h2, extra...)."""
         k1, _, h1, h2 = self._hashes(side)
-        return self._select(side, (f"pmod({k1}, {buckets}L) AS f", f"{h1} AS h1", f"{h2} AS h2", *extra))
+        return self._select(side, (f"{k1} AS k1", f"{h1} AS h1", f"{h2} AS h2", *extra))
 
     def keyed(self, side: Side, extra: tuple[str, ...] = ()) -> str:
         """SELECT of one side's rows as (side, k1, k2, extra...): reads no column but the key's and those of `extra`."""

@@ -145,7 +145,7 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
     plan = make_plan(spec, alignment, partition_by=("case_id",))
     assert plan is not None and plan.columns and not plan.not_compared, shape
     buckets = fine_buckets(0)
-    scanned = warehouse.execute(fingerprint_sql(plan, buckets, keys=True))
+    scanned = warehouse.execute(fingerprint_sql(plan, buckets))
     whole = read_scan(scanned)
     counted = warehouse.execute(duplicates_sql(plan))
     detailed = [] if whole.identical else warehouse.execute(details_sql(plan, whole, buckets))
@@ -161,7 +161,7 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
         counts = (details.missing, details.extra, details.modified) if details else (0, 0, 0)
         of_baseline = read_duplicates(scan, [row for row in counted if row["p0"] == case])
         assert of_baseline is not None
-        if scan.rows[0] and scan.unique is not (of_baseline == 0):
+        if scan.unique is not (of_baseline == 0):
             wrong.append(f"batch {number} {case}: keys unique by their hashes {scan.unique}, {of_baseline} duplicates")
         duplicates = duplicates_of(of_baseline, details)
         found = (verdict, *counts, duplicates, columns, scan.rows)
