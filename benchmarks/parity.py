@@ -83,19 +83,27 @@ def columns(wanted: int) -> list[str]:
     return items
 
 
-def make(spark: Any, folder: Path, rows: int, wanted: int) -> None:
-    """Tables `base`, `same` (the same rows in another order) and `other` (some 0.1% of rows changed)."""
+def names_of(wanted: int) -> list[str]:
+    """The names of so many columns, in their order."""
+    return [item.rsplit(" AS ", 1)[1] for item in columns(wanted)]
+
+
+def contents(rows: int, wanted: int, base: str = "base") -> dict[str, str]:
+    """SELECTs of the tables `base`, `same` (its rows in another order) and `other` (some 0.1% of them changed)."""
     changed = "IF(pmod(xxhash64(document_id), 1000) = 7, concat(text_0, '!'), text_0) AS text_0"
-    for name, body in (
-        ("base", f"SELECT {', '.join(columns(wanted))} FROM range({rows})"),
-        ("same", "SELECT * FROM base DISTRIBUTE BY document_id"),
-        ("other", f"SELECT * EXCEPT (text_0), {changed} FROM base DISTRIBUTE BY document_id"),
-    ):
-        frame = spark.sql(body)
-        if name == "other":
-            frame = frame.select(*spark.table("base").columns)
+    some = ", ".join(changed if name == "text_0" else name for name in names_of(wanted))
+    return {
+        "base": f"SELECT {', '.join(columns(wanted))} FROM range({rows})",
+        "same": f"SELECT * FROM {base} DISTRIBUTE BY document_id",
+        "other": f"SELECT {some} FROM {base} DISTRIBUTE BY document_id",
+    }
+
+
+def make(spark: Any, folder: Path, rows: int, wanted: int) -> None:
+    """The tables of `contents` as views over Parquet files."""
+    for name, body in contents(rows, wanted).items():
         path = folder / name
-        frame.write.mode("overwrite").parquet(str(path))
+        spark.sql(body).write.mode("overwrite").parquet(str(path))
         spark.sql(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM parquet.`{path}`")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.parity import KEYS, columns, timed
+from benchmarks.parity import KEYS, contents, names_of, timed
 from benchmarks.table import show
 from emulator.process import LocalWorkspace
 from validation import ComparisonSpec, Verdict, compare
@@ -30,22 +30,11 @@ SEGMENTS = 2
 
 
 def make(warehouse: DatabricksWarehouse, rows: int, wanted: int) -> None:
-    """Tables `base`, `same` (the same rows in another order) and `other` (some 0.1% of rows changed)."""
-    changed = f"IF(pmod(xxhash64({KEY}), 1000) = 7, concat(text_0, '!'), text_0) AS text_0"
-    some = ", ".join(changed if name == "text_0" else name for name in names_of(wanted))
-    for statement in (
-        "CREATE CATALOG bench",
-        f"CREATE SCHEMA {SCHEMA}",
-        f"CREATE TABLE {SCHEMA}.base AS SELECT {', '.join(columns(wanted))} FROM range({rows})",
-        f"CREATE TABLE {SCHEMA}.same AS SELECT * FROM {SCHEMA}.base DISTRIBUTE BY {KEY}",
-        f"CREATE TABLE {SCHEMA}.other AS SELECT {some} FROM {SCHEMA}.base DISTRIBUTE BY {KEY}",
-    ):
-        warehouse.execute(statement)
-
-
-def names_of(wanted: int) -> list[str]:
-    """The names of so many columns, in their order."""
-    return [item.rsplit(" AS ", 1)[1] for item in columns(wanted)]
+    """The tables of `contents` as Delta tables."""
+    warehouse.execute("CREATE CATALOG bench")
+    warehouse.execute(f"CREATE SCHEMA {SCHEMA}")
+    for name, body in contents(rows, wanted, f"{SCHEMA}.base").items():
+        warehouse.execute(f"CREATE TABLE {SCHEMA}.{name} AS {body}")
 
 
 def ours(warehouse: DatabricksWarehouse, candidate: str) -> str:
