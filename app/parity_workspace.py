@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError, one_line
 from app.workspace.sql import CONNECTION_OPTIONS
 from validation.connector import DatabricksWarehouse
 from validation.state import TableUpdate, UpdateOf
+from validation.updates import LogEntry, written_at
+
+# Definite answers that an event log is not to be had, as where its filter or a privilege is refused.
+_REFUSED = (400, 403, 404)
 
 
 def open_warehouse(workspace: Workspace) -> DatabricksWarehouse:
@@ -22,15 +30,30 @@ def open_warehouse(workspace: Workspace) -> DatabricksWarehouse:
 def table_updates(workspace: Workspace) -> UpdateOf:
     """A function from a table to the newest update of the pipeline that owns it, asked anew at each call.
 
-    Its answer is None for a table that no pipeline owns. It raises WorkspaceError.
+    Its answer is None for a table that no pipeline owns. It raises WorkspaceError. When the table was written is asked
+    of an update that has ended, once; an event log that may not be read leaves it unknown.
     """
-    owners: dict[str, str | None] = {}
+
+    @cache
+    def owner(name: str) -> str | None:
+        return workspace.tables.state(name).pipeline_id
+
+    @cache
+    def written(name: str, pipeline_id: str, update_id: str) -> datetime | None:
+        events = workspace.pipelines.events_of(pipeline_id, update_id)
+        try:
+            return written_at(name, (LogEntry(e.event_type, e.dataset, e.timestamp, e.details) for e in events))
+        except WorkspaceError as e:
+            if e.status in _REFUSED:
+                return None
+            raise
 
     def update_of(name: str) -> TableUpdate | None:
-        if name not in owners:
-            owners[name] = workspace.tables.state(name).pipeline_id
-        pipeline_id = owners[name]
+        pipeline_id = owner(name)
         update = None if pipeline_id is None else workspace.pipelines.last_write(pipeline_id)
-        return None if update is None else TableUpdate(update.update_id, update.state)
+        if pipeline_id is None or update is None:
+            return None
+        found = TableUpdate(update.update_id, update.state)
+        return replace(found, written_at=written(name, pipeline_id, found.update_id)) if found.ended else found
 
     return update_of

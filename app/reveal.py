@@ -1,10 +1,11 @@
-"""One sampled row in clear, for an operator who says why; who asked is in the audit log before anything is read."""
+"""One sampled row in clear, for an operator who says why: audited before it is read, and what came of it after."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.config import Role
 from app.operations.actor import Actor, Refused, RolesOf
@@ -13,8 +14,8 @@ from app.store.audit import AuditRepository
 from app.store.parity import ParityRepository
 from app.workspace.errors import WorkspaceError
 from validation.errors import SideUnreadable, SpecError, StatementError
-from validation.report import ParityReport, SideState
-from validation.reveal import Rows, reveal
+from validation.report import ParityReport, Sample, SideState
+from validation.reveal import Revealed, reveal
 from validation.spec import ComparisonSpec
 from validation.warehouse import Warehouse
 
@@ -44,37 +45,42 @@ def reveal_row(
     audit: AuditRepository,
     roles_of: RolesOf,
     open_warehouse: Callable[[], AbstractContextManager[Warehouse]],
-) -> dict[str, Rows]:
-    """The rows of a sampled key: `baseline` and `candidate`, each row as column to text. They are kept nowhere.
+) -> dict[str, Revealed]:
+    """The sampled row of `baseline` and of `candidate`, at most one each. They are kept nowhere.
 
-    Raises Refused where the actor may not, gives no reason, or the row cannot be found or read; that is audited too.
+    The audit log has `allowed` before anything is read and then `done`, with the rows that were shown of each side and
+    those that have the same key. Raises Refused where the actor may not, gives no reason, or the row cannot be found or
+    read; that is audited too. Raises StoreError where the log cannot be written: then nothing is shown.
     """
 
-    def audited(outcome: str, reason: str) -> None:
+    def audited(outcome: str, reason: str, detail: Mapping[str, Any] | None = None) -> None:
         audit.append(
             actor=actor.user_name, source=actor.source, local=actor.local, action=ACTION, outcome=outcome,
-            subject=sampled.subject, reason=reason,
+            subject=sampled.subject, reason=reason, detail=detail,
         )  # fmt: skip
 
     try:
         require(actor.user_name, Role.OPERATOR, roles_of, "revealing a row")
         if not why.strip():
             raise Refused("say why the row has to be seen: the reason goes into the audit log")
-        spec, locator = _found(sampled, parity)
+        spec, sample = _found(sampled, parity)
     except Refused as e:
         audited("refused", str(e))
         raise
     audited("allowed", why.strip())
     try:
         with open_warehouse() as warehouse:
-            return reveal(warehouse, spec, locator)
+            found = reveal(warehouse, spec, sample)
     except (SpecError, StatementError, SideUnreadable, WorkspaceError) as e:
         # A statement's message may quote the very values that the log must not hold.
         audited("failed", e.kind if isinstance(e, StatementError) else str(e))
         raise Refused(f"the row cannot be read: {e}") from e
+    shown = {side: sum(1 for _ in of_side) for side, of_side in found.items()}
+    audited("done", why.strip(), {"shown": shown, "same_key": {side: f.same_key for side, f in found.items()}})
+    return found
 
 
-def _found(sampled: Sampled, parity: ParityRepository) -> tuple[ComparisonSpec, str]:
+def _found(sampled: Sampled, parity: ParityRepository) -> tuple[ComparisonSpec, Sample]:
     stored = parity.report(sampled.parity_id, sampled.table)
     if stored is None:
         raise Refused(f"there is no report of {sampled.table} in comparison {sampled.parity_id}")
@@ -89,7 +95,7 @@ def _found(sampled: Sampled, parity: ParityRepository) -> tuple[ComparisonSpec, 
             baseline_version=_version(report.baseline, spec.baseline_version),
             candidate_version=_version(report.candidate, spec.candidate_version),
         ),
-        report.samples[sampled.number - 1].locator,
+        report.samples[sampled.number - 1],
     )
 
 

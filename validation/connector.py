@@ -51,7 +51,10 @@ class DatabricksWarehouse:
     def execute(
         self, sql: str, parameters: Parameters | None = None, cancelled: Callable[[], bool] = never
     ) -> Sequence[Row]:
-        """As `Warehouse.execute`. The statement runs in a thread of its own, so that it can be cancelled meanwhile."""
+        """As `Warehouse.execute`. The statement runs in a thread of its own, so that it can be cancelled meanwhile.
+
+        What `cancelled` itself raises cancels the statement too, and is raised once that has ended.
+        """
         from databricks.sql.exc import Error
 
         try:
@@ -69,17 +72,23 @@ class DatabricksWarehouse:
 
         thread = threading.Thread(target=run, name="warehouse-statement", daemon=True)
         thread.start()
-        stopped = False
+        stopped: BaseException | None = None
         while thread.is_alive():
-            thread.join(_POLL_SECONDS)
-            if thread.is_alive() and (stopped or cancelled()):
+            try:
+                thread.join(_POLL_SECONDS)
+                if stopped is None and thread.is_alive() and cancelled():
+                    stopped = Cancelled("the statement was cancelled on the warehouse")
+            except BaseException as e:  # Raised again below, once nothing runs on the warehouse.
+                if stopped is not None:
+                    raise  # Asked to end for the second time: the service does not answer.
+                stopped = e
+            if stopped is not None and thread.is_alive():
                 # Asked for again until it ends: before the service has answered there is no command to cancel.
-                stopped = True
                 _quietly(cursor.cancel)
         try:
+            if stopped is not None:
+                raise stopped
             result = done[0]
-            if stopped:
-                raise Cancelled("the statement was cancelled on the warehouse")
             if isinstance(result, Exception):
                 raise _statement_error(result) from result
             if isinstance(result, BaseException):

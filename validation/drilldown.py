@@ -24,17 +24,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log, sqrt
 
-from validation.fingerprint import HALVES, Scan
+from validation.fingerprint import HALVES, LISTED, Scan
 from validation.plan import Compared, Plan, Side
 from validation.report import Cell, Sample, SampleKind
 from validation.warehouse import Row
 
-MAX_BUCKETS = 50_000
-"""More differing buckets than this are not listed in the SQL: everything is read instead."""
-
-_SHOWN = 500
-"""Characters of a value that a sample holds at most."""
+_READ, _SHOWN = 4_000, 500
+"""Characters of a value that are read for a sample, and that it holds: those around the first that differ."""
 
 _MISSING, _EXTRA, _MODIFIED = "missing", "extra", "modified"
 _TOLERATED, _EQUAL, _SETTLED = "tolerated", "equal", "settled"
@@ -64,46 +62,53 @@ class Limits:
 
     @classmethod
     def of(cls, scan: Scan, size: int) -> Limits:
-        """Limits that bring back some `5 * size` keys of each class, or all where there are fewer.
+        """Limits that bring back some `5 * size` keys of each class at most, or all where there are fewer.
 
-        How many keys of a class differ is known by their buckets: where each bucket holds several, more keys come back,
-        and a class that no bucket shows comes back whole.
+        How many keys of a class differ is told by the buckets that show it, as a share of those that could: a bucket
+        that shows another class hides it. Keys fall into buckets by their hash, so that in the others there are as
+        many. Where no bucket is left without it, that tells the fewest that there can be, and the rows the most; then
+        their geometric mean is taken, and keys that come back are some times more or fewer.
         """
-        wanted = max(1, 5 * size)
+        wanted, rows = max(1, 5 * size), max(scan.rows)
 
-        def every(differing: int) -> int:
-            return max(1, differing // wanted)
+        def every(shown: int, other: int) -> int:
+            could = scan.buckets - other
+            keys = min(rows, -log(1 - (shown + 1) / (could + 2)) * scan.buckets)
+            if could - shown < 3:
+                keys = sqrt(keys * rows)
+            return max(1, int(keys) // wanted)
 
-        kept = min(max(len(scan.differing), 1), wanted)
+        kept = min(max(scan.differing_buckets, 1), wanted)
         return cls(
-            every(scan.fewer),
-            every(scan.more),
-            every(scan.even),
-            every(scan.fewer + scan.more),
+            every(scan.fewer, scan.more + scan.even),
+            every(scan.more, scan.fewer + scan.even),
+            every(scan.even, scan.fewer + scan.more),
+            every(scan.fewer + scan.more, scan.even),
             max(2, -(-2 * size // kept)),
         )
 
 
-def chosen_buckets(scan: Scan, buckets: int) -> tuple[int, ...] | None:
-    """The fine buckets to read again; None to read all, when most differ or the list is too long."""
-    if len(scan.differing) > min(MAX_BUCKETS, buckets // 2):
+def chosen_buckets(scan: Scan) -> tuple[int, ...] | None:
+    """The fine buckets to read again; None to read all, when they hold most rows or are too many to list."""
+    if scan.differing_buckets > LISTED or 2 * scan.affected > sum(scan.rows):
         return None
     return scan.differing
 
 
 def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
-    """The statement. Binds `:hash_key` when a column is sensitive."""
+    """The statement. Binds `:hash_key` when a column is sensitive. buckets: those of the scan."""
     spec = plan.spec
     limits = Limits.of(scan, spec.sample_size)
-    chosen = chosen_buckets(scan, buckets)
+    chosen = chosen_buckets(scan)
     by = "".join(f"p{i}, " for i in range(len(plan.partition_by)))
 
     def struct(side: Side) -> str:
         normal = [f"{c.normal(side)} AS {c.field}" for c in plan.columns]
         shown = [
-            f"left({c.shown(side)}, {_SHOWN}) AS s{c.index}" for c in plan.columns if _needs_text(c) and not c.sensitive
+            f"left({c.shown(side)}, {_READ}) AS s{c.index}" for c in plan.columns if _needs_text(c) and not c.sensitive
         ]
-        return f"struct({', '.join(normal + shown)}) AS r"
+        _, _, h1, h2 = plan.hashes(side)
+        return f"struct({', '.join([*normal, *shown, f'{h1} AS h1', f'{h2} AS h2'])}) AS r"
 
     def rows(side: Side) -> str:
         exclusion = spec.baseline_exclusion if side is Side.BASELINE else spec.candidate_exclusion
@@ -150,7 +155,8 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
         "to_json(named_struct("
         f"'a', IF(a IS NULL, NULL, array({', '.join(_cell(c, 'a') for c in plan.columns)})), "
         f"'b', IF(b IS NULL, NULL, array({', '.join(_cell(c, 'b') for c in plan.columns)})), "
-        f"'d', mm, 'k', {locator_sql(plan)}), map('ignoreNullFields', 'false'))"
+        f"'d', mm, 'k', {locator_sql(plan)}, 'r', array({row_sql(plan, 'a.')}, {row_sql(plan, 'b.')})), "
+        "map('ignoreNullFields', 'false'))"
     )
     key = f"{by}k1, k2"
     met, leftover, order = _meeting(plan, key, loose) if loose else ("", "leftover", "r")
@@ -242,14 +248,23 @@ def _cell(column: Compared, row: str) -> str:
         # The whole normal form: of two long values that differ at their ends the hashes differ too.
         whole = f"hex({value})" if column.baseline.type.name == "binary" else f"CAST({value} AS STRING)"
         return f"left(sha2(concat(:hash_key, ':', {whole}), 256), 16)"
-    return f"{row}.s{column.index}" if _needs_text(column) else f"left(CAST({value} AS STRING), {_SHOWN})"
+    return f"{row}.s{column.index}" if _needs_text(column) else f"left(CAST({value} AS STRING), {_READ})"
 
 
 def locator_sql(plan: Plan) -> str:
     """SQL of a hash that names a key without telling it."""
-    if any(c.sensitive for c in plan.keys or plan.columns):
-        return "left(sha2(concat(:hash_key, ':', k1, ':', k2), 256), 32)"
-    return "concat(k1, ':', k2)"
+    return _name_sql("k1", "k2", any(c.sensitive for c in plan.keys or plan.columns))
+
+
+def row_sql(plan: Plan, row: str = "") -> str:
+    """SQL of a hash that names a row without telling it. row: what its hashes stand in, as `a.`."""
+    return _name_sql(f"{row}h1", f"{row}h2", any(c.sensitive for c in plan.columns))
+
+
+def _name_sql(first: str, second: str, sensitive: bool) -> str:
+    if sensitive:
+        return f"left(sha2(concat(:hash_key, ':', {first}, ':', {second}), 256), 32)"
+    return f"concat({first}, ':', {second})"
 
 
 def _mismatches(plan: Plan, columns: Sequence[Compared]) -> str:
@@ -473,19 +488,36 @@ def _sample(plan: Plan, kind: SampleKind, text: str) -> Sample:
     found = json.loads(text)
     a, b = found["a"], found["b"]
     differing = {int(i): k.partition(":")[0] for i, _, k in (code.partition("/") for code in found["d"] or [])}
-    key = {c.name: (a or b)[c.index] for c in plan.keys}
+    key = {c.name: _excerpt((a or b)[c.index]) for c in plan.keys}
     cells = tuple(
         Cell(
             c.name,
-            a[c.index] if a else None,
-            b[c.index] if b else None,
+            *_excerpts(a[c.index] if a else None, b[c.index] if b else None),
             c.sensitive,
             differing.get(c.index, "value" if kind is not SampleKind.MODIFIED else "equal"),
         )
         for c in plan.columns
         if (kind is not SampleKind.MODIFIED or c.index in differing) and not (c.is_key and plan.spec.keys)
     )
-    return Sample(kind, key, cells, str(found["k"]))
+    one, other = found["r"]
+    return Sample(kind, key, cells, str(found["k"]), (one, other))
+
+
+def _excerpts(a: str | None, b: str | None) -> tuple[str | None, str | None]:
+    """Two texts for people, cut alike where they are long, so that the first place where they differ is seen."""
+    shortest = min((len(x) for x in (a, b) if x is not None), default=0)
+    same = next((i for i in range(shortest) if a[i] != b[i]), shortest) if a is not None and b is not None else 0
+    begin = max(0, same - _SHOWN // 2) if max(len(a or ""), len(b or "")) > _SHOWN else 0
+    return _excerpt(a, begin), _excerpt(b, begin)
+
+
+def _excerpt(text: str | None, begin: int = 0) -> str | None:
+    """At most `_SHOWN` characters of `text` from `begin` on, with an ellipsis at each end that is left out."""
+    if text is None or len(text) <= _SHOWN:
+        return text
+    end = begin + _SHOWN
+    more = end < len(text) or len(text) == _READ
+    return ("…" if begin else "") + text[begin:end] + ("…" if more else "")
 
 
 def _choose(samples: Sequence[Sample], size: int) -> tuple[Sample, ...]:

@@ -4,7 +4,7 @@
     baseline   one a hash of a key, then one a fine bucket: rows, hash sums, and how many hashes of keys there are
     candidate  one a fine bucket: rows and hash sums
     fine       both beside each other; tells equal buckets from differing ones
-    coarse     16 rows that come back: totals of both sides, and the numbers of the differing fine buckets
+    coarse     16 rows that come back: totals of both sides, and the numbers of the differing fine buckets, if few
 
 Sums of hashes cannot overflow: each 64-bit hash is summed as two halves of 32 bits, exact in a BIGINT up to 2^31 rows.
 If the hashes were ideal random functions, two different multisets of rows would be taken for equal with a probability
@@ -35,15 +35,19 @@ HALVES = ("h1", "h2")
 """The two halves that a row's hash is summed by."""
 
 
-def fine_buckets(rows: int | None) -> int:
-    """How many fine buckets: about one a 64 rows, a power of two between 2^10 and 2^20; 2^14 if rows are unknown.
+LISTED = 50_000
+"""More differing buckets than this are not told by number: everything is read again instead."""
 
-    Many make summing dear, as what is shuffled is one row a bucket and task; few make what is read again of a differing
-    row dear: all rows of its bucket.
+
+def fine_buckets(size: int | None) -> int:
+    """How many fine buckets: one a 4 kB of the larger side, a power of two from 2^10 to 2^22; 2^18 if that is unknown.
+
+    Of a differing row all rows of its bucket are read again. Where a bucket holds several rows, the candidate's are
+    summed before they are shuffled: of 1,000,000 rows 2^18 buckets cost nothing, 2^20 a tenth of the comparison.
     """
-    if rows is None:
-        return 1 << 14
-    return 1 << min(20, max(10, (rows // 64).bit_length()))
+    if size is None:
+        return 1 << 18
+    return 1 << min(22, max(10, (size >> 12).bit_length()))
 
 
 def fingerprint_sql(plan: Plan, buckets: int) -> str:
@@ -75,11 +79,15 @@ def fingerprint_sql(plan: Plan, buckets: int) -> str:
     ]
     same = " AND ".join(["na = nb", *(f"a{i} = b{i}" for i in range(len(HALVES)))])
     kinds = {"fewer": "na > nb", "more": "na < nb", "even": f"NOT ({same}) AND na = nb"}
+    # Numbers of one coarse bucket: twice its share of what is told at most.
+    told = f"slice(collect_list(IF({same}, NULL, CAST(f AS STRING))), 1, {LISTED * 2 // COARSE})"
     coarse = [
+        "count(*) AS buckets",
         *(f"sum({n}) AS {n}" for n in ("hashes", "na", "nb", *names, *(["doubt"] if doubt else []))),
         *(f"count_if({test}) AS {n}" for n, test in kinds.items()),
         *([f"max(newest_{s}) AS newest_{s}" for s in of_side] if timed else []),
-        f"array_join(collect_list(IF({same}, NULL, CAST(f AS STRING))), ',') AS differing",
+        f"sum(IF({same}, 0L, na + nb)) AS affected",
+        f"array_join({told}, ',') AS differing",
     ]
     return f"""WITH by_key AS (
   SELECT {by}k1, count(*) AS n, {folded} FROM ({rows(Side.BASELINE)}) GROUP BY {by}k1
@@ -110,14 +118,18 @@ SELECT {", ".join([*parts, "sum(n) AS n", "sum(n - 1) AS duplicates"])} FROM per
 class Scan:
     """What the first statement found. rows and sums are by side.
 
-    differing: fine buckets that hold a differing key. fewer, more, even: how many of them have fewer rows in the
-    candidate, more, or as many. newest: greatest watermark of each side, None without one or for an empty side.
+    buckets: fine buckets that hold a row. fewer, more, even: how many of them hold a differing key and have fewer rows
+        in the candidate, more, or as many; affected: rows of both sides in these.
+    differing: their numbers; not all of them where there are more than `LISTED`.
+    newest: greatest watermark of each side, None without one or for an empty side.
     hashes: how many different hashes of 64 bits the keys of the baseline have.
     """
 
     rows: tuple[int, int]
     sums: tuple[tuple[int, ...], tuple[int, ...]]
     differing: tuple[int, ...]
+    buckets: int
+    affected: int
     fewer: int
     more: int
     even: int
@@ -129,7 +141,12 @@ class Scan:
     @property
     def identical(self) -> bool:
         """Whether no key differs."""
-        return not self.differing
+        return not self.differing_buckets
+
+    @property
+    def differing_buckets(self) -> int:
+        """How many fine buckets differ."""
+        return self.fewer + self.more + self.even
 
     @property
     def unique(self) -> bool:
@@ -169,6 +186,8 @@ def read_scan(rows: Sequence[Row]) -> Scan:
         rows=(total("na"), total("nb")),
         sums=(sums("a"), sums("b")),
         differing=tuple(differing),
+        buckets=total("buckets"),
+        affected=total("affected"),
         fewer=total("fewer"),
         more=total("more"),
         even=total("even"),

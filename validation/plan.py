@@ -151,7 +151,7 @@ class Plan:
         conditions = " AND ".join(f"({c})" for c in (where, also) if c)
         return f"FROM {quote_table(name)}{pinned} AS t" + (f" WHERE {conditions}" if conditions else "")
 
-    def _hashes(self, side: Side) -> tuple[str, str, str, str]:
+    def hashes(self, side: Side) -> tuple[str, str, str, str]:
         """SQL of k1, k2, h1 and h2 of a row of `t`.
 
         k1, k2: two hashes of the key; h1, h2: two halves, 32 bits each, of a hash of k1 and all other columns, as
@@ -183,12 +183,12 @@ class Plan:
 
     def hashed(self, side: Side, extra: tuple[str, ...] = ()) -> str:
         """SELECT of one side's rows as (side, k1, h1, h2, extra...)."""
-        k1, _, h1, h2 = self._hashes(side)
+        k1, _, h1, h2 = self.hashes(side)
         return self._select(side, (f"{k1} AS k1", f"{h1} AS h1", f"{h2} AS h2", *extra))
 
     def keyed(self, side: Side, extra: tuple[str, ...] = ()) -> str:
         """SELECT of one side's rows as (side, k1, k2, extra...): reads no column but the key's and those of `extra`."""
-        k1, k2, _, _ = self._hashes(side)
+        k1, k2, _, _ = self.hashes(side)
         return self._select(side, (f"{k1} AS k1", f"{k2} AS k2", *extra))
 
     def rows(self, side: Side, extra: tuple[str, ...], buckets: int, chosen: tuple[int, ...] | None) -> str:
@@ -196,7 +196,7 @@ class Plan:
 
         chosen: only rows whose fine bucket is one of these; None for all.
         """
-        hashes = self._hashes(side)
+        hashes = self.hashes(side)
         chosen_only = f"pmod({hashes[0]}, {buckets}L) IN ({', '.join(f'{f}L' for f in chosen)})" if chosen else ""
         named = [f"{sql} AS {name}" for sql, name in zip(hashes, ("k1", "k2", "h1", "h2"), strict=True)]
         return self._select(side, (*named, *extra), chosen_only)

@@ -108,12 +108,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sample:
-    """One differing row. key: key column to text (masked if sensitive). locator: finds this row again (`reveal`)."""
+    """One differing row. key: key column to text (masked if sensitive).
+
+    locator: finds rows with this key again (`reveal`). rows: of each side, which of these it is; None of a side without
+    one.
+    """
 
     kind: SampleKind
     key: dict[str, str | None]
     cells: tuple[Cell, ...]
     locator: str = ""
+    rows: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,33 @@ class Timing:
 
     step: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class Producer:
+    """What last may have written a side, for who keeps the runs. what: as `run 42`. ended_at: None where not known."""
+
+    what: str
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What who asked for a comparison knows of it and the tables do not tell: a filed report says it too.
+
+    baseline, candidate: None where nothing is known to have written the side.
+    warning: why the sides may differ for that alone, or why it cannot be told; None where nothing speaks against them.
+    """
+
+    baseline: Producer | None = None
+    candidate: Producer | None = None
+    warning: str | None = None
+
+    @property
+    def apart(self) -> float | None:
+        """Seconds between the ends of the two runs, None where one is not known."""
+        ends = [p.ended_at for p in (self.baseline, self.candidate) if p is not None and p.ended_at is not None]
+        return abs((ends[0] - ends[1]).total_seconds()) if len(ends) == 2 else None
 
 
 @dataclass(frozen=True)
@@ -204,9 +236,11 @@ class ParityReport:
             Verdict.NOT_PROVEN: "NOT PROVEN",
         }[self.verdict]
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values only; `from_dict` is the inverse."""
+    def to_dict(self, provenance: Provenance | None = None) -> dict[str, Any]:
+        """JSON values only; `from_dict` is the inverse. provenance: goes along under its own name, to be filed."""
         out: dict[str, Any] = _to_json(self)
+        if provenance is not None:
+            out["provenance"] = {**_to_json(provenance), "seconds_apart": provenance.apart}
         out["label"] = self.label
         out["baseline_rows"] = self.baseline_rows
         out["candidate_rows"] = self.candidate_rows
@@ -214,8 +248,8 @@ class ParityReport:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """A report from `to_dict`. Raises ValueError when something is missing or of the wrong kind."""
-        derived = {"label", "baseline_rows", "candidate_rows"}
+        """A report from `to_dict`, less provenance. Raises ValueError if something is missing or of the wrong kind."""
+        derived = {"label", "baseline_rows", "candidate_rows", "provenance"}
         made: Self = _from_json(cls, {k: v for k, v in values.items() if k not in derived})
         return made
 

@@ -1,33 +1,63 @@
-"""Reveal: the rows of one sampled key in clear, for someone who may see them; the caller checks that and audits it."""
+"""Reveal: one sampled row in clear, for someone who may see it; the caller checks that and audits it."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from validation.drilldown import locator_sql
+from validation.drilldown import locator_sql, row_sql
 from validation.errors import SpecError
 from validation.plan import Plan, Side, make_plan
+from validation.report import Sample, SampleKind
 from validation.schema import align, read_schema
 from validation.spec import ComparisonSpec
-from validation.warehouse import Parameters, Warehouse, never
+from validation.warehouse import Warehouse, never
 
-MAX_ROWS = 20
+_ABSENT = {SampleKind.MISSING: Side.CANDIDATE, SampleKind.EXTRA: Side.BASELINE}
+"""The side of which a sample shows no row."""
 
-Rows = list[dict[str, str | None]]
+
+@dataclass(frozen=True)
+class Revealed:
+    """One side of a sampled row.
+
+    row: column to text; None where the sample shows no row of this side, or no row has its key any more.
+    same_key: rows of the side that have the key of the sample, the one shown among them.
+    exact: the row is the one that was sampled; else the first of those with the key, in the order of their hashes.
+    """
+
+    row: dict[str, str | None] | None
+    same_key: int
+    exact: bool
+
+    def __iter__(self) -> Iterator[dict[str, str | None]]:
+        """The row, if there is one."""
+        return iter(() if self.row is None else (self.row,))
+
+    @property
+    def told(self) -> str:
+        """What is shown and what is not, in words."""
+        if self.row is None:
+            shown = "no row"
+        else:
+            shown = "the sampled row" if self.exact else "not found as it was sampled, so the first row with its key"
+        others = self.same_key - (self.row is not None)
+        return f"{shown}; rows with the same key that are not shown: {others:,}"
 
 
 def reveal(
-    warehouse: Warehouse, spec: ComparisonSpec, locator: str, cancelled: Callable[[], bool] = never
-) -> dict[str, Rows]:
-    """The rows behind `Sample.locator`: `baseline` and `candidate`, each row as column to text, at most 20 a side.
+    warehouse: Warehouse, spec: ComparisonSpec, sample: Sample, cancelled: Callable[[], bool] = never
+) -> dict[str, Revealed]:
+    """The row that `sample` shows, of `baseline` and of `candidate`: never more than one a side, however many have its
+    key.
 
     For a table with a sensitive key, `spec.hash_key` must be the one of the comparison. Raises SpecError when the
-    locator cannot be resolved with this specification, SideUnreadable or StatementError as the warehouse does.
+    sample's locator cannot be resolved with this specification, SideUnreadable or StatementError as the warehouse does.
     """
-    if not re.fullmatch(r"-?\d+:-?\d+|[0-9a-f]{32}", locator):
-        raise SpecError(f"{locator!r} locates no row: take it from a sample")
+    if not re.fullmatch(r"-?\d+:-?\d+|[0-9a-f]{32}", sample.locator):
+        raise SpecError(f"{sample.locator!r} locates no row: take it from a sample")
     schemas = [
         read_schema(warehouse, spec.baseline, cancelled, spec.baseline_version),
         read_schema(warehouse, spec.candidate, cancelled, spec.candidate_version),
@@ -35,23 +65,33 @@ def reveal(
     plan = make_plan(spec, align(spec, schemas[0], schemas[1]))
     if plan is None or not plan.columns:
         raise SpecError("the rows of these tables are not compared, so none can be revealed")
-    parameters: dict[str, str] = {"locator": locator}
-    if ":hash_key" in locator_sql(plan):
-        if not spec.hash_key:
-            raise SpecError("the key is sensitive and the comparison's hash key was not kept: its rows cannot be found")
-        parameters["hash_key"] = spec.hash_key
+    if ":hash_key" in locator_sql(plan) and not spec.hash_key:
+        raise SpecError("the key is sensitive and the comparison's hash key was not kept: its rows cannot be found")
     return {
-        "baseline": _rows(warehouse, plan, Side.BASELINE, parameters, cancelled),
-        "candidate": _rows(warehouse, plan, Side.CANDIDATE, parameters, cancelled),
+        "baseline": _of(warehouse, plan, Side.BASELINE, sample, cancelled),
+        "candidate": _of(warehouse, plan, Side.CANDIDATE, sample, cancelled),
     }
 
 
-def _rows(warehouse: Warehouse, plan: Plan, side: Side, parameters: Parameters, cancelled: Callable[[], bool]) -> Rows:
-    shown = ", ".join(c.shown(side) for c in plan.columns)
-    sql = (
-        f"SELECT to_json(cells) AS cells FROM ({plan.keyed(side, (f'array({shown}) AS cells',))}) "
-        f"WHERE {locator_sql(plan)} = :locator LIMIT {MAX_ROWS}"
-    )
+def _of(warehouse: Warehouse, plan: Plan, side: Side, sample: Sample, cancelled: Callable[[], bool]) -> Revealed:
+    name = sample.rows[side]
+    if _ABSENT.get(sample.kind) is side:
+        row, rows = "CAST(NULL AS STRING)", plan.keyed(side)
+    else:
+        shown = ", ".join(c.shown(side) for c in plan.columns)
+        # Older reports do not name rows; a name that is keyed cannot be told without its key.
+        asked = f"{row_sql(plan)} = :row" if name is not None else "false"
+        if ":hash_key" in asked and not plan.spec.hash_key:
+            asked = "false"
+        # Which of the rows with its key comes first must not hang on the order in which a table is read.
+        row = f"to_json(min_by(named_struct('cells', cells, 'exact', {asked}), struct(NOT {asked}, h1, h2, cells)))"
+        rows = plan.rows(side, (f"array({shown}) AS cells",), 1, None)
+    sql = f"SELECT count(*) AS n, {row} AS found FROM ({rows}) WHERE {locator_sql(plan)} = :locator"
+    parameters = {"locator": sample.locator, "row": name, "hash_key": plan.spec.hash_key}
+    used = {name: value for name, value in parameters.items() if f":{name}" in sql}
+    (answer,) = warehouse.execute(sql, used, cancelled)
+    if answer["found"] is None:
+        return Revealed(None, int(answer["n"]), False)
+    found = json.loads(answer["found"])
     names = [c.name for c in plan.columns]
-    found = warehouse.execute(sql, parameters, cancelled)
-    return [dict(zip(names, json.loads(row["cells"]), strict=True)) for row in found]
+    return Revealed(dict(zip(names, found["cells"], strict=True)), int(answer["n"]), bool(found["exact"]))

@@ -15,21 +15,25 @@ from validation.schema import TableSchema, schema_at
 from validation.sqltext import quote_table, split_name
 from validation.warehouse import Warehouse, never
 
-_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED"})
+ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED"})
+"""States of an update that writes no more."""
 
 
 @dataclass(frozen=True)
 class TableUpdate:
-    """A pipeline's update, as the one that last wrote a table. state: the service's word. ended_at: where known."""
+    """A pipeline's update, as the one that last wrote a table. state: the service's word.
+
+    written_at: when it wrote that table (`updates.written_at`); None where it is not known, or it did not write it.
+    """
 
     update_id: str
     state: str
-    ended_at: datetime | None = None
+    written_at: datetime | None = None
 
     @property
     def ended(self) -> bool:
         """Whether it writes no more."""
-        return self.state in _ENDED
+        return self.state in ENDED
 
     @property
     def version(self) -> str:
@@ -92,7 +96,7 @@ def read_state(
         return replace(
             state,
             version_before=update.version,
-            last_write=update.ended_at,
+            last_write=update.written_at,
             produced_by=f"update {update.update_id}",
             writer=None if update.ended else f"update {update.update_id}, {update.state.lower()}",
         )

@@ -1,20 +1,64 @@
-"""Which pipeline update last refreshed a table, and who asks: from the workspace's REST API, where one is at hand."""
+"""Which pipeline update last refreshed a table, when, and who asks: from the workspace's REST API, if there is one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from validation.errors import SideUnreadable
 from validation.sqltext import split_name
-from validation.state import TableUpdate, UpdateOf
+from validation.state import ENDED, TableUpdate, UpdateOf
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
 _NEWEST = 25
-"""Updates and events to look at: the newest that count are among them, or the pipeline was validated 25 times since."""
+"""Updates to look at: the newest that counts is among them, or the pipeline was validated 25 times since."""
+
+_EVENTS = 100
+"""Entries of the event log that are asked for at once; the service gives no more than 250."""
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One entry of a pipeline's event log. dataset: the table that it is about, None for one about all of an update.
+
+    details: as the service gives them, as `{"flow_progress": {"status": "COMPLETED"}}`.
+    """
+
+    event_type: str
+    dataset: str | None
+    timestamp: datetime
+    details: Mapping[str, Any]
+
+
+def written_at(table: str, entries: Iterable[LogEntry]) -> datetime | None:
+    """When an update wrote `table` (a three-level name), from the entries of that update, newest first.
+
+    That is when the table's flow completed: each table is written by itself, maybe long before the update ends. Where
+    no entry is about a flow of the table, it is when the update ended. None where there were flows and none completed:
+    what failed or was left out of the update did not refresh the table.
+    """
+    ended: datetime | None = None
+    flows = False
+    for entry in entries:
+        progress = entry.details.get(entry.event_type) or {}
+        if entry.event_type == "update_progress" and progress.get("state") in ENDED:
+            ended = ended or entry.timestamp
+        elif entry.event_type == "flow_progress" and _is(table, entry.dataset):
+            if progress.get("status") == "COMPLETED":
+                return entry.timestamp
+            flows = True
+    return None if flows else ended
+
+
+def _is(table: str, dataset: str | None) -> bool:
+    """Whether a dataset is the table: a pipeline of an older publishing mode leaves catalog and schema out."""
+    named = (dataset or "").replace("`", "").casefold().split(".")
+    return [p.casefold() for p in split_name(table)][-len(named) :] == named
 
 
 def pipeline_updates(workspace: WorkspaceClient) -> UpdateOf:
@@ -25,6 +69,13 @@ def pipeline_updates(workspace: WorkspaceClient) -> UpdateOf:
     """
     from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied
     from databricks.sdk.errors.base import DatabricksError
+
+    @cache  # An update that has ended writes no more.
+    def written(name: str, pipeline_id: str, update_id: str) -> datetime | None:
+        try:
+            return written_at(name, _entries(workspace, pipeline_id, update_id))
+        except (NotFound, PermissionDenied, BadRequest):
+            return None
 
     def update_of(name: str) -> TableUpdate | None:
         parts = split_name(name)
@@ -39,7 +90,7 @@ def pipeline_updates(workspace: WorkspaceClient) -> UpdateOf:
             if update is None or update.state is None:
                 return None
             found = TableUpdate(update.update_id or "", update.state.value)
-            return _with_end(workspace, owner, found) if found.ended else found
+            return replace(found, written_at=written(name, owner, found.update_id)) if found.ended else found
         except (NotFound, PermissionDenied, BadRequest):
             return None
         # The SDK gives up on a service that does not answer with the built-in TimeoutError.
@@ -59,10 +110,24 @@ def current_user(workspace: WorkspaceClient) -> str:
         return ""
 
 
-def _with_end(workspace: WorkspaceClient, pipeline_id: str, update: TableUpdate) -> TableUpdate:
-    """`update` with the time of its end: updates do not tell it, the last of their `update_progress` events does."""
-    events = islice(workspace.pipelines.list_pipeline_events(pipeline_id, max_results=_NEWEST), _NEWEST)
-    for e in events:
-        if e.event_type == "update_progress" and e.origin and e.origin.update_id == update.update_id and e.timestamp:
-            return TableUpdate(update.update_id, update.state, datetime.fromisoformat(e.timestamp))
-    return update
+def _entries(workspace: WorkspaceClient, pipeline_id: str, update_id: str) -> Iterator[LogEntry]:
+    """The event log of one update, newest first; a page is asked for once it is needed.
+
+    By raw calls: the SDK's event has no details, and its paging sends the filter along with the token, which the
+    service refuses.
+    """
+    query: dict[str, Any] = {"filter": f"update_id = '{update_id}'", "order_by": ["timestamp desc"]}
+    while True:
+        answer: Any = workspace.api_client.do(
+            "GET", f"/api/2.0/pipelines/{pipeline_id}/events", query={**query, "max_results": _EVENTS}
+        )
+        for event in answer.get("events", []):
+            yield LogEntry(
+                event.get("event_type", ""),
+                event.get("origin", {}).get("dataset_name"),
+                datetime.fromisoformat(event["timestamp"]),
+                event.get("details") or {},
+            )
+        if not answer.get("next_page_token"):
+            return
+        query = {"page_token": answer["next_page_token"]}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from validation.errors import SpecError
-from validation.report import Cell, ParityReport, Sample, SideState
+from validation.report import Cell, ParityReport, Provenance, Sample, SideState
 from validation.spec import DECIDING_BY_DEFAULT, ComparisonSpec, Tolerance
 
 _NULL = "NULL"
@@ -134,8 +134,8 @@ def _spreadsheet(value: str | None) -> str | None:
     return "'" + value
 
 
-def as_html(report: ParityReport) -> str:
-    """A page of its own, to print or to file."""
+def as_html(report: ParityReport, provenance: Provenance | None = None) -> str:
+    """A page of its own, to print or to file. provenance: what wrote the sides, and what warns of this pair."""
     e = html.escape
     when = report.started_at.isoformat(timespec="seconds") if report.started_at else "unknown"
     parts = [
@@ -145,6 +145,7 @@ def as_html(report: ParityReport) -> str:
         "table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{border:1px solid #999;padding:.2rem .5rem;"
         "text-align:left;vertical-align:top}.b{color:#a84300}.c{color:#005a8c}h2{font-size:1.1rem}</style></head><body>",
         f"<h1>{e(report.label)}</h1><p>{e(report.reason)}</p>",
+        f"<p><strong>Warning: {e(provenance.warning)}</strong></p>" if provenance and provenance.warning else "",
         f"<p>Started {e(when)}, took {report.seconds:.1f} s"
         + (f", asked for by {e(report.requested_by)}" if report.requested_by else "")
         + f". {e(probability(report))}</p>",
@@ -165,6 +166,7 @@ def as_html(report: ParityReport) -> str:
                 for word, s in (("baseline", report.baseline), ("candidate", report.candidate))
             ],
         ),
+        _written_by(provenance) if provenance else "",
         _table(
             (
                 "Missing",
@@ -245,6 +247,15 @@ def as_html(report: ParityReport) -> str:
     prints = "; ".join(f"{side} {f.digest}" for side, f in report.fingerprints.items())
     parts.append(f"<p>SQL {e(report.sql_hash or 'none')}. Fingerprints: {e(prints or 'none')}.</p></body></html>")
     return "".join(parts)
+
+
+def _written_by(provenance: Provenance) -> str:
+    rows = []
+    for word, p in (("baseline", provenance.baseline), ("candidate", provenance.candidate)):
+        ended = p.ended_at.isoformat(timespec="seconds") if p and p.ended_at else "unknown"
+        rows.append((word, p.what if p else "not known", ended))
+    apart = "unknown" if provenance.apart is None else f"{provenance.apart / 60:,.0f} min"
+    return _table(("Side", "Written by, as far as known", "Ended"), rows) + f"<p>Time between the two: {apart}.</p>"
 
 
 def _count(n: int | None) -> str:

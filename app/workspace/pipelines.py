@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -250,11 +250,12 @@ class Pipelines:
         *,
         after: datetime | None = None,
         before: datetime | None = None,
+        update_id: str | None = None,
         newest_first: bool = True,
         page_token: str | None = None,
         max_results: int = _PAGE,
     ) -> EventPage:
-        """One page of the event log within [after, before).
+        """One page of the event log within [after, before), of one update or of all.
 
         The call is a raw one: the SDK's event has no details, and its paging sends the filter again with the token,
         which the service refuses. With `page_token` only the size goes along. There is no filter on the event's type
@@ -269,12 +270,24 @@ class Pipelines:
                 conditions.append(f"timestamp >= '{_stamp(after)}'")
             if before is not None:
                 conditions.append(f"timestamp < '{_stamp(before)}'")
+            if update_id is not None:
+                conditions.append(f"update_id = '{update_id}'")
             if conditions:
                 query["filter"] = " AND ".join(conditions)
             query["order_by"] = ["timestamp desc" if newest_first else "timestamp asc"]
         raw = self._rest.get(f"list events of pipeline {pipeline_id}", f"{_path(pipeline_id)}/events", query)
         events = tuple(event_of(e, pipeline_id) for e in raw.get("events", []))
         return EventPage(events, raw.get("next_page_token") or None)
+
+    def events_of(self, pipeline_id: str, update_id: str) -> Iterator[Event]:
+        """The events of one update, newest first; a page is asked for once it is needed."""
+        token: str | None = None
+        while True:
+            page = self.events_page(pipeline_id, update_id=update_id, page_token=token)
+            yield from page.events
+            token = page.next_page_token
+            if token is None:
+                return
 
     def stop(self, pipeline_id: str) -> None:
         """Asks the service to stop the active update; it ends some time later."""

@@ -28,6 +28,11 @@ from validation import (
     reveal,
 )
 from validation.__main__ import main
+from validation.drilldown import details_sql, read_details
+from validation.fingerprint import fingerprint_sql, read_scan
+from validation.plan import make_plan
+from validation.reveal import Revealed
+from validation.schema import align, read_schema
 
 SCHEMA = "parity_compare"
 
@@ -624,6 +629,42 @@ def test_samples_stand_key_by_key_and_are_bounded(warehouse: Any, table: Any) ->
     assert compare(warehouse, ComparisonSpec(a, b, keys=("id",), sample_size=0)).samples == ()
 
 
+def test_samples_that_come_back_are_few_even_if_every_row_differs(warehouse: Any, table: Any) -> None:
+    a = table("fe_a", "SELECT id, id AS v FROM range(20000)")
+    every = table("fe_b", "SELECT IF(id < 20000, id, -id) AS id, -id AS v FROM range(22000)")
+    moved = table(
+        "fe_c",
+        "SELECT IF(id % 100 = 3, -id, id) AS id, id AS v FROM (SELECT id FROM range(20000) "
+        "UNION ALL SELECT id + 20000 FROM range(8000))",
+    )
+    for b, spread in ((every, (0, 2000, 19999)), (moved, (200, 8200, 0))):
+        spec = ComparisonSpec(a, b, keys=("id",), sample_size=10)
+        plan = make_plan(spec, align(spec, read_schema(warehouse, a), read_schema(warehouse, b)))
+        assert plan is not None
+        scan = read_scan(warehouse.execute(fingerprint_sql(plan, 256)))
+        rows = warehouse.execute(details_sql(plan, scan, 256))
+        brought = sum(len(json.loads(row["samples"] or "[]")) for row in rows)
+        assert 30 <= brought <= 2000, brought
+        details = read_details(plan, rows)
+        assert (details.missing, details.extra, details.modified) == spread
+        assert {s.kind for s in details.samples} == {k for k, n in zip(SampleKind, spread, strict=True) if n}
+
+
+def test_of_long_texts_a_sample_shows_where_they_differ(warehouse: Any, view: Any) -> None:
+    body = (
+        "SELECT 1 AS id, concat(repeat('x', 700), '{0}', repeat('y', {1})) AS s, array(repeat('z', 5000), '{0}') AS l"
+    )
+    a, b = view("lt_a", body.format("old", 900)), view("lt_b", body.format("new", 900))
+    (sample,) = compare(warehouse, ComparisonSpec(a, b, keys=("id",))).samples
+    text, listed = sample.cells
+    assert text.baseline is not None and text.candidate is not None
+    assert (
+        "xoldy" in text.baseline and "xnewy" in text.candidate and max(map(len, (text.baseline, text.candidate))) <= 502
+    )
+    assert text.baseline.startswith("…") and text.baseline.endswith("…")
+    assert listed.baseline == listed.candidate and str(listed.baseline).endswith("…"), "beyond what is read of a value"
+
+
 def test_one_heavy_key_is_settled_and_sampled(warehouse: Any, table: Any) -> None:
     a = table("hk_a", "SELECT CAST(NULL AS INT) AS id, id % 100 AS v FROM range(5000)")
     b = table("hk_b", "SELECT CAST(NULL AS INT) AS id, IF(id = 50, 1000, id % 100) AS v FROM range(5003)")
@@ -706,12 +747,40 @@ def test_a_sampled_row_can_be_revealed_with_the_key_of_its_comparison(warehouse:
     b = view("rv_b", "SELECT * FROM VALUES ('k1@x.org', 'eins'), (NULL, 'two') AS t(mail, note)")
     spec = ComparisonSpec(a, b, keys=("mail",), sensitive_columns=frozenset({"mail", "note"}), hash_key="kept")
     (sample,) = compare(warehouse, spec).samples
-    found = reveal(warehouse, spec, sample.locator)
-    assert found == {
-        "baseline": [{"mail": "k1@x.org", "note": "one"}],
-        "candidate": [{"mail": "k1@x.org", "note": "eins"}],
+    assert reveal(warehouse, spec, sample) == {
+        "baseline": Revealed({"mail": "k1@x.org", "note": "one"}, 1, True),
+        "candidate": Revealed({"mail": "k1@x.org", "note": "eins"}, 1, True),
     }
-    assert reveal(warehouse, replace(spec, hash_key="other"), sample.locator) == {"baseline": [], "candidate": []}
-    for bad in (replace(spec, hash_key=""), replace(spec, hash_key="kept")):
-        with pytest.raises(SpecError):
-            reveal(warehouse, bad, "1' OR 1=1" if bad.hash_key else sample.locator)
+    none = Revealed(None, 0, False)
+    assert reveal(warehouse, replace(spec, hash_key="other"), sample) == {"baseline": none, "candidate": none}
+    with pytest.raises(SpecError, match="hash key was not kept"):
+        reveal(warehouse, replace(spec, hash_key=""), sample)
+    with pytest.raises(SpecError, match="locates no row"):
+        reveal(warehouse, spec, replace(sample, locator="1' OR 1=1"))
+
+
+def test_of_a_repeated_key_the_sampled_pair_is_revealed_and_no_other(warehouse: Any, view: Any) -> None:
+    """Whatever types it has: a sample names its rows by their hashes."""
+    columns = (
+        "CAST(NULL AS STRING) AS mail, concat('{0}', id) AS note, CAST(id AS DECIMAL(9, 2)) AS pay, id / 3 AS share, "
+        "array(concat('{0}', id), NULL) AS tags, named_struct('n', id) AS nested, CAST('{0}' AS BINARY) AS raw, "
+        "timestamp_micros(id) AS at, IF(id % 2 = 0, NULL, 'odd') AS odd, repeat('{0}', 600) AS long"
+    )
+    a = view("rp_a", f"SELECT {columns.format('a')}, CAST(id AS INT) AS wide FROM range(12)")
+    b = view("rp_b", f"SELECT {columns.format('b')}, CAST(id AS INT) AS wide FROM range(9)")
+    plain = ComparisonSpec(a, b, keys=("mail",), hash_key="kept", sample_size=30)
+    secret = frozenset({"mail", "note", "tags", "raw", "pay", "nested", "at", "odd"})
+    for spec in (plain, replace(plain, sensitive_columns=secret)):
+        samples = compare(warehouse, spec).samples
+        kinds = [s.kind for s in samples]
+        assert (kinds.count(SampleKind.MODIFIED), kinds.count(SampleKind.MISSING)) == (9, 3)
+        shown = [reveal(warehouse, spec, s) for s in samples if s.kind is SampleKind.MISSING or s is samples[-1]]
+        for side, same_key in (("baseline", 12), ("candidate", 9)):
+            assert {f[side].same_key for f in shown} == {same_key}
+        assert all(f["baseline"].exact for f in shown), "as it was sampled, so another one for each sample"
+        missing = [f for f in shown if f["candidate"].row is None]
+        assert len({str(f["baseline"].row) for f in missing}) == len(missing) == 3
+        assert all(f["candidate"].exact for f in shown if f["candidate"].row is not None)
+        gone = replace(samples[0], rows=("no such row", None))
+        other = reveal(warehouse, spec, gone)["baseline"]
+        assert not other.exact and other.row is not None and other == reveal(warehouse, spec, gone)["baseline"]

@@ -19,7 +19,7 @@ from validation_truth import Row, Shape, Truth, column_list, mutate, random_rows
 
 from validation import Verdict, compare
 from validation.drilldown import details_sql, duplicates_of, read_details
-from validation.fingerprint import duplicates_sql, fine_buckets, fingerprint_sql, read_duplicates, read_scan
+from validation.fingerprint import duplicates_sql, fingerprint_sql, read_duplicates, read_scan
 from validation.plan import make_plan
 from validation.report import SideState
 from validation.schema import TableSchema, align, read_schema, schema_of_description
@@ -144,7 +144,7 @@ def _wrong_of_batch(warehouse: SparkWarehouse, number: int) -> list[str]:
     alignment = align(spec, _schema(warehouse, shape, a), _schema(warehouse, shape, b))
     plan = make_plan(spec, alignment, partition_by=("case_id",))
     assert plan is not None and plan.columns and not plan.not_compared, shape
-    buckets = fine_buckets(0)
+    buckets = 1024
     scanned = warehouse.execute(fingerprint_sql(plan, buckets))
     whole = read_scan(scanned)
     counted = warehouse.execute(duplicates_sql(plan))
@@ -206,5 +206,5 @@ def test_whole_comparisons_agree_with_brute_force(
 ) -> None:
     if part % 2:
         # Too many differing buckets to list: all rows are read again, and the keys are not read alone.
-        monkeypatch.setattr("validation.drilldown.MAX_BUCKETS", 0)
+        monkeypatch.setattr("validation.drilldown.LISTED", 0)
     _all(workers, _wrong_of_comparison, range(part, SINGLE, 4))

@@ -13,7 +13,6 @@ import pytest
 from validation_warehouse import AT, DESCRIBED, SPEC, TABLE, Scripted, bucket, delta_tables, details_of
 
 from validation import ParityReport, RecheckState, StatementError, Tolerance, Verdict, compare, estimate, recheck
-from validation.compare import SMALL_BYTES
 from validation.drilldown import duplicates_of
 from validation.views import as_html, as_text
 
@@ -173,6 +172,15 @@ def test_an_exclusion_rule_that_does_not_fit_a_side_costs_only_its_hint(monkeypa
     assert (report.verdict, report.missing_rows) == (Verdict.DIFFERENT, 1)
 
 
+def test_a_drill_down_that_fails_for_another_reason_is_not_blamed_on_the_exclusion_rule() -> None:
+    spec = replace(SPEC, baseline_exclusion="x = 1")
+    lost = StatementError("the connection was lost")
+    warehouse = delta_tables(**{"WITH per_row": lost}, WITH=[{**bucket(na=1, nb=0, fewer=1), "differing": "5"}])
+    report = compare(warehouse, spec)
+    assert report.verdict is Verdict.NOT_PROVEN and "the connection was lost" in report.reason
+    assert sum(sql.startswith("WITH per_row") for sql in warehouse.asked) == 1
+
+
 def test_without_a_key_equal_rows_are_counted_as_duplicates() -> None:
     keyless = delta_tables(**{"WITH per_key": [{"n": 3, "duplicates": 2}]}, WITH=[bucket(na=3, nb=3, hashes=1)])
     assert compare(keyless, replace(SPEC, keys=())).duplicate_rows == {"baseline": 2, "candidate": 2}
@@ -252,13 +260,6 @@ def test_keys_of_one_hash_are_duplicates_only_if_they_are_one_key() -> None:
     unique = delta_tables(WITH=[bucket(na=2, nb=2)])
     assert compare(unique, SPEC).duplicate_rows == {"baseline": 0, "candidate": 0}
     assert not any(sql.startswith("WITH per_key") for sql in unique.asked), "as many hashes as rows prove it"
-
-
-def test_a_small_table_is_not_counted_before_it_is_read() -> None:
-    for size, counted in ((SMALL_BYTES, False), (SMALL_BYTES + 1, True)):
-        warehouse = delta_tables(DESCRIBE_DETAIL=[{"sizeInBytes": size}])
-        assert compare(warehouse, SPEC).verdict is Verdict.IDENTICAL
-        assert any(sql.startswith("SELECT (SELECT count(*)") for sql in warehouse.asked) is counted
 
 
 def test_the_candidates_duplicates_are_those_of_the_baseline_but_for_what_was_read_again() -> None:

@@ -16,7 +16,7 @@ class Session:
     """A connection of the connector and its cursor in one: what fails is named, a statement runs until cancelled."""
 
     def __init__(self, *failing: str) -> None:
-        self.failing, self.cancelled = failing, 0
+        self.failing, self.cancelled, self.closed = failing, 0, 0
 
     def _end(self, what: str) -> None:
         if what in self.failing:
@@ -38,6 +38,7 @@ class Session:
         self._end("cancel")
 
     def close(self) -> None:
+        self.closed += 1
         self._end("close")
 
 
@@ -48,6 +49,16 @@ def test_a_connection_that_will_not_end_spoils_nothing() -> None:
             warehouse.execute("slow", None, lambda: True)
     with pytest.raises(StatementError, match="cursor failed"):
         DatabricksWarehouse(Session("cursor")).execute("quick")
+
+
+def test_who_cannot_say_whether_to_cancel_leaves_nothing_running_on_the_warehouse() -> None:
+    def broken() -> bool:
+        raise RuntimeError("the store is away")
+
+    session: Any = Session()
+    with pytest.raises(RuntimeError, match="the store is away"):
+        DatabricksWarehouse(session).execute("slow", None, broken)
+    assert session.cancelled and session.closed == 1
 
 
 def test_statements_run_in_utc() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from dataclasses import replace
 
 import pytest
-from validation_warehouse import SPEC, schema_of
+from validation_warehouse import SPEC, bucket, schema_of
 
 from validation import ComparisonSpec, SideState, SpecError, Verdict
-from validation.fingerprint import fine_buckets, fingerprint_sql, read_duplicates, read_scan
+from validation.drilldown import Limits, chosen_buckets
+from validation.fingerprint import COARSE, LISTED, Scan, fine_buckets, fingerprint_sql, read_duplicates, read_scan
 from validation.plan import Watermark, make_plan
 from validation.schema import align
 from validation.verdict import judge
@@ -68,10 +71,48 @@ def test_filters_versions_and_names_reach_the_statement_quoted() -> None:
     assert "t.`we``ird`" in sql
 
 
-def test_buckets_grow_with_rows_and_stay_powers_of_two() -> None:
-    sizes = [fine_buckets(n) for n in (0, 1000, 20_000, 1_000_000, 44_000_000, 10**12)]
-    assert sizes == sorted(sizes) and sizes[0] == 1024 and sizes[-1] == 1 << 20
-    assert all(s & (s - 1) == 0 for s in sizes)
+def test_coarse_buckets_are_the_same_however_many_fine_ones_there_are() -> None:
+    sizes = [fine_buckets(size) for size in (None, 0, 10**6, 10**9, 10**10, 10**12)]
+    assert sizes == [1 << n for n in (18, 10, 10, 18, 22, 22)]
+    assert all(n & (n - 1) == 0 and n % COARSE == 0 for n in sizes), "or a report could not be checked again"
+
+
+def scan_of(*, buckets: int, rows: int, fewer: int = 0, more: int = 0, even: int = 0) -> Scan:
+    differing = fewer + more + even
+    found = read_scan(
+        [{**bucket(na=rows, nb=rows, fewer=fewer, more=more, even=even, buckets=buckets), "differing": "1"}]
+    )
+    return replace(found, differing=tuple(range(min(differing, LISTED))), affected=2 * rows * differing // buckets)
+
+
+def test_rows_are_read_again_by_bucket_unless_most_would_be() -> None:
+    assert chosen_buckets(scan_of(buckets=1000, rows=1000, even=500)) == tuple(range(500))
+    assert chosen_buckets(scan_of(buckets=1000, rows=1000, even=501)) is None
+    many = scan_of(buckets=1 << 20, rows=10 << 20, even=LISTED)
+    assert chosen_buckets(many) == tuple(range(LISTED))
+    assert chosen_buckets(replace(many, even=LISTED + 1)) is None
+
+
+@pytest.mark.parametrize("rows", [300, 1_000, 10_000, 100_000])
+@pytest.mark.parametrize("only_a", [0, 5, 0.01, 0.2])
+@pytest.mark.parametrize("only_b", [0, 5, 0.1, 0.7])
+@pytest.mark.parametrize("even", [0, 5, 0.05, 0.9])
+def test_samples_that_come_back_are_few_whatever_differs(rows: int, only_a: float, only_b: float, even: float) -> None:
+    """So many keys of each class, or such a share of all, in 1,024 buckets; a bucket shows the class it has most of."""
+    r, size = random.Random(rows), 4
+    keys = [n if isinstance(n, int) else int(n * rows) for n in (only_a, only_b, even)]
+    filled = {r.randrange(1024) for _ in range(rows)}
+    balance: Counter[int] = Counter()
+    for n, sign in zip(keys, (-1, 1, 0), strict=True):
+        for _ in range(n):
+            balance[r.randrange(1024)] += sign
+    shown = {sign: sum((b > 0) - (b < 0) == sign for b in balance.values()) for sign in (-1, 1, 0)}
+    buckets = len(filled | set(balance))
+    limits = Limits.of(scan_of(buckets=buckets, rows=rows, fewer=shown[-1], more=shown[1], even=shown[0]), size)
+    for n, every in zip(keys, (limits.only_a, limits.only_b, limits.even), strict=True):
+        assert n / every <= 12 * 5 * size, (keys, shown, limits)
+        if n <= size and sum(keys) <= 512:
+            assert every == 1, "what is rare comes back whole"
 
 
 def test_no_result_row_means_two_empty_tables() -> None:

@@ -27,6 +27,7 @@ from validation import (
     Tolerance,
     Verdict,
 )
+from validation.report import Producer, Provenance
 from validation.views import as_csv, as_html, as_text, asked
 
 
@@ -153,3 +154,36 @@ def test_rows_that_could_not_be_counted_are_told_so_in_text_too() -> None:
 def test_timing_has_its_own_label_and_still_is_different() -> None:
     report = replace(_report(), explained_by_time=True)
     assert report.label == "DIFFERENT, all explained by time" and report.verdict is Verdict.DIFFERENT
+
+
+WRITTEN = Provenance(
+    Producer("run 42", datetime(2026, 1, 1, 6, tzinfo=UTC)),
+    Producer("update u1 of run 43", datetime(2026, 1, 1, 9, tzinfo=UTC)),
+    "the sides were written 180 min apart <b>",
+)
+
+
+def test_a_filed_report_tells_what_wrote_the_sides_and_what_warns_of_them() -> None:
+    page = as_html(_report(), WRITTEN)
+    for told in (
+        "<strong>Warning: the sides were written 180 min apart &lt;b&gt;</strong>",
+        "<td>baseline</td><td>run 42</td><td>2026-01-01T06:00:00+00:00</td>",
+        "<td>candidate</td><td>update u1 of run 43</td><td>2026-01-01T09:00:00+00:00</td>",
+        "Time between the two: 180 min.",
+    ):
+        assert told in page
+    filed = json.loads(json.dumps(_report().to_dict(WRITTEN)))
+    assert filed["provenance"] == {
+        "baseline": {"what": "run 42", "ended_at": "2026-01-01T06:00:00+00:00"},
+        "candidate": {"what": "update u1 of run 43", "ended_at": "2026-01-01T09:00:00+00:00"},
+        "warning": "the sides were written 180 min apart <b>",
+        "seconds_apart": 10800.0,
+    }
+    assert ParityReport.from_dict(filed) == _report()
+
+
+def test_what_is_not_known_of_the_sides_is_told_as_unknown() -> None:
+    page = as_html(_report(), Provenance(None, Producer("run 42")))
+    assert "<td>not known</td><td>unknown</td>" in page and "<td>run 42</td><td>unknown</td>" in page
+    assert "Time between the two: unknown" in page and "Warning" not in page
+    assert "Written by" not in as_html(_report()) and "provenance" not in _report().to_dict()

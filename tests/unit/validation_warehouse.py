@@ -31,9 +31,16 @@ def schema_of(*columns: tuple[str, str], **options: Any) -> TableSchema:
 
 def bucket(**values: int) -> dict[str, Any]:
     """A row of a scan: one bucket, all zero but for these values; no key of the baseline is there twice."""
-    names = ["na", "nb", "fewer", "more", "even"]
+    names = ["affected", "na", "nb", "fewer", "more", "even"]
     names += [f"{s}{i}" for s in "ab" for i in range(2)]
-    return {"bucket": 0, "differing": "", "hashes": values.get("na", 0), **dict.fromkeys(names, 0), **values}
+    return {
+        "bucket": 0,
+        "buckets": 9,
+        "differing": "",
+        "hashes": values.get("na", 0),
+        **dict.fromkeys(names, 0),
+        **values,
+    }
 
 
 def details_of(**values: Any) -> Details:
