@@ -98,6 +98,7 @@ class _Streak(_Nothing):
 
 class _ParallelDays(_Days):
     pair: Pair
+    longest_hours: PositiveFloat = 24
 
 
 class _RunDays(_Days):

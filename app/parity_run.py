@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from datetime import datetime
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 from app.config import ConfigError, Migration, Table
 from app.operations.past import PastCutover, last_cutover
-from app.parity_spec import FAR_APART_SECONDS, spec_of
+from app.parity_producers import Pair, Producers, contradictions, doubts, far_apart, same
+from app.parity_spec import spec_of
 from app.parity_workspace import open_warehouse, table_updates
 from app.store.base import StoreError, now
-from app.store.collected.records import JobRunRecord, UpdateRecord
 from app.store.open import Store
 from app.store.parity import ParityRun, ParityState, Producer
 from app.workspace.client import Workspace
@@ -25,14 +29,21 @@ from validation.report import ParityReport, Progress
 
 log = logging.getLogger(__name__)
 
+R = TypeVar("R")
+
 AUTO = "auto"
 # How often a running comparison asks the store whether somebody cancelled it, and says how far it is (seconds).
 ASK_SECONDS = 1.0
 TELL_SECONDS = 0.5
+# How long, and how often, what must not be lost is tried while store or workspace are away (seconds).
+INSIST_SECONDS = 60.0
+INSIST_PAUSE = 2.0
+# An automatic comparison that proved nothing is tried again so long after it ended, each time of these once.
+TRY_AGAIN = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 
 
 class ParityRunner:
-    """Takes requests from the store and compares table by table. One thread uses it."""
+    """Takes requests from the store and compares table by table. One thread of one `owner` uses it."""
 
     def __init__(
         self,
@@ -44,20 +55,24 @@ class ParityRunner:
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._parity = store.parity
-        self._collected = store.collected
         self._operations = store.operations
+        self._producers = Producers(store.collected, workspace)
         self._workspace = workspace
         self._migration = migration
         self._owner = owner
         self._stop = stop or threading.Event()
         self._clock = clock
+        self._away = False
 
     def run_next(self) -> str | None:
         """Carries out the oldest waiting request; gives its id, None where none waits.
 
-        Raises StoreError. When the worker is told to stop the comparison is left as it is, and the next worker puts it
-        back into the queue.
+        Raises StoreError where the store stays away. Then, and when the worker is told to stop, the comparison is left
+        as it is, and the next call puts it back into the queue: what this owner left running nobody carries out now.
         """
+        left = self._parity.requeue_interrupted(self._owner)
+        if left:
+            log.info("comparisons that were interrupted start again: %s", ", ".join(left))
         run = self._parity.claim(self._owner)
         if run is None:
             return None
@@ -66,39 +81,93 @@ class ParityRunner:
             self._carry_out(run)
         except StoreError:
             raise
+        except KeyboardInterrupt:
+            self._parity.requeue_interrupted(self._owner)
+            raise
         except Exception as e:
-            log.exception("comparison %s", run.id)
-            self._parity.finish(run.id, ParityState.FAILED, one_line(f"{type(e).__name__}: {e}"))
+            fault = self._fault(run, e)
+            log.error("comparison %s: %s", run.id, fault, exc_info=None if self._sensitive(run) else e)
+            # What breaks while the workspace is being left says nothing of the comparison.
+            if not self._stop.is_set():
+                self._insist(lambda: self._parity.finish(run.id, ParityState.FAILED, fault))
         return run.id
 
+    def _sensitive(self, run: ParityRun) -> bool:
+        return any(t.sensitive for t in self._migration.tables if t.name in run.tables)
+
+    def _fault(self, run: ParityRun, error: Exception) -> str:
+        """An unforeseen error in one line. Its text may quote values: where some are sensitive, its type and place."""
+        kind = type(error).__name__
+        if not self._sensitive(run):
+            return one_line(f"{kind}: {error}")
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{kind} in {place.name} ({Path(place.filename).name}:{place.lineno})"
+
     def _carry_out(self, run: ParityRun) -> None:
-        baseline, candidate = self.producers(run.sides)
-        self._parity.set_producers(run.id, baseline, candidate, far_apart(baseline, candidate))
+        before = self._begin(run)
         tables = {t.name: t for t in self._migration.tables}
-        finished = {
-            t.table for t in self._parity.table_results(run.id) if t.state in (ParityState.DONE, ParityState.FAILED)
-        }
+        finished = self._finished(run)
         for name in run.tables:
             if name in finished:
                 continue
+            if self._stop.is_set() or self._cancelled(run):
+                return
+            if name in tables:
+                self._compare(run, tables[name])
+            else:
+                self._fail_table(run, name, f"the migration file has no table {name}")
+        if self._stop.is_set() or self._cancelled(run):
+            return
+        self._end(run, before)
+
+    def _begin(self, run: ParityRun) -> Pair:
+        """Records what produced the sides, and gives it. What was compared while others had is compared again."""
+        try:
+            before = self._insist(lambda: self._producers.now(run.sides), patient=False)
+        except WorkspaceError as e:
+            log.warning("comparison %s: what produced its sides is taken from what was collected: %s", run.id, e)
+            before = self._insist(lambda: self._producers.collected(run.sides))
+        if self._finished(run) and not same(before, (run.baseline, run.candidate)):
+            self._insist(lambda: self._parity.forget_results(run.id))
+        self._record(run, before, doubts(before, before))
+        return before
+
+    def _end(self, run: ParityRun, before: Pair) -> None:
+        """Ends it as done. Of what speaks against the pair of the beginning there is a warning."""
+        results = self._insist(lambda: self._parity.table_results(run.id))
+        reports = {t.table: self._insist(partial(self._parity.report, run.id, t.table)) for t in results}
+        found: list[str] = []
+        try:
+            after = self._insist(lambda: self._producers.now(run.sides))
+        except WorkspaceError as e:
             if self._stop.is_set():
                 return
-            by = self._parity.cancel_requested(run.id)
-            if by is not None:
-                self._parity.finish(run.id, ParityState.CANCELLED, f"cancelled by {by}")
-                return
-            if name not in tables:
-                self._parity.fail_table(run.id, name, f"the migration file has no table {name}")
-                continue
-            self._compare(run, tables[name])
-        if self._stop.is_set():
-            return
-        by = self._parity.cancel_requested(run.id)
-        if by is not None:
-            self._parity.finish(run.id, ParityState.CANCELLED, f"cancelled by {by}")
-            return
-        verdict = self._parity.finish(run.id, ParityState.DONE)
+            after = before
+            # Only a success must be beyond doubt: what proved nothing stays its pair's, and is tried again.
+            if all(t.verdict == "identical" for t in results):
+                found.append(f"whether a side was written while tables were compared could not be asked ({e})")
+        found += doubts(before, after) + contradictions({t: r for t, r in reports.items() if r is not None}, before)
+        # When an update ended is told by its events, which may have come meanwhile.
+        self._record(run, after if same(before, after) else before, found)
+        verdict = self._insist(lambda: self._parity.finish(run.id, ParityState.DONE))
         log.info("comparison %s: %s", run.id, verdict)
+
+    def _record(self, run: ParityRun, pair: Pair, found: Sequence[str]) -> None:
+        told = [w for w in (far_apart(*pair), *found) if w]
+        if found:
+            told.append("this comparison counts for no pair of runs")
+        self._insist(lambda: self._parity.set_producers(run.id, *pair, "; ".join(told) or None, proven=not found))
+
+    def _finished(self, run: ParityRun) -> set[str]:
+        results = self._insist(lambda: self._parity.table_results(run.id))
+        return {t.table for t in results if t.state in (ParityState.DONE, ParityState.FAILED)}
+
+    def _cancelled(self, run: ParityRun) -> bool:
+        """Whether somebody asked to cancel it; then it has ended."""
+        by = self._insist(lambda: self._parity.cancel_requested(run.id))
+        if by is not None:
+            self._insist(lambda: self._parity.finish(run.id, ParityState.CANCELLED, f"cancelled by {by}"))
+        return by is not None
 
     def _compare(self, run: ParityRun, table: Table) -> None:
         asked = 0.0
@@ -111,18 +180,19 @@ class ParityRunner:
                 return True
             if time.monotonic() - asked >= ASK_SECONDS:
                 asked = time.monotonic()
-                cancelled_by = self._parity.cancel_requested(run.id)
+                cancelled_by = self._if_there(lambda: self._parity.cancel_requested(run.id))
             return cancelled_by is not None
 
         def progress(p: Progress) -> None:
             nonlocal told
             moment = time.monotonic()
-            if p.step == told[1] and moment - told[0] < TELL_SECONDS:
+            if self._stop.is_set() or (p.step == told[1] and moment - told[0] < TELL_SECONDS):
                 return
             told = (moment, p.step)
-            self._parity.progress(run.id, table.name, p.step, p.done / p.total if p.total else 0.0)
+            fraction = p.done / p.total if p.total else 0.0
+            self._if_there(lambda: self._parity.progress(run.id, table.name, p.step, fraction))
 
-        self._parity.progress(run.id, table.name, "start", 0.0)
+        self._insist(lambda: self._parity.progress(run.id, table.name, "start", 0.0))
         try:
             spec = spec_of(
                 table,
@@ -141,81 +211,132 @@ class ParityRunner:
                     update_of=table_updates(self._workspace),
                 )
         except (WorkspaceError, SpecError, ConfigError) as e:
-            self._parity.fail_table(run.id, table.name, str(e))
+            if not self._stop.is_set():
+                self._fail_table(run, table.name, str(e))
             return
         if self._stop.is_set() or cancelled_by is not None:
             return  # What was cancelled is no result; the caller ends the request, or leaves it to the next worker.
-        self._parity.finish_table(run.id, table.name, report.to_dict())
+        try:
+            self._insist(lambda: self._parity.finish_table(run.id, table.name, report.to_dict()))
+        except StoreError:
+            if self._stop.is_set():
+                raise
+            # A store that takes this and not the report will not take it after another comparison either.
+            self._fail_table(run, table.name, "its result could not be kept in the store: see the worker's log")
 
-    # ------------------------------------------------------------------------------------------- what produced a side
+    def _fail_table(self, run: ParityRun, table: str, why: str) -> None:
+        self._insist(lambda: self._parity.fail_table(run.id, table, why))
 
-    def producers(self, sides: str) -> tuple[Producer | None, Producer | None]:
-        """The last successful run of the old job and the last completed update of the new side, as far as collected."""
-        run, update = self._newest(sides)
-        baseline = None if run is None else Producer("run", str(run.run_id), run.run_id, run.end_time)
-        candidate = None if update is None else Producer("update", update.update_id, update.job_run_id, update.end_time)
-        return baseline, candidate
+    # ------------------------------------------------------------------------------------ a store that is away a moment
 
-    def _newest(self, sides: str) -> tuple[JobRunRecord | None, UpdateRecord | None]:
-        runs = self._collected.runs("baseline", states=("SUCCESS",), limit=50)
-        updates = self._collected.updates(sides, states=("COMPLETED",), limit=50)
-        run = max(
-            (r for r in runs if r.end_time and not r.generated), key=lambda r: r.end_time or r.start_time, default=None
-        )
-        update = max(
-            (u for u in updates if u.end_time and not u.generated and not u.validate_only),
-            key=lambda u: u.end_time or u.start_time,
-            default=None,
-        )
-        return run, update
+    def _insist(self, act: Callable[[], R], patient: bool = True) -> R:
+        """What `act` gives. Where store or workspace are away it is tried again, for INSIST_SECONDS at most.
+
+        patient: waits for the workspace too. Raises what `act` raises, at once when the worker is told to stop.
+        """
+        until = time.monotonic() + INSIST_SECONDS
+        while True:
+            try:
+                return act()
+            except (StoreError, WorkspaceError) as e:
+                again = isinstance(e, StoreError) or (patient and e.retryable)
+                if not again or time.monotonic() >= until or self._stop.wait(INSIST_PAUSE):
+                    raise
+                log.warning("tried again: %s", e)
+
+    def _if_there(self, act: Callable[[], R]) -> R | None:
+        """What `act` gives, None where the store is away: the comparison goes on, and the next call tells."""
+        try:
+            found = act()
+        except StoreError as e:
+            if not self._away:
+                log.warning("the comparison goes on: %s", e)
+            self._away = True
+            return None
+        self._away = False
+        return found
+
+    # --------------------------------------------------------------------------------------- comparisons by themselves
 
     def request_after_runs(self) -> list[str]:
-        """Asks for a comparison of each side pair of which both sides have been written since the last automatic one.
+        """Asks for a comparison of each side pair that is due (`due`); gives the ids.
 
-        Nothing is asked for while a run or an update is active (the comparison would only find that a side changed).
+        That is after a run of the old job and an update of the new side that both succeeded, with nothing after them or
+        at work: the comparison would only find that a side changed, or it would not be known what wrote it.
         """
+        names = [t.name for t in self._migration.tables]
         asked = []
         for sides in ("production", "development"):
             if sides == "development" and not all(t.development for t in self._migration.tables):
                 continue
-            run, update = self._newest(sides)
-            if run is None or update is None or self._writing(sides):
+            pair = self._producers.collected(sides)
+            baseline, candidate = pair
+            if baseline is None or candidate is None or any(r.sides == sides for r in self._parity.active()):
                 continue
-            if any(r.sides == sides for r in self._parity.active()):
+            past = self._parity.runs(sides=sides, limit=200)
+            if not due(past, names, baseline, candidate, self._clock()) or not self._still(sides, pair):
                 continue
-            ended = max(run.end_time or run.start_time, update.end_time or update.start_time)
-            last = next((r for r in self._parity.runs(sides=sides, limit=200) if r.trigger == AUTO), None)
-            if last is not None:
-                if last.requested_at >= ended:
-                    continue
-                # One that proved nothing, as when a side was being written, used up neither side.
-                proved = last.verdict != "not_proven"
-                if proved and last.baseline and last.baseline.id == str(run.run_id):
-                    continue
-                if proved and last.candidate and last.candidate.id == update.update_id:
-                    continue
-            if self._writes_now(run, update):
-                continue
-            names = [t.name for t in self._migration.tables]
             asked.append(self._parity.request(names, "worker", sides=sides, trigger=AUTO))
-            log.info("comparison %s follows run %s and update %s", asked[-1], run.run_id, update.update_id)
+            log.info("comparison %s follows run %s and update %s", asked[-1], baseline.id, candidate.id)
         return asked
 
-    def _writes_now(self, run: JobRunRecord, update: UpdateRecord) -> bool:
-        """Asks the workspace itself, since what was collected is some seconds old; True where it cannot be told."""
+    def _still(self, sides: str, pair: Pair) -> bool:
+        """Asks the workspace itself, since what was collected is some seconds old; False where it cannot be told."""
         try:
-            return bool(
-                self._workspace.jobs.active_runs(run.job_id)
-                or self._workspace.pipelines.active_updates(update.pipeline_id)
-            )
+            return same(pair, self._producers.now(sides))
         except WorkspaceError as e:
             log.warning("no comparison asked for: %s", e)
-            return True
+            return False
 
-    def _writing(self, sides: str) -> bool:
-        newest_runs = self._collected.runs("baseline", limit=5)
-        newest_updates = self._collected.updates(sides, limit=5)
-        return any(r.active for r in newest_runs) or any(u.active for u in newest_updates)
+
+def due(
+    past: Sequence[ParityRun], names: Sequence[str], baseline: Producer, candidate: Producer, moment: datetime
+) -> bool:
+    """Whether the pair that last wrote the sides is to be compared now. past: comparisons of these sides, newest first.
+
+    names: the tables of a whole comparison. Both sides must have been written since the last pair that was compared,
+    by an automatic comparison or by one that spared it, and the comparison must have proved something and be known to
+    be of that pair. An automatic comparison that proved nothing is due again as TRY_AGAIN has it, unless it was
+    cancelled.
+    """
+    if not (baseline.succeeded and candidate.succeeded and baseline.ended_at and candidate.ended_at):
+        return False
+    used: tuple[str, str] | None = None
+    for run in reversed(past):
+        compared = _compared(run, names)
+        if compared and (run.trigger == AUTO or used is None or not _share(compared, used)):
+            used = compared
+    if used is not None and _share((baseline.id, candidate.id), used):
+        return False
+    pair, ended = (baseline, candidate), max(baseline.ended_at, candidate.ended_at)
+
+    def of_pair(run: ParityRun) -> bool:
+        # What did not begin, as it was cancelled before, names no producers.
+        begun = run.baseline is not None or run.candidate is not None
+        return same((run.baseline, run.candidate), pair) if begun else run.requested_at >= ended
+
+    tries = [r for r in past if r.trigger == AUTO and of_pair(r)]
+    if not tries:
+        return True
+    last = tries[0]
+    if last.state is ParityState.CANCELLED or last.verdict != "not_proven" or last.finished_at is None:
+        return False
+    return len(tries) <= len(TRY_AGAIN) and moment - last.finished_at >= TRY_AGAIN[len(tries) - 1]
+
+
+def _compared(run: ParityRun, names: Sequence[str]) -> tuple[str, str] | None:
+    """Ids of the run and the update whose rows a whole comparison found equal or not; None where it did not."""
+    b, c = run.baseline, run.candidate
+    whole = (
+        run.state is ParityState.DONE and run.verdict in ("identical", "different") and set(names) <= set(run.tables)
+    )
+    if not whole or run.pair is None or b is None or c is None or b.ended_at is None or c.ended_at is None:
+        return None
+    return b.id, c.id
+
+
+def _share(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    return one[0] == other[0] or one[1] == other[1]
 
 
 def names_now(tables: Tables, table: Table, past: PastCutover) -> tuple[str, str]:
@@ -237,21 +358,4 @@ def names_now(tables: Tables, table: Table, past: PastCutover) -> tuple[str, str
     raise ConfigError(
         f"both {table.baseline} and {table.kept} are tables: which of them is the old one cannot be told; "
         "rename what is only a backup, or roll back"
-    )
-
-
-def far_apart(baseline: Producer | None, candidate: Producer | None) -> str | None:
-    """A warning where what produced the sides is unknown or lies far apart."""
-    if baseline is None or candidate is None:
-        side = "old" if baseline is None else "new"
-        return f"it is not known what produced the {side} side: no successful run of it was collected"
-    if baseline.ended_at is None or candidate.ended_at is None:
-        return None
-    apart = abs((baseline.ended_at - candidate.ended_at).total_seconds())
-    if apart <= FAR_APART_SECONDS:
-        return None
-    older = "old" if baseline.ended_at < candidate.ended_at else "new"
-    return (
-        f"the sides were written {apart / 60:.0f} min apart (the {older} side first): "
-        "rows that changed in between differ for that reason alone"
     )

@@ -83,7 +83,7 @@ class Worker:
         log.info("working as %s", self.owner)
         beat = threading.Thread(target=self._heartbeat, args=(lease,), name="heartbeat", daemon=True)
         beat.start()
-        requeued = self._store.parity.requeue_interrupted(self.owner)
+        requeued = self._store.parity.requeue_interrupted(self.owner, others=True)
         if requeued:
             log.info("comparisons that were interrupted start again: %s", ", ".join(requeued))
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from app.commands.context import POLL_SECONDS, context
@@ -17,12 +18,16 @@ from app.commands.output import moment, plain, rows, show
 from app.config import Role
 from app.operations.actor import Actor, Refused
 from app.parity_estimate import expected
+from app.parity_provenance import provenance_of
 from app.parity_run import ParityRunner
 from app.parity_workspace import open_warehouse, table_updates
+from app.progress import streaks
 from app.reveal import Sampled, reveal_row
 from app.store.leases import WORKER_LEASE, process_owner
-from app.store.parity import ParityRun, ParityState
-from validation import ParityReport, recheck
+from app.store.parity import ParityRun, ParityState, ParityTable
+from app.store.streak import Streak
+from validation import ParityReport, Verdict, recheck
+from validation.views import as_csv, as_html, as_text
 
 app = typer.Typer(help="Are the tables equal? Without a subcommand: the newest result of each table.")
 
@@ -31,14 +36,17 @@ Sides = Annotated[str, typer.Option("--sides", help="production or development."
 
 @app.callback(invoke_without_command=True)
 def parity(command: typer.Context, sides: Sides = "production", as_json: Json = False) -> None:
-    """The newest result of each table."""
+    """The newest result of each table, and how many pairs of runs in a row were clean."""
     if command.invoked_subcommand is not None:
         return
     _check_sides(sides)
     latest = context.store.parity.latest(sides)
     streak = context.store.parity.streak([t.name for t in context.migration.tables], sides)
     found = [(t.name, latest.get(t.name)) for t in context.migration.tables]
-    value = {"tables": [{"table": n, **(plain(r) if r else {"verdict": None})} for n, r in found], "streak": streak}
+    value = {
+        "tables": [{"table": n, **(plain(r) if r else {"verdict": None})} for n, r in found],
+        "streak": _streak(streak, sides),
+    }
     lines = [
         (
             n,
@@ -48,7 +56,17 @@ def parity(command: typer.Context, sides: Sides = "production", as_json: Json = 
         )
         for n, r in found
     ]
-    show(as_json, value, rows(f"Parity ({sides})", ["table", "verdict", "reason", "as of"], lines))
+
+    def draw(console: Console) -> None:
+        rows(f"Parity ({sides})", ["table", "verdict", "reason", "as of"], lines)(console)
+        told = [
+            streaks.in_a_row(streak, context.migration, sides),
+            *streaks.explained(streak, context.migration, sides),
+        ]
+        for line in told:
+            console.print(escape(line), soft_wrap=True)
+
+    show(as_json, value, draw)
     end(all(r is not None and r.verdict == "identical" for _, r in found))
 
 
@@ -87,7 +105,7 @@ def parity_run(
         if found.state is ParityState.RUNNING and not here and context.store.leases.holder(WORKER_LEASE) is None:
             raise Refused(f"the worker that carried out comparison {parity_id} ended: start one")
         time.sleep(POLL_SECONDS)
-    _show_parity(parity_id, None, as_json)
+    _show_comparison(_parity_run(parity_id), as_json)
 
 
 @app.command("estimate")
@@ -117,7 +135,7 @@ def parity_history(
     """Finished comparisons, newest first."""
     _check_sides(sides)
     found = context.store.parity.history(table, sides=sides, limit=limit)
-    lines = [(r.parity_id, r.table, _verdict(r.label or r.verdict), r.reason, moment(r.finished_at)) for r in found]
+    lines = [(r.parity_id, r.table, _result(r), r.reason, moment(r.finished_at)) for r in found]
     show(as_json, found, rows("Comparisons", ["comparison", "table", "verdict", "reason", "at"], lines))
 
 
@@ -126,10 +144,19 @@ ParityId = Annotated[str, typer.Argument(metavar="COMPARISON", help="The compari
 
 @app.command("show")
 def parity_show(
-    comparison: ParityId, table: Annotated[str | None, typer.Argument()] = None, as_json: Json = False
+    comparison: ParityId,
+    table: Annotated[str | None, typer.Argument()] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write its report as a page.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write its samples as CSV.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """One comparison; with a table's name its whole report."""
-    _show_parity(comparison, table, as_json)
+    """One comparison; with a table's name its report, the whole of it with --json or --html."""
+    found = _parity_run(comparison)
+    if table is None and html is None and csv is None:
+        _show_comparison(found, as_json)
+    if table is None and len(found.tables) > 1:
+        raise WrongUse(f"say of which table the report is to be written: {', '.join(found.tables)}")
+    _show_report(found, table or found.tables[0], html, csv, as_json)
 
 
 @app.command("cancel")
@@ -220,19 +247,12 @@ def _parity_run(parity_id: str) -> ParityRun:
     return found
 
 
-def _show_parity(parity_id: str, table: str | None, as_json: bool) -> None:
-    found = _parity_run(parity_id)
-    if table is not None:
-        report = context.store.parity.report(parity_id, table)
-        if report is None:
-            raise WrongUse(f"comparison {parity_id} has no report of {table!r}: {', '.join(found.tables)}")
-        show(as_json, report, lambda console: console.print_json(json.dumps(plain(report))))
-        end(report.get("verdict") == "identical")
-    results = context.store.parity.table_results(parity_id)
+def _show_comparison(found: ParityRun, as_json: bool) -> NoReturn:
+    results = context.store.parity.table_results(found.id)
     lines = [
         (
             r.table,
-            _verdict(r.label or r.verdict) or r.state,
+            _result(r),
             r.reason,
             r.baseline_rows,
             r.candidate_rows,
@@ -244,9 +264,94 @@ def _show_parity(parity_id: str, table: str | None, as_json: bool) -> None:
         for r in results
     ]
     columns = ["table", "verdict", "reason", "old rows", "new rows", "missing", "extra", "modified", "seconds"]
-    title = f"Comparison {parity_id}: {_verdict(found.verdict) or found.state}"
-    show(as_json, {**plain(found), "results": plain(results)}, rows(title, columns, lines))
+    cancelled = found.state is ParityState.CANCELLED
+    title = f"Comparison {found.id}: {found.state if cancelled else _verdict(found.verdict) or found.state}"
+
+    def draw(console: Console) -> None:
+        rows(title, columns, lines)(console)
+        _draw_provenance(console, found)
+
+    show(as_json, {**plain(found), "results": plain(results)}, draw)
     end(found.verdict == "identical" if found.state not in (ParityState.QUEUED, ParityState.RUNNING) else True)
+
+
+def _show_report(found: ParityRun, table: str, html: Path | None, csv: Path | None, as_json: bool) -> NoReturn:
+    stored = context.store.parity.report(found.id, table)
+    if stored is None:
+        raise WrongUse(f"comparison {found.id} has no report of {table!r}: {', '.join(found.tables)}")
+    report, provenance = ParityReport.from_dict(stored), provenance_of(found)
+    if html is not None and html == csv:
+        raise WrongUse(f"--html and --csv both name {html}: name two files")
+    files = {} if html is None else {html: as_html(report, provenance)}
+    if csv is not None:
+        files[csv] = as_csv(report)
+    _write_new(files)
+
+    def draw(console: Console) -> None:
+        if files:
+            for path in files:
+                console.print(escape(f"{path} is written"), soft_wrap=True)
+            return
+        console.print(escape(as_text(report)), soft_wrap=True)
+        _draw_provenance(console, found)
+
+    show(as_json, report.to_dict(provenance), draw)
+    end(report.verdict is Verdict.IDENTICAL)
+
+
+def _draw_provenance(console: Console, found: ParityRun) -> None:
+    """What wrote the two sides, how far apart, and the warning of this comparison."""
+    provenance = provenance_of(found)
+    lines = []
+    for side, producer in (("Old", provenance.baseline), ("New", provenance.candidate)):
+        ended = f", ended {moment(producer.ended_at) or 'at an unknown time'}" if producer else ""
+        lines.append(f"{side} side written by {producer.what if producer else 'what is not known'}{ended}")
+    if provenance.apart is not None:
+        lines.append(f"Time between the two: {provenance.apart / 60:,.0f} min")
+    if provenance.warning:
+        lines.append(f"Warning: {provenance.warning}")
+    for line in lines:
+        console.print(escape(line), soft_wrap=True)
+
+
+def _write_new(files: Mapping[Path, str]) -> None:
+    """Writes files that must not exist yet, all or none. Raises WrongUse."""
+    written: list[Path] = []
+    try:
+        for path, text in files.items():
+            # Line ends as they are: those of the CSV are its own.
+            with path.open("x", encoding="utf-8", newline="") as file:
+                written.append(path)
+                file.write(text)
+    except OSError as e:
+        for path in written:
+            path.unlink(missing_ok=True)
+        if isinstance(e, FileExistsError):
+            raise WrongUse(f"{e.filename} exists already: name another file") from e
+        raise WrongUse(f"{e.filename or path} cannot be written: {e.strerror}") from e
+
+
+def _streak(streak: Streak, sides: str) -> dict[str, Any]:
+    """For JSON. broken_by: the comparison that ended the row; ended: what ended it, whatever it was, in words."""
+    migration = context.migration
+    return {
+        "runs": streak.runs,
+        "wanted": streaks.pairs_wanted(migration, sides),
+        "tables": streak.tables,
+        "since": streak.since,
+        "until": streak.until,
+        "days": streak.days(streaks.longest_pause(migration, sides)).days,
+        "broken_by": streak.broken_by,
+        "ended": None if streak.ended is None else streaks.why(streak.ended),
+        "waiting": None if streak.waiting is None else streaks.waiting(streak.waiting),
+    }
+
+
+def _result(found: ParityTable) -> str:
+    """A table's verdict; what somebody cancelled has none."""
+    if found.state is ParityState.CANCELLED:
+        return _verdict(found.state)
+    return _verdict(found.label or found.verdict) or found.state
 
 
 def _verdict(text: str | None) -> str:

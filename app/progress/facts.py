@@ -19,7 +19,8 @@ from app.store.collected.records import (
     UpdateRecord,
 )
 from app.store.operations import OperationRecord, State
-from app.store.parity import ParityTable, Streak
+from app.store.parity import ParityTable
+from app.store.streak import Streak
 
 if TYPE_CHECKING:
     from app.store.open import Store

@@ -9,11 +9,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.config import Evidence
-from app.progress import quartz
+from app.progress import quartz, streaks
 from app.progress.evidence import Finding, Status, unknown, verdict
 from app.progress.facts import Facts
 from app.progress.serving import serving_side
 from app.store.parity import ParityTable
+from app.store.streak import Streak
 
 Rule = Callable[[Facts, Mapping[str, Any]], Finding]
 
@@ -142,12 +143,9 @@ def update_completed(facts: Facts, params: Mapping[str, Any]) -> Finding:
 @rule
 def runs_succeeded(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """The newest `runs` runs of `side` all succeeded, as far as runs could be read until now."""
-    status = facts.snapshot.sources.get(f"runs:{params['side']}")
-    read = status.last_success if status is not None else None
-    if status is not None and (read is None or facts.now - read > UNREAD):
-        since = "were never read" if read is None else f"have not been read since {read:%Y-%m-%d %H:%M} UTC"
-        cause = f": {status.error}" if status.error else ""
-        return unknown(f"Runs {since}{cause}", "jobs/runs", read)
+    unread = _unread(facts, f"runs:{params['side']}", "Runs", "jobs/runs")
+    if unread is not None:
+        return unread
     runs = facts.real_runs(params["side"])[: params["runs"]]
     if len(runs) < params["runs"]:
         return unknown(f"{len(runs)} of {params['runs']} real runs have ended", "jobs/runs")
@@ -412,23 +410,47 @@ def schema_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def parity_streak(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest `pairs` pairs of runs were all compared and all tables identical."""
-    streak = facts.streaks[params["pair"]]
-    text = f"{streak.runs} of {params['pairs']} clean comparisons in a row"
-    if streak.runs >= params["pairs"]:
-        return verdict(True, text, streak.until, "parity")
-    status = Status.FAIL if streak.broken_by else Status.INCONCLUSIVE
-    return Finding(status, text, streak.until, "parity", (streak.broken_by,) if streak.broken_by else ())
+    """The newest `pairs` pairs of runs were all compared and all tables identical, as far as runs were read until now.
+
+    The row ends where both sides ran and no comparison covers it, and where that cannot be told (`app.store.streak`).
+    """
+    streak, pairs = facts.streaks[params["pair"]], params["pairs"]
+    more = f" ({streak.runs} in all)" if streak.runs > pairs else ""
+    text = f"{streaks.of_wanted(streak, pairs)} clean comparisons in a row{more}"
+    if streak.runs < pairs:
+        status = Status.FAIL if streak.broken_by else Status.INCONCLUSIVE
+        references = (streak.broken_by,) if streak.broken_by else ()
+        return Finding(status, text + _before(streak), streak.until, "parity", references)
+    if streak.waiting is not None:
+        return unknown(f"{text}, but {streaks.waiting(streak.waiting)}", "parity", streak.until)
+    for source, what in (("runs:baseline", "runs of the old job"), (f"updates:{params['pair']}", "updates")):
+        unread = _unread(facts, source, f"{text}, but {what}", "parity")
+        if unread is not None:
+            return unread
+    return verdict(True, text, streak.until, "parity")
 
 
 @rule
 def parallel_days(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """Clean comparisons without a break for `days` days."""
+    """Clean comparisons for `days` days, judged to a tenth, no two pairs of runs more than `longest_hours` apart.
+
+    A row that was not compared in full ends as for `parity_streak`; how days are counted is told in `Streak.days`.
+    """
     streak = facts.streaks[params["pair"]]
-    text = f"{streak.days:.1f} of {params['days']} days of clean comparisons ({streak.runs} pairs of runs)"
-    if streak.days >= params["days"]:
+    longest = timedelta(hours=params["longest_hours"])
+    found = streak.days(longest)
+    plural = "" if found.pairs == 1 else "s"
+    text = f"{found.days:.1f} of {params['days']} days of clean comparisons ({found.pairs} pair{plural} of runs)"
+    if round(found.days, 1) >= params["days"]:
         return verdict(True, text, streak.until, "parity")
-    return unknown(text, "parity", streak.until)
+    before = f"; before them {streaks.pause(found, longest)}" if found.pause else _before(streak)
+    return unknown(text + before, "parity", streak.until)
+
+
+def _before(streak: Streak) -> str:
+    if streak.ended is None:
+        return ""
+    return f"{'; before them' if streak.runs else ':'} {streaks.why(streak.ended)}"
 
 
 # Schedules and operations
@@ -492,6 +514,17 @@ def days_since_cutover(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 def _tables(facts: Facts, params: Mapping[str, Any]) -> list[str]:
     return [t.name for t in facts.migration.tables if t.name in params.get("tables", [t.name])]
+
+
+def _unread(facts: Facts, source: str, what: str, told_as: str) -> Finding | None:
+    """INCONCLUSIVE where what a source would bring could not be read for too long; None where it was read."""
+    status = facts.snapshot.sources.get(source)
+    read = status.last_success if status is not None else None
+    if read is not None and facts.now - read <= UNREAD:
+        return None
+    since = "were never read" if read is None else f"have not been read since {read:%Y-%m-%d %H:%M} UTC"
+    cause = f": {status.error}" if status is not None and status.error else ""
+    return unknown(f"{what} {since}{cause}", told_as, read)
 
 
 def _not_seen(facts: Facts, source: str, summary: str) -> Finding:

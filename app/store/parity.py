@@ -29,10 +29,14 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     update,
 )
 
 from app.store.base import Json, Repository, UtcDateTime, metadata, now
+from app.store.collected.tables import runs_table as job_runs_table
+from app.store.collected.tables import sources_table, updates_table
+from app.store.streak import Clean, Collected, Comparison, Pair, Streak, Written
 
 SIDES = ("production", "development")
 
@@ -50,12 +54,22 @@ class ParityState(StrEnum):
 
 @dataclass(frozen=True)
 class Producer:
-    """What last wrote one side before it was read: a job run, or a pipeline update (perhaps of a job run)."""
+    """What last may have written one side before it was read: a job run, or a pipeline update (perhaps of a job run).
+
+    state: the service's word for how it ended or where it stands (SUCCESS, COMPLETED, FAILED, RUNNING, ...). Records
+    from before it was kept name only what had succeeded.
+    """
 
     kind: str
     id: str
     job_run_id: int | None
     ended_at: datetime | None
+    state: str = "SUCCESS"
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it wrote all that it writes, and writes no more."""
+        return self.state in ("SUCCESS", "COMPLETED")
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,7 @@ class ParityRun:
     trigger: `manual` or `auto` (follows a pair of runs). verdict: identical, different,
         not_proven; None before the end.
     baseline, candidate: what produced the sides. skew_seconds: time between the ends of those two.
+    pair: names the two if it is proven that they produced what was compared; None: it counts for no pair of runs.
     """
 
     id: str
@@ -85,6 +100,7 @@ class ParityRun:
     candidate: Producer | None
     skew_seconds: float | None
     warning: str | None
+    pair: str | None
 
 
 @dataclass(frozen=True)
@@ -112,22 +128,6 @@ class ParityTable:
     finished_at: datetime | None
     label: str | None = None
     final: bool = False
-
-
-@dataclass(frozen=True)
-class Streak:
-    """Whole comparisons in a row, one for each pair of runs, whose every table was identical; newest backwards.
-
-    runs: how many pairs. tables: clean table comparisons in them. since: when the first of them finished.
-    days: from then to the newest. broken_by: the comparison that ended the row before it, None where there is none.
-    """
-
-    runs: int
-    tables: int
-    since: datetime | None
-    until: datetime | None
-    days: float
-    broken_by: str | None
 
 
 runs_table = Table(
@@ -296,18 +296,18 @@ class ParityRepository(Repository):
             ).rowcount
         return self.run(str(waiting)) if taken == 1 else None
 
-    def requeue_interrupted(self, worker: str) -> list[str]:
-        """Puts back what another worker left running when it died, from the table that it was at; gives the ids.
+    def requeue_interrupted(self, worker: str, *, others: bool = False) -> list[str]:
+        """Puts back what was left running, from the table that it was at; gives the ids.
 
+        That is what `worker`, who carries out nothing now, had claimed; with `others` what any had: it alone may work.
         A comparison only reads, so starting it again is safe. Tables that were finished keep their result. What
-        somebody asked to cancel ends as cancelled.
+        somebody asked to cancel ends as cancelled, whosever it was.
         """
         r, t = runs_table, tables_table
+        left_by = true() if others else or_(r.c.worker == worker, r.c.cancel_requested_by.is_not(None))
         with self._write() as c:
             left = c.execute(
-                select(r.c.id, r.c.cancel_requested_by).where(
-                    r.c.state == ParityState.RUNNING, or_(r.c.worker != worker, r.c.worker.is_(None))
-                )
+                select(r.c.id, r.c.cancel_requested_by).where(r.c.state == ParityState.RUNNING, left_by)
             ).all()
             for row in left:
                 if row.cancel_requested_by is not None:
@@ -323,15 +323,41 @@ class ParityRepository(Repository):
                 c.execute(update(r).where(r.c.id == row.id).values(**state))
         return [str(row.id) for row in left]
 
+    def forget_results(self, parity_id: str) -> None:
+        """Makes all tables of a running comparison be compared again: their sides were written since."""
+        t = tables_table
+        kept = {"parity_id", "table", "sides", "position", "state", "step", "fraction", "final"}
+        with self._write() as c:
+            c.execute(
+                update(t)
+                .where(t.c.parity_id == parity_id, t.c.state.in_(_ENDED))
+                .values(
+                    state=ParityState.INTERRUPTED,
+                    step="written since, starts again",
+                    fraction=0.0,
+                    final=select(runs_table.c.final).where(runs_table.c.id == parity_id).scalar_subquery(),
+                    **{column.name: None for column in t.columns if column.name not in kept},
+                )
+            )
+
     def cancel_requested(self, parity_id: str) -> str | None:
         """Who asked to cancel it, None where nobody did."""
         found = self._one(select(runs_table.c.cancel_requested_by).where(runs_table.c.id == parity_id))
         return None if found is None else found[0]
 
     def set_producers(
-        self, parity_id: str, baseline: Producer | None, candidate: Producer | None, warning: str | None
+        self,
+        parity_id: str,
+        baseline: Producer | None,
+        candidate: Producer | None,
+        warning: str | None,
+        *,
+        proven: bool = True,
     ) -> None:
-        """Records what produced the sides, and a warning where they are far apart."""
+        """Records what produced the sides, and a warning as where they are far apart.
+
+        proven: these two produced what was compared, as far as is known; else it counts for no pair of runs.
+        """
         skew = None
         if baseline and candidate and baseline.ended_at and candidate.ended_at:
             skew = abs((baseline.ended_at - candidate.ended_at).total_seconds())
@@ -342,7 +368,7 @@ class ParityRepository(Repository):
                 .values(
                     baseline=_producer_json(baseline),
                     candidate=_producer_json(candidate),
-                    pair=pair_of(baseline, candidate),
+                    pair=pair_of(baseline, candidate) if proven else None,
                     skew_seconds=skew,
                     warning=warning,
                 )
@@ -508,58 +534,44 @@ class ParityRepository(Repository):
         found = self._one(select(runs_table.c.hash_key).where(runs_table.c.id == parity_id))
         return None if found is None else found[0]
 
-    def pair_compared(self, sides: str, baseline: Producer, candidate: Producer) -> bool:
-        """Whether a comparison of exactly this pair of runs was asked for automatically, waits, runs or was done."""
-        r = runs_table.c
-        pair = pair_of(baseline, candidate)
-        query = select(func.count()).where(
-            r.sides == sides, r.pair == pair, r.state.in_([ParityState.RUNNING, ParityState.DONE, ParityState.FAILED])
-        )
-        found = self._one(query)
-        return found is not None and found[0] > 0
-
     def streak(self, tables: Sequence[str], sides: str = "production") -> Streak:
-        """The present row of clean pairs of runs over all of `tables`.
+        """The present row of clean pairs of runs over all of `tables`, as `app.store.streak` counts it.
 
-        For each pair of producing runs its newest whole comparison decides. The row ends at the newest comparison that
-        is not identical on every table. Of pairs that share a run or an update the newest counts, and one of which it
-        is not known what produced it counts nothing: 28 clean pairs are 28 runs of each side. Cancelled comparisons and
-        those of some tables only are left out.
+        Cancelled comparisons and those of some tables only are left out: they cover no pair.
         """
         r = runs_table.c
         wanted = set(tables)
         query = (
-            select(runs_table)
+            select(r.id, r.tables, r.state, r.verdict, r.finished_at, r.pair, r.baseline, r.candidate)
             .where(r.sides == sides, r.state.in_([ParityState.DONE, ParityState.FAILED]))
             .order_by(r.finished_at.desc())
             .limit(2000)
         )
-        clean: list[ParityRun] = []
-        broken: str | None = None
-        seen: set[str | None] = set()
-        counted: set[str] = set()
-        for row in self._all(query):
-            run = _run(row)
-            if not wanted <= set(run.tables):
-                continue
-            if row.pair is not None and row.pair in seen:
-                continue
-            seen.add(row.pair)
-            if run.state is not ParityState.DONE or run.verdict != "identical":
-                broken = run.id
-                break
-            if run.baseline is None or run.candidate is None:
-                continue
-            producers = {f"baseline {run.baseline.id}", f"candidate {run.candidate.id}"}
-            if producers & counted:
-                continue
-            counted |= producers
-            clean.append(run)
-        if not clean:
-            return Streak(0, 0, None, None, 0.0, broken)
-        since, until = clean[-1].finished_at, clean[0].finished_at
-        days = (until - since).total_seconds() / 86400 if since and until else 0.0
-        return Streak(len(clean), len(clean) * len(wanted), since, until, days, broken)
+        clean = Clean.of(_comparison(row) for row in self._all(query) if wanted <= set(row.tables))
+        since = clean.since
+        if since is None:
+            return Streak(ended=clean.ended)
+        old, new = job_runs_table.c, updates_table.c
+        runs = select(old.run_id.label("id"), old.end_time.label("ended_at")).where(
+            old.side == "baseline", old.result_state == "SUCCESS", old.generated.is_(False), old.end_time > since
+        )
+        # The event log tells when an update ended, and may tell it late; it did not end before it was asked for.
+        ended = func.coalesce(new.end_time, new.start_time, type_=UtcDateTime)
+        updates = select(new.update_id.label("id"), ended.label("ended_at")).where(
+            new.environment == sides, new.state == "COMPLETED", new.generated.is_(False), new.validate_only.is_(False),
+            ended > since,
+        )  # fmt: skip
+        return clean.streak(
+            len(wanted),
+            Collected([Written(str(w.id), w.ended_at) for w in self._all(runs)], self._until("runs:baseline")),
+            Collected([Written(w.id, w.ended_at) for w in self._all(updates)], self._until(f"updates:{sides}")),
+        )
+
+    def _until(self, source: str) -> datetime | None:
+        """Up to when a source of the collection was read whole; None where older history of it is still to come."""
+        s = sources_table.c
+        found = self._one(select(s.last_success).where(s.source == source, s.backlog.is_(None)))
+        return None if found is None else found.last_success
 
 
 def pair_of(baseline: Producer | None, candidate: Producer | None) -> str | None:
@@ -573,18 +585,33 @@ def _producer_json(producer: Producer | None) -> dict[str, Any] | None:
     if producer is None:
         return None
     ended = producer.ended_at.isoformat() if producer.ended_at else None
-    return {"kind": producer.kind, "id": producer.id, "job_run_id": producer.job_run_id, "ended_at": ended}
+    return {
+        "kind": producer.kind,
+        "id": producer.id,
+        "job_run_id": producer.job_run_id,
+        "ended_at": ended,
+        "state": producer.state,
+    }
 
 
 def _producer(value: Mapping[str, Any] | None) -> Producer | None:
     if value is None:
         return None
     ended = datetime.fromisoformat(value["ended_at"]) if value["ended_at"] else None
-    return Producer(value["kind"], value["id"], value["job_run_id"], ended)
+    return Producer(value["kind"], value["id"], value["job_run_id"], ended, value.get("state", "SUCCESS"))
+
+
+def _comparison(row: Row[Any]) -> Comparison:
+    verdict = "failed" if row.state == ParityState.FAILED else row.verdict or "not_proven"
+    old, new = _producer(row.baseline), _producer(row.candidate)
+    pair = None
+    if row.pair is not None and old and new and old.ended_at and new.ended_at:
+        pair = Pair(Written(old.id, old.ended_at), Written(new.id, new.ended_at))
+    return Comparison(row.id, row.finished_at, verdict, pair)
 
 
 def _run(row: Row[Any]) -> ParityRun:
-    values = {k: v for k, v in row._mapping.items() if k not in ("worker", "pair", "hash_key")}
+    values = {k: v for k, v in row._mapping.items() if k not in ("worker", "hash_key")}
     values["tables"] = tuple(values["tables"])
     values["state"] = ParityState(values["state"])
     values["baseline"] = _producer(values["baseline"])

@@ -19,6 +19,7 @@ from app.progress.phases import (
     sign_offs,
 )
 from app.progress.serving import Serving
+from app.views.parity_history import note_of_none
 from app.widgets import asof, panel
 from app.widgets.frame import Figure, answer, empty, figures, section
 from app.widgets.marks import finding_mark
@@ -60,7 +61,7 @@ def _head() -> None:
             Figure(
                 "Clean comparisons in a row",
                 count(streak.runs),
-                f"each of all {count(len(served), 'table')}" if streak.runs else "of all tables, production",
+                f"each of all {count(len(served), 'table')}" if streak.runs else note_of_none(streak),
             ),
             Figure(
                 "Sign-offs",

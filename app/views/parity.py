@@ -1,4 +1,4 @@
-"""Parity: are the tables equal? Verdicts, what differs and why, history and streak; start, watch, cancel."""
+"""Parity: are the tables equal? Verdicts, what differs and why, how it was before; start, watch, cancel."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ import streamlit as st
 from app.config import Role
 from app.operations.actor import Refused
 from app.parity_estimate import expected
-from app.store.parity import ParityRun, ParityState, ParityTable, Streak
+from app.parity_provenance import provenance_of
+from app.store.parity import ParityRun, ParityState, ParityTable, Producer
+from app.views import parity_history
 from app.widgets import asof, charts, hints, identity, notice, panel, sentences
 from app.widgets.frame import Figure, answer, empty, figures, section
+from app.widgets.marks import verdict_mark
 from app.widgets.native import safe
 from app.widgets.opening import choice, close_button, opened, put
 from app.widgets.panel import LIVE_SECONDS, Panel
-from app.widgets.status import Mark, mark
+from app.widgets.status import mark
 from app.widgets.tables import Column, table
-from app.widgets.text import NOTHING, ago, code, count, duration_word, literal, moment, plain, seconds
+from app.widgets.text import NOTHING, ago, code, count, literal, moment, plain, seconds
 from validation.endpoint import EndpointError
-from validation.report import ParityReport, Sample, SampleKind
+from validation.report import ParityReport, Provenance, Sample, SampleKind
 from validation.views import as_csv, as_html, asked, probability
 
 PAIRS = {"production": "Old against new", "development": "Old against development"}
@@ -54,7 +57,6 @@ def _head() -> None:
     state, sentence = sentences.equality(latest, names, here.now)
     answer("Are the tables equal?", sentence, state)
     asof.bar(asof.chosen(here.store.collected.sources(), SOURCES), here.zone, here.now)
-    streak = here.store.parity.streak(names, _pair())
     done = [r for r in latest.values() if r.verdict]
     figures(
         [
@@ -63,7 +65,7 @@ def _head() -> None:
                 f"{sum(r.verdict == 'identical' for r in done)} of {len(names)}",
                 f"{count(len(done), 'table')} compared",
             ),
-            Figure("Clean pairs of runs in a row", _streak(here, streak), _streak_note(streak)),
+            parity_history.figure(here, _pair(), here.store.parity.streak(names, _pair())),
             Figure(
                 "Rows compared",
                 count(sum(r.baseline_rows or 0 for r in done)),
@@ -78,23 +80,8 @@ def _head() -> None:
     )
 
 
-def _streak(here: Panel, streak: Streak) -> str:
-    """How many pairs, and of how many a gate wants."""
-    wanted = [g.evidence.params for g in here.migration.gates if g.evidence.kind == "parity_streak"]
-    pairs = max((int(p["pairs"]) for p in wanted if p["pair"] == _pair()), default=0)
-    return f"{min(streak.runs, pairs)} of {pairs}" if pairs else count(streak.runs)
-
-
-def _streak_note(streak: Streak) -> str:
-    if not streak.runs:
-        return "the last pair was not clean" if streak.broken_by else "no pair of known runs compared yet"
-    pairs, tables = count(streak.runs, "pair"), count(streak.tables, "table comparison")
-    return ", ".join([*_span(streak), pairs, tables])
-
-
-def _span(streak: Streak) -> list[str]:
-    """The time from the first pair to the last; nothing of a single one."""
-    return [f"over {duration_word(streak.days * 86400)}"] if streak.days else []
+def _history() -> None:
+    parity_history.draw(panel.current(), _pair())
 
 
 # Starting and cancelling
@@ -255,13 +242,6 @@ def _glance() -> None:
     table(rows, GLANCE_COLUMNS, key="parity_glance", zone=here.zone, name=f"parity_{_pair()}", empty="No tables.")
 
 
-def verdict_mark(found: ParityTable | None) -> Mark:
-    """A table's newest verdict in the report's own words; `never compared` is not a verdict."""
-    if found is None or not found.verdict:
-        return mark("never_compared")
-    return mark(found.verdict, found.label.lower() if found.label else None)
-
-
 # One table
 
 
@@ -324,7 +304,7 @@ def _report(here: Panel, name: str, chosen: ParityTable) -> None:
     _causes(here, report)
     _samples(here, name, report, run)
     _proof(here, report, run)
-    _downloads(name, chosen, report)
+    _downloads(name, chosen, report, None if run is None else provenance_of(run))
 
 
 def _counts(report: ParityReport) -> None:
@@ -514,7 +494,7 @@ def _reveal(parity_id: str, name: str, samples: int) -> None:
         st.error(literal(e))
         return
     for side, word in (("baseline", "■ Old side"), ("candidate", "● New side")):
-        st.markdown(f"**{word}**: {count(len(found[side]), 'row')}")
+        st.markdown(f"**{word}**: {literal(found[side].told)}")
         for cells in found[side]:
             shown = [{"column": c, "value": "NULL" if v is None else plain(v)} for c, v in cells.items()]
             st.dataframe(shown, hide_index=True)
@@ -558,7 +538,7 @@ def _proof(here: Panel, report: ParityReport, run: ParityRun | None) -> None:
         ]
         if run is not None:
             rows += [
-                (f"{label} written by", f"{p.kind} {p.id}, {moment(p.ended_at, here.zone)}" if p else "not known")
+                (f"{label} written by", _producer(here, p) if p else "not known")
                 for label, p in (("Old side", run.baseline), ("New side", run.candidate))
             ]
             rows.append(("Time between the two", seconds(run.skew_seconds)))
@@ -572,6 +552,11 @@ def _proof(here: Panel, report: ParityReport, run: ParityRun | None) -> None:
         )
 
 
+def _producer(here: Panel, producer: Producer) -> str:
+    state = "" if producer.succeeded else f" ({producer.state.lower()})"
+    return f"{producer.kind} {producer.id}{state}, {moment(producer.ended_at, here.zone)}"
+
+
 def _side(here: Panel, side: Any) -> str:
     parts = [side.name, side.table_type.replace("_", " ").lower(), side.version_before or "version unknown"]
     if side.changed:
@@ -583,12 +568,12 @@ def _side(here: Panel, side: Any) -> str:
     return ", ".join(p for p in parts if p)
 
 
-def _downloads(name: str, chosen: ParityTable, report: ParityReport) -> None:
+def _downloads(name: str, chosen: ParityTable, report: ParityReport, provenance: Provenance | None) -> None:
     stem = f"parity_{name}_{chosen.parity_id}"
     with st.container(horizontal=True):
         st.download_button(
             "Report, JSON",
-            data=lambda: json.dumps(report.to_dict(), ensure_ascii=False, indent=1),
+            data=lambda: json.dumps(report.to_dict(provenance), ensure_ascii=False, indent=1),
             file_name=f"{stem}.json",
             mime="application/json",
             key="parity_json",
@@ -597,7 +582,7 @@ def _downloads(name: str, chosen: ParityTable, report: ParityReport) -> None:
         )
         st.download_button(
             "Report, HTML",
-            data=lambda: as_html(report),
+            data=lambda: as_html(report, provenance),
             file_name=f"{stem}.html",
             mime="text/html",
             key="parity_html",
@@ -613,67 +598,3 @@ def _downloads(name: str, chosen: ParityTable, report: ParityReport) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-
-
-# History
-
-
-def _open_report(text: str) -> None:
-    """Opens a table with one of its comparisons, from the text of the history's last column."""
-    name, _, parity_id = text.rpartition(" ")
-    put("table", name)
-    put("report", parity_id)
-
-
-HISTORY_COLUMNS = (
-    Column("at", "Finished", "time"),
-    Column("table", "Table"),
-    Column("verdict", "Verdict"),
-    Column("old", "Old rows", "number"),
-    Column("new", "New rows", "number"),
-    Column("missing", "Missing rows", "number"),
-    Column("extra", "Extra rows", "number"),
-    Column("modified", "Modified rows", "number"),
-    Column("depth", "Depth"),
-    Column("seconds", "Seconds", "seconds"),
-    Column("report", "Comparison", "open", help="Opens this comparison of this table", opens=_open_report),
-)
-
-
-def _history() -> None:
-    here = panel.current()
-    found = here.store.parity.history(sides=_pair(), limit=2000)
-    if not found:
-        return
-    section("History")
-    order = [t.name for t in here.migration.tables]
-    known = sorted(
-        (h for h in found if h.finished_at and h.verdict),
-        key=lambda h: (order.index(h.table) if h.table in order else len(order), h.finished_at),
-    )
-    if known:
-        streak = here.store.parity.streak(order, _pair())
-        title = f"Verdict of each comparison ({count(len(known), 'table comparison')})"
-        if streak.runs:
-            title += ": " + ", ".join([f"{_streak(here, streak)} clean pairs of runs in a row", *_span(streak)])
-        entries = [(h.table, h.finished_at, h.verdict or "", h.parity_id) for h in known if h.finished_at]
-        charts.show(charts.verdicts(entries, here.zone, here.now), title, key="parity_history_chart")
-    rows = [
-        {
-            "at": h.finished_at,
-            "table": h.table,
-            "verdict": verdict_mark(h).text,
-            "old": h.baseline_rows,
-            "new": h.candidate_rows,
-            "missing": h.missing_rows,
-            "extra": h.extra_rows,
-            "modified": h.modified_rows,
-            "depth": "final" if h.final else "fingerprints",
-            "seconds": h.seconds,
-            "report": f"{h.table} {h.parity_id}",
-        }
-        for h in found
-    ]
-    table(
-        rows, HISTORY_COLUMNS, key="parity_history", zone=here.zone, name="parity_history", empty="No comparison yet."
-    )

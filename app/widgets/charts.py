@@ -223,11 +223,16 @@ _VERDICTS = {
     "identical": ("identical", "circle", "#2E8B57"),
     "different": ("different", "x", "#C0392B"),
     "not_proven": ("not proven", "diamond-open", "#8A8F94"),
+    "cancelled": ("cancelled", "line-ew-open", "#8A8F94"),
+    "not_compared": ("runs not compared", "triangle-down-open", "#8C6BB1"),
 }
 
 
 def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, now: datetime) -> go.Figure:
-    """Comparisons along time, one row for each table: (table, when, verdict, id). The verdict is the marker's shape."""
+    """Comparisons along time, one row for each table: (table, when, verdict, id). The verdict is the marker's shape.
+
+    Instead of a verdict: `cancelled`, or `not_compared` for a pair of runs that no comparison covers.
+    """
     figure = go.Figure()
     tables = list(dict.fromkeys(e[0] for e in entries))
     for verdict, (word, symbol, colour) in _VERDICTS.items():

@@ -1,4 +1,4 @@
-"""What pages call an operation, a step of it and a finding: words and marks."""
+"""What pages call an operation, a step of it, a finding and a comparison: words and marks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.operations.definition import Kind
 from app.progress.evidence import Finding
 from app.store.operations import JournalEntry, OperationRecord, Phase, State
+from app.store.parity import ParityState, ParityTable
 from app.widgets.status import Mark, mark
 
 
@@ -100,3 +101,12 @@ def finding_mark(finding: Finding, *, gate: bool = False) -> Mark:
     if finding.manual:
         return mark("open", "open")
     return mark("failed", "not met") if finding.status == "fail" else mark("inconclusive", "not known")
+
+
+def verdict_mark(found: ParityTable | None) -> Mark:
+    """A table's comparison in its report's own words. Never compared is no verdict, nor is what somebody cancelled."""
+    if found is None or not found.verdict:
+        return mark("never_compared")
+    if found.state is ParityState.CANCELLED:
+        return mark("cancelled")
+    return mark(found.verdict, found.label.lower() if found.label else None)

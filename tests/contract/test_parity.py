@@ -20,8 +20,10 @@ from test_workspace import as_user
 
 from app.config import DEFAULT_MIGRATION, Migration, Role
 from app.operations.actor import Actor, Refused
+from app.parity_workspace import table_updates
 from app.reveal import ACTION, Sampled, reveal_row
 from app.store.open import open_store
+from app.workspace.client import Workspace
 from emulator.process import LocalWorkspace
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse
@@ -60,15 +62,22 @@ def test_a_materialized_view_is_pinned_by_the_update_that_filled_it(
 ) -> None:
     client = both_sides.endpoint.workspace()
     spec = ComparisonSpec(ROI.baseline, ROI.candidate, keys=ROI.key)
-    report = compare(warehouse, spec, update_of=pipeline_updates(client))
+    updates_of_panel = table_updates(Workspace(both_sides.endpoint))
+    report = compare(warehouse, spec, update_of=updates_of_panel)
     assert report.verdict is not Verdict.NOT_PROVEN, report.reason
     owner = client.tables.get(ROI.candidate).pipeline_id
     assert owner is not None
     updates = client.pipelines.list_updates(owner).updates or []
-    latest = next(u.update_id for u in updates if not u.validate_only)
+    latest = next(u for u in updates if not u.validate_only)
     assert report.candidate.table_type == "MATERIALIZED_VIEW"
-    assert report.candidate.version_before == report.candidate.version_after == f"update:{latest}"
+    assert report.candidate.version_before == report.candidate.version_after == f"update:{latest.update_id}"
     assert (report.baseline.version_before or "").startswith("delta:")
+    # When its own flow completed, by both ways of asking.
+    flows = Workspace(both_sides.endpoint).pipelines.events_of(owner, latest.update_id or "")
+    wrote = max(e.timestamp for e in flows if e.dataset == ROI.candidate and "has COMPLETED" in e.message)
+    assert report.candidate.last_write == wrote and report.baseline.last_write is not None
+    assert latest.creation_time is not None and wrote.timestamp() * 1000 > latest.creation_time
+    assert pipeline_updates(client)(ROI.candidate) == updates_of_panel(ROI.candidate)
 
 
 def test_who_may_not_read_a_side_proves_nothing(raw_workspace: LocalWorkspace, warehouse: DatabricksWarehouse) -> None:
@@ -205,12 +214,14 @@ def test_a_sampled_row_is_revealed_to_an_operator_who_says_why(warehouse: Databr
         with pytest.raises(Refused, match=says):
             ask(who, why, number)
     found = ask("erin", "ticket 7")
-    assert [r["name"] for r in found["baseline"]] == ["Ada"]
+    assert [(r["name"], found["baseline"].same_key) for r in found["baseline"]] == [("Ada", 1)]
     assert [r["name"] for r in found["candidate"]] == ["Ada B."]  # as it was compared
     warehouse.execute(f"DROP TABLE {b}")
     with pytest.raises(Refused, match="cannot be read"):
         ask("erin", "ticket 8")
-    failed, allowed, *records = store.audit.records(action=ACTION)
+    failed, allowed, done, *records = store.audit.records(action=ACTION)
+    one = {"baseline": 1, "candidate": 1}
+    assert (done.outcome, done.detail) == ("done", {"shown": one, "same_key": one})
     assert (failed.outcome, allowed.reason) == ("failed", "ticket 8") and "Ada" not in failed.reason
     assert [(r.actor, r.outcome) for r in records][::-1] == [
         ("sofia", "refused"),

@@ -346,11 +346,12 @@ def _parity(store: Store, migration: Migration, at: datetime, rng: random.Random
         finished = at - timedelta(hours=6 * (5 - n) + 0.5)
         parity_id = store.parity.request(names, "engineer@example.com", trigger="auto")
         store.parity.claim("test")
+        run_id = 10_000 + (5 - n) * 2
         skewed = "the sides ended 3,540 s apart" if n == 2 else None
         store.parity.set_producers(
             parity_id,
-            Producer("job run", str(10_000 + n), 10_000 + n, finished - HOUR),
-            Producer("update", f"u{n}", 10_001 + n, finished - HOUR / 2),
+            Producer("run", str(run_id), run_id, finished - 0.9 * HOUR),
+            Producer("update", f"{5 - n:08x}-0000-4000-8000-00000000{5 - n:04x}", run_id + 1, finished - 0.9 * HOUR),
             skewed,
         )
         for t in migration.tables:

@@ -16,6 +16,7 @@ from app.commands.context import Context, context
 from app.config import IdentitySource, Settings
 from app.operations.executor import Patience
 from app.operations.service import OperationsService
+from app.parity_provenance import provenance_of
 from app.progress.evidence import Finding, Status
 from app.reveal import ACTION
 from app.store.base import now
@@ -25,6 +26,7 @@ from app.store.parity import ParityState
 from app.workspace.errors import WorkspaceError
 from validation.endpoint import EndpointError
 from validation.report import ParityReport, SideState, Verdict
+from validation.views import as_csv, as_html
 
 ROLES = {a.user_name: a.roles for a in (ERIN, LARS, SOFIA)}
 
@@ -369,3 +371,72 @@ def test_a_row_is_not_revealed_without_right_and_reason(here: Here, monkeypatch:
         status, _, err = here("parity", "reveal", parity_id, "dim_fde", "1", *arguments)
         assert (status, err.count("\n")) == (1, 1) and says in err
     assert {r.outcome for r in here.store.audit.records(action=ACTION)} == {"refused"}
+
+
+def test_the_row_of_clean_pairs_is_told_with_what_ended_it(here: Here) -> None:
+    seed(here.store, MIGRATION)
+    status, value = here.json("parity")
+    assert (status, value["streak"]["runs"], value["streak"]["wanted"]) == (0, 3, 28)
+    assert value["streak"]["days"] == pytest.approx(0.75)
+    assert value["streak"]["broken_by"] in value["streak"]["ended"]
+    status, out, _ = here("parity")
+    assert "18 h, 3 of 28 clean pairs of runs in a row\n" in out
+    assert f"The row begins anew where {value['streak']['ended']}.\n" in out
+    assert "0 of 28" not in here("parity", "--sides", "development")[1], "no gate waits for that pair"
+
+
+def test_what_wrote_the_sides_and_the_warning_are_shown(here: Here) -> None:
+    seed(here.store, MIGRATION)
+    skewed = next(r for r in here.store.parity.runs() if r.warning)
+    for arguments in ((), ("dim_fde",)):
+        out = here("parity", "show", skewed.id, *arguments)[1]
+        assert f"Old side written by run {skewed.baseline.id}, ended 20" in out  # type: ignore[union-attr]
+        assert f"New side written by update {skewed.candidate.id}" in out  # type: ignore[union-attr]
+        assert "Time between the two: 0 min\nWarning: the sides ended 3,540 s apart\n" in out
+    assert here.json("parity", "show", skewed.id, "dim_fde")[1]["provenance"]["warning"] == skewed.warning
+    bare = compared(here, "dim_fde")
+    assert "Old side written by what is not known\n" in here("parity", "show", bare)[1]
+
+
+def test_a_cancelled_comparison_is_called_so(here: Here) -> None:
+    waiting = here.store.parity.request(["dim_fde"], ERIN.user_name)
+    assert here("parity", "cancel", waiting, *AS_ERIN)[0] == 0
+    for command in (("show", waiting), ("history",)):
+        out = here("parity", *command)[1]
+        assert "CANCELLED" in out and "NOT PROVEN" not in out
+
+
+def test_a_report_is_written_as_the_page_writes_it(here: Here, tmp_path: Path) -> None:
+    seed(here.store, MIGRATION, differing=True)
+    table, run = MIGRATION.tables[1].name, here.store.parity.runs(limit=1)[0]
+    page, samples = tmp_path / "report.html", tmp_path / "samples.csv"
+    status, out, err = here("parity", "show", run.id, table, "--html", str(page), "--csv", str(samples))
+    assert (status, err) == (1, ""), "it differs"
+    assert f"{page} is written" in out and f"{samples} is written" in out
+    report = ParityReport.from_dict(here.store.parity.report(run.id, table) or {})
+    assert page.read_text() == as_html(report, provenance_of(run))
+    assert samples.read_bytes() == as_csv(report).encode()
+    lone = compared(here, "dim_fde")
+    assert here("parity", "show", lone, "--csv", str(tmp_path / "lone.csv"))[0] == 1
+    assert here.json("parity", "show", run.id, table, "--csv", str(tmp_path / "too.csv"))[1]["verdict"] == "different"
+
+
+def test_a_report_that_cannot_be_written_is_one_line_and_leaves_nothing(here: Here, tmp_path: Path) -> None:
+    parity_id = compared(here, "dim_fde", "iv_fde_ax")
+    there, lost = tmp_path / "there.html", tmp_path / "no" / "such.csv"
+    there.write_text("kept")
+    new = tmp_path / "new.html"
+    for arguments, says in (
+        (("nonsense", "dim_fde", "--html", str(new)), "there is no comparison nonsense"),
+        ((parity_id, "nope", "--html", str(new)), "has no report of 'nope'"),
+        ((parity_id, "--html", str(new)), "say of which table"),
+        ((parity_id, "dim_fde", "--html", str(there)), f"{there} exists already"),
+        ((parity_id, "dim_fde", "--csv", str(lost)), f"{lost} cannot be written: No such file or directory"),
+        ((parity_id, "dim_fde", "--html", str(new), "--csv", str(new)), "name two files"),
+        ((parity_id, "dim_fde", "--html", str(new), "--csv", str(there)), "exists already"),
+        ((parity_id, "dim_fde", "--csv", str(tmp_path)), "exists already"),
+    ):
+        status, out, err = here("parity", "show", *arguments)
+        assert (status, out, err.count("\n")) == (2, "", 1), err
+        assert says in err
+        assert not new.exists() and there.read_text() == "kept"

@@ -21,7 +21,8 @@ from app.store.collected.records import (
     UsageRecord,
 )
 from app.store.open import Store, open_store
-from app.store.parity import ParityState, Producer
+from app.store.parity import ParityState, Producer, runs_table
+from app.store.streak import NotCollected, NotCompared, Streak
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -343,11 +344,48 @@ def test_what_a_dead_worker_left_running_starts_again_from_the_table_it_was_at(s
     p.claim("dead")
     p.finish_table(parity_id, "a", {"verdict": "identical"})
     p.progress(parity_id, "b", "fingerprint", 0.4)
-    assert p.requeue_interrupted("dead") == []
-    assert p.requeue_interrupted("new") == [parity_id]
+    assert p.requeue_interrupted("new") == [], "it may be at work"
+    assert p.requeue_interrupted("new", others=True) == [parity_id]
     states = {t.table: t.state for t in p.table_results(parity_id)}
     assert states == {"a": ParityState.DONE, "b": ParityState.INTERRUPTED}
     assert p.claim("new").id == parity_id  # type: ignore[union-attr]
+
+
+def test_what_a_worker_left_running_itself_starts_again_and_what_it_compares_is_forgotten_if_written_since(
+    store: Store,
+) -> None:
+    p = store.parity
+    parity_id = p.request(["a"], "x", final=True)
+    p.claim("w")
+    p.finish_table(parity_id, "a", {"verdict": "different", "label": "DIFFERENT", "baseline_rows": 3, "final": False})
+    assert p.requeue_interrupted("w") == [parity_id]
+    p.claim("w")
+    p.forget_results(parity_id)
+    (table,) = p.table_results(parity_id)
+    assert (table.state, table.verdict, table.baseline_rows, table.finished_at) == (
+        ParityState.INTERRUPTED,
+        None,
+        None,
+        None,
+    )
+    assert table.final and p.report(parity_id, "a") is None and p.latest() == {}
+    p.progress(parity_id, "a", "schema", 0.1)
+    assert p.table_results(parity_id)[0].state is ParityState.RUNNING
+
+
+def test_producers_keep_their_state_and_older_records_are_of_what_succeeded(store: Store) -> None:
+    p = store.parity
+    failed = Producer("run", "1", 1, T, "FAILED")
+    parity_id = p.request(["a"], "x")
+    p.claim("w")
+    p.set_producers(parity_id, failed, NEW, "written by halves", proven=False)
+    found = p.run(parity_id)
+    assert found is not None and found.baseline == failed and not failed.succeeded and found.pair is None
+    with store.engine.begin() as c:
+        old = {"kind": "update", "id": "u1", "job_run_id": None, "ended_at": None}
+        c.execute(runs_table.update().where(runs_table.c.id == parity_id).values(candidate=old))
+    found = p.run(parity_id)
+    assert found is not None and found.candidate == Producer("update", "u1", None, None) and found.candidate.succeeded
 
 
 def test_what_was_cancelled_before_the_worker_died_stays_cancelled(store: Store) -> None:
@@ -376,12 +414,25 @@ def test_the_latest_result_of_a_table_leaves_out_cancelled_ones(store: Store) ->
 
 
 def pair(n: int) -> tuple[Producer, Producer]:
-    return Producer("run", str(n), n, T), Producer("update", f"u{n}", None, T)
+    """The run and the update of the n-th six hours."""
+    ended = T + 6 * n * HOUR
+    return Producer("run", str(n), n, ended), Producer("update", f"u{n}", None, ended)
+
+
+def collected(store: Store, *numbers: int, backlog: str | None = None) -> None:
+    """These pairs succeeded, and both sources were read until far beyond them."""
+    for n in numbers:
+        store.collected.put_runs([run(n, start=T + (6 * n - 1) * HOUR)])
+        store.collected.put_updates([update(f"u{n}", T + (6 * n - 1) * HOUR)])
+        store.collected.put_update_ends({f"u{n}": T + 6 * n * HOUR})
+    for source in ("runs:baseline", "updates:production"):
+        store.collected.source_succeeded(source, T + 1000 * HOUR, 15.0, backlog)
 
 
 def test_the_streak_counts_pairs_of_runs_and_the_newest_comparison_of_a_pair_decides(store: Store) -> None:
     clean, bad = {"a": "identical", "b": "identical"}, {"a": "identical", "b": "different"}
     tables = ["a", "b"]
+    collected(store, *range(1, 5))
     assert store.parity.streak(tables).runs == 0
     compared(store, clean, pair(1))
     broken = compared(store, bad, pair(2))
@@ -398,12 +449,82 @@ def test_the_streak_counts_pairs_of_runs_and_the_newest_comparison_of_a_pair_dec
 
 def test_one_old_run_against_many_updates_is_one_clean_pair(store: Store) -> None:
     (run_, first), (_, second) = pair(1), pair(2)
+    collected(store, 1)
     compared(store, {"a": "identical"}, (run_, first))
     compared(store, {"a": "identical"}, (run_, second))
-    compared(store, {"a": "identical"})
+    compared(store, {"a": "identical"}, pair(3))
     assert store.parity.streak(["a"]).runs == 2
     compared(store, {"a": "identical"}, (None, None))
     assert store.parity.streak(["a"]).runs == 2
+
+
+def test_pairs_of_runs_that_were_collected_and_not_compared_end_the_row(store: Store) -> None:
+    collected(store, *range(1, 6))
+    for n in (1, 2, 5):
+        compared(store, {"a": "identical"}, pair(n))
+    found = store.parity.streak(["a"])
+    assert isinstance(found.ended, NotCompared) and (found.runs, found.days().days) == (1, 0.0)
+    assert [(p.run.id, p.update.id) for p in found.ended.pairs] == [("3", "u3"), ("4", "u4")]
+    assert store.parity.streak(["a"], "development") == Streak()
+
+
+def test_neither_a_comparison_of_other_tables_nor_a_cancelled_one_covers_a_pair(store: Store) -> None:
+    collected(store, *range(1, 5))
+    compared(store, {"a": "identical"}, pair(1))
+    compared(store, {"b": "identical"}, pair(2))
+    cancelled = store.parity.request(["a"], "x")
+    store.parity.claim("w")
+    store.parity.set_producers(cancelled, *pair(3), None)
+    store.parity.finish(cancelled, ParityState.CANCELLED, "cancelled by y")
+    compared(store, {"a": "identical"}, pair(4))
+    found = store.parity.streak(["a"])
+    assert found.runs == 1 and isinstance(found.ended, NotCompared) and len(found.ended.pairs) == 2
+
+
+@pytest.mark.parametrize("made_up", ["generated", "failed", "validate_only"])
+def test_what_was_made_up_failed_or_only_validated_makes_no_pair(store: Store, made_up: str) -> None:
+    collected(store, 1, 2, 3)
+    start = T + 11 * HOUR
+    if made_up != "validate_only":
+        result = "FAILED" if made_up == "failed" else "SUCCESS"
+        store.collected.put_runs([run(2, start=start, result_state=result, generated=made_up == "generated")])
+    else:
+        store.collected.put_updates([update("u2", start, validate_only=True)])
+    for n in (1, 3):
+        compared(store, {"a": "identical"}, pair(n))
+    assert store.parity.streak(["a"]).runs == 2
+
+
+def test_an_update_whose_end_is_not_told_yet_counts_from_when_it_was_asked_for(store: Store) -> None:
+    collected(store, 1, 2, 4)
+    store.collected.put_runs([run(3, start=T + 17 * HOUR)])
+    store.collected.put_updates([update("u3", T + 17 * HOUR)])
+    for n in (1, 2, 4):
+        compared(store, {"a": "identical"}, pair(n))
+    found = store.parity.streak(["a"]).ended
+    assert isinstance(found, NotCompared) and [w.id for w in found.updates] == ["u3"]
+
+
+def test_a_comparison_that_counts_for_no_pair_leaves_its_runs_uncompared(store: Store) -> None:
+    collected(store, 1, 2, 3)
+    compared(store, {"a": "identical"}, pair(1))
+    blind = compared(store, {"a": "identical"}, pair(2))
+    with store.engine.begin() as c:
+        c.execute(runs_table.update().where(runs_table.c.id == blind).values(pair=None))
+    compared(store, {"a": "identical"}, pair(3))
+    found = store.parity.streak(["a"])
+    assert found.runs == 1 and isinstance(found.ended, NotCompared) and found.ended.uncertain == (blind,)
+
+
+def test_history_that_is_still_to_come_leaves_of_the_row_what_can_be_shown(store: Store) -> None:
+    for n in (1, 2, 3):
+        compared(store, {"a": "identical"}, pair(n))
+    assert store.parity.streak(["a"]).runs == 1, "nothing was collected"
+    collected(store, 1, 2, 3, backlog="older history is still to come")
+    found = store.parity.streak(["a"])
+    assert found.runs == 1 and isinstance(found.ended, NotCollected)
+    collected(store)
+    assert store.parity.streak(["a"]).runs == 3
 
 
 def test_a_comparison_that_proved_nothing_breaks_the_streak(store: Store) -> None:

@@ -189,3 +189,23 @@ def test_the_bundled_exclusion_hint_follows_the_rule_that_the_pipeline_applies()
     words = re.findall(r"\(([a-z|]+)\)", str(Migration.load(DEFAULT_MIGRATION).tables[0].excluded_by))
     assert {frozenset(w.split("|")) for w in words} == {frozenset(DEFAULT_WORDS)}
     assert all(t.excluded_by for t in Migration.load(DEFAULT_MIGRATION).tables)
+
+
+NOTEBOOKS = {
+    "dim_fde": "unity_fde.py",
+    "income_verification": "dash_fde_iv_submissions.sql",
+    "roi_fraud_reduction": "roi_fraud_reduction_submission_level.sql",
+}
+"""Of the tables whose notebook has another name than `<table>.sql`."""
+PERSONAL = re.compile(
+    "(^|_)(email|phone|note|file|logo|metadata|unit|employer)(_|$)|^(applicant|folder)_.*(name|initial)$"
+)
+BUSINESS = {"property_phone_is_required", "property_unit_is_required", "property_unit_count", "folder_property_name"}
+
+
+def test_what_names_or_reaches_a_person_free_text_and_names_of_files_are_sensitive() -> None:
+    for table in Migration.load(DEFAULT_MIGRATION).tables:
+        notebook = DEFAULT_MIGRATION.parents[2] / "pipeline" / "legacy" / NOTEBOOKS.get(table.name, f"{table.name}.sql")
+        columns = re.findall(r"^\s+(?:.* AS )?(?:\w+\.)?(\w+),?$", notebook.read_text(), re.MULTILINE)
+        assert set(table.key) <= set(columns), "the columns of the table were found"
+        assert {c for c in columns if PERSONAL.search(c)} - BUSINESS == set(table.sensitive), table.name

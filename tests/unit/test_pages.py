@@ -166,7 +166,7 @@ def test_the_streak_is_told_beside_what_a_gate_wants(store: Store, fill: Fill) -
     fill()
     assert store.parity.streak([t.name for t in MIGRATION.tables]).runs == 3
     at = open_page("parity")
-    assert "**1 of 1**\n" in text_of(at) and "over 12 h, 3 pairs" in text_of(at)
+    assert "**1 of 1**\n" in text_of(at) and "18 h, 3 pairs, 18 table comparisons" in text_of(at)
 
 
 def test_the_guides_issues_are_shown_where_their_signs_occur(store: Store, fill: Fill) -> None:

@@ -26,7 +26,8 @@ from app.store.collected.records import (
     TableRecord,
     UpdateRecord,
 )
-from app.store.parity import ParityState, ParityTable, Streak
+from app.store.parity import ParityState, ParityTable
+from app.store.streak import NotCollected, NotCompared, NotIdentical, Streak, Written
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
@@ -99,7 +100,7 @@ def facts(**more: Any) -> Facts:
         "costs": (),
         "parity": {"production": {}, "development": {}},
         "final_parity": {"production": {}, "development": {}},
-        "streaks": {p: Streak(0, 0, None, None, 0.0, None) for p in ("production", "development")},
+        "streaks": {p: Streak() for p in ("production", "development")},
         "schema_differences": {},
         "marks": {},
         "verified": {},
@@ -107,8 +108,14 @@ def facts(**more: Any) -> Facts:
     return Facts(**{**values, **more})
 
 
+def read(*names: str, minutes: float = 0.0) -> dict[str, SourceStatus]:
+    """Sources that were last read so long ago."""
+    return {n: SourceStatus(n, ago(minutes / 60), NOW, None, 0, 15.0) for n in names}
+
+
 def with_runs(*runs: JobRunRecord, updates: tuple[UpdateRecord, ...] = (), **more: Any) -> Facts:
-    return facts(snapshot=Snapshot({}, {}, {}, {}, tuple(runs), updates), **more)
+    sources = read("runs:baseline", "runs:candidate")
+    return facts(snapshot=Snapshot(sources, {}, {}, {}, tuple(runs), updates), **more)
 
 
 def status(kind: str, found: Facts, *, max_age: float | None = None, key: str = "", **params: Any) -> Status:
@@ -339,3 +346,77 @@ def test_medians_of_both_sides_and_their_ratio() -> None:
     seconds, dbu, _usd = summaries(points(with_runs(*runs)))
     assert (seconds.baseline, seconds.candidate, seconds.ratio) == (100, 50, 0.5)
     assert dbu.ratio is None
+
+
+def in_a_row(
+    count: int, hours: float = 6.0, minutes_unread: float = 1.0, pair: str = "production", **more: Any
+) -> Facts:
+    """So many clean pairs of runs, the newest an hour ago."""
+    moments = tuple(ago(1 + n * hours) for n in range(count))
+    streak = Streak(count, 6 * count, ago(1 + (count - 1) * hours), ago(1), moments, **more)
+    sources = read("runs:baseline", f"updates:{pair}", minutes=minutes_unread)
+    return facts(streaks={pair: streak}, snapshot=Snapshot(sources, {}, {}, {}, (), ()))
+
+
+def told(kind: str, found: Facts, **params: Any) -> Finding:
+    return judge(Evidence(kind=kind, params={"pair": "production", **params}), found)
+
+
+def test_28_pairs_at_6_hours_meet_both_the_streak_and_the_week() -> None:
+    found = told("parity_streak", in_a_row(28), pairs=28)
+    assert (found.status, found.summary) == (Status.PASS, "28 of 28 clean comparisons in a row")
+    found = told("parallel_days", in_a_row(28), days=7)
+    assert (found.status, found.summary) == (Status.PASS, "7.0 of 7 days of clean comparisons (28 pairs of runs)")
+    assert told("parity_streak", in_a_row(40), pairs=28).summary == "28 of 28 clean comparisons in a row (40 in all)"
+    assert told("parallel_days", in_a_row(7, 24), days=7).passed
+    assert told("parallel_days", in_a_row(27), days=7).status is Status.INCONCLUSIVE
+    assert told("parallel_days", in_a_row(6, 24), days=7).status is Status.INCONCLUSIVE
+
+
+def test_what_was_not_compared_ends_the_row_and_is_named_with_its_time() -> None:
+    missed = NotCompared((Written("123", ago(90)),), (Written("abc", ago(90.1)),), ("blind",))
+    text = "run 123 of 2026-02-26 18:00 UTC and update abc of 2026-02-26 17:54 UTC were not compared"
+    for kind, params in (("parity_streak", {"pairs": 28}), ("parallel_days", {"days": 7})):
+        found = told(kind, in_a_row(14, ended=missed), **params)
+        assert found.status is Status.INCONCLUSIVE
+        assert f"; before them {text} (comparison blind counts nothing" in found.summary
+    nothing = told("parity_streak", in_a_row(0, ended=missed), pairs=28)
+    assert nothing.summary.startswith(f"0 of 28 clean comparisons in a row: {text}")
+    runs = tuple(Written(str(n), ago(90 - n)) for n in range(13))
+    many = NotCompared(runs, tuple(Written(f"u{n}", ago(90 - n)) for n in range(12)))
+    found = told("parity_streak", in_a_row(1, ended=many), pairs=28)
+    assert "12 pairs of runs, the last of them run 12 of" in found.summary
+
+
+def test_a_week_without_comparisons_is_no_week_though_its_ends_are_clean() -> None:
+    found = told("parallel_days", in_a_row(2, 168), days=7)
+    assert found.status is Status.INCONCLUSIVE
+    assert found.summary == (
+        "0.0 of 7 days of clean comparisons (1 pair of runs); before them 168 h passed without a clean pair of runs, "
+        "more than 24 h"
+    )
+    assert told("parallel_days", in_a_row(8, 36), days=7).status is Status.INCONCLUSIVE
+    assert told("parallel_days", in_a_row(8, 36), days=7, longest_hours=36).passed
+    with pytest.raises(ValueError, match="longest_hours"):
+        Evidence(kind="parallel_days", params={"pair": "production", "days": 7, "longest_hours": 0})
+
+
+def test_a_streak_does_not_pass_while_its_newest_pair_waits_or_runs_cannot_be_read() -> None:
+    newest = NotCompared((Written("123", ago(0.5)),), (Written("abc", ago(0.4)),))
+    found = told("parity_streak", in_a_row(28, waiting=newest), pairs=28)
+    assert found.status is Status.INCONCLUSIVE and "28 of 28" in found.summary and "not compared yet" in found.summary
+    assert told("parallel_days", in_a_row(28, waiting=newest), days=7).passed, "the week before it is over"
+    unread = told("parity_streak", in_a_row(28, minutes_unread=20), pairs=28)
+    assert unread.status is Status.INCONCLUSIVE and "have not been read since 2026-03-02 11:40 UTC" in unread.summary
+    never = replace(in_a_row(28), snapshot=Snapshot({}, {}, {}, {}, (), ()))
+    assert told("parity_streak", never, pairs=28).status is Status.INCONCLUSIVE
+    assert told("parity_streak", in_a_row(28, pair="development"), pairs=28, pair="development").passed
+
+
+def test_a_row_that_a_comparison_broke_fails_and_one_that_cannot_be_told_is_inconclusive() -> None:
+    broken = told("parity_streak", in_a_row(3, ended=NotIdentical("c7", "not_proven")), pairs=28)
+    assert (broken.status, broken.references) == (Status.FAIL, ("c7",))
+    assert broken.summary == "3 of 28 clean comparisons in a row; before them comparison c7 was not proven"
+    untold = told("parity_streak", in_a_row(3, ended=NotCollected(ago(13), runs=True, updates=True)), pairs=28)
+    assert untold.status is Status.INCONCLUSIVE
+    assert "not all runs of the old job and updates of the new side have been collected" in untold.summary

@@ -1,0 +1,89 @@
+"""The history on the Parity page: what somebody cancelled and what was not compared have marks and names of their own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from pages_open import MIGRATION, Fill, frames, open_page, text_of
+
+from app.config import DEFAULT_MIGRATION, Migration
+from app.progress import streaks
+from app.store.open import Store
+from app.store.parity import ParityState, ParityTable
+from app.store.streak import NotCompared, Streak, Written
+from app.views.parity_history import entries, figure, title
+from app.widgets import charts
+from app.widgets.marks import verdict_mark
+from app.widgets.panel import Panel
+
+T = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+TABLES = [t.name for t in MIGRATION.tables]
+
+
+def compared(table: str, hours: float, verdict: str, state: ParityState = ParityState.DONE) -> ParityTable:
+    at = T + hours * HOUR
+    return ParityTable("c1", table, state, "", 1.0, verdict, "", 1, 1, 0, 0, 0, 1.0, at, at, verdict.upper())
+
+
+def test_what_somebody_cancelled_is_drawn_and_called_as_such() -> None:
+    cancelled = compared("dim_fde", 2, "not_proven", ParityState.CANCELLED)
+    found = [compared("dim_fde", 1, "identical"), cancelled, compared("dim_fde", 3, "not_proven", ParityState.FAILED)]
+    drawn = charts.verdicts(entries(found, TABLES, Streak()), ZoneInfo("UTC"), T)
+    marks = {trace.name: (trace.marker.symbol, list(trace.x)) for trace in drawn.data}
+    at = {name: [x.replace(tzinfo=UTC) for x in xs] for name, (_, xs) in marks.items()}
+    assert at == {"identical": [T + HOUR], "cancelled": [T + 2 * HOUR], "not proven": [T + 3 * HOUR]}
+    assert len({symbol for symbol, _ in marks.values()}) == 3, "told apart by shape, not by colour alone"
+    assert verdict_mark(cancelled).text == "▲ cancelled"
+    assert title(found, "") == "Verdict of each comparison (2 table comparisons, 1 cancelled)"
+
+
+def test_pairs_that_were_not_compared_are_drawn_on_every_table() -> None:
+    ended = NotCompared((Written("1", T), Written("2", T + HOUR)), (Written("u1", T), Written("u2", T)))
+    waits = NotCompared((Written("3", T + 9 * HOUR),), (Written("u3", T + 8 * HOUR),))
+    drawn = entries([compared("dim_fde", 5, "identical")], TABLES, Streak(1, 6, ended=ended, waiting=waits))
+    lacking = [(table, when) for table, when, what, _ in drawn if what == "not_compared"]
+    assert sorted(lacking) == sorted((t, T + h * HOUR) for t in TABLES for h in (0, 1, 9))
+    assert "runs not compared" in {t.name for t in charts.verdicts(drawn, ZoneInfo("UTC"), T).data}
+
+
+def test_a_week_of_28_pairs_is_told_as_7_days_28_of_28() -> None:
+    migration = Migration.load(DEFAULT_MIGRATION)
+    week = Streak(28, 168, T - 162 * HOUR, T, tuple(T - 6 * n * HOUR for n in range(28)))
+    assert streaks.in_a_row(week, migration, "production") == "7 days, 28 of 28 clean pairs of runs in a row"
+    assert streaks.explained(week, migration, "production") == []
+    here = Panel(None, migration, None, ZoneInfo("UTC"), T)  # type: ignore[arg-type]
+    shown = figure(here, "production", week)
+    assert (shown.value, shown.note) == ("28 of 28", "7 days, 28 pairs, 168 table comparisons")
+    almost = Streak(27, 162, T - 156 * HOUR, T, week.moments[:27])
+    assert streaks.in_a_row(almost, migration, "production") == "6.8 days, 27 of 28 clean pairs of runs in a row"
+    paused = Streak(28, 168, T, T, (*week.moments[:14], *(m - 72 * HOUR for m in week.moments[14:])))
+    assert streaks.in_a_row(paused, migration, "production") == "3.5 days, 28 of 28 clean pairs of runs in a row"
+    assert streaks.explained(paused, migration, "production") == [
+        "The days count from 2026-02-26 06:00 UTC: before it 78 h passed without a clean pair of runs, more than 24 h."
+    ]
+
+
+def test_the_page_tells_what_was_not_compared(store: Store, fill: Fill) -> None:
+    fill()
+    with store.engine.begin() as c:
+        newest = c.exec_driver_sql("SELECT id FROM parity_runs ORDER BY finished_at DESC").scalars().all()
+        c.exec_driver_sql("UPDATE parity_runs SET state = 'cancelled' WHERE id = ?", (newest[1],))
+        c.exec_driver_sql(
+            "UPDATE parity_tables SET state = 'cancelled', verdict = 'not_proven' WHERE parity_id = ?", (newest[1],)
+        )
+    at = open_page("parity")
+    text = text_of(at)
+    assert "1 pair, 6 table comparisons" in text
+    assert "(30 table comparisons, 6 cancelled): 1 of 1 clean pairs of runs in a row" in text
+    assert "The row begins anew where run 10002 of " in text and "were not compared." in text
+    assert "cancelled" in frames(at)
+    assert "Clean comparisons in a row" in text_of(open_page("overview"))
+
+
+def test_the_overview_tells_why_there_is_no_row(store: Store, fill: Fill) -> None:
+    fill()
+    with store.engine.begin() as c:
+        c.exec_driver_sql("UPDATE parity_runs SET state = 'cancelled' WHERE verdict = 'identical'")
+    assert "the last pair was not clean" in text_of(open_page("overview"))

@@ -1,0 +1,52 @@
+"""A report that leaves the panel says which runs wrote the sides and what warns of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import streamlit as st
+from pages_open import Fill, open_page
+
+from app.parity_provenance import provenance_of
+from app.store.open import Store
+from app.store.parity import Producer as Stored
+from validation.report import ParityReport, Producer, Provenance
+
+AT = datetime(2026, 1, 31, 6, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [
+        (None, None),
+        (Stored("run", "42", 42, AT), Producer("run 42", AT)),
+        (Stored("run", "42", 42, AT, "FAILED"), Producer("run 42, FAILED", AT)),
+        (Stored("update", "u1", 43, None), Producer("update u1 of run 43", None)),
+        (Stored("update", "u1", None, AT), Producer("update u1", AT)),
+    ],
+)
+def test_what_wrote_a_side_is_named_with_the_run_that_it_was_of(
+    store: Store, stored: Stored | None, told: Producer | None
+) -> None:
+    parity_id = store.parity.request(["dim_fde"], "erin")
+    store.parity.set_producers(parity_id, stored, None, "far apart")
+    run = store.parity.run(parity_id)
+    assert run is not None and provenance_of(run) == Provenance(told, None, "far apart")
+
+
+def test_downloads_of_the_page_have_the_warning_and_the_runs(
+    store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill()
+    warned = next(r for r in store.parity.runs() if r.warning)
+    assert warned.warning is not None and warned.baseline is not None
+    offered: dict[str, Any] = {}
+    monkeypatch.setattr(st, "download_button", lambda *_, data, key, **__: offered.update({key: data}))
+    open_page("parity", table="dim_fde", report=warned.id)
+    filed = json.loads(offered["parity_json"]())
+    assert filed["provenance"]["warning"] == warned.warning and ParityReport.from_dict(filed)
+    page = offered["parity_html"]()
+    assert warned.warning in page and f"{warned.baseline.kind} {warned.baseline.id}" in page
