@@ -75,7 +75,7 @@ def reveal_row(
         # A statement's message may quote the very values that the log must not hold.
         audited("failed", e.kind if isinstance(e, StatementError) else str(e))
         raise Refused(f"the row cannot be read: {e}") from e
-    shown = {side: sum(1 for _ in of_side) for side, of_side in found.items()}
+    shown = {side: int(f.row is not None) for side, f in found.items()}
     audited("done", why.strip(), {"shown": shown, "same_key": {side: f.same_key for side, f in found.items()}})
     return found
 

@@ -39,7 +39,7 @@ from validation.report import (
 from validation.schema import Alignment, TableSchema, align, read_schema
 from validation.spec import ComparisonSpec
 from validation.sqltext import quote_table
-from validation.state import UpdateOf, delta_version, identifies_data, pin, read_state
+from validation.state import UpdateOf, delta_version, identifies_data, pin, planned_bytes, read_state
 from validation.verdict import judge, schema_reason
 from validation.warehouse import Parameters, Row, Warehouse, never
 
@@ -206,8 +206,13 @@ class _Comparison:
 
     def _fingerprint(self, plan: Plan) -> None:
         with self._step("fingerprint", "reading both sides once"):
-            self.buckets = fine_buckets(max((s.bytes for s in self.states if s.bytes is not None), default=None))
+            self.buckets = fine_buckets(self._size())
             self.scan = read_scan(self._ask(fingerprint_sql(plan, self.buckets)))
+
+    def _size(self) -> int | None:
+        """About the bytes of the larger side, None where nothing tells. It decides how finely rows are summed alone."""
+        known = max((s.bytes for s in self.states if s.bytes is not None), default=None)
+        return planned_bytes(self.warehouse, self.spec.baseline, self.cancelled) if known is None else known
 
     def _duplicates(self, plan: Plan) -> int | None:
         """Those of the baseline; None where all rows are read again, which tells them too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from validation.drilldown import locator_sql, row_sql
@@ -31,10 +31,6 @@ class Revealed:
     row: dict[str, str | None] | None
     same_key: int
     exact: bool
-
-    def __iter__(self) -> Iterator[dict[str, str | None]]:
-        """The row, if there is one."""
-        return iter(() if self.row is None else (self.row,))
 
     @property
     def told(self) -> str:

@@ -18,6 +18,9 @@ from validation.warehouse import Warehouse, never
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED"})
 """States of an update that writes no more."""
 
+_UNITS = ("", "K", "M", "G", "T")
+_PLANNED = re.compile(r"Statistics\(sizeInBytes=([\d.]+) ([KMGTPE]?)i?B[,)]")
+
 
 @dataclass(frozen=True)
 class TableUpdate:
@@ -162,6 +165,20 @@ def _bytes(warehouse: Warehouse, name: str, cancelled: Callable[[], bool]) -> in
         return None
     size = rows[0].get("sizeInBytes") if rows else None
     return None if size is None else int(size)
+
+
+def planned_bytes(warehouse: Warehouse, name: str, cancelled: Callable[[], bool] = never) -> int | None:
+    """What the optimizer takes for the bytes of a view or of what else tells no size: a hint, from a plan that is not
+    run. None where it tells none, or one beyond all sense, as the 8 EiB that stand for an unknown one.
+    """
+    try:
+        rows = warehouse.execute(f"EXPLAIN COST SELECT * FROM {quote_table(name)}", None, cancelled)
+    except StatementError:
+        return None
+    found = _PLANNED.search(str(next(iter(rows[0].values()), "")) if rows else "")
+    if found is None or found.group(2) not in _UNITS:
+        return None
+    return int(float(found.group(1)) * 1024 ** _UNITS.index(found.group(2)))
 
 
 def _last_altered(warehouse: Warehouse, name: str, cancelled: Callable[[], bool]) -> datetime | None:

@@ -222,13 +222,14 @@ def parity_reveal(
         roles_of=context.roles_of,
         open_warehouse=lambda: open_warehouse(context.workspace),
     )
-    lines = [
-        (side, n, column, value)
-        for side, rs in found.items()
-        for n, r in enumerate(rs, 1)
-        for column, value in r.items()
-    ]
-    show(as_json, found, rows(f"Row {row} of {table}", ["side", "row", "column", "value"], lines))
+    lines = [(side, column, value) for side, f in found.items() for column, value in (f.row or {}).items()]
+
+    def draw(console: Console) -> None:
+        rows(f"Row {row} of {table}", ["side", "column", "value"], lines)(console)
+        for side, f in found.items():
+            console.print(escape(f"{side}: {f.told}"), soft_wrap=True)
+
+    show(as_json, found, draw)
 
 
 def _tables(names: list[str] | None) -> list[str]:

@@ -495,8 +495,8 @@ def _reveal(parity_id: str, name: str, samples: int) -> None:
         return
     for side, word in (("baseline", "■ Old side"), ("candidate", "● New side")):
         st.markdown(f"**{word}**: {literal(found[side].told)}")
-        for cells in found[side]:
-            shown = [{"column": c, "value": "NULL" if v is None else plain(v)} for c, v in cells.items()]
+        if (row := found[side].row) is not None:
+            shown = [{"column": c, "value": "NULL" if v is None else plain(v)} for c, v in row.items()]
             st.dataframe(shown, hide_index=True)
 
 

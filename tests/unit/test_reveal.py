@@ -50,7 +50,7 @@ class People(Scripted):
 def test_of_a_repeated_key_one_row_a_side_is_read_and_the_others_are_counted() -> None:
     warehouse = People()
     found = reveal(warehouse, SPEC, MODIFIED)
-    assert [list(found[s]) for s in ("baseline", "candidate")] == [[{"id": "1", "x": "ada"}]] * 2
+    assert [found[s].row for s in ("baseline", "candidate")] == [{"id": "1", "x": "ada"}] * 2
     assert [found[s].same_key for s in ("baseline", "candidate")] == [40, 3]
     assert "the sampled row" in found["baseline"].told and "not shown: 39" in found["baseline"].told
     assert [b["row"] for b in warehouse.bound] == ["3:4", "5:6"], "the pair is found by the names of its rows"
@@ -61,7 +61,7 @@ def test_of_a_repeated_key_one_row_a_side_is_read_and_the_others_are_counted() -
 def test_of_the_side_that_a_sample_shows_no_row_of_none_is_read() -> None:
     warehouse = People()
     found = reveal(warehouse, SPEC, MISSING)
-    assert [list(found[s]) for s in ("baseline", "candidate")] == [[{"id": "1", "x": "ada"}], []]
+    assert [found[s].row for s in ("baseline", "candidate")] == [{"id": "1", "x": "ada"}, None]
     assert (found["candidate"].same_key, found["candidate"].exact) == (3, False)
     assert "no row" in found["candidate"].told and "not shown: 3" in found["candidate"].told
     assert "`x`" not in warehouse.asked[-1] and warehouse.bound[-1] == {"locator": "1:2"}

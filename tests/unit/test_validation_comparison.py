@@ -14,6 +14,7 @@ from validation_warehouse import AT, DESCRIBED, SPEC, TABLE, Scripted, bucket, d
 
 from validation import ParityReport, RecheckState, StatementError, Tolerance, Verdict, compare, estimate, recheck
 from validation.drilldown import duplicates_of
+from validation.state import planned_bytes
 from validation.views import as_html, as_text
 
 COMPARE = import_module("validation.compare")  # The package has a function of this name.
@@ -260,6 +261,31 @@ def test_keys_of_one_hash_are_duplicates_only_if_they_are_one_key() -> None:
     unique = delta_tables(WITH=[bucket(na=2, nb=2)])
     assert compare(unique, SPEC).duplicate_rows == {"baseline": 0, "candidate": 0}
     assert not any(sql.startswith("WITH per_key") for sql in unique.asked), "as many hashes as rows prove it"
+
+
+def test_the_size_of_what_tells_none_is_taken_from_its_plan() -> None:
+    def planned(told: Any) -> int | None:
+        return planned_bytes(Scripted(EXPLAIN_COST=told), "a.b.c")
+
+    plan = "== Optimized Logical Plan ==\nJoin, Statistics(sizeInBytes={0})\n+- Relation, Statistics(sizeInBytes=9.0 B)"
+    for text, size in (("735.5 MiB", 771_227_648), ("2.0 KiB, rowCount=3", 2048), ("1.0 B", 1), ("8.0 EiB", None)):
+        assert planned([{"plan": plan.format(text)}]) == size, text
+    assert planned([]) is None and planned([{"plan": "Error"}]) is None and planned(StatementError("no")) is None
+
+
+def test_rows_are_summed_by_buckets_of_the_size_that_is_known() -> None:
+    cost = [{"plan": "Relation, Statistics(sizeInBytes=1.0 GiB)"}]
+    for tables, buckets in (
+        (delta_tables(DESCRIBE_DETAIL=[{"sizeInBytes": 1 << 20}]), 1 << 10),
+        (delta_tables(DESCRIBE_DETAIL=[{"sizeInBytes": 1 << 33}]), 1 << 20),
+        (delta_tables(EXPLAIN_COST=cost), 1 << 17),
+        (delta_tables(), 1 << 15),
+    ):
+        assert compare(tables, SPEC).verdict is Verdict.IDENTICAL
+        assert any(f"pmod(k1, {buckets}L)" in sql for sql in tables.asked)
+        assert any(sql.startswith("EXPLAIN") for sql in tables.asked) is (
+            not any(word == "DESCRIBE_DETAIL" for word in tables.answers)
+        )
 
 
 def test_the_candidates_duplicates_are_those_of_the_baseline_but_for_what_was_read_again() -> None:

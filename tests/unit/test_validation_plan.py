@@ -73,7 +73,7 @@ def test_filters_versions_and_names_reach_the_statement_quoted() -> None:
 
 def test_coarse_buckets_are_the_same_however_many_fine_ones_there_are() -> None:
     sizes = [fine_buckets(size) for size in (None, 0, 10**6, 10**9, 10**10, 10**12)]
-    assert sizes == [1 << n for n in (18, 10, 10, 18, 22, 22)]
+    assert sizes == [1 << n for n in (15, 10, 10, 16, 20, 22)]
     assert all(n & (n - 1) == 0 and n % COARSE == 0 for n in sizes), "or a report could not be checked again"
 
 
