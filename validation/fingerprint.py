@@ -44,7 +44,7 @@ def fine_buckets(size: int | None) -> int:
     """How many fine buckets: one a 16 kB of a side, a power of two from 2^10 to 2^22; 2^15 if its size is unknown.
 
     Of a differing row all rows of its bucket are read again: few buckets make that dear. Many make the first read dear,
-    as the candidate's rows are summed by bucket before they are shuffled: of 1,000,000 rows 2^18 cost 7% over 2^15.
+    as the candidate's rows are summed by bucket before they are shuffled: of 1,000,000 rows 2^18 cost 7% over 2^14.
     """
     if size is None:
         return 1 << 15

@@ -151,12 +151,12 @@ def test_a_write_while_reading_does_not_touch_the_versions_that_are_read(warehou
     def write() -> None:
         warehouse.spark.sql(f"INSERT INTO {b} VALUES (99, 'late')")
 
-    warehouse.before["WITH by_key"] = write
+    warehouse.before["WITH spread"] = write
     report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), final=True))
     assert report.verdict is Verdict.IDENTICAL and report.candidate.pinned and report.final
     assert any("was written while it was compared" in n for n in report.notes)
     assert recheck(warehouse, report, read_again=False).state is RecheckState.STALE
-    warehouse.before["WITH by_key"] = write
+    warehouse.before["WITH spread"] = write
     unpinned = compare(Unversioned(warehouse), ComparisonSpec(a, a.replace("c_a", "c_b"), keys=("id",)))
     assert unpinned.verdict is Verdict.NOT_PROVEN and "changed while it was read" in unpinned.reason
     assert b in unpinned.reason and not unpinned.candidate.pinned
