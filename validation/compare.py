@@ -210,7 +210,7 @@ class _Comparison:
             self.scan = read_scan(self._ask(fingerprint_sql(plan, self.buckets)))
 
     def _size(self) -> int | None:
-        """About the bytes of the larger side, None where nothing tells. It decides how finely rows are summed alone."""
+        """About the bytes of a side, None where nothing tells: how finely rows are summed hangs on it, no result."""
         known = max((s.bytes for s in self.states if s.bytes is not None), default=None)
         return planned_bytes(self.warehouse, self.spec.baseline, self.cancelled) if known is None else known
 

@@ -70,20 +70,19 @@ def reveal(
 
 
 def _of(warehouse: Warehouse, plan: Plan, side: Side, sample: Sample, cancelled: Callable[[], bool]) -> Revealed:
-    name = sample.rows[side]
+    named, name_sql = sample.rows[side], row_sql(plan)
     if _ABSENT.get(sample.kind) is side:
         row, rows = "CAST(NULL AS STRING)", plan.keyed(side)
     else:
         shown = ", ".join(c.shown(side) for c in plan.columns)
         # Older reports do not name rows; a name that is keyed cannot be told without its key.
-        asked = f"{row_sql(plan)} = :row" if name is not None else "false"
-        if ":hash_key" in asked and not plan.spec.hash_key:
-            asked = "false"
+        told = named is not None and (":hash_key" not in name_sql or plan.spec.hash_key)
+        asked = f"{name_sql} = :row" if told else "false"
         # Which of the rows with its key comes first must not hang on the order in which a table is read.
         row = f"to_json(min_by(named_struct('cells', cells, 'exact', {asked}), struct(NOT {asked}, h1, h2, cells)))"
         rows = plan.rows(side, (f"array({shown}) AS cells",), 1, None)
     sql = f"SELECT count(*) AS n, {row} AS found FROM ({rows}) WHERE {locator_sql(plan)} = :locator"
-    parameters = {"locator": sample.locator, "row": name, "hash_key": plan.spec.hash_key}
+    parameters = {"locator": sample.locator, "row": named, "hash_key": plan.spec.hash_key}
     used = {name: value for name, value in parameters.items() if f":{name}" in sql}
     (answer,) = warehouse.execute(sql, used, cancelled)
     if answer["found"] is None:

@@ -17,6 +17,8 @@ import uvicorn
 from databricks.sdk import WorkspaceClient
 from emulator_workspace import workspace_in
 from pages_open import MIGRATION, MIGRATION_FILE, Fill
+from parity_running import compared as compared
+from parity_running import quick_comparisons as quick_comparisons
 from rest_calls import client_of
 
 from app.store.open import Store, open_store
