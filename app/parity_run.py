@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,8 @@ AUTO = "auto"
 # How often a running comparison asks the store whether somebody cancelled it, and says how far it is (seconds).
 ASK_SECONDS = 1.0
 TELL_SECONDS = 0.5
+# How often whoever carries out a comparison says so (seconds); see `app.store.parity.ALIVE_SECONDS`.
+ALIVE_PAUSE = 5.0
 # How long, and how often, what must not be lost is tried while store or workspace are away (seconds).
 INSIST_SECONDS = 60.0
 INSIST_PAUSE = 2.0
@@ -61,6 +64,7 @@ class ParityRunner:
         self._migration = migration
         self._owner = owner
         self._stop = stop or threading.Event()
+        self._taken = threading.Event()
         self._clock = clock
         self._away = False
 
@@ -69,6 +73,7 @@ class ParityRunner:
 
         Raises StoreError where the store stays away. Then, and when the worker is told to stop, the comparison is left
         as it is, and the next call puts it back into the queue: what this owner left running nobody carries out now.
+        So it does with what others left who have died. Where another took this one, nothing more of it is recorded.
         """
         left = self._parity.requeue_interrupted(self._owner)
         if left:
@@ -78,7 +83,8 @@ class ParityRunner:
             return None
         log.info("comparison %s of %s begins", run.id, ", ".join(run.tables))
         try:
-            self._carry_out(run)
+            with self._alive(run):
+                self._carry_out(run)
         except StoreError:
             raise
         except KeyboardInterrupt:
@@ -88,7 +94,7 @@ class ParityRunner:
             fault = self._fault(run, e)
             log.error("comparison %s: %s", run.id, fault, exc_info=None if self._sensitive(run) else e)
             # What breaks while the workspace is being left says nothing of the comparison.
-            if not self._stop.is_set():
+            if not self._leaving():
                 self._insist(lambda: self._parity.finish(run.id, ParityState.FAILED, fault))
         return run.id
 
@@ -110,15 +116,46 @@ class ParityRunner:
         for name in run.tables:
             if name in finished:
                 continue
-            if self._stop.is_set() or self._cancelled(run):
+            if self._leaving() or self._cancelled(run):
                 return
             if name in tables:
                 self._compare(run, tables[name])
             else:
                 self._fail_table(run, name, f"the migration file has no table {name}")
-        if self._stop.is_set() or self._cancelled(run):
+        if self._leaving() or self._cancelled(run):
             return
         self._end(run, before)
+
+    @contextmanager
+    def _alive(self, run: ParityRun) -> Iterator[None]:
+        """Says every ALIVE_PAUSE that this process carries it out, until the block ends or another took it."""
+        self._taken.clear()
+        ended = threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(ALIVE_PAUSE) and not self._taken.is_set():
+                # A store that is away here: what must be written insists, and says so.
+                with suppress(StoreError):
+                    self._still_ours(run)
+
+        thread = threading.Thread(target=tell, name=f"comparison {run.id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _still_ours(self, run: ParityRun) -> bool:
+        """Says that this process carries it out; False where another does, after this one was held up for long."""
+        if not self._parity.keep_alive(run.id, self._owner):
+            if not self._taken.is_set():
+                log.warning("comparison %s is left: it ended, or another process took it", run.id)
+            self._taken.set()
+        return not self._taken.is_set()
+
+    def _leaving(self) -> bool:
+        return self._stop.is_set() or self._taken.is_set()
 
     def _begin(self, run: ParityRun) -> Pair:
         """Records what produced the sides, and gives it. What was compared while others had is compared again."""
@@ -140,13 +177,15 @@ class ParityRunner:
         try:
             after = self._insist(lambda: self._producers.now(run.sides))
         except WorkspaceError as e:
-            if self._stop.is_set():
+            if self._leaving():
                 return
             after = before
             # Only a success must be beyond doubt: what proved nothing stays its pair's, and is tried again.
             if all(t.verdict == "identical" for t in results):
                 found.append(f"whether a side was written while tables were compared could not be asked ({e})")
         found += doubts(before, after) + contradictions({t: r for t, r in reports.items() if r is not None}, before)
+        if not self._insist(lambda: self._still_ours(run)):
+            return
         # When an update ended is told by its events, which may have come meanwhile.
         self._record(run, after if same(before, after) else before, found)
         verdict = self._insist(lambda: self._parity.finish(run.id, ParityState.DONE))
@@ -176,7 +215,7 @@ class ParityRunner:
 
         def cancelled() -> bool:
             nonlocal asked, cancelled_by
-            if self._stop.is_set() or cancelled_by is not None:
+            if self._leaving() or cancelled_by is not None:
                 return True
             if time.monotonic() - asked >= ASK_SECONDS:
                 asked = time.monotonic()
@@ -186,7 +225,7 @@ class ParityRunner:
         def progress(p: Progress) -> None:
             nonlocal told
             moment = time.monotonic()
-            if self._stop.is_set() or (p.step == told[1] and moment - told[0] < TELL_SECONDS):
+            if self._leaving() or (p.step == told[1] and moment - told[0] < TELL_SECONDS):
                 return
             told = (moment, p.step)
             fraction = p.done / p.total if p.total else 0.0
@@ -211,15 +250,15 @@ class ParityRunner:
                     update_of=table_updates(self._workspace),
                 )
         except (WorkspaceError, SpecError, ConfigError) as e:
-            if not self._stop.is_set():
+            if not self._leaving():
                 self._fail_table(run, table.name, str(e))
             return
-        if self._stop.is_set() or cancelled_by is not None:
+        if self._leaving() or cancelled_by is not None or not self._insist(lambda: self._still_ours(run)):
             return  # What was cancelled is no result; the caller ends the request, or leaves it to the next worker.
         try:
             self._insist(lambda: self._parity.finish_table(run.id, table.name, report.to_dict()))
         except StoreError:
-            if self._stop.is_set():
+            if self._leaving():
                 raise
             # A store that takes this and not the report will not take it after another comparison either.
             self._fail_table(run, table.name, "its result could not be kept in the store: see the worker's log")

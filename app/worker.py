@@ -83,9 +83,6 @@ class Worker:
         log.info("working as %s", self.owner)
         beat = threading.Thread(target=self._heartbeat, args=(lease,), name="heartbeat", daemon=True)
         beat.start()
-        requeued = self._store.parity.requeue_interrupted(self.owner, others=True)
-        if requeued:
-            log.info("comparisons that were interrupted start again: %s", ", ".join(requeued))
         try:
             while not self._stop.is_set():
                 endpoint = self._await_workspace()
@@ -181,6 +178,9 @@ class Worker:
             deadline = time.monotonic() + STOP_SECONDS
             for thread in threads:
                 thread.join(max(0.1, deadline - time.monotonic()))
+            if not threads[0].is_alive():
+                # Whoever works next need not wait until it counts as dead.
+                self._guarded("leaving comparisons", lambda: self._store.parity.requeue_interrupted(self.owner))
             collector.idle(max(0.1, min(3.0, deadline - time.monotonic())))
             workspace.close()
 

@@ -1,12 +1,15 @@
 """Whole comparisons of two tables like `dim_fde` on one Spark, beside a bare read of both and what others do.
 
-`python -m benchmarks.parity [--rows N ...] [--columns N] [--rounds N] [--skip final PEER ...]`. Figures are seconds,
-after an unmeasured run that warms Java up (datacompy's has none: it takes minutes). Each size has a Spark of its own.
+`python -m benchmarks.parity [--rows N ...] [--columns N] [--warm N] [--rounds N] [--skip final PEER ...]`. Figures
+are seconds. Each size has a Spark of its own.
 
 The bare read (every column of both tables decoded and thrown away) is measured before anything else and again in turn
-with our comparisons, each `rounds` times, and the median counts; the others run once, after these. "times" is against
-the faster of the two bare reads: late in a Spark's life Java may give up compiling what the bare read generates, and it
-takes twice as long. Nothing is cached but what the operating system keeps of the files.
+with our comparisons, each `rounds` times, and the median counts. Before both the same runs go `warm` times unmeasured:
+on two cores Java takes that many to compile a statement beside its tasks, and a first run takes half as long again, of
+the bare read as of ours. These are printed. The peers run once, after that and after one unmeasured run (datacompy's
+has none: it takes minutes). "times" is against the faster of the two bare reads: late in a Spark's life Java may give
+up compiling what the bare read generates, and it takes twice as long. Nothing is cached but what the operating system
+keeps of the files.
 """
 
 from __future__ import annotations
@@ -169,7 +172,7 @@ BARE = "bare read of both, first"
 AGAIN = "bare read of both, in turn"
 
 
-def measure(spark: Any, folder: Path, rows: int, wanted: int, rounds: int, skip: Sequence[str]) -> None:
+def measure(spark: Any, folder: Path, rows: int, wanted: int, warm: int, rounds: int, skip: Sequence[str]) -> None:
     """One table of figures."""
     seconds, _ = timed(lambda: make(spark, folder, rows, wanted))
     print(f"{rows:,} rows x {wanted} columns, written in {seconds:.0f} s", flush=True)
@@ -184,23 +187,22 @@ def measure(spark: Any, folder: Path, rows: int, wanted: int, rounds: int, skip:
     took: dict[str, list[float]] = {}
     answers: dict[str, str] = {}
 
-    def count(label: str, run: Callable[[], str]) -> None:
-        found, answers[label] = timed(run)
-        took.setdefault(label, []).append(found)
-        print(f"  {label}: {found:.1f} s, {answers[label]}", flush=True)
+    def count(label: str, run: Callable[[], str], measured: bool = True) -> None:
+        found, answer = timed(run)
+        if measured:
+            answers[label] = answer
+            took.setdefault(label, []).append(found)
+        print(f"  {label}: {found:.1f} s, {answer}{'' if measured else ' (not measured)'}", flush=True)
 
-    bare_read(spark)
-    for _ in range(rounds):
-        count(BARE, in_turn[AGAIN])
-    for label, run in in_turn.items():
-        if label != AGAIN:
-            run()
-    for label, run in list(in_turn.items()) * rounds:
-        count(label, run)
+    for turn in range(warm + rounds):
+        count(BARE, in_turn[AGAIN], turn >= warm)
+    for turn in range(warm + rounds):
+        for label, run in in_turn.items():
+            count(label, run, turn >= warm)
     # Only now: what the peers make Java compile would slow what is measured after it.
     for label, run in once.items():
         if label != cold:
-            run()
+            count(label, run, False)
         count(label, run)
     medians = {label: median(found) for label, found in took.items()}
     unit = min(medians[BARE], medians[AGAIN])
@@ -227,7 +229,7 @@ def measure(spark: Any, folder: Path, rows: int, wanted: int, rounds: int, skip:
     tracemalloc.stop()
 
 
-def measure_in_new_spark(rows: int, wanted: int, rounds: int, skip: Sequence[str], memory: str) -> None:
+def measure_in_new_spark(rows: int, wanted: int, warm: int, rounds: int, skip: Sequence[str], memory: str) -> None:
     """One table of figures, in a Spark of its own."""
     from pyspark.sql import SparkSession
 
@@ -254,7 +256,7 @@ def measure_in_new_spark(rows: int, wanted: int, rounds: int, skip: Sequence[str
     # What a temporary view cannot tell is asked for and refused; the client would print each refusal whole.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     try:
-        measure(spark, folder, rows, wanted, rounds, skip)
+        measure(spark, folder, rows, wanted, warm, rounds, skip)
     finally:
         spark.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -265,12 +267,13 @@ def main() -> int:
     p = argparse.ArgumentParser(prog="python -m benchmarks.parity")
     p.add_argument("--rows", type=int, nargs="+", default=[200_000, 1_000_000])
     p.add_argument("--columns", type=int, default=85)
+    p.add_argument("--warm", type=int, default=5, help="runs of each that are not measured")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--skip", nargs="*", default=[], choices=["final", *PEERS])
     p.add_argument("--memory", default="3g", help="of the Spark driver")
     arguments = p.parse_args()
     for rows in arguments.rows:
-        options = (rows, arguments.columns, arguments.rounds, arguments.skip, arguments.memory)
+        options = (rows, arguments.columns, arguments.warm, arguments.rounds, arguments.skip, arguments.memory)
         process = get_context("spawn").Process(target=measure_in_new_spark, args=options)
         process.start()
         process.join()

@@ -4,7 +4,7 @@
     spread     the baseline's, shuffled by fine bucket, so that both sums of them need no further shuffle
     baseline   one a hash of a key, then one a fine bucket: rows, hash sums, and how many hashes of keys there are
     candidate  one a fine bucket: rows and hash sums
-    fine       both beside each other; tells equal buckets from differing ones
+    fine       both joined by bucket, without another shuffle; tells equal buckets from differing ones
     coarse     16 rows that come back: totals of both sides, and the numbers of the differing fine buckets, if few
 
 Sums of hashes cannot overflow: each 64-bit hash is summed as two halves of 32 bits, exact in a BIGINT up to 2^31 rows.
@@ -67,16 +67,18 @@ def fingerprint_sql(plan: Plan, buckets: int) -> str:
         ]
     )
 
-    by = "".join(f"p{i}, " for i in range(len(plan.partition_by)))
+    parts = [f"p{i}" for i in range(len(plan.partition_by))]
+    by = "".join(f"{p}, " for p in parts)
     f = f"pmod(k1, {buckets}L)"
-    of_side = {n: f"side = {int(side)}" for n, side in (("a", Side.BASELINE), ("b", Side.CANDIDATE))}
-    names = [f"{n}{i}" for n in of_side for i in range(len(HALVES))]
+    on = " AND ".join(["a.f = b.f", *(f"a.{p} <=> b.{p}" for p in parts)])
+    names = [f"{side}{i}" for side in "ab" for i in range(len(HALVES))]
     fine = [
-        "sum(hashes) AS hashes",
-        *(f"sum(IF({test}, n, 0L)) AS n{s}" for s, test in of_side.items()),
-        *(f"sum(IF({test}, {half}, 0L)) AS {s}{i}" for s, test in of_side.items() for i, half in enumerate(HALVES)),
-        *(["sum(doubt) AS doubt"] if doubt else []),
-        *([f"max(IF({test}, wm, NULL)) AS newest_{s}" for s, test in of_side.items()] if timed else []),
+        *(f"coalesce(a.{n}, b.{n}) AS {n}" for n in (*parts, "f")),
+        "coalesce(hashes, 0L) AS hashes",
+        *(f"coalesce({side}.n, 0L) AS n{side}" for side in "ab"),
+        *(f"coalesce({side}.{half}, 0L) AS {side}{i}" for side in "ab" for i, half in enumerate(HALVES)),
+        *(["coalesce(a.doubt, 0L) + coalesce(b.doubt, 0L) AS doubt"] if doubt else []),
+        *([f"{side}.wm AS newest_{side}" for side in "ab"] if timed else []),
     ]
     same = " AND ".join(["na = nb", *(f"a{i} = b{i}" for i in range(len(HALVES)))])
     kinds = {"fewer": "na > nb", "more": "na < nb", "even": f"NOT ({same}) AND na = nb"}
@@ -86,7 +88,7 @@ def fingerprint_sql(plan: Plan, buckets: int) -> str:
         "count(*) AS buckets",
         *(f"sum({n}) AS {n}" for n in ("hashes", "na", "nb", *names, *(["doubt"] if doubt else []))),
         *(f"count_if({test}) AS {n}" for n, test in kinds.items()),
-        *([f"max(newest_{s}) AS newest_{s}" for s in of_side] if timed else []),
+        *([f"max(newest_{side}) AS newest_{side}" for side in "ab"] if timed else []),
         f"sum(IF({same}, 0L, na + nb)) AS affected",
         f"array_join({told}, ',') AS differing",
     ]
@@ -96,12 +98,11 @@ def fingerprint_sql(plan: Plan, buckets: int) -> str:
 by_key AS (SELECT {by}f, k1, count(*) AS n, {folded} FROM spread GROUP BY {by}f, k1),
 baseline AS (SELECT {by}f, count(*) AS hashes, sum(n) AS n, {folded} FROM by_key GROUP BY {by}f),
 candidate AS (
-  SELECT {by}{f} AS f, 0L AS hashes, count(*) AS n, {folded} FROM ({rows(Side.CANDIDATE)}) GROUP BY {by}{f}
+  SELECT {by}{f} AS f, count(*) AS n, {folded} FROM ({rows(Side.CANDIDATE)}) GROUP BY {by}{f}
 ),
 fine AS (
-  SELECT {by}f, {", ".join(fine)}
-  FROM (SELECT {int(Side.BASELINE)} AS side, * FROM baseline UNION ALL SELECT {int(Side.CANDIDATE)}, * FROM candidate)
-  GROUP BY {by}f
+  SELECT /*+ SHUFFLE_HASH(b) */ {", ".join(fine)}
+  FROM baseline AS a FULL OUTER JOIN candidate AS b ON {on}
 )
 SELECT {by}pmod(f, {COARSE}L) AS bucket, {", ".join(coarse)}
 FROM fine GROUP BY {by}pmod(f, {COARSE}L)"""

@@ -57,6 +57,11 @@ def rows(title: str, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> 
     return draw
 
 
+def count(value: int | None) -> str:
+    """How many, for people; nothing where it is not known."""
+    return "" if value is None else f"{value:,}"
+
+
 def moment(value: datetime | None) -> str:
     """A moment for people, with its zone."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if value else ""

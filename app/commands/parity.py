@@ -14,7 +14,7 @@ from rich.markup import escape
 from app.commands.context import POLL_SECONDS, context
 from app.commands.ending import WrongUse, end
 from app.commands.options import As, Here, Json, Wait
-from app.commands.output import moment, plain, rows, show
+from app.commands.output import count, moment, plain, rows, show
 from app.config import Role
 from app.operations.actor import Actor, Refused
 from app.parity_estimate import expected
@@ -255,11 +255,7 @@ def _show_comparison(found: ParityRun, as_json: bool) -> NoReturn:
             r.table,
             _result(r),
             r.reason,
-            r.baseline_rows,
-            r.candidate_rows,
-            r.missing_rows,
-            r.extra_rows,
-            r.modified_rows,
+            *map(count, (r.baseline_rows, r.candidate_rows, r.missing_rows, r.extra_rows, r.modified_rows)),
             "" if r.seconds is None else f"{r.seconds:.1f}",
         )
         for r in results

@@ -20,6 +20,8 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
+    func,
+    select,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -99,6 +101,13 @@ class Repository:
                 yield c
         except SQLAlchemyError as e:
             raise StoreError(f"{what or self._what} cannot be written: {cause(e)}") from e
+
+    def _moment(self, c: Connection) -> datetime:
+        """Now by the database server's clock, where there is one: those who ask may be on several machines."""
+        if c.dialect.name != "postgresql":
+            return self._clock()
+        told: datetime = c.execute(select(func.clock_timestamp())).scalar_one()
+        return told.astimezone(UTC)
 
     def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
         with self._read() as c:

@@ -7,9 +7,9 @@ import socket
 import uuid
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import Column, ColumnElement, Connection, Integer, String, Table, and_, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Integer, String, Table, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from app.store.base import Repository, StoreError, UtcDateTime, cause, metadata
@@ -117,13 +117,6 @@ class LeaseRepository(Repository):
             if row is None or row.expires_at <= self._moment(c):
                 return None
         return Lease(row.name, row.owner, row.token, row.acquired_at, row.expires_at)
-
-    def _moment(self, c: Connection) -> datetime:
-        """Now by the database server's clock, where there is one: those who want a lease may be on several machines."""
-        if c.dialect.name != "postgresql":
-            return self._clock()
-        told: datetime = c.execute(select(func.clock_timestamp())).scalar_one()
-        return told.astimezone(UTC)
 
     def _held(self, lease: Lease, moment: datetime) -> ColumnElement[bool]:
         return and_(

@@ -6,7 +6,7 @@ import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -29,7 +29,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    true,
     update,
 )
 
@@ -39,6 +38,9 @@ from app.store.collected.tables import sources_table, updates_table
 from app.store.streak import Clean, Collected, Comparison, Pair, Streak, Written
 
 SIDES = ("production", "development")
+
+ALIVE_SECONDS = 20.0
+"""Who carries out a comparison and has not said so for this long is dead: it starts again."""
 
 
 class ParityState(StrEnum):
@@ -143,6 +145,7 @@ runs_table = Table(
     Column("state", String(20), nullable=False),
     Column("cancel_requested_by", String(320)),
     Column("worker", String(200)),
+    Column("alive_at", UtcDateTime),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
     Column("verdict", String(20)),
@@ -292,20 +295,32 @@ class ParityRepository(Repository):
             taken = c.execute(
                 update(r)
                 .where(r.c.id == waiting, r.c.state == ParityState.QUEUED)
-                .values(state=ParityState.RUNNING, worker=worker, started_at=now())
+                .values(state=ParityState.RUNNING, worker=worker, started_at=now(), alive_at=self._moment(c))
             ).rowcount
         return self.run(str(waiting)) if taken == 1 else None
 
-    def requeue_interrupted(self, worker: str, *, others: bool = False) -> list[str]:
+    def keep_alive(self, parity_id: str, worker: str) -> bool:
+        """Says that `worker` carries it out still. False where it does not any more: it ended, or another took it."""
+        r = runs_table
+        with self._write() as c:
+            mine = c.execute(
+                update(r)
+                .where(r.c.id == parity_id, r.c.state == ParityState.RUNNING, r.c.worker == worker)
+                .values(alive_at=self._moment(c))
+            ).rowcount
+        return mine == 1
+
+    def requeue_interrupted(self, worker: str) -> list[str]:
         """Puts back what was left running, from the table that it was at; gives the ids.
 
-        That is what `worker`, who carries out nothing now, had claimed; with `others` what any had: it alone may work.
+        That is what `worker`, who carries out nothing now, had claimed, and what others have not kept alive.
         A comparison only reads, so starting it again is safe. Tables that were finished keep their result. What
         somebody asked to cancel ends as cancelled, whosever it was.
         """
         r, t = runs_table, tables_table
-        left_by = true() if others else or_(r.c.worker == worker, r.c.cancel_requested_by.is_not(None))
         with self._write() as c:
+            dead = or_(r.c.alive_at.is_(None), r.c.alive_at < self._moment(c) - timedelta(seconds=ALIVE_SECONDS))
+            left_by = or_(r.c.worker == worker, dead, r.c.cancel_requested_by.is_not(None))
             left = c.execute(
                 select(r.c.id, r.c.cancel_requested_by).where(r.c.state == ParityState.RUNNING, left_by)
             ).all()
@@ -611,7 +626,7 @@ def _comparison(row: Row[Any]) -> Comparison:
 
 
 def _run(row: Row[Any]) -> ParityRun:
-    values = {k: v for k, v in row._mapping.items() if k not in ("worker", "hash_key")}
+    values = {k: v for k, v in row._mapping.items() if k not in ("worker", "alive_at", "hash_key")}
     values["tables"] = tuple(values["tables"])
     values["state"] = ParityState(values["state"])
     values["baseline"] = _producer(values["baseline"])

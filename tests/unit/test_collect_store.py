@@ -21,7 +21,7 @@ from app.store.collected.records import (
     UsageRecord,
 )
 from app.store.open import Store, open_store
-from app.store.parity import ParityState, Producer, runs_table
+from app.store.parity import ALIVE_SECONDS, ParityState, Producer, runs_table
 from app.store.streak import NotCollected, NotCompared, Streak
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -344,8 +344,11 @@ def test_what_a_dead_worker_left_running_starts_again_from_the_table_it_was_at(s
     p.claim("dead")
     p.finish_table(parity_id, "a", {"verdict": "identical"})
     p.progress(parity_id, "b", "fingerprint", 0.4)
+    assert p.keep_alive(parity_id, "dead") and not p.keep_alive(parity_id, "new")
     assert p.requeue_interrupted("new") == [], "it may be at work"
-    assert p.requeue_interrupted("new", others=True) == [parity_id]
+    with store.engine.begin() as c:
+        c.execute(runs_table.update().values(alive_at=datetime.now(UTC) - timedelta(seconds=ALIVE_SECONDS + 1)))
+    assert p.requeue_interrupted("new") == [parity_id] and not p.keep_alive(parity_id, "dead")
     states = {t.table: t.state for t in p.table_results(parity_id)}
     assert states == {"a": ParityState.DONE, "b": ParityState.INTERRUPTED}
     assert p.claim("new").id == parity_id  # type: ignore[union-attr]

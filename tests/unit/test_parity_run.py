@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from parity_running import HOUR, Compared, T, There, found, report, runner_of
+from parity_running import HOUR, Compared, T, There, found, report, runner_of, silent
+from sqlalchemy import select
 
 from app import parity_run
 from app.store.base import StoreError
 from app.store.open import Store
-from app.store.parity import ParityState, Producer
+from app.store.parity import ParityState, Producer, runs_table
 from app.workspace.errors import WorkspaceError
 from tests.unit.test_collect import MIGRATION
 from tests.unit.test_collect_store import run, update
@@ -115,6 +118,20 @@ def test_a_comparison_that_a_person_breaks_off_waits_for_the_worker(store: Store
     assert found(store, parity_id).state is ParityState.QUEUED
 
 
+def silence(store: Store) -> timedelta:
+    """How long nobody has said that he carries out the comparison."""
+    with store.engine.connect() as c:
+        told: datetime = c.execute(select(runs_table.c.alive_at)).scalar_one()
+    return datetime.now(UTC) - told
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 # ------------------------------------------------------------------------------------- a store that is away a moment
 
 
@@ -213,6 +230,53 @@ def test_what_another_left_running_ends_when_somebody_cancels_it_and_not_before(
     assert runner.run_next() is None and found(store, parity_id).state is ParityState.RUNNING
     store.parity.cancel(parity_id, "lead@example.com")
     assert runner.run_next() is None and found(store, parity_id).state is ParityState.CANCELLED
+
+
+def test_what_another_left_running_who_is_silent_starts_again_beside_it(store: Store, compared: Compared) -> None:
+    parity_id = store.parity.request(["t"], "x")
+    store.parity.claim("killed")
+    assert runner_of(store).run_next() is None
+    silent(store)
+    assert runner_of(store).run_next() == parity_id
+    assert found(store, parity_id).verdict == "identical"
+
+
+def test_who_carries_it_out_says_so_while_a_statement_runs(
+    store: Store, compared: Compared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parity_run, "ALIVE_PAUSE", 0.01)
+
+    def during(**_: Any) -> ParityReport:
+        silent(store)
+        wait_until(lambda: silence(store) < timedelta(seconds=5))
+        assert store.parity.requeue_interrupted("other") == []
+        return report()
+
+    compared.during = during
+    parity_id = store.parity.request(["t"], "x")
+    runner_of(store).run_next()
+    assert found(store, parity_id).verdict == "identical"
+
+
+@pytest.mark.parametrize("pause", [0.01, 60.0])
+def test_what_another_took_after_a_long_silence_is_left_to_it(
+    store: Store, compared: Compared, monkeypatch: pytest.MonkeyPatch, pause: float
+) -> None:
+    """A process that was held up for long finds it out by itself, or else when it has a result."""
+    monkeypatch.setattr(parity_run, "ALIVE_PAUSE", pause)
+
+    def during(cancelled: Callable[[], bool], **_: Any) -> ParityReport:
+        with store.engine.begin() as c:
+            c.execute(runs_table.update().values(worker="other"))
+        if pause < 1:
+            wait_until(cancelled)
+        return report()
+
+    compared.during = during
+    parity_id = store.parity.request(["t", "gone"], "x")
+    runner_of(store).run_next()
+    assert found(store, parity_id).state is ParityState.RUNNING and store.parity.keep_alive(parity_id, "other")
+    assert [t.verdict for t in store.parity.table_results(parity_id)] == [None, None]
 
 
 def test_what_cannot_be_compared_is_not_proven_and_the_other_tables_go_on(store: Store, compared: Compared) -> None:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from parity_running import Compared, report, silent
 
 from app import preparation, worker
 from app.collect.sources import Source
@@ -23,7 +24,6 @@ from app.store.open import Store, open_store
 from app.store.parity import ParityState
 from app.worker import Worker
 from tests.unit.test_collect import MIGRATION
-from tests.unit.test_parity_run import Compared, report
 from tests.unit.workspace_server import Request, Server, serving
 from validation.endpoint import Endpoint
 from validation.report import ParityReport
@@ -182,9 +182,27 @@ def test_a_comparison_left_by_a_dead_worker_is_done(store: Store, server: Server
     server.on("GET", "/api/2.1/unity-catalog/tables/*", {"full_name": "x", "table_type": "VIEW", "owner": "o"})
     parity_id = store.parity.request(["t"], "x")
     store.parity.claim("dead")
+    silent(store)
     running = Running(store, endpoint(server), FakeOperations())
     wait_until(lambda: store.parity.run(parity_id).state is ParityState.DONE)  # type: ignore[union-attr]
     running.stop()
+
+
+def test_a_worker_that_is_stopped_leaves_its_comparison_to_the_next(
+    store: Store, server: Server, compared: Compared
+) -> None:
+    server.on("GET", "/api/2.1/unity-catalog/tables/*", {"full_name": "x", "table_type": "VIEW", "owner": "o"})
+
+    def during(cancelled: Callable[[], bool], **_: Any) -> ParityReport:
+        wait_until(cancelled)
+        return report()
+
+    compared.during = during
+    parity_id = store.parity.request(["t"], "x")
+    running = Running(store, endpoint(server), FakeOperations())
+    wait_until(lambda: compared.specs)
+    running.stop()
+    assert store.parity.run(parity_id).state is ParityState.QUEUED  # type: ignore[union-attr]
 
 
 def test_what_a_workspace_held_while_it_was_prepared_is_read_anew_once_it_is_ready(
