@@ -35,6 +35,8 @@ _SENTINELS = {
 }
 """Of each element type whose arrays can be hashed as they are, a value that hardly any array holds."""
 
+_SPATIAL = {"geometry", "geography"}
+
 _VARIANT_DEPTH = 4
 
 
@@ -70,8 +72,8 @@ def normal_form(pair: ColumnPair) -> NormalForm:
     return _Builder().column(pair.baseline.type, pair.candidate.type)
 
 
-def _is_variant_inside(kind: DataType) -> bool:
-    return kind.name == "variant" or any(_is_variant_inside(c) for c in kind.children)
+def _is_inside(names: set[str], kind: DataType) -> bool:
+    return _base(kind.name) in names or any(_is_inside(names, c) for c in kind.children)
 
 
 def _cast(target: str) -> Expression:
@@ -93,9 +95,11 @@ class _Builder:
         if a.children or b.children or a.name == "variant" or b.name == "variant":
             left, right = self._encoder(a, b)
             doubt, note = None, ""
-            if _is_variant_inside(a) and _is_variant_inside(b):
+            if all(_is_inside({"variant"}, kind) for kind in (a, b)):
                 doubt, note = self._doubt(a), "in a VARIANT -0.0 and 0.0 are two values"
             hashed = _plain_array(a) if a == b else None
+            if any(_is_inside(_SPATIAL, kind) for kind in (a, b)):
+                show = (_strict(left), _strict(right))  # JSON holds no shapes.
             return NormalForm("other", _strict(left), _strict(right), *show, doubt, note, hashed=hashed)
         family, left, right, note = self._simple(a, b)
         scale = max(_size(t)[1] for t in (a, b)) if family == "decimal" else None
@@ -129,6 +133,11 @@ class _Builder:
                 return f"(CAST({x} AS DOUBLE) + 0D)"
 
             return "float", as_double, as_double, "both as DOUBLE, which holds every INT"
+        if names == {"time"} and a != b:
+            finer = max(a, b, key=lambda t: t.arguments)
+            return "other", _cast(str(finer)), _cast(str(finer)), f"both as {finer}"
+        if all(_base(n) in _SPATIAL for n in names) and _base(a.name) == _base(b.name):
+            return "other", _spatial, _spatial, "a shape by its coordinates as they are stored, and its SRID"
         if a.name == b.name:
             return self._same_type(a)
         if names == {"date", "timestamp_ntz"}:
@@ -155,6 +164,9 @@ class _Builder:
             found = _interval(kind)
             if found is not None:
                 return "other", found[1], found[1], ""
+            if kind.name == "interval":
+                # The old mixed type holds months, days and microseconds; its text tells each of them.
+                return "other", _cast("STRING"), _cast("STRING"), ""
         raise NoExactForm(f"{kind} has no exact normal form")
 
     def _decimal(self, a: DataType, b: DataType) -> tuple[str, Expression, Expression, str]:
@@ -273,6 +285,8 @@ class _Builder:
             return lambda x: f"hex({x})"
         if kind.collation:
             return lambda x: f"({x} COLLATE UTF8_BINARY)"
+        if _base(kind.name) in _SPATIAL:
+            return _spatial
         return _cast("STRING")
 
 
@@ -342,6 +356,15 @@ def _interval(kind: DataType) -> tuple[str, Expression] | None:
     if unit in {"day", "hour", "minute", "second"}:
         return "seconds", lambda x: f"CAST(CAST({x} AS INTERVAL SECOND) AS DECIMAL(20,6))"
     return None
+
+
+def _base(name: str) -> str:
+    """`geometry` of `geometry(any)`, which has no number for an argument."""
+    return name.partition("(")[0]
+
+
+def _spatial(x: str) -> str:
+    return f"concat(st_srid({x}), ':', hex(st_asbinary({x})))"
 
 
 def _strict(encode: Expression) -> Expression:

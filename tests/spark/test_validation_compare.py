@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
-from validation_support import SparkWarehouse
+from validation_support import SCHEMA, SparkWarehouse, counts
 
 from validation import (
     ComparisonSpec,
@@ -33,46 +31,6 @@ from validation.fingerprint import fingerprint_sql, read_scan
 from validation.plan import make_plan
 from validation.reveal import Revealed
 from validation.schema import align, read_schema
-
-SCHEMA = "parity_compare"
-
-
-@pytest.fixture(scope="module")
-def warehouse(spark_remote: str) -> Iterator[SparkWarehouse]:
-    spark = SparkSession.builder.remote(spark_remote).create()
-    spark.conf.set("spark.sql.shuffle.partitions", "1")
-    # Planning each stage anew is a sixth of a comparison of some rows.
-    spark.conf.set("spark.sql.adaptive.enabled", "false")
-    spark.sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    spark.sql(f"USE {SCHEMA}")
-    yield SparkWarehouse(spark)
-    spark.sql(f"DROP SCHEMA {SCHEMA} CASCADE")
-    spark.stop()
-
-
-@pytest.fixture
-def table(warehouse: SparkWarehouse) -> Callable[[str, str], str]:
-    """Makes a Delta table from a SELECT, or from a column list in brackets."""
-
-    def make(name: str, body: str) -> str:
-        create = f"CREATE OR REPLACE TABLE {name} "
-        warehouse.spark.sql(create + (body if body.startswith("(") else f"AS {body}"))
-        return f"{SCHEMA}.{name}"
-
-    return make
-
-
-@pytest.fixture
-def view(warehouse: SparkWarehouse) -> Callable[[str, str], str]:
-    def make(name: str, body: str) -> str:
-        warehouse.spark.sql(f"CREATE OR REPLACE TEMP VIEW {name} AS {body}")
-        return name
-
-    return make
-
-
-def counts(report: ParityReport) -> tuple[int | None, int | None, int | None]:
-    return report.missing_rows, report.extra_rows, report.modified_rows
 
 
 def causes(report: ParityReport) -> dict[str, int]:
@@ -238,51 +196,6 @@ def test_types_decide_though_rows_agree_and_can_be_set_to_warn(warehouse: Any, v
     assert {d.column for d in report.schema_differences if d.aspect == "types"} == {"id", "d"}
     lenient = ComparisonSpec(a, b, keys=("id",), deciding=frozenset({SchemaAspect.COLUMNS}))
     assert compare(warehouse, lenient).verdict is Verdict.IDENTICAL
-
-
-def test_aliased_types_are_not_taken_for_equal(warehouse: Any, view: Any) -> None:
-    a = view("al_a", "SELECT 1 AS id, true AS x")
-    b = view("al_b", "SELECT 1 AS id, 1 AS x")
-    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",), deciding=frozenset()))
-    assert report.verdict is Verdict.NOT_PROVEN and "x" in report.not_compared
-
-
-def test_decimals_too_large_for_the_finer_scale_stay_apart(warehouse: Any, view: Any) -> None:
-    a = view("dec_a", "SELECT id, CAST(v AS DECIMAL(38,0)) AS d FROM VALUES (1,'7'),(2,'1e30'),(3,'2e30') AS t(id, v)")
-    b = view("dec_b", "SELECT id, CAST(v AS DECIMAL(38,18)) AS d FROM VALUES (1,'7.0'),(2,'1e19'),(3,'0') AS t(id, v)")
-    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
-    assert report.column_mismatches == {"d": 2}
-
-
-def test_char_padding_is_no_difference_and_varchar_blanks_are(warehouse: Any, table: Any) -> None:
-    for name, size in (("ch_a", 5), ("ch_b", 8)):
-        warehouse.spark.sql(f"DROP TABLE IF EXISTS {name}")
-        warehouse.spark.sql(f"CREATE TABLE {name} (id INT, c CHAR({size}), v VARCHAR(5)) USING parquet")
-        warehouse.spark.sql(f"INSERT INTO {name} VALUES (1, 'ab', 'ab')")
-    spec = ComparisonSpec("ch_a", "ch_b", keys=("id",), deciding=frozenset({SchemaAspect.COLUMNS}))
-    assert compare(warehouse, spec).verdict is Verdict.IDENTICAL
-    warehouse.spark.sql("INSERT OVERWRITE ch_b VALUES (1, 'ab', 'ab ')")
-    assert compare(warehouse, spec).column_mismatches == {"v": 1}
-    typed = compare(warehouse, replace(spec, deciding=frozenset(SchemaAspect)))
-    assert {(d.column, d.baseline, d.candidate) for d in typed.schema_differences if d.aspect == "types"} == {
-        ("c", "char(5)", "char(8)")
-    }
-
-
-def test_collations_compare_by_bytes(warehouse: Any, view: Any) -> None:
-    a = view("co_a", "SELECT 1 AS id, 'Abc' COLLATE UNICODE_CI AS s, array('A' COLLATE UNICODE_CI) AS l")
-    b = view("co_b", "SELECT 1 AS id, 'aBC' COLLATE UNICODE_CI AS s, array('a' COLLATE UNICODE_CI) AS l")
-    assert compare(warehouse, ComparisonSpec(a, b, keys=("id",))).column_mismatches == {"s": 1, "l": 1}
-    keyed = compare(warehouse, ComparisonSpec(a, b, keys=("s",)))
-    assert counts(keyed) == (1, 1, 0)
-
-
-def test_a_struct_with_more_fields_than_descriptions_print(warehouse: Any, table: Any) -> None:
-    fields = ", ".join(f"'f{i}', id + {i}" for i in range(40))
-    a = table("wide_a", f"SELECT id, named_struct({fields}) AS s FROM range(3)")
-    b = table("wide_b", f"SELECT id, named_struct({fields.replace('id + 39', 'id + 40')}) AS s FROM range(3)")
-    report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
-    assert report.column_mismatches == {"s": 3} and not report.not_compared
 
 
 def test_400_columns_are_compared_in_one_pass(warehouse: Any, table: Any) -> None:
@@ -671,22 +584,6 @@ def test_one_heavy_key_is_settled_and_sampled(warehouse: Any, table: Any) -> Non
     report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
     assert counts(report) == (0, 3, 1) and report.duplicate_rows == {"baseline": 4999, "candidate": 5002}
     assert len(report.samples) == 4
-
-
-def test_a_variant_that_mixes_types_too_deep_is_not_proven(warehouse: Any, view: Any) -> None:
-    deep = '[[[[[[[1,"x"]]]]]]]'
-    a = view("va_a", f"SELECT 1 AS id, parse_json('{deep}') AS v")
-    report = compare(warehouse, ComparisonSpec(a, a, keys=("id",)))
-    assert report.verdict is Verdict.NOT_PROVEN and "VARIANT" in report.reason
-    for left, right in (("1.5,2.5e0", "1.5e0,2.5e0"), ("1.5", "1.5e0")):
-        a = view("va_c", f"SELECT 1 AS id, parse_json('[[[[[{left}]]]]]') AS v")
-        b = view("va_d", f"SELECT 1 AS id, parse_json('[[[[[{right}]]]]]') AS v")
-        assert compare(warehouse, ComparisonSpec(a, b, keys=("id",))).verdict is not Verdict.IDENTICAL
-    zeros = [view(f"vz_{n}", f"SELECT 1 AS id, parse_json('{z}') AS v") for n, z in (("a", "-0.0e0"), ("b", "0.0e0"))]
-    zero = compare(warehouse, ComparisonSpec(*zeros, keys=("id",)))
-    assert zero.verdict is Verdict.DIFFERENT and "v: in a VARIANT -0.0 and 0.0 are two values" in zero.notes
-    shallow = view("va_b", 'SELECT 1 AS id, parse_json(\'{"a":[1,"x",{"b":[1,null,"y"]}]}\') AS v')
-    assert compare(warehouse, ComparisonSpec(shallow, shallow, keys=("id",))).verdict is Verdict.IDENTICAL
 
 
 def test_reports_recheck(warehouse: Any, table: Any) -> None:

@@ -11,7 +11,15 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from validation.errors import Cancelled, StatementError
+from validation.report import ParityReport
 from validation.warehouse import Parameters, Row, never
+
+SCHEMA = "parity_compare"
+
+
+def counts(report: ParityReport) -> tuple[int | None, int | None, int | None]:
+    """Missing, extra and modified rows."""
+    return report.missing_rows, report.extra_rows, report.modified_rows
 
 
 def bound(sql: str, parameters: Parameters) -> str:
