@@ -90,8 +90,11 @@ def parity_run(
     parity_id = context.store.parity.request(wanted, actor.user_name, final=final, sides=sides)
     if here:
         runner = ParityRunner(context.store, context.workspace, context.migration, process_owner())
-        while _parity_run(parity_id).state is ParityState.QUEUED and runner.run_next() is not None:
-            pass
+        # What a worker took meanwhile is waited for, and taken up here if that one dies.
+        awaited = (ParityState.QUEUED, ParityState.RUNNING) if wait else (ParityState.QUEUED,)
+        while _parity_run(parity_id).state in awaited:
+            if runner.run_next() is None:
+                time.sleep(POLL_SECONDS)
     elif wait and context.store.leases.holder(WORKER_LEASE) is None:
         raise Refused(f"comparison {parity_id} waits and no worker is running: start one, or use --here")
     last = ""
