@@ -160,7 +160,7 @@ def test_the_workspace_sees_the_end_of_its_owner() -> None:
 def running(process: int) -> bool:
     try:
         return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

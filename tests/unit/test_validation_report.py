@@ -94,9 +94,9 @@ def test_views_escape_what_tables_hold() -> None:
     page = as_html(_report())
     assert "<script>" not in page and "&lt;script&gt;" in page
     assert "=cmd()" in as_csv(_report()) and ",=cmd()" not in as_csv(_report())
-    whole = replace(_report(), not_compared={"g": "geometry has no exact normal form"}, within_tolerance_rows=4)
+    whole = replace(_report(), not_compared={"g": "sketch has no exact normal form"}, within_tolerance_rows=4)
     for view in (as_html(whole), as_text(whole)):
-        assert "geometry has no exact normal form" in view
+        assert "sketch has no exact normal form" in view
     assert "equal within the tolerance 4" in as_text(whole)
     for part in ("Compared columns (2): id, x", "<td>schema</td><td>0.10</td>", "Equal within tolerance"):
         assert part in as_html(whole)
