@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from app.parity_spec import spec_of
 from app.parity_workspace import open_warehouse, table_updates
 from app.store.base import StoreError, now
 from app.store.open import Store
-from app.store.parity import ParityRun, ParityState, Producer
+from app.store.parity import ComparisonTaken, ParityRun, ParityState, Producer
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError, one_line
 from app.workspace.tables import Tables
@@ -84,19 +84,25 @@ class ParityRunner:
         log.info("comparison %s of %s begins", run.id, ", ".join(run.tables))
         try:
             with self._alive(run):
-                self._carry_out(run)
-        except StoreError:
-            raise
+                self._carry_out_or_fail(run)
+        except ComparisonTaken as e:
+            log.warning("%s: nothing more of it is recorded", e)
         except KeyboardInterrupt:
             self._parity.requeue_interrupted(self._owner)
+            raise
+        return run.id
+
+    def _carry_out_or_fail(self, run: ParityRun) -> None:
+        try:
+            self._carry_out(run)
+        except (StoreError, ComparisonTaken):
             raise
         except Exception as e:
             fault = self._fault(run, e)
             log.error("comparison %s: %s", run.id, fault, exc_info=None if self._sensitive(run) else e)
             # What breaks while the workspace is being left says nothing of the comparison.
             if not self._leaving():
-                self._insist(lambda: self._parity.finish(run.id, ParityState.FAILED, fault))
-        return run.id
+                self._insist(lambda: self._parity.finish(run.id, ParityState.FAILED, fault, self._owner))
 
     def _sensitive(self, run: ParityRun) -> bool:
         return any(t.sensitive for t in self._migration.tables if t.name in run.tables)
@@ -133,10 +139,17 @@ class ParityRunner:
         ended = threading.Event()
 
         def tell() -> None:
+            said = False
             while not ended.wait(ALIVE_PAUSE) and not self._taken.is_set():
-                # A store that is away here: what must be written insists, and says so.
-                with suppress(StoreError):
-                    self._still_ours(run)
+                try:
+                    self._parity.keep_alive(run.id, self._owner)
+                except ComparisonTaken:
+                    self._taken.set()
+                except Exception as e:
+                    # A store that is away, or whoever gives its password: what must be written insists.
+                    if not said:
+                        log.warning("comparison %s cannot be said to be alive", run.id, exc_info=e)
+                    said = True
 
         thread = threading.Thread(target=tell, name=f"comparison {run.id}", daemon=True)
         thread.start()
@@ -145,14 +158,6 @@ class ParityRunner:
         finally:
             ended.set()
             thread.join()
-
-    def _still_ours(self, run: ParityRun) -> bool:
-        """Says that this process carries it out; False where another does, after this one was held up for long."""
-        if not self._parity.keep_alive(run.id, self._owner):
-            if not self._taken.is_set():
-                log.warning("comparison %s is left: it ended, or another process took it", run.id)
-            self._taken.set()
-        return not self._taken.is_set()
 
     def _leaving(self) -> bool:
         return self._stop.is_set() or self._taken.is_set()
@@ -165,7 +170,7 @@ class ParityRunner:
             log.warning("comparison %s: what produced its sides is taken from what was collected: %s", run.id, e)
             before = self._insist(lambda: self._producers.collected(run.sides))
         if self._finished(run) and not same(before, (run.baseline, run.candidate)):
-            self._insist(lambda: self._parity.forget_results(run.id))
+            self._insist(lambda: self._parity.forget_results(run.id, self._owner))
         self._record(run, before, doubts(before, before))
         return before
 
@@ -184,18 +189,20 @@ class ParityRunner:
             if all(t.verdict == "identical" for t in results):
                 found.append(f"whether a side was written while tables were compared could not be asked ({e})")
         found += doubts(before, after) + contradictions({t: r for t, r in reports.items() if r is not None}, before)
-        if not self._insist(lambda: self._still_ours(run)):
-            return
         # When an update ended is told by its events, which may have come meanwhile.
         self._record(run, after if same(before, after) else before, found)
-        verdict = self._insist(lambda: self._parity.finish(run.id, ParityState.DONE))
+        verdict = self._insist(lambda: self._parity.finish(run.id, ParityState.DONE, worker=self._owner))
         log.info("comparison %s: %s", run.id, verdict)
 
     def _record(self, run: ParityRun, pair: Pair, found: Sequence[str]) -> None:
         told = [w for w in (far_apart(*pair), *found) if w]
         if found:
             told.append("this comparison counts for no pair of runs")
-        self._insist(lambda: self._parity.set_producers(run.id, *pair, "; ".join(told) or None, proven=not found))
+        self._insist(
+            lambda: self._parity.set_producers(
+                run.id, *pair, "; ".join(told) or None, proven=not found, worker=self._owner
+            )
+        )
 
     def _finished(self, run: ParityRun) -> set[str]:
         results = self._insist(lambda: self._parity.table_results(run.id))
@@ -205,7 +212,7 @@ class ParityRunner:
         """Whether somebody asked to cancel it; then it has ended."""
         by = self._insist(lambda: self._parity.cancel_requested(run.id))
         if by is not None:
-            self._insist(lambda: self._parity.finish(run.id, ParityState.CANCELLED, f"cancelled by {by}"))
+            self._insist(lambda: self._parity.finish(run.id, ParityState.CANCELLED, f"cancelled by {by}", self._owner))
         return by is not None
 
     def _compare(self, run: ParityRun, table: Table) -> None:
@@ -229,9 +236,9 @@ class ParityRunner:
                 return
             told = (moment, p.step)
             fraction = p.done / p.total if p.total else 0.0
-            self._if_there(lambda: self._parity.progress(run.id, table.name, p.step, fraction))
+            self._if_there(lambda: self._parity.progress(run.id, table.name, p.step, fraction, self._owner))
 
-        self._insist(lambda: self._parity.progress(run.id, table.name, "start", 0.0))
+        self._insist(lambda: self._parity.progress(run.id, table.name, "start", 0.0, self._owner))
         try:
             spec = spec_of(
                 table,
@@ -253,10 +260,10 @@ class ParityRunner:
             if not self._leaving():
                 self._fail_table(run, table.name, str(e))
             return
-        if self._leaving() or cancelled_by is not None or not self._insist(lambda: self._still_ours(run)):
+        if self._leaving() or cancelled_by is not None:
             return  # What was cancelled is no result; the caller ends the request, or leaves it to the next worker.
         try:
-            self._insist(lambda: self._parity.finish_table(run.id, table.name, report.to_dict()))
+            self._insist(lambda: self._parity.finish_table(run.id, table.name, report.to_dict(), self._owner))
         except StoreError:
             if self._leaving():
                 raise
@@ -264,14 +271,15 @@ class ParityRunner:
             self._fail_table(run, table.name, "its result could not be kept in the store: see the worker's log")
 
     def _fail_table(self, run: ParityRun, table: str, why: str) -> None:
-        self._insist(lambda: self._parity.fail_table(run.id, table, why))
+        self._insist(lambda: self._parity.fail_table(run.id, table, why, self._owner))
 
     # ------------------------------------------------------------------------------------ a store that is away a moment
 
     def _insist(self, act: Callable[[], R], patient: bool = True) -> R:
         """What `act` gives. Where store or workspace are away it is tried again, for INSIST_SECONDS at most.
 
-        patient: waits for the workspace too. Raises what `act` raises, at once when the worker is told to stop.
+        patient: waits for the workspace too. Raises what `act` raises, at once when the worker is told to stop or when
+        another took the comparison.
         """
         until = time.monotonic() + INSIST_SECONDS
         while True:
@@ -279,7 +287,7 @@ class ParityRunner:
                 return act()
             except (StoreError, WorkspaceError) as e:
                 again = isinstance(e, StoreError) or (patient and e.retryable)
-                if not again or time.monotonic() >= until or self._stop.wait(INSIST_PAUSE):
+                if not again or time.monotonic() >= until or self._leaving() or self._stop.wait(INSIST_PAUSE):
                     raise
                 log.warning("tried again: %s", e)
 
@@ -287,6 +295,9 @@ class ParityRunner:
         """What `act` gives, None where the store is away: the comparison goes on, and the next call tells."""
         try:
             found = act()
+        except ComparisonTaken:
+            self._taken.set()
+            return None
         except StoreError as e:
             if not self._away:
                 log.warning("the comparison goes on: %s", e)

@@ -4,9 +4,9 @@ A normal form can be hashed, ordered and compared with `<=>`. Simple types stay 
 holds both sides without loss. Nested values and variants become a text in which every part carries its own end or
 length, so that no two different values share a text; NULL has its own mark. What has no exact form gets a reason.
 
-Where equality needs a rule: both zeros are equal (not so inside a VARIANT, which keeps what was written) and NaN is
-equal to NaN (as `<=>` has it); strings compare by their bytes whatever their collation; trailing blanks of CHAR are
-padding; maps compare as sets of entries.
+Where equality needs a rule: both zeros are equal (not so inside a VARIANT or a shape, which keep what was written) and
+NaN is equal to NaN (as `<=>` has it); strings compare by their bytes whatever their collation; trailing blanks of CHAR
+are padding; maps compare as sets of entries.
 """
 
 from __future__ import annotations

@@ -90,23 +90,21 @@ def parity_run(
     parity_id = context.store.parity.request(wanted, actor.user_name, final=final, sides=sides)
     if here:
         runner = ParityRunner(context.store, context.workspace, context.migration, process_owner())
-        # What a worker took meanwhile is waited for, and taken up here if that one dies.
-        awaited = (ParityState.QUEUED, ParityState.RUNNING) if wait else (ParityState.QUEUED,)
-        while _parity_run(parity_id).state in awaited:
-            if runner.run_next() is None:
-                time.sleep(POLL_SECONDS)
+        while _parity_run(parity_id).state is ParityState.QUEUED and runner.run_next() is not None:
+            pass
     elif wait and context.store.leases.holder(WORKER_LEASE) is None:
         raise Refused(f"comparison {parity_id} waits and no worker is running: start one, or use --here")
     last = ""
-    while wait and (found := _parity_run(parity_id)).state in (ParityState.QUEUED, ParityState.RUNNING):
+    while wait and _is_open(parity_id):
         states = [
             f"{t.table} {t.step} {t.fraction:.0%}" for t in context.store.parity.table_results(parity_id) if t.step
         ]
         if states and states[-1] != last and not as_json:
             last = states[-1]
             context.out.print(escape(last))
-        if found.state is ParityState.RUNNING and not here and context.store.leases.holder(WORKER_LEASE) is None:
-            raise Refused(f"the worker that carried out comparison {parity_id} ended: start one")
+        at_work = context.store.leases.holder(WORKER_LEASE) or context.store.parity.carried_out(parity_id)
+        if not at_work and _is_open(parity_id):
+            raise Refused(f"nobody carries out comparison {parity_id} any more: start a worker")
         time.sleep(POLL_SECONDS)
     _show_comparison(_parity_run(parity_id), as_json)
 
@@ -249,6 +247,10 @@ def _parity_run(parity_id: str) -> ParityRun:
     if found is None:
         raise WrongUse(f"there is no comparison {parity_id}")
     return found
+
+
+def _is_open(parity_id: str) -> bool:
+    return _parity_run(parity_id).state in (ParityState.QUEUED, ParityState.RUNNING)
 
 
 def _show_comparison(found: ParityRun, as_json: bool) -> NoReturn:

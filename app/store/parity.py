@@ -190,10 +190,16 @@ _WORST_FIRST = ("different", "not_proven", "identical")
 _ENDED = (ParityState.DONE, ParityState.FAILED, ParityState.CANCELLED)
 
 
+class ComparisonTaken(Exception):
+    """Who wants to record something of a comparison does not carry it out any more: it ended, or another took it."""
+
+
 class ParityRepository(Repository):
     """Requests, progress and results of comparisons. All methods raise StoreError where the store cannot be used.
 
-    State changes compare and swap: a request is claimed once, and what has ended stays as it ended.
+    State changes compare and swap: a request is claimed once, and what has ended stays as it ended. Whoever carries one
+    out names itself as `worker`: what it records, it records only while the comparison is its own, and it says with it
+    that it is alive. Otherwise ComparisonTaken is raised and nothing recorded.
     """
 
     _what = "comparisons"
@@ -299,16 +305,38 @@ class ParityRepository(Repository):
             ).rowcount
         return self.run(str(waiting)) if taken == 1 else None
 
-    def keep_alive(self, parity_id: str, worker: str) -> bool:
-        """Says that `worker` carries it out still. False where it does not any more: it ended, or another took it."""
-        r = runs_table
+    def keep_alive(self, parity_id: str, worker: str) -> None:
+        """Says that `worker` carries it out still."""
         with self._write() as c:
-            mine = c.execute(
-                update(r)
-                .where(r.c.id == parity_id, r.c.state == ParityState.RUNNING, r.c.worker == worker)
-                .values(alive_at=self._moment(c))
-            ).rowcount
-        return mine == 1
+            self._own(c, parity_id, worker)
+
+    def _own(self, c: Connection, parity_id: str, worker: str | None) -> None:
+        """Raises ComparisonTaken unless `worker` (None: nobody is asked) carries it out now, and says that it does."""
+        r = runs_table
+        if worker is None:
+            return
+        mine = c.execute(
+            update(r)
+            .where(r.c.id == parity_id, r.c.state == ParityState.RUNNING, r.c.worker == worker)
+            .values(alive_at=self._moment(c))
+        ).rowcount
+        if mine != 1:
+            raise ComparisonTaken(f"comparison {parity_id} ended, or another process took it")
+
+    def carried_out(self, parity_id: str) -> bool:
+        """Whether somebody carries it out and said so lately."""
+        r = runs_table
+        with self._read() as c:
+            found = c.execute(
+                select(r.c.id).where(
+                    r.c.id == parity_id, r.c.state == ParityState.RUNNING, r.c.alive_at >= self._silence(c)
+                )
+            ).one_or_none()
+        return found is not None
+
+    def _silence(self, c: Connection) -> datetime:
+        """Who was alive before this moment and not since is dead."""
+        return self._moment(c) - timedelta(seconds=ALIVE_SECONDS)
 
     def requeue_interrupted(self, worker: str) -> list[str]:
         """Puts back what was left running, from the table that it was at; gives the ids.
@@ -319,30 +347,38 @@ class ParityRepository(Repository):
         """
         r, t = runs_table, tables_table
         with self._write() as c:
-            dead = or_(r.c.alive_at.is_(None), r.c.alive_at < self._moment(c) - timedelta(seconds=ALIVE_SECONDS))
+            dead = or_(r.c.alive_at.is_(None), r.c.alive_at < self._silence(c))
             left_by = or_(r.c.worker == worker, dead, r.c.cancel_requested_by.is_not(None))
+            put_back: list[str] = []
             left = c.execute(
                 select(r.c.id, r.c.cancel_requested_by).where(r.c.state == ParityState.RUNNING, left_by)
             ).all()
             for row in left:
-                if row.cancel_requested_by is not None:
+                cancelled = row.cancel_requested_by is not None
+                state: dict[str, Any] = {"state": ParityState.QUEUED, "worker": None}
+                if cancelled:
+                    state = {"state": ParityState.CANCELLED, "finished_at": now()}
+                # It may have ended, or been taken by another who is alive, since it was read.
+                still = (r.c.id == row.id, r.c.state == ParityState.RUNNING, left_by)
+                if c.execute(update(r).where(*still).values(**state)).rowcount != 1:
+                    continue
+                put_back.append(str(row.id))
+                if cancelled:
                     self._end_open_tables(c, row.id, ParityState.CANCELLED, f"cancelled by {row.cancel_requested_by}")
-                    state: dict[str, Any] = {"state": ParityState.CANCELLED, "finished_at": now()}
                 else:
                     c.execute(
                         update(t)
                         .where(t.c.parity_id == row.id, t.c.state == ParityState.RUNNING)
                         .values(state=ParityState.INTERRUPTED, step="interrupted, starts again", fraction=0.0)
                     )
-                    state = {"state": ParityState.QUEUED, "worker": None}
-                c.execute(update(r).where(r.c.id == row.id).values(**state))
-        return [str(row.id) for row in left]
+        return put_back
 
-    def forget_results(self, parity_id: str) -> None:
+    def forget_results(self, parity_id: str, worker: str | None = None) -> None:
         """Makes all tables of a running comparison be compared again: their sides were written since."""
         t = tables_table
         kept = {"parity_id", "table", "sides", "position", "state", "step", "fraction", "final"}
         with self._write() as c:
+            self._own(c, parity_id, worker)
             c.execute(
                 update(t)
                 .where(t.c.parity_id == parity_id, t.c.state.in_(_ENDED))
@@ -368,6 +404,7 @@ class ParityRepository(Repository):
         warning: str | None,
         *,
         proven: bool = True,
+        worker: str | None = None,
     ) -> None:
         """Records what produced the sides, and a warning as where they are far apart.
 
@@ -377,6 +414,7 @@ class ParityRepository(Repository):
         if baseline and candidate and baseline.ended_at and candidate.ended_at:
             skew = abs((baseline.ended_at - candidate.ended_at).total_seconds())
         with self._write() as c:
+            self._own(c, parity_id, worker)
             c.execute(
                 update(runs_table)
                 .where(runs_table.c.id == parity_id)
@@ -389,10 +427,11 @@ class ParityRepository(Repository):
                 )
             )
 
-    def progress(self, parity_id: str, table: str, step: str, fraction: float) -> None:
+    def progress(self, parity_id: str, table: str, step: str, fraction: float, worker: str | None = None) -> None:
         """Where one table's comparison is; the first call starts its clock."""
         t = tables_table
         with self._write() as c:
+            self._own(c, parity_id, worker)
             c.execute(
                 update(t)
                 .where(t.c.parity_id == parity_id, t.c.table == table, t.c.state.not_in(_ENDED))
@@ -404,10 +443,11 @@ class ParityRepository(Repository):
                 )
             )
 
-    def finish_table(self, parity_id: str, table: str, report: Mapping[str, Any]) -> None:
+    def finish_table(self, parity_id: str, table: str, report: Mapping[str, Any], worker: str | None = None) -> None:
         """Keeps one table's report (validation's JSON object)."""
         t = tables_table
         with self._write() as c:
+            self._own(c, parity_id, worker)
             c.execute(
                 update(t)
                 .where(t.c.parity_id == parity_id, t.c.table == table)
@@ -430,10 +470,11 @@ class ParityRepository(Repository):
                 )
             )
 
-    def fail_table(self, parity_id: str, table: str, error: str) -> None:
+    def fail_table(self, parity_id: str, table: str, error: str, worker: str | None = None) -> None:
         """Records that a table could not be compared: not proven."""
         t = tables_table
         with self._write() as c:
+            self._own(c, parity_id, worker)
             c.execute(
                 update(t)
                 .where(t.c.parity_id == parity_id, t.c.table == table)
@@ -447,7 +488,9 @@ class ParityRepository(Repository):
                 )
             )
 
-    def finish(self, parity_id: str, state: ParityState, error: str | None = None) -> str | None:
+    def finish(
+        self, parity_id: str, state: ParityState, error: str | None = None, worker: str | None = None
+    ) -> str | None:
         """Ends a comparison and gives its verdict: the worst of its tables (different, not_proven, identical).
 
         A comparison that did not end as DONE never is identical: what is not finished is not proven.
@@ -456,6 +499,7 @@ class ParityRepository(Repository):
             raise ValueError(f"a comparison cannot end as {state}")
         t = tables_table
         with self._write() as c:
+            self._own(c, parity_id, worker)
             if state is not ParityState.DONE:
                 self._end_open_tables(c, parity_id, state, error or str(state))
             found = list(c.execute(select(t.c.verdict).where(t.c.parity_id == parity_id)).scalars())

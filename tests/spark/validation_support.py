@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from validation.errors import Cancelled, StatementError
 from validation.report import ParityReport
 from validation.warehouse import Parameters, Row, never
 
-SCHEMA = "parity_compare"
+SCHEMA = f"parity_compare_{os.getpid()}"
 
 
 def counts(report: ParityReport) -> tuple[int | None, int | None, int | None]:

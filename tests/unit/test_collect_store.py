@@ -21,7 +21,7 @@ from app.store.collected.records import (
     UsageRecord,
 )
 from app.store.open import Store, open_store
-from app.store.parity import ALIVE_SECONDS, ParityState, Producer, runs_table
+from app.store.parity import ALIVE_SECONDS, ComparisonTaken, ParityState, Producer, runs_table
 from app.store.streak import NotCollected, NotCompared, Streak
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -344,14 +344,28 @@ def test_what_a_dead_worker_left_running_starts_again_from_the_table_it_was_at(s
     p.claim("dead")
     p.finish_table(parity_id, "a", {"verdict": "identical"})
     p.progress(parity_id, "b", "fingerprint", 0.4)
-    assert p.keep_alive(parity_id, "dead") and not p.keep_alive(parity_id, "new")
+    p.keep_alive(parity_id, "dead")
+    assert p.carried_out(parity_id)
     assert p.requeue_interrupted("new") == [], "it may be at work"
     with store.engine.begin() as c:
         c.execute(runs_table.update().values(alive_at=datetime.now(UTC) - timedelta(seconds=ALIVE_SECONDS + 1)))
-    assert p.requeue_interrupted("new") == [parity_id] and not p.keep_alive(parity_id, "dead")
+    assert not p.carried_out(parity_id) and p.requeue_interrupted("new") == [parity_id]
     states = {t.table: t.state for t in p.table_results(parity_id)}
     assert states == {"a": ParityState.DONE, "b": ParityState.INTERRUPTED}
     assert p.claim("new").id == parity_id  # type: ignore[union-attr]
+    before = p.run(parity_id), p.table_results(parity_id)
+    for record in (
+        lambda: p.keep_alive(parity_id, "dead"),
+        lambda: p.progress(parity_id, "b", "details", 0.9, "dead"),
+        lambda: p.finish_table(parity_id, "b", {"verdict": "identical"}, "dead"),
+        lambda: p.fail_table(parity_id, "a", "no connection", "dead"),
+        lambda: p.set_producers(parity_id, None, None, None, worker="dead"),
+        lambda: p.forget_results(parity_id, "dead"),
+        lambda: p.finish(parity_id, ParityState.FAILED, "no connection", "dead"),
+    ):
+        with pytest.raises(ComparisonTaken):
+            record()
+    assert (p.run(parity_id), p.table_results(parity_id)) == before
 
 
 def test_what_a_worker_left_running_itself_starts_again_and_what_it_compares_is_forgotten_if_written_since(

@@ -258,11 +258,12 @@ def test_who_carries_it_out_says_so_while_a_statement_runs(
     assert found(store, parity_id).verdict == "identical"
 
 
+@pytest.mark.parametrize("error", [None, WorkspaceError("read table c.s.t", "no connection"), ValueError("broken")])
 @pytest.mark.parametrize("pause", [0.01, 60.0])
 def test_what_another_took_after_a_long_silence_is_left_to_it(
-    store: Store, compared: Compared, monkeypatch: pytest.MonkeyPatch, pause: float
+    store: Store, compared: Compared, monkeypatch: pytest.MonkeyPatch, pause: float, error: Exception | None
 ) -> None:
-    """A process that was held up for long finds it out by itself, or else when it has a result."""
+    """A process that was held up for long finds it out by itself, or else when it has a result or fails."""
     monkeypatch.setattr(parity_run, "ALIVE_PAUSE", pause)
 
     def during(cancelled: Callable[[], bool], **_: Any) -> ParityReport:
@@ -270,12 +271,15 @@ def test_what_another_took_after_a_long_silence_is_left_to_it(
             c.execute(runs_table.update().values(worker="other"))
         if pause < 1:
             wait_until(cancelled)
+        if error is not None:
+            raise error
         return report()
 
     compared.during = during
     parity_id = store.parity.request(["t", "gone"], "x")
     runner_of(store).run_next()
-    assert found(store, parity_id).state is ParityState.RUNNING and store.parity.keep_alive(parity_id, "other")
+    assert found(store, parity_id).state is ParityState.RUNNING
+    store.parity.keep_alive(parity_id, "other")
     assert [t.verdict for t in store.parity.table_results(parity_id)] == [None, None]
 
 
