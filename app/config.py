@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from sqlalchemy import URL
 
 from app.evidence_kinds import KINDS, Told
+from app.migration_yaml import MigrationFileError, read_migration
 from validation.causes import CAUSES
 from validation.endpoint import data_folder
 from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
@@ -33,7 +33,7 @@ class ConfigError(Exception):
 class Frozen(BaseModel):
     """Base of all configuration: immutable, and an unknown field is an error, not a silent typo."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Side(StrEnum):
@@ -69,9 +69,9 @@ def _three_level(value: str) -> str:
 class Tolerance(Frozen):
     """How far apart two values of a column may be: `absolute` in its unit, `relative` as a fraction, `seconds`."""
 
-    absolute: float = Field(0.0, ge=0)
-    relative: float = Field(0.0, ge=0)
-    seconds: float = Field(0.0, ge=0)
+    absolute: float = Field(0.0, ge=0, strict=True)
+    relative: float = Field(0.0, ge=0, strict=True)
+    seconds: float = Field(0.0, ge=0, strict=True)
 
 
 class Table(Frozen):
@@ -97,7 +97,7 @@ class Table(Frozen):
     exclude: tuple[str, ...] = ()
     mapping: dict[str, str] = Field(default_factory=dict)
     tolerance: dict[str, Tolerance] = Field(default_factory=dict)
-    row_threshold: int = Field(0, ge=0)
+    row_threshold: int = Field(0, ge=0, le=2**63 - 1, strict=True)
     where: str | None = None
     candidate_where: str | None = None
     deciding: tuple[SchemaAspect, ...] = tuple(sorted(DECIDING_BY_DEFAULT))
@@ -127,7 +127,7 @@ class JobRef(Frozen):
     """A job by its name in the workspace (ids differ between workspaces); `id` pins it where names repeat."""
 
     name: str
-    id: int | None = None
+    id: int | None = Field(None, gt=0, le=2**63 - 1, strict=True)
 
 
 class SwitchedParameter(Frozen):
@@ -224,7 +224,7 @@ class Gate(Frozen):
     key: str
     title: str
     evidence: Evidence
-    max_age_hours: float | None = Field(None, gt=0)
+    max_age_hours: float | None = Field(None, gt=0, le=876_000, strict=True)
 
 
 SIGNS = CAUSES | {"schema", "runtime", "timeout"}
@@ -358,58 +358,26 @@ class Migration(Frozen):
 
     @classmethod
     def load(cls, path: Path) -> Migration:
-        """Reads and validates a migration file and the one it `extends`. Raises ConfigError with one line."""
+        """Reads and validates a migration file and the one it `extends`. Raises ConfigError with one line.
+
+        The line begins with `file:line: ` wherever the mistake has a line.
+        """
         try:
-            return cls.model_validate(_read_extending(path))
-        except FileNotFoundError as e:
-            raise ConfigError(f"migration file {path} does not exist; set CUTOVER_MIGRATION to one that does") from e
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as e:
-            raise ConfigError(f"migration file {path} cannot be read: {' '.join(str(e).split())}") from e
+            content = read_migration(path)
+        except MigrationFileError as e:
+            raise ConfigError(str(e)) from e
+        try:
+            return cls.model_validate(content.plain())
         except ValidationError as e:
-            raise ConfigError(f"migration file {path}: {_first(e)}") from e
+            raise ConfigError(f"{content.place_of(e.errors()[0]['loc'])}: {_first(e)}") from e
 
 
 def _first(error: ValidationError) -> str:
     """The first mistake in one line: where, and what."""
     first = error.errors()[0]
     where = ".".join(str(x) for x in first["loc"])
-    return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
-
-
-def _read_extending(path: Path, depth: int = 0) -> Any:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or "extends" not in content:
-        return content
-    if depth > 4:
-        raise ConfigError(f"migration file {path} extends itself")
-    base = _read_extending(path.parent / str(content.pop("extends")), depth + 1)
-    return _merged(base, content)
-
-
-def _merged(base: Any, over: Any) -> Any:
-    """`over` on top of `base`: mappings by key, lists of entries by their `key` or `name`; else `over` replaces."""
-    if isinstance(base, dict) and isinstance(over, dict):
-        return {**base, **{k: _merged(base[k], v) if k in base else v for k, v in over.items()}}
-    if isinstance(base, list) and isinstance(over, list):
-        names = [_name_of(e) for e in base]
-        merged = list(base)
-        for entry in over:
-            name = _name_of(entry)
-            if name is None:
-                return over
-            if name in names:
-                merged[names.index(name)] = _merged(merged[names.index(name)], entry)
-            else:
-                merged.append(entry)
-        return merged
-    return over
-
-
-def _name_of(entry: Any) -> str | None:
-    """What identifies an entry of a list. The `key` of a table is a list of columns and names nothing."""
-    if not isinstance(entry, dict):
-        return None
-    return next((entry[k] for k in ("key", "name") if isinstance(entry.get(k), str)), None)
+    what = " ".join(first["msg"].removeprefix("Value error, ").split())
+    return f"{where + ': ' if where else ''}{what}"
 
 
 class IdentitySource(StrEnum):

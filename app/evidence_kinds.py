@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 
 Side = Literal["baseline", "candidate", "development"]
 JobSide = Literal["baseline", "candidate"]
 Pair = Literal["production", "development"]
+
+# Strict: YAML's `true` or `"5"` is no number. Bounded: a moment so many days away still exists.
+Count = Annotated[int, Field(gt=0, le=1_000_000, strict=True)]
+DayCount = Annotated[int, Field(gt=0, le=36_500, strict=True)]
+Hours = Annotated[float, Field(gt=0, le=876_000, strict=True)]
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+Ratio = Annotated[float, Field(gt=0, le=1_000_000, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 
 
 class Told(BaseModel):
@@ -17,7 +25,7 @@ class Told(BaseModel):
     tables: tables of the migration, None for all. keys: sign-offs of the migration, None for all.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     tables: tuple[str, ...] | None = Field(None, min_length=1)
     keys: tuple[str, ...] | None = Field(None, min_length=1)
@@ -41,12 +49,12 @@ class _Environment(_Nothing):
 
 
 class _Allowance(_Environment):
-    max_share: float = Field(0.05, ge=0, le=1)
+    max_share: Share = 0.05
 
 
 class _Reliability(_Environment):
-    minimum: float = Field(ge=0, le=1)
-    days: PositiveInt
+    minimum: Share
+    days: DayCount
 
 
 class _Side(_Nothing):
@@ -63,7 +71,7 @@ class _SideTables(_OfTables):
 
 class _Runs(_Nothing):
     side: JobSide
-    runs: PositiveInt
+    runs: Count
 
 
 class _Reports(_Nothing):
@@ -72,11 +80,11 @@ class _Reports(_Nothing):
 
 
 class _Medians(_Nothing):
-    runs: PositiveInt
+    runs: Count
 
 
 class _Factor(_Medians):
-    factor: PositiveFloat
+    factor: Ratio
 
 
 class _Pair(_OfTables):
@@ -84,21 +92,21 @@ class _Pair(_OfTables):
 
 
 class _Identical(_Pair):
-    final: bool = False
+    final: Flag = False
 
 
 class _Days(_Nothing):
-    days: PositiveInt
+    days: DayCount
 
 
 class _Streak(_Nothing):
     pair: Pair
-    pairs: PositiveInt
+    pairs: Count
 
 
 class _ParallelDays(_Days):
     pair: Pair
-    longest_hours: PositiveFloat = 24
+    longest_hours: Hours = 24
 
 
 class _RunDays(_Days):
@@ -106,7 +114,7 @@ class _RunDays(_Days):
 
 
 class _PerDay(_Days):
-    per_day: PositiveInt
+    per_day: Count
 
 
 class _Operation(_Nothing):

@@ -40,6 +40,8 @@ LOOK_SECONDS = 5.0
 """Between two looks at what changes seldom: the workspace's address, pairs of runs that ended."""
 STOP_SECONDS = 12.0
 PAUSE_AFTER_FAILURE = 5.0
+WRONG_CONFIGURATION = 2
+"""Exit status where a setting or the migration file is unusable: starting again changes nothing."""
 
 
 class Operations(Protocol):
@@ -248,7 +250,10 @@ class Worker:
 
 
 def main() -> int:
-    """Runs a worker with the settings of the environment until SIGTERM or SIGINT; exit status 0, or 1 on failure."""
+    """Runs a worker with the settings of the environment until SIGTERM or SIGINT.
+
+    Exit status 0; 1 on failure; 2 where a setting or the migration file is unusable.
+    """
     logging.basicConfig(
         level=os.environ.get("CUTOVER_LOG", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -257,16 +262,16 @@ def main() -> int:
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     try:
         settings = Settings.from_environment()
+        # The file first: with a wrong one no store is opened or made.
+        migration = Migration.load(settings.migration_path)
         store = open_store(settings.store_url)
-        worker = Worker(
-            store,
-            Migration.load(settings.migration_path),
-            operations_service,
-            lambda: Endpoint.discover(settings.data),
-        )
-    except (ConfigError, StoreError) as e:
+    except ConfigError as e:
+        log.error("%s", e)
+        return WRONG_CONFIGURATION
+    except StoreError as e:
         log.error("%s", e)
         return 1
+    worker = Worker(store, migration, operations_service, lambda: Endpoint.discover(settings.data))
 
     def on_signal(_signal: int, _frame: FrameType | None) -> None:
         worker.stop()
