@@ -22,8 +22,9 @@ from app.operations.steps import UnknownStep
 from app.store.base import StoreError
 from app.store.leases import LeaseLost
 from app.workspace.errors import WorkspaceError
-from validation.endpoint import EndpointError
+from validation.endpoint import EndpointError, SettingError
 from validation.errors import SpecError
+from validation.redact import install, redact
 
 # The terminal's parser catches Ctrl-C and returns this.
 INTERRUPTED = 130
@@ -46,6 +47,7 @@ app.add_typer(checklist.app, name="checklist")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; what a person did or the world lacks is one line."""
+    install()
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
     try:
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise KeyboardInterrupt
     except Ended as e:
         return e.status
-    except (WrongUse, ConfigError) as e:
+    except (WrongUse, ConfigError, SettingError) as e:
         return _complain(str(e), as_json, WRONG_USE)
     except (Refused, StoreError, WorkspaceError, EndpointError, LeaseLost, UnknownStep, SpecError) as e:
         return _complain(str(e), as_json, FAILED)
@@ -85,7 +87,7 @@ def _parser_words(error: Exception) -> str:
 
 
 def _complain(text: str, as_json: bool, status: int) -> int:
-    line = " ".join(text.split())
+    line = " ".join(redact(text).split())
     if as_json:
         sys.stdout.write(json.dumps({"error": line}, ensure_ascii=False) + "\n")
     context.err.print(escape(f"cutover: {line}"), soft_wrap=True)

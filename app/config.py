@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-import os
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
@@ -20,7 +19,8 @@ from sqlalchemy import URL
 from app.evidence_kinds import KINDS, Told
 from app.migration_yaml import MigrationFileError, read_migration
 from validation.causes import CAUSES
-from validation.endpoint import data_folder
+from validation.endpoint import SettingError, data_folder, setting
+from validation.redact import redact
 from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
 
 DEFAULT_MIGRATION = Path(__file__).parent / "migrations" / "00_rds.yaml"
@@ -28,6 +28,9 @@ DEFAULT_MIGRATION = Path(__file__).parent / "migrations" / "00_rds.yaml"
 
 class ConfigError(Exception):
     """A setting or the migration file is unusable; one line with the thing, the cause and the way out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 class Frozen(BaseModel):
@@ -390,26 +393,25 @@ class IdentitySource(StrEnum):
 
 def _postgres_resource() -> str | None:
     """URL of the Postgres that Databricks Apps gives as a resource (PGHOST and its companions), without a password."""
-    env = os.environ
-    if not env.get("PGHOST"):
+    if not (host := setting("PGHOST")):
         return None
-    port = env.get("PGPORT") or "5432"
+    port = setting("PGPORT") or "5432"
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ConfigError(f"PGPORT={port!r} is no port: give a number from 1 to 65535")
     url = URL.create(
         "postgresql+psycopg",
-        username=env.get("PGUSER"),
-        host=env["PGHOST"],
+        username=setting("PGUSER") or None,
+        host=host,
         port=int(port),
-        database=env.get("PGDATABASE"),
-        query={"sslmode": env.get("PGSSLMODE") or "require"},
+        database=setting("PGDATABASE") or None,
+        query={"sslmode": setting("PGSSLMODE") or "require"},
     )
     return url.render_as_string(hide_password=False)
 
 
 def _local_settings(data: Path) -> dict[str, str]:
     """What the local start command left in the data folder; nothing where another workspace is spoken to."""
-    if os.environ.get("DATABRICKS_HOST") or os.environ.get("DATABRICKS_APP_NAME"):
+    if setting("DATABRICKS_HOST") or setting("DATABRICKS_APP_NAME"):
         return {}
     file = data / "panel.json"
     try:
@@ -445,18 +447,28 @@ class Settings(Frozen):
         only where CUTOVER_IDENTITY=persona says so, which the local start command does, for its own processes and, by
         a file in the data folder, for commands beside them. Raises ConfigError.
         """
+        try:
+            return cls._read()
+        except SettingError as e:
+            raise ConfigError(str(e)) from e
+
+    @classmethod
+    def _read(cls) -> Settings:
         data = data_folder()
-        env = _local_settings(data) | os.environ
-        if env.get("DATABRICKS_APP_NAME"):
+        local = _local_settings(data)
+
+        def given(name: str) -> str:
+            return setting(name) or local.get(name, "")
+
+        if setting("DATABRICKS_APP_NAME"):
             identity = IdentitySource.PROXY
         else:
+            wanted = given("CUTOVER_IDENTITY") or IdentitySource.TOKEN
             try:
-                identity = IdentitySource(env.get("CUTOVER_IDENTITY", "token"))
+                identity = IdentitySource(wanted)
             except ValueError as e:
-                raise ConfigError(
-                    f"CUTOVER_IDENTITY={env['CUTOVER_IDENTITY']!r} is none of proxy, persona, token"
-                ) from e
-        host = env.get("DATABRICKS_HOST")
+                raise ConfigError(f"CUTOVER_IDENTITY={wanted!r} is none of proxy, persona, token") from e
+        host = setting("DATABRICKS_HOST")
         if identity is IdentitySource.PERSONA and host and not _on_this_machine(host):
             raise ConfigError(
                 f"CUTOVER_IDENTITY=persona lets everybody be anyone, and {host} is not on this machine: "
@@ -464,7 +476,7 @@ class Settings(Frozen):
             )
         return cls(
             data=data,
-            store_url=env.get("CUTOVER_STORE_URL") or _postgres_resource() or f"sqlite:///{data / 'cutover.db'}",
-            migration_path=Path(env.get("CUTOVER_MIGRATION") or DEFAULT_MIGRATION),
+            store_url=setting("CUTOVER_STORE_URL") or _postgres_resource() or f"sqlite:///{data / 'cutover.db'}",
+            migration_path=Path(given("CUTOVER_MIGRATION") or DEFAULT_MIGRATION),
             identity=identity,
         )

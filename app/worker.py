@@ -31,6 +31,7 @@ from app.store.operations import OperationRecord, State
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError
 from validation.endpoint import Endpoint, EndpointError
+from validation.redact import install
 
 log = logging.getLogger("cutover.worker")
 
@@ -254,6 +255,7 @@ def main() -> int:
 
     Exit status 0; 1 on failure; 2 where a setting or the migration file is unusable.
     """
+    install()
     logging.basicConfig(
         level=os.environ.get("CUTOVER_LOG", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

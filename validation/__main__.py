@@ -19,6 +19,7 @@ from validation.compare import compare, estimate, not_proven
 from validation.connector import DatabricksWarehouse
 from validation.endpoint import Endpoint, EndpointError
 from validation.errors import Cancelled, SpecError, StatementError
+from validation.redact import install, redact
 from validation.report import Estimate, ParityReport, Progress, SideState, Verdict
 from validation.spec import EXACT, ComparisonSpec, SchemaAspect, Tolerance
 from validation.state import UpdateOf
@@ -143,10 +144,11 @@ def told(found: Estimate) -> str:
 def main(argv: Sequence[str] | None = None, warehouse: Warehouse | None = None) -> int:
     """Run the command; `warehouse` replaces the configured one. Returns the exit status."""
     arguments = parser().parse_args(argv)
+    install()
     try:
         return _run(arguments, warehouse)
     except Exception as e:  # noqa: BLE001 - Python's own status for it is 1, which would say "different"
-        cause = "" if arguments.sensitive else ": " + " ".join(str(e).split())[:_LONGEST]
+        cause = "" if arguments.sensitive else ": " + " ".join(redact(e).split())[:_LONGEST]
         print(f"python -m validation: not proven, {type(e).__name__}{cause}", file=sys.stderr)
         return STATUS[Verdict.NOT_PROVEN]
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from validation.redact import know, redact
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -20,10 +23,28 @@ ADDRESS = "workspace.json"
 class EndpointError(Exception):
     """No usable workspace is configured; the text names what is missing and the way out, in one line."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
+
+
+class SettingError(EndpointError):
+    """A setting cannot be used as it is written; the text names it and never shows its value."""
+
+
+def setting(name: str) -> str:
+    """An environment variable without surrounding white space (secret files end in LF, Windows' in CR LF); "" if unset.
+
+    Raises SettingError where a control character is left inside.
+    """
+    value = os.environ.get(name, "").strip()
+    if not value.isprintable():
+        raise SettingError(f"{name} holds a control character or a line break: set it to one line without any")
+    return value
+
 
 def data_folder() -> Path:
     """The folder of the local workspace and store: `CUTOVER_DATA`, else `.data` in the current directory."""
-    return Path(os.environ.get("CUTOVER_DATA") or ".data").resolve()
+    return Path(setting("CUTOVER_DATA") or ".data").resolve()
 
 
 @dataclass(frozen=True)
@@ -37,7 +58,30 @@ class Endpoint:
 
     host: str
     warehouse_id: str
-    token: str | None
+    token: str | None = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuses what no header or address can hold. Raises SettingError."""
+        know(self.token)
+        for name, value in (
+            ("the workspace's address (DATABRICKS_HOST)", self.host),
+            ("the SQL warehouse's id (DATABRICKS_WAREHOUSE_ID)", self.warehouse_id),
+            ("the token (DATABRICKS_TOKEN)", self.token or ""),
+        ):
+            if not (value.isascii() and value.isprintable()) or " " in value:
+                raise SettingError(f"{name} holds a blank, a control or a non-ASCII character: set the value alone")
+        try:
+            parts = urlsplit(self.host)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise SettingError("the workspace's address (DATABRICKS_HOST) is none: write it as https://HOST")
+        if parts.username is not None or parts.password is not None:
+            raise SettingError(
+                "the workspace's address (DATABRICKS_HOST) holds a user or a password: write it as https://HOST "
+                "and set DATABRICKS_TOKEN"
+            )
 
     @classmethod
     def discover(cls, data: Path | None = None) -> Endpoint:
@@ -45,16 +89,16 @@ class Endpoint:
 
         Raises EndpointError when neither is there.
         """
-        host = os.environ.get("DATABRICKS_HOST", "").strip()
+        host = setting("DATABRICKS_HOST")
         if host:
-            warehouse = os.environ.get("DATABRICKS_WAREHOUSE_ID", "").strip()
+            warehouse = setting("DATABRICKS_WAREHOUSE_ID")
             if not warehouse:
                 raise EndpointError(
                     "DATABRICKS_WAREHOUSE_ID is not set: name the SQL warehouse that comparisons and swaps use"
                 )
             if "://" not in host:
                 host = "https://" + host
-            return cls(host.rstrip("/"), warehouse, os.environ.get("DATABRICKS_TOKEN") or None)
+            return cls(host.rstrip("/"), warehouse, setting("DATABRICKS_TOKEN") or None)
         return cls.local(data or data_folder())
 
     @classmethod

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
+from validation.redact import redact
+
 _CLASS = re.compile(r"\[([A-Z][A-Z0-9_.]+)\]")
 
 
 class ValidationError(Exception):
     """Base of all errors of this package; the text names the thing, the cause and the way out, in one line."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(redact(message))
 
 
 class SpecError(ValidationError):

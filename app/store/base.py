@@ -26,6 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from validation.redact import redact
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
@@ -38,6 +40,9 @@ metadata = MetaData(
 
 class StoreError(Exception):
     """The store cannot be opened, read or written; one line with the cause and the way out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -20,8 +20,10 @@ from app.store.base import StoreError
 from app.store.open import Store, open_store
 from app.widgets.text import literal, zone_of
 from validation.endpoint import EndpointError
+from validation.redact import install, redact
 
 log = logging.getLogger("cutover.pages")
+install()
 
 P = ParamSpec("P")
 
@@ -86,7 +88,8 @@ def guarded(body: Callable[P, None]) -> Callable[P, None]:
         except Exception as e:
             log.exception("a page failed")
             st.error(
-                f"This part of the page failed: {literal(type(e).__name__)}: {literal(e)}. The log has the details.",
+                f"This part of the page failed: {literal(type(e).__name__)}: {literal(redact(e))}. "
+                "The log has the details.",
                 icon=":material/error:",
             )
 

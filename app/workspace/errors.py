@@ -8,6 +8,8 @@ import requests
 from databricks.sdk.errors import platform
 from databricks.sdk.errors.base import DatabricksError
 
+from validation.redact import redact
+
 _STATUS = {cls: status for status, cls in platform.STATUS_CODE_MAPPING.items()}
 _SQL_STATE = re.compile(r"SQLSTATE:?\s*([0-9A-Z]{5})")
 _ERROR_CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
@@ -59,8 +61,8 @@ class WorkspaceError(Exception):
 
 
 def one_line(text: object, limit: int = 600) -> str:
-    """`text` without line breaks, cut to `limit` characters."""
-    flat = " ".join(str(text).split())
+    """`text` without credentials and line breaks, cut to `limit` characters."""
+    flat = " ".join(redact(text).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
