@@ -397,10 +397,14 @@ class Catalog:
         """
         kind, name = self._securable(securable_type, full_name)
         self.require_manage(actor, kind, name)
+        table = self.find_table(name) if kind == "TABLE" else None
+        is_view = table is not None and table.table_type == "VIEW"
         with self._write() as db:
             for principal, add, remove in changes:
                 for privilege in add:
                     known = _privilege(kind, privilege)
+                    if is_view and known == "MODIFY":
+                        raise _not_applicable(privilege, "VIEW")
                     db.execute(
                         "INSERT OR IGNORE INTO grants VALUES (?, ?, ?, ?, ?, ?)",
                         (kind, name, principal, known, now_ms(), actor),
@@ -567,7 +571,10 @@ def _privilege(kind: str, text: str) -> str:
     name = text.upper().strip().replace(" ", "_")
     name = {"ALL": "ALL_PRIVILEGES", "USAGE": "USE_SCHEMA", "INSERT": "MODIFY"}.get(name, name)
     if name not in PRIVILEGES[kind]:
-        raise SqlError(
-            "INVALID_PARAMETER_VALUE", f"Privilege {text.upper()} is not applicable to this entity [{kind}]."
-        )
+        raise _not_applicable(text, kind)
     return name
+
+
+def _not_applicable(privilege: str, kind: str) -> SqlError:
+    text = f"Privilege {privilege.upper()} is not applicable to this entity [{kind}]."
+    return SqlError("INVALID_PARAMETER_VALUE", text)

@@ -54,6 +54,10 @@ class DatabricksWorld:
         )
         return Relation(**found)
 
+    def tags(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Tags set on a table or view itself."""
+        return tuple(sorted(self._workspace.tables.tags(name).items()))
+
     def _version(self, found: Relation) -> str | None:
         """What identifies the rows, in the words of `app.operations.compared`."""
         if found.kind == "table" or found.table_type == "STREAMING_TABLE":

@@ -129,7 +129,8 @@ class Performer:
             case RevokeGrants(relation, grants):
                 return not common(self._existing(relation).grants, grants)
             case RestoreTags(view, tags):
-                return set(tags) <= set(self._existing(view).tags)
+                self._existing(view)
+                return set(tags) <= set(self._world.tags(view))
             case CopyTable(_, target):
                 return self._world.relation(target).kind != "absent"
             case DropScratch(name, view):

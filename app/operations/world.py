@@ -98,10 +98,16 @@ class World(Protocol):
     """The workspace. Every method may raise WorkspaceError; after one a write may or may not have landed."""
 
     def relation(self, name: str) -> Relation:
-        """What a name stands for, with columns and grants, by fresh reads; kind `absent` if nothing has it."""
+        """What a name stands for, with owner, columns and grants, by fresh reads; kind `absent` if nothing has it.
+
+        Comments, tags, hangers, unknown and version are not read: they are empty whatever the catalog holds.
+        """
 
     def inspect(self, name: str) -> Relation:
-        """As `relation`, with all that hangs on the name and the version of its data."""
+        """As `relation`, with comments, the version of its data and, of a table, all that hangs on the name."""
+
+    def tags(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Tags set on a table or view itself, by a fresh read, sorted; empty if nothing has the name."""
 
     def job(self, name: str, job_id: int | None = None) -> JobState:
         """A job by name; by id where that is given."""

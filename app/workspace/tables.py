@@ -213,7 +213,11 @@ class Tables:
                 return []
 
         of_this = "schema_name = :schema AND table_name = :name"
-        tags = rows("tags", f"{information}.table_tags", "tag_name, tag_value", of_this)
+        tags: dict[str, str] = {}
+        try:
+            tags = self.tags(name)
+        except WorkspaceError as e:
+            unknown.append(f"tags: {e.cause}")
         column_tags = rows("column tags", f"{information}.column_tags", "column_name, tag_name, tag_value", of_this)
         shares = rows(
             "shares",
@@ -228,13 +232,30 @@ class Tables:
             row_filter=state.row_filter,
             masks={c.name: c.mask for c in state.columns if c.mask},
             constraints=state.constraints,
-            tags={row["tag_name"]: row["tag_value"] or "" for row in tags},
+            tags=tags,
             column_tags=by_column,
             shares=tuple(sorted(row["share_name"] for row in shares)),
             comment=state.comment,
             owner=state.owner,
             unknown=tuple(unknown),
         )
+
+    def tags(self, name: str) -> dict[str, str]:
+        """Tags set on the table or view itself (none of its schema or columns). Fails where they cannot be read."""
+        catalog, schema, table = split_table(name)
+        information = quote_table(f"{catalog}.information_schema.x").rsplit(".", 1)[0]
+        try:
+            rows = self._sql.query(
+                f"SELECT tag_name, tag_value FROM {information}.table_tags"
+                " WHERE schema_name = :schema AND table_name = :name",
+                {"schema": schema, "name": table},
+                what=f"read tags of {name}",
+            )
+        except WorkspaceError as e:
+            if e.not_found and self._can_query(f"{information}.tables"):
+                return {}  # As in `hangers`: the catalog keeps no tags.
+            raise
+        return {row["tag_name"]: row["tag_value"] or "" for row in rows}
 
     def _can_query(self, source: str) -> bool:
         try:

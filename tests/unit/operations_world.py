@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from app.operations.actor import Actor
 from app.operations.definition import Kind
 from app.operations.engine import Timing
 from app.operations.executor import Patience
-from app.operations.model import absent, lacking, union
+from app.operations.model import absent, union, without
 from app.operations.service import OperationsService
 from app.operations.steps import Grant, StartUpdate
 from app.operations.world import JobState, PipelineState, Privileges, Relation, Written
@@ -100,6 +101,7 @@ class FakeWorld:
         self.runs: dict[int, list[str]] = {OLD_JOB: [], NEW_JOB: [], DEV_JOB: []}
         self.updates: list[tuple[str, datetime, bool, StartUpdate | None]] = []
         self.tokens: dict[str, str] = {}
+        self.ids = itertools.count(1)
         self.me = "cutover-app"
         self.clock: Callable[[], datetime] = lambda: T0
         self.privilege_answer = Privileges()
@@ -163,23 +165,38 @@ class FakeWorld:
         self._alive()
         with self.lock:
             self._fail("read " + name)
-            return replace(self.names.get(name, absent(name)), version=None)
+            return replace(self._existing(name), **NOT_OF_A_RELATION)
 
     def inspect(self, name: str) -> Relation:
         self._alive()
         with self.lock:
             self._fail("read " + name)
-            return self.names.get(name, absent(name))
+            found = self._existing(name)
+            return found if found.kind == "table" else replace(found, tags=(), hangers=(), unknown=())
+
+    def tags(self, name: str) -> tuple[tuple[str, str], ...]:
+        self._alive()
+        with self.lock:
+            self._fail("read tags " + name)
+            return self._existing(name).tags
+
+    def _existing(self, name: str) -> Relation:
+        return self.names.get(name, absent(name))
 
     def job(self, name: str, job_id: int | None = None) -> JobState:
         self._alive()
         self._fail("read job " + name)
-        return next(j for j in self.jobs.values() if j.name == name)
+        found = [j for j in self.jobs.values() if (j.name == name if job_id is None else j.job_id == job_id)]
+        if not found:
+            raise WorkspaceError("find job", "no job of this name can be seen", status=404)
+        return found[0]
 
     def pipeline(self, name: str) -> PipelineState:
         self._alive()
+        if name not in {p.name for p in self.migration.pipelines}:
+            raise WorkspaceError("find pipeline", "no pipeline of this name can be seen", status=404)
         last = self.updates[0][0] if self.updates else "u1"
-        return PipelineState(PIPELINE, name, last, tuple(t.candidate for t in self.migration.tables))
+        return PipelineState(PIPELINE, name, last)
 
     def active_runs(self, job_id: int) -> Sequence[str]:
         self._alive()
@@ -203,7 +220,7 @@ class FakeWorld:
 
     def grant(self, relation: str, grants: Sequence[Grant]) -> None:
         def change() -> None:
-            found = self.names[relation]
+            found = self._granted_on(relation)
             if found.kind == "view" and any("MODIFY" in g.privileges for g in grants):
                 raise WorkspaceError("grant", "MODIFY does not apply to a view", status=400)
             self.names[relation] = replace(found, grants=union(found.grants, tuple(grants)))
@@ -212,10 +229,16 @@ class FakeWorld:
 
     def revoke(self, relation: str, grants: Sequence[Grant]) -> None:
         def change() -> None:
-            found = self.names[relation]
-            self.names[relation] = replace(found, grants=lacking(tuple(grants), found.grants))
+            found = self._granted_on(relation)
+            self.names[relation] = replace(found, grants=without(found.grants, tuple(grants)))
 
         self._effect(f"revoke {relation}", change)
+
+    def _granted_on(self, relation: str) -> Relation:
+        found = self._existing(relation)
+        if found.kind == "absent":
+            raise WorkspaceError(f"change grants on {relation}", f"table '{relation}' does not exist", status=404)
+        return found
 
     def set_paused(self, job_id: int, paused: bool) -> None:
         def change() -> None:
@@ -226,6 +249,9 @@ class FakeWorld:
     def set_parameters(self, job_id: int, values: Sequence[tuple[str, str]]) -> None:
         def change() -> None:
             job = self.jobs[job_id]
+            unknown = {n for n, _ in values} - {n for n, _ in job.parameters}
+            if unknown:
+                raise WorkspaceError("set parameters", f"there is no parameter {', '.join(sorted(unknown))}")
             self.jobs[job_id] = replace(job, parameters=tuple((n, dict(values).get(n, v)) for n, v in job.parameters))
 
         self._effect(f"parameters {self.jobs[job_id].name}", change)
@@ -261,6 +287,9 @@ class FakeWorld:
         return "RUNNING" if update_id in [u for u, *_ in self.updates] else ""
 
     def written(self, table: str, old: str, new: str, watermark: Sequence[str]) -> Written:
+        for name in (old, new):
+            if self._existing(name).kind == "absent":
+                return Written(table, None, None, None, f"[TABLE_OR_VIEW_NOT_FOUND] {name}")
         return Written(table, 100, 130, 30 if watermark else None)
 
     def fingerprint(self, relation: str) -> tuple[int, str]:
@@ -302,18 +331,25 @@ class FakeWorld:
         elif sql.startswith("CREATE VIEW"):
             if first.kind != "absent":
                 raise WorkspaceError(sql, "[TABLE_OR_VIEW_ALREADY_EXISTS]", sql_state="42P07")
-            over = self.names[names[1]]
+            over = self._found(sql, names[1])
+            said = re.match(r"CREATE VIEW \S+ COMMENT ('(?:[^'\\]|\\.)*')", sql)
             self.names[names[0]] = Relation(
-                names[0], "view", "VIEW", owner=self.me, definition=sql, over=names[1], columns=over.columns
-            )
+                names[0], "view", "VIEW", table_id=f"id-view-{next(self.ids)}", owner=self.me,
+                definition=_query(sql), over=names[1], columns=over.columns,
+                comment=_text(said[1]) if said else None, column_comments=over.column_comments,
+            )  # fmt: skip
         elif sql.startswith("ALTER VIEW") and " AS SELECT" in sql:
             if first.kind != "view":
                 raise WorkspaceError(sql, "[EXPECT_VIEW_NOT_TABLE]", sql_state="42809")
             if first.owner != self.me:
                 raise WorkspaceError(sql, "[INSUFFICIENT_PERMISSIONS] User is not an owner of View", sql_state="42501")
-            self.names[names[0]] = replace(first, over=names[1], definition=sql)
-        elif sql.startswith("ALTER VIEW") and "SET TAGS" in sql:
-            self.names[names[0]] = replace(first, tags=tuple(re.findall(r"'(\w+)' = '(\w+)'", sql)))
+            over = self._found(sql, names[1])
+            self.names[names[0]] = replace(first, over=names[1], definition=_query(sql), columns=over.columns)
+        elif set_tags := re.fullmatch(rf"ALTER (VIEW|TABLE) \S+ SET TAGS \(({PAIR}(?:, {PAIR})*)\)", sql):
+            if first.kind == "absent" or (set_tags[1] == "VIEW") != (first.kind == "view"):
+                raise WorkspaceError(sql, "[EXPECT_VIEW_NOT_TABLE]", sql_state="42809")
+            given = {_text(k): _text(v) for k, v in re.findall(r"('(?:[^'\\]|\\.)*') = ('(?:[^'\\]|\\.)*')", sql)}
+            self.names[names[0]] = replace(first, tags=tuple(sorted({**dict(first.tags), **given}.items())))
         elif sql.startswith(("DROP VIEW", "DROP TABLE")):
             if first.kind != ("view" if sql.startswith("DROP VIEW") else "table"):
                 raise WorkspaceError(sql, "[WRONG_COMMAND_FOR_OBJECT_TYPE]", sql_state="42809")
@@ -321,10 +357,34 @@ class FakeWorld:
         elif sql.startswith("CREATE TABLE"):
             if first.kind != "absent":
                 raise WorkspaceError(sql, "[TABLE_OR_VIEW_ALREADY_EXISTS]", sql_state="42P07")
-            self.names[names[0]] = Relation(names[0], "table", "MANAGED", columns=self.names[names[1]].columns)
+            self.names[names[0]] = Relation(
+                names[0], "table", "MANAGED", table_id=f"id-made-{next(self.ids)}", owner=self.me,
+                columns=self._found(sql, names[1]).columns, version=compared.delta(0, self.clock()),
+            )  # fmt: skip
             self.rows[names[0]] = self.read(names[1])
         else:
             raise AssertionError(f"the fake knows no such statement: {sql}")
+
+    def _found(self, sql: str, name: str) -> Relation:
+        found = self._existing(name)
+        if found.kind == "absent":
+            raise WorkspaceError(sql, f"[TABLE_OR_VIEW_NOT_FOUND] {name}", sql_state="42P01")
+        return found
+
+
+PAIR = r"'(?:[^'\\]|\\.)*' = '(?:[^'\\]|\\.)*'"
+NOT_OF_A_RELATION: dict[str, Any] = {
+    "comment": None, "tags": (), "hangers": (), "unknown": (), "version": None, "column_comments": (),
+}  # fmt: skip
+"""What `relation` does not read, as on Databricks: only `inspect` and `tags` do."""
+
+
+def _text(literal: str) -> str:
+    return re.sub(r"\\(.)", r"\1", literal[1:-1])
+
+
+def _query(sql: str) -> str:
+    return sql.rsplit(" AS ", 1)[1]
 
 
 def _names(sql: str) -> list[str]:

@@ -90,6 +90,13 @@ def test_all_privileges_covers_all_but_manage(catalog: Catalog) -> None:
     assert not catalog.has_privilege("ada", "MANAGE", "TABLE", "product.fde.t")
 
 
+def test_modify_cannot_be_granted_on_a_view(catalog: Catalog) -> None:
+    catalog.put_table(replace(record("v"), table_type="VIEW"))
+    with pytest.raises(SqlError, match="MODIFY is not applicable"):
+        grant(catalog, "TABLE", "product.fde.v", "ada", "MODIFY")
+    grant(catalog, "TABLE", "product.fde.v", "ada", "SELECT")
+
+
 def test_owner_and_admin_need_no_grant(catalog: Catalog) -> None:
     catalog.put_table(record("mine", owner="ada"))
     assert catalog.has_privilege("ada", "SELECT", "TABLE", "product.fde.mine")

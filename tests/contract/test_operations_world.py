@@ -1,0 +1,75 @@
+"""The workspace as operations see it does what their fake does (tests/unit has the same cases)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from databricks.sdk.service.jobs import CronSchedule, JobParameterDefinition, PauseStatus
+from world_contract import Ground, WorldContract
+
+from app.operations.databricks import DatabricksWorld
+from app.workspace import statements
+from app.workspace.client import Workspace
+from app.workspace.errors import WorkspaceError
+from app.workspace.names import literal, quote_table
+from emulator.process import LocalWorkspace
+
+
+class WorkspaceGround:
+    """A catalog and a job of their own."""
+
+    group = "account users"
+
+    def __init__(self, local: LocalWorkspace) -> None:
+        self._client = local.endpoint.workspace()
+        self.world = DatabricksWorld(Workspace(local.endpoint))
+        self.catalog = f"contract_world_{uuid.uuid4().hex[:6]}"
+        self.schema = f"{self.catalog}.s"
+        self._client.catalogs.create(self.catalog, comment="Contract")
+        self._client.schemas.create("s", self.catalog)
+        self.job = self.catalog
+        self._job_id = self._client.jobs.create(
+            name=self.job,
+            schedule=CronSchedule("0 0 6 1 1 ?", "UTC", PauseStatus.PAUSED),
+            parameters=[
+                JobParameterDefinition(name="prefix", default="p_"),
+                JobParameterDefinition(name="other", default="o"),
+            ],
+            tasks=[],
+        ).job_id
+        self.keeps_tags = self._tries_tags()
+
+    def table(self, name: str, comment: str | None = None, column_comment: str | None = None) -> None:
+        about = f" COMMENT {literal(column_comment)}" if column_comment else ""
+        said = f" COMMENT {literal(comment)}" if comment else ""
+        self.world.execute(f"CREATE TABLE {quote_table(name)} (a BIGINT{about}, b STRING){said}")
+        self.world.execute(f"INSERT INTO {quote_table(name)} VALUES (1, 'one'), (2, NULL)")
+
+    def _tries_tags(self) -> bool:
+        self.table(f"{self.schema}.tagged")
+        try:
+            self.world.execute(statements.set_tags(f"{self.schema}.tagged", {"k": "v"}))
+        except WorkspaceError:
+            return False
+        return True
+
+    def remove(self) -> None:
+        self._client.jobs.delete(self._job_id)
+        self._client.catalogs.delete(self.catalog, force=True)
+
+
+@pytest.fixture(scope="module")
+def place(raw_workspace: LocalWorkspace) -> Iterator[WorkspaceGround]:
+    found = WorkspaceGround(raw_workspace)
+    yield found
+    found.remove()
+
+
+class TestDatabricksWorld(WorldContract):
+    """The cases over a workspace."""
+
+    @pytest.fixture
+    def ground(self, place: WorkspaceGround) -> Ground:
+        return place

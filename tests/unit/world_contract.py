@@ -1,0 +1,249 @@
+"""What every `World` must do, as cases that run over the fake of the unit tests and over a real workspace."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pytest
+
+from app.operations.steps import Grant
+from app.operations.world import Relation, World
+from app.workspace import statements
+from app.workspace.errors import WorkspaceError
+
+COLUMNS = (("a", "bigint"), ("b", "string"))
+TAGS = {"domain": "fde", "it's \\ odd": "two words"}
+SERIAL = itertools.count(1)
+
+
+class Ground(Protocol):
+    """A place to try a world in: a schema of its own, and one job that has a schedule and the parameter `prefix`."""
+
+    world: World
+    schema: str
+    group: str
+    """A principal that privileges can be given to."""
+    job: str
+    keeps_tags: bool
+
+    def table(self, name: str, comment: str | None = None, column_comment: str | None = None) -> None:
+        """Makes a table with `COLUMNS` and two rows; column_comment: of its first column."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Three-level names that no other case has."""
+
+    x: str
+    kept: str
+    other: str
+
+    @classmethod
+    def fresh(cls, schema: str) -> Names:
+        n = next(SERIAL)
+        return cls(f"{schema}.x{n}", f"{schema}.x{n}_old", f"{schema}.other{n}")
+
+
+def plain(found: Relation) -> dict[str, Any]:
+    """A relation without its name."""
+    return {f: getattr(found, f) for f in found.__dataclass_fields__ if f != "name"}
+
+
+class WorldContract:
+    """Subclasses give a fixture `ground`."""
+
+    @pytest.fixture
+    def n(self, ground: Ground) -> Names:
+        return Names.fresh(ground.schema)
+
+    def test_what_does_not_exist_is_absent_and_has_nothing(self, ground: Ground, n: Names) -> None:
+        catalog = n.x.split(".")[0]
+        for name in (n.x, f"{catalog}.no_such_schema.t"):
+            assert ground.world.relation(name) == ground.world.inspect(name) == Relation(name, "absent")
+            if ground.keeps_tags:
+                assert ground.world.tags(name) == ()
+
+    def test_a_table_is_read_with_id_owner_columns_and_grants(self, ground: Ground, n: Names) -> None:
+        ground.table(n.x)
+        found = ground.world.relation(n.x)
+        assert (found.name, found.kind, found.table_type, found.columns) == (n.x, "table", "MANAGED", COLUMNS)
+        assert found.table_id and found.owner
+        assert (found.over, found.definition, found.pipeline_id, found.grants) == (None, None, None, ())
+
+    def test_only_inspect_reads_comments_and_version(self, ground: Ground, n: Names) -> None:
+        ground.table(n.x, "All of it", "Key")
+        shallow, deep = ground.world.relation(n.x), ground.world.inspect(n.x)
+        assert (deep.comment, deep.column_comments, deep.unknown) == ("All of it", (("a", "Key"),), ())
+        assert deep.version is not None
+        assert (shallow.comment, shallow.column_comments, shallow.version) == (None, (), None)
+        same = {"kind", "table_type", "table_id", "owner", "columns", "grants"}
+        assert {k: v for k, v in plain(shallow).items() if k in same} == {
+            k: v for k, v in plain(deep).items() if k in same
+        }
+
+    def test_grants_are_added_and_taken_and_the_rest_stays(self, ground: Ground, n: Names) -> None:
+        ground.table(n.x)
+        world, to = ground.world, ground.group
+        world.grant(n.x, (Grant(to, ("MODIFY", "SELECT")),))
+        world.grant(n.x, (Grant(to, ("SELECT",)),))
+        assert world.relation(n.x).grants == world.inspect(n.x).grants == (Grant(to, ("MODIFY", "SELECT")),)
+        world.revoke(n.x, (Grant(to, ("MODIFY",)), Grant("nobody", ("SELECT",))))
+        assert world.relation(n.x).grants == (Grant(to, ("SELECT",)),)
+        world.revoke(n.x, (Grant(to, ("SELECT",)),))
+        assert world.relation(n.x).grants == ()
+
+    def test_grants_on_what_does_not_exist_fail(self, ground: Ground, n: Names) -> None:
+        for change in (ground.world.grant, ground.world.revoke):
+            with pytest.raises(WorkspaceError) as e:
+                change(n.x, (Grant(ground.group, ("SELECT",)),))
+            assert e.value.not_found
+
+    def test_a_renamed_table_is_the_same_table(self, ground: Ground, n: Names) -> None:
+        ground.table(n.x, "All of it", "Key")
+        world = ground.world
+        world.grant(n.x, (Grant(ground.group, ("SELECT",)),))
+        before, rows = world.inspect(n.x), world.fingerprint(n.x)
+        world.execute(statements.rename_table(n.x, n.kept))
+        assert world.relation(n.x).kind == "absent"
+        assert plain(world.inspect(n.kept)) == plain(before)
+        assert world.fingerprint(n.kept) == rows
+        world.execute(statements.rename_table(n.kept, n.x))
+        assert world.inspect(n.x) == before
+
+    def test_a_table_is_not_renamed_to_a_taken_name_nor_from_a_free_one(self, ground: Ground, n: Names) -> None:
+        ground.table(n.x)
+        ground.table(n.other)
+        before = ground.world.relation(n.x), ground.world.relation(n.other)
+        for source, target in ((n.x, n.other), (n.kept, f"{n.kept}_2")):
+            with pytest.raises(WorkspaceError):
+                ground.world.execute(statements.rename_table(source, target))
+        assert (ground.world.relation(n.x), ground.world.relation(n.other)) == before
+
+    def test_a_view_serves_another_name_and_says_so(self, ground: Ground, n: Names) -> None:
+        ground.table(n.kept)
+        world = ground.world
+        world.execute(statements.create_view(n.x, n.kept, "It's AS it was"))
+        found = world.relation(n.x)
+        assert (found.kind, found.over, found.columns, found.grants) == ("view", n.kept, COLUMNS, ())
+        assert found.definition == statements.view_query(n.kept)
+        assert found.owner == world.relation(n.kept).owner and found.comment is None
+        deep = world.inspect(n.x)
+        assert (deep.comment, deep.version, deep.hangers, deep.unknown) == ("It's AS it was", None, (), ())
+        assert world.fingerprint(n.x) == world.fingerprint(n.kept)
+        assert len(world.query(statements.view_query(n.x) + " LIMIT 1")) == 1
+
+    def test_a_view_takes_no_taken_name_and_nothing_that_is_missing(self, ground: Ground, n: Names) -> None:
+        ground.table(n.x)
+        before = ground.world.relation(n.x)
+        for view, over in ((n.x, n.x), (n.other, n.kept)):
+            with pytest.raises(WorkspaceError):
+                ground.world.execute(statements.create_view(view, over))
+        assert ground.world.relation(n.x) == before and ground.world.relation(n.other).kind == "absent"
+
+    def test_a_flipped_view_keeps_id_owner_comment_and_grants(self, ground: Ground, n: Names) -> None:
+        ground.table(n.kept)
+        ground.table(n.other)
+        world = ground.world
+        world.execute(statements.create_view(n.x, n.kept, "said"))
+        world.grant(n.x, (Grant(ground.group, ("SELECT",)),))
+        before = world.inspect(n.x)
+        world.execute(statements.alter_view(n.x, n.other))
+        after = world.inspect(n.x)
+        changed = {k for k, v in plain(after).items() if v != plain(before)[k]}
+        assert changed == {"definition", "over"} and after.over == n.other
+        with pytest.raises(WorkspaceError):
+            world.execute(statements.alter_view(n.x, f"{n.other}_missing"))
+        assert world.inspect(n.x) == after
+
+    def test_a_table_is_neither_flipped_nor_dropped_as_a_view(self, ground: Ground, n: Names) -> None:
+        ground.table(n.x)
+        ground.table(n.other)
+        before = ground.world.relation(n.x)
+        for text in (statements.alter_view(n.x, n.other), statements.drop_view(n.x)):
+            with pytest.raises(WorkspaceError):
+                ground.world.execute(text)
+        assert ground.world.relation(n.x) == before
+
+    def test_a_dropped_view_leaves_the_name_free_and_the_table_alone(self, ground: Ground, n: Names) -> None:
+        ground.table(n.kept)
+        world = ground.world
+        table = world.inspect(n.kept)
+        world.execute(statements.create_view(n.x, n.kept))
+        world.execute(statements.drop_view(n.x))
+        assert world.relation(n.x).kind == "absent" and world.inspect(n.kept) == table
+
+    def test_modify_cannot_be_granted_on_a_view(self, ground: Ground, n: Names) -> None:
+        ground.table(n.kept)
+        ground.world.execute(statements.create_view(n.x, n.kept))
+        with pytest.raises(WorkspaceError):
+            ground.world.grant(n.x, (Grant(ground.group, ("MODIFY",)),))
+        assert ground.world.relation(n.x).grants == ()
+
+    def test_tags_are_read_where_they_were_set_and_never_by_relation(self, ground: Ground, n: Names) -> None:
+        if not ground.keeps_tags:
+            pytest.skip("this workspace keeps no tags")
+        ground.table(n.kept)
+        world = ground.world
+        world.execute(statements.create_view(n.x, n.kept))
+        for name, kind in ((n.kept, "TABLE"), (n.x, "VIEW")):
+            assert world.tags(name) == ()
+            world.execute(statements.set_tags(name, TAGS, kind))
+            world.execute(statements.set_tags(name, {"more": ""}, kind))
+            assert world.tags(name) == tuple(sorted({**TAGS, "more": ""}.items()))
+            assert world.relation(name).tags == ()
+        assert world.inspect(n.kept).tags == world.tags(n.kept)
+        assert world.inspect(n.x).tags == (), "only of a table, which a cutover replaces"
+
+    def test_tags_go_with_a_renamed_table_and_stay_with_a_flipped_view(self, ground: Ground, n: Names) -> None:
+        if not ground.keeps_tags:
+            pytest.skip("this workspace keeps no tags")
+        ground.table(n.x)
+        ground.table(n.other)
+        world = ground.world
+        world.execute(statements.set_tags(n.x, TAGS))
+        world.execute(statements.rename_table(n.x, n.kept))
+        assert world.tags(n.kept) == tuple(sorted(TAGS.items()))
+        world.execute(statements.create_view(n.x, n.kept))
+        assert world.tags(n.x) == ()
+        world.execute(statements.set_tags(n.x, {"of": "the view"}, "VIEW"))
+        world.execute(statements.alter_view(n.x, n.other))
+        assert world.tags(n.x) == (("of", "the view"),)
+
+    def test_rows_that_cannot_be_counted_are_a_problem_not_an_error(self, ground: Ground, n: Names) -> None:
+        ground.table(n.x)
+        found = ground.world.written("t", n.x, n.other, ())
+        assert found.problem and (found.old_rows, found.new_rows, found.newer) == (None, None, None)
+
+    def test_a_job_is_found_by_name_and_by_id(self, ground: Ground) -> None:
+        found = ground.world.job(ground.job)
+        assert found.name == ground.job and found.paused is not None and found.block == "schedule"
+        assert ground.world.job("another name", found.job_id) == found
+        for name, job_id in (("no such job", None), (ground.job, 999_999_999_999)):
+            with pytest.raises(WorkspaceError) as e:
+                ground.world.job(name, job_id)
+            assert e.value.not_found
+
+    def test_pausing_changes_nothing_else_of_a_job(self, ground: Ground) -> None:
+        before = ground.world.job(ground.job)
+        for paused in (True, True, False):
+            ground.world.set_paused(before.job_id, paused)
+            now = ground.world.job(ground.job)
+            assert now.paused is paused
+            assert (now.settings, now.parameters, now.block) == (before.settings, before.parameters, before.block)
+
+    def test_a_parameter_that_a_job_lacks_is_refused_and_others_keep_their_values(self, ground: Ground) -> None:
+        before = ground.world.job(ground.job)
+        assert len(before.parameters) > 1
+        ground.world.set_parameters(before.job_id, (("prefix", "other"),))
+        assert dict(ground.world.job(ground.job).parameters) == {**dict(before.parameters), "prefix": "other"}
+        with pytest.raises(WorkspaceError):
+            ground.world.set_parameters(before.job_id, (("lacking", "x"),))
+        ground.world.set_parameters(before.job_id, before.parameters)
+        assert ground.world.job(ground.job) == before
+
+    def test_a_pipeline_of_another_name_is_not_found(self, ground: Ground) -> None:
+        with pytest.raises(WorkspaceError) as e:
+            ground.world.pipeline("no such pipeline")
+        assert e.value.not_found
