@@ -19,8 +19,9 @@ from app.parity_producers import Pair, Producers, contradictions, doubts, far_ap
 from app.parity_spec import spec_of
 from app.parity_workspace import open_warehouse, table_updates
 from app.store.base import StoreError, now
+from app.store.heartbeat import Heartbeat
 from app.store.open import Store
-from app.store.parity import ComparisonTaken, ParityRun, ParityState, Producer
+from app.store.parity import ALIVE_SECONDS, ComparisonTaken, ParityRun, ParityState, Producer
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError, one_line
 from app.workspace.tables import Tables
@@ -134,30 +135,24 @@ class ParityRunner:
 
     @contextmanager
     def _alive(self, run: ParityRun) -> Iterator[None]:
-        """Says every ALIVE_PAUSE that this process carries it out, until the block ends or another took it."""
+        """Says every ALIVE_PAUSE that this process executes it, until the block ends.
+
+        It is left where another took it, and where this process could not say so for as long as others wait for it.
+        """
         self._taken.clear()
-        ended = threading.Event()
 
-        def tell() -> None:
-            said = False
-            while not ended.wait(ALIVE_PAUSE) and not self._taken.is_set():
-                try:
-                    self._parity.keep_alive(run.id, self._owner)
-                except ComparisonTaken:
-                    self._taken.set()
-                except Exception as e:
-                    # A store that is away, or whoever gives its password: what must be written insists.
-                    if not said:
-                        log.warning("comparison %s cannot be said to be alive", run.id, exc_info=e)
-                    said = True
+        def lose(reason: str) -> None:
+            log.warning("%s: nothing more of it is recorded", reason)
+            self._taken.set()
 
-        thread = threading.Thread(target=tell, name=f"comparison {run.id}", daemon=True)
-        thread.start()
-        try:
+        with Heartbeat(
+            f"comparison {run.id}",
+            partial(self._parity.keep_alive, run.id, self._owner),
+            every=ALIVE_PAUSE,
+            within=ALIVE_SECONDS,
+            on_lost=lose,
+        ):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
     def _leaving(self) -> bool:
         return self._stop.is_set() or self._taken.is_set()

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any, Protocol
 
@@ -25,7 +26,8 @@ from app.operations.engine import Interrupted
 from app.operations.wiring import operations_service
 from app.parity_run import ParityRunner
 from app.store.base import StoreError
-from app.store.leases import WORKER_LEASE, Lease, LeaseLost, process_owner
+from app.store.heartbeat import Heartbeat
+from app.store.leases import WORKER_LEASE, Lease, process_owner
 from app.store.open import Store, open_store
 from app.store.operations import OperationRecord, State
 from app.workspace.client import Workspace
@@ -72,6 +74,7 @@ class Worker:
         self._discover = discover
         self.owner = owner or process_owner()
         self._stop = threading.Event()
+        self._leave = threading.Event()
         self._lost = False
 
     def stop(self) -> None:
@@ -84,16 +87,15 @@ class Worker:
         if lease is None:
             return 0
         log.info("working as %s", self.owner)
-        beat = threading.Thread(target=self._heartbeat, args=(lease,), name="heartbeat", daemon=True)
-        beat.start()
         try:
-            while not self._stop.is_set():
-                endpoint = self._await_workspace()
-                if endpoint is not None:
-                    self._work_with(endpoint)
+            # Kept until the work has ended, which takes some seconds after `stop`.
+            with self._lease_kept(lease):
+                while not self._stop.is_set():
+                    endpoint = self._await_workspace()
+                    if endpoint is not None:
+                        self._work_with(endpoint)
         finally:
             self._stop.set()
-            beat.join(2.0)
             if not self._lost:
                 self._store.leases.release(lease)
         return 1 if self._lost else 0
@@ -113,21 +115,21 @@ class Worker:
             self._stop.wait(1.0)
         return None
 
-    def _heartbeat(self, lease: Lease) -> None:
-        held_until = time.monotonic() + LEASE_SECONDS
-        while not self._stop.wait(LEASE_SECONDS / 3):
-            try:
-                lease = self._store.leases.renew(lease, LEASE_SECONDS)
-                held_until = time.monotonic() + LEASE_SECONDS
-            except LeaseLost as e:
-                log.error("%s: this worker ends", e)
-                self._lost = True
-                self._stop.set()
-            except StoreError as e:
-                log.error("%s", e)
-                if time.monotonic() > held_until:
-                    self._lost = True
-                    self._stop.set()
+    def _lease_kept(self, lease: Lease) -> Heartbeat:
+        return Heartbeat(
+            "the worker's lease",
+            partial(self._store.leases.renew, lease, LEASE_SECONDS),
+            every=LEASE_SECONDS / 3,
+            within=LEASE_SECONDS,
+            on_lost=self._lose,
+        )
+
+    def _lose(self, reason: str) -> None:
+        log.error("%s: this worker ends", reason)
+        self._lost = True
+        self._stop.set()
+        # At once, not when the main loop, which may wait for the store, looks next.
+        self._leave.set()
 
     # ------------------------------------------------------------------------------------------------------ the work
 
@@ -146,7 +148,9 @@ class Worker:
     def _work_with(self, endpoint: Endpoint) -> None:
         """Works with one workspace until told to stop, or until the local workspace has another address."""
         log.info("the workspace is %s", endpoint.host)
-        ended = threading.Event()
+        ended = self._leave = threading.Event()
+        if self._lost:
+            return
         workspace = Workspace(endpoint)
         collected = self._store.collected
         context = Context(collected, workspace, self._migration, stop=ended)
@@ -204,6 +208,10 @@ class Worker:
                     continue
             except StoreError as e:
                 log.error("%s", e)
+                ended.wait(PAUSE_AFTER_FAILURE)
+            except Exception:
+                # Left running, it is put back into the queue; a thread that ended would compare nothing any more.
+                log.exception("comparisons")
                 ended.wait(PAUSE_AFTER_FAILURE)
             ended.wait(TICK_SECONDS)
 

@@ -25,6 +25,7 @@ from app.operations.steps import (
     VerifyServing,
 )
 from app.store.base import StoreError, now
+from app.store.heartbeat import Heartbeat
 from app.store.leases import Lease, LeaseLost, LeaseRepository
 from app.store.operations import OperationsRepository, Phase
 from app.workspace.errors import WorkspaceError
@@ -66,19 +67,18 @@ class Hold:
     ) -> None:
         self._leases = leases
         self._lease = lease
-        self._seconds = seconds
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._beats, name="lease", daemon=True) if beat else None
+        renew = partial(leases.renew, lease, seconds)
+        name = f"the lease {lease.name!r}"
+        self._beat = Heartbeat(name, renew, every=seconds / 3, within=seconds) if beat else None
 
     def __enter__(self) -> Hold:
-        if self._thread is not None:
-            self._thread.start()
+        if self._beat is not None:
+            self._beat.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end.set()
-        if self._thread is not None:
-            self._thread.join()
+        if self._beat is not None:
+            self._beat.__exit__()
         self._leases.release(self._lease)
 
     @property
@@ -87,17 +87,10 @@ class Hold:
         return self._lease
 
     def check(self) -> None:
-        """Raises LeaseLost unless the lease is held at this moment."""
+        """Raises LeaseLost unless the lease is held at this moment, and renewed in the background."""
+        if self._beat is not None and self._beat.lost is not None:
+            raise LeaseLost(self._beat.lost)
         self._leases.check(self._lease)
-
-    def _beats(self) -> None:
-        while not self._end.wait(self._seconds / 3):
-            try:
-                self._leases.renew(self._lease, self._seconds)
-            except LeaseLost:
-                return  # The next check before a step says so and stops the operation.
-            except StoreError:
-                continue  # The store may answer again before the lease runs out; else the next check stops.
 
 
 class Engine:

@@ -16,10 +16,14 @@ from typing import Any
 from sqlalchemy import Boolean, Column, Integer, Row, String, Table, Text, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
-from app.store.base import Repository, StoreError, UtcDateTime, cause, metadata
+from app.store.base import Repository, StoreError, UtcDateTime, metadata, store_error
+from app.store.faults import DATABASE_ERRORS
 
 GENESIS = "0" * 64
 """The hash that the first record names as its predecessor's."""
+
+APPEND_SECONDS = 15.0
+"""How long one record is tried where others write, beside the last attempt's own time."""
 
 audit_log = Table(
     "audit_log",
@@ -129,8 +133,9 @@ class AuditRepository(Repository):
         """
         text = canonical(detail or {})
         problem: SQLAlchemyError | None = None
-        locked = 0
-        for attempt in range(200):
+        until = time.monotonic() + APPEND_SECONDS
+        attempt = 0
+        while True:
             try:
                 with self._engine.begin() as c:
                     head = c.execute(select(audit_head).where(audit_head.c.id == 1)).one_or_none()
@@ -157,13 +162,17 @@ class AuditRepository(Repository):
             except (IntegrityError, OperationalError) as e:
                 # Another writer was first (unique key, SQLite's stale snapshot, Postgres' serialization failure).
                 problem = e
-            except SQLAlchemyError as e:
-                raise StoreError(f"{self._what} cannot be written: {cause(e)}") from e
-            time.sleep(random.uniform(0, min(0.1, 0.002 * (attempt + 1))))  # noqa: S311 (spreads writers, no secret)
-            locked += isinstance(problem, OperationalError)
-            if locked >= 40:
+                if not _passes(e):
+                    raise store_error(f"{self._what} cannot be written", e) from e
+            except DATABASE_ERRORS as e:
+                raise store_error(f"{self._what} cannot be written", e) from e
+            if time.monotonic() >= until:
                 break
-        raise StoreError("the audit log cannot be written: too many writers or a locked store; try again") from problem
+            attempt += 1
+            time.sleep(random.uniform(0, min(0.1, 0.002 * attempt)))  # noqa: S311 (spreads writers, no secret)
+        if isinstance(problem, OperationalError):
+            raise store_error(f"{self._what} cannot be written", problem) from problem
+        raise StoreError(f"{self._what} cannot be written: too many write at once; try again") from problem
 
     def records(
         self,
@@ -237,6 +246,19 @@ class AuditRepository(Repository):
             if len(rows) < page:
                 return
             last = rows[-1].seq
+
+
+def _passes(error: SQLAlchemyError) -> bool:
+    """Whether another writer is the cause, so that the next attempt may succeed; not a full disk or a server away."""
+    if isinstance(error, IntegrityError):
+        return True
+    original = getattr(error, "orig", None)
+    name = getattr(original, "sqlite_errorname", None) or ""
+    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or getattr(original, "sqlstate", None) in (
+        "40001",
+        "40P01",
+        "55P03",
+    )
 
 
 class _Again(Exception):

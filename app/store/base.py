@@ -1,8 +1,7 @@
-"""Engine, metadata and column types that all tables of the store share."""
+"""Metadata, column types and error of all tables of the store, and what their repositories have in common."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,14 +17,11 @@ from sqlalchemy import (
     Row,
     Select,
     TypeDecorator,
-    create_engine,
-    event,
     func,
     select,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from app.store.faults import DATABASE_ERRORS, cause, in_a_line
 from validation.redact import redact
 
 metadata = MetaData(
@@ -72,9 +68,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def cause(error: SQLAlchemyError) -> str:
-    """What the database itself said, in one line."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+def store_error(failed: str, error: BaseException) -> StoreError:
+    """The one line for a failed call of the database: what failed, why, and the way out. To be raised from `error`."""
+    return StoreError(in_a_line(f"{failed}: {cause(error)}"))
 
 
 class Repository:
@@ -95,8 +91,8 @@ class Repository:
         try:
             with self._engine.connect() as c:
                 yield c
-        except SQLAlchemyError as e:
-            raise StoreError(f"{what or self._what} cannot be read: {cause(e)}") from e
+        except DATABASE_ERRORS as e:
+            raise store_error(f"{what or self._what} cannot be read", e) from e
 
     @contextmanager
     def _write(self, what: str = "") -> Iterator[Connection]:
@@ -104,8 +100,8 @@ class Repository:
         try:
             with self._engine.begin() as c:
                 yield c
-        except SQLAlchemyError as e:
-            raise StoreError(f"{what or self._what} cannot be written: {cause(e)}") from e
+        except DATABASE_ERRORS as e:
+            raise store_error(f"{what or self._what} cannot be written", e) from e
 
     def _moment(self, c: Connection) -> datetime:
         """Now by the database server's clock, where there is one: those who ask may be on several machines."""
@@ -121,46 +117,3 @@ class Repository:
     def _one(self, query: Select[Any]) -> Row[Any] | None:
         with self._read() as c:
             return c.execute(query).one_or_none()
-
-
-def _sign_in_with_token(engine: Engine) -> None:
-    """Databricks' Postgres takes an OAuth token for a password, good for an hour: each connection gets a new one."""
-    from databricks.sdk.core import Config
-
-    config = Config()
-
-    @event.listens_for(engine, "do_connect")
-    def _password(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-        parameters["password"] = config.oauth_token().access_token
-
-
-def open_engine(url: str) -> Engine:
-    """An engine for `url`. SQLite: WAL, foreign keys, waits up to 30 s for another writer, commits reach the disk.
-
-    Raises StoreError when the URL is not one.
-    """
-    try:
-        parsed = make_url(url)
-    except ArgumentError as e:
-        raise StoreError("CUTOVER_STORE_URL is not a database URL (for example sqlite:////path/cutover.db)") from e
-    if parsed.get_backend_name() != "sqlite":
-        try:
-            server = create_engine(parsed, pool_pre_ping=True, pool_size=5)
-        except (ArgumentError, ImportError) as e:
-            raise StoreError(
-                f"CUTOVER_STORE_URL begins with {parsed.drivername}://, for which there is no driver here: "
-                "write postgresql+psycopg://... or sqlite:///..."
-            ) from e
-        if parsed.password is None and os.environ.get("DATABRICKS_CLIENT_ID"):
-            _sign_in_with_token(server)
-        return server
-    engine = create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "busy_timeout=30000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    return engine

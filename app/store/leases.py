@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Column, ColumnElement, Connection, Integer, String, Table, and_, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
-from app.store.base import Repository, StoreError, UtcDateTime, cause, metadata
+from app.store.base import Repository, UtcDateTime, metadata, store_error
+from app.store.faults import DATABASE_ERRORS
 
 leases = Table(
     "leases",
@@ -84,8 +85,8 @@ class LeaseRepository(Repository):
                 return Lease(name, owner, row.token + 1, moment, expires) if changed == 1 else None
         except IntegrityError:
             return None  # Two asked for the first grant at once; the other one has it.
-        except SQLAlchemyError as e:
-            raise StoreError(f"lease {name!r} cannot be taken: {cause(e)}") from e
+        except DATABASE_ERRORS as e:
+            raise store_error(f"lease {name!r} cannot be taken", e) from e
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """Extends a held lease to `seconds` from now. Raises LeaseLost if it expired or changed hands."""

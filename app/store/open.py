@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine
 
 from app.store.audit import AuditRepository
-from app.store.base import StoreError, open_engine
+from app.store.base import store_error
 from app.store.checklist import ChecklistRepository
 from app.store.collected.repository import CollectedRepository
+from app.store.connect import open_engine
+from app.store.faults import DATABASE_ERRORS
 from app.store.leases import LeaseRepository
+from app.store.migrate import upgrade
 from app.store.operations import OperationsRepository
 from app.store.parity import ParityRepository
-
-MIGRATIONS = Path(__file__).parent / "migrations"
-LOCK_SECONDS = 60
-ADVISORY_LOCK = 0x6375746F766572
-"""Key of the Postgres advisory lock that upgrades hold: the bytes of `cutover`."""
 
 
 class Store:
@@ -72,38 +62,7 @@ def open_store(url: str) -> Store:
     try:
         if engine.dialect.name == "sqlite" and engine.url.database:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-        _upgrade(engine)
-    except Timeout as e:
-        raise StoreError(f"the store is being upgraded by another process for over {LOCK_SECONDS} s; try again") from e
-    except (SQLAlchemyError, OSError) as e:
-        cause = " ".join(str(getattr(e, "orig", None) or e).split())
-        raise StoreError(f"the store {engine.url.render_as_string()} cannot be opened: {cause}") from e
+        upgrade(engine)
+    except (*DATABASE_ERRORS, OSError) as e:
+        raise store_error(f"the store {engine.url.render_as_string()} cannot be opened", e) from e
     return Store(engine)
-
-
-def _upgrade(engine: Engine) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    head = ScriptDirectory.from_config(config).get_current_head()
-    with engine.connect() as connection:
-        if MigrationContext.configure(connection).get_current_revision() == head:
-            return
-    with _alone(engine), engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-@contextmanager
-def _alone(engine: Engine) -> Iterator[None]:
-    """Holds the upgrade lock: a file beside a SQLite store, an advisory lock in Postgres."""
-    if engine.dialect.name == "sqlite":
-        with FileLock(f"{engine.url.database}.upgrade", timeout=LOCK_SECONDS):
-            yield
-        return
-    connection: Connection
-    with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})

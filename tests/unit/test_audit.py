@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app.store.audit import GENESIS, AuditRecord, AuditRepository, canonical
-from app.store.base import metadata, open_engine
+from app.store.base import metadata
+from app.store.connect import open_engine
 from app.store.leases import LeaseLost, LeaseRepository
 
 TABLES = [metadata.tables[n] for n in ("audit_log", "audit_head", "leases")]

@@ -14,7 +14,7 @@ from operations_world import BACK, ERIN, Crash, Given, all_new, all_old
 from app.operations.actor import Refused
 from app.operations.definition import Kind
 from app.operations.engine import LEASE
-from app.store.base import open_engine
+from app.store.connect import open_engine
 from app.store.leases import LeaseLost
 from app.store.operations import State
 

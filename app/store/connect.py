@@ -1,0 +1,194 @@
+"""Connections to the store's database: their settings, and how long each may keep its caller waiting.
+
+Every action goes through the store, the emergency rollback too. A server's own limits end what waits inside it; the
+client's limit ends what a frozen server or network would keep waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.store.base import StoreError
+
+CONNECT_SECONDS = 5
+LOCK_SECONDS = 5
+STATEMENT_SECONDS = 15
+IDLE_SECONDS = 60
+"""Limits of a PostgreSQL session, for connecting, a lock, a statement, and an open transaction without one."""
+
+ANSWER_SECONDS = 20.0
+"""A PostgreSQL server that says nothing for so long, not even that a limit is over, counts as away."""
+
+SQLITE_SECONDS = 10
+"""How long SQLite waits for another writer."""
+
+POOL_SECONDS = 10
+TOKEN_SECONDS = 10.0
+
+_TCP = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS; the last is in milliseconds."""
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """A connection that waits at most `answer_seconds` for an answer, and is closed when none came."""
+
+    answer_seconds = ANSWER_SECONDS
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """As psycopg's; raises OperationalError when the time is up."""
+        limit = self.answer_seconds if timeout is None else timeout
+        try:
+            return super().wait(gen, interval=interval, timeout=limit)
+        except psycopg.OperationalError as e:
+            if timeout is None and type(e).__name__ == "_WaitTimeout":
+                # What a late answer belongs to could not be known.
+                self.pgconn.finish()
+                raise psycopg.OperationalError(f"the server does not answer for {limit:g} s") from e
+            raise
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for `url`. SQLite: WAL, foreign keys, commits reach the disk. Nothing is connected to yet.
+
+    Raises StoreError when the URL is not one, or names a driver that is not there.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as e:
+        raise StoreError("CUTOVER_STORE_URL is not a database URL (for example sqlite:////path/cutover.db)") from e
+    return _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _server(parsed)
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": SQLITE_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={SQLITE_SECONDS * 1000}",
+            "journal_mode=WAL",
+            "foreign_keys=ON",
+            "synchronous=FULL",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+def _server(url: URL) -> Engine:
+    try:
+        engine = create_engine(url, pool_pre_ping=True, pool_size=5, pool_timeout=POOL_SECONDS)
+    except (ArgumentError, ImportError) as e:
+        raise StoreError(
+            f"CUTOVER_STORE_URL begins with {url.drivername}://, for which there is no driver here: "
+            "write postgresql+psycopg://... or sqlite:///..."
+        ) from e
+    if engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg":
+        _limit(engine)
+    if url.password is None and os.environ.get("DATABRICKS_CLIENT_ID"):
+        _sign_in_with_token(engine)
+    return engine
+
+
+def _limit(engine: Engine) -> None:
+    """What the URL itself sets goes before the settings here."""
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> Any:
+        return BoundedConnection.connect(*arguments, **{"connect_timeout": CONNECT_SECONDS, **_TCP, **parameters})
+
+    @event.listens_for(engine, "connect")
+    def _session(connection: Any, _record: Any) -> None:
+        # Statements, since a connection pooler may refuse such settings at the start of a session.
+        limits = {
+            "statement_timeout": STATEMENT_SECONDS,
+            "lock_timeout": LOCK_SECONDS,
+            "idle_in_transaction_session_timeout": IDLE_SECONDS,
+        }
+        connection.execute("; ".join(f"SET {name} = '{seconds}s'" for name, seconds in limits.items()))
+        connection.commit()
+
+
+def _sign_in_with_token(engine: Engine) -> None:
+    """Databricks' Postgres takes an OAuth token for a password, good for an hour: each connection gets a new one."""
+    token = Within(_token_source(), TOKEN_SECONDS)
+
+    # Before `_connect`, which gives the connection.
+    @event.listens_for(engine, "do_connect", insert=True)
+    def _password(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        try:
+            parameters["password"] = token()
+        except Exception as e:
+            told = " ".join(f"{type(e).__name__}: {e}".split())[:300]
+            raise StoreError(
+                f"the workspace gives no token for the store's database ({told}): look at DATABRICKS_HOST, "
+                "DATABRICKS_CLIENT_ID and its secret, or put a password into CUTOVER_STORE_URL"
+            ) from e
+
+
+def _token_source() -> Callable[[], str]:
+    config: Any = None
+
+    def token() -> str:
+        nonlocal config
+        if config is None:
+            from databricks.sdk.core import Config
+
+            config = Config(http_timeout_seconds=TOKEN_SECONDS / 2, retry_timeout_seconds=int(TOKEN_SECONDS / 2))
+        return str(config.oauth_token().access_token)
+
+    return token
+
+
+class Within:
+    """Calls what has no time limit of its own. After `seconds` TimeoutError; the next call waits for the same one."""
+
+    def __init__(self, call: Callable[[], str], seconds: float) -> None:
+        self._call = call
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._running: _Running | None = None
+
+    def __call__(self) -> str:
+        """What the call gives. Raises what it raises, and TimeoutError."""
+        with self._lock:
+            running = self._running
+            if running is None or not running.is_alive():
+                running = self._running = _Running(self._call)
+                running.start()
+        running.join(self._seconds)
+        if running.is_alive():
+            raise TimeoutError(f"no answer for {self._seconds:g} s")
+        if running.error is not None:
+            raise running.error
+        return running.result
+
+
+class _Running(threading.Thread):
+    def __init__(self, call: Callable[[], str]) -> None:
+        super().__init__(name="token", daemon=True)
+        self._call = call
+        self.result = ""
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self._call()
+        except BaseException as e:  # noqa: BLE001 (raised again by who waits)
+            self.error = e
