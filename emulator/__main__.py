@@ -19,7 +19,7 @@ from types import FrameType
 import uvicorn
 
 from emulator.bootstrap import BootstrapError
-from emulator.folder import FolderError, take_folder
+from emulator.folder import PRIVATE, FolderError, take_folder
 from emulator.jars import JarsError
 from emulator.rest.app import create_app
 from emulator.spark_server import SparkServerError
@@ -133,6 +133,8 @@ def main(argv: list[str] | None = None) -> int:
     for noisy in ("py4j", "databricks"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     data = options.data.resolve()
+    # For this process and its children: Spark and the runs write tables, logs and what notebooks print.
+    os.umask(PRIVATE)
     try:
         lock = take_folder(data)
         listener = listen(options.port)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.dialect.names import NameBook, spark_schema
+from emulator.folder import private_file
 from emulator.metadata import (
     CatalogRecord,
     ColumnRecord,
@@ -103,7 +104,7 @@ class Catalog:
         self._groups_of = groups_of
         self._local = threading.local()
         self._book: tuple[int, NameBook] | None = None
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_file(path)
         with self._write() as db:
             for statement in _SCHEMA.split(";\n"):
                 if statement.strip():

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from emulator.folder import private_file
 from validation.endpoint import ADDRESS, Endpoint, EndpointError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,7 +48,7 @@ class LocalWorkspace:
     def launch(self) -> None:
         """Starts the process and waits for nothing."""
         (self.data / ADDRESS).unlink(missing_ok=True)  # Of one that was killed.
-        log = (self.data / "emulator.log").open("a")
+        log = private_file(self.data / "emulator.log").open("a")
         self.process = subprocess.Popen(
             [
                 sys.executable,

@@ -243,6 +243,8 @@ class SparkServer:
             "spark.connect.session.manager.defaultSessionTimeout": "12h",
             "spark.scheduler.mode": "FAIR",
             "spark.scheduler.allocation.file": (conf_dir / "fairscheduler.xml").as_uri(),
+            # Hadoop gives each file its mode itself, by this mask and not by the process's.
+            "spark.hadoop.fs.permissions.umask-mode": "077",
             "spark.sql.catalogImplementation": "hive",
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
             "spark.hadoop.javax.jdo.option.ConnectionURL": (

@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 
 from app import preparation
-from emulator.folder import FolderError, take_folder
+from emulator.folder import PRIVATE, FolderError, take_folder
 from validation.endpoint import ADDRESS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,6 +152,8 @@ def main() -> int:
     started = time.monotonic()
     try:
         chosen = arguments()
+        # The workspace's log holds its token, the store what people approved: for the owner of the folder only.
+        os.umask(PRIVATE)
         check(chosen.port, chosen.data)
     except StartError as e:
         print(f"cutover: {e}", file=sys.stderr)
