@@ -17,6 +17,9 @@ from app.workspace.rest import Rest
 # The service takes a limit above 0 and below 25 ("list runs").
 RUNS_A_PAGE = 24
 
+# A job's arrays that the service pages by 100 elements ("get a job").
+PAGED_ARRAYS = ("tasks", "job_clusters", "environments", "parameters")
+
 # Repeats of a run_now that got no definite answer: its token makes that safe.
 RUN_NOW_ATTEMPTS = 3
 
@@ -170,18 +173,18 @@ class Jobs:
         """The job as it is defined now."""
         # Raw, because the SDK's objects drop fields that they do not know, and blocks are sent back whole.
         raw = self._rest.get(f"read job {job_id}", "/api/2.2/jobs/get", {"job_id": job_id})
-        tasks = list(raw.get("settings", {}).get("tasks", []))
+        settings = {"tasks": [], **raw.get("settings", {})}
         token = raw.get("next_page_token")
         while token:
             page = self._rest.get(f"read job {job_id}", "/api/2.2/jobs/get", {"job_id": job_id, "page_token": token})
-            tasks += page.get("settings", {}).get("tasks", [])
+            for name in PAGED_ARRAYS:
+                settings[name] = [*settings.get(name, []), *page.get("settings", {}).get(name, [])]
             token = page.get("next_page_token")
-        settings = {**raw.get("settings", {}), "tasks": tasks}
         return Job(
             job_id=int(raw["job_id"]),
             name=settings.get("name", ""),
             timing=timing_of(settings),
-            tasks=tuple(_task_info(t) for t in tasks),
+            tasks=tuple(_task_info(t) for t in settings["tasks"]),
             max_concurrent_runs=int(settings.get("max_concurrent_runs", 1)),
             creator=raw.get("creator_user_name"),
             run_as=raw.get("run_as_user_name"),

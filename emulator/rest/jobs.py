@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,12 +14,25 @@ from emulator.quartz import CronError, zone_of
 from emulator.records import Job, Json, Run, TaskRun
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
-from emulator.rest.paging import decode_token, encode_token, invalid, is_pair, offset_of
+from emulator.rest.paging import (
+    ELEMENTS_A_PAGE,
+    decode_token,
+    encode_token,
+    invalid,
+    is_pair,
+    offset_of,
+    page_of_arrays,
+)
 from emulator.rest.schema import fields_of_dataclass
 from emulator.runner.job_run import DEFAULT_MESSAGE, latest_attempts
 
 API = "/api/2.1|2.2/jobs"
-JOBS_LIMIT, RUNS_LIMIT, TASKS_A_PAGE = 100, 24, 100
+JOBS_LIMIT, RUNS_LIMIT = 100, 24
+JOBS_OFFSET, RUNS_OFFSET = 1000, 10_000
+JOB_ARRAYS = ("tasks", "job_clusters", "environments", "parameters")
+RUN_ARRAYS = ("tasks", "job_clusters", "job_parameters", "repair_history")
+PARAMETER_BYTES = 10_000
+"""Of the JSON of a run's parameters."""
 # What tells the entries of a job's arrays apart when an update merges them.
 KEYS = {
     "tasks": "task_key",
@@ -74,10 +88,11 @@ def demand_run(call: Call, run: Run, level: str) -> None:
 # -- documents -----------------------------------------------------------------------------------------------------
 
 
-def job_document(call: Call, job: Job, *, tasks: bool, full: bool) -> Json:
-    settings = dict(job.settings)
+def job_document(call: Call, job: Job, *, tasks: bool, full: bool, start: int = 0) -> Json:
+    """A job with one page of its arrays. start: how many of each array's elements earlier pages showed."""
+    settings, more = page_of_arrays(job.settings, JOB_ARRAYS, start)
     if not tasks:
-        for key in ("tasks", "job_clusters", "environments", "parameters"):
+        for key in JOB_ARRAYS:
             settings.pop(key, None)
     common = {
         "job_id": job.job_id,
@@ -86,7 +101,11 @@ def job_document(call: Call, job: Job, *, tasks: bool, full: bool) -> Json:
         "settings": settings,
     }
     if full:
+        if more:
+            common |= {"has_more": True, "next_page_token": encode_token(start + ELEMENTS_A_PAGE)}
         return sdk.Job.from_dict({**common, "run_as_user_name": call.workspace.jobs.run_as(job)}).as_dict()
+    if tasks:
+        common["has_more"] = more
     return sdk.BaseJob.from_dict(common).as_dict()
 
 
@@ -144,8 +163,13 @@ def task_document(call: Call, run: Run, task: TaskRun) -> Json:
     return {k: v for k, v in sdk.RunTask.from_dict(document).as_dict().items() if v is not None}
 
 
-def run_document(call: Call, run: Run, tasks: Sequence[TaskRun] | None, kind: Any = sdk.BaseRun) -> Json:
-    """A run as the API gives it; tasks None leaves them out. A run of many tasks has its phases' durations as 0."""
+def run_document(
+    call: Call, run: Run, tasks: Sequence[TaskRun] | None, kind: Any = sdk.BaseRun, start: int = 0
+) -> Json:
+    """A run as the API gives it, with one page of its arrays; tasks None leaves them out.
+
+    A run of many tasks has its phases' durations as 0. start: how many of each array's elements earlier pages showed.
+    """
     state, status = state_of(run)
     ended = run.end_ms or 0
     document: Json = {
@@ -183,8 +207,14 @@ def run_document(call: Call, run: Run, tasks: Sequence[TaskRun] | None, kind: An
             *run.repairs,
         ]
     if tasks is not None:
-        document["tasks"] = [task_document(call, run, t) for t in tasks]
-        document["job_clusters"] = run.settings.get("job_clusters")
+        document |= {"tasks": tasks, "job_clusters": run.settings.get("job_clusters")}
+    document, more = page_of_arrays(document, RUN_ARRAYS, start)
+    if "tasks" in document:
+        document["tasks"] = [task_document(call, run, t) for t in document["tasks"]]
+    if kind is sdk.Run and more:
+        document["next_page_token"] = encode_token(start + ELEMENTS_A_PAGE)
+    elif kind is sdk.BaseRun and tasks is not None:
+        document["has_more"] = more
     if run.settings.get("git_source"):
         document["git_source"] = run.settings["git_source"]
     return {k: v for k, v in kind.from_dict(document).as_dict().items() if v is not None and v != []}
@@ -203,7 +233,7 @@ def list_jobs(call: Call) -> Json:
         if (not name or j.name.casefold() == name.casefold())
         and access.allowed(call.workspace, call.principal, "jobs", str(j.job_id), "CAN_VIEW")
     ]
-    start = offset_of(call)
+    start = offset_of(call, JOBS_OFFSET)
     page = jobs[start : start + limit]
     more = len(jobs) > start + limit
     expand = call.bool("expand_tasks")
@@ -219,7 +249,7 @@ def list_jobs(call: Call) -> Json:
 
 @route("GET", f"{API}/get", JobsAPI.get, query=("include_trigger_state",))
 def get_job(call: Call) -> Json:
-    return job_document(call, the_job(call, "CAN_VIEW"), tasks=True, full=True)
+    return job_document(call, the_job(call, "CAN_VIEW"), tasks=True, full=True, start=offset_of(call))
 
 
 @route("POST", f"{API}/create", JobsAPI.create)
@@ -324,6 +354,10 @@ def run_now(call: Call) -> Json:
     token = call.text("idempotency_token")
     if len(token) > 64:
         raise bad("idempotency_token must have at most 64 characters.")
+    for field in ("job_parameters", "notebook_params"):
+        size = len(json.dumps({field: call.body.get(field) or {}}, ensure_ascii=False, separators=(",", ":")).encode())
+        if size > PARAMETER_BYTES:
+            raise bad(f"The JSON of {field} must have at most {PARAMETER_BYTES} bytes, has {size}.")
     queue = call.body.get("queue")
     pipeline_params = call.body.get("pipeline_params")
     run = call.workspace.jobs.run_now(
@@ -358,7 +392,7 @@ def list_runs(call: Call) -> Json:
     continued = before is not None or after is not None
     found: list[Run] = []
     visible: dict[int, bool] = {}
-    skip = 0 if continued else offset_of(call)
+    skip = 0 if continued else offset_of(call, RUNS_OFFSET)
     while len(found) < limit + 1 + skip:
         batch = state.runs(
             job_id=job_id,
@@ -392,7 +426,7 @@ def list_runs(call: Call) -> Json:
     expand = call.bool("expand_tasks")
     answer: Json = {
         "has_more": more or backwards,
-        "runs": [run_document(call, r, state.tasks(r.run_id)[:TASKS_A_PAGE] if expand else None) for r in page],
+        "runs": [run_document(call, r, state.tasks(r.run_id) if expand else None) for r in page],
     }
     if page and (more or backwards):
         answer["next_page_token"] = encode_token({"before": [page[-1].start_ms, page[-1].run_id]})
@@ -431,16 +465,13 @@ def get_run(call: Call) -> Json:
     tasks = state.tasks(run_id)
     if not call.bool("include_history"):
         tasks = list(latest_attempts(tasks).values())
-    start = offset_of(call)
-    document = run_document(call, run, tasks[start : start + TASKS_A_PAGE], sdk.Run)
-    if len(tasks) > start + TASKS_A_PAGE:
-        document["next_page_token"] = encode_token(start + TASKS_A_PAGE)
-    return document
+    return run_document(call, run, tasks, sdk.Run, offset_of(call))
 
 
 def task_run_document(call: Call, run: Run, task: TaskRun) -> Json:
     """A task run asked for by its own id: shaped as a run with that one task."""
     whole = run_document(call, run, [task], sdk.Run)
+    whole.pop("next_page_token", None)
     one = task_document(call, run, task)
     for key in (
         "run_id",

@@ -32,9 +32,27 @@ KINDS = (
 )
 
 
+MOST = {"tasks": 1000, "job_clusters": 100, "environments": 10, "tags": 25}
+"""Elements of a job's lists and tags."""
+
+NAME_BYTES = 4096
+DESCRIPTION_CHARACTERS = 27_700
+
+
 def check_settings(settings: Mapping[str, Any]) -> None:
     """Raises INVALID_PARAMETER_VALUE where the service refuses a job's settings, NOT_IMPLEMENTED for a task that this
     workspace cannot run."""
+    for field, most in MOST.items():
+        count = len(settings.get(field) or ())
+        if count > most:
+            raise bad(f"The number of {field} of a job must be at most {most}, is {count}")
+    if len(str(settings.get("name") or "").encode()) > NAME_BYTES:
+        raise bad(f"The name of a job must have at most {NAME_BYTES} bytes in UTF-8")
+    if len(str(settings.get("description") or "")) > DESCRIPTION_CHARACTERS:
+        raise bad(f"The description of a job must have at most {DESCRIPTION_CHARACTERS} characters")
+    for parameter in settings.get("parameters") or []:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", parameter.get("name") or ""):
+            raise bad(f"Invalid job parameter '{parameter.get('name')}': only letters, digits, '_', '-' and '.'")
     tasks = settings.get("tasks") or []
     keys = [t.get("task_key", "") for t in tasks]
     for key in keys:

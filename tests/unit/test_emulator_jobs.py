@@ -184,3 +184,86 @@ def test_lists_page_through_everything_once(local: Workspace, client: WorkspaceC
     names = [j.settings.name for j in client.jobs.list(limit=3) if j.settings.name.startswith("paged")]
     assert sorted(names) == [f"paged {i}" for i in range(7)]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("path", "most"), [("/api/2.2/jobs/list", 1000), ("/api/2.2/jobs/runs/list", 10_000)])
+def test_an_offset_above_the_services_is_refused(client: WorkspaceClient, path: str, most: int):
+    client.api_client.do("GET", path, query={"offset": most})
+    for offset in (most + 1, most + 20, -1):
+        with pytest.raises(InvalidParameterValue, match=f"between 0 and {most}"):
+            client.api_client.do("GET", path, query={"offset": offset})
+
+
+def many(count: int, path: str) -> list[jobs.Task]:
+    return [task(f"t{i:03}", path) for i in range(count)]
+
+
+def test_a_job_shows_its_arrays_by_a_hundred_and_the_rest_by_token(local: Workspace, client: WorkspaceClient):
+    path = notebook(local, "one", "ok")
+    names = [f"p{i:03}" for i in range(120)]
+    parameters = [jobs.JobParameterDefinition(name=n, default="") for n in names]
+    made = client.jobs.create(name="long", tasks=many(230, path), parameters=parameters)
+    query: dict[str, Any] = {"job_id": made.job_id}
+    pages = []
+    while len(pages) < 5:
+        pages.append(client.api_client.do("GET", "/api/2.2/jobs/get", query=query))
+        if "next_page_token" not in pages[-1]:
+            break
+        query["page_token"] = pages[-1]["next_page_token"]
+    assert [len(p["settings"].get("tasks", [])) for p in pages] == [100, 100, 30]
+    assert [len(p["settings"].get("parameters", [])) for p in pages] == [100, 20, 0]
+    assert "parameters" not in pages[2]["settings"] and [p.get("has_more") for p in pages] == [True, True, None]
+    assert [p["settings"]["name"] for p in pages] == ["long"] * 3
+    assert [t["task_key"] for p in pages for t in p["settings"]["tasks"]] == [f"t{i:03}" for i in range(230)]
+    (listed,) = client.api_client.do("GET", "/api/2.2/jobs/list", query={"name": "long", "expand_tasks": "true"})[
+        "jobs"
+    ]
+    assert (len(listed["settings"]["tasks"]), listed["has_more"]) == (100, True)
+
+
+def test_a_run_shows_its_tasks_by_a_hundred_and_a_list_says_that_there_are_more(
+    local: Workspace, client: WorkspaceClient
+):
+    path = notebook(local, "one", "ok")
+    made = client.jobs.create(name="long run", tasks=[task("first", path), *many(100, path)])
+    run_id = client.jobs.run_now(made.job_id).run_id
+    client.jobs.cancel_run(run_id)
+    page = client.api_client.do("GET", "/api/2.2/jobs/runs/get", query={"run_id": run_id})
+    rest = client.api_client.do(
+        "GET", "/api/2.2/jobs/runs/get", query={"run_id": run_id, "page_token": page["next_page_token"]}
+    )
+    assert (len(page["tasks"]), len(rest["tasks"]), "next_page_token" in rest) == (100, 1, False)
+    query = {"job_id": made.job_id, "expand_tasks": "true"}
+    (listed,) = client.api_client.do("GET", "/api/2.2/jobs/runs/list", query=query)["runs"]
+    assert (len(listed["tasks"]), listed["has_more"]) == (100, True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"name": "ü" * 2049}, "name of a job must have at most 4096 bytes"),
+        ({"description": "x" * 27_701}, "at most 27700 characters"),
+        ({"tags": {str(i): "" for i in range(26)}}, "tags of a job must be at most 25"),
+        (
+            {"job_clusters": [{"job_cluster_key": str(i)} for i in range(101)]},
+            "job_clusters of a job must be at most 100",
+        ),
+        (
+            {"environments": [{"environment_key": str(i)} for i in range(11)]},
+            "environments of a job must be at most 10",
+        ),
+        ({"tasks": [{"task_key": str(i), "notebook_task": {"notebook_path": "/a"}} for i in range(1001)]}, "most 1000"),
+        ({"parameters": [{"name": "a b", "default": ""}]}, "Invalid job parameter 'a b'"),
+    ],
+)
+def test_a_job_larger_than_the_service_keeps_is_refused(client: WorkspaceClient, settings: dict[str, Any], named: str):
+    with pytest.raises(InvalidParameterValue, match=named):
+        client.api_client.do("POST", "/api/2.2/jobs/create", body={"name": "large", **settings})
+    assert not list(client.jobs.list(name="large"))
+
+
+def test_parameters_of_a_run_longer_than_the_services_are_refused(local: Workspace, client: WorkspaceClient):
+    parameters = [jobs.JobParameterDefinition(name="p", default="")]
+    made = client.jobs.create(name="p", tasks=[task("a", notebook(local, "one", "ok"))], parameters=parameters)
+    with pytest.raises(InvalidParameterValue, match="at most 10000 bytes"):
+        client.jobs.run_now(made.job_id, job_parameters={"p": "x" * 10_000})

@@ -165,6 +165,27 @@ def test_reads_are_repeated_and_wait_as_long_as_the_service_asks(server: Server)
     assert slept == [7.0, 3.0]
 
 
+def test_a_job_of_several_pages_is_read_whole(server: Server) -> None:
+    """Later pages hold the rest of each array and nothing of those that have ended."""
+    pages = {
+        None: {"tasks": [{"task_key": "a"}], "parameters": [{"name": "p", "default": "1"}], "tags": {"x": "1"}},
+        "2": {"tasks": [{"task_key": "b"}], "parameters": [{"name": "q", "default": "2"}], "tags": {"x": "1"}},
+        "3": {"tasks": [{"task_key": "c"}], "job_clusters": [{"job_cluster_key": "k"}]},
+    }
+    following = {None: "2", "2": "3"}
+
+    def answer(request: Request) -> Any:
+        token = request.one("page_token")
+        more = {"next_page_token": following[token]} if token in following else {}
+        return {"job_id": JOB, "settings": {"name": "00_RDS", **pages[token]}, **more}
+
+    server.on("GET", "/api/2.2/jobs/get", answer)
+    found = server.workspace().jobs.get(JOB)
+    assert [t.task_key for t in found.tasks] == ["a", "b", "c"]
+    assert found.parameters == (("p", "1"), ("q", "2")), "set_parameters sends all that was read"
+    assert found.settings["tags"] == {"x": "1"} and found.settings["job_clusters"] == [{"job_cluster_key": "k"}]
+
+
 def test_a_read_gives_up_after_so_many_attempts_and_says_so_in_one_line(server: Server) -> None:
     def broken(_: Request) -> Any:
         raise Refusal(500, "INTERNAL_ERROR", "something\nbroke")
