@@ -32,7 +32,7 @@ from emulator.metadata import (
     table_not_found,
 )
 from emulator.records import now_ms
-from emulator.sql.errors import SqlError
+from emulator.sql.errors import SqlError, not_here
 
 ADMINS = "admins"
 ACCOUNT_USERS = "account users"
@@ -76,6 +76,9 @@ CREATE INDEX IF NOT EXISTS tables_by_pipeline ON tables (pipeline_id);
 CREATE TABLE IF NOT EXISTS grants (
     securable_type TEXT, full_name TEXT, principal TEXT, privilege TEXT, granted_at INTEGER, granted_by TEXT,
     PRIMARY KEY (securable_type, full_name, principal, privilege)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tags (
+    securable_type TEXT, full_name TEXT, column_name TEXT, tag TEXT, value TEXT,
+    PRIMARY KEY (securable_type, full_name, column_name, tag)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS functions (
     catalog TEXT, schema TEXT, name TEXT, owner TEXT, PRIMARY KEY (catalog, schema, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS intents (
@@ -182,7 +185,7 @@ class Catalog:
     def remove_catalog(self, name: str) -> None:
         with self._write() as db:
             db.execute("DELETE FROM catalogs WHERE name = ?", (name.lower(),))
-            self._drop_grants(db, "CATALOG", name.lower())
+            self._forget(db, "CATALOG", name.lower())
             self._changed(db)
 
     # ------------------------------------------------------------------------------------------------------- schemas
@@ -248,7 +251,7 @@ class Catalog:
         with self._write() as db:
             db.execute("DELETE FROM schemas WHERE catalog = ? AND name = ?", (catalog, name))
             db.execute("DELETE FROM functions WHERE catalog = ? AND schema = ?", (catalog, name))
-            self._drop_grants(db, "SCHEMA", f"{catalog}.{name}")
+            self._forget(db, "SCHEMA", f"{catalog}.{name}")
             self._changed(db)
 
     # -------------------------------------------------------------------------------------------------------- tables
@@ -305,20 +308,21 @@ class Catalog:
         """Takes a table with its grants out of the catalog."""
         with self._write() as db:
             db.execute("DELETE FROM tables WHERE catalog = ? AND schema = ? AND name = ?", _split(full_name, 3))
-            self._drop_grants(db, "TABLE", full_name.lower())
+            self._forget(db, "TABLE", full_name.lower())
 
     def rename_table(self, old: TableRecord, new: tuple[str, str, str], actor: str) -> None:
-        """Moves a table's record and its grants. Unity keys grants by the table's id, so they follow the rename."""
+        """Moves a table's record, grants and tags. Unity keys those by the table's id, so they follow the rename."""
         renamed = replace(
             old, catalog_name=new[0], schema_name=new[1], name=new[2], updated_at=now_ms(), updated_by=actor
         )
         with self._write() as db:
             db.execute("DELETE FROM tables WHERE catalog = ? AND schema = ? AND name = ?", old.key)
             self.put_table(renamed)
-            db.execute(
-                "UPDATE OR REPLACE grants SET full_name = ? WHERE securable_type = 'TABLE' AND full_name = ?",
-                (renamed.full_name, old.full_name),
-            )
+            for table in ("grants", "tags"):
+                db.execute(
+                    f"UPDATE OR REPLACE {table} SET full_name = ? WHERE securable_type = 'TABLE' AND full_name = ?",
+                    (renamed.full_name, old.full_name),
+                )
 
     # ----------------------------------------------------------------------------------------------------- functions
 
@@ -431,7 +435,7 @@ class Catalog:
 
     def drop_grants(self, securable_type: str, full_name: str) -> None:
         with self._write() as db:
-            self._drop_grants(db, securable_type, full_name.lower())
+            self._forget(db, securable_type, full_name.lower())
 
     def owner_of(self, securable_type: str, full_name: str) -> str:
         if securable_type == "CATALOG":
@@ -524,12 +528,47 @@ class Catalog:
         elif kind == "METASTORE":
             name = METASTORE
         else:
-            raise SqlError("UNSUPPORTED_FEATURE", f"Grants on securables of type {securable_type} are not supported.")
+            raise not_here(f"A grant on a securable of type {securable_type}")
         return kind, name
 
     @staticmethod
-    def _drop_grants(db: sqlite3.Connection, kind: str, name: str) -> None:
-        db.execute("DELETE FROM grants WHERE securable_type = ? AND full_name = ?", (kind.upper(), name))
+    def _forget(db: sqlite3.Connection, kind: str, name: str) -> None:
+        """Takes away what hangs on a securable that is gone, or new under its old name: grants and tags."""
+        for table in ("grants", "tags"):
+            db.execute(f"DELETE FROM {table} WHERE securable_type = ? AND full_name = ?", (kind.upper(), name))
+
+    # ---------------------------------------------------------------------------------------------------------- tags
+
+    def tags_of(self, securable_type: str, full_name: str) -> dict[str, dict[str, str]]:
+        """Tags of one securable: by column (`""` for the securable itself), key to value."""
+        found: dict[str, dict[str, str]] = {}
+        query = "SELECT column_name, tag, value FROM tags WHERE securable_type = ? AND full_name = ? ORDER BY 1, 2"
+        for column, tag, value in self._db().execute(query, (securable_type, full_name.lower())):
+            found.setdefault(column, {})[tag] = value
+        return found
+
+    def put_tags(self, securable_type: str, full_name: str, column: str, tags: Mapping[str, str]) -> None:
+        """Replaces the tags of a securable (column `""`) or of one of its columns, unchecked."""
+        name = full_name.lower()
+        with self._write() as db:
+            db.execute(
+                "DELETE FROM tags WHERE securable_type = ? AND full_name = ? AND column_name = ?",
+                (securable_type, name, column),
+            )
+            db.executemany(
+                "INSERT INTO tags VALUES (?, ?, ?, ?, ?)",
+                [(securable_type, name, column, key, value) for key, value in tags.items()],
+            )
+
+    def follow_columns(self, old: TableRecord, new: TableRecord) -> None:
+        """After a change of a table's columns: tags of a renamed column go with it, those of a dropped one go."""
+        before, after = [c.name for c in old.columns], [c.name for c in new.columns]
+        renamed = dict(zip(before, after, strict=True)) if len(before) == len(after) else {}
+        for column, tags in self.tags_of("TABLE", new.full_name).items():
+            if column and column not in after:
+                self.put_tags("TABLE", new.full_name, column, {})
+                if renamed.get(column) is not None and renamed[column] not in before:
+                    self.put_tags("TABLE", new.full_name, renamed[column], tags)
 
     # --------------------------------------------------------------------------------------------------------- names
 

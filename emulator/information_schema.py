@@ -98,6 +98,12 @@ _TABLE_PRIVILEGES = _schema(
 )
 
 
+_CATALOG_TAGS = _schema("catalog_name", "tag_name", "tag_value")
+_SCHEMA_TAGS = _schema("catalog_name", "schema_name", "tag_name", "tag_value")
+_TABLE_TAGS = _schema("catalog_name", "schema_name", "table_name", "tag_name", "tag_value")
+_COLUMN_TAGS = _schema("catalog_name", "schema_name", "table_name", "column_name", "tag_name", "tag_value")
+
+
 class InformationSchema:
     """Makes the rows of one table of an information_schema, holding what `principal` may see."""
 
@@ -113,6 +119,10 @@ class InformationSchema:
             "catalog_privileges": (_CATALOG_PRIVILEGES, self._catalog_privileges),
             "schema_privileges": (_SCHEMA_PRIVILEGES, self._schema_privileges),
             "table_privileges": (_TABLE_PRIVILEGES, self._table_privileges),
+            "catalog_tags": (_CATALOG_TAGS, self._catalog_tags),
+            "schema_tags": (_SCHEMA_TAGS, self._schema_tags),
+            "table_tags": (_TABLE_TAGS, self._table_tags),
+            "column_tags": (_COLUMN_TAGS, self._column_tags),
         }
 
     @staticmethod
@@ -126,6 +136,10 @@ class InformationSchema:
             "catalog_privileges",
             "schema_privileges",
             "table_privileges",
+            "catalog_tags",
+            "schema_tags",
+            "table_tags",
+            "column_tags",
         )
 
     def table(self, catalog: str, name: str) -> pa.Table | None:
@@ -247,3 +261,26 @@ class InformationSchema:
         for t in self._visible_tables(catalog):
             for grantee, privilege, source in self._grants("TABLE", t.full_name):
                 yield (None, grantee, *t.key, privilege, "NO", source)
+
+    def _catalog_tags(self, catalog: str | None) -> Iterable[tuple[Any, ...]]:
+        for c in self._catalog.list_catalogs():
+            if catalog in (None, c.name) and self._visible("CATALOG", c.name):
+                for tag, value in self._catalog.tags_of("CATALOG", c.name).get("", {}).items():
+                    yield (c.name, tag, value)
+
+    def _schema_tags(self, catalog: str | None) -> Iterable[tuple[Any, ...]]:
+        for s in self._catalog.all_schemas():
+            if catalog in (None, s.catalog_name) and self._visible("SCHEMA", s.full_name):
+                for tag, value in self._catalog.tags_of("SCHEMA", s.full_name).get("", {}).items():
+                    yield (s.catalog_name, s.name, tag, value)
+
+    def _table_tags(self, catalog: str | None) -> Iterable[tuple[Any, ...]]:
+        for t in self._visible_tables(catalog):
+            for tag, value in self._catalog.tags_of("TABLE", t.full_name).get("", {}).items():
+                yield (*t.key, tag, value)
+
+    def _column_tags(self, catalog: str | None) -> Iterable[tuple[Any, ...]]:
+        for t in self._visible_tables(catalog):
+            for column, tags in self._catalog.tags_of("TABLE", t.full_name).items():
+                for tag, value in tags.items() if column else ():
+                    yield (*t.key, column, tag, value)

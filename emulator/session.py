@@ -463,7 +463,7 @@ def pipeline_rewriters(
         return place(split_name(name)) or name
 
     def one(text: str) -> str:
-        statement: Statement = parse(text)
+        statement: Statement = parse(text, pipeline=True)
         places: dict[int, Place] = {}
         for ref in statement.refs:
             text_of = place(ref.parts)

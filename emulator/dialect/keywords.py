@@ -32,13 +32,3 @@ NO_ALIAS = CLAUSE | {
     "CONTEXT", "UPDATE",
     "DELETE", "RECOVER", "CREATE", "BEGIN", "RESTORE", "OWNER", "CLUSTERED", "SKEWED", "STORED", "ROW", "APPLY",
 }  # fmt: skip
-# What statements of the service or of Spark begin with that the local workspace does not carry out, and what they may
-# be about after a verb that it knows.
-ELSEWHERE = {
-    "APPLY", "CALL", "CONVERT", "DENY", "FSCK", "GENERATE", "GET", "LIST", "LOAD", "PUT", "REMOVE", "SYNC", "UNDROP",
-}  # fmt: skip
-OBJECTS_ELSEWHERE = {
-    "BLOOMFILTER", "CLEAN", "CONNECTION", "CONNECTIONS", "CREDENTIAL", "CREDENTIALS", "DROPPED", "EXTERNAL", "FOREIGN",
-    "INDEX", "LOCATIONS", "LOCKS", "POLICIES", "POLICY", "PROCEDURE", "PROCEDURES", "PROVIDER", "PROVIDERS",
-    "RECIPIENT", "RECIPIENTS", "SERVER", "SERVICE", "SHARE", "SHARES", "STORAGE", "VOLUME", "VOLUMES",
-}  # fmt: skip

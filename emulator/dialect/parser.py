@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from emulator.dialect.keywords import ELSEWHERE, OBJECTS_ELSEWHERE, QUERY_START
+from emulator.dialect.elsewhere import named_elsewhere
+from emulator.dialect.keywords import QUERY_START
 from emulator.dialect.script import ScriptWalker
 from emulator.dialect.statement import Ref, Role, Statement
 from emulator.dialect.tokens import Kind, tokenize, unquote_string
-from emulator.sql.errors import SqlError
+from emulator.sql.errors import SqlError, not_here
 
 
-def parse(text: str, parameters: Mapping[str, object] | Sequence[object] | None = None) -> Statement:
-    """Take one statement apart. parameters: values for `IDENTIFIER(:name)`. Raises SqlError for what cannot be read."""
+def parse(
+    text: str, parameters: Mapping[str, object] | Sequence[object] | None = None, *, pipeline: bool = False
+) -> Statement:
+    """Take one statement apart. parameters: values for `IDENTIFIER(:name)`. pipeline: it defines a pipeline's dataset.
+
+    Raises SqlError for what cannot be read, NOT_IMPLEMENTED for what only the service executes.
+    """
     tokens = tokenize(text)
     while tokens and tokens[-1].text == ";":
         tokens.pop()
     statement = Statement(text, tokens)
     if not tokens:
         raise SqlError("PARSE_EMPTY_STATEMENT", "Syntax error, unexpected empty statement.", "42617")
+    elsewhere = None if pipeline else named_elsewhere(tokens)
+    if elsewhere is not None:
+        raise not_here(elsewhere)
     _Parser(statement, parameters).run()
     return statement
 
@@ -50,8 +59,6 @@ class _Parser(ScriptWalker):
             s.kind = "SELECT"
         else:
             # Spark may know more: whose names are not found here would reach it as they are.
-            if first in ELSEWHERE:
-                raise SqlError("UNSUPPORTED_FEATURE", f"{first} is not supported by the local workspace.")
             raise self.fail("no statement begins so")
         if s.kind == "SELECT" and not s.query_at:
             s.query_at = self.t[0].start
@@ -82,8 +89,82 @@ class _Parser(ScriptWalker):
             self.end()
         elif self.word(self.at) in ("VAR", "VARIABLE"):
             self.s.kind = "SET VAR"
+        elif self.take("TAG", "ON"):
+            self.tag_on("SET TAGS")
         else:
             self.at = self.n
+
+    def on_unset(self) -> None:
+        if not self.take("TAG", "ON"):
+            raise self.unknown("UNSET")
+        self.tag_on("UNSET TAGS")
+
+    def tag_on(self, kind: str) -> None:
+        """After `SET TAG ON` or `UNSET TAG ON`: what has the tag, its key, and in SET its value."""
+        s = self.s
+        s.kind = kind
+        what = self.choose("CATALOG", "SCHEMA", "DATABASE", "TABLE", "VIEW", "COLUMN")
+        if not what and (self.take("MATERIALIZED", "VIEW") or self.take("STREAMING", "TABLE")):
+            what = "TABLE"
+        if not what:
+            raise not_here(f"{kind[:-1]} ON {self.word(self.at)}")
+        s.securable = {"DATABASE": "SCHEMA", "VIEW": "TABLE", "COLUMN": "TABLE"}.get(what, what)
+        if what == "COLUMN":
+            start = self.at
+            parts, _, ends = self.chain() if self.at < self.n and self.t[self.at].is_name else ((), 0, ())
+            if len(parts) < 2:
+                raise self.fail("a table's name and a column are expected")
+            s.column = parts[-1]
+            s.target = Ref(parts[:-1], self.t[start].start, ends[-2], Role.ALTER)
+            s.refs.append(s.target)
+        elif s.securable == "TABLE":
+            s.target = self.table(Role.ALTER)
+        else:
+            s.name = self.any_name()
+        s.tags = (self.tag(),)
+        self.end()
+
+    def tag(self) -> tuple[str, str]:
+        """`key` or `key = value`: strings or names."""
+        words = []
+        while True:
+            text = self.string()
+            if text is None:
+                if self.at >= self.n or not self.t[self.at].is_name:
+                    raise self.fail("a tag is expected")
+                text = self.t[self.at].name
+                self.at += 1
+            words.append(text)
+            if self.s.kind == "UNSET TAGS" or len(words) == 2 or not self.take("="):
+                return words[0], words[1] if len(words) == 2 else ""
+
+    def tags_clause(self) -> bool:
+        """Whether `[ALTER [COLUMN] c] SET TAGS (...)` or `UNSET TAGS (...)` follows; it is read to its end."""
+        s = self.s
+        mark = self.at
+        column = None
+        if self.choose("ALTER", "CHANGE"):
+            self.choose("COLUMN")
+            if self.at >= self.n or not self.t[self.at].is_name:
+                self.at = mark
+                return False
+            column = self.t[self.at].name
+            self.at += 1
+        verb = self.choose("SET", "UNSET")
+        if not verb or not self.take("TAGS", "("):
+            self.at = mark
+            return False
+        s.flags.add("alter " + s.kind.removeprefix("ALTER "))
+        s.kind, s.column = f"{verb} TAGS", column
+        s.securable = next((k for k in ("CATALOG", "SCHEMA") if f"alter {k}" in s.flags), "TABLE")
+        tags = [self.tag()]
+        while self.take(","):
+            tags.append(self.tag())
+        if not self.take(")"):
+            raise self.fail(") is expected")
+        s.tags = tuple(tags)
+        self.end()
+        return True
 
     def on_reset(self) -> None:
         self.s.kind = "RESET"
@@ -95,8 +176,6 @@ class _Parser(ScriptWalker):
         if what in ("CATALOGS", "SCHEMAS", "DATABASES", "TABLES", "VIEWS", "FUNCTIONS", "USERS", "GROUPS"):
             self.at += 1
             s.kind = "SHOW " + ("SCHEMAS" if what == "DATABASES" else what)
-            if self.word(self.at) == "DROPPED":
-                raise self.unknown(f"SHOW {what}")
             if self.choose("IN", "FROM"):
                 s.name = self.any_name()
             self.choose("LIKE")
@@ -143,9 +222,6 @@ class _Parser(ScriptWalker):
 
     def unknown(self, verb: str) -> SqlError:
         """For a verb that is known, of something that is not."""
-        what = self.word(self.at)
-        if what in OBJECTS_ELSEWHERE:
-            return SqlError("UNSUPPORTED_FEATURE", f"{verb} {what} is not supported by the local workspace.")
         return self.fail(f"{verb} of this is not known")
 
     def securable(self) -> None:
@@ -269,10 +345,7 @@ class _Parser(ScriptWalker):
                 continue
             for clause in _CONTAINER_CLAUSES:
                 if self.take(*clause):
-                    raise SqlError(
-                        "UNSUPPORTED_FEATURE",
-                        f"{self.s.kind} with {' '.join(clause)} is not supported by the local workspace.",
-                    )
+                    raise not_here(f"{self.s.kind} ... {' '.join(clause)}")
             raise self.fail()
 
     def temp_view(self) -> None:
@@ -282,7 +355,7 @@ class _Parser(ScriptWalker):
     def table_clauses(self) -> None:
         """After the name of CREATE TABLE: where clauses end and the query begins; location, provider, comment."""
         s = self.s
-        if self.take("LIKE") or self.take("SHALLOW", "CLONE") or self.take("DEEP", "CLONE") or self.take("CLONE"):
+        if self.take("LIKE") or self.take("SHALLOW", "CLONE"):
             s.second = self.table(Role.READ)
         index, depth = self.at, 0
         s.clause_at = self.t[-1].end
@@ -332,7 +405,7 @@ class _Parser(ScriptWalker):
     def no_text(self, index: int) -> None:
         """A metric view: what it reads is in a string, where no name is found."""
         if self.t[index].kind is Kind.STRING:
-            raise SqlError("UNSUPPORTED_FEATURE", "Metric views are not supported by the local workspace.")
+            raise not_here("A metric view")
 
     def on_drop(self) -> None:
         s = self.s
@@ -378,17 +451,20 @@ class _Parser(ScriptWalker):
         if what in ("SCHEMA", "DATABASE", "CATALOG"):
             s.kind = "ALTER CATALOG" if what == "CATALOG" else "ALTER SCHEMA"
             s.name = self.any_name()
-            self.owner_clause()
+            if not self.tags_clause():
+                self.owner_clause()
             return
         s.kind = f"ALTER {what}".strip()
         if not what:
             raise self.unknown("ALTER")
         s.target = self.table(Role.ALTER)
+        if self.tags_clause():
+            return
         if self.take("RENAME", "TO"):
             s.kind += " RENAME"
             s.second = self.table(Role.RENAME_TO)
             self.end()
-        elif what == "VIEW" and self.word(self.at) in ("AS", *QUERY_START):
+        elif what == "VIEW" and self.word(self.at) in ("AS", *QUERY_START) and self.word(self.at + 1) != "SCHEMA":
             s.kind += " AS"
             self.choose("AS")
             if self.at < self.n:
@@ -481,12 +557,7 @@ class _Parser(ScriptWalker):
 
     def on_refresh(self) -> None:
         self.s.kind = "REFRESH"
-        if self.take("MATERIALIZED", "VIEW") or self.take("STREAMING", "TABLE"):
-            self.s.kind = "REFRESH PIPELINE TABLE"
-        else:
-            self.choose("TABLE")
-        if self.word(self.at) == "FUNCTION":
-            raise self.unknown("REFRESH")
+        self.choose("TABLE")
         if self.at < self.n and self.t[self.at].kind is Kind.STRING:
             self.s.flags.add("path")
         else:

@@ -7,7 +7,7 @@ from emulator.dialect.keywords import CLAUSE, NO_ALIAS, NOT_A_FUNCTION, QUERY_ST
 from emulator.dialect.names import is_path
 from emulator.dialect.statement import Call, Chain, Role
 from emulator.dialect.tokens import Kind, unquote_string
-from emulator.sql.errors import SqlError
+from emulator.sql.errors import not_here
 
 # Delta's functions that find a table by a string.
 _NAMING_FUNCTIONS = {"table_changes", "table_changes_by_path"}
@@ -217,10 +217,7 @@ class QueryWalker(Cursor):
         parts, start, ends = self.chain()
         if self.word(self.at) == "(":
             if parts[-1].lower() in _NAMING_FUNCTIONS:
-                raise SqlError(
-                    "UNSUPPORTED_FEATURE",
-                    f"{parts[-1]} is not supported by the local workspace: it takes a name as text.",
-                )
+                raise not_here(f"{parts[-1]}, which takes a name as text,")
             if len(parts) > 1:
                 self.s.chains.append(Chain(parts, start, ends, call=True))
             return
@@ -246,9 +243,7 @@ class QueryWalker(Cursor):
                 and self.word(self.at) == "("
                 and self.word(self.past_parens(self.at)) == "("
             ):
-                raise SqlError(
-                    "UNSUPPORTED_FEATURE", "A call of IDENTIFIER(...)(...) is not supported by the local workspace."
-                )
+                raise not_here("A call of IDENTIFIER(...)(...)")
             arguments = _SESSION_CALLS.get(token.upper)
             if arguments is None:
                 return

@@ -46,7 +46,7 @@ class ScriptWalker(QueryWalker):
             else:
                 near = self.t[self.at].text
                 raise SqlError(
-                    "UNSUPPORTED_FEATURE",
+                    "NOT_IMPLEMENTED",
                     f"{near} is not supported inside of BEGIN ... END here: queries, INSERT, UPDATE, DELETE, MERGE, "
                     "SET, DECLARE and control flow are. Run it as a statement of its own.",
                 )
@@ -87,7 +87,7 @@ class ScriptWalker(QueryWalker):
                 return index
             if depth == 0 and here in refused:
                 raise SqlError(
-                    "UNSUPPORTED_FEATURE",
+                    "NOT_IMPLEMENTED",
                     f"{here} is not supported at this place of BEGIN ... END here; an expression with it can stand in "
                     "parentheses.",
                 )

@@ -91,6 +91,9 @@ class Statement:
     privileges: tuple[str, ...] = ()
     name: tuple[str, ...] = ()
     pattern: str | None = None
+    # Of SET TAGS and UNSET TAGS: the column that they are of, and each tag with its value.
+    column: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_query(self) -> bool:

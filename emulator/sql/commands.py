@@ -14,7 +14,7 @@ from emulator.information_schema import InformationSchema
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, no_permission
 from emulator.records import now_ms
 from emulator.sql.ddl import check_name, check_principal, drop_record
-from emulator.sql.errors import SqlError
+from emulator.sql.errors import SqlError, not_here
 from emulator.sql.rows import BOOLEAN, STRING, Rows, declared_column
 
 if TYPE_CHECKING:
@@ -331,7 +331,7 @@ class Commands:
             return kind, ".".join(self._engine.full_schema(s.name))
         if kind == "TABLE":
             return kind, ".".join(self._engine.full(s.name))
-        raise SqlError("UNSUPPORTED_FEATURE", f"Grants on securables of type {kind} are not supported.")
+        raise not_here(f"{job.kind} on a securable of type {kind}")
 
     def _grant(self, job: Job) -> Rows:
         kind, name = self._securable(job)
@@ -398,7 +398,7 @@ class Commands:
     def _alter_container(self, job: Job) -> Rows:
         s = job.statement
         if "owner" not in s.flags or s.principal is None:
-            raise SqlError("UNSUPPORTED_FEATURE", f"{s.kind}: only OWNER TO is supported here.")
+            raise not_here(f"{s.kind} without OWNER TO or TAGS")
         now = now_ms()
         if s.kind == "ALTER CATALOG":
             c = self._catalog.get_catalog(s.name[0])

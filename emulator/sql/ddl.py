@@ -17,7 +17,7 @@ from emulator.dialect.statement import Role
 from emulator.metadata import EXTERNAL, MANAGED, PIPELINE_TYPES, VIEW, TableRecord, table_exists, table_not_found
 from emulator.records import now_ms
 from emulator.sql.delta_log import delta_properties
-from emulator.sql.errors import SqlError
+from emulator.sql.errors import SqlError, not_here
 from emulator.sql.rows import Rows
 
 if TYPE_CHECKING:
@@ -54,10 +54,6 @@ def new_record(job: Job, name: FullName, table_type: str, **more: Any) -> TableR
 def create_table(job: Job) -> Rows:
     """CREATE TABLE and REPLACE TABLE; one that is replaced keeps its owner and grants."""
     s = job.statement
-    if "temp" in s.flags or s.target is None:
-        raise SqlError("UNSUPPORTED_FEATURE", "Temporary tables are not supported; use a temporary view.")
-    if "streaming" in s.flags or "refresh" in s.flags:
-        raise SqlError("UNSUPPORTED_FEATURE", "CREATE STREAMING TABLE outside of a pipeline is not supported here.")
     ref, name = job.target()
     full_name = ".".join(name)
     if name[1] == "information_schema" or full_name in job.engine.virtual:
@@ -166,13 +162,11 @@ def create_view(job: Job) -> Rows:
             job.context.temp_views.add(s.name[-1].lower())
         job.context.changed = True
         return rows
-    if "materialized" in s.flags:
-        raise SqlError("UNSUPPORTED_FEATURE", "CREATE MATERIALIZED VIEW outside of a pipeline is not supported here.")
     ref, name = job.target()
     full_name = ".".join(name)
     job.resolve()
     if job.views:
-        raise SqlError("UNSUPPORTED_FEATURE", "A view over system tables is not supported here.")
+        raise not_here("A view over system tables")
     existing = job.records.get(ref.start)
     job.require_create(name)
     if existing is not None:
@@ -217,7 +211,7 @@ def alter_view(job: Job) -> Rows:
     ref, _ = job.target()
     job.resolve()
     if job.views:
-        raise SqlError("UNSUPPORTED_FEATURE", "A view over system tables is not supported here.")
+        raise not_here("A view over system tables")
     record = job.records[ref.start]
     assert record is not None
     _expect_view(job, record, "ALTER VIEW ... AS")
@@ -276,7 +270,7 @@ def rename(job: Job) -> Rows:
             word = "VIEW" if record.is_view else "TABLE"
             job.command(f"ALTER {word} {job.engine.spark_name(name)} RENAME TO {job.engine.spark_name(to)}")
         elif record.is_view or record.data_source_format != "DELTA":
-            raise SqlError("UNSUPPORTED_FEATURE", "Only Delta tables can be moved to another schema.")
+            raise not_here("ALTER ... RENAME TO another schema, of anything but a Delta table,")
         else:
             place = literal(record.storage_location or "")
             job.command(f"CREATE TABLE {job.engine.spark_name(to)} USING DELTA LOCATION {place}")
@@ -320,7 +314,10 @@ def alter_table(job: Job) -> Rows:
         job.catalog.require(job.me, "MODIFY", "TABLE", record.full_name)
     with job.engine.intent("refresh", record.full_name):
         rows = job.command(job.rendered())
-        job.catalog.put_table(with_details(job, replace(record, updated_at=now_ms(), updated_by=job.me)))
+        changed = with_details(job, replace(record, updated_at=now_ms(), updated_by=job.me))
+        with job.catalog.transaction():
+            job.catalog.put_table(changed)
+            job.catalog.follow_columns(record, changed)
     return rows
 
 
@@ -383,11 +380,8 @@ def refresh(job: Job) -> Rows:
     ref = job.statement.target
     job.resolve()
     record = job.records.get(ref.start) if ref is not None else None
-    if job.kind == "REFRESH PIPELINE TABLE" or (record is not None and record.table_type in PIPELINE_TYPES):
-        raise SqlError(
-            "UNSUPPORTED_FEATURE",
-            "REFRESH of a pipeline's table is not supported here: start an update of the pipeline.",
-        )
+    if record is not None and record.table_type in PIPELINE_TYPES:
+        raise not_here("REFRESH of a pipeline's table (start an update of the pipeline instead)")
     return job.command(job.rendered())
 
 

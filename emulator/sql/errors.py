@@ -16,6 +16,7 @@ SQLSTATES = {
     "INVALID_PRIVILEGE": "42000",
     "LOCATION_ALREADY_EXISTS": "42710",
     "NOT_A_MATERIALIZED_VIEW": "42809",
+    "NOT_IMPLEMENTED": "0A000",
     "NO_SUCH_CATALOG_EXCEPTION": "42704",
     "OPERATION_CANCELED": "HY008",
     "PARSE_SYNTAX_ERROR": "42601",
@@ -45,3 +46,11 @@ class SqlError(Exception):
         self.sqlstate = sqlstate or SQLSTATES.get(error_class.split(".", 1)[0], "XX000")
         self.text = text
         super().__init__(f"[{error_class}] {text} SQLSTATE: {self.sqlstate}{place}")
+
+
+def not_here(what: str) -> SqlError:
+    """NOT_IMPLEMENTED: `what` (a statement, a clause) works on the service and not in the local workspace.
+
+    UNSUPPORTED_FEATURE is for what the service itself refuses.
+    """
+    return SqlError("NOT_IMPLEMENTED", f"{what} is not supported by the local workspace.")

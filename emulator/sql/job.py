@@ -15,8 +15,8 @@ from emulator.dialect.statement import Ref, Role, Statement
 from emulator.dialect.tokens import Kind, line_of
 from emulator.information_schema import InformationSchema
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, no_permission, table_not_found
-from emulator.sql import ddl, dml
-from emulator.sql.errors import SqlError
+from emulator.sql import ddl, dml, tags
+from emulator.sql.errors import SqlError, not_here
 from emulator.sql.literals import Parameters
 from emulator.sql.rows import Rows
 from emulator.sql.settings import session_setting, set_parameter
@@ -63,7 +63,7 @@ class Job:
         if answered is not None:
             return answered
         if kind not in _SPARKS:
-            raise SqlError("UNSUPPORTED_FEATURE", f"{kind} is not supported by the local workspace.")
+            raise not_here(kind)
         text = self.spark_text()
         if self.statement.is_query:
             return self.engine.link.query(text, self.views, self.tag)
@@ -341,6 +341,8 @@ _HANDLERS: dict[str, Callable[[Job], Rows]] = {
     "CREATE FUNCTION": ddl.create_function,
     "DROP FUNCTION": ddl.drop_function,
     "ALTER VIEW AS": ddl.alter_view,
+    "SET TAGS": tags.change_tags,
+    "UNSET TAGS": tags.change_tags,
     "ALTER TABLE RENAME": ddl.rename,
     "ALTER VIEW RENAME": ddl.rename,
     "ALTER MATERIALIZED VIEW RENAME": ddl.rename,
@@ -360,7 +362,6 @@ _HANDLERS: dict[str, Callable[[Job], Rows]] = {
     "RESTORE": dml.restore,
     "CACHE": ddl.cache,
     "REFRESH": ddl.refresh,
-    "REFRESH PIPELINE TABLE": ddl.refresh,
     "SET": set_parameter,
     "RESET": session_setting,
     "SET VAR": session_setting,

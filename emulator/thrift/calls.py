@@ -11,7 +11,7 @@ from databricks.sql.thrift_api.TCLIService import ttypes
 from pyspark.errors import PySparkException
 
 from emulator.sql.engine import Engine
-from emulator.sql.errors import SqlError
+from emulator.sql.errors import SqlError, not_here
 from emulator.sql.rows import Rows
 from emulator.sql.settings import apply_settings
 from emulator.sql.wire import WireTypes, table_schema
@@ -332,4 +332,4 @@ def _invalid(error: InvalidHandle) -> Any:
 
 
 def _not_here(call: str) -> SqlError:
-    return SqlError("NOT_IMPLEMENTED", f"{call} is not implemented by the local workspace.", "0A000")
+    return not_here(call)

@@ -133,7 +133,11 @@ def test_names_are_replaced_and_nothing_else(sql: str, expected: str | None) -> 
         ("desc schema extended a.b", "DESCRIBE SCHEMA"),
         ("show grants on table a.b.c", "SHOW GRANTS"),
         ("drop materialized view a.b.c", "DROP MATERIALIZED VIEW"),
-        ("refresh materialized view a.b.c", "REFRESH PIPELINE TABLE"),
+        ("alter view a.b.c with schema binding", "ALTER VIEW"),
+        ("alter table a.b.c set tags ('x' = 'y')", "SET TAGS"),
+        ("alter table a.b.c alter column x unset tags ('y')", "UNSET TAGS"),
+        ("set tag on catalog main x = y", "SET TAGS"),
+        ("unset tag on column a.b.c.d x", "UNSET TAGS"),
     ],
 )
 def test_a_statement_is_known_by_its_kind(sql: str, kind: str) -> None:
@@ -148,10 +152,10 @@ def test_a_statement_is_known_by_its_kind(sql: str, kind: str) -> None:
         "ALTER NAMESPACE product__fde SET PROPERTIES (a = 1)",
         "SELEC 1",
         "SHOW NAMESPACES",
-        "ANALYZE TABLES IN product__fde COMPUTE STATISTICS",
-        "REFRESH FUNCTION product__fde.f",
         "`TRUNCATE` TABLE product__fde.t",
-        "ADD JAR '/x.jar'",
+        "UNSET product__fde.f",
+        "SET TAG ON TABLE product.fde.t",
+        "ALTER TABLE product.fde.t SET TAGS ('a' = )",
     ],
 )
 def test_a_statement_that_is_not_known_is_refused(sql: str) -> None:
@@ -163,24 +167,109 @@ def test_a_statement_that_is_not_known_is_refused(sql: str) -> None:
 @pytest.mark.parametrize(
     ("sql", "named"),
     [
-        ("LOAD DATA INPATH '/x' INTO TABLE product__fde.t", "LOAD"),
-        ("CONVERT TO DELTA product__fde.t", "CONVERT"),
-        ("GENERATE symlink_format_manifest FOR TABLE product__fde.t", "GENERATE"),
-        ("EXPLAIN LOAD DATA INPATH '/x' INTO TABLE product__fde.t", "LOAD"),
-        ("CALL system.sync('t')", "CALL"),
-        ("UNDROP TABLE product.fde.t", "UNDROP"),
+        # DDL
+        ("ALTER CATALOG c ENABLE PREDICTIVE OPTIMIZATION", "ALTER CATALOG ... ENABLE PREDICTIVE OPTIMIZATION"),
+        ("ALTER CONNECTION c OPTIONS (host 'x')", "ALTER CONNECTION"),
+        ("ALTER STORAGE CREDENTIAL c RENAME TO d", "ALTER STORAGE CREDENTIAL"),
+        ("ALTER EXTERNAL LOCATION l SET URL 's3://x'", "ALTER EXTERNAL LOCATION"),
+        ("ALTER GROUP g ADD USER a", "ALTER GROUP"),
+        ("ALTER MATERIALIZED VIEW a.b.v ADD SCHEDULE CRON '0'", "ALTER MATERIALIZED VIEW ... ADD SCHEDULE"),
+        ("ALTER SCHEMA s SET DBPROPERTIES (a = 'b')", "ALTER SCHEMA ... SET DBPROPERTIES"),
+        ("ALTER SHARE s ADD TABLE t", "ALTER SHARE"),
+        ("ALTER TABLE a.b.t SET ROW FILTER f ON (c)", "ALTER TABLE ... SET ROW FILTER"),
+        ("ALTER TABLE a.b.t ALTER COLUMN c SET MASK f", "ALTER TABLE ... ALTER COLUMN ... SET MASK"),
+        ("ALTER TABLE a.b.t ADD CONSTRAINT pk PRIMARY KEY (a)", "ALTER TABLE ... PRIMARY KEY"),
+        ("ALTER TABLE a.b.t CLUSTER BY AUTO", "ALTER TABLE ... CLUSTER BY AUTO"),
+        ("alter table `a`.`b`.`t` unset managed", "ALTER TABLE ... UNSET MANAGED"),
+        ("COMMENT ON VOLUME v IS 'x'", "COMMENT ON VOLUME"),
+        ("CREATE BLOOMFILTER INDEX ON TABLE t FOR COLUMNS (a)", "CREATE BLOOMFILTER INDEX"),
+        ("CREATE FLOW f AS INSERT INTO t BY NAME SELECT 1", "CREATE FLOW"),
+        ("CREATE FOREIGN CATALOG c USING CONNECTION x", "CREATE FOREIGN CATALOG"),
+        (
+            "CREATE FUNCTION f(x INT) RETURNS INT LANGUAGE PYTHON AS $$ return x $$",
+            "CREATE FUNCTION ... LANGUAGE PYTHON",
+        ),
         ("CREATE INDEX i ON TABLE product__fde.t (a)", "CREATE INDEX"),
+        ("CREATE OR REFRESH MATERIALIZED VIEW v AS SELECT 1", "CREATE OR REFRESH MATERIALIZED VIEW"),
+        ("CREATE MATERIALIZED VIEW v SCHEDULE EVERY 1 HOUR AS SELECT 1", "CREATE MATERIALIZED VIEW"),
+        ("CREATE OR REFRESH STREAMING TABLE t AS SELECT * FROM STREAM x", "CREATE OR REFRESH STREAMING TABLE"),
+        ("CREATE OR REFRESH LIVE TABLE t AS SELECT 1", "CREATE OR REFRESH LIVE TABLE"),
+        ("CREATE OR REPLACE PROCEDURE p() AS BEGIN SELECT 1; END", "CREATE OR REPLACE PROCEDURE"),
+        ("CREATE TABLE a.b.t DEEP CLONE a.b.u", "CREATE TABLE ... DEEP CLONE"),
+        ("CREATE OR REPLACE TABLE a.b.t CLONE a.b.u VERSION AS OF 1", "CREATE OR REPLACE TABLE ... CLONE"),
+        ("CREATE TABLE t (a INT) WITH ROW FILTER g ON (a)", "CREATE TABLE ... WITH ROW FILTER"),
+        ("CREATE TABLE t (a INT, b STRING MASK f)", "CREATE TABLE ... MASK"),
+        ("CREATE TEMPORARY TABLE t (a INT)", "CREATE TEMPORARY TABLE"),
+        ("CREATE VIEW v WITH METRICS LANGUAGE YAML AS $$ version: 0.1 $$", "A metric view"),
         ("CREATE VOLUME product.fde.v", "CREATE VOLUME"),
-        ("SHOW VOLUMES IN product.fde", "SHOW VOLUMES"),
-        ("SHOW TABLES DROPPED IN product.fde", "SHOW TABLES DROPPED"),
-        ("ALTER EXTERNAL LOCATION l SET URL 's3://x'", "ALTER EXTERNAL"),
         ("DROP CONNECTION c", "DROP CONNECTION"),
+        ("DROP POLICY p ON TABLE t", "DROP POLICY"),
+        ("REFRESH MATERIALIZED VIEW a.b.c", "REFRESH MATERIALIZED VIEW"),
+        ("REFRESH FUNCTION product__fde.f", "REFRESH FUNCTION"),
+        ("SYNC SCHEMA a FROM b", "SYNC SCHEMA"),
+        ("UNDROP TABLE product.fde.t", "UNDROP"),
+        # DML and Delta
+        ("COPY INTO t FROM '/x' FILEFORMAT = CSV", "COPY INTO"),
+        ("INSERT INTO t REPLACE USING (a) SELECT 1", "INSERT INTO ... REPLACE USING"),
+        ("LOAD DATA INPATH '/x' INTO TABLE product__fde.t", "LOAD DATA"),
+        ("EXPLAIN LOAD DATA INPATH '/x' INTO TABLE product__fde.t", "LOAD DATA"),
+        ("CONVERT TO DELTA product__fde.t", "CONVERT TO DELTA"),
+        ("FSCK REPAIR TABLE t", "FSCK REPAIR TABLE"),
+        ("GENERATE symlink_format_manifest FOR TABLE product__fde.t", "GENERATE"),
+        ("BEGIN TRANSACTION", "BEGIN TRANSACTION"),
+        ("COMMIT", "COMMIT"),
+        # Auxiliary
+        ("ADD JAR '/x.jar'", "ADD JAR"),
+        ("ANALYZE TABLE t COMPUTE STORAGE METRICS", "ANALYZE TABLE ... COMPUTE STORAGE METRICS"),
+        ("ANALYZE TABLES IN product__fde COMPUTE STATISTICS", "ANALYZE TABLES"),
+        ("CACHE SELECT * FROM t", "CACHE SELECT"),
+        ("CALL system.sync('t')", "CALL"),
+        ("DESCRIBE SHARE s", "DESCRIBE SHARE"),
+        ("EXECUTE IMMEDIATE 'SELECT 1'", "EXECUTE IMMEDIATE"),
+        ("LIST 's3://x'", "LIST"),
+        ("PUT '/x' INTO '/y'", "PUT"),
+        ("SET RECIPIENT r", "SET RECIPIENT"),
+        ("SHOW ALL IN SHARE s", "SHOW ALL IN SHARE"),
+        ("SHOW TABLES DROPPED IN product.fde", "SHOW TABLES DROPPED"),
+        ("SHOW VOLUMES IN product.fde", "SHOW VOLUMES"),
+        # Security
+        ("DENY SELECT ON TABLE t TO u", "DENY"),
+        ("GRANT SELECT ON SHARE s TO RECIPIENT r", "GRANT ... ON SHARE"),
+        ("MSCK REPAIR TABLE t PRIVILEGES", "PRIVILEGES"),
+        ("SET TAG ON VOLUME v a = b", "SET TAG ON VOLUME"),
     ],
 )
-def test_a_statement_of_the_service_that_is_not_carried_out_is_refused_by_name(sql: str, named: str) -> None:
-    with pytest.raises(SqlError, match=f"{named} is not supported by the local workspace") as caught:
+def test_a_statement_of_the_service_that_does_not_run_here_is_refused_by_name(sql: str, named: str) -> None:
+    with pytest.raises(SqlError, match=re.escape(f"{named} is not supported by the local workspace")) as caught:
         parse(sql)
+    assert caught.value.error_class == "NOT_IMPLEMENTED"
     assert caught.value.sqlstate == "0A000"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DESCRIBE a.b.share",
+        "DESCRIBE TABLE share",
+        "SELECT list FROM a.b.volume",
+        "CREATE TABLE a.b.clone (mask INT, share STRING, clone INT)",
+        "CREATE TABLE a.b.t AS SELECT deep clone, row filter FROM a.b.u",
+        "CREATE TABLE a.b.t SHALLOW CLONE a.b.u",
+        "ALTER TABLE a.b.t ADD COLUMNS (mask STRING)",
+        "ALTER TABLE a.b.t RENAME COLUMN managed TO tags",
+        "ALTER TABLE a.b.t ALTER COLUMN mask SET NOT NULL",
+        "INSERT INTO a.b.t REPLACE WHERE a = 1 SELECT 1",
+        "CREATE VIEW a.b.v AS SELECT * FROM a.b.t CLUSTER BY auto",
+        "CREATE FUNCTION a.b.f(x INT) RETURNS INT LANGUAGE SQL RETURN x",
+        "REPAIR TABLE privileges",
+    ],
+)
+def test_a_name_that_is_a_word_of_another_statement_is_a_name(sql: str) -> None:
+    parse(sql)
+
+
+def test_a_pipelines_source_may_define_its_datasets() -> None:
+    assert parse("CREATE OR REFRESH MATERIALIZED VIEW v AS SELECT 1", pipeline=True).kind == "CREATE VIEW"
 
 
 @pytest.mark.parametrize(
