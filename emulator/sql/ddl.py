@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from emulator.sql.engine import Engine, FullName
     from emulator.sql.job import Job
 
+# What Spark says of a table or view that is there. A column or a field can "already exist" too.
+_TABLE_EXISTS = {"TABLE_OR_VIEW_ALREADY_EXISTS", "DELTA_TABLE_ALREADY_EXISTS"}
+
 _BAD_NAME = re.compile(r"[\x00-\x20./\x7f]")
 
 
@@ -131,7 +134,8 @@ def _command_over_orphan(job: Job, text: str, name: FullName, intent: int) -> Ro
     except PySparkException as e:
         # Before the catalog is looked into: who ends in between has put the table there.
         racing = job.engine.changed_by_another(".".join(name), intent)
-        if "ALREADY_EXISTS" not in str(e) or racing or job.catalog.find(name) is not None:
+        there = job.engine.translated(e).error_class in _TABLE_EXISTS
+        if not there or racing or job.catalog.find(name) is not None:
             raise
         job.engine.drop_orphan(spark_schema(name[0], name[1]), spark_part(name[2]))
         return job.command(text)

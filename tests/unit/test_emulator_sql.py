@@ -215,6 +215,29 @@ def test_what_a_living_statement_makes_is_no_orphan(
     assert [i.operation for i in catalog.intents()] == [operation]
 
 
+@pytest.mark.parametrize("condition", ["COLUMN_ALREADY_EXISTS", "FIELD_ALREADY_EXISTS", "ROUTINE_ALREADY_EXISTS"])
+def test_what_already_exists_in_a_new_table_is_named(engine: Engine, catalog: Catalog, condition: str) -> None:
+    """Nothing is dropped, and the error is Spark's and the service's: not that of looking for a leftover table."""
+
+    class Refusing(Link):
+        def command(self, text: str, views: Sequence[Any] = (), tag: str | None = None) -> Rows:
+            self.told.append(text)
+            if text.startswith("DESCRIBE"):
+                raise AnalysisException("[TABLE_OR_VIEW_NOT_FOUND] There is none.", "TABLE_OR_VIEW_NOT_FOUND")
+            raise AnalysisException(f"[{condition}] It already exists.", condition)
+
+        def table_schema(self, spark_name: str) -> StructType:
+            raise AnalysisException("[TABLE_OR_VIEW_NOT_FOUND] There is none.", "TABLE_OR_VIEW_NOT_FOUND")
+
+    engine.link, engine.context.principal = Refusing(), ADMIN  # type: ignore[assignment]
+    for sql in ("CREATE TABLE product.fde.n (a INT, A INT)", "CREATE VIEW product.fde.n AS SELECT 1 a, 2 A"):
+        with pytest.raises(SqlError) as caught:
+            engine.run(sql)
+        assert caught.value.error_class == condition
+    assert [text[:6] for text in told(engine)] == ["CREATE", "CREATE"]
+    assert catalog.find(("product", "fde", "n")) is None
+
+
 def test_a_pattern_of_list_tables_is_text(engine: Engine, catalog: Catalog) -> None:
     for name in ("it's", "its"):
         catalog.put_table(record(f"main.default.{name}"))
