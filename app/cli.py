@@ -1,17 +1,16 @@
 """`cutover`: everything the pages can do, for a terminal and for the night the page is down.
 
-Exit status: 0 done or pass, 1 failed or blocked, 2 wrong use. With `--json`, one JSON value on standard output.
+Exit status: 0 done or pass, 1 failed or blocked, 2 wrong use. With `--json`, one JSON value on standard output, of what
+failed `{"error": ...}`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 
 import typer
-from rich.markup import escape
 
 from app.commands import audit, checklist, collected, operations, parity, status
 from app.commands.context import context
@@ -25,6 +24,7 @@ from app.workspace.errors import WorkspaceError
 from validation.endpoint import EndpointError, SettingError
 from validation.errors import SpecError
 from validation.redact import install, redact
+from validation.terminal import emit_json, safe_output
 
 # The terminal's parser catches Ctrl-C and returns this.
 INTERRUPTED = 130
@@ -49,10 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; what a person did or the world lacks is one line."""
     install()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in given
+    with safe_output():
+        return _run(given, any(a.partition("=")[0] == "--json" for a in given))
+
+
+def _run(given: Sequence[str], as_json: bool) -> int:
     try:
         command = typer.main.get_command(app)
-        if command.main(given, prog_name="cutover", standalone_mode=False) == INTERRUPTED:
+        if command.main(list(given), prog_name="cutover", standalone_mode=False) == INTERRUPTED:
             raise KeyboardInterrupt
     except Ended as e:
         return e.status
@@ -69,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = getattr(e, "exit_code", None)
         if code is None:
             if os.environ.get("CUTOVER_LOG", "").upper() == "DEBUG":
+                if as_json:
+                    emit_json({"error": f"{type(e).__name__}: {e}"})
                 raise
             fault = f"a fault of this program: {type(e).__name__}: {e} (CUTOVER_LOG=DEBUG shows where)"
             return _complain(fault, as_json, FAILED)
@@ -89,8 +95,8 @@ def _parser_words(error: Exception) -> str:
 def _complain(text: str, as_json: bool, status: int) -> int:
     line = " ".join(redact(text).split())
     if as_json:
-        sys.stdout.write(json.dumps({"error": line}, ensure_ascii=False) + "\n")
-    context.err.print(escape(f"cutover: {line}"), soft_wrap=True)
+        emit_json({"error": line})
+    context.err.say(f"cutover: {line}")
     return status
 
 

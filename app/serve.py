@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from validation.terminal import emit
+
 ROOT = Path(__file__).resolve().parent.parent
 GRACE_SECONDS = 10.0
 """Databricks Apps kills 15 s after SIGTERM; both children must be gone before."""
@@ -67,7 +69,7 @@ def main() -> int:
             if worker.poll() is not None:
                 # A worker that lived long starts again at once; one that dies at birth, ever more slowly.
                 pause = 1.0 if time.monotonic() - started > 60 else min(pause * 2, 30.0)
-                print(f"worker ended with status {worker.returncode}; next start in {pause:.0f} s", file=sys.stderr)
+                emit(f"worker ended with status {worker.returncode}; next start in {pause:.0f} s", error=True)
                 until = time.monotonic() + pause
                 while time.monotonic() < until and not stopping and pages.poll() is None:
                     time.sleep(0.2)

@@ -34,6 +34,7 @@ from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError
 from validation.endpoint import Endpoint, EndpointError
 from validation.redact import install
+from validation.terminal import log_to_stderr
 
 log = logging.getLogger("cutover.worker")
 
@@ -264,9 +265,7 @@ def main() -> int:
     Exit status 0; 1 on failure; 2 where a setting or the migration file is unusable.
     """
     install()
-    logging.basicConfig(
-        level=os.environ.get("CUTOVER_LOG", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr(os.environ.get("CUTOVER_LOG", "INFO"), "%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The clients tell every repeated request; the sources' state says what matters.
     for noisy in ("databricks", "urllib3", "alembic"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

@@ -25,6 +25,7 @@ from emulator.rest.app import create_app
 from emulator.spark_server import SparkServerError
 from emulator.workspace import Workspace
 from validation.endpoint import ADDRESS
+from validation.terminal import emit, log_to_stderr
 
 log = logging.getLogger("emulator")
 STOP_SECONDS = 13.0
@@ -108,7 +109,7 @@ def prepare(workspace: Workspace, options: argparse.Namespace, failed: threading
     try:
         workspace.progress("starting", "Spark", message="Starting Spark")
         workspace.start_sql()
-        print("ready", flush=True)
+        emit("ready")
         if not options.empty:
             workspace.bundled_migration(options.entries, options.seed)
         workspace.progress("ready", message="Ready", ready=True)
@@ -121,7 +122,7 @@ def prepare(workspace: Workspace, options: argparse.Namespace, failed: threading
         log.error("preparation failed: %s", line, exc_info=not expected)
         workspace.progress("failed", workspace.status.step, message=line)
         if not workspace.sql_ready.is_set():
-            print(f"emulator: Spark did not start: {line}", file=sys.stderr, flush=True)
+            emit(f"emulator: Spark did not start: {line}", error=True)
             failed.set()
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -129,7 +130,7 @@ def prepare(workspace: Workspace, options: argparse.Namespace, failed: threading
 def main(argv: list[str] | None = None) -> int:
     """Runs until SIGTERM or SIGINT. Exit status 0 stopped, 1 Spark did not start, 2 cannot start."""
     options = arguments(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr(logging.INFO, "%(asctime)s %(name)s %(levelname)s %(message)s")
     for noisy in ("py4j", "databricks"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     data = options.data.resolve()
@@ -139,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
         lock = take_folder(data)
         listener = listen(options.port)
     except (FolderError, StartError) as e:
-        print(f"emulator: {e}", file=sys.stderr)
+        emit(f"emulator: {e}", error=True)
         return 2
     stop = threading.Event()
     parent = os.getppid()
@@ -172,9 +173,9 @@ def main(argv: list[str] | None = None) -> int:
     web = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
     web.start()
     address = write_address(workspace)
-    print(f"DATABRICKS_HOST={workspace.host}", flush=True)
-    print(f"DATABRICKS_TOKEN={workspace.admin_token}", flush=True)
-    print(f"DATABRICKS_WAREHOUSE_ID={workspace.warehouse_id}", flush=True)
+    emit(f"DATABRICKS_HOST={workspace.host}")
+    emit(f"DATABRICKS_TOKEN={workspace.admin_token}")
+    emit(f"DATABRICKS_WAREHOUSE_ID={workspace.warehouse_id}")
     failed = threading.Event()
     threading.Thread(target=prepare, args=[workspace, options, failed], name="prepare", daemon=True).start()
     while not stop.wait(1.0):

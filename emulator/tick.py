@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 
 from validation.endpoint import Endpoint, EndpointError, data_folder
+from validation.terminal import emit
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         endpoint = Endpoint.local(data_folder())
     except EndpointError as e:
-        print(f"tick: {e}", file=sys.stderr)
+        emit(f"tick: {e}", error=True)
         return 2
     request = urllib.request.Request(
         f"{endpoint.host}/emulator/tick",
@@ -30,15 +31,13 @@ def main(argv: list[str] | None = None) -> int:
         with urllib.request.urlopen(request, timeout=600) as answer:
             found = json.load(answer)
     except urllib.error.HTTPError as e:
-        print(f"tick: {json.load(e).get('message', e)}", file=sys.stderr)
+        emit(f"tick: {json.load(e).get('message', e)}", error=True)
         return 1
     except OSError as e:
-        print(f"tick: the local workspace does not answer ({e}): start it with `make run`", file=sys.stderr)
+        emit(f"tick: the local workspace does not answer ({e}): start it with `make run`", error=True)
         return 1
     changed = ", ".join(f"{rows:,} of {table}" for table, rows in found["changed"].items() if rows)
-    print(
-        f"tick {found['number']}: {found['entries']:,} entries, {found['folders']:,} folders added; changed {changed}"
-    )
+    emit(f"tick {found['number']}: {found['entries']:,} entries, {found['folders']:,} folders added; changed {changed}")
     return 0
 
 

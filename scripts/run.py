@@ -19,6 +19,7 @@ from pathlib import Path
 from app import preparation
 from emulator.folder import PRIVATE, FolderError, take_folder
 from validation.endpoint import ADDRESS
+from validation.terminal import emit
 
 ROOT = Path(__file__).resolve().parent.parent
 FREE_BYTES = 3 * 2**30
@@ -100,19 +101,19 @@ def announce(url: str, status_url: str, panel: subprocess.Popen[bytes], started:
     while panel.poll() is None and not _answers(f"{url}/_stcore/health"):
         time.sleep(0.2)
     if panel.poll() is None:
-        print(f"\n  Cutover: {url}    (page up after {_since(started)}; Ctrl-C stops all)\n", flush=True)
+        emit(f"\n  Cutover: {url}    (page up after {_since(started)}; Ctrl-C stops all)\n\n")
     said = ""
     while panel.poll() is None:
         found = preparation.ask(status_url)
         if found.ready:
-            print(f"  The workspace is ready for use after {_since(started)}.\n", flush=True)
+            emit(f"  The workspace is ready for use after {_since(started)}.\n\n")
             return
         if found.phase == "failed":
-            print(f"  {found.sentence}\n", flush=True)
+            emit(f"  {found.sentence}\n\n")
             return
         if found.step and found.step != said:
             said = found.step
-            print(f"  Preparing: {found.step}", flush=True)
+            emit(f"  Preparing: {found.step}")
         time.sleep(0.5)
 
 
@@ -156,7 +157,7 @@ def main() -> int:
         os.umask(PRIVATE)
         check(chosen.port, chosen.data)
     except StartError as e:
-        print(f"cutover: {e}", file=sys.stderr)
+        emit(f"cutover: {e}", error=True)
         return 2
     workspace_port = free_port()
     # A workspace that was killed leaves its address; nobody runs here now, so nobody misses it.
@@ -202,19 +203,19 @@ def main() -> int:
         while True:
             time.sleep(0.3)
             if panel.poll() is not None:
-                print(f"cutover: the panel ended with status {panel.returncode}", file=sys.stderr)
+                emit(f"cutover: the panel ended with status {panel.returncode}", error=True)
                 status = 1
                 break
             if workspace.poll() is not None:
-                print(
+                emit(
                     f"cutover: the workspace ended with status {workspace.returncode}{last_words(chosen.data, begun)}; "
                     f"see {chosen.data}/workspace.log",
-                    file=sys.stderr,
+                    error=True,
                 )
                 status = 1
                 break
     except KeyboardInterrupt:
-        print("\ncutover: stopping", flush=True)
+        emit("\ncutover: stopping")
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         stop([panel, workspace])

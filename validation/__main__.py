@@ -1,12 +1,12 @@
 """`python -m validation BASELINE CANDIDATE --key K ...`: compares any two tables of the configured workspace.
 
-Exit status: 0 identical, 1 different, 3 not proven (also whatever goes wrong unforeseen), 2 wrong use.
+Exit status: 0 identical, 1 different, 3 not proven (also whatever goes wrong unforeseen), 2 wrong use. With `--json`
+standard output is one JSON object in every case: the report, or `{"error": ...}`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import threading
@@ -23,6 +23,7 @@ from validation.redact import install, redact
 from validation.report import Estimate, ParityReport, Progress, SideState, Verdict
 from validation.spec import EXACT, ComparisonSpec, SchemaAspect, Tolerance
 from validation.state import UpdateOf
+from validation.terminal import emit, emit_json, json_text, safe_output
 from validation.updates import current_user, pipeline_updates
 from validation.views import as_csv, as_html, as_text
 from validation.warehouse import Warehouse
@@ -32,15 +33,19 @@ WRONG_USE = 2
 _LONGEST = 600
 
 
+class UsageError(Exception):
+    """The command line cannot be understood; one line."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message}; --help tells what there is", file=sys.stderr)
-        raise SystemExit(WRONG_USE)
+        raise UsageError(f"{message}; --help lists the options")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    p = _Parser(prog="python -m validation", description="Are two tables equal, row for row?")
+    """The command line. Parsing raises UsageError."""
+    # No abbreviations: a script's `--js` would change its meaning with the next option.
+    p = _Parser(prog="python -m validation", description="Are two tables equal, row for row?", allow_abbrev=False)
     p.add_argument("baseline", help="catalog.schema.table or shorter; completed by the warehouse's defaults")
     p.add_argument("candidate", help="as the baseline")
     p.add_argument("--key", action="append", default=[], metavar="COLUMN", help="identifies a row; may be repeated")
@@ -122,7 +127,7 @@ def spec_of(arguments: argparse.Namespace) -> ComparisonSpec:
 def output(report: ParityReport, arguments: argparse.Namespace) -> str:
     """The report in the form that was asked for."""
     if arguments.json:
-        return json.dumps(report.to_dict(), indent=2, ensure_ascii=False)
+        return json_text(report.to_dict(), indent=2)
     if arguments.html:
         return as_html(report)
     if arguments.csv:
@@ -143,14 +148,36 @@ def told(found: Estimate) -> str:
 
 def main(argv: Sequence[str] | None = None, warehouse: Warehouse | None = None) -> int:
     """Run the command; `warehouse` replaces the configured one. Returns the exit status."""
-    arguments = parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
     install()
-    try:
-        return _run(arguments, warehouse)
-    except Exception as e:  # noqa: BLE001 - Python's own status for it is 1, which would say "different"
-        cause = "" if arguments.sensitive else ": " + " ".join(redact(e).split())[:_LONGEST]
-        print(f"python -m validation: not proven, {type(e).__name__}{cause}", file=sys.stderr)
-        return STATUS[Verdict.NOT_PROVEN]
+    with safe_output():
+        try:
+            arguments = parser().parse_args(_readable(given))
+        except UsageError as e:
+            return _fail(str(e), WRONG_USE, "--json" in given)
+        try:
+            return _run(arguments, warehouse)
+        except Exception as e:  # noqa: BLE001 - Python's own status for it is 1, which would say "different"
+            cause = "" if arguments.sensitive else f": {e}"
+            return _fail(f"not proven, {type(e).__name__}{cause}", STATUS[Verdict.NOT_PROVEN], arguments.json)
+
+
+def _readable(given: Sequence[str]) -> Sequence[str]:
+    """The arguments; raises UsageError for bytes that are no text in the locale, which no warehouse takes."""
+    for text in given:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise UsageError(f"{text!r} is not readable text: write arguments in UTF-8")
+    return given
+
+
+def _fail(text: str, status: int, as_json: bool) -> int:
+    """What went wrong, in one line on standard error, with `--json` as an object on standard output too."""
+    line = " ".join(redact(text).split())[:_LONGEST]
+    if as_json:
+        verdict = {"verdict": Verdict.NOT_PROVEN.value} if status == STATUS[Verdict.NOT_PROVEN] else {}
+        emit_json({"error": line, **verdict})
+    emit(f"python -m validation: {line}", error=True)
+    return status
 
 
 def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
@@ -161,19 +188,18 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
 
     def tell(progress: Progress) -> None:
         if not arguments.quiet and not arguments.json and sys.stderr.isatty():
-            print(f"[{progress.seconds:6.1f} s] {progress.message}", file=sys.stderr)
+            emit(f"[{progress.seconds:6.1f} s] {progress.message}", error=True)
 
     def show(report: ParityReport) -> int:
-        print(output(report, arguments))
+        emit(output(report, arguments))
         return STATUS[report.verdict]
 
     def answer(opened: Warehouse, update_of: UpdateOf | None, user: Callable[[], str]) -> int:
         if arguments.estimate:
             try:
-                print(told(estimate(opened, spec, stop.is_set)))
+                emit(told(estimate(opened, spec, stop.is_set)))
             except Cancelled:
-                print("python -m validation: cancelled", file=sys.stderr)
-                return STATUS[Verdict.NOT_PROVEN]
+                return _fail("cancelled", STATUS[Verdict.NOT_PROVEN], arguments.json)
             return 0
         return show(
             compare(opened, spec, progress=tell, cancelled=stop.is_set, requested_by=user(), update_of=update_of)
@@ -194,8 +220,7 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
         finally:
             signal.signal(signal.SIGINT, before)
     except (SpecError, EndpointError) as e:
-        print(f"python -m validation: {e}", file=sys.stderr)
-        return WRONG_USE
+        return _fail(str(e), WRONG_USE, arguments.json)
 
 
 if __name__ == "__main__":

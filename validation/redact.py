@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from validation.terminal import emit
+
 HIDDEN = "***"
 
 SECRET_VARIABLES = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET", "DATABRICKS_PASSWORD", "PGPASSWORD")
@@ -125,7 +127,7 @@ def _redacting(make: Callable[..., logging.LogRecord]) -> Callable[..., logging.
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, tb: TracebackType | None) -> None:
-    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, tb))))
+    emit(redact("".join(traceback.format_exception(kind, error, tb))), error=True)
 
 
 def _uncaught_in_thread(found: threading.ExceptHookArgs) -> None:

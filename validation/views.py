@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Sequence
 
 from validation.errors import SpecError
 from validation.report import Cell, ParityReport, Provenance, Sample, SideState
 from validation.spec import DECIDING_BY_DEFAULT, ComparisonSpec, Tolerance
+from validation.spreadsheet import csv_line
+from validation.terminal import one_line, printable
 
 _NULL = "NULL"
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def as_text(report: ParityReport, samples: int = 5) -> str:
@@ -46,7 +46,7 @@ def as_text(report: ParityReport, samples: int = 5) -> str:
     _section(lines, "Notes", report.notes)
     if report.missed_difference_probability is not None:
         lines += ["", f"  {probability(report)}"]
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def asked(report: ParityReport) -> list[str]:
@@ -114,29 +114,17 @@ _NO_CELL = Cell("", None, None, False, "")
 def as_csv(report: ParityReport) -> str:
     """The samples as CSV (RFC 4180): one line a differing cell. A NULL is an empty field, an empty text is `""`."""
     keys = list(report.keys)
-    lines = [_csv_line(["kind", *keys, "column", "baseline", "candidate", "difference", "masked"])]
+    lines = [csv_line(["kind", *keys, "column", "baseline", "candidate", "difference", "masked"])]
     for s in report.samples:
         for cell in s.cells or (_NO_CELL,):
             values = [s.key.get(k) for k in keys] + [cell.column, cell.baseline, cell.candidate]
-            lines.append(_csv_line([s.kind.value, *map(_spreadsheet, values), cell.difference, str(cell.masked)]))
+            lines.append(csv_line([s.kind.value, *values, cell.difference, str(cell.masked)]))
     return "".join(lines)
-
-
-def _csv_line(values: Iterable[str | None]) -> str:
-    """The `csv` module of Python 3.11 cannot tell NULL from an empty text."""
-    return ",".join("" if v is None else '"' + v.replace('"', '""') + '"' for v in values) + "\r\n"
-
-
-def _spreadsheet(value: str | None) -> str | None:
-    """A text that no spreadsheet takes for a formula; a negative number stays as it is."""
-    if value is None or value[:1] not in {"=", "+", "-", "@", "\t", "\r"} or _NUMBER.fullmatch(value):
-        return value
-    return "'" + value
 
 
 def as_html(report: ParityReport, provenance: Provenance | None = None) -> str:
     """A page of its own, to print or to file. provenance: what wrote the sides, and what warns of this pair."""
-    e = html.escape
+    e = _html
     when = report.started_at.isoformat(timespec="seconds") if report.started_at else "unknown"
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
@@ -258,12 +246,17 @@ def _written_by(provenance: Provenance) -> str:
     return _table(("Side", "Written by, as far as known", "Ended"), rows) + f"<p>Time between the two: {apart}.</p>"
 
 
+def _html(text: str) -> str:
+    """A text in HTML: markup as characters, and control characters, which HTML forbids, as escapes."""
+    return html.escape(printable(text))
+
+
 def _count(n: int | None) -> str:
     return "not counted" if n is None else f"{n:,}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    e = html.escape
+    e = _html
     body = "".join("<tr>" + "".join(f"<td>{e(v)}</td>" for v in row) + "</tr>" for row in rows)
     return "<table><tr>" + "".join(f"<th>{e(h)}</th>" for h in head) + f"</tr>{body}</table>"
 

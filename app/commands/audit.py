@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from app.commands.context import context
 from app.commands.ending import WrongUse, end
 from app.commands.options import Json
 from app.commands.output import moment, rows, show
+from validation.terminal import emit
 
 app = typer.Typer(help="What happened, and is the record whole? Without a subcommand: the newest records.")
 
@@ -39,7 +38,7 @@ def audit_verify(
     """Whether the chain of records is whole; names the first record that is not what was written."""
     found = context.store.audit.verify(head)
     text = f"{'whole' if found.whole else 'BROKEN'}: {found.reason}; head {found.head}"
-    show(as_json, found, lambda console: console.print(escape(text), soft_wrap=True))
+    show(as_json, found, lambda console: console.say(text))
     end(found.whole)
 
 
@@ -50,5 +49,6 @@ def audit_export(
     """Prints the whole log, oldest first."""
     if form not in ("json", "csv"):
         raise WrongUse(f"--format {form!r} is neither json nor csv")
-    found = context.store.audit.export_csv() if form == "csv" else context.store.audit.export_json() + "\n"
-    sys.stdout.write(found)
+    if form == "csv" and as_json:
+        raise WrongUse("--json and --format csv exclude each other")
+    emit(context.store.audit.export_csv() if form == "csv" else context.store.audit.export_json())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from app.commands.context import context
 from app.commands.ending import WrongUse
@@ -68,4 +67,4 @@ def sign(key: Key, as_: As = None, comment: Comment = "", as_json: Json = False)
 
 def _mark(key: str, done: bool, persona: str | None, comment: str, as_json: bool) -> None:
     mark = context.checklist.mark(key, done, context.actor(persona), comment)
-    show(as_json, mark, lambda console: console.print(escape(f"{key}: {'done' if done else 'withdrawn'} by {mark.by}")))
+    show(as_json, mark, lambda console: console.say(f"{key}: {'done' if done else 'withdrawn'} by {mark.by}"))

@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from app.commands.context import POLL_SECONDS, context
 from app.commands.ending import WrongUse, end
 from app.commands.options import As, Json, Wait
 from app.commands.output import moment, rows, show
+from app.commands.terminal import Terminal
 from app.operations.actor import Refused
 from app.progress.comparison import Summary, points, summaries
 from app.progress.facts import DAYS
@@ -47,7 +47,7 @@ def runs(
         shown = [r for r in found.runs if generated or not r.generated]
         updates = [u for u in found.updates if generated or not u.generated]
 
-        def draw(console: Console) -> None:
+        def draw(console: Terminal) -> None:
             _draw_runs(console, shown)
             _draw_updates(console, updates)
 
@@ -108,7 +108,7 @@ def _one_run(run_id: int, as_json: bool) -> None:
         raise WrongUse(f"run {run_id} is not among what was collected")
     tasks = context.store.collected.tasks([run_id]).get(run_id, [])
 
-    def draw(console: Console) -> None:
+    def draw(console: Terminal) -> None:
         _draw_runs(console, [found])
         lines = [(t.task_key, t.state, moment(t.start), _seconds(t.seconds), t.error) for t in tasks]
         rows("Tasks", ["task", "state", "start", "seconds", "error"], lines)(console)
@@ -125,7 +125,7 @@ def _one_update(update_id: str, as_json: bool) -> None:
     expectations = collected.expectations(update_ids=[update_id])
     errors = collected.events(update_id=update_id, levels=("ERROR",), limit=20)
 
-    def draw(console: Console) -> None:
+    def draw(console: Terminal) -> None:
         _draw_updates(console, [found])
         lines = [(f.dataset, f.status, f.rows, _seconds(f.seconds)) for f in flows]
         rows("Datasets", ["dataset", "state", "rows", "seconds"], lines)(console)
@@ -145,7 +145,7 @@ def _run(found: JobRunRecord) -> dict[str, Any]:
     return {**vars(found), "state": found.state}
 
 
-def _draw_runs(console: Console, found: Sequence[JobRunRecord]) -> None:
+def _draw_runs(console: Terminal, found: Sequence[JobRunRecord]) -> None:
     lines = [
         (r.side, r.run_id, r.state, moment(r.start_time), _seconds(r.run_seconds), _told(r), r.state_message)
         for r in found
@@ -153,7 +153,7 @@ def _draw_runs(console: Console, found: Sequence[JobRunRecord]) -> None:
     rows("Job runs", ["side", "run", "state", "start", "seconds", "origin", "message"], lines)(console)
 
 
-def _draw_updates(console: Console, found: Sequence[UpdateRecord]) -> None:
+def _draw_updates(console: Terminal, found: Sequence[UpdateRecord]) -> None:
     lines = [
         (u.environment, u.update_id, u.state, _what(u), moment(u.start_time), _seconds(u.seconds), _told(u))
         for u in found

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cached_property
-
-from rich.console import Console
 
 from app.checklist import ChecklistService
 from app.commands.ending import WrongUse
+from app.commands.terminal import Terminal
 from app.config import IdentitySource, Migration, Role, Settings
 from app.operations.actor import Actor, Refused
 from app.operations.service import OperationsService
@@ -25,9 +23,8 @@ POLL_SECONDS = 0.5
 class Context:
     """What commands work with, each part made when first needed."""
 
-    # In a pipe or file there is no width to fit.
-    out = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=180)
-    err = Console(stderr=True, highlight=False)
+    out = Terminal()
+    err = Terminal(stderr=True)
 
     @cached_property
     def settings(self) -> Settings:

@@ -8,19 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from app.commands.context import POLL_SECONDS, context
 from app.commands.ending import Ended, WrongUse, end
 from app.commands.options import As, Comment, Here, Json, Wait
 from app.commands.output import moment, plain, rows, show
+from app.commands.terminal import Terminal
 from app.operations.actor import Actor, Refused
 from app.operations.definition import GateVerdict, Kind, Plan
 from app.operations.engine import LEASE
 from app.operations.preview import preview
 from app.store.leases import WORKER_LEASE
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
+from validation.terminal import one_line
 
 app = typer.Typer()
 
@@ -72,7 +72,7 @@ def apply(
     if found.record.state is State.PLANNED:
         if not as_json:
             _draw_plan(context.out, found.plan)
-        context.service.submit(operation, actor, _typed(found.plan, confirm))
+        context.service.submit(operation, actor, _typed(found.plan, confirm, as_json))
     elif found.record.state is State.SUBMITTED:
         context.service.apply(operation, actor)  # Refused, and the audit log keeps it.
     _follow(operation, actor, as_json, here, wait)
@@ -96,7 +96,7 @@ def cancel(operation: OperationId, as_: As = None, comment: Comment = "", as_jso
     """Withdraws an operation, or asks a running one to stop and undo what it did."""
     context.service.cancel(operation, context.actor(as_), comment)
     record = context.service.operation(operation).record
-    show(as_json, brief(record), lambda console: console.print(f"{record.id} {record.state}"))
+    show(as_json, brief(record), lambda console: console.say(f"{record.id} {record.state}"))
 
 
 @app.command()
@@ -186,7 +186,7 @@ def show_operation(operation: OperationId, as_json: Json = False) -> None:
         "journal": found.journal,
     }
 
-    def draw(console: Console) -> None:
+    def draw(console: Terminal) -> None:
         _draw_plan(console, found.plan)
         lines = [(moment(e.at), e.direction, e.number, e.lane, e.phase, e.text) for e in found.journal]
         rows("Journal", ["at", "way", "step", "table", "phase", "what"], lines)(console)
@@ -237,21 +237,22 @@ def _ask(
     if not as_json:
         _draw_plan(context.out, made)
     if here and not made.blocking and not made.needs_approval:
-        typed = _typed(made, confirm)
+        typed = _typed(made, confirm, as_json)
         with _Narrator(made.operation_id, as_json):
             context.service.apply_here(made, actor, typed)
         _tell(made.operation_id, as_json, wait)
     else:
-        context.service.submit(made, actor, "" if made.blocking else _typed(made, confirm))
+        context.service.submit(made, actor, "" if made.blocking else _typed(made, confirm, as_json))
         _follow(made.operation_id, actor, as_json, here, wait)
 
 
-def _typed(made: Plan, confirm: str | None) -> str:
+def _typed(made: Plan, confirm: str | None, as_json: bool) -> str:
     if confirm is not None:
         return confirm
-    if not sys.stdin.isatty():
+    # With --json standard output is one value, and the plan to be confirmed was not displayed.
+    if as_json or not sys.stdin.isatty():
         raise WrongUse(f"confirm with --confirm {made.confirmation!r}")
-    context.out.print(f"Type [bold]{escape(made.confirmation)}[/bold] to go on: ", end="")
+    context.out.print(f"Type {one_line(made.confirmation)} to go on: ", style="bold", end="", soft_wrap=True)
     return sys.stdin.readline().rstrip("\n")
 
 
@@ -263,7 +264,7 @@ def _follow(operation_id: str, actor: Actor, as_json: bool, here: bool, wait: bo
         raise Refused(f"there is no operation {operation_id}")
     if record.state is State.SUBMITTED:
         text = f"{operation_id} waits for an approver other than {record.requested_by}: cutover approve {operation_id}"
-        show(as_json, brief(record), lambda console: console.print(escape(text)))
+        show(as_json, brief(record), lambda console: console.say(text))
         end(True)
     with _Narrator(operation_id, as_json) as tell:
         if here and record.state is State.READY:
@@ -300,7 +301,7 @@ class _Narrator:
         for entry in context.store.operations.journal(self._id, self._seen):
             self._seen = entry.seq
             if entry.phase is not Phase.INTENT:
-                context.out.print(escape(_line(entry)))
+                context.out.say(_line(entry))
 
 
 def _line(entry: JournalEntry) -> str:
@@ -345,7 +346,7 @@ def brief(o: OperationRecord) -> dict[str, Any]:
     }
 
 
-def draw_operations(found: Sequence[OperationRecord]) -> Callable[[Console], None]:
+def draw_operations(found: Sequence[OperationRecord]) -> Callable[[Terminal], None]:
     """Draws operations as a table."""
     lines = [
         (o.id, o.kind, o.state.upper(), o.requested_by, moment(o.ended_at or o.started_at or o.created_at), o.reason)
@@ -374,16 +375,16 @@ def _plan_value(made: Plan) -> dict[str, Any]:
     }
 
 
-def _draw_plan(console: Console, made: Plan) -> None:
+def _draw_plan(console: Terminal, made: Plan) -> None:
     lines = [(v.number, v.stage, v.lane, "\n".join((v.text, *v.sends))) for v in preview(made)]
     rows(f"Plan {made.operation_id}: {made.kind}", ["step", "stage", "table", "what it does and sends"], lines)(console)
     if made.gates:
         gates = [(g.title, g.finding.status.upper(), g.finding.summary) for g in made.gates]
         rows("Gates", ["gate", "verdict", "evidence"], gates)(console)
     for note in made.notes:
-        console.print(f"Note: {escape(note)}")
-    console.print(f"Plan hash {made.hash}; valid until {moment(made.expires_at)}")
+        console.say(f"Note: {note}")
+    console.say(f"Plan hash {made.hash}; valid until {moment(made.expires_at)}")
     if made.blocking:
-        console.print(f"Blocked by {len(made.blocking)} of {len(made.gates)} gates.")
+        console.say(f"Blocked by {len(made.blocking)} of {len(made.gates)} gates.")
     else:
-        console.print(f"To carry it out, type: [bold]{escape(made.confirmation)}[/bold]")
+        console.say(f"To execute it, type: {made.confirmation}")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from app.commands.context import context
+from app.commands.terminal import Terminal
+from validation.terminal import emit_json
 
 
 def plain(value: Any) -> Any:
@@ -34,24 +32,23 @@ def plain(value: Any) -> Any:
     return value
 
 
-def show(as_json: bool, value: Any, draw: Callable[[Console], None]) -> None:
+def show(as_json: bool, value: Any, draw: Callable[[Terminal], None]) -> None:
     """The answer: `value` as JSON, or drawn for a person."""
     if as_json:
-        sys.stdout.write(json.dumps(plain(value), ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        emit_json(plain(value))
     else:
         draw(context.out)
 
 
-def rows(title: str, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> Callable[[Console], None]:
+def rows(title: str, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> Callable[[Terminal], None]:
     """Draws a table."""
 
-    def draw(console: Console) -> None:
+    def draw(console: Terminal) -> None:
         table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
         for column in columns:
             table.add_column(column, overflow="fold")
         for line in lines:
-            table.add_row(*(escape("" if v is None else str(v)) for v in line))
+            table.add_row(*("" if v is None else str(v) for v in line))
         console.print(table)
 
     return draw

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from app.commands.context import POLL_SECONDS, context
 from app.commands.ending import WrongUse, end
 from app.commands.options import As, Here, Json, Wait
 from app.commands.output import count, moment, plain, rows, show
+from app.commands.terminal import Terminal
 from app.config import Role
 from app.operations.actor import Actor, Refused
 from app.parity_estimate import expected
@@ -57,14 +56,14 @@ def parity(command: typer.Context, sides: Sides = "production", as_json: Json = 
         for n, r in found
     ]
 
-    def draw(console: Console) -> None:
+    def draw(console: Terminal) -> None:
         rows(f"Parity ({sides})", ["table", "verdict", "reason", "as of"], lines)(console)
         told = [
             streaks.in_a_row(streak, context.migration, sides),
             *streaks.explained(streak, context.migration, sides),
         ]
         for line in told:
-            console.print(escape(line), soft_wrap=True)
+            console.say(line)
 
     show(as_json, value, draw)
     end(all(r is not None and r.verdict == "identical" for _, r in found))
@@ -101,7 +100,7 @@ def parity_run(
         ]
         if states and states[-1] != last and not as_json:
             last = states[-1]
-            context.out.print(escape(last))
+            context.out.say(last)
         at_work = context.store.leases.holder(WORKER_LEASE) or context.store.parity.carried_out(parity_id)
         if not at_work and _is_open(parity_id):
             raise Refused(f"nobody carries out comparison {parity_id} any more: start a worker")
@@ -172,7 +171,7 @@ def parity_cancel(comparison: ParityId, as_: As = None, as_json: Json = False) -
     show(
         as_json,
         {"comparison": comparison, "cancel_requested": True},
-        lambda c: c.print(f"{comparison} is being stopped"),
+        lambda c: c.say(f"{comparison} is being stopped"),
     )
 
 
@@ -225,10 +224,10 @@ def parity_reveal(
     )
     lines = [(side, column, value) for side, f in found.items() for column, value in (f.row or {}).items()]
 
-    def draw(console: Console) -> None:
+    def draw(console: Terminal) -> None:
         rows(f"Row {row} of {table}", ["side", "column", "value"], lines)(console)
         for side, f in found.items():
-            console.print(escape(f"{side}: {f.told}"), soft_wrap=True)
+            console.say(f"{side}: {f.told}")
 
     show(as_json, found, draw)
 
@@ -269,7 +268,7 @@ def _show_comparison(found: ParityRun, as_json: bool) -> NoReturn:
     cancelled = found.state is ParityState.CANCELLED
     title = f"Comparison {found.id}: {found.state if cancelled else _verdict(found.verdict) or found.state}"
 
-    def draw(console: Console) -> None:
+    def draw(console: Terminal) -> None:
         rows(title, columns, lines)(console)
         _draw_provenance(console, found)
 
@@ -289,19 +288,19 @@ def _show_report(found: ParityRun, table: str, html: Path | None, csv: Path | No
         files[csv] = as_csv(report)
     _write_new(files)
 
-    def draw(console: Console) -> None:
+    def draw(console: Terminal) -> None:
         if files:
             for path in files:
-                console.print(escape(f"{path} is written"), soft_wrap=True)
+                console.say(f"{path} is written")
             return
-        console.print(escape(as_text(report)), soft_wrap=True)
+        console.print(as_text(report), soft_wrap=True)
         _draw_provenance(console, found)
 
     show(as_json, report.to_dict(provenance), draw)
     end(report.verdict is Verdict.IDENTICAL)
 
 
-def _draw_provenance(console: Console, found: ParityRun) -> None:
+def _draw_provenance(console: Terminal, found: ParityRun) -> None:
     """What wrote the two sides, how far apart, and the warning of this comparison."""
     provenance = provenance_of(found)
     lines = []
@@ -313,7 +312,7 @@ def _draw_provenance(console: Console, found: ParityRun) -> None:
     if provenance.warning:
         lines.append(f"Warning: {provenance.warning}")
     for line in lines:
-        console.print(escape(line), soft_wrap=True)
+        console.say(line)
 
 
 def _write_new(files: Mapping[Path, str]) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from app.commands.context import context
 from app.commands.ending import end
 from app.commands.operations import brief, draw_operations
 from app.commands.options import Json
 from app.commands.output import moment, plain, rows, show
+from app.commands.terminal import Terminal
 from app.operations.engine import LEASE
 from app.progress import phases as progress
 from app.store.operations import State
@@ -56,8 +55,8 @@ def status(
         "operations": [{**brief(o), "interrupted": o.state is State.RUNNING and not held} for o in under_way],
     }
 
-    def draw(console: Console) -> None:
-        console.print(escape(headline))
+    def draw(console: Terminal) -> None:
+        console.say(headline)
         rows(
             "Phases", ["phase", "state", "done"], [(p.phase.title, p.state, f"{p.done} of {p.total}") for p in phases]
         )(console)

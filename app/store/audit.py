@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import random
 import time
@@ -18,6 +16,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from app.store.base import Repository, StoreError, UtcDateTime, metadata, store_error
 from app.store.faults import DATABASE_ERRORS
+from validation.spreadsheet import csv_line
+from validation.terminal import json_text
 
 GENESIS = "0" * 64
 """The hash that the first record names as its predecessor's."""
@@ -223,16 +223,15 @@ class AuditRepository(Repository):
 
     def export_json(self) -> str:
         """The whole log, oldest first, as a JSON array."""
-        return json.dumps([_plain(r) for r in self._walk()], ensure_ascii=False, indent=1)
+        return json_text([_plain(r) for r in self._walk()], indent=1)
 
     def export_csv(self) -> str:
         """The whole log, oldest first, as CSV with a header line; `detail` is canonical JSON."""
-        out = io.StringIO()
-        writer = csv.DictWriter(out, [f.name for f in fields(AuditRecord)])
-        writer.writeheader()
+        lines = [csv_line(f.name for f in fields(AuditRecord))]
         for r in self._walk():
-            writer.writerow({k: _tame(v) for k, v in {**_plain(r), "detail": canonical(r.detail)}.items()})
-        return out.getvalue()
+            values = {**_plain(r), "detail": canonical(r.detail)}
+            lines.append(csv_line(None if v is None else str(v) for v in values.values()))
+        return "".join(lines)
 
     def _walk(self, page: int = 1000) -> Iterator[AuditRecord]:
         last: int | None = None
@@ -271,11 +270,6 @@ def _shallow(record: AuditRecord) -> dict[str, Any]:
 
 def _plain(record: AuditRecord) -> dict[str, Any]:
     return {**asdict(record), "at": record.at.astimezone(UTC).isoformat(timespec="microseconds")}
-
-
-def _tame(value: Any) -> Any:
-    # A spreadsheet runs a cell that starts with one of these; a leading apostrophe makes it text.
-    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _record(row: Row[Any]) -> AuditRecord:

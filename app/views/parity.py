@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from app.widgets.tables import Column, table
 from app.widgets.text import NOTHING, ago, code, count, literal, moment, plain, seconds
 from validation.endpoint import EndpointError
 from validation.report import ParityReport, Provenance, Sample, SampleKind
+from validation.terminal import json_text
 from validation.views import as_csv, as_html, asked, probability
 
 PAIRS = {"production": "Old against new", "development": "Old against development"}
@@ -573,7 +573,7 @@ def _downloads(name: str, chosen: ParityTable, report: ParityReport, provenance:
     with st.container(horizontal=True):
         st.download_button(
             "Report, JSON",
-            data=lambda: json.dumps(report.to_dict(provenance), ensure_ascii=False, indent=1),
+            data=lambda: json_text(report.to_dict(provenance), indent=1),
             file_name=f"{stem}.json",
             mime="application/json",
             key="parity_json",

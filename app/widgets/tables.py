@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +14,7 @@ import streamlit as st
 
 from app.widgets.opening import OPENS, on_click, put
 from app.widgets.text import literal
+from validation.spreadsheet import csv_line
 
 Kind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio", "open"]
 
@@ -24,8 +23,6 @@ SHOWN = 500
 
 FULL = 20
 """Up to so many rows a table is drawn whole, above it scrolls."""
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -46,28 +43,24 @@ class Column:
     opens: Callable[[str], None] | None = None
 
 
-def csv_cell(value: object) -> str:
-    """A value in CSV: moments as ISO-8601 with zone, None empty; a quote before text that a spreadsheet would run."""
+def csv_text(value: object) -> str | None:
+    """A value as CSV holds it: moments as ISO-8601 with their zone, None for an empty field."""
     if value is None:
-        return ""
+        return None
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
-    text = str(value)
-    return "'" + text if text.startswith(_FORMULA) else text
+    return str(value)
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
     """The rows as CSV, headed by the columns' labels."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([c.label for c in columns])
-    for row in rows:
-        writer.writerow([csv_cell(row.get(c.key)) for c in columns])
-    return out.getvalue()
+    lines = [csv_line(c.label for c in columns)]
+    lines += (csv_line(csv_text(row.get(c.key)) for c in columns) for row in rows)
+    return "".join(lines)
 
 
 def _config(column: Column, zone: ZoneInfo, key: str) -> Any:

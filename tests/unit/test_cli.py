@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld
 from pages_seed import seed
 
@@ -15,11 +16,12 @@ from app import cli
 from app.commands.context import Context, context
 from app.config import IdentitySource, Settings
 from app.operations.executor import Patience
+from app.operations.preview import Preview
 from app.operations.service import OperationsService
 from app.parity_provenance import provenance_of
 from app.progress.evidence import Finding, Status
 from app.reveal import ACTION
-from app.store.base import now
+from app.store.base import StoreError, now
 from app.store.leases import WORKER_LEASE
 from app.store.open import Store, open_store
 from app.store.parity import ParityState
@@ -78,6 +80,91 @@ def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 
 AS_ERIN, AS_LARS = ("--as", ERIN.user_name), ("--as", LARS.user_name)
+
+
+HOSTILE = "[red]x[/red]\x1b]52;c;eA==\x07\x9b2J\u202e"
+
+
+def test_what_others_wrote_is_displayed_and_not_executed_by_the_terminal(here: Here) -> None:
+    here.store.audit.append(
+        actor=HOSTILE, source="token", local=True, action="x", outcome="done", subject=HOSTILE, reason=HOSTILE
+    )
+    for arguments in (("audit",), ("audit", "export"), ("audit", "export", "--format", "csv"), ("audit", "--json")):
+        status, out, err = here(*arguments)
+        assert (status, err) == (0, "")
+        assert "[red]x[/red]" in out and not [c for c in "\x1b\x07\x9b\u202e" if c in out]
+    for arguments in (("audit", "export"), ("audit", "--json")):
+        assert json.loads(here(*arguments)[1])[0]["reason"] == HOSTILE
+    assert "\r\n\n" not in here("audit", "export", "--format", "csv")[1]
+
+
+def test_the_plan_that_is_read_before_a_confirmation_holds_no_escape(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "app.commands.operations.preview", lambda plan: [Preview(1, "stage", "", HOSTILE, (HOSTILE,), "", "")]
+    )
+    status, out, _ = here("plan", "cutover", *AS_ERIN)
+    assert status == 0 and out.count("[red]x[/red]\\x1b]52;c;eA==\\x07\\x9b2J\\u202e") == 2
+    assert not [c for c in "\x1b\x07\x9b\u202e" if c in out]
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+COMMANDS = sorted(commands(typer.main.get_command(cli.app)))
+
+
+def test_every_command_says_in_json_what_is_wrong_with_its_use(here: Here) -> None:
+    for command in COMMANDS:
+        for wrong in (("--nope",), tuple("abcdefgh"), ("--json=1",)):
+            status, out, err = here(*command, *wrong, "--json")
+            found = json.loads(out)
+            assert (status, found.keys()) == (2, {"error"}) and err == f"cutover: {found['error']}\n", command
+
+
+def test_every_command_says_in_json_that_the_store_or_the_workspace_is_away(here: Here) -> None:
+    class Away:
+        """Fails at whatever is called of it, or of a part of it."""
+
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def close(self) -> None: ...
+
+        def __getattr__(self, name: str) -> Away:
+            return self
+
+        def __call__(self, *_: Any, **__: Any) -> Any:
+            raise self.error
+
+    for error in (StoreError("x is away"), WorkspaceError("read x", "away", "wait"), RuntimeError("x away")):
+        for command in (c for c in COMMANDS if c != ("worker",)):
+            for name in ("store", "service", "workspace", "checklist"):
+                setattr(context, name, Away(error))
+            status, out, err = here(*command, *AS_ERIN * ("as_" in parameters(command)), "--json")
+            found = json.loads(out)
+            assert status in (1, 2) and found.keys() == {"error"}, command
+            assert status == 2 or "away" in err, command
+
+
+def parameters(path: tuple[str, ...]) -> set[str]:
+    command: Any = typer.main.get_command(cli.app)
+    for name in path:
+        command = command.commands[name]
+    return {p.name for p in command.params}
+
+
+def test_with_json_nothing_is_asked_on_standard_output(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
+    status, out, _ = here("rehearse", *AS_ERIN, "--json")
+    assert status == 2 and "--confirm" in json.loads(out)["error"]
+    assert here("audit", "export", "--format", "csv", "--json")[0] == 2
 
 
 def test_a_whole_cutover_and_rollback_from_the_terminal(here: Here) -> None:

@@ -13,7 +13,7 @@ OURS = {"app", "pipeline", "validation", "emulator", "benchmarks", "tests"}
 MAY_IMPORT = {
     "validation": {"validation"},
     "pipeline": {"pipeline"},
-    "emulator": {"emulator", "validation.endpoint"},
+    "emulator": {"emulator", "validation.endpoint", "validation.terminal"},
     "app/config.py": {
         "app.evidence_kinds",
         "app.migration_yaml",

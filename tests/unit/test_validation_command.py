@@ -47,16 +47,16 @@ def test_the_command_says_not_proven_with_3(capsys: pytest.CaptureFixture[str]) 
         ["a", "b", "--key", "id", "--exclude", "nope"],
         ["a.b.c.d", "b"],
         ["a", "b", "--key", "nope"],
-        ["a", "b", "--json", "--csv"],
+        ["a", "b", "--html", "--csv"],
+        ["a", "b", "--jso"],
+        ["a", "\udc80"],
     ],
 )
-def test_wrong_use_is_2_with_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        status = main(arguments, Scripted(DESCRIBE_TABLE=DESCRIBED))
-    except SystemExit as e:
-        status = int(str(e.code))
+@pytest.mark.parametrize("as_json", [False, True])
+def test_wrong_use_is_2_with_one_line(arguments: list[str], as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main([*arguments, *(["--json"] if as_json else [])], Scripted(DESCRIBE_TABLE=DESCRIBED))
     shown = capsys.readouterr()
-    assert status == 2 and shown.out == ""
+    assert status == 2 and (json.loads(shown.out).keys() == {"error"} if as_json else shown.out == "")
     assert shown.err.startswith("python -m validation: ") and shown.err.count("\n") == 1
 
 
@@ -68,6 +68,29 @@ def test_what_nobody_foresaw_is_3_with_one_line(sensitive: bool, capsys: pytest.
     shown = capsys.readouterr()
     assert shown.out == "" and len(shown.err.splitlines()) == 1 and "RuntimeError" in shown.err
     assert ("555-0101" in shown.err) is not sensitive
+    assert main([*arguments, "--json"], warehouse) == 3
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    assert shown.err == f"python -m validation: {found['error']}\n" and found["verdict"] == "not_proven"
+    assert ("555-0101" in shown.out) is not sensitive
+
+
+def test_what_is_missing_of_the_workspace_is_an_error_in_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CUTOVER_DATA", str(tmp_path))
+    for name in ("DATABRICKS_TOKEN", "DATABRICKS_WAREHOUSE_ID", "DATABRICKS_CONFIG_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.delenv("DATABRICKS_HOST", raising=False)
+    assert main(["a", "b", "--json"]) == 2
+    assert "make run" in json.loads(capsys.readouterr().out)["error"]
+    monkeypatch.setenv("DATABRICKS_HOST", "http://127.0.0.1:1")
+    assert main(["a", "b", "--json"]) == 2
+    assert "DATABRICKS_WAREHOUSE_ID" in json.loads(capsys.readouterr().out)["error"]
+    monkeypatch.setenv("DATABRICKS_WAREHOUSE_ID", "w")
+    assert main(["a", "b", "--json"]) != 0
+    assert "error" in json.loads(capsys.readouterr().out)
 
 
 def test_no_workspace_is_wrong_use(

@@ -140,6 +140,19 @@ def test_csv_tells_null_from_an_empty_text_and_formulas_from_numbers() -> None:
     assert lines.splitlines()[1] == '"modified",,"x",,"","value","False"'
 
 
+def test_no_control_character_is_in_any_view() -> None:
+    hostile = "a\x00\x1b[2J\x9b\x7f\u202e\ud800\r"
+    cells = (Cell(hostile, hostile, None, False, hostile),)
+    report = replace(
+        _report(), reason=hostile, keys=(hostile,), columns=(hostile,), not_compared={hostile: hostile},
+        samples=(Sample(SampleKind.MODIFIED, {hostile: hostile}, cells),), notes=(hostile,), requested_by=hostile,
+    )  # fmt: skip
+    for view in (as_html(report, Provenance(Producer(hostile), None, hostile)), as_text(report), as_csv(report)):
+        view.encode("utf-8")
+        assert not [c for c in "\x00\x1b\x9b\x7f\u202e\ud800" if c in view] and "\\x00\\x1b[2J" in view
+    assert as_text(replace(_report(), reason="a\nIDENTICAL")).startswith("DIFFERENT: a\\nIDENTICAL\n")
+
+
 def test_a_row_that_is_all_key_is_in_every_view() -> None:
     report = replace(_report(), samples=(Sample(SampleKind.MISSING, {"id": "4711"}, ()),))
     assert list(csv.reader(io.StringIO(as_csv(report))))[1][:2] == ["missing", "4711"]
