@@ -25,6 +25,7 @@ from app.store.base import StoreError, metadata, store_error
 from app.store.connect import open_engine
 from app.store.faults import DATABASE_ERRORS
 from app.store.leases import WORKER_LEASE, LeaseRepository
+from validation.terminal import emit
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ALONE_SECONDS = 60
@@ -168,7 +169,7 @@ def _is_sqlite(engine: Engine) -> bool:
 def main(arguments: list[str]) -> int:
     """Takes the store of the environment to the version given; exit status 0, 1 when that fails, 2 for wrong use."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m app.store.migrate VERSION (`head`, `base`, or a number such as 0002)", file=sys.stderr)
+        emit("usage: python -m app.store.migrate VERSION (`head`, `base`, or a number such as 0002)", error=True)
         return 2
     try:
         engine = open_engine(Settings.from_environment().store_url)
@@ -179,12 +180,12 @@ def main(arguments: list[str]) -> int:
             raise StoreError(f"worker {worker.owner} uses the store: stop it first")
         migrate(engine, arguments[0])
     except (ConfigError, StoreError) as e:
-        print(f"cutover: {e}", file=sys.stderr)
+        emit(f"cutover: {e}", error=True)
         return 1
     except DATABASE_ERRORS as e:
-        print(f"cutover: {store_error('the schema cannot be changed', e)}", file=sys.stderr)
+        emit(f"cutover: {store_error('the schema cannot be changed', e)}", error=True)
         return 1
-    print(f"cutover: the schema of the store has version {arguments[0]}")
+    emit(f"cutover: the schema of the store has version {arguments[0]}")
     return 0
 
 
