@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from app.store.collected.records import EventRecord, ExpectationRecord, FlowRecord
+from app.workspace.event_details import flow_progress, update_state
 from app.workspace.jobs import GENERATED
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED", "STOPPED", "SKIPPED", "EXCLUDED", "IDLE"})
@@ -28,7 +28,7 @@ class Told:
 
 
 def told_by(update_id: str, events: Iterable[EventRecord]) -> Told:
-    """Reads the events of one update, in any order.
+    """Reads the events of one update, in any order. Raises WorkspaceError where details cannot be read.
 
     Rows, dropped rows and expectation counts of a flow are sums over its events, as each event reports what is new
     since the one before (documentation of the event log: data quality is summed by dataset and expectation).
@@ -43,7 +43,7 @@ def told_by(update_id: str, events: Iterable[EventRecord]) -> Told:
             if dataset is not None:
                 by_dataset.setdefault(dataset, []).append(event)
         elif event.event_type == "update_progress":
-            state = event.details.get("update_progress", {}).get("state")
+            state = update_state(event.details, _what(event))
             ended_at = event.timestamp if state in UPDATE_ENDED else None
     flows: list[FlowRecord] = []
     expectations: list[ExpectationRecord] = []
@@ -53,19 +53,15 @@ def told_by(update_id: str, events: Iterable[EventRecord]) -> Told:
     return Told(tuple(flows), tuple(expectations), ended_at, generated)
 
 
+def _what(event: EventRecord) -> str:
+    return f"read event {event.event_id}"
+
+
 def _dataset(event: EventRecord) -> str | None:
     if event.dataset:
         return event.dataset
-    quality = _progress(event).get("data_quality", {})
-    for expectation in quality.get("expectations", []):
-        if expectation.get("dataset"):
-            return str(expectation["dataset"])
-    return None
-
-
-def _progress(event: EventRecord) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = event.details.get("flow_progress") or {}
-    return found
+    found = flow_progress(event.details, _what(event)).expectations
+    return next((e.dataset for e in found if e.dataset), None)
 
 
 def _flow(update_id: str, dataset: str, events: list[EventRecord]) -> FlowRecord:
@@ -75,18 +71,15 @@ def _flow(update_id: str, dataset: str, events: list[EventRecord]) -> FlowRecord
     start: datetime | None = None
     end: datetime | None = None
     for event in events:
-        progress = _progress(event)
-        status = progress.get("status") or status
+        progress = flow_progress(event.details, _what(event))
+        status = progress.status or status
         if status == "RUNNING" and start is None:
             start = event.timestamp
         end = event.timestamp if status in ENDED else None
-        metrics = progress.get("metrics") or {}
-        written = [metrics[k] for k in ("num_output_rows", "num_upserted_rows") if metrics.get(k) is not None]
-        if written:
-            rows = (rows or 0) + sum(int(w) for w in written)
-        lost = (progress.get("data_quality") or {}).get("dropped_records")
-        if lost is not None:
-            dropped = (dropped or 0) + int(lost)
+        if progress.rows is not None:
+            rows = (rows or 0) + progress.rows
+        if progress.dropped is not None:
+            dropped = (dropped or 0) + progress.dropped
     seconds = (end - start).total_seconds() if start is not None and end is not None else None
     return FlowRecord(update_id, dataset, status, rows, seconds, start, end, dropped)
 
@@ -97,11 +90,11 @@ def _expectations(update_id: str, events: list[EventRecord]) -> list[Expectation
     action: dict[tuple[str, str], str | None] = {}
     last: dict[tuple[str, str], datetime] = {}
     for event in events:
-        for found in (_progress(event).get("data_quality") or {}).get("expectations", []):
-            key = (str(found.get("dataset") or _dataset(event) or ""), str(found["name"]))
-            passed[key] = passed.get(key, 0) + int(found.get("passed_records") or 0)
-            failed[key] = failed.get(key, 0) + int(found.get("failed_records") or 0)
-            action[key] = found.get("action") or action.get(key)
+        for found in flow_progress(event.details, _what(event)).expectations:
+            key = (found.dataset or _dataset(event) or "", found.name)
+            passed[key] = passed.get(key, 0) + found.passed
+            failed[key] = failed.get(key, 0) + found.failed
+            action[key] = found.action or action.get(key)
             last[key] = event.timestamp
     return [
         ExpectationRecord(

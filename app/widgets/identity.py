@@ -80,9 +80,7 @@ class _People:
         from app.workspace.errors import WorkspaceError
 
         try:
-            place = workspace(here)
-            users = place.rest.read("list users", lambda: list(place.client.users.list(attributes="userName,active")))
-            self.names = tuple(sorted(u.user_name for u in users if u.user_name and u.active is not False))
+            self.names = workspace(here).identity.user_names()
             self.problem = ""
         except (WorkspaceError, EndpointError) as e:
             self.problem = str(e)

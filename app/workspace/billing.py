@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.workspace.sql import Row, Sql, utc
+from app.workspace.answers import Answer
+from app.workspace.sql import Sql
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ class Billing:
             owners.append(f"u.usage_metadata.job_id IN ({bind(values, 'job', [str(j) for j in sorted(job_ids)])})")
         if pipeline_ids:
             owners.append(f"u.usage_metadata.dlt_pipeline_id IN ({bind(values, 'pipeline', sorted(pipeline_ids))})")
-        rows = self._sql.query(_USAGE.format(owners=" OR ".join(owners)), values, what="read billing records")
-        return [_usage(r) for r in rows]
+        what = "read billing records"
+        rows = self._sql.query(_USAGE.format(owners=" OR ".join(owners)), values, what=what)
+        return [_usage(Answer(r, what)) for r in rows]
 
 
 # The list price that held when the usage started; every record type, because corrections are records of their own.
@@ -91,30 +93,24 @@ def bind(values: dict[str, Any], name: str, items: Sequence[Any]) -> str:
     return ", ".join(f":{name}{i}" for i in range(len(items)))
 
 
-def _usage(row: Row) -> Usage:
-    tags = dict(row.get("custom_tags") or {})
-    price = row["list_price"]
+def _usage(row: Answer) -> Usage:
     return Usage(
-        record_id=str(row["record_id"]),
-        record_type=str(row["record_type"]),
-        start=utc(row["usage_start_time"]),
-        end=utc(row["usage_end_time"]),
-        sku=str(row["sku_name"]),
-        unit=str(row["usage_unit"]),
-        dbu=float(row["usage_quantity"]),
-        list_price_usd=None if price is None else float(price),
-        product=row["billing_origin_product"],
-        job_id=_number(row["job_id"]),
-        job_run_id=_number(row["job_run_id"]),
-        pipeline_id=row["pipeline_id"],
-        update_id=row["update_id"],
-        maintenance_id=row["maintenance_id"],
-        serverless=row["serverless"],
-        photon=row["photon"],
-        dlt_tier=row["dlt_tier"],
-        generated=tags.get("generated") == "true",
+        record_id=row.name("record_id"),
+        record_type=row.word("record_type"),
+        start=row.timestamp("usage_start_time"),
+        end=row.timestamp("usage_end_time"),
+        sku=row.name("sku_name"),
+        unit=row.name("usage_unit"),
+        dbu=row.number("usage_quantity"),
+        list_price_usd=row.number_or_none("list_price"),
+        product=row.text_or_none("billing_origin_product"),
+        job_id=row.whole_or_none("job_id"),
+        job_run_id=row.whole_or_none("job_run_id"),
+        pipeline_id=row.text_or_none("pipeline_id"),
+        update_id=row.text_or_none("update_id"),
+        maintenance_id=row.text_or_none("maintenance_id"),
+        serverless=row.flag_or_none("serverless"),
+        photon=row.flag_or_none("photon"),
+        dlt_tier=row.text_or_none("dlt_tier"),
+        generated=row.texts("custom_tags", pairs=True).get("generated") == "true",
     )
-
-
-def _number(text: str | None) -> int | None:
-    return None if text is None else int(text)

@@ -68,6 +68,8 @@ def one_line(text: object, limit: int = 600) -> str:
 
 def from_rest(what: str, error: Exception) -> WorkspaceError:
     """The WorkspaceError for what the SDK raised; the caller raises it `from error`."""
+    if isinstance(error, WorkspaceError):
+        return error
     if isinstance(error, DatabricksError):
         status = next((_STATUS[c] for c in type(error).__mro__ if c in _STATUS), None)
         transient = status in (429, 503, 504) or error.retry_after_secs is not None

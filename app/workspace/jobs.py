@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
-from databricks.sdk.service import jobs as sdk
-
+from app.workspace.answers import Answer
 from app.workspace.errors import WorkspaceError, one_line
 from app.workspace.links import Links
-from app.workspace.rest import Rest
+from app.workspace.rest import Rest, next_page_token
 
 # The service takes a limit above 0 and below 25 ("list runs").
 RUNS_A_PAGE = 24
@@ -41,12 +40,14 @@ class Timing:
     @property
     def quartz(self) -> str | None:
         """The Quartz cron expression of a schedule."""
-        return self.block.get("quartz_cron_expression")
+        found = self.block.get("quartz_cron_expression")
+        return found if isinstance(found, str) else None
 
     @property
     def timezone(self) -> str | None:
         """The time zone of a schedule."""
-        return self.block.get("timezone_id")
+        found = self.block.get("timezone_id")
+        return found if isinstance(found, str) else None
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it is defined now. `settings` is the service's whole settings object."""
+    """A job as it is defined now. `settings` is the service's whole settings object.
+
+    parameters: name and default of every job parameter, in the job's order.
+    """
 
     job_id: int
     name: str
@@ -73,11 +77,7 @@ class Job:
     run_as: str | None
     url: str
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def parameters(self) -> tuple[tuple[str, str], ...]:
-        """Name and default of every job parameter, in the job's order."""
-        return tuple((str(p["name"]), str(p.get("default", ""))) for p in self.settings.get("parameters") or ())
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,10 @@ class Jobs:
         if job_id is not None:
             return self.get(job_id)
         what = f"find job {name}"
-        found = self._rest.read(what, lambda: list(self._rest.client.jobs.list(name=name, limit=100)))
+        pages = self._rest.pages(what, "/api/2.2/jobs/list", {"name": name, "limit": 100})
+        found = [(j.whole("job_id", 1), j.inner("settings").text("name")) for p in pages for j in p.objects("jobs")]
         # The service compares names without regard to case.
-        ids = [j.job_id for j in found if j.job_id is not None and j.settings and j.settings.name == name]
+        ids = [job_id for job_id, job_name in found if job_name == name]
         if not ids:
             raise WorkspaceError(
                 what,
@@ -172,24 +173,29 @@ class Jobs:
     def get(self, job_id: int) -> Job:
         """The job as it is defined now."""
         # Raw, because the SDK's objects drop fields that they do not know, and blocks are sent back whole.
-        raw = self._rest.get(f"read job {job_id}", "/api/2.2/jobs/get", {"job_id": job_id})
-        settings = {"tasks": [], **raw.get("settings", {})}
-        token = raw.get("next_page_token")
-        while token:
-            page = self._rest.get(f"read job {job_id}", "/api/2.2/jobs/get", {"job_id": job_id, "page_token": token})
-            for name in PAGED_ARRAYS:
-                settings[name] = [*settings.get(name, []), *page.get("settings", {}).get(name, [])]
-            token = page.get("next_page_token")
+        what = f"read job {job_id}"
+        pages = list(self._rest.pages(what, "/api/2.2/jobs/get", {"job_id": job_id}))
+        first = pages[0]
+        if first.whole("job_id", 1) != job_id:
+            first.fail("job_id", "is another job's")
+        settings = first.inner("settings")
+        later = [p.inner("settings") for p in pages[1:]]
+        whole = {"tasks": [], **settings.raw}
+        for name in PAGED_ARRAYS:
+            if name in whole or any(name in p.raw for p in later):
+                whole[name] = [dict(e.raw) for p in (settings, *later) for e in p.objects(name)]
+        settings = Answer(whole, what, "settings")
         return Job(
-            job_id=int(raw["job_id"]),
-            name=settings.get("name", ""),
-            timing=timing_of(settings),
-            tasks=tuple(_task_info(t) for t in settings["tasks"]),
-            max_concurrent_runs=int(settings.get("max_concurrent_runs", 1)),
-            creator=raw.get("creator_user_name"),
-            run_as=raw.get("run_as_user_name"),
+            job_id=job_id,
+            name=settings.text("name"),
+            timing=timing_of(whole, what),
+            tasks=tuple(_task_info(t) for t in settings.objects("tasks")),
+            max_concurrent_runs=settings.whole_or_none("max_concurrent_runs") or 1,
+            creator=first.text_or_none("creator_user_name"),
+            run_as=first.text_or_none("run_as_user_name"),
             url=self._links.job(job_id),
-            settings=settings,
+            settings=whole,
+            parameters=tuple((p.name("name"), p.text_or_none("default") or "") for p in settings.objects("parameters")),
         )
 
     def timing(self, job_id: int) -> Timing:
@@ -208,12 +214,12 @@ class Jobs:
         path, body = self.pause_call(job_id, paused)
         lost: WorkspaceError | None = None
         try:
-            self._rest.post(what, path, body)
+            self._rest.send(what, "POST", path, body)
         except WorkspaceError as e:
             if not e.uncertain:
                 raise
             lost = e
-        sent = timing_of(body["new_settings"])
+        sent = timing_of(body["new_settings"], what)
         now = self.timing(job_id)
         if now == sent:
             return now
@@ -260,7 +266,9 @@ class Jobs:
         sent = [{**p, "default": values.get(p["name"], p.get("default", ""))} for p in found.settings["parameters"]]
         lost: WorkspaceError | None = None
         try:
-            self._rest.post(what, "/api/2.2/jobs/update", {"job_id": job_id, "new_settings": {"parameters": sent}})
+            self._rest.send(
+                what, "POST", "/api/2.2/jobs/update", {"job_id": job_id, "new_settings": {"parameters": sent}}
+            )
         except WorkspaceError as e:
             if not e.uncertain:
                 raise
@@ -282,8 +290,7 @@ class Jobs:
         attempt = 1
         while True:
             try:
-                answer = self._rest.post(what, "/api/2.2/jobs/run-now", body)
-                return int(answer["run_id"])
+                return self._rest.send(what, "POST", "/api/2.2/jobs/run-now", body).whole("run_id", 1)
             except WorkspaceError as e:
                 if not e.retryable or attempt == RUN_NOW_ATTEMPTS:
                     raise
@@ -292,20 +299,21 @@ class Jobs:
 
     def run(self, run_id: int) -> JobRun:
         """One run with all its tasks."""
-        what = f"read run {run_id}"
-        client = self._rest.client.jobs
-        # The SDK's get_run gathers all pages of tasks.
-        found = self._rest.read(what, lambda: client.get_run(run_id))
-        return self._run(found)
+        first, tasks = self._whole_run(run_id)
+        if first.whole("run_id", 1) != run_id:
+            first.fail("run_id", "is another run's")
+        return self._run(first, tasks)
+
+    def _whole_run(self, run_id: int) -> tuple[Answer, tuple[Answer, ...]]:
+        """A run and the tasks of all its pages."""
+        pages = list(self._rest.pages(f"read run {run_id}", "/api/2.2/jobs/runs/get", {"run_id": run_id}))
+        return pages[0], tuple(t for p in pages for t in p.objects("tasks"))
 
     def active_runs(self, job_id: int) -> tuple[JobRun, ...]:
         """The job's runs that have not ended."""
-        what = f"list active runs of job {job_id}"
-        client = self._rest.client.jobs
-        found = self._rest.read(
-            what, lambda: list(client.list_runs(job_id=job_id, active_only=True, limit=RUNS_A_PAGE))
-        )
-        return tuple(self._run(r) for r in found)
+        query = {"job_id": job_id, "active_only": True, "limit": RUNS_A_PAGE}
+        pages = self._rest.pages(f"list active runs of job {job_id}", "/api/2.2/jobs/runs/list", query)
+        return tuple(self._run(r, r.objects("tasks")) for p in pages for r in self._of_job(p, job_id))
 
     def runs_page(
         self,
@@ -324,10 +332,20 @@ class Jobs:
             query["start_time_to"] = milliseconds(start_to)
         if page_token is not None:
             query["page_token"] = page_token
-        # The SDK's list_runs walks all pages at once; a page at a time lets a long history be taken in parts.
-        answer = sdk.ListRunsResponse.from_dict(self._rest.get(what, "/api/2.2/jobs/runs/list", query))
-        runs = [self.run(r.run_id) if r.has_more and r.run_id is not None else self._run(r) for r in answer.runs or []]
-        return RunPage(tuple(runs), answer.next_page_token or None)
+        # A page at a time lets a long history be taken in parts.
+        answer = self._rest.get(what, "/api/2.2/jobs/runs/list", query)
+        runs = [
+            self.run(r.whole("run_id", 1)) if r.flag("has_more", False) else self._run(r, r.objects("tasks"))
+            for r in self._of_job(answer, job_id)
+        ]
+        return RunPage(tuple(runs), next_page_token(answer))
+
+    @staticmethod
+    def _of_job(page: Answer, job_id: int) -> Iterator[Answer]:
+        for run in page.objects("runs"):
+            if run.whole("job_id", 1) != job_id:
+                run.fail("job_id", "is another job's")
+            yield run
 
     def runs(self, job_id: int, *, start_from: datetime | None = None, limit: int | None = None) -> Iterator[JobRun]:
         """Runs newest first, page by page as they are taken."""
@@ -346,13 +364,13 @@ class Jobs:
 
     def cancel_run(self, run_id: int) -> None:
         """Asks the service to cancel a run; it ends some time later."""
-        self._rest.post(f"cancel run {run_id}", "/api/2.2/jobs/runs/cancel", {"run_id": run_id})
+        self._rest.send(f"cancel run {run_id}", "POST", "/api/2.2/jobs/runs/cancel", {"run_id": run_id})
 
     def task_error(self, task_run_id: int) -> str | None:
         """The platform's error of a failed task, None where it has none."""
         what = f"read the output of task run {task_run_id}"
-        output = self._rest.read(what, lambda: self._rest.client.jobs.get_run_output(task_run_id))
-        return output.error or None
+        output = self._rest.get(what, "/api/2.2/jobs/runs/get-output", {"run_id": task_run_id})
+        return output.text_or_none("error") or None
 
     def may_manage(self, job_id: int) -> bool:
         """Whether the acting principal has CAN_MANAGE or owns the job (needed to pause it).
@@ -360,41 +378,39 @@ class Jobs:
         The service shows a job's permissions only to who may manage it, so being shown them is the proof.
         """
         try:
-            self._rest.get(f"read permissions of job {job_id}", f"/api/2.0/permissions/jobs/{job_id}")
+            shown = self._rest.get(f"read permissions of job {job_id}", f"/api/2.0/permissions/jobs/{job_id}")
         except WorkspaceError as e:
             if e.denied:
                 return False
             raise
-        return True
+        return bool(shown.objects("access_control_list", required=True))
 
-    def _run(self, run: sdk.BaseRun | sdk.Run) -> JobRun:
-        state = run.state or sdk.RunState()
-        job_id, run_id = run.job_id or 0, run.run_id or 0
-        life_cycle = state.life_cycle_state.value if state.life_cycle_state else _life_cycle(run.status)
-        ended = life_cycle in ENDED_LIFE_CYCLES
-        start = moment(run.start_time)
-        name = run.run_name or ""
-        newest: dict[str, sdk.RunTask] = {}
-        for task in run.tasks or []:
+    def _run(self, run: Answer, tasks: Sequence[Answer]) -> JobRun:
+        state = _RunState(run)
+        job_id, run_id = run.whole("job_id", 1), run.whole("run_id", 1)
+        name = run.text_or_none("run_name") or ""
+        newest: dict[str, TaskRun] = {}
+        for task in map(_task_run, tasks):
             before = newest.get(task.task_key)
-            if before is None or (task.attempt_number or 0) >= (before.attempt_number or 0):
+            if before is None or task.attempt >= before.attempt:
                 newest[task.task_key] = task
+        end, seconds = run.moment_or_none("end_time"), _run_seconds(run)
         return JobRun(
             job_id=job_id,
             run_id=run_id,
-            number=run.number_in_job,
-            trigger=run.trigger.value if run.trigger else None,
-            life_cycle_state=life_cycle,
-            result_state=state.result_state.value if state.result_state else None,
-            state_message=one_line(state.state_message or ""),
-            start=start or datetime.fromtimestamp(0, UTC),
-            end=moment(run.end_time) if ended else None,
-            run_seconds=_run_seconds(run) if ended else None,
-            queue_seconds=_seconds(run.queue_duration),
-            url=run.run_page_url or self._links.run(job_id, run_id),
+            number=run.whole_or_none("number_in_job"),
+            trigger=run.word_or_none("trigger"),
+            life_cycle_state=state.life_cycle,
+            result_state=state.result,
+            state_message=one_line(state.message),
+            start=run.moment("start_time"),
+            end=end if state.ended else None,
+            run_seconds=seconds if state.ended else None,
+            queue_seconds=run.seconds_or_none("queue_duration"),
+            url=run.text_or_none("run_page_url") or self._links.run(job_id, run_id),
             name=name,
-            tasks=tuple(_task_run(t) for t in newest.values()),
-            generated=GENERATED in name or GENERATED in (run.description or ""),
+            tasks=tuple(newest.values()),
+            generated=GENERATED in name or GENERATED in (run.text_or_none("description") or ""),
         )
 
 
@@ -404,23 +420,29 @@ GENERATED = "(generated"
 ENDED_LIFE_CYCLES = frozenset({"TERMINATED", "SKIPPED", "INTERNAL_ERROR"})
 
 
-def timing_of(settings: Mapping[str, Any]) -> Timing:
-    """What starts a job with these settings by itself. A missing `pause_status` means UNPAUSED, as in the service."""
+def timing_of(settings: Mapping[str, Any], what: str = "read what starts a job") -> Timing:
+    """What starts a job with these settings by itself. A missing `pause_status` means UNPAUSED, as in the service.
+
+    what: for the WorkspaceError that a block raises which is not as documented.
+    """
+    answer = Answer(settings, what)
     kinds: tuple[TimingKind, ...] = ("schedule", "trigger", "continuous")
     for kind in kinds:
-        block = settings.get(kind)
-        if block:
-            return Timing(kind, block.get("pause_status") == "PAUSED", dict(block))
-    several = settings.get("triggers")
+        block = answer.inner_or_none(kind)
+        if block is not None:
+            if kind == "schedule":
+                block.name("quartz_cron_expression")
+                block.name("timezone_id")
+            return Timing(kind, _paused(block), dict(block.raw))
+    several = answer.objects("triggers")
     if several:
-        paused = all(t.get("pause_status") == "PAUSED" for t in several)
-        return Timing("triggers", paused, {"triggers": list(several)})
+        states = [_paused(t) for t in several]
+        return Timing("triggers", all(states), {"triggers": [dict(t.raw) for t in several]})
     return Timing("none", None)
 
 
-def moment(ms: int | None) -> datetime | None:
-    """A moment from the service's milliseconds since 1970; 0 and None are none."""
-    return datetime.fromtimestamp(ms / 1000, UTC) if ms else None
+def _paused(block: Answer) -> bool:
+    return block.one_of("pause_status", ("PAUSED", "UNPAUSED"), "UNPAUSED") == "PAUSED"
 
 
 def milliseconds(at: datetime) -> int:
@@ -428,55 +450,68 @@ def milliseconds(at: datetime) -> int:
     return round(at.timestamp() * 1000)
 
 
-def _seconds(ms: int | None) -> float | None:
-    return None if ms is None else ms / 1000
+class _RunState:
+    """Where a run or task run is: from its `state` block, or from the newer `status` block where there is no other."""
+
+    def __init__(self, run: Answer) -> None:
+        state = run.inner_or_none("state")
+        status = run.inner_or_none("status")
+        if state is None and status is None:
+            run.fail("state", "is missing")
+        life_cycle = state.word_or_none("life_cycle_state") if state else None
+        if life_cycle is None:
+            if status is None:
+                run.fail("state.life_cycle_state", "is missing")
+            life_cycle = status.word("state")
+        self.life_cycle: str = life_cycle
+        self.result = state.word_or_none("result_state") if state else None
+        self.message = (state.text_or_none("state_message") if state else None) or ""
+        self.ended = life_cycle in ENDED_LIFE_CYCLES
 
 
-def _run_seconds(run: sdk.BaseRun | sdk.Run | sdk.RunTask) -> float | None:
+def _run_seconds(run: Answer) -> float | None:
     """Seconds of a run. Multi-task runs report setup, execution and cleanup as 0 and have `run_duration` instead;
     single-task runs may have it the other way round."""
-    if run.run_duration:
-        return run.run_duration / 1000
-    parts = [run.setup_duration, run.execution_duration, run.cleanup_duration]
+    whole = run.seconds_or_none("run_duration")
+    parts = [run.seconds_or_none(f"{part}_duration") or 0.0 for part in ("setup", "execution", "cleanup")]
+    start, end = run.moment_or_none("start_time"), run.moment_or_none("end_time")
+    if whole:
+        return whole
     if any(parts):
-        return sum(p or 0 for p in parts) / 1000
-    if run.start_time and run.end_time:
-        return max(0, run.end_time - run.start_time) / 1000
+        return sum(parts)
+    if start and end:
+        return max(0.0, (end - start).total_seconds())
     return None
 
 
-def _life_cycle(status: sdk.RunStatus | None) -> str:
-    """The life cycle from the newer `status` block, for answers without `state`."""
-    return status.state.value if status and status.state else "PENDING"
-
-
-def _task_info(task: Mapping[str, Any]) -> TaskInfo:
-    field_name = next((k for k in task if k.endswith("_task")), "")
+def _task_info(task: Answer) -> TaskInfo:
+    field_name = next((k for k in task.raw if k.endswith("_task")), "")
+    notebook, pipeline = task.inner_or_none("notebook_task"), task.inner_or_none("pipeline_task")
     return TaskInfo(
-        task_key=task.get("task_key", ""),
+        task_key=task.name("task_key"),
         kind=field_name.removesuffix("_task") or "unknown",
-        depends_on=tuple(d["task_key"] for d in task.get("depends_on", [])),
-        notebook_path=task.get("notebook_task", {}).get("notebook_path"),
-        pipeline_id=task.get("pipeline_task", {}).get("pipeline_id"),
+        depends_on=tuple(d.name("task_key") for d in task.objects("depends_on")),
+        notebook_path=notebook.text("notebook_path") if notebook else None,
+        pipeline_id=pipeline.name("pipeline_id") if pipeline else None,
     )
 
 
-def _task_run(task: sdk.RunTask) -> TaskRun:
-    state = task.state or sdk.RunState()
-    life_cycle = state.life_cycle_state.value if state.life_cycle_state else _life_cycle(task.status)
-    result = state.result_state.value if state.result_state else None
-    failed = result not in (None, "SUCCESS", "EXCLUDED", "DISABLED")
+def _task_run(task: Answer) -> TaskRun:
+    state = _RunState(task)
+    failed = state.result not in (None, "SUCCESS", "EXCLUDED", "DISABLED")
+    end, seconds = task.moment_or_none("end_time"), _run_seconds(task)
+    pipeline = task.inner_or_none("pipeline_task")
     return TaskRun(
-        task_key=task.task_key,
-        task_run_id=task.run_id or 0,
-        attempt=task.attempt_number or 0,
-        state=result or life_cycle,
-        start=moment(task.start_time),
-        end=moment(task.end_time) if life_cycle in ENDED_LIFE_CYCLES else None,
-        seconds=_run_seconds(task) if life_cycle in ENDED_LIFE_CYCLES else None,
-        error=one_line(state.state_message) if failed and state.state_message else None,
-        pipeline_id=task.pipeline_task.pipeline_id if task.pipeline_task else None,
-        url=task.run_page_url,
+        task_key=task.name("task_key"),
+        task_run_id=task.whole("run_id", 1),
+        attempt=task.whole_or_none("attempt_number") or 0,
+        state=state.result or state.life_cycle,
+        start=task.moment_or_none("start_time"),
+        end=end if state.ended else None,
+        seconds=seconds if state.ended else None,
+        error=one_line(state.message) if failed and state.message else None,
+        pipeline_id=pipeline.name("pipeline_id") if pipeline else None,
+        url=task.text_or_none("run_page_url"),
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.workspace.answers import Answer
 from app.workspace.billing import bind
-from app.workspace.sql import Sql, utc
+from app.workspace.sql import Sql
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,17 @@ class Lineage:
             return []
         values: dict[str, Any] = {"since": since, "day": since.date()}
         names = bind(values, "table", sorted(tables))
-        rows = self._sql.query(_CONSUMERS.format(tables=names), values, what="read lineage of the tables")
+        what = "read lineage of the tables"
+        rows = [Answer(r, what) for r in self._sql.query(_CONSUMERS.format(tables=names), values, what=what)]
         return [
             Consumer(
-                table=str(r["table_name"]),
-                kind=r["kind"] or "UNKNOWN",
-                consumer_id=str(r["consumer_id"] or ""),
+                table=r.name("table_name"),
+                kind=r.word_or_none("kind") or "UNKNOWN",
+                consumer_id=r.text_or_none("consumer_id") or "",
                 name=None,
-                user=r["user_name"],
-                last_seen=utc(r["last_seen"]),
-                reads=int(r["reads"]),
+                user=r.text_or_none("user_name"),
+                last_seen=r.timestamp("last_seen"),
+                reads=r.whole("reads"),
             )
             for r in rows
         ]
@@ -62,8 +64,9 @@ class Lineage:
             return {}
         values: dict[str, Any] = {"since": since}
         ids = bind(values, "pipeline", sorted(pipeline_ids))
-        rows = self._sql.query(_TASK_RUNS.format(pipelines=ids), values, what="read the timeline of updates")
-        return {str(r["update_id"]): int(r["task_run_id"]) for r in rows}
+        what = "read the timeline of updates"
+        rows = [Answer(r, what) for r in self._sql.query(_TASK_RUNS.format(pipelines=ids), values, what=what)]
+        return {r.name("update_id"): r.whole("task_run_id", 1) for r in rows}
 
 
 _CONSUMERS = """

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from databricks.sdk.service import pipelines as sdk
-
+from app.workspace.answers import Answer
 from app.workspace.errors import WorkspaceError, one_line
-from app.workspace.jobs import moment
+from app.workspace.event_details import flow_progress, update_state
+from app.workspace.identity import Identity
 from app.workspace.links import Links
-from app.workspace.rest import Rest
+from app.workspace.rest import Rest, next_page_token
 
-ACTIVE_UPDATE_STATES = frozenset(
-    {
-        "QUEUED",
-        "CREATED",
-        "WAITING_FOR_RESOURCES",
-        "INITIALIZING",
-        "RESETTING",
-        "SETTING_UP_TABLES",
-        "RUNNING",
-        "STOPPING",
-    }
-)
+ENDED_UPDATE_STATES = frozenset({"COMPLETED", "FAILED", "CANCELED"})
+"""Any other state is one in which an update may still write, also one that the service adds."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +57,7 @@ class Update:
     @property
     def active(self) -> bool:
         """It has not ended."""
-        return self.state in ACTIVE_UPDATE_STATES
+        return self.state not in ENDED_UPDATE_STATES
 
 
 @dataclass(frozen=True)
@@ -111,21 +100,24 @@ _PAGE = 100
 class Pipelines:
     """Pipelines of the workspace. All methods raise WorkspaceError."""
 
-    def __init__(self, rest: Rest, links: Links) -> None:
+    def __init__(self, rest: Rest, links: Links, identity: Identity) -> None:
         self._rest = rest
         self._links = links
+        self._identity = identity
 
     def find(self, name: str) -> Pipeline:
         """The one pipeline named `name`. Fails where there is none, or several."""
         what = f"find pipeline {name}"
-        client = self._rest.client.pipelines
         # The name stands in a LIKE pattern: a quote in it would end the pattern, and _ and % match more than
         # themselves, so the names that come back are compared.
         pattern = name.replace("'", "_")
-        found = self._rest.read(
-            what, lambda: list(client.list_pipelines(filter=f"name LIKE '{pattern}'", max_results=_PAGE))
-        )
-        ids = [p.pipeline_id for p in found if p.name == name and p.pipeline_id]
+        query = {"filter": f"name LIKE '{pattern}'", "max_results": _PAGE}
+        found = [
+            (p.name("pipeline_id"), p.text("name"))
+            for page in self._rest.pages(what, "/api/2.0/pipelines", query)
+            for p in page.objects("statuses")
+        ]
+        ids = [pipeline_id for pipeline_id, pipeline_name in found if pipeline_name == name]
         if not ids:
             raise WorkspaceError(
                 what,
@@ -140,19 +132,21 @@ class Pipelines:
 
     def get(self, pipeline_id: str) -> Pipeline:
         """The pipeline as it is defined now."""
-        raw = self._rest.get(f"read pipeline {pipeline_id}", _path(pipeline_id))
-        spec = raw.get("spec", {})
+        answer = self._rest.get(f"read pipeline {pipeline_id}", _path(pipeline_id))
+        if answer.name("pipeline_id") != pipeline_id:
+            answer.fail("pipeline_id", "is another pipeline's")
+        spec = answer.inner("spec")
         return Pipeline(
-            pipeline_id=raw.get("pipeline_id", pipeline_id),
-            name=raw.get("name") or spec.get("name", ""),
-            state=raw.get("state"),
-            catalog=spec.get("catalog"),
-            schema=spec.get("schema") or spec.get("target"),
-            configuration=dict(spec.get("configuration", {})),
-            creator=raw.get("creator_user_name"),
-            run_as=raw.get("run_as_user_name"),
+            pipeline_id=pipeline_id,
+            name=spec.text("name"),
+            state=answer.word_or_none("state"),
+            catalog=spec.text_or_none("catalog"),
+            schema=spec.text_or_none("schema") or spec.text_or_none("target"),
+            configuration=spec.texts("configuration"),
+            creator=answer.text_or_none("creator_user_name"),
+            run_as=answer.text_or_none("run_as_user_name"),
             url=self._links.pipeline(pipeline_id),
-            spec=spec,
+            spec=spec.raw,
         )
 
     @staticmethod
@@ -196,49 +190,48 @@ class Pipelines:
             full_refresh_selection=full_refresh_selection,
             validate_only=validate_only,
         )
-        return str(self._rest.post(f"start an update of pipeline {pipeline_id}", path, body)["update_id"])
+        return self._rest.send(f"start an update of pipeline {pipeline_id}", "POST", path, body).name("update_id")
 
     def update(self, pipeline_id: str, update_id: str) -> Update:
         """One update as it is now."""
         what = f"read update {update_id}"
-        client = self._rest.client.pipelines
-        answer = self._rest.read(what, lambda: client.get_update(pipeline_id, update_id))
-        if answer.update is None:
-            raise WorkspaceError(what, "the answer holds no update", "try again later", retryable=True)
-        return self._update(answer.update, pipeline_id)
+        answer = self._rest.get(what, f"{_path(pipeline_id)}/updates/{quote(update_id, safe='')}")
+        found = self._update(answer.inner("update"), pipeline_id)
+        if found.update_id != update_id:
+            answer.fail("update.update_id", "is another update's")
+        return found
 
     def updates_page(self, pipeline_id: str, *, page_token: str | None = None, max_results: int = _PAGE) -> UpdatePage:
         """One page of updates, newest first (the service's list is not an iterator)."""
         what = f"list updates of pipeline {pipeline_id}"
-        client = self._rest.client.pipelines
-        answer = self._rest.read(
-            what, lambda: client.list_updates(pipeline_id, max_results=max_results, page_token=page_token)
-        )
-        updates = tuple(self._update(u, pipeline_id) for u in answer.updates or [])
-        return UpdatePage(updates, answer.next_page_token or None)
+        query: dict[str, Any] = {"max_results": max_results}
+        if page_token is not None:
+            query["page_token"] = page_token
+        answer = self._rest.get(what, f"{_path(pipeline_id)}/updates", query)
+        updates = tuple(self._update(u, pipeline_id) for u in answer.objects("updates"))
+        return UpdatePage(updates, next_page_token(answer))
+
+    def _update_pages(self, pipeline_id: str, max_results: int = _PAGE) -> Iterator[tuple[Update, ...]]:
+        """Every page of updates, newest first, each fetched when it is needed."""
+        what = f"list updates of pipeline {pipeline_id}"
+        for answer in self._rest.pages(what, f"{_path(pipeline_id)}/updates", {"max_results": max_results}):
+            yield tuple(self._update(u, pipeline_id) for u in answer.objects("updates"))
 
     def updates_since(self, pipeline_id: str, since: datetime) -> tuple[Update, ...]:
         """Updates created at or after `since`, newest first."""
         found: list[Update] = []
-        token: str | None = None
-        while True:
-            page = self.updates_page(pipeline_id, page_token=token)
-            found += [u for u in page.updates if u.created >= since]
-            token = page.next_page_token
-            if token is None or (page.updates and page.updates[-1].created < since):
-                return tuple(found)
+        for updates in self._update_pages(pipeline_id):
+            found += [u for u in updates if u.created >= since]
+            if updates and updates[-1].created < since:
+                break
+        return tuple(found)
 
     def last_write(self, pipeline_id: str) -> Update | None:
         """The newest update that may have written tables, whatever its state: each dataset is written on its own, so
         one that runs, failed or was stopped may have refreshed some of them. None before the first.
         """
-        token: str | None = None
-        while True:
-            page = self.updates_page(pipeline_id, page_token=token, max_results=25)
-            found = next((u for u in page.updates if not u.validate_only), None)
-            token = page.next_page_token
-            if found is not None or token is None:
-                return found
+        pages = self._update_pages(pipeline_id, max_results=25)
+        return next((u for updates in pages for u in updates if not u.validate_only), None)
 
     def active_updates(self, pipeline_id: str) -> tuple[Update, ...]:
         """Updates that have not ended (the service allows one). They are the newest, so one page has them."""
@@ -275,9 +268,9 @@ class Pipelines:
             if conditions:
                 query["filter"] = " AND ".join(conditions)
             query["order_by"] = ["timestamp desc" if newest_first else "timestamp asc"]
-        raw = self._rest.get(f"list events of pipeline {pipeline_id}", f"{_path(pipeline_id)}/events", query)
-        events = tuple(event_of(e, pipeline_id) for e in raw.get("events", []))
-        return EventPage(events, raw.get("next_page_token") or None)
+        answer = self._rest.get(f"list events of pipeline {pipeline_id}", f"{_path(pipeline_id)}/events", query)
+        events = tuple(_event(e, pipeline_id) for e in answer.objects("events"))
+        return EventPage(events, next_page_token(answer))
 
     def events_of(self, pipeline_id: str, update_id: str) -> Iterator[Event]:
         """The events of one update, newest first; a page is asked for once it is needed."""
@@ -291,63 +284,70 @@ class Pipelines:
 
     def stop(self, pipeline_id: str) -> None:
         """Asks the service to stop the active update; it ends some time later."""
-        self._rest.post(f"stop pipeline {pipeline_id}", f"{_path(pipeline_id)}/stop", {})
+        self._rest.send(f"stop pipeline {pipeline_id}", "POST", f"{_path(pipeline_id)}/stop", {})
 
     def may_run(self, pipeline_id: str) -> bool | None:
         """Whether the acting principal has CAN_RUN, CAN_MANAGE or owns the pipeline; None where it may not be told."""
         try:
-            raw = self._rest.get(
+            answer = self._rest.get(
                 f"read permissions of pipeline {pipeline_id}",
                 f"/api/2.0/permissions/pipelines/{quote(pipeline_id, safe='')}",
             )
-            me = self._rest.read("read the acting principal", self._rest.client.current_user.me)
+            me = self._identity.me()
         except WorkspaceError as e:
             if e.denied:
                 return None
             raise
-        mine = {me.user_name, *(g.display for g in me.groups or [])} - {None}
-        for entry in raw.get("access_control_list", []):
-            who = entry.get("user_name") or entry.get("group_name") or entry.get("service_principal_name")
-            levels = {p.get("permission_level") for p in entry.get("all_permissions", [])}
-            if who in mine and levels & {"CAN_RUN", "CAN_MANAGE", "IS_OWNER"}:
+        mine = {me.user_name, *me.groups}
+        for entry in answer.objects("access_control_list", required=True):
+            names = [entry.name_or_none(k) for k in ("user_name", "group_name", "service_principal_name")]
+            who = {name for name in names if name}
+            if not who:
+                entry.fail("user_name", "is missing, and so is every other name")
+            levels = {p.word("permission_level") for p in entry.objects("all_permissions", required=True)}
+            if mine & who and levels & {"CAN_RUN", "CAN_MANAGE", "IS_OWNER"}:
                 return True
         return False
 
-    def _update(self, info: sdk.UpdateInfo, pipeline_id: str) -> Update:
-        update_id = info.update_id or ""
+    def _update(self, info: Answer, pipeline_id: str) -> Update:
+        update_id = info.name("update_id")
+        if (info.name_or_none("pipeline_id") or pipeline_id) != pipeline_id:
+            info.fail("pipeline_id", "is another pipeline's")
         return Update(
-            pipeline_id=info.pipeline_id or pipeline_id,
+            pipeline_id=pipeline_id,
             update_id=update_id,
-            state=info.state.value if info.state else "CREATED",
-            cause=info.cause.value if info.cause else None,
-            created=moment(info.creation_time) or datetime.fromtimestamp(0, UTC),
-            full_refresh=bool(info.full_refresh),
-            validate_only=bool(info.validate_only),
-            refresh_selection=tuple(info.refresh_selection or ()),
-            full_refresh_selection=tuple(info.full_refresh_selection or ()),
+            state=info.word("state"),
+            cause=info.word_or_none("cause"),
+            created=info.moment("creation_time"),
+            full_refresh=info.flag("full_refresh", False),
+            validate_only=info.flag("validate_only", False),
+            refresh_selection=info.names("refresh_selection"),
+            full_refresh_selection=info.names("full_refresh_selection"),
             url=self._links.update(pipeline_id, update_id),
-            generated=bool(info.config and (info.config.tags or {}).get("generated") == "true"),
+            generated=info.part("config").texts("tags").get("generated") == "true",
         )
 
 
-def event_of(raw: Mapping[str, Any], pipeline_id: str) -> Event:
-    """An event from the service's JSON."""
-    origin = raw.get("origin", {})
-    details = raw.get("details", {})
-    if isinstance(details, str):  # the event log's table has text here; the REST answer has an object
-        details = json.loads(details)
+def _event(raw: Answer, pipeline_id: str) -> Event:
+    origin, details = raw.part("origin"), raw.part("details").raw
+    event_id = raw.name("id")
+    # Read now, so that an event whose counts cannot be read is not kept as one without any.
+    flow_progress(details, f"read event {event_id}")
+    update_state(details, f"read event {event_id}")
+    if (origin.name_or_none("pipeline_id") or pipeline_id) != pipeline_id:
+        origin.fail("pipeline_id", "is another pipeline's")
     return Event(
-        event_id=str(raw.get("id", "")),
-        pipeline_id=origin.get("pipeline_id", pipeline_id),
-        update_id=origin.get("update_id"),
-        timestamp=datetime.fromisoformat(raw["timestamp"]).astimezone(UTC),
-        level=raw.get("level", "INFO"),
-        event_type=raw.get("event_type", ""),
-        message=one_line(raw.get("message", ""), 4000),
-        dataset=origin.get("dataset_name"),
-        flow=origin.get("flow_name"),
+        event_id=event_id,
+        pipeline_id=pipeline_id,
+        update_id=origin.name_or_none("update_id"),
+        timestamp=raw.timestamp("timestamp"),
+        level=raw.word_or_none("level") or "INFO",
+        event_type=raw.word("event_type"),
+        message=one_line(raw.text_or_none("message") or "", 4000),
+        dataset=origin.name_or_none("dataset_name"),
+        flow=origin.name_or_none("flow_name"),
         details=details,
-        error=raw.get("error"),
+        error=raw.part("error").raw if raw.has("error") else None,
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock
 
+from app.workspace.answers import Answer, parse
 from app.workspace.errors import WorkspaceError, from_rest
 
 T = TypeVar("T")
@@ -87,12 +89,46 @@ class Rest:
         except Exception as e:
             raise from_rest(what, e) from e
 
-    def get(self, what: str, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
-        """A raw GET, for what the SDK's typed calls drop."""
-        answer = self.read(what, lambda: self.client.api_client.do("GET", path, query=query))
-        return answer if isinstance(answer, dict) else {}
+    def get(self, what: str, path: str, query: Mapping[str, Any] | None = None) -> Answer:
+        """The object that a GET answers; an answer that is none is an error, repeated only where it may be a slip."""
 
-    def post(self, what: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """A raw POST that changes something; sent once."""
-        answer = self.write(what, lambda: self.client.api_client.do("POST", path, body=body))
-        return answer if isinstance(answer, dict) else {}
+        def call() -> Answer:
+            # Raw: the SDK's own reading makes an empty answer and `null` an object without fields.
+            answer = self.client.api_client.do("GET", path, query=dict(query or {}), headers=self._headers(), raw=True)
+            with contextlib.closing(answer["contents"]) as contents:
+                return parse(what, contents.read())
+
+        return self.read(what, call)
+
+    def pages(self, what: str, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Answer]:
+        """Every page of a list, each fetched when it is needed; at least one.
+
+        A page token that comes a second time is an error: the list would never end.
+        """
+        asked = dict(query or {})
+        seen: set[str] = set()
+        while True:
+            page = self.get(what, path, asked)
+            yield page
+            token = next_page_token(page)
+            if token is None:
+                return
+            if token in seen:
+                page.fail("next_page_token", "is one that came before, so the list would never end")
+            seen.add(token)
+            asked["page_token"] = token
+
+    def send(self, what: str, method: str, path: str, body: dict[str, Any]) -> Answer:
+        """A call that changes something; sent once. Errors in reading its answer are `uncertain`."""
+        answer = self.write(what, lambda: self.client.api_client.do(method, path, body=body))
+        return Answer(answer, what, written=True)
+
+    def _headers(self) -> dict[str, str]:
+        # As the SDK's typed calls do: a host that serves several workspaces needs to know which.
+        workspace_id = self.client.config.workspace_id
+        return {"Accept": "application/json"} | ({"X-Databricks-Workspace-Id": workspace_id} if workspace_id else {})
+
+
+def next_page_token(page: Answer) -> str | None:
+    """The token of the next page, None on the last one."""
+    return page.text_or_none("next_page_token") or None

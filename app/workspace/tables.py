@@ -9,16 +9,14 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote as url_quote
 
-from databricks.sdk.service import catalog as sdk
-
 from app.workspace import statements
+from app.workspace.answers import Answer
 from app.workspace.errors import WorkspaceError
 from app.workspace.identity import Identity
-from app.workspace.jobs import moment
 from app.workspace.links import Links
 from app.workspace.names import quote_table, split_table
 from app.workspace.rest import Rest
-from app.workspace.sql import Sql, utc
+from app.workspace.sql import Sql
 
 
 @dataclass(frozen=True)
@@ -175,9 +173,8 @@ class Tables:
     def state(self, name: str) -> TableState:
         """The table as it is now; `exists=False` where the catalog has none of that name."""
         split_table(name)
-        client = self._rest.client.tables
         try:
-            info = self._rest.read(f"read table {name}", lambda: client.get(name))
+            info = self._rest.get(f"read table {name}", f"/api/2.1/unity-catalog/tables/{_in_path(name)}")
         except WorkspaceError as e:
             if e.status == 404:
                 return TableState(name, exists=False)
@@ -201,11 +198,12 @@ class Tables:
         unknown: list[str] = []
         information = quote_table(f"{catalog}.information_schema.x").rsplit(".", 1)[0]
 
-        def rows(thing: str, source: str, columns: str, where: str) -> list[dict[str, Any]]:
+        def rows(thing: str, source: str, columns: str, where: str) -> list[Answer]:
             what = f"read {thing} of {name}"
             values = {k: v for k, v in of_table.items() if f":{k}" in where}
             try:
-                return self._sql.query(f"SELECT {columns} FROM {source} WHERE {where}", values, what=what)
+                found = self._sql.query(f"SELECT {columns} FROM {source} WHERE {where}", values, what=what)
+                return [Answer(row, what) for row in found]
             except WorkspaceError as e:
                 if e.not_found and self._can_query(f"{source.rsplit('.', 1)[0]}.tables"):
                     return []  # The information schema is there and has no such view: the catalog keeps no such thing.
@@ -227,14 +225,16 @@ class Tables:
         )
         by_column: dict[str, dict[str, str]] = {}
         for row in column_tags:
-            by_column.setdefault(row["column_name"], {})[row["tag_name"]] = row["tag_value"] or ""
+            by_column.setdefault(row.name("column_name"), {})[row.name("tag_name")] = (
+                row.text_or_none("tag_value") or ""
+            )
         return Hangers(
             row_filter=state.row_filter,
             masks={c.name: c.mask for c in state.columns if c.mask},
             constraints=state.constraints,
             tags=tags,
             column_tags=by_column,
-            shares=tuple(sorted(row["share_name"] for row in shares)),
+            shares=tuple(sorted(row.name("share_name") for row in shares)),
             comment=state.comment,
             owner=state.owner,
             unknown=tuple(unknown),
@@ -255,7 +255,8 @@ class Tables:
             if e.not_found and self._can_query(f"{information}.tables"):
                 return {}  # As in `hangers`: the catalog keeps no tags.
             raise
-        return {row["tag_name"]: row["tag_value"] or "" for row in rows}
+        found = [Answer(row, f"read tags of {name}") for row in rows]
+        return {row.name("tag_name"): row.text_or_none("tag_value") or "" for row in found}
 
     def _can_query(self, source: str) -> bool:
         try:
@@ -278,34 +279,27 @@ class Tables:
         return next((e for e in entries if e.operation not in _MAINTENANCE), entries[-1])
 
     def _history(self, name: str, entries: int) -> list[DeltaVersion]:
-        rows = self._sql.query(
-            f"DESCRIBE HISTORY {quote_table(name)} LIMIT {entries}", what=f"read the history of {name}"
-        )
+        what = f"read the history of {name}"
+        rows = self._sql.query(f"DESCRIBE HISTORY {quote_table(name)} LIMIT {entries}", what=what)
         if not rows:
-            raise WorkspaceError(f"read the history of {name}", "it is empty", "check that it is a Delta table")
-        return [_delta_version(row) for row in rows]
+            raise WorkspaceError(what, "it is empty", "check that it is a Delta table")
+        return [_delta_version(Answer(row, what)) for row in rows]
 
     def count(self, name: str) -> int:
         """Rows of a table or view."""
         rows = self._sql.query(f"SELECT count(*) AS n FROM {quote_table(name)}", what=f"count {name}")
-        return int(rows[0]["n"])
+        return Answer(rows[0] if len(rows) == 1 else None, f"count {name}", "its only row").whole("n")
 
     def grants(self, name: str) -> frozenset[Grant]:
         """Privileges given directly on the table or view (nothing inherited)."""
-        found: set[Grant] = set()
-        token: str | None = None
-        while True:
-            # max_results=0 asks for pages of the service's own size; a page may be empty and still have a next one.
-            query: dict[str, Any] = {"max_results": 0}
-            if token:
-                query["page_token"] = token
-            raw = self._rest.get(f"read grants on {name}", f"{_PERMISSIONS}/{_in_path(name)}", query)
-            for entry in raw.get("privilege_assignments", []):
-                for privilege in entry.get("privileges", []):
-                    found.add(Grant(entry["principal"], _privilege(privilege)))
-            token = raw.get("next_page_token")
-            if not token:
-                return frozenset(found)
+        # max_results=0 asks for pages of the service's own size; a page may be empty and still have a next one.
+        pages = self._rest.pages(f"read grants on {name}", f"{_PERMISSIONS}/{_in_path(name)}", {"max_results": 0})
+        return frozenset(
+            Grant(entry.name("principal"), _privilege(privilege))
+            for page in pages
+            for entry in page.objects("privilege_assignments")
+            for privilege in entry.names("privileges", required=True)
+        )
 
     def effective(self, name: str) -> dict[str, frozenset[str]]:
         """principal -> privileges on the table, those of its schema and catalog included."""
@@ -360,7 +354,7 @@ class Tables:
         if not changes:
             return
         path, body = self.grants_call(name, changes)
-        self._rest.write(f"change grants on {name}", lambda: self._rest.client.api_client.do("PATCH", path, body=body))
+        self._rest.send(f"change grants on {name}", "PATCH", path, body)
 
     def rename(self, old: str, new: str) -> None:
         """Renames a table."""
@@ -451,12 +445,9 @@ class Tables:
         return Privileges(who, name, owns["table"], held["table"], tuple(missing), tuple(unknown))
 
     def _owner(self, kind: str, full_name: str) -> str | None:
-        client = self._rest.client
-        if kind == "catalog":
-            return self._rest.read(f"read catalog {full_name}", lambda: client.catalogs.get(full_name)).owner
-        if kind == "schema":
-            return self._rest.read(f"read schema {full_name}", lambda: client.schemas.get(full_name)).owner
-        return self._rest.read(f"read table {full_name}", lambda: client.tables.get(full_name)).owner
+        path = {"catalog": "catalogs", "schema": "schemas", "table": "tables"}[kind]
+        answer = self._rest.get(f"read {kind} {full_name}", f"/api/2.1/unity-catalog/{path}/{_in_path(full_name)}")
+        return answer.name_or_none("owner")
 
     def _own(self, kind: str, full_name: str, principal: str, unknown: list[str]) -> frozenset[str]:
         try:
@@ -468,24 +459,19 @@ class Tables:
 
     def _effective(self, kind: str, full_name: str, principal: str | None = None) -> dict[str, frozenset[str]]:
         found: dict[str, set[str]] = {}
-        token: str | None = None
-        while True:
-            query: dict[str, Any] = {"max_results": 0}
-            if principal is not None:
-                query["principal"] = principal
-            if token:
-                query["page_token"] = token
-            raw = self._rest.get(
-                f"read effective privileges on {full_name}",
-                f"/api/2.1/unity-catalog/effective-permissions/{kind}/{_in_path(full_name)}",
-                query,
-            )
-            for entry in raw.get("privilege_assignments", []):
-                privileges = {_privilege(p["privilege"]) for p in entry.get("privileges", [])}
-                found.setdefault(entry["principal"], set()).update(privileges)
-            token = raw.get("next_page_token")
-            if not token:
-                return {who: frozenset(privileges) for who, privileges in found.items()}
+        query: dict[str, Any] = {"max_results": 0}
+        if principal is not None:
+            query["principal"] = principal
+        pages = self._rest.pages(
+            f"read effective privileges on {full_name}",
+            f"/api/2.1/unity-catalog/effective-permissions/{kind}/{_in_path(full_name)}",
+            query,
+        )
+        for page in pages:
+            for entry in page.objects("privilege_assignments"):
+                privileges = {_privilege(p.name("privilege")) for p in entry.objects("privileges")}
+                found.setdefault(entry.name("principal"), set()).update(privileges)
+        return {who: frozenset(privileges) for who, privileges in found.items()}
 
 
 _PERMISSIONS = "/api/2.1/unity-catalog/permissions/table"
@@ -495,13 +481,15 @@ _ENTRIES = 20
 """So many entries of a history are looked at for one that is not maintenance."""
 
 
-def _delta_version(row: Mapping[str, Any]) -> DeltaVersion:
-    written = dict(row.get("operationMetrics") or {}).get("numOutputRows")
+def _delta_version(row: Answer) -> DeltaVersion:
+    written = Answer(
+        row.texts("operationMetrics", pairs=True), f"read Delta version {row.whole('version')}", "operationMetrics"
+    )
     return DeltaVersion(
-        version=int(row["version"]),
-        timestamp=utc(row["timestamp"]),
-        operation=str(row["operation"]),
-        rows=None if written is None else int(written),
+        version=row.whole("version"),
+        timestamp=row.timestamp("timestamp"),
+        operation=row.name("operation"),
+        rows=written.whole_or_none("numOutputRows"),
     )
 
 
@@ -521,42 +509,44 @@ def _privilege(name: str) -> str:
     return name.upper().replace(" ", "_")
 
 
-def _state(name: str, info: sdk.TableInfo) -> TableState:
+def _state(name: str, info: Answer) -> TableState:
+    row_filter = info.inner_or_none("row_filter")
     return TableState(
         name=name,
         exists=True,
-        table_type=info.table_type.value if info.table_type else None,
-        owner=info.owner,
-        pipeline_id=info.pipeline_id,
-        table_id=info.table_id,
-        view_definition=info.view_definition,
-        comment=info.comment,
-        columns=tuple(
-            Column(
-                name=c.name or "",
-                type=c.type_text or "",
-                nullable=c.nullable is not False,
-                comment=c.comment,
-                mask=c.mask.function_name if c.mask else None,
-            )
-            for c in info.columns or ()
-        ),
-        properties=dict(info.properties or {}),
-        row_filter=info.row_filter.function_name if info.row_filter else None,
-        constraints=tuple(_constraint(c) for c in info.table_constraints or ()),
-        storage_location=info.storage_location,
-        created_at=moment(info.created_at),
-        updated_at=moment(info.updated_at),
+        table_type=info.word("table_type"),
+        owner=info.name_or_none("owner"),
+        pipeline_id=info.name_or_none("pipeline_id"),
+        table_id=info.name_or_none("table_id"),
+        view_definition=info.text_or_none("view_definition"),
+        comment=info.text_or_none("comment"),
+        columns=tuple(_column(c) for c in info.objects("columns")),
+        properties=info.texts("properties"),
+        row_filter=row_filter.name("function_name") if row_filter else None,
+        constraints=tuple(_constraint(c) for c in info.objects("table_constraints")),
+        storage_location=info.text_or_none("storage_location"),
+        created_at=info.moment_or_none("created_at"),
+        updated_at=info.moment_or_none("updated_at"),
     )
 
 
-def _constraint(constraint: sdk.TableConstraint) -> str:
-    if constraint.primary_key_constraint:
-        key = constraint.primary_key_constraint
-        return f"PRIMARY KEY {key.name} ({', '.join(key.child_columns)})"
-    if constraint.foreign_key_constraint:
-        foreign = constraint.foreign_key_constraint
-        return f"FOREIGN KEY {foreign.name} ({', '.join(foreign.child_columns)}) REFERENCES {foreign.parent_table}"
-    if constraint.named_table_constraint:
-        return f"CONSTRAINT {constraint.named_table_constraint.name}"
-    return "CONSTRAINT of a kind that the SDK does not know"
+def _column(column: Answer) -> Column:
+    mask = column.inner_or_none("mask")
+    return Column(
+        name=column.name("name"),
+        type=column.name("type_text"),
+        nullable=column.flag("nullable", True),
+        comment=column.text_or_none("comment"),
+        mask=mask.name("function_name") if mask else None,
+    )
+
+
+def _constraint(constraint: Answer) -> str:
+    if key := constraint.inner_or_none("primary_key_constraint"):
+        return f"PRIMARY KEY {key.name('name')} ({', '.join(key.names('child_columns', required=True))})"
+    if foreign := constraint.inner_or_none("foreign_key_constraint"):
+        columns = ", ".join(foreign.names("child_columns", required=True))
+        return f"FOREIGN KEY {foreign.name('name')} ({columns}) REFERENCES {foreign.name('parent_table')}"
+    if named := constraint.inner_or_none("named_table_constraint"):
+        return f"CONSTRAINT {named.name('name')}"
+    return "CONSTRAINT of a kind that is not known here"

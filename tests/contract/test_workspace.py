@@ -309,9 +309,9 @@ def job(ws: Workspace) -> Iterator[int]:
         "schedule": {"quartz_cron_expression": "55 0 5/6 * * ?", "timezone_id": "America/New_York", "pause_status": "PAUSED"},
         "tasks": [{"task_key": "only", "notebook_task": {"notebook_path": "/Repos/none/nothing"}}],
     }  # fmt: skip
-    job_id = int(ws.rest.post("create a job", "/api/2.2/jobs/create", document)["job_id"])
+    job_id = ws.rest.send("create a job", "POST", "/api/2.2/jobs/create", document).whole("job_id")
     yield job_id
-    ws.rest.post("delete the job", "/api/2.2/jobs/delete", {"job_id": job_id})
+    ws.rest.send("delete the job", "POST", "/api/2.2/jobs/delete", {"job_id": job_id})
 
 
 def test_a_job_is_found_paused_and_unpaused_with_its_schedule_whole(ws: Workspace, job: int) -> None:

@@ -40,7 +40,8 @@ def _updates(server: Server, state: str) -> None:
 def _events(request: Request) -> Any:
     def event(minutes: int, kind: str, progress: Any, dataset: str = "") -> Any:
         at = (WROTE + timedelta(minutes=minutes)).isoformat()
-        return {"event_type": kind, "timestamp": at, "origin": {"dataset_name": dataset}, "details": {kind: progress}}
+        origin = {"dataset_name": dataset}
+        return {"id": f"e{minutes}", "event_type": kind, "timestamp": at, "origin": origin, "details": {kind: progress}}
 
     if request.one("page_token") is None:
         assert request.one("filter") == "update_id = 'u1'" and request.query["order_by"] == ["timestamp desc"]
