@@ -242,7 +242,7 @@ class ParityRunner:
                 names=names_now(self._workspace.tables, table, last_cutover(self._operations, self._migration)),
                 hash_key=self._parity.hash_key(run.id) or "",
             )
-            with open_warehouse(self._workspace) as warehouse:
+            with open_warehouse(self._workspace, cancelled) as warehouse:
                 report: ParityReport = compare(
                     warehouse,
                     spec,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -9,22 +10,28 @@ from functools import cache
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError, one_line
 from app.workspace.sql import CONNECTION_OPTIONS
+from validation.connection import words
 from validation.connector import DatabricksWarehouse
 from validation.state import TableUpdate, UpdateOf
 from validation.updates import LogEntry, written_at
+from validation.warehouse import never
 
 # Definite answers that an event log is not to be had, as where its filter or a privilege is refused.
 _REFUSED = (400, 403, 404)
 
 
-def open_warehouse(workspace: Workspace) -> DatabricksWarehouse:
-    """A new connection to the warehouse, to be left when done. Raises WorkspaceError where it cannot be reached."""
+def open_warehouse(workspace: Workspace, stopped: Callable[[], bool] = never) -> DatabricksWarehouse:
+    """A new connection to the warehouse, to be left when done. Raises WorkspaceError where it cannot be reached.
+
+    stopped: gives the attempt up, while the warehouse starts.
+    """
     try:
-        return DatabricksWarehouse(workspace.endpoint.sql(**CONNECTION_OPTIONS))
+        return DatabricksWarehouse(workspace.endpoint.sql(stopped=stopped, **CONNECTION_OPTIONS))
     except Exception as e:
         raise WorkspaceError(
-            "connect to the SQL warehouse", one_line(e), "check that it runs and can be reached", retryable=True
-        ) from e
+            "connect to the SQL warehouse", words(e) or one_line(e), "check that it runs and can be reached",
+            retryable=True,
+        ) from e  # fmt: skip
 
 
 def table_updates(workspace: Workspace) -> UpdateOf:

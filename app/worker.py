@@ -32,6 +32,7 @@ from app.store.open import Store, open_store
 from app.store.operations import OperationRecord, State
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError
+from validation.connection import BACKGROUND_SECONDS
 from validation.endpoint import Endpoint, EndpointError
 from validation.redact import install
 from validation.terminal import log_to_stderr
@@ -152,7 +153,7 @@ class Worker:
         ended = self._leave = threading.Event()
         if self._lost:
             return
-        workspace = Workspace(endpoint)
+        workspace = Workspace(endpoint, BACKGROUND_SECONDS)
         collected = self._store.collected
         context = Context(collected, workspace, self._migration, stop=ended)
         collector = Collector(sources(context), collected, stop=ended, awaited=preparation.under_way)

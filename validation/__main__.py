@@ -212,8 +212,8 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
         endpoint = Endpoint.discover()
         before = signal.signal(signal.SIGINT, interrupt)
         try:
-            workspace = endpoint.workspace()
-            with DatabricksWarehouse.open(endpoint) as opened:
+            with DatabricksWarehouse.open(endpoint, stop.is_set) as opened:
+                workspace = endpoint.workspace()
                 return answer(opened, pipeline_updates(workspace), partial(current_user, workspace))
         except StatementError as e:
             return show(not_proven(spec, str(e)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from validation.connection import GivenUp, words
 from validation.errors import Cancelled, StatementError
 from validation.warehouse import Parameters, Row, never
 
@@ -29,18 +30,22 @@ class DatabricksWarehouse:
         self._connection = connection
 
     @classmethod
-    def open(cls, endpoint: Endpoint) -> Self:
+    def open(cls, endpoint: Endpoint, stopped: Callable[[], bool] = never) -> Self:
         """A new connection, whose session is in UTC: some casts and differences of times depend on its time zone.
 
-        Raises StatementError when the warehouse does not answer or does not let us in.
+        Raises StatementError when the warehouse does not answer or does not let us in, Cancelled once `stopped`.
         """
         from databricks.sql.exc import Error
 
         try:
-            return cls(endpoint.sql(session_configuration={"TIMEZONE": "UTC"}))
+            return cls(endpoint.sql(stopped=stopped, session_configuration={"TIMEZONE": "UTC"}))
         except (Error, OSError) as e:
-            first = _statement_error(e)
-            raise StatementError(f"the SQL warehouse at {endpoint.host} cannot be reached: {first}") from e
+            why = words(e) or _statement_error(e)
+            raise StatementError(
+                f"the SQL warehouse at {endpoint.host} cannot be reached: {why}; check that it runs and can be reached"
+            ) from e
+        except GivenUp as e:
+            raise Cancelled(str(e)) from e
 
     def __enter__(self) -> Self:
         return self

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from validation.connection import (
+    CALL_SECONDS,
+    CONNECT_SECONDS,
+    METADATA_SECONDS,
+    SOCKET_SECONDS,
+    SQL_OPENING,
+    STATE_SECONDS,
+    NoAnswer,
+    open_session,
+    within,
+)
 from validation.redact import know, redact
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
+    from databricks.sdk.core import Config
     from databricks.sql.client import Connection
 
 
@@ -122,33 +138,89 @@ class Endpoint:
         """Path of the SQL warehouse below the host."""
         return f"/sql/1.0/warehouses/{self.warehouse_id}"
 
-    def workspace(self) -> WorkspaceClient:
-        """A new REST client with a 60 s request timeout; credentials as in the class docstring."""
-        from databricks.sdk import WorkspaceClient
-        from databricks.sdk.core import Config
+    def config(self, *, request_seconds: float = SOCKET_SECONDS, **options: Any) -> Config:
+        """The SDK's configuration with these credentials. request_seconds: between two bytes of an answer.
 
+        Raises EndpointError where the credentials cannot be used, NoAnswer where the service that checks them is away.
+        """
+        quiet_clients()
+        kind = _config_class()
         if self.token is not None:
-            return WorkspaceClient(
-                config=Config(
-                    host=self.host, token=self.token, auth_type="pat", http_timeout_seconds=60, retry_timeout_seconds=60
-                )
+            credentials: dict[str, Any] = {"token": self.token, "auth_type": "pat"}
+        else:
+            # Handed over, since the SDK would read them from the environment as they are written there.
+            names = {"client_id": "DATABRICKS_CLIENT_ID", "client_secret": "DATABRICKS_CLIENT_SECRET"}
+            credentials = {key: value for key, name in names.items() if (value := setting(name))}
+        try:
+            return within(
+                CONNECT_SECONDS,
+                lambda: kind(host=self.host, http_timeout_seconds=request_seconds, **credentials, **options),
             )
-        return WorkspaceClient(config=Config(host=self.host, http_timeout_seconds=60, retry_timeout_seconds=60))
+        except ValueError as e:
+            raise EndpointError(f"the credentials for {self.host} cannot be used: {' '.join(str(e).split())}") from e
 
-    def sql(self, **options: Any) -> Connection:
-        """A new SQL connection to the warehouse. `options` go to `databricks.sql.connect` unchanged."""
+    def workspace(self) -> WorkspaceClient:
+        """A new REST client; credentials as in the class docstring, time limits as in `validation.connection`."""
+        from databricks.sdk import WorkspaceClient
+
+        config = self.config(request_seconds=CALL_SECONDS, retry_timeout_seconds=int(CALL_SECONDS))
+        return WorkspaceClient(config=config)
+
+    def sql(self, stopped: Callable[[], bool] = lambda: False, **options: Any) -> Connection:
+        """A new SQL connection to the warehouse, which is waited for while it starts.
+
+        stopped: gives the attempt up. `options` go to `databricks.sql.connect`. Raises what `open_session` raises.
+        """
         from databricks import sql
-        from databricks.sdk.core import Config
 
+        quiet_clients()
         credentials: dict[str, Any] = {"access_token": self.token}
         if self.token is None:
-            config = Config(host=self.host)
+            config = self.config()
             credentials = {"credentials_provider": lambda: config.authenticate}
         settings: dict[str, Any] = {
+            **SQL_OPENING,
             "server_hostname": self.host.split("://", 1)[1],
             "http_path": self.http_path,
             # The connector assumes https; the full address says what it is, for both.
             "_connection_uri": self.host + self.http_path,
             "enable_telemetry": False,
         }
-        return sql.connect(**credentials, **settings, **options)
+        return open_session(
+            lambda: sql.connect(**credentials, **{**settings, **options}),
+            self.warehouse_state,
+            name=f"SQL warehouse {self.warehouse_id}",
+            stopped=stopped,
+        )
+
+    def warehouse_state(self) -> str:
+        """State of the SQL warehouse (`RUNNING`, `STARTING`, ...); "" where REST gives none within STATE_SECONDS."""
+        try:
+            state = within(STATE_SECONDS, lambda: self.workspace().warehouses.get(self.warehouse_id).state)
+        except Exception:  # noqa: BLE001 - whatever keeps it from being known, the caller has an error of its own
+            return ""
+        return state.value if state is not None else ""
+
+
+def quiet_clients() -> None:
+    """Keeps the clients from printing: our errors say what they would, and theirs quote requests."""
+    for name in ("databricks", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@cache
+def _config_class() -> type[Config]:
+    """The SDK's configuration, which spends METADATA_SECONDS at most on asking the host what it is.
+
+    The SDK asks with the timeouts of ordinary calls, and a name lookup has none.
+    """
+    from databricks.sdk.core import Config
+
+    Config.attributes()  # A subclass has these only once its base has gathered them.
+
+    class BoundedConfig(Config):
+        def _resolve_host_metadata(self) -> None:
+            with contextlib.suppress(NoAnswer):
+                within(METADATA_SECONDS, super()._resolve_host_metadata)
+
+    return BoundedConfig

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.config import Config
 
 from app.workspace.billing import Billing
+from app.workspace.errors import from_rest
 from app.workspace.identity import Identity
 from app.workspace.jobs import Jobs
 from app.workspace.lineage import Lineage
@@ -16,6 +16,7 @@ from app.workspace.pipelines import Pipelines
 from app.workspace.rest import NoRepeat, Rest
 from app.workspace.sql import Sql
 from app.workspace.tables import Tables
+from validation.connection import CALL_SECONDS, NoAnswer
 from validation.endpoint import Endpoint
 
 
@@ -25,8 +26,10 @@ class Workspace:
     Threads may share it.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, call_seconds: float = CALL_SECONDS) -> None:
+        """call_seconds: how long one REST call may take with its repetitions."""
         self.endpoint = endpoint
+        self._call_seconds = call_seconds
 
     @classmethod
     def discover(cls) -> Workspace:
@@ -35,26 +38,17 @@ class Workspace:
 
     @cached_property
     def client(self) -> WorkspaceClient:
-        """The SDK's client; it repeats nothing by itself (see `Rest`).
-
-        When it is made it asks the host what it is, and for 3 s more where that gives no answer.
-        """
-        token = self.endpoint.token
-        return WorkspaceClient(
-            config=Config(
-                host=self.endpoint.host,
-                token=token,
-                auth_type="pat" if token is not None else None,
-                http_timeout_seconds=60,
-                retry_timeout_seconds=3,
-                clock=NoRepeat(),
-            )
-        )
+        """The SDK's client; it repeats nothing by itself (see `Rest`). Raises WorkspaceError, EndpointError."""
+        try:
+            config = self.endpoint.config(request_seconds=self._call_seconds, retry_timeout_seconds=3, clock=NoRepeat())
+        except NoAnswer as e:
+            raise from_rest("sign in to the workspace", e) from e
+        return WorkspaceClient(config=config)
 
     @cached_property
     def rest(self) -> Rest:
         """REST calls with this project's errors and repetition."""
-        return Rest(self.client)
+        return Rest(self.client, call_seconds=self._call_seconds)
 
     @cached_property
     def links(self) -> Links:

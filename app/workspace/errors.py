@@ -8,6 +8,7 @@ import requests
 from databricks.sdk.errors import platform
 from databricks.sdk.errors.base import DatabricksError
 
+from validation.connection import words
 from validation.redact import redact
 
 _STATUS = {cls: status for status, cls in platform.STATUS_CODE_MAPPING.items()}
@@ -86,7 +87,7 @@ def from_rest(what: str, error: Exception) -> WorkspaceError:
     if isinstance(error, (requests.RequestException, TimeoutError, ConnectionError)):
         return WorkspaceError(
             what,
-            f"no answer from the workspace ({_reason(error)})",
+            f"no answer from the workspace ({words(error) or _reason(error)})",
             "check that it runs and can be reached",
             retryable=True,
             uncertain=True,
@@ -104,7 +105,7 @@ def from_sql(what: str, error: Exception) -> WorkspaceError:
     if state is None and error_class is None:
         # Without an error class it is not the warehouse that spoke: the request or its answer was lost on the way.
         original = context.get("original-exception") if isinstance(context, dict) else None
-        reason = _reason(original if isinstance(original, Exception) else error)
+        reason = words(error) or _reason(original if isinstance(original, Exception) else error)
         return WorkspaceError(
             what,
             f"no answer from the SQL warehouse ({reason})",

@@ -11,6 +11,7 @@ from app.config import Role, Roles
 from app.workspace.answers import Answer
 from app.workspace.errors import WorkspaceError
 from app.workspace.rest import Rest
+from validation.connection import ROLE_SECONDS
 
 # Groups within groups are followed so deep; a cycle ends there too.
 NESTING = 5
@@ -61,7 +62,14 @@ class Identity:
         return tuple(sorted(u.name("userName") for u in found if u.flag("active")))
 
     def roles_of(self, user_name: str, roles: Roles) -> frozenset[Role]:
-        """The roles that the user's groups give now; empty for an unknown or inactive user. Nested groups count."""
+        """The roles that the user's groups give now; empty for an unknown or inactive user. Nested groups count.
+
+        All of it within ROLE_SECONDS: a workspace that hangs must not hold the action that waits for it.
+        """
+        with self._rest.limited(ROLE_SECONDS):
+            return self._roles_of(user_name, roles)
+
+    def _roles_of(self, user_name: str, roles: Roles) -> frozenset[Role]:
         user = self.user(user_name)
         if user is None or not user.active:
             return frozenset()

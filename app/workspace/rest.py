@@ -6,17 +6,28 @@ import contextlib
 import random
 import sys
 import time
+<<<<<<< HEAD
 from collections.abc import Callable, Iterator, Mapping
+=======
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+>>>>>>> ca88bc0 (Connect by one policy: causes in their own words, limits for every call, starting warehouses awaited)
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock
+from databricks.sdk.errors.base import DatabricksError
 
 from app.workspace.answers import Answer, parse
 from app.workspace.errors import WorkspaceError, from_rest
+from validation.connection import CALL_SECONDS, CONNECT_SECONDS, within
 
 T = TypeVar("T")
+
+_UNTIL: ContextVar[float] = ContextVar("until", default=float("inf"))
+"""The moment at which calls are given up, whatever their own limit is."""
 
 
 class NoRepeat(Clock):
@@ -62,22 +73,53 @@ class Rest:
     """The SDK's client, with this project's errors and repetition. All methods raise WorkspaceError."""
 
     def __init__(
-        self, client: WorkspaceClient, patience: Patience | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        client: WorkspaceClient,
+        patience: Patience | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
+        """call_seconds: how long one call may take with its repetitions; the first, CONNECT_SECONDS at most."""
         self.client = client
         self._patience = patience or Patience()
         self._sleep = sleep
+        self._call_seconds = call_seconds
+        self._answered = False
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """All calls of this thread within the block together may take `seconds` at most."""
+        before = _UNTIL.set(min(_UNTIL.get(), time.monotonic() + seconds))
+        try:
+            yield
+        finally:
+            _UNTIL.reset(before)
+
+    def _until(self, start: float) -> float:
+        """The moment at which a call that was made at `start` is given up."""
+        limit = self._call_seconds if self._answered else min(CONNECT_SECONDS, self._call_seconds)
+        return min(_UNTIL.get(), start + limit)
+
+    def _once(self, call: Callable[[], T], start: float) -> T:
+        try:
+            found = within(max(0.1, self._until(start) - time.monotonic()), call)
+        except DatabricksError:
+            self._answered = True
+            raise
+        self._answered = True
+        return found
 
     def read(self, what: str, call: Callable[[], T]) -> T:
         """The result of `call`, which changes nothing; repeated after throttling, unavailability or no answer."""
-        attempt = 1
+        attempt, start = 1, time.monotonic()
         while True:
             try:
-                return call()
+                return self._once(call, start)
             except Exception as e:
                 error = from_rest(what, e)
                 pause = self._patience.pause(attempt, error)
-                if pause is None:
+                # A host that has never answered is not tried again: its address or the way to it is wrong.
+                if pause is None or not self._answered or time.monotonic() + pause >= self._until(start):
                     raise error from e
                 self._sleep(pause)
                 attempt += 1
@@ -85,7 +127,7 @@ class Rest:
     def write(self, what: str, call: Callable[[], T]) -> T:
         """The result of `call`, sent once. An error with `uncertain` may have taken effect: the caller reads back."""
         try:
-            return call()
+            return self._once(call, time.monotonic())
         except Exception as e:
             raise from_rest(what, e) from e
 

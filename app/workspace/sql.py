@@ -12,6 +12,7 @@ from typing import Any
 from databricks.sql import exc
 
 from app.workspace.errors import WorkspaceError, from_sql
+from validation.connection import GivenUp
 
 Row = dict[str, Any]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
@@ -24,14 +25,7 @@ CANCEL_AGAIN_SECONDS = 0.3
 # No page and no collection needs an answer that takes longer; comparisons have connections of their own.
 QUERY_SECONDS = 300.0
 
-# The connector waits for a Retry-After of at least `_retry_delay_max` seconds, whatever the service says, so that is
-# kept at its smallest; and by itself it repeats for a quarter of an hour, which no page, worker or operator wants.
 CONNECTION_OPTIONS: Mapping[str, Any] = {
-    "_retry_delay_min": 0.5,
-    "_retry_delay_max": 5.0,
-    "_retry_stop_after_attempts_count": 3,
-    "_retry_stop_after_attempts_duration": 45.0,
-    "_socket_timeout": 900,
     "_use_arrow_native_complex_types": True,
     "session_configuration": {"TIMEZONE": "UTC"},
 }
@@ -150,7 +144,7 @@ class Sql:
     def _execute(self, text: str, parameters: Parameters, what: str, cancel: Cancel | None, rows: bool) -> list[Row]:
         if cancel is not None and cancel.is_set:
             raise WorkspaceError(what, "cancelled before it began", error_code="OPERATION_CANCELED")
-        connection = self._take(what)
+        connection = self._take(what, cancel)
         usable = False
         try:
             cursor = connection.cursor()
@@ -178,7 +172,7 @@ class Sql:
         finally:
             self._give_back(connection, usable)
 
-    def _take(self, what: str) -> Any:
+    def _take(self, what: str, cancel: Cancel | None) -> Any:
         while True:
             with self._lock:
                 if not self._idle:
@@ -188,7 +182,10 @@ class Sql:
                 return connection
             _close(connection)
         try:
-            return _send_once(self._connect(**CONNECTION_OPTIONS))
+            stopped = (lambda: cancel.is_set) if cancel is not None else (lambda: False)
+            return _send_once(self._connect(stopped=stopped, **CONNECTION_OPTIONS))
+        except GivenUp as e:
+            raise WorkspaceError(what, "cancelled before it began", error_code="OPERATION_CANCELED") from e
         except Exception as e:
             error = from_sql(what, e)
             # Nothing was sent yet, so nothing can have taken effect.

@@ -55,7 +55,7 @@ class Compared:
             return self.during(**options)
 
         @contextmanager
-        def warehouse(_self: Any) -> Iterator[None]:
+        def warehouse(_self: Any, _stopped: Any) -> Iterator[None]:
             yield None
 
         monkeypatch.setattr(parity_run, "compare", compare)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import os
+import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
+from workspace_server import Refusal, Request, serving
 
 from app.config import ConfigError, Settings
 from app.store.base import StoreError
@@ -18,6 +21,7 @@ from validation.endpoint import Endpoint, EndpointError, SettingError, setting
 from validation.errors import SideUnreadable, StatementError
 from validation.redact import install, know, redact
 
+ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "dapi0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 PASSWORD = "s3cr3t/w:th@signs"
 
@@ -165,3 +169,28 @@ def test_a_store_that_cannot_be_opened_is_named_without_its_password() -> None:
         open_store(f"postgresql+psycopg://ada:{'pass' * 3}@127.0.0.1:1/x?connect_timeout=1&sslpassword=of-the-key")
     assert "127.0.0.1" in str(caught.value)
     assert "passpass" not in str(caught.value) and "of-the-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_a_token_with_a_line_end_works_and_is_printed_nowhere(tmp_path: Path, end: str) -> None:
+    def refuse(request: Request) -> None:
+        raise Refusal(403, "PERMISSION_DENIED", "Invalid access token.")
+
+    with serving() as server:
+        for method in ("GET", "POST"):
+            server.on(method, "/*", refuse)
+        environment = {
+            **os.environ,
+            "DATABRICKS_HOST": server.host + end,
+            "DATABRICKS_TOKEN": TOKEN + end,
+            "DATABRICKS_WAREHOUSE_ID": "w" + end,
+            "CUTOVER_STORE_URL": f"sqlite:///{tmp_path}/store.db" + end,
+            "CUTOVER_LOG": "DEBUG",
+        }
+        for command in (["validation", "a.b.c", "a.b.d"], ["app.cli", "plan", "cutover"], ["app.cli", "status"]):
+            done = subprocess.run(
+                [sys.executable, "-m", *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+            )
+            assert TOKEN not in done.stdout + done.stderr
+            assert done.returncode in (0, 1, 3), done.stderr
+    assert server.requests

@@ -91,9 +91,8 @@ def serving() -> Iterator[Server]:
             split = urlsplit(self.path)
             length = int(self.headers.get("Content-Length") or 0)
             raw = self.rfile.read(length) if length else b""
-            request = Request(
-                self.command, unquote(split.path), parse_qs(split.query), json.loads(raw) if raw else None
-            )
+            body = json.loads(raw) if raw and "json" in self.headers.get("Content-Type", "") else raw or None
+            request = Request(self.command, unquote(split.path), parse_qs(split.query), body)
             if not request.path.startswith("/.well-known"):
                 server.requests.append(request)
             headers: dict[str, str] = {}
