@@ -6,13 +6,8 @@ import contextlib
 import random
 import sys
 import time
-<<<<<<< HEAD
 from collections.abc import Callable, Iterator, Mapping
-=======
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
->>>>>>> ca88bc0 (Connect by one policy: causes in their own words, limits for every call, starting warehouses awaited)
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -86,7 +81,7 @@ class Rest:
         self._call_seconds = call_seconds
         self._answered = False
 
-    @contextmanager
+    @contextlib.contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
         """All calls of this thread within the block together may take `seconds` at most."""
         before = _UNTIL.set(min(_UNTIL.get(), time.monotonic() + seconds))
@@ -103,7 +98,7 @@ class Rest:
     def _once(self, call: Callable[[], T], start: float) -> T:
         try:
             found = within(max(0.1, self._until(start) - time.monotonic()), call)
-        except DatabricksError:
+        except (DatabricksError, WorkspaceError):  # The latter from what could not be read of an answer.
             self._answered = True
             raise
         self._answered = True
