@@ -7,14 +7,25 @@ from app.store.parity import Producer as Stored
 from validation.report import Producer, Provenance
 
 
-def provenance_of(run: ParityRun) -> Provenance:
-    """For `as_html` and `ParityReport.to_dict`, so that a report that leaves the panel says it too."""
-    return Provenance(_producer(run.baseline), _producer(run.candidate), run.warning)
+def provenance_of(run: ParityRun, table: str | None = None) -> Provenance:
+    """For `as_html` and `ParityReport.to_dict`, so that a report that leaves the panel says it too.
+
+    table: whose report it is, which something else than the side's run may have written last.
+    """
+    return Provenance(_producer(run.baseline, table), _producer(run.candidate, table), run.warning)
 
 
-def _producer(stored: Stored | None) -> Producer | None:
+def but_not(stored: Stored | None) -> list[str]:
+    """The tables of a side that something else than its run or update wrote last, a clause each."""
+    return [f"{o.table}: {o.what} at {o.at:%Y-%m-%d %H:%M:%S} UTC" for o in stored.others] if stored else []
+
+
+def _producer(stored: Stored | None, table: str | None) -> Producer | None:
     if stored is None:
         return None
+    for other in stored.others:
+        if other.table == table:
+            return Producer(f"{other.what}, not by {stored.kind} {stored.id}", other.at)
     by = f" of run {stored.job_run_id}" if stored.kind == "update" and stored.job_run_id is not None else ""
     state = "" if stored.succeeded else f", {stored.state}"
     return Producer(f"{stored.kind} {stored.id}{by}{state}", stored.ended_at)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from app.config import ConfigError, Migration, Table
 from app.operations.past import PastCutover, last_cutover
-from app.parity_producers import Pair, Producers, contradictions, doubts, far_apart, same
+from app.parity_producers import Pair, Producers, contradictions, doubts, far_apart, same, with_others
 from app.parity_spec import spec_of
 from app.parity_workspace import open_warehouse, table_updates
 from app.store.base import StoreError, now
@@ -183,9 +183,13 @@ class ParityRunner:
             # Only a success must be beyond doubt: what proved nothing stays its pair's, and is tried again.
             if all(t.verdict == "identical" for t in results):
                 found.append(f"whether a side was written while tables were compared could not be asked ({e})")
-        found += doubts(before, after) + contradictions({t: r for t, r in reports.items() if r is not None}, before)
         # When an update ended is told by its events, which may have come meanwhile.
-        self._record(run, after if same(before, after) else before, found)
+        pair = after if same(before, after) else before
+        known = {t: r for t, r in reports.items() if r is not None}
+        found += doubts(before, after) + contradictions(known, before)
+        at_work = self._insist(lambda: self._producers.at_work(run.sides))
+        pair, others = with_others(known, pair, at_work)
+        self._record(run, pair, found + others)
         verdict = self._insist(lambda: self._parity.finish(run.id, ParityState.DONE, worker=self._owner))
         log.info("comparison %s: %s", run.id, verdict)
 

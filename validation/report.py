@@ -30,6 +30,37 @@ class SampleKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class TableWrite:
+    """The last commit of a Delta table that may have changed its rows, as its history describes it.
+
+    at: UTC. operation: Delta's word (`MERGE`, `UPDATE`, `CREATE OR REPLACE TABLE AS SELECT`, ...). user: who committed.
+    job_id, job_run_id, run_id: the job, its run and the task's run, where a job committed it and the history says so.
+    trigger: what started that run.
+    """
+
+    version: int
+    at: datetime | None
+    operation: str
+    user: str | None = None
+    job_id: str | None = None
+    job_run_id: str | None = None
+    run_id: str | None = None
+    trigger: str | None = None
+
+    @property
+    def run(self) -> str | None:
+        """The job run as `SideState.produced_by` names it; None where the history names none."""
+        found = self.job_run_id or self.run_id
+        return f"job run {found}" if found else None
+
+    @property
+    def what(self) -> str:
+        """Operation, user and run in words, without the time."""
+        by = f" by {self.user}" if self.user else ""
+        return f"{self.operation or 'a write'}{by} (version {self.version}{f', {self.run}' if self.run else ''})"
+
+
+@dataclass(frozen=True)
 class SideState:
     """One side as it was found.
 
@@ -40,7 +71,8 @@ class SideState:
         nothing can be known.
     pinned: exactly `version_before` was read, so a later write does not matter.
     rows: counted rows (None if not counted). bytes: size of the current files (None where the service does not say).
-    last_write: time of the last write, where known. produced_by: the run that wrote it, where the history names one.
+    last_write: time of the newest version, where known. written: the last write at or before it, of a Delta table;
+        maintenance such as OPTIMIZE may be newer. produced_by: the run or update that wrote it, where one is known.
     watermark: greatest value of the watermark column, as text (None without one, or for an empty side).
     hidden: what may keep rows or values from who compared, as `row filter`; None if the description names nothing.
     writer: what was writing the side while it was read, as `update <id>, running`; None if nothing is known to.
@@ -58,6 +90,17 @@ class SideState:
     watermark: str | None = None
     writer: str | None = None
     hidden: str | None = None
+    written: TableWrite | None = None
+
+    @property
+    def written_by(self) -> str | None:
+        """What wrote it last, in words: the table's own history, else the pipeline's update; None if not known."""
+        return self.produced_by if self.written is None else self.written.what
+
+    @property
+    def written_at(self) -> datetime | None:
+        """When that was."""
+        return self.last_write if self.written is None else self.written.at
 
     @property
     def changed(self) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from validation.errors import StatementError
-from validation.report import SideState
+from validation.history import as_time, newest
+from validation.report import SideState, TableWrite
 from validation.schema import TableSchema, schema_at
 from validation.sqltext import quote_table, split_name
 from validation.warehouse import Warehouse, never
@@ -72,27 +71,27 @@ def read_state(
         hidden=" and ".join(schema.hidden) or None,
     )
     if pinned is not None:
-        found = _history(warehouse, name, cancelled, pinned)
+        found = newest(warehouse, name, cancelled, pinned)
         return replace(
             state,
             version_before=f"delta:{pinned}",
             version_after=f"delta:{pinned}",
-            last_write=None if found is None else found[1],
-            produced_by=None if found is None else found[2],
+            last_write=None if found is None else found.at,
+            written=None if found is None else found.written,
+            produced_by=None if found is None or found.written is None else found.written.run,
         )
     is_view = "VIEW" in schema.table_type
     update = update_of(name) if update_of is not None else None
     if not is_view and not schema.temporary and schema.provider in {"delta", ""}:
-        found = _history(warehouse, name, cancelled)
+        found = newest(warehouse, name, cancelled)
         if found is not None:
-            version, written, run = found
-            by = run or (f"update {update.update_id}" if update is not None else None)
             size = _bytes(warehouse, name, cancelled)
             return replace(
                 state,
-                version_before=f"delta:{version}",
-                last_write=written,
-                produced_by=by,
+                version_before=f"delta:{found.version}",
+                last_write=found.at,
+                written=found.written,
+                produced_by=_produced_by(found.written, update),
                 bytes=state.bytes if size is None else size,
             )
     if update is not None:
@@ -143,19 +142,14 @@ def pin(
         return schema, state
 
 
-def _history(
-    warehouse: Warehouse, name: str, cancelled: Callable[[], bool], version: int | None = None
-) -> tuple[int, datetime | None, str | None] | None:
-    """Version, time and job run of the newest commit, or of the one that made `version`; None where it is not told."""
-    newest = " LIMIT 1" if version is None else ""
-    try:
-        rows = warehouse.execute(f"DESCRIBE HISTORY {quote_table(name)}{newest}", None, cancelled)
-    except StatementError:
+def _produced_by(written: TableWrite | None, update: TableUpdate | None) -> str | None:
+    """The run that a Delta table's history names, else the newest update of its pipeline unless the write is later."""
+    if written is not None and written.run is not None:
+        return written.run
+    if update is None:
         return None
-    row = next((r for r in rows if version in (None, int(r["version"]))), None)
-    if row is None:
-        return None
-    return int(row["version"]), _as_time(row.get("timestamp")), _run(row)
+    later = written and written.at and update.written_at and written.at > update.written_at
+    return None if later else f"update {update.update_id}"
 
 
 def _bytes(warehouse: Warehouse, name: str, cancelled: Callable[[], bool]) -> int | None:
@@ -194,31 +188,4 @@ def _last_altered(warehouse: Warehouse, name: str, cancelled: Callable[[], bool]
         )
     except StatementError:
         return None
-    return _as_time(rows[0]["last_altered"]) if rows else None
-
-
-def _as_time(value: Any) -> datetime | None:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        except ValueError:
-            return None
-    if not isinstance(value, datetime):
-        return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _run(row: Any) -> str | None:
-    """The job run or notebook that a history row names."""
-    job = row.get("job")
-    if isinstance(job, str):
-        try:
-            job = json.loads(job)
-        except ValueError:
-            found = re.search(r"run_?id\W+(\w+)", job, re.I)
-            return f"job run {found.group(1)}" if found else None
-    if isinstance(job, dict):
-        run = job.get("runId") or job.get("jobRunId")
-        if run:
-            return f"job run {run}"
-    return None
+    return as_time(rows[0]["last_altered"]) if rows else None

@@ -138,7 +138,17 @@ def as_html(report: ParityReport, provenance: Provenance | None = None) -> str:
         + (f", asked for by {e(report.requested_by)}" if report.requested_by else "")
         + f". {e(probability(report))}</p>",
         _table(
-            ("Side", "Name", "Type", "Rows", "Version", "Last write", "Produced by", "Watermark", "Being written by"),
+            (
+                "Side",
+                "Name",
+                "Type",
+                "Rows",
+                "Version",
+                "Last write",
+                "Last written by",
+                "Watermark",
+                "Being written by",
+            ),
             [
                 (
                     word,
@@ -146,8 +156,8 @@ def as_html(report: ParityReport, provenance: Provenance | None = None) -> str:
                     s.table_type,
                     _count(s.rows),
                     s.version_before or "unknown",
-                    s.last_write.isoformat(timespec="seconds") if s.last_write else "unknown",
-                    s.produced_by or "unknown",
+                    s.written_at.isoformat(timespec="seconds") if s.written_at else "unknown",
+                    s.written_by or "unknown",
                     s.watermark or "none",
                     s.writer or "nothing known",
                 )
@@ -263,7 +273,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _side(state: SideState) -> str:
     rows = "rows not counted" if state.rows is None else f"{state.rows:,} rows"
-    more = [state.version_before, state.table_type, state.watermark and f"up to {state.watermark}"]
+    at = f" at {state.written_at.isoformat(timespec='seconds')}" if state.written_at else ""
+    written = state.written_by and f"last written by {state.written_by}{at}"
+    more = [state.version_before, state.table_type, state.watermark and f"up to {state.watermark}", written]
     return ", ".join([f"{state.name}: {rows}", *(m for m in more if m)])
 
 

@@ -17,7 +17,7 @@ from app.commands.terminal import Terminal
 from app.config import Role
 from app.operations.actor import Actor, Refused
 from app.parity_estimate import expected
-from app.parity_provenance import provenance_of
+from app.parity_provenance import but_not, provenance_of
 from app.parity_run import ParityRunner
 from app.parity_workspace import open_warehouse, table_updates
 from app.progress import streaks
@@ -268,19 +268,41 @@ def _show_comparison(found: ParityRun, as_json: bool) -> NoReturn:
     cancelled = found.state is ParityState.CANCELLED
     title = f"Comparison {found.id}: {found.state if cancelled else _verdict(found.verdict) or found.state}"
 
+    writes = {r.table: _last_writes(found.id, r.table) for r in results}
+    written = [
+        (name, side, w["what"], moment(w["at"])) for name, sides in writes.items() for side, w in sides.items() if w
+    ]
+
     def draw(console: Terminal) -> None:
         rows(title, columns, lines)(console)
+        if written:
+            rows("Last writes", ["table", "side", "written by", "at"], written)(console)
         _draw_provenance(console, found)
 
-    show(as_json, {**plain(found), "results": plain(results)}, draw)
+    value = {**plain(found), "results": [{**plain(r), "last_writes": plain(writes[r.table])} for r in results]}
+    show(as_json, value, draw)
     end(found.verdict == "identical" if found.state not in (ParityState.QUEUED, ParityState.RUNNING) else True)
+
+
+def _last_writes(parity_id: str, table: str) -> dict[str, dict[str, Any] | None]:
+    """By side: what last wrote the table, as its own history or its pipeline said when it was compared."""
+    stored = context.store.parity.report(parity_id, table)
+    if stored is None:
+        return {}
+    report = ParityReport.from_dict(stored)
+    return {
+        name: None
+        if side.written_by is None
+        else {"what": side.written_by, "at": side.written_at, "history": side.written}
+        for name, side in (("old", report.baseline), ("new", report.candidate))
+    }
 
 
 def _show_report(found: ParityRun, table: str, html: Path | None, csv: Path | None, as_json: bool) -> NoReturn:
     stored = context.store.parity.report(found.id, table)
     if stored is None:
         raise WrongUse(f"comparison {found.id} has no report of {table!r}: {', '.join(found.tables)}")
-    report, provenance = ParityReport.from_dict(stored), provenance_of(found)
+    report, provenance = ParityReport.from_dict(stored), provenance_of(found, table)
     if html is not None and html == csv:
         raise WrongUse(f"--html and --csv both name {html}: name two files")
     files = {} if html is None else {html: as_html(report, provenance)}
@@ -294,19 +316,24 @@ def _show_report(found: ParityRun, table: str, html: Path | None, csv: Path | No
                 console.say(f"{path} is written")
             return
         console.print(as_text(report), soft_wrap=True)
-        _draw_provenance(console, found)
+        _draw_provenance(console, found, table)
 
     show(as_json, report.to_dict(provenance), draw)
     end(report.verdict is Verdict.IDENTICAL)
 
 
-def _draw_provenance(console: Terminal, found: ParityRun) -> None:
-    """What wrote the two sides, how far apart, and the warning of this comparison."""
-    provenance = provenance_of(found)
+def _draw_provenance(console: Terminal, found: ParityRun, table: str | None = None) -> None:
+    """What wrote the two sides (of one table, or of all), how far apart, and the warning of this comparison."""
+    provenance = provenance_of(found, table)
     lines = []
-    for side, producer in (("Old", provenance.baseline), ("New", provenance.candidate)):
+    for side, producer, stored in (
+        ("Old", provenance.baseline, found.baseline),
+        ("New", provenance.candidate, found.candidate),
+    ):
         ended = f", ended {moment(producer.ended_at) or 'at an unknown time'}" if producer else ""
-        lines.append(f"{side} side written by {producer.what if producer else 'what is not known'}{ended}")
+        others = but_not(stored) if table is None else []
+        but = f", but not {'; '.join(others)}" if others else ""
+        lines.append(f"{side} side written by {producer.what if producer else 'what is not known'}{ended}{but}")
     if provenance.apart is not None:
         lines.append(f"Time between the two: {provenance.apart / 60:,.0f} min")
     if provenance.warning:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -55,11 +55,24 @@ class ParityState(StrEnum):
 
 
 @dataclass(frozen=True)
+class OtherWrite:
+    """A table of a side whose last write is not of the side's producer, as the table's own history says.
+
+    what: operation, user, version and run in words. at: when it was committed.
+    """
+
+    table: str
+    what: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Producer:
     """What last may have written one side before it was read: a job run, or a pipeline update (perhaps of a job run).
 
     state: the service's word for how it ended or where it stands (SUCCESS, COMPLETED, FAILED, RUNNING, ...). Records
-    from before it was kept name only what had succeeded.
+    from before it was kept name only what had succeeded. others: tables that something else wrote last; known once the
+    tables were compared.
     """
 
     kind: str
@@ -67,6 +80,8 @@ class Producer:
     job_run_id: int | None
     ended_at: datetime | None
     state: str = "SUCCESS"
+    started_at: datetime | None = field(default=None, compare=False)
+    others: tuple[OtherWrite, ...] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -643,21 +658,26 @@ def pair_of(baseline: Producer | None, candidate: Producer | None) -> str | None
 def _producer_json(producer: Producer | None) -> dict[str, Any] | None:
     if producer is None:
         return None
-    ended = producer.ended_at.isoformat() if producer.ended_at else None
     return {
         "kind": producer.kind,
         "id": producer.id,
         "job_run_id": producer.job_run_id,
-        "ended_at": ended,
+        "ended_at": producer.ended_at.isoformat() if producer.ended_at else None,
         "state": producer.state,
+        "started_at": producer.started_at.isoformat() if producer.started_at else None,
+        "others": [{"table": o.table, "what": o.what, "at": o.at.isoformat()} for o in producer.others],
     }
 
 
 def _producer(value: Mapping[str, Any] | None) -> Producer | None:
     if value is None:
         return None
-    ended = datetime.fromisoformat(value["ended_at"]) if value["ended_at"] else None
-    return Producer(value["kind"], value["id"], value["job_run_id"], ended, value.get("state", "SUCCESS"))
+    started, ended = (
+        None if value.get(k) is None else datetime.fromisoformat(value[k]) for k in ("started_at", "ended_at")
+    )
+    others = (OtherWrite(o["table"], o["what"], datetime.fromisoformat(o["at"])) for o in value.get("others", ()))
+    state = value.get("state", "SUCCESS")
+    return Producer(value["kind"], value["id"], value["job_run_id"], ended, state, started, tuple(others))
 
 
 def _comparison(row: Row[Any]) -> Comparison:

@@ -303,8 +303,8 @@ def _report(here: Panel, name: str, chosen: ParityTable) -> None:
     _columns(here, name, report)
     _causes(here, report)
     _samples(here, name, report, run)
-    _proof(here, report, run)
-    _downloads(name, chosen, report, None if run is None else provenance_of(run))
+    _proof(here, name, report, run)
+    _downloads(name, chosen, report, None if run is None else provenance_of(run, name))
 
 
 def _counts(report: ParityReport) -> None:
@@ -510,7 +510,7 @@ def _value(value: str | None, absent: bool) -> str:
     return "NULL" if value is None else plain(value)
 
 
-def _proof(here: Panel, report: ParityReport, run: ParityRun | None) -> None:
+def _proof(here: Panel, name: str, report: ParityReport, run: ParityRun | None) -> None:
     with st.expander("**What this rests on**: versions, columns, hashes, times", key="parity_proof_box"):
         rows = [
             ("Old side", _side(here, report.baseline)),
@@ -538,7 +538,7 @@ def _proof(here: Panel, report: ParityReport, run: ParityRun | None) -> None:
         ]
         if run is not None:
             rows += [
-                (f"{label} written by", _producer(here, p) if p else "not known")
+                (f"{label} written by", _producer(here, p, name) if p else "not known")
                 for label, p in (("Old side", run.baseline), ("New side", run.candidate))
             ]
             rows.append(("Time between the two", seconds(run.skew_seconds)))
@@ -552,7 +552,10 @@ def _proof(here: Panel, report: ParityReport, run: ParityRun | None) -> None:
         )
 
 
-def _producer(here: Panel, producer: Producer) -> str:
+def _producer(here: Panel, producer: Producer, name: str) -> str:
+    for other in producer.others:
+        if other.table == name:
+            return f"{other.what}, {moment(other.at, here.zone)}, not by {producer.kind} {producer.id}"
     state = "" if producer.succeeded else f" ({producer.state.lower()})"
     return f"{producer.kind} {producer.id}{state}, {moment(producer.ended_at, here.zone)}"
 
@@ -561,8 +564,9 @@ def _side(here: Panel, side: Any) -> str:
     parts = [side.name, side.table_type.replace("_", " ").lower(), side.version_before or "version unknown"]
     if side.changed:
         parts.append(f"changed while it was read, to {side.version_after or 'unknown'}")
-    if side.last_write:
-        parts.append(f"written {moment(side.last_write, here.zone)}")
+    if side.written_by or side.written_at:
+        by = f"by {side.written_by}, " if side.written_by else ""
+        parts.append(f"last written {by}{moment(side.written_at, here.zone)}")
     if side.watermark:
         parts.append(f"newest row {side.watermark}")
     return ", ".join(p for p in parts if p)

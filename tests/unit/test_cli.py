@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,10 @@ from app.reveal import ACTION
 from app.store.base import StoreError, now
 from app.store.leases import WORKER_LEASE
 from app.store.open import Store, open_store
-from app.store.parity import ParityState
+from app.store.parity import OtherWrite, ParityState, Producer
 from app.workspace.errors import WorkspaceError
 from validation.endpoint import EndpointError
-from validation.report import ParityReport, SideState, Verdict
+from validation.report import ParityReport, SideState, TableWrite, Verdict
 from validation.views import as_csv, as_html
 
 ROLES = {a.user_name: a.roles for a in (ERIN, LARS, SOFIA)}
@@ -483,6 +485,36 @@ def test_what_wrote_the_sides_and_the_warning_are_shown(here: Here) -> None:
     assert here.json("parity", "show", skewed.id, "dim_fde")[1]["provenance"]["warning"] == skewed.warning
     bare = compared(here, "dim_fde")
     assert "Old side written by what is not known\n" in here("parity", "show", bare)[1]
+
+
+def test_the_last_write_of_each_table_is_shown_and_what_is_not_the_runs(here: Here) -> None:
+    ended = datetime(2026, 3, 1, 2, 34, tzinfo=UTC)
+    write = TableWrite(7, ended + timedelta(minutes=16), "UPDATE", "ann@x")
+    parity_id = here.store.parity.request(["dim_fde", "iv_master_results"], ERIN.user_name)
+    for name, written in (("dim_fde", write), ("iv_master_results", replace(write, operation="MERGE", at=ended))):
+        side = SideState("a", version_before="delta:7", version_after="delta:7", written=written)
+        update = SideState("b", produced_by="update u1", last_write=ended)
+        here.store.parity.finish_table(
+            parity_id, name, ParityReport(Verdict.IDENTICAL, "", side, update, (), ()).to_dict()
+        )
+    assert write.at is not None
+    old = Producer("run", "42", 42, ended, others=(OtherWrite("dim_fde", write.what, write.at),))
+    here.store.parity.set_producers(parity_id, old, Producer("update", "u1", None, ended), "w", proven=False)
+    out = here("parity", "show", parity_id)[1]
+    at = "2026-03-01 02:50:00 UTC"
+    told = f"but not dim_fde: UPDATE by ann@x (version 7) at {at}\n"
+    assert f"Old side written by run 42, ended 2026-03-01 02:34:00 UTC, {told}" in out
+    for line in (f"UPDATE by ann@x (version 7) │ {at}", "MERGE by ann@x (version 7)  │ 2026-03-01 02:34:00 UTC"):
+        assert line in out
+    assert out.count("update u1") == 3 and out.count("│ new  │") == 2
+    found = here.json("parity", "show", parity_id)[1]
+    assert found["pair"] is None and found["baseline"]["others"][0]["table"] == "dim_fde"
+    (first, _) = (r["last_writes"] for r in found["results"])
+    assert first["old"]["history"]["user"] == "ann@x" and first["new"]["what"] == "update u1"
+    out = here("parity", "show", parity_id, "dim_fde")[1]
+    assert f"Old side written by UPDATE by ann@x (version 7), not by run 42, ended {at}\n" in out
+    out = here("parity", "show", parity_id, "iv_master_results")[1]
+    assert "Old side written by run 42, ended 2026-03-01 02:34:00 UTC\n" in out
 
 
 def test_a_cancelled_comparison_is_called_so(here: Here) -> None:

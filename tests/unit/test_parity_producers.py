@@ -13,14 +13,15 @@ from parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair,
 from app.collect.context import Context
 from app.collect.runs import read_runs
 from app.collect.updates import read_updates
-from app.parity_producers import Producers, contradictions, same
+from app.parity_producers import AtWork, Producers, contradictions, same, with_others
+from app.parity_provenance import provenance_of
 from app.store.open import Store
 from app.store.parity import ParityState, Producer
 from app.workspace.errors import WorkspaceError
 from tests.unit.test_collect import MIGRATION, MS, Fake
 from tests.unit.test_collect_store import run, update
 from tests.unit.workspace_server import serving
-from validation.report import ParityReport, SideState, Verdict
+from validation.report import ParityReport, SideState, TableWrite, Verdict
 
 pytestmark = pytest.mark.usefixtures("quick_comparisons")
 
@@ -227,3 +228,104 @@ def test_only_what_wrote_after_the_pair_contradicts_it(
     producers = Producer("run", "1", 1, T + HOUR), Producer("update", "u1", None, T + HOUR, "COMPLETED")
     assert "; ".join(contradictions({"a": {side: state}, "b": {side: state}}, producers)) == told
     assert contradictions({"a": {side: state}}, (None, None)) == []
+
+
+def side(operation: str, at: datetime, user: str = "ann@x", **job: str) -> SideState:
+    """A Delta table as a report has it, last written so."""
+    return SideState(
+        "a",
+        version_before="delta:9",
+        version_after="delta:9",
+        last_write=at,
+        written=TableWrite(9, at, operation, user, **job),
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "user"), [("UPDATE", "ann@x"), ("DELETE", "bob@x"), ("MERGE", "the job's own@x")]
+)
+def test_a_manual_write_after_the_run_is_named_and_leaves_no_pair(
+    store: Store, compared: Compared, operation: str, user: str
+) -> None:
+    pair(store, 1, T)
+    compared.during = lambda **_: replace(report(), baseline=side(operation, T + timedelta(minutes=16), user))
+    named = done(store)
+    assert named.verdict == "identical" and named.pair is None
+    assert (
+        f"t of the old side was last written by {operation} by {user} (version 9) at 2026-03-01 12:16:00 UTC, "
+        "not by run 1" in (named.warning or "")
+    )
+    assert "counts for no pair" in (named.warning or "")
+    assert store.parity.streak(["t"]).runs == 0
+    told = provenance_of(named, "t").baseline
+    assert told is not None and told.what == f"{operation} by {user} (version 9), not by run 1"
+    assert told.ended_at == T + timedelta(minutes=16)
+
+
+def test_the_same_comparison_counts_where_the_run_wrote_last(store: Store, compared: Compared) -> None:
+    pair(store, 1, T)
+    compared.during = lambda **_: replace(report(), baseline=side("MERGE", T - timedelta(minutes=16)))
+    named = done(store)
+    assert (named.pair, named.warning) == ("run:1/update:u1", None) and store.parity.streak(["t"]).runs == 1
+
+
+RUNS = AtWork(((T - 7 * HOUR, T - 6 * HOUR), (T, T + HOUR)), job_id=9)
+UPDATES = AtWork(((T - 7 * HOUR, T - 6 * HOUR), (T, T + HOUR)))
+MINE = {"job_id": "9", "job_run_id": "1"}
+OTHER = {"job_id": "8", "job_run_id": "5"}
+
+
+@pytest.mark.parametrize(
+    ("at", "job", "others"),
+    [
+        (T + timedelta(minutes=30), {}, False),
+        (T + timedelta(minutes=30), MINE, False),
+        (T + 2 * HOUR, MINE, False),  # the run's own id decides, whatever the clocks say
+        (T + timedelta(minutes=30), {"job_id": "7", "run_id": "6"}, False),  # a notebook that the run started
+        (T + timedelta(minutes=30), {**OTHER, "trigger": "RUN_JOB_TASK"}, False),  # a job that a task started
+        (T + timedelta(minutes=30), OTHER, True),
+        (T - 390 * timedelta(minutes=1), {}, False),  # an earlier run: a run need not rewrite every table
+        (T - 3 * HOUR, {"job_id": "9", "job_run_id": "0"}, False),
+        (T - 3 * HOUR, {}, True),  # between two runs
+        (T + 2 * HOUR, {}, True),
+        (T + 2 * HOUR, {"job_id": "9", "job_run_id": "2"}, True),  # a later run
+        (T - 9 * HOUR, {}, False),  # before all that was collected: not known
+        (None, {}, False),
+    ],
+)
+def test_a_write_is_the_runs_by_its_id_or_else_by_its_time(
+    at: datetime | None, job: dict[str, str], others: bool
+) -> None:
+    written = {**vars(TableWrite(3, at, "UPDATE", **job)), "at": at and at.isoformat()}
+    producers = Producer("run", "1", 1, T + HOUR, started_at=T), Producer("update", "u1", None, T + HOUR, "COMPLETED")
+    named, told = with_others({"t": {"baseline": {"written": written}}}, producers, (RUNS, UPDATES))
+    assert named[0] is not None and bool(named[0].others) is others and bool(told) is others
+
+
+@pytest.mark.parametrize(
+    ("at", "others"), [(T + timedelta(minutes=30), False), (T - 3 * HOUR, True), (T + 2 * HOUR, True)]
+)
+def test_a_write_beside_the_pipelines_updates_is_not_of_the_new_side(at: datetime, others: bool) -> None:
+    written = {**vars(TableWrite(3, at, "DELETE", "ann@x")), "at": at.isoformat()}
+    producers = Producer("run", "1", 1, T + HOUR), Producer("update", "u1", None, T + HOUR, "COMPLETED")
+    named, told = with_others({"t": {"candidate": {"written": written}}}, producers, (RUNS, UPDATES))
+    assert named[1] is not None and bool(named[1].others) is others and named[0] == producers[0]
+    assert bool(told) is others and all("of the new side" in t and "not by update u1" in t for t in told)
+
+
+def test_a_run_that_was_not_collected_yet_has_its_time_from_the_workspace() -> None:
+    written = {**vars(TableWrite(3, T + timedelta(minutes=5), "MERGE")), "at": (T + timedelta(minutes=5)).isoformat()}
+    older = AtWork(((T - 7 * HOUR, T - 6 * HOUR),), job_id=9)
+    for started, others in ((T, False), (None, True)):
+        producers = Producer("run", "1", 1, T + HOUR, started_at=started), None
+        named, _ = with_others({"t": {"baseline": {"written": written}}}, producers, (older, AtWork()))
+        assert named[0] is not None and bool(named[0].others) is others
+
+
+def test_what_produced_a_side_comes_back_from_the_store_whole(store: Store, compared: Compared) -> None:
+    pair(store, 1, T)
+    compared.during = lambda **_: replace(report(), baseline=side("DELETE", T + HOUR))
+    named = done(store)
+    kept = store.parity.run(named.id)
+    assert kept is not None and kept.baseline is not None and kept.baseline.started_at == T - HOUR
+    assert [(o.table, o.what, o.at) for o in kept.baseline.others] == [("t", "DELETE by ann@x (version 9)", T + HOUR)]
