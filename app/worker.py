@@ -2,7 +2,7 @@
 
 `python -m app.worker`. Ends within 10 s of SIGTERM. After kill -9 the next one begins once the lease has run out: what
 was collected goes on from its cursors, comparisons that were running start again, and an operation that was interrupted
-waits for a person to resume it or to roll it back, as its journal says.
+is brought back: a cutover is undone, a rollback goes on, of any other it is recorded what may have started.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ WRONG_CONFIGURATION = 2
 class Operations(Protocol):
     """What the worker needs of `app.operations.service.OperationsService`."""
 
+    def left(self) -> Sequence[OperationRecord]: ...
+    def bring_back(self, operation_id: str, executor: str) -> OperationRecord: ...
     def ready(self) -> Sequence[OperationRecord]: ...
     def apply(self, operation_id: str, executor: str) -> OperationRecord: ...
 
@@ -225,22 +227,24 @@ class Worker:
             try:
                 if operations is None:
                     operations = self._operations_of(self._store, workspace, self._migration, ended.is_set)
-                for record in operations.ready():
+                waiting = [(operations.bring_back, r.id) for r in operations.left()]
+                waiting += [(operations.apply, r.id) for r in operations.ready()]
+                for act, operation_id in waiting:
                     if ended.is_set():
                         return
                     try:
-                        done = operations.apply(record.id, self.owner)
-                        log.info("operation %s: %s", record.id, done.state)
+                        done = act(operation_id, self.owner)
+                        log.info("operation %s: %s", operation_id, done.state)
                     except Refused as e:
-                        if said.get(record.id) != str(e):
-                            said[record.id] = str(e)
-                            log.warning("operation %s: %s", record.id, e)
+                        if said.get(operation_id) != str(e):
+                            said[operation_id] = str(e)
+                            log.warning("operation %s: %s", operation_id, e)
                         pause = PAUSE_AFTER_FAILURE
                     except Interrupted as e:
-                        log.warning("%s; resume it or roll it back", e)
+                        log.warning("%s; the next worker brings it back", e)
                         return
                     finally:
-                        self._store.collected.request_refresh(f"operation {record.id}")
+                        self._store.collected.request_refresh(f"operation {operation_id}")
             except (StoreError, WorkspaceError) as e:
                 log.error("%s", e)
                 pause = PAUSE_AFTER_FAILURE

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Any
 
+from app.operations.journal import Journal, JournalLost
 from app.operations.perform import Detail, Performer, StepFailed
 from app.operations.preview import words
 from app.operations.steps import (
     STEPS,
     ConfirmUnchanged,
+    DropView,
     PlannedStep,
+    RenameTable,
     RunJob,
     StartUpdate,
     Step,
@@ -27,8 +31,10 @@ from app.operations.steps import (
 from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
 from app.store.leases import Lease, LeaseLost, LeaseRepository
-from app.store.operations import OperationsRepository, Phase
+from app.store.operations import Phase
 from app.workspace.errors import WorkspaceError
+
+log = logging.getLogger("cutover.operations")
 
 PARALLEL = 6
 OPEN_AT_ONCE = 2
@@ -63,13 +69,23 @@ class Hold:
     """
 
     def __init__(
-        self, leases: LeaseRepository, lease: Lease, seconds: float = LEASE_SECONDS, beat: bool = True
+        self,
+        leases: LeaseRepository,
+        lease: Lease,
+        seconds: float = LEASE_SECONDS,
+        beat: bool = True,
+        *,
+        clock: Callable[[], datetime] = now,
+        since: datetime | None = None,
     ) -> None:
+        """since: the moment, by `clock`, before the lease was taken."""
         self._leases = leases
         self._lease = lease
-        renew = partial(leases.renew, lease, seconds)
+        self._seconds = seconds
+        self._clock = clock
+        self._until = (since or clock()) + timedelta(seconds=seconds)
         name = f"the lease {lease.name!r}"
-        self._beat = Heartbeat(name, renew, every=seconds / 3, within=seconds) if beat else None
+        self._beat = Heartbeat(name, self._renew, every=seconds / 3, within=seconds) if beat else None
 
     def __enter__(self) -> Hold:
         if self._beat is not None:
@@ -79,7 +95,16 @@ class Hold:
     def __exit__(self, *_: object) -> None:
         if self._beat is not None:
             self._beat.__exit__()
-        self._leases.release(self._lease)
+        try:
+            self._leases.release(self._lease)
+        except StoreError as e:
+            # It expires by itself; this must not hide what became of the operation.
+            log.warning("the lease of operations was not released and expires by itself: %s", e)
+
+    @property
+    def seconds(self) -> float:
+        """How long the lease lasts without renewal."""
+        return self._seconds
 
     @property
     def lease(self) -> Lease:
@@ -92,17 +117,31 @@ class Hold:
             raise LeaseLost(self._beat.lost)
         self._leases.check(self._lease)
 
+    def left(self) -> float:
+        """Seconds that the lease lasts at least, by this process's clock: counted from before the last renewal."""
+        return (self._until - self._clock()).total_seconds()
+
+    def check_alone(self) -> None:
+        """Raises LeaseLost once the lease may have expired by this process's clock. Needs no store."""
+        if self._beat is not None and self._beat.lost is not None:
+            raise LeaseLost(self._beat.lost)
+        if self.left() <= 0:
+            raise LeaseLost(f"lease {self._lease.name!r} may have expired: it could not be renewed in time")
+
+    def _renew(self) -> Lease:
+        moment = self._clock()
+        renewed = self._leases.renew(self._lease, self._seconds)
+        self._until = moment + timedelta(seconds=self._seconds)
+        return renewed
+
 
 class Engine:
-    """Carries out steps for one operation under one lease. `direction` (`forward`, `back`) goes into the journal."""
+    """Executes steps for one operation, in the direction of its journal (`forward`, `back`)."""
 
     def __init__(
         self,
         performer: Performer,
-        repository: OperationsRepository,
-        hold: Hold,
-        operation_id: str,
-        direction: str,
+        journal: Journal,
         *,
         clock: Callable[[], datetime] = now,
         sleep: Callable[[float], None] = time.sleep,
@@ -113,10 +152,7 @@ class Engine:
     ) -> None:
         """may_stop: whether somebody may ask it to stop. ended: whether this process is to end."""
         self._do = performer
-        self._repository = repository
-        self._hold = hold
-        self._id = operation_id
-        self._direction = direction
+        self._journal = journal
         self._clock = clock
         self._sleep = sleep
         self._timing = timing or Timing()
@@ -129,8 +165,8 @@ class Engine:
         """All steps, stage after stage, the lanes of a stage side by side.
 
         Raises UnknownStep before anything is done if one is unknown; StepFailed, Stopped or WorkspaceError when a step
-        could not be done (everything before it is); Interrupted between two steps; LeaseLost or StoreError when it must
-        not even be journaled.
+        could not be done (everything before it is); Interrupted between two steps; LeaseLost or JournalLost when
+        nothing more may start.
         """
         for planned in steps:
             if STEPS.get(type(planned.step).__name__) is not type(planned.step):
@@ -152,10 +188,11 @@ class Engine:
     def _together(self, steps: Sequence[PlannedStep]) -> None:
         """One step a lane: all are prepared first, then sent at once, so that the mixed time is about one call."""
         ready = self._all([partial(self._prepare, p) for p in steps], self._parallel)
-        self._all(
-            [partial(self._act_now, p, since) for p, since in zip(steps, ready, strict=True) if since is not None],
-            self._parallel,
-        )
+        pairs = [(p, since) for p, since in zip(steps, ready, strict=True) if since is not None]
+        if pairs:
+            # Once for all of them: a store that fails in between would leave some sent and some not.
+            self.may_go_on()
+        self._all([partial(self._act_now, p, since) for p, since in pairs], self._parallel)
 
     def _all(self, calls: Sequence[Callable[[], Any]], width: int) -> list[Any]:
         """`width` at once; a failure keeps the others from starting another step and is raised once all have ended."""
@@ -175,7 +212,7 @@ class Engine:
         if errors:
             self._halt.clear()
             # What stops everything goes before what failed; what merely gave way to another's failure comes last.
-            errors.sort(key=lambda e: (not isinstance(e, (LeaseLost, StoreError)), isinstance(e, _GaveWay)))
+            errors.sort(key=lambda e: (not isinstance(e, (LeaseLost, JournalLost)), isinstance(e, _GaveWay)))
             for e in errors:
                 if not isinstance(e, Exception):
                     raise e
@@ -183,21 +220,39 @@ class Engine:
         return [f.result() for f in futures]
 
     def _lane(self, steps: Sequence[PlannedStep]) -> None:
-        """One step after the other; where one leaves its name open, the next is sent before anything is read back."""
-        sent: list[_Sent] = []
-        try:
-            for planned in steps:
-                # Right behind such a step nothing is looked at first: these statements refuse a name that is taken.
-                since = self._intend(planned) if sent else self._prepare(planned)
-                if since is None:
-                    continue
-                sent.append(self._send(planned, since))
-                if not planned.step.leaves_open:
-                    self._confirm_all(sent)
-        except Exception:
+        """One step after the other.
+
+        A step that leaves its name open and those that close it are one chain: all their intents are journaled before
+        the first is sent, and the store is left alone until the last: what fails there must not leave a name that
+        nothing has.
+        """
+        rest = list(steps)
+        while rest:
+            since = self._prepare(rest[0])
+            chain = _chain(rest)
+            if since is None:
+                del rest[0]
+                continue
+            # The later ones are not looked at before: these statements refuse a name that is taken.
+            moments = [since, *(self._intend(p) for p in chain[1:])]
+            del rest[: len(chain)]
+            sent: list[_Sent] = []
+            late: list[_Late] | None = [] if len(chain) > 1 else None
+            try:
+                for planned, moment in zip(chain, moments, strict=True):
+                    if sent and not isinstance(sent[-1].planned.step, (RenameTable, DropView)):
+                        self._journal.check_alone()  # The name is there: whoever has the lease now can go on.
+                    sent.append(self._send(planned, moment, late))
+            except Exception:
+                self._confirm_all(sent)
+                self._note_late(late)
+                raise
+            self._note_late(late)
             self._confirm_all(sent)
-            raise
-        self._confirm_all(sent)
+
+    def _note_late(self, late: list[_Late] | None) -> None:
+        for planned, phase, text in late or ():
+            self._note(planned, phase, text)
 
     def _confirm_all(self, sent: list[_Sent]) -> None:
         while sent:
@@ -205,14 +260,16 @@ class Engine:
 
     def _act_now(self, planned: PlannedStep, since: datetime) -> None:
         """Acts some time after the intent was journaled under the lease: so the lease is looked at again."""
-        self.may_go_on()
+        if self._halt.is_set():
+            raise _GaveWay("another table's step failed")
+        self._journal.check_alone()
         self._confirm(self._send(planned, since))
 
     def _prepare(self, planned: PlannedStep) -> datetime | None:
         """Checks the lease, looks, journals the intent. None if it is so already, else the time of the first intent."""
         self.may_go_on()
         # The way back is always planned anew from the world: its numbers name other steps than an earlier try's.
-        before = self._history(planned) if self._direction == "forward" and _only_once(planned.step) else {}
+        before = self._history(planned) if self._journal.direction == "forward" and _only_once(planned.step) else {}
         first = before.get(Phase.INTENT)
         if Phase.DONE in before:
             self._note(planned, Phase.ALREADY, f"{words(planned.step)}: done before the interruption")
@@ -230,24 +287,33 @@ class Engine:
         return first or moment
 
     def _intend(self, planned: PlannedStep) -> datetime:
-        """Checks the lease and journals the intent, without a look."""
-        self._hold.check()
+        """Journals the intent, without a look."""
         moment = self._clock()
         self._note(planned, Phase.INTENT, words(planned.step))
         return moment
 
-    def _send(self, planned: PlannedStep, since: datetime) -> _Sent:
-        """Acts. After an error it looks first: the effect may be there though the answer was lost."""
+    def _send(self, planned: PlannedStep, since: datetime, late: list[_Late] | None = None) -> _Sent:
+        """Acts. After an error it looks first: the effect may be there though the answer was lost.
+
+        late: where given, a name may be open: no stop is heard, and journal lines are added to it instead.
+        """
         step = planned.step
+
+        def note(phase: Phase, text: str) -> None:
+            if late is None:
+                self._note(planned, phase, text)
+            else:
+                late.append((planned, phase, text))
+
         for attempt in range(1, ATTEMPTS + 1):
-            if attempt > 1:
+            if attempt > 1 and late is None:
                 self.may_go_on()
             started = time.monotonic()
             try:
                 detail = self._do.act(step)
                 return _Sent(planned, since, detail, _seconds(started))
             except StepFailed as e:
-                self._note(planned, Phase.FAILED, str(e))
+                note(Phase.FAILED, str(e))
                 raise
             except WorkspaceError as e:
                 problem = e
@@ -255,9 +321,9 @@ class Engine:
             if (problem.uncertain or not isinstance(step, StartUpdate)) and self._shows(planned, {}, since, problem):
                 return _Sent(planned, since, {}, _seconds(started), problem)
             if not problem.retryable or attempt == ATTEMPTS:
-                self._note(planned, Phase.FAILED, str(problem))
+                note(Phase.FAILED, str(problem))
                 raise StepFailed(f"{words(step)}: {problem}") from problem
-            self._note(planned, Phase.RETRY, f"attempt {attempt} of {ATTEMPTS}: {problem}")
+            note(Phase.RETRY, f"attempt {attempt} of {ATTEMPTS}: {problem}")
             self._sleep(self._timing.retry * 2 ** (attempt - 1))
         raise AssertionError("unreachable")
 
@@ -304,33 +370,34 @@ class Engine:
         """Called between steps and while one waits. Raises what keeps the operation from going on."""
         if self._halt.is_set():
             raise _GaveWay("another table's step failed")
-        self._hold.check()
+        self._journal.check()
         if self._ended():
-            raise Interrupted(f"operation {self._id} was left between two steps: this process ends")
-        if self._may_stop and self._repository.stop_requested(self._id):
+            raise Interrupted(f"operation {self._journal.operation_id} was left between two steps: this process ends")
+        if self._may_stop and self._journal.stop_requested():
             raise Stopped("it was asked to stop")
 
     def _history(self, planned: PlannedStep) -> dict[Phase, datetime]:
         """When this step was first journaled in each phase, by this run or one that was interrupted."""
         found: dict[Phase, datetime] = {}
-        for entry in self._repository.journal(self._id):
-            if entry.direction == self._direction and entry.number == planned.number:
+        for entry in self._journal.entries():
+            if entry.direction == self._journal.direction and entry.number == planned.number:
                 found.setdefault(entry.phase, entry.at)
         return found
 
     def _note(self, planned: PlannedStep, phase: Phase, text: str, detail: Detail | None = None) -> None:
-        self._repository.write(
-            self._hold.lease,
-            self._id,
-            direction=self._direction,
-            number=planned.number,
-            stage=planned.stage,
-            lane=planned.lane,
-            step=type(planned.step).__name__,
-            phase=phase,
-            text=text,
-            detail=detail,
-        )
+        self._journal.write(planned, phase, text, detail)
+
+
+_Late = tuple[PlannedStep, Phase, str]
+"""A journal line that waits until its name is no longer open."""
+
+
+def _chain(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
+    """The first step with those that follow until one leaves no name open."""
+    found = [steps[0]]
+    while found[-1].step.leaves_open and len(found) < len(steps):
+        found.append(steps[len(found)])
+    return found
 
 
 def _only_once(step: Step) -> bool:

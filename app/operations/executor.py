@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from app.config import Migration
 from app.operations import plan as planning
 from app.operations.actor import Actor, Refused
 from app.operations.definition import CONVERGING, Kind, Observation, Plan
-from app.operations.engine import LEASE_SECONDS, Engine, Hold, Stopped, Timing
+from app.operations.engine import LEASE_SECONDS, Engine, Hold, Interrupted, Stopped, Timing
+from app.operations.journal import Journal, JournalLost, insist
 from app.operations.ledger import Ledger, evidence_of
 from app.operations.observe import look_back
 from app.operations.past import last_cutover
@@ -18,8 +20,11 @@ from app.operations.perform import Performer, StepFailed
 from app.operations.planner import Planner
 from app.operations.steps import UnknownStep
 from app.operations.world import World
+from app.store.leases import LeaseLost
 from app.store.operations import OperationRecord, OperationsRepository, Phase, State
 from app.workspace.errors import WorkspaceError
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Executor:
         self._ended = ended
 
     def begin(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
-        """Carries out what is READY, if all still holds. Raises Refused: nothing was written then."""
+        """Executes what is READY, if all still holds. Raises Refused: nothing was written then."""
         if (current := self._operations.get(record.id)) is None or current.state is not State.READY:
             raise Refused(f"operation {record.id} was begun by another process")
         try:
@@ -75,7 +80,10 @@ class Executor:
         started = {"started_at": self._clock(), "executor": actor.user_name}
         if not self._operations.move(record.id, [State.READY], State.RUNNING, **started):
             raise Refused(f"operation {record.id} was begun by another process")
-        self._ledger.audit(actor, "begin", "allowed", record.id, known.hash, detail=evidence_of(known))
+        evidence = evidence_of(known)
+        self._insist(
+            hold, lambda: self._ledger.audit(actor, "begin", "allowed", record.id, known.hash, detail=evidence)
+        )
         return self._carry_out(record, known, hold, actor)
 
     def go_on(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
@@ -104,47 +112,82 @@ class Executor:
             return self._roll_back_again(record, known, hold, actor)
         return self._carry_out(record, known, hold, actor)
 
+    def bring_back(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+        """Ends an operation that was interrupted, without a person and without going further forward.
+
+        A cutover is undone, unless its outcome was verified and only its end is missing; a rollback goes on; of any
+        other it is recorded what may have started. Raises Refused where it is no longer interrupted.
+        """
+        fresh, _ = self._ledger.get(record.id)
+        if fresh.state is not State.RUNNING:
+            raise Refused(f"operation {record.id} is {fresh.state}: it is no longer interrupted")
+        digest = self._ledger.journal_digest(record.id)
+        self._ledger.audit(actor, "bring back", "allowed", record.id, known.hash, detail=digest)
+        self._operations.move(record.id, [State.RUNNING], State.RUNNING, executor=actor.user_name)
+        entries = self._operations.journal(record.id)
+        if known.kind is Kind.ROLLBACK:
+            return self._roll_back_again(record, known, hold, actor)
+        if known.kind is not Kind.CUTOVER:
+            last = next((e for e in reversed(entries) if e.phase in (Phase.INTENT, Phase.DONE)), None)
+            what = "nothing had started" if last is None else f"last in its journal: {last.text} ({last.phase})"
+            return self._end(record, known, hold, actor, State.FAILED, f"it was interrupted; {what}")
+        verified = any(e.number == known.steps[-1].number and e.phase is Phase.DONE for e in entries)
+        if verified and not self._goes_back(fresh):
+            return self._carry_out(record, known, hold, actor)
+        return self._undo(record, known, hold, actor, "it was interrupted and nobody resumed it")
+
     def _carry_out(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         try:
-            self._engine(known, hold, "forward", may_stop=known.kind is not Kind.ROLLBACK).run(known.steps)
-        except (StepFailed, Stopped, WorkspaceError, UnknownStep) as e:
+            may_stop = known.kind is not Kind.ROLLBACK
+            self._engine(known, self._journal(known, hold, "forward"), may_stop=may_stop).run(known.steps)
+        except (LeaseLost, Interrupted):
+            raise
+        except Exception as e:  # noqa: BLE001 (whatever stopped it, what it has done is brought back)
             if known.kind is Kind.CUTOVER:
-                return self._undo(record, known, hold, actor, str(e))
+                return self._undo(record, known, hold, actor, _why(e))
             if known.kind is Kind.ROLLBACK:
-                if _denied(e):
-                    return self._roll_back_again(record, known, hold, actor)
-                return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(str(e)))
-            return self._end(record, known, hold, actor, State.FAILED, str(e))
+                if _denied(e) or isinstance(e, JournalLost):
+                    return self._roll_back_again(record, known, hold, actor, silent=isinstance(e, JournalLost))
+                return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(_why(e)))
+            return self._end(record, known, hold, actor, State.FAILED, _why(e))
         if known.kind is Kind.ROLLBACK:
             self._close_cutovers(record.id, actor)
         return self._end(record, known, hold, actor, State.VERIFIED, "")
 
-    def _roll_back_again(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+    def _roll_back_again(
+        self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, *, silent: bool = False
+    ) -> OperationRecord:
         """Goes on with an interrupted rollback: its steps are planned anew from where the world is."""
         past = last_cutover(self._operations, self._migration)
         try:
-            self._walk_back(known, hold, past.before, pause_new=True, since=known.observation)
-        except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
-            return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(str(e)))
+            walk = self._walk_back(known, hold, past.before, pause_new=True, since=known.observation, silent=silent)
+        except (LeaseLost, Interrupted):
+            raise
+        except Exception as e:  # noqa: BLE001 (a person has to look, whatever it is)
+            return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(_why(e)))
         self._close_cutovers(record.id, actor)
-        return self._end(record, known, hold, actor, State.VERIFIED, "")
+        return self._end(record, known, hold, actor, State.VERIFIED, walk.text, walk.unwritten)
 
     def _undo(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, why: str) -> OperationRecord:
         """Brings a cutover that failed back to where it began. That it is to go back is journaled before anything else:
-        whoever goes on with it must not go forward."""
-        self._operations.write(
-            hold.lease, record.id, direction="back", number=0, stage="undo", lane="", step="Undo", phase=Phase.NOTE,
-            text=f"everything is to be as before: {why}",
-        )  # fmt: skip
+        whoever goes on with it must not go forward. Where the journal cannot be written, it goes back all the same."""
+        journal = self._journal(known, hold, "back")
         try:
-            seen = self._walk_back(known, hold, known.observation, pause_new=False)
-        except (StepFailed, WorkspaceError, planning.NoWayBack) as e:
-            return self._end(
-                record, known, hold, actor, State.NEEDS_HUMAN, self._where(f"{why}; and undoing it failed: {e}")
-            )
-        unseen = planning.unseen_jobs(self._migration, seen)
+            journal.note_undo(f"everything is to be as before: {why}")
+            silent = False
+        except JournalLost:
+            silent = True
+        try:
+            walk = self._walk_back(known, hold, known.observation, pause_new=False, silent=silent)
+        except (LeaseLost, Interrupted):
+            raise
+        except Exception as e:  # noqa: BLE001 (a person has to look, whatever it is)
+            reason = self._where(f"{why}; and undoing it failed: {_why(e)}")
+            return self._end(record, known, hold, actor, State.NEEDS_HUMAN, reason)
+        unseen = planning.unseen_jobs(self._migration, walk.seen)
         but = f", but {'; '.join(unseen)}" if unseen else ""
-        return self._end(record, known, hold, actor, State.UNDONE, f"{why}; everything is as before{but}")
+        reason = f"{why}; everything is as before{but}" + (f"; {walk.text}" if walk.text else "")
+        return self._end(record, known, hold, actor, State.UNDONE, reason, walk.unwritten)
 
     def _walk_back(
         self,
@@ -154,39 +197,54 @@ class Executor:
         *,
         pause_new: bool,
         since: Observation | None = None,
-    ) -> Observation:
+        silent: bool = False,
+    ) -> _Walk:
         """Plans the way back from where the world is, and walks it; gives what was seen.
 
-        Where a view is not one's own, it cannot be pointed at the old table: then the old table takes its name.
+        Where a view is not one's own, it cannot be pointed at the old table: then the old table takes its name. Where
+        the journal cannot be written any more, the rest is walked without it (silent) while the lease lasts.
         """
         parameters = planning.parallel_parameters(self._migration)
-        for owned in (True, False):
+        owned, unwritten = True, list[str]()
+        while True:
             seen = look_back(self._world, self._migration, self._clock())
             all_swaps = planning.swaps(self._migration, seen, known.method)
             steps = planning.back(
                 all_swaps, seen, before, pause_new=pause_new, parameters=parameters, since=since, owned=owned
             )
+            journal = self._journal(known, hold, "back", silent=silent)
             try:
-                self._engine(known, hold, "back", may_stop=False, seen=seen).run(planning.number(steps))
+                self._engine(known, journal, may_stop=False, seen=seen).run(planning.number(steps))
+            except JournalLost:
+                silent = True
+                continue
             except StepFailed as e:
                 if owned and _denied(e):
+                    owned = False
                     continue
                 raise
-            return seen
-        raise AssertionError("unreachable")
+            finally:
+                unwritten += journal.unwritten
+            return _Walk(seen, tuple(unwritten))
 
-    def _engine(
-        self, known: Plan, hold: Hold, direction: str, *, may_stop: bool, seen: Observation | None = None
-    ) -> Engine:
+    def _journal(self, known: Plan, hold: Hold, direction: str, *, silent: bool = False) -> Journal:
+        return Journal(
+            self._operations,
+            hold,
+            known.operation_id,
+            direction,
+            clock=self._clock,
+            sleep=self._sleep,
+            silent=silent,
+        )
+
+    def _engine(self, known: Plan, journal: Journal, *, may_stop: bool, seen: Observation | None = None) -> Engine:
         performer = Performer(
             self._world, seen or known.observation, lambda: engine.may_go_on(), self._clock, self._sleep
         )
         engine = Engine(
             performer,
-            self._operations,
-            hold,
-            known.operation_id,
-            direction,
+            journal,
             clock=self._clock,
             sleep=self._sleep,
             timing=self._patience.timing,
@@ -195,6 +253,9 @@ class Executor:
             ended=self._ended,
         )
         return engine
+
+    def _insist(self, hold: Hold, call: Callable[[], R]) -> R:
+        return insist(call, hold, clock=self._clock, sleep=self._sleep)
 
     def _where(self, why: str) -> str:
         """The reason with what each name serves now, for the person who has to look."""
@@ -205,17 +266,34 @@ class Executor:
         return f"NEEDS HUMAN: {why}. Now: {found}. Resume, or roll back, once the cause is removed."
 
     def _end(
-        self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, state: State, reason: str
+        self,
+        record: OperationRecord,
+        known: Plan,
+        hold: Hold,
+        actor: Actor,
+        state: State,
+        reason: str,
+        unwritten: Sequence[str] = (),
     ) -> OperationRecord:
-        """Says what became of an operation. Raises LeaseLost: then it is for whoever holds the lease now to say."""
-        hold.check()
-        values = {"ended_at": self._clock(), "reason": reason}
-        detail = {"state": str(state), **self._ledger.journal_digest(record.id)}
-        outcome = "done" if state is State.VERIFIED else "failed"
-        # In the audit log first: an end that is in no log could never be mended, one that is there twice can be read.
-        self._ledger.audit(actor, "end", outcome, record.id, known.hash, reason, detail)
-        self._operations.move(record.id, [State.RUNNING], state, **values)
-        return self._ledger.get(record.id)[0]
+        """Records what became of an operation. unwritten: what the journal lacks, for the audit log.
+
+        Raises LeaseLost: then it is for whoever holds the lease now to say; JournalLost: then it stays RUNNING, and is
+        taken up again.
+        """
+
+        def ended() -> OperationRecord:
+            hold.check()
+            detail = {"state": str(state), **self._ledger.journal_digest(record.id)}
+            if unwritten:
+                detail["not_journaled"] = list(unwritten)
+            # In the audit log first: an end that is in no log could never be mended, one that is there twice can be
+            # read.
+            outcome = "done" if state is State.VERIFIED else "failed"
+            self._ledger.audit(actor, "end", outcome, record.id, known.hash, reason, detail)
+            self._operations.move(record.id, [State.RUNNING], state, ended_at=self._clock(), reason=reason)
+            return self._ledger.get(record.id)[0]
+
+        return self._insist(hold, ended)
 
     def _close_cutovers(self, rollback_id: str, actor: Actor) -> None:
         """Cutovers that stopped midway are ended by the rollback that put everything back."""
@@ -240,6 +318,28 @@ class Executor:
             elif entry.phase in (Phase.DONE, Phase.ALREADY):
                 open_failures.discard(entry.number)
         return bool(open_failures)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """A way back that was walked to its end. seen: what it was planned from. unwritten: what no journal line says."""
+
+    seen: Observation
+    unwritten: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What a person must know of it; empty where the journal is whole."""
+        if not self.unwritten:
+            return ""
+        return f"the journal could not be written and lacks {len(self.unwritten)} steps of the way back"
+
+
+def _why(problem: Exception) -> str:
+    if isinstance(problem, JournalLost):
+        return f"its journal could not be written: {problem}"
+    known = isinstance(problem, (StepFailed, Stopped, WorkspaceError, UnknownStep, planning.NoWayBack))
+    return str(problem) if known else f"{type(problem).__name__}: {problem}"
 
 
 def _denied(problem: Exception) -> bool:

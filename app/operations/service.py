@@ -208,6 +208,20 @@ class OperationsService:
             with self._lease(wait=True) as hold:
                 return self._executor.go_on(record, known, hold, actor)
 
+    def bring_back(self, operation_id: str, executor: str) -> OperationRecord:
+        """Ends an interrupted operation without a person: for the worker. Raises Refused.
+
+        A cutover is undone (or only recorded as verified, if it was), a rollback goes on to its end; nothing goes
+        further forward. executor: the worker's name.
+        """
+        actor = Actor(executor, frozenset(), "worker")
+        record, known = self._ledger.get(operation_id)
+        with self._ledger.audited(actor, "bring back", operation_id, known.hash):
+            if not self.interrupted(record):
+                raise Refused(f"operation {operation_id} is {record.state}: it is not interrupted")
+            with self._lease(wait=False) as hold:
+                return self._executor.bring_back(record, known, hold, actor)
+
     def rollback(self, actor: Actor, confirmation: str) -> OperationRecord:
         """Plans, submits and carries out a rollback in this process: the emergency path. Raises Refused."""
         return self.apply_here(self.plan(Kind.ROLLBACK, {}, actor), actor, confirmation)
@@ -243,6 +257,12 @@ class OperationsService:
         """Whether an operation was begun and nobody carries it out now."""
         return record.state is State.RUNNING and self._store.leases.holder(LEASE) is None
 
+    def left(self) -> Sequence[OperationRecord]:
+        """Operations that were started and that nobody executes now, oldest first (for the worker)."""
+        if self._store.leases.holder(LEASE) is not None:
+            return []
+        return self._store.operations.find(states=[State.RUNNING])[::-1]
+
     def operations(self, limit: int = 50) -> Sequence[OperationRecord]:
         """Operations that were asked for, newest first."""
         return self._store.operations.find(states=ASKED_FOR, limit=limit)
@@ -275,6 +295,7 @@ class OperationsService:
         """The one lease of all operations. An emergency waits for a dead process's lease to run out; others do not."""
         owner = process_owner()
         waited = 0.0
+        moment = self._clock()
         while (lease := self._store.leases.acquire(LEASE, owner, self._patience.lease)) is None:
             if not wait or waited >= self._patience.wait:
                 holder = self._store.leases.holder(LEASE)
@@ -282,5 +303,7 @@ class OperationsService:
                 raise Refused(f"another operation is being carried out by {who}: wait until it has ended, or cancel it")
             self._sleep(0.5)
             waited += 0.5
-        with Hold(self._store.leases, lease, self._patience.lease, self._patience.beat) as hold:
+            moment = self._clock()
+        seconds, beat = self._patience.lease, self._patience.beat
+        with Hold(self._store.leases, lease, seconds, beat, clock=self._clock, since=moment) as hold:
             yield hold

@@ -62,8 +62,18 @@ class FakeOperations:
 
     def __init__(self) -> None:
         self.waiting: list[str] = []
+        self.interrupted: list[str] = []
+        self.brought_back: list[tuple[str, str]] = []
         self.applied: list[tuple[str, str]] = []
         self.act: Callable[[str], None] = lambda _: None
+
+    def left(self) -> Any:
+        return [SimpleNamespace(id=i) for i in self.interrupted]
+
+    def bring_back(self, operation_id: str, executor: str) -> Any:
+        self.interrupted.remove(operation_id)
+        self.brought_back.append((operation_id, executor))
+        return SimpleNamespace(state="undone")
 
     def ready(self) -> Any:
         return [SimpleNamespace(id=i) for i in self.waiting]
