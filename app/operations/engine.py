@@ -31,7 +31,7 @@ from app.operations.steps import (
 from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
 from app.store.leases import Lease, LeaseLost, LeaseRepository
-from app.store.operations import Phase
+from app.store.operations import OperationsRepository, Phase
 from app.workspace.errors import WorkspaceError
 
 log = logging.getLogger("cutover.operations")
@@ -136,12 +136,15 @@ class Hold:
 
 
 class Engine:
-    """Executes steps for one operation, in the direction of its journal (`forward`, `back`)."""
+    """Executes steps for one operation under one lease. `direction` (`forward`, `back`) goes into the journal."""
 
     def __init__(
         self,
         performer: Performer,
-        journal: Journal,
+        repository: OperationsRepository,
+        hold: Hold,
+        operation_id: str,
+        direction: str,
         *,
         clock: Callable[[], datetime] = now,
         sleep: Callable[[float], None] = time.sleep,
@@ -149,10 +152,11 @@ class Engine:
         parallel: int = PARALLEL,
         may_stop: bool = True,
         ended: Callable[[], bool] = lambda: False,
+        silent: bool = False,
     ) -> None:
-        """may_stop: whether somebody may ask it to stop. ended: whether this process is to end."""
+        """may_stop: whether somebody may ask it to stop. ended: whether this process is to end. silent: see Journal."""
         self._do = performer
-        self._journal = journal
+        self._journal = Journal(repository, hold, operation_id, direction, clock=clock, sleep=sleep, silent=silent)
         self._clock = clock
         self._sleep = sleep
         self._timing = timing or Timing()
@@ -160,6 +164,11 @@ class Engine:
         self._may_stop = may_stop
         self._ended = ended
         self._halt = threading.Event()
+
+    @property
+    def journal(self) -> Journal:
+        """What it writes to."""
+        return self._journal
 
     def run(self, steps: Sequence[PlannedStep]) -> None:
         """All steps, stage after stage, the lanes of a stage side by side.

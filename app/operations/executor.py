@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -10,16 +11,18 @@ from typing import TypeVar
 from app.config import Migration
 from app.operations import plan as planning
 from app.operations.actor import Actor, Refused
+from app.operations.codec import CodecError
 from app.operations.definition import CONVERGING, Kind, Observation, Plan
 from app.operations.engine import LEASE_SECONDS, Engine, Hold, Interrupted, Stopped, Timing
-from app.operations.journal import Journal, JournalLost, insist
+from app.operations.journal import JournalLost, insist
 from app.operations.ledger import Ledger, evidence_of
 from app.operations.observe import look_back
-from app.operations.past import last_cutover
+from app.operations.past import PastCutover, last_cutover, of_record
 from app.operations.perform import Performer, StepFailed
 from app.operations.planner import Planner
 from app.operations.steps import UnknownStep
 from app.operations.world import World
+from app.store.base import StoreError
 from app.store.leases import LeaseLost
 from app.store.operations import OperationRecord, OperationsRepository, Phase, State
 from app.workspace.errors import WorkspaceError
@@ -93,7 +96,7 @@ class Executor:
         if fresh.state not in (State.RUNNING, State.NEEDS_HUMAN):
             raise Refused(f"operation {operation_id} is {fresh.state}: there is nothing to resume")
         undoing = known.kind is Kind.CUTOVER and self._goes_back(fresh)
-        if known.kind is Kind.CUTOVER and not undoing and self._planner.all_serve_old(known):
+        if known.kind is Kind.CUTOVER and not undoing and self._planner.all_serve_old(of_record(record)):
             try:
                 self._planner.check_before(record, known, resumed=True)
             except (Refused, WorkspaceError) as e:
@@ -109,7 +112,7 @@ class Executor:
             why = "it was asked to stop" if fresh.stop_requested else "it had failed, or its undo was interrupted"
             return self._undo(record, known, hold, actor, why)
         if known.kind is Kind.ROLLBACK:
-            return self._roll_back_again(record, known, hold, actor)
+            return self._roll_back_again(record, known, hold, actor, self._past(record, known))
         return self._carry_out(record, known, hold, actor)
 
     def bring_back(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
@@ -126,7 +129,7 @@ class Executor:
         self._operations.move(record.id, [State.RUNNING], State.RUNNING, executor=actor.user_name)
         entries = self._operations.journal(record.id)
         if known.kind is Kind.ROLLBACK:
-            return self._roll_back_again(record, known, hold, actor)
+            return self._roll_back_again(record, known, hold, actor, self._past(record, known))
         if known.kind is not Kind.CUTOVER:
             last = next((e for e in reversed(entries) if e.phase in (Phase.INTENT, Phase.DONE)), None)
             what = "nothing had started" if last is None else f"last in its journal: {last.text} ({last.phase})"
@@ -137,9 +140,11 @@ class Executor:
         return self._undo(record, known, hold, actor, "it was interrupted and nobody resumed it")
 
     def _carry_out(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+        # Read before anything moves: the way back must not need the store.
+        past = self._insist(hold, lambda: self._past(record, known))
         try:
             may_stop = known.kind is not Kind.ROLLBACK
-            self._engine(known, self._journal(known, hold, "forward"), may_stop=may_stop).run(known.steps)
+            self._engine(known, hold, "forward", may_stop=may_stop).run(known.steps)
         except (LeaseLost, Interrupted):
             raise
         except Exception as e:  # noqa: BLE001 (whatever stopped it, what it has done is brought back)
@@ -147,53 +152,83 @@ class Executor:
                 return self._undo(record, known, hold, actor, _why(e))
             if known.kind is Kind.ROLLBACK:
                 if _denied(e) or isinstance(e, JournalLost):
-                    return self._roll_back_again(record, known, hold, actor, silent=isinstance(e, JournalLost))
+                    silent = isinstance(e, JournalLost)
+                    return self._roll_back_again(record, known, hold, actor, past, silent=silent)
                 return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(_why(e)))
             return self._end(record, known, hold, actor, State.FAILED, _why(e))
         if known.kind is Kind.ROLLBACK:
-            self._close_cutovers(record.id, actor)
+            if past.unrestored(self._migration, known.observation, pause_new=True):
+                return self._roll_back_again(record, known, hold, actor, past)  # It may be seen by now.
+            self._close_cutovers(record, actor)
         return self._end(record, known, hold, actor, State.VERIFIED, "")
 
+    def _past(self, record: OperationRecord, known: Plan) -> PastCutover:
+        """What an operation's way back is built from: its own plan, or that of the cutover that it takes back."""
+        if known.kind is Kind.CUTOVER:
+            return of_record(record)
+        if known.kind is not Kind.ROLLBACK:
+            return PastCutover()
+        undoes = self._operations.get(record.undoes) if record.undoes else None
+        if undoes is not None:
+            with suppress(CodecError):
+                return of_record(undoes)
+        return last_cutover(self._operations, self._migration)
+
     def _roll_back_again(
-        self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, *, silent: bool = False
+        self,
+        record: OperationRecord,
+        known: Plan,
+        hold: Hold,
+        actor: Actor,
+        past: PastCutover,
+        *,
+        silent: bool = False,
     ) -> OperationRecord:
         """Goes on with an interrupted rollback: its steps are planned anew from where the world is."""
-        past = last_cutover(self._operations, self._migration)
         try:
-            walk = self._walk_back(known, hold, past.before, pause_new=True, since=known.observation, silent=silent)
+            walk = self._walk_back(known, hold, past, pause_new=True, since=known.observation, silent=silent)
         except (LeaseLost, Interrupted):
             raise
         except Exception as e:  # noqa: BLE001 (a person has to look, whatever it is)
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(_why(e)))
-        self._close_cutovers(record.id, actor)
+        unrestored = past.unrestored(self._migration, walk.seen, pause_new=True)
+        if unrestored:
+            parts = ("every table has its own name again", walk.text, *unrestored)
+            reason = self._where("; ".join(p for p in parts if p))
+            return self._end(record, known, hold, actor, State.NEEDS_HUMAN, reason, walk.unwritten)
+        self._close_cutovers(record, actor)
         return self._end(record, known, hold, actor, State.VERIFIED, walk.text, walk.unwritten)
 
     def _undo(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, why: str) -> OperationRecord:
         """Brings a cutover that failed back to where it began. That it is to go back is journaled before anything else:
         whoever goes on with it must not go forward. Where the journal cannot be written, it goes back all the same."""
-        journal = self._journal(known, hold, "back")
+        past = of_record(record)
+        journal = self._engine(known, hold, "back", may_stop=False).journal
         try:
             journal.note_undo(f"everything is to be as before: {why}")
             silent = False
         except JournalLost:
             silent = True
         try:
-            walk = self._walk_back(known, hold, known.observation, pause_new=False, silent=silent)
+            walk = self._walk_back(known, hold, past, pause_new=False, silent=silent)
         except (LeaseLost, Interrupted):
             raise
         except Exception as e:  # noqa: BLE001 (a person has to look, whatever it is)
             reason = self._where(f"{why}; and undoing it failed: {_why(e)}")
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, reason)
-        unseen = planning.unseen_jobs(self._migration, walk.seen)
-        but = f", but {'; '.join(unseen)}" if unseen else ""
-        reason = f"{why}; everything is as before{but}" + (f"; {walk.text}" if walk.text else "")
+        unrestored = past.unrestored(self._migration, walk.seen, pause_new=False)
+        if unrestored:
+            parts = (why, "every table has its own name again", walk.text, *unrestored)
+            reason = self._where("; ".join(p for p in parts if p))
+            return self._end(record, known, hold, actor, State.NEEDS_HUMAN, reason, walk.unwritten)
+        reason = "; ".join(p for p in (why, "everything is as before", walk.text) if p)
         return self._end(record, known, hold, actor, State.UNDONE, reason, walk.unwritten)
 
     def _walk_back(
         self,
         known: Plan,
         hold: Hold,
-        before: Observation | None,
+        past: PastCutover,
         *,
         pause_new: bool,
         since: Observation | None = None,
@@ -204,17 +239,22 @@ class Executor:
         Where a view is not one's own, it cannot be pointed at the old table: then the old table takes its name. Where
         the journal cannot be written any more, the rest is walked without it (silent) while the lease lasts.
         """
-        parameters = planning.parallel_parameters(self._migration)
         owned, unwritten = True, list[str]()
         while True:
-            seen = look_back(self._world, self._migration, self._clock())
-            all_swaps = planning.swaps(self._migration, seen, known.method)
+            seen = look_back(self._world, self._migration, self._clock(), past)
             steps = planning.back(
-                all_swaps, seen, before, pause_new=pause_new, parameters=parameters, since=since, owned=owned
+                past.swaps_in(self._migration, seen),
+                seen,
+                past.before,
+                pause_new=pause_new,
+                parameters=past.back_parameters(self._migration),
+                since=since,
+                owned=owned,
+                unknown=past.unknown,
             )
-            journal = self._journal(known, hold, "back", silent=silent)
+            engine = self._engine(known, hold, "back", may_stop=False, seen=seen, silent=silent)
             try:
-                self._engine(known, journal, may_stop=False, seen=seen).run(planning.number(steps))
+                engine.run(planning.number(steps))
             except JournalLost:
                 silent = True
                 continue
@@ -224,27 +264,29 @@ class Executor:
                     continue
                 raise
             finally:
-                unwritten += journal.unwritten
+                unwritten += engine.journal.unwritten
             return _Walk(seen, tuple(unwritten))
 
-    def _journal(self, known: Plan, hold: Hold, direction: str, *, silent: bool = False) -> Journal:
-        return Journal(
-            self._operations,
-            hold,
-            known.operation_id,
-            direction,
-            clock=self._clock,
-            sleep=self._sleep,
-            silent=silent,
-        )
-
-    def _engine(self, known: Plan, journal: Journal, *, may_stop: bool, seen: Observation | None = None) -> Engine:
+    def _engine(
+        self,
+        known: Plan,
+        hold: Hold,
+        direction: str,
+        *,
+        may_stop: bool,
+        seen: Observation | None = None,
+        silent: bool = False,
+    ) -> Engine:
         performer = Performer(
             self._world, seen or known.observation, lambda: engine.may_go_on(), self._clock, self._sleep
         )
         engine = Engine(
             performer,
-            journal,
+            self._operations,
+            hold,
+            known.operation_id,
+            direction,
+            silent=silent,
             clock=self._clock,
             sleep=self._sleep,
             timing=self._patience.timing,
@@ -261,7 +303,7 @@ class Executor:
         """The reason with what each name serves now, for the person who has to look."""
         try:
             found = "; ".join(f"{t}: {s}" for t, s in self._planner.serving().items())
-        except WorkspaceError as e:
+        except (WorkspaceError, StoreError) as e:
             found = f"what the tables are cannot be seen: {e}"
         return f"NEEDS HUMAN: {why}. Now: {found}. Resume, or roll back, once the cause is removed."
 
@@ -295,13 +337,13 @@ class Executor:
 
         return self._insist(hold, ended)
 
-    def _close_cutovers(self, rollback_id: str, actor: Actor) -> None:
+    def _close_cutovers(self, rollback: OperationRecord, actor: Actor) -> None:
         """Cutovers that stopped midway are ended by the rollback that put everything back."""
         midway = [State.RUNNING, State.NEEDS_HUMAN]
         for other in self._operations.find(kinds=CONVERGING, states=midway):
-            if other.id == rollback_id:
+            if other.id == rollback.id or rollback.migration != other.migration:
                 continue
-            reason = f"rolled back by {rollback_id}; {other.reason}".rstrip("; ")
+            reason = f"rolled back by {rollback.id}; {other.reason}".rstrip("; ")
             self._ledger.audit(actor, "end", "failed", other.id, other.plan_hash, reason, {"state": "undone"})
             self._operations.move(other.id, midway, State.UNDONE, ended_at=self._clock(), reason=reason)
 

@@ -77,17 +77,17 @@ def _own_names(migration: Migration, observation: Observation, past: PastCutover
     if not observation.relations:
         return ()
     title = "The old job's tables have their names"
-    all_swaps = planning.swaps(migration, observation)
+    all_swaps = past.every_swap(migration, observation)
     problems = []
     found = planning.places(all_swaps, observation).values()
-    for table, s, place in zip(migration.tables, all_swaps, found, strict=True):
+    for s, place in zip(all_swaps, found, strict=True):
         served, kept = observation.relation(s.served), observation.relation(s.kept)
         if place.position is Position.UNTOUCHED or served.kind == kept.kind == "absent":
             continue
         text = place.text
         if served.kind == kept.kind == "table":
             # From names alone a cutover by renaming and a backup look the same.
-            is_kept = past.kept_is(table, served.table_id, kept.table_id)
+            is_kept = past.kept_holds(s.table, s.served, s.candidate, served.table_id, kept.table_id)
             if is_kept == "backup":
                 continue
             whose = "after a cutover by renaming" if is_kept == "old" else "the new side's or a backup"

@@ -29,6 +29,15 @@ class OperationsStore(Protocol):
     def leases(self) -> LeaseRepository: ...
 
 
+class PlanUnreadable(Refused):
+    """The stored plan of an operation cannot be read. record: the operation; problem: why."""
+
+    def __init__(self, record: OperationRecord, problem: Exception) -> None:
+        super().__init__(f"operation {record.id}: {problem}; plan again")
+        self.record = record
+        self.problem = problem
+
+
 class Ledger:
     """Records of operations and their audit, over one store."""
 
@@ -43,7 +52,7 @@ class Ledger:
         try:
             return record, plan_from_json(record.plan)
         except (CodecError, UnknownStep) as e:
-            raise Refused(f"operation {operation_id}: {e}; plan again") from e
+            raise PlanUnreadable(record, e) from e
 
     def find(self, operation: str) -> tuple[OperationRecord, Plan]:
         """By its id or its plan's hash (at least 12 digits). Raises Refused, also where the hash fits several."""
@@ -71,7 +80,7 @@ class Ledger:
             reason="",
             executor="",
             stop_requested=False,
-            undoes=self._undoes() if made.kind is Kind.ROLLBACK else None,
+            undoes=self._undoes(made.migration) if made.kind is Kind.ROLLBACK else None,
             created_at=made.created_at,
             expires_at=made.expires_at,
             submitted_at=None,
@@ -81,10 +90,10 @@ class Ledger:
         self._store.operations.add(record)
         self.audit(actor, "plan", "allowed", made.operation_id, made.hash, detail=evidence_of(made))
 
-    def _undoes(self) -> str | None:
+    def _undoes(self, migration: str) -> str | None:
         begun = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED)
-        found = self._store.operations.find(kinds=[Kind.CUTOVER], states=begun, limit=1)
-        return found[0].id if found else None
+        found = self._store.operations.find(kinds=[Kind.CUTOVER], states=begun, limit=20)
+        return next((o.id for o in found if o.migration == migration), None)
 
     def journal_digest(self, operation_id: str) -> dict[str, Any]:
         """SHA-256 over the journal so far, so that the audit chain covers every step too."""

@@ -11,10 +11,12 @@ from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
 
-from app.config import Migration, Table
+from app.config import Migration
 from app.operations import plan as planning
 from app.operations.actor import Refused
 from app.operations.definition import Kind, Observation
+from app.operations.past import JobName, PastCutover
+from app.operations.positions import Swap
 from app.operations.world import JobState, Privileges, Relation, World, Written
 from app.workspace.errors import WorkspaceError
 
@@ -34,11 +36,13 @@ def observe(
     evidence: Mapping[str, str],
     unfinished: Sequence[str],
     *,
+    past: PastCutover,
     counts: bool = True,
 ) -> Observation:
     """What a plan of this kind rests on. evidence: what proves it (pinned). unfinished: operations not at an end.
 
-    counts: whether a rollback counts the rows it takes away from consumers.
+    past: the cutover that a rollback takes back. counts: whether a rollback counts the rows it takes away from
+    consumers.
 
     Raises WorkspaceError when something cannot be seen: what was not seen is not assumed.
     """
@@ -54,8 +58,8 @@ def observe(
             )
         case Kind.ROLLBACK:
             # An emergency waits for nothing that cannot stop it: no privileges are probed, no active run is listed.
-            seen = replace(look_back(world, migration, moment), unfinished=tuple(unfinished))
-            return replace(seen, written=_written(world, migration, seen)) if counts else seen
+            seen = replace(look_back(world, migration, moment, past), unfinished=tuple(unfinished))
+            return replace(seen, written=_written(world, migration, seen, past)) if counts else seen
         case Kind.REHEARSE:
             sources = [n for t in migration.tables for n in (t.baseline, t.candidate)]
             found = relations(world, [*sources, *planning.rehearsal_names(migration)])
@@ -72,7 +76,7 @@ def observe(
         case Kind.RUN_NOW | Kind.PAUSE | Kind.UNPAUSE:
             side = str(args["job"])
             job = _job(world, migration, side)
-            swapped = planning.names(migration) if starts_old_job(kind, args) else ()
+            swapped = past.every_name(migration) if starts_old_job(kind, args) else ()
             return Observation(
                 moment,
                 tuple(relations(world, swapped)),
@@ -100,21 +104,28 @@ def look(world: World, migration: Migration, moment: datetime) -> Observation:
     return Observation(moment, tuple(found), jobs, (world.pipeline(migration.production_pipeline.name),))
 
 
-def look_back(world: World, migration: Migration, moment: datetime) -> Observation:
+def look_back(world: World, migration: Migration, moment: datetime, past: PastCutover) -> Observation:
     """What the way back needs: the names, without versions of data, and those jobs that can be seen.
 
     A job that is gone or may not be seen is left out: the tables go back all the same. No pipeline is looked up: the
     way back needs none, and the new side's may be what is broken.
     """
-    found = relations(world, planning.names(migration))
+    found = relations(world, past.names(migration))
     jobs: list[tuple[str, JobState]] = []
-    for side in ("baseline", "candidate"):
-        try:
-            jobs.append((side, _job(world, migration, side)))
-        except WorkspaceError as e:
-            if not (e.not_found or e.denied):
-                raise
+    for was, now in past.jobs(migration):
+        job = _job_if_seen(world, was) or (_job_if_seen(world, now) if now != was else None)
+        if job is not None:
+            jobs.append((was.side, job))
     return Observation(moment, tuple(found), tuple(jobs))
+
+
+def _job_if_seen(world: World, job: JobName) -> JobState | None:
+    try:
+        return world.job(job.name, job.job_id)
+    except WorkspaceError as e:
+        if not (e.not_found or e.denied):
+            raise
+        return None
 
 
 def _job(world: World, migration: Migration, side: str) -> JobState:
@@ -130,24 +141,25 @@ def _active(world: World, seen: Observation) -> tuple[str, ...]:
     return (*runs, *updates)
 
 
-def _written(world: World, migration: Migration, seen: Observation) -> tuple[Written, ...]:
-    def both(t: Table) -> bool:
-        return seen.relation(t.kept).kind == "table" and seen.relation(t.candidate).kind != "absent"
+def _written(world: World, migration: Migration, seen: Observation, past: PastCutover) -> tuple[Written, ...]:
+    def both(s: Swap) -> bool:
+        return seen.relation(s.kept).kind == "table" and seen.relation(s.candidate).kind != "absent"
 
+    watermarks = {t.baseline: t.watermark for t in migration.tables}
     found: dict[str, Written] = {}
 
-    def count(t: Table) -> None:
-        found[t.name] = world.written(t.name, t.kept, t.candidate, t.watermark)
+    def count(s: Swap) -> None:
+        found[s.table] = world.written(s.table, s.kept, s.candidate, watermarks.get(s.served, ()))
 
-    pairs = [t for t in migration.tables if both(t)]
-    threads = [Thread(target=count, args=(t,), daemon=True) for t in pairs]
+    pairs = [s for s in past.swaps_in(migration, seen) if both(s)]
+    threads = [Thread(target=count, args=(s,), daemon=True) for s in pairs]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + COUNT_SECONDS
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     late = f"not counted within {COUNT_SECONDS:.0f} s"
-    return tuple(found.get(t.name) or Written(t.name, None, None, None, late) for t in pairs)
+    return tuple(found.get(s.table) or Written(s.table, None, None, None, late) for s in pairs)
 
 
 def _privileges(world: World, migration: Migration, seen: Observation) -> Privileges:

@@ -89,10 +89,16 @@ def swaps(migration: Migration, observation: Observation, methods: Mapping[str, 
     return tuple(found)
 
 
-def places(all_swaps: Sequence[Swap], observation: Observation, before: Observation | None = None) -> dict[str, Place]:
-    """Position of each table. before: what a cutover saw, to recognise both tables by their ids."""
+def places(
+    all_swaps: Sequence[Swap],
+    observation: Observation,
+    before: Observation | None = None,
+    unknown: str = "no cutover of it is stored here",
+) -> dict[str, Place]:
+    """Position of each table. before: what a cutover saw, to recognise both tables by their ids; unknown: why there is
+    none."""
     relations = {r.name: r for r in observation.relations}
-    return {s.table: locate(s, relations, *_ids(s, before)) for s in all_swaps}
+    return {s.table: locate(s, relations, *_ids(s, before), unknown) for s in all_swaps}
 
 
 def unmoved(all_swaps: Sequence[Swap], observation: Observation, before: Observation) -> Observation:
@@ -115,6 +121,23 @@ def carried(grants: Iterable[Grant]) -> tuple[Grant, ...]:
     """The part of the grants that a view can carry."""
     kept = ((g.principal, tuple(p for p in g.privileges if p in VIEW_PRIVILEGES)) for g in grants)
     return tuple(Grant(principal, privileges) for principal, privileges in kept if privileges)
+
+
+def on_view(old: Relation) -> tuple[Grant, ...]:
+    """What a view in a table's place is granted: what it can carry of the table's grants, and SELECT to the owner, who
+    needed no grant to read the table."""
+    return _with_owner(carried(old.grants), old, ("SELECT",))
+
+
+def on_successor(old: Relation, new: Relation) -> tuple[Grant, ...]:
+    """What a table that takes another's name is granted: the other's grants, and to its owner, who needed none, what
+    gives access to rows."""
+    return old.grants if old.owner == new.owner else _with_owner(old.grants, old, ("MODIFY", "SELECT"))
+
+
+def _with_owner(grants: tuple[Grant, ...], old: Relation, privileges: tuple[str, ...]) -> tuple[Grant, ...]:
+    more = lacking(grants, (Grant(old.owner, privileges),)) if old.owner else ()
+    return union(grants, more) if more else grants
 
 
 def not_carried(grants: Iterable[Grant]) -> tuple[Grant, ...]:
@@ -168,7 +191,7 @@ def _forward(all_swaps: Sequence[Swap], observation: Observation, round_: str = 
     for s in all_swaps:
         x = observation.relation(s.served)
         if s.method == "view":
-            grants = carried(x.grants)
+            grants = on_view(x)
             lane: list[Step] = [
                 RenameTable(s.served, s.kept),
                 CreateView(s.served, s.kept, s.candidate, x.comment),
@@ -188,14 +211,14 @@ def _forward(all_swaps: Sequence[Swap], observation: Observation, round_: str = 
                 for step in (
                     RenameTable(s.served, s.kept, s.candidate),
                     RenameTable(s.candidate, s.served),
-                    RestoreGrants(s.served, x.grants),
+                    RestoreGrants(s.served, on_successor(x, observation.relation(s.candidate))),
                 )
             ]
     for s in all_swaps:
         x, c = observation.relation(s.served), observation.relation(s.candidate)
         view = s.method == "view"
         verify = VerifyServing(
-            s.served, s.candidate if view else None, carried(x.grants) if view else x.grants, _columns(c)
+            s.served, s.candidate if view else None, on_view(x) if view else on_successor(x, c), _columns(c)
         )
         steps.append((f"verify{round_}", s.table, verify))
     return steps
@@ -211,6 +234,7 @@ def back(
     parameters: tuple[tuple[str, str], ...] = (),
     since: Observation | None = None,
     owned: bool = True,
+    unknown: str = "no cutover of it is stored here",
     round_: str = "",
 ) -> list[Staged]:
     """New to old from wherever each table is. before: what the cutover saved, if it is known.
@@ -220,10 +244,12 @@ def back(
     nothing has the name until the old table has it again.
     parameters: name and value of what the new job's parameters are set back to.
     pause_new: whether the new job stays paused whatever it was before (a rollback) or gets back what it had (an undo).
-    Raises NoWayBack with every table whose place is not one of ours.
+    unknown: why `before` is not known, where it is not.
+    Raises NoWayBack with every table whose place is not one of ours, or whose kept table is not proven to be the old.
     """
-    at = places(all_swaps, observation, before)
+    at = places(all_swaps, observation, before, unknown)
     lost = [f"{t}: {p.text}" for t, p in at.items() if p.position is Position.UNKNOWN]
+    lost += [f"{t}: {p.text}, but {p.doubt}" for t, p in at.items() if p.doubt]
     if lost:
         raise NoWayBack("; ".join(lost))
     by = {p: [s for s in all_swaps if at[s.table].position is p] for p in Position}
@@ -302,7 +328,8 @@ def _granted_meanwhile(
     if before is None or swap.method != "rename":
         return ()
     now = observation.relation(swap.served if place.position is Position.SWAPPED else swap.candidate)
-    return common(lacking(before.relation(swap.candidate).grants, now.grants), before.relation(swap.served).grants)
+    old, new = before.relation(swap.served), before.relation(swap.candidate)
+    return common(lacking(new.grants, now.grants), on_successor(old, new))
 
 
 def _was_on(job: JobState, side: str, before: Observation | None) -> bool:
@@ -325,7 +352,8 @@ def changed_grants(
     if since is None or view is None or view.kind != "view" or view.over != swap.candidate:
         return (), ()
     had = carried(grants_before(swap, since, before))
-    return lacking(had, view.grants), lacking(view.grants, had)
+    old = since.relation(swap.kept) if before is None else before.relation(swap.served)
+    return lacking(_with_owner(had, old, ("SELECT",)), view.grants), lacking(view.grants, had)
 
 
 def parallel_parameters(migration: Migration) -> tuple[tuple[str, str], ...]:
@@ -355,11 +383,20 @@ def way_back(migration: Migration, observation: Observation, steps: Sequence[Pla
 
 
 def rollback(
-    migration: Migration, observation: Observation, before: Observation | None, methods: Mapping[str, str] | None
+    all_swaps: Sequence[Swap],
+    observation: Observation,
+    before: Observation | None,
+    *,
+    parameters: tuple[tuple[str, str], ...],
+    unrestored: tuple[str, ...] = (),
+    unknown: str = "no cutover of it is stored here",
+    reminders: tuple[str, ...] = (),
 ) -> Draft:
-    """New to old from the world as it is. Raises Refused where there is nothing to roll back or no way back."""
-    all_swaps = swaps(migration, observation, methods)
-    at = places(all_swaps, observation, before)
+    """New to old from the world as it is. Raises Refused where there is nothing to roll back or no way back.
+
+    parameters, unknown: as in `back`. unrestored: a sentence for each schedule that cannot be set back.
+    """
+    at = places(all_swaps, observation, before, unknown)
     if all(p.position is Position.UNTOUCHED for p in at.values()) and not observation.unfinished:
         raise Refused("nothing to roll back: every table is the old one under its own name")
     try:
@@ -368,32 +405,25 @@ def rollback(
             observation,
             before,
             pause_new=True,
-            parameters=parallel_parameters(migration),
+            parameters=parameters,
             since=observation,
+            unknown=unknown,
         )
     except NoWayBack as e:
         raise Refused(f"NEEDS HUMAN, nothing was written: {e}") from e
-    saved: Staged = ("save", "", SaveState(names(migration), tuple(j.name for _, j in observation.jobs)))
+    looked_at = tuple(n for s in all_swaps for n in (s.served, s.kept, s.candidate))
+    saved: Staged = ("save", "", SaveState(looked_at, tuple(j.name for _, j in observation.jobs)))
     return Draft(
         number([saved, *steps]),
         method={s.table: s.method for s in all_swaps},
         notes=(
-            *unseen_jobs(migration, observation),
+            *unrestored,
+            *("the tables go back, and the operation then ends as NEEDS HUMAN" for _ in unrestored[:1]),
             *(n for s in all_swaps for n in _grant_notes(s, *changed_grants(s, observation, before))),
             *(n for s in all_swaps for n in _grants_that_leave(s, at[s.table], observation, before)),
             *_rollback_notes(observation),
-            *migration.reminders.rollback,
+            *reminders,
         ),
-    )
-
-
-def unseen_jobs(migration: Migration, observation: Observation) -> tuple[str, ...]:
-    """A sentence for each job that the way back cannot reach."""
-    refs = {"baseline": migration.baseline_job, "candidate": migration.candidate_job}
-    return tuple(
-        f"{ref.name} cannot be seen: its schedule and its parameters stay as they are"
-        for side, ref in refs.items()
-        if observation.find_job(side) is None
     )
 
 
@@ -445,9 +475,10 @@ def rehearse(migration: Migration, observation: Observation, requested_by: str, 
     copied: dict[str, Relation] = {}
     for t, s in zip(migration.tables, all_swaps, strict=True):
         old, new = observation.relation(t.baseline), observation.relation(t.candidate)
-        copied[s.served] = Relation(s.served, "table", columns=old.columns, grants=grants)
+        # Their ids are not known before they are made; any two that differ tell them apart.
+        copied[s.served] = Relation(s.served, "table", table_id="old", columns=old.columns, grants=grants)
         copied[s.kept] = absent(s.kept)
-        copied[s.candidate] = Relation(s.candidate, "table", columns=new.columns)
+        copied[s.candidate] = Relation(s.candidate, "table", table_id="new", columns=new.columns)
     start = with_relations(observation, copied.values())
     for turn in (1, 2):
         forward = _forward(all_swaps, start, f" {turn}")
@@ -547,7 +578,7 @@ def _cutover_notes(all_swaps: Sequence[Swap], observation: Observation) -> tuple
         owners = ", ".join(sorted({x.owner for x in viewed if x.owner})) or "whoever owns them"
         notes.append(
             "the views belong to whoever carries the cutover out, as only its owner can point a view elsewhere; the old"
-            f" tables stay with {owners}"
+            f" tables stay with {owners}, who get SELECT on the views"
         )
     for s in all_swaps:
         x = observation.relation(s.served)
@@ -577,7 +608,8 @@ def _grants_that_leave(swap: Swap, place: Place, observation: Observation, befor
     """What was given on a name since a cutover by renaming: it belongs to the new table, and leaves with it."""
     if before is None or swap.method != "rename" or place.position is not Position.SWAPPED:
         return []
-    had = union(before.relation(swap.candidate).grants, before.relation(swap.served).grants)
+    old, new = before.relation(swap.served), before.relation(swap.candidate)
+    had = union(new.grants, on_successor(old, new))
     return [
         f"{swap.served}: {', '.join(g.privileges)} of {g.principal}, given since the cutover, goes to {swap.candidate} "
         f"with the new table: grant it again on {swap.served} afterwards"

@@ -14,7 +14,7 @@ from app.operations.actor import Refused, RolesOf
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation, Plan
 from app.operations.gates import Judge
 from app.operations.observe import observe, relations, starts_old_job
-from app.operations.past import PastCutover, last_cutover
+from app.operations.past import PastCutover, last_cutover, of_record
 from app.operations.perform import differences
 from app.operations.positions import Place
 from app.operations.world import World
@@ -52,10 +52,10 @@ class Planner:
         args = dict(args)
         operation_id = f"op-{uuid.uuid4().hex[:12]}"
         moment = self._clock()
-        seen = self._observe(kind, args)
         past = last_cutover(self._operations, self._migration)
+        seen = self._observe(kind, args, past)
         draft = self._draft(kind, args, seen, requested_by, operation_id, past)
-        found = self._gates(kind, seen)
+        found = self._gates(kind, seen, past)
         return Plan(
             operation_id=operation_id,
             kind=kind,
@@ -88,17 +88,29 @@ class Planner:
             case Kind.CUTOVER:
                 return planning.cutover(self._migration, seen)
             case Kind.ROLLBACK:
-                return planning.rollback(self._migration, seen, past.before, past.methods)
+                return planning.rollback(
+                    past.swaps_in(self._migration, seen),
+                    seen,
+                    past.before,
+                    parameters=past.back_parameters(self._migration),
+                    unrestored=past.unrestored(self._migration, seen, pause_new=True),
+                    unknown=past.unknown,
+                    reminders=self._migration.reminders.rollback,
+                )
             case Kind.REHEARSE:
                 rows = args.get("rows", planning.SCRATCH_ROWS)
                 return planning.rehearse(self._migration, seen, requested_by, rows)
             case _:
                 return planning.light(kind, args, seen, operation_id)
 
-    def _observe(self, kind: Kind, args: Mapping[str, Any], but: str | None = None, counts: bool = True) -> Observation:
+    def _observe(
+        self, kind: Kind, args: Mapping[str, Any], past: PastCutover, but: str | None = None, counts: bool = True
+    ) -> Observation:
         evidence = self._evidence() if kind is Kind.CUTOVER else {}
         unfinished = self._unfinished(kind, args, but)
-        return observe(self._world, self._migration, kind, args, self._clock(), evidence, unfinished, counts=counts)
+        return observe(
+            self._world, self._migration, kind, args, self._clock(), evidence, unfinished, past=past, counts=counts
+        )
 
     def _unfinished(self, kind: Kind, args: Mapping[str, Any], but: str | None) -> list[str]:
         """Cutovers and rollbacks begun and not at an end. One that needs a person blocks its like and the old job."""
@@ -107,8 +119,7 @@ class Planner:
         found = self._operations.find(kinds=CONVERGING, states=states, limit=20)
         return [f"{o.kind} {o.id}" for o in found if o.id != but]
 
-    def _gates(self, kind: Kind, seen: Observation) -> tuple[GateVerdict, ...]:
-        past = last_cutover(self._operations, self._migration)
+    def _gates(self, kind: Kind, seen: Observation, past: PastCutover) -> tuple[GateVerdict, ...]:
         of_world = gates.of_world(kind, self._migration, seen, past)
         return (*self.migration_gates(), *of_world) if kind is Kind.CUTOVER else of_world
 
@@ -151,18 +162,20 @@ class Planner:
             raise Refused("rows must be at least 1, or none for all")
 
     def serving(self) -> Mapping[str, str]:
-        """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong."""
-        past = last_cutover(self._operations, self._migration)
-        found = self._places(past.methods, past.before)
+        """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong.
+
+        Tables of the newest cutover that the migration file no longer has are among them.
+        """
+        found = self._places(last_cutover(self._operations, self._migration))
         return {t: p.serves if p.serves in ("baseline", "candidate") else p.text for t, p in found.items()}
 
-    def all_serve_old(self, known: Plan) -> bool:
-        """Whether no table serves the new side yet, by fresh reads."""
-        return all(p.serves != "candidate" for p in self._places(known.method, known.observation).values())
+    def all_serve_old(self, past: PastCutover) -> bool:
+        """Whether no table of a cutover serves the new side yet, by fresh reads."""
+        return all(p.serves != "candidate" for p in self._places(past).values())
 
-    def _places(self, methods: Mapping[str, str], before: Observation | None) -> Mapping[str, Place]:
-        seen = Observation(self._clock(), tuple(relations(self._world, planning.names(self._migration))))
-        return planning.places(planning.swaps(self._migration, seen, methods), seen, before)
+    def _places(self, past: PastCutover) -> Mapping[str, Place]:
+        seen = Observation(self._clock(), tuple(relations(self._world, past.every_name(self._migration))))
+        return past.places(past.every_swap(self._migration, seen), seen)
 
     def check_before(self, record: OperationRecord, known: Plan, resumed: bool = False) -> None:
         """Everything that must still hold at the moment of acting. Raises Refused, WorkspaceError; writes nothing."""
@@ -173,15 +186,16 @@ class Planner:
         if known.needs_approval:
             found = self._operations.approvals(record.id)
             approvals.valid(found, known.hash, record.requested_by, self._clock(), self._roles_of)
-        seen = self._observe(known.kind, known.args, but=record.id, counts=False)
+        past = last_cutover(self._operations, self._migration)
+        seen = self._observe(known.kind, known.args, past, but=record.id, counts=False)
         if resumed:
-            seen = planning.unmoved(planning.swaps(self._migration, seen, known.method), seen, known.observation)
+            seen = planning.unmoved(of_record(record).swaps, seen, known.observation)
         was, is_now = known.observation.pinned(schedules=not resumed), seen.pinned(schedules=not resumed)
         if was != is_now:
             raise Refused(
                 f"the world changed since the plan was made: {'; '.join(differences(was, is_now)[:6])}; plan again"
             )
-        blocking = [g for g in self._gates(known.kind, seen) if g.blocks]
+        blocking = [g for g in self._gates(known.kind, seen, past) if g.blocks]
         if blocking:
             raise Refused(blocked(blocking))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
 from app.operations.world import Relation
+from app.workspace import statements
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,14 @@ class Position(StrEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """A table's position with the sentence that explains it."""
+    """A table's position with the sentence that explains it.
+
+    doubt: why it is not proven that the kept table is the old one; empty where it is, or where nothing is to go back.
+    """
 
     position: Position
     text: str
+    doubt: str = ""
 
     @property
     def serves(self) -> Literal["baseline", "candidate", "nothing", "unknown"]:
@@ -63,16 +68,44 @@ def method(candidate: Relation) -> Literal["view", "rename"]:
 
 
 def locate(
-    swap: Swap, relations: Mapping[str, Relation], old_id: str | None = None, new_id: str | None = None
+    swap: Swap,
+    relations: Mapping[str, Relation],
+    old_id: str | None = None,
+    new_id: str | None = None,
+    unknown: str = "its id is not known",
 ) -> Place:
     """The position of one table. old_id, new_id: ids of the old table and of the candidate before anything moved, where
-    they are known.
+    they are known; unknown: why they are not.
 
-    Anything that no statement of ours leaves behind is UNKNOWN, never guessed.
+    Anything that no statement of ours leaves behind is UNKNOWN, never guessed. From names alone a kept table and a
+    backup look the same: only the id, or the definition of a view over it, proves what it is.
     """
-    served, kept, candidate = relations[swap.served], relations[swap.kept], relations[swap.candidate]
+    served, kept = relations[swap.served], relations[swap.kept]
+    if served.kind == "table" and old_id and served.table_id == old_id:
+        return Place(Position.UNTOUCHED, f"{swap.served} is the old table")
     if kept.kind == "table" and old_id and kept.table_id and kept.table_id != old_id:
         return Place(Position.UNKNOWN, f"{kept.name} is not the table that {served.name} was (its id differs)")
+    place = _by_names(swap, relations, old_id, new_id)
+    if place.position in (Position.RENAMED, Position.FLIPPED, Position.SWAPPED):
+        return replace(place, doubt=_doubt(swap, place.position, kept, old_id, unknown))
+    return place
+
+
+def _doubt(swap: Swap, position: Position, kept: Relation, old_id: str | None, unknown: str) -> str:
+    if old_id and kept.table_id == old_id:
+        return ""
+    by_hand = {
+        Position.RENAMED: statements.rename_table(swap.kept, swap.served),
+        Position.FLIPPED: statements.alter_view(swap.served, swap.kept),
+        Position.SWAPPED: f"{statements.rename_table(swap.served, swap.candidate)}; "
+        f"{statements.rename_table(swap.kept, swap.served)}",
+    }[position]
+    why = unknown if old_id is None else f"{swap.kept} shows no id"
+    return f"nothing proves that {swap.kept} is the old table and no backup ({why}); if it is, by hand: {by_hand}"
+
+
+def _by_names(swap: Swap, relations: Mapping[str, Relation], old_id: str | None, new_id: str | None) -> Place:
+    served, kept, candidate = relations[swap.served], relations[swap.kept], relations[swap.candidate]
     match (served.kind, kept.kind):
         case ("table", "absent") if new_id and served.table_id == new_id:
             what = f"{swap.served} is the table that was {swap.candidate}"
@@ -87,7 +120,10 @@ def locate(
             return Place(Position.SHADOWED, f"{swap.served} is a view over the old table {swap.kept}")
         case ("view", "table") if served.over == swap.candidate:
             return Place(Position.FLIPPED, f"{swap.served} is a view over {swap.candidate}")
-        case ("table", "table") if swap.method == "rename" and candidate.kind == "absent":
+        case ("table", "table") if old_id is None:
+            what = f"both {swap.served} and {swap.kept} are tables"
+            return Place(Position.UNKNOWN, f"{what}, and which is the old one is not known")
+        case ("table", "table") if swap.method == "rename" and candidate.kind == "absent" and served.table_id == new_id:
             return Place(Position.SWAPPED, f"{swap.served} is the table that was {swap.candidate}")
         case ("table", "table"):
             return Place(Position.UNKNOWN, f"both {swap.served} and {swap.kept} are tables: someone made one of them")

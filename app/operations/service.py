@@ -16,7 +16,8 @@ from app.operations.definition import CONVERGING, GateVerdict, Kind, Plan
 from app.operations.engine import LEASE, Hold
 from app.operations.executor import Executor, Patience
 from app.operations.gates import Judge
-from app.operations.ledger import Ledger, OperationsStore
+from app.operations.ledger import Ledger, OperationsStore, PlanUnreadable
+from app.operations.past import unreadable
 from app.operations.planner import Planner, blocked
 from app.operations.preview import Preview, preview
 from app.operations.world import World
@@ -198,7 +199,12 @@ class OperationsService:
         A cutover that failed, was asked to stop or was being undone goes back, never forward again. One by which no
         table serves the new side yet is checked again as at its beginning.
         """
-        record, known = self._ledger.get(operation_id)
+        try:
+            record, known = self._ledger.get(operation_id)
+        except PlanUnreadable as e:
+            with self._ledger.audited(actor, "resume", operation_id):
+                approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "resuming")
+                return self._end_unreadable(e, actor)
         with self._ledger.audited(actor, "resume", operation_id, known.hash):
             approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "resuming")
             if record.state not in (State.RUNNING, State.NEEDS_HUMAN):
@@ -215,12 +221,30 @@ class OperationsService:
         further forward. executor: the worker's name.
         """
         actor = Actor(executor, frozenset(), "worker")
-        record, known = self._ledger.get(operation_id)
+        try:
+            record, known = self._ledger.get(operation_id)
+        except PlanUnreadable as e:
+            return self._end_unreadable(e, actor)
         with self._ledger.audited(actor, "bring back", operation_id, known.hash):
             if not self.interrupted(record):
                 raise Refused(f"operation {operation_id} is {record.state}: it is not interrupted")
             with self._lease(wait=False) as hold:
                 return self._executor.bring_back(record, known, hold, actor)
+
+    def _end_unreadable(self, unread: PlanUnreadable, actor: Actor) -> OperationRecord:
+        """An interrupted operation whose plan cannot be read is for a person, with what its journal tells."""
+        record = unread.record
+        if not self.interrupted(record):
+            raise unread
+        with self._lease(wait=True):
+            known = unreadable(record, unread.problem, self._store.operations.journal(record.id))
+            reason = f"NEEDS HUMAN: {known}. Bring the tables to one side by hand, then roll back to end it."
+            moment = self._clock()
+            self._ledger.audit(actor, "end", "failed", record.id, record.plan_hash, reason, {"state": "needs_human"})
+            self._store.operations.move(
+                record.id, [State.RUNNING], State.NEEDS_HUMAN, ended_at=moment, reason=reason, executor=actor.user_name
+            )
+        return self._store.operations.get(record.id) or record
 
     def rollback(self, actor: Actor, confirmation: str) -> OperationRecord:
         """Plans, submits and carries out a rollback in this process: the emergency path. Raises Refused."""

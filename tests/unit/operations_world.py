@@ -455,12 +455,12 @@ class Given:
         """A service as a new process would make it."""
         return self.service_with()
 
-    def service_with(self, **options: Any) -> OperationsService:
-        """One that sleeps otherwise, or is told that its process is to end."""
+    def service_with(self, migration: Migration = MIGRATION, **options: Any) -> OperationsService:
+        """One that sleeps otherwise, is told that its process is to end, or has another migration file."""
         return OperationsService(
             self.store,
             self.world,
-            MIGRATION,
+            migration,
             roles_of=lambda user: self.roles[user],
             judges=lambda: self.verdict,
             evidence=lambda: self.evidence,

@@ -168,9 +168,14 @@ def test_a_rollback_brings_the_tables_back_though_a_job_is_gone(given: Given, jo
     given.world.job = seen  # type: ignore[method-assign, assignment]
     made = given.service.plan(Kind.ROLLBACK, {}, ERIN)
     assert f"{name} cannot be seen: its schedule and its parameters stay as they are" in made.notes
-    assert given.service.apply_here(made, ERIN, BACK).state is State.VERIFIED
+    record = given.service.apply_here(made, ERIN, BACK)
+    assert record.state is State.NEEDS_HUMAN, "nobody knows what the job does now"
+    assert f"every table has its own name again; {name} cannot be seen" in record.reason
     assert given.world.served() == OLD
     assert given.world.jobs[OLD_JOB].paused is (job == OLD_JOB)
+    given.world.job = find  # type: ignore[method-assign]
+    assert given.service.resume(record.id, ERIN).state is State.VERIFIED
+    assert all_old(given)
 
 
 def test_who_does_not_own_the_views_can_still_roll_back(given: Given) -> None:

@@ -1,4 +1,4 @@
-"""Rollback: shows what it cannot keep, serves the old side first, waits for no gate, needs no memory."""
+"""Rollback: shows what it cannot keep, serves the old side first, waits for no gate."""
 
 from __future__ import annotations
 
@@ -79,12 +79,3 @@ def test_forward_back_and_forward_again(given: Given) -> None:
         assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
         assert all_old(given)
         given.clock.go_on(60)
-
-
-def test_rollback_needs_no_memory_of_the_cutover(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
-    elsewhere = Given()
-    elsewhere.world = given.world
-    record = elsewhere.service.rollback(ERIN, BACK)
-    assert record.state is State.VERIFIED
-    assert all_old(given)
