@@ -335,7 +335,11 @@ class Executor:
             self._operations.move(record.id, [State.RUNNING], state, ended_at=self._clock(), reason=reason)
             return self._ledger.get(record.id)[0]
 
-        return self._insist(hold, ended)
+        try:
+            return self._insist(hold, ended)
+        except JournalLost as e:
+            way_out = f"the worker ends it once the store answers, or run: cutover resume {record.id}"
+            raise JournalLost(f"that operation {record.id} came to {state} cannot be recorded: {e}; {way_out}") from e
 
     def _close_cutovers(self, rollback: OperationRecord, actor: Actor) -> None:
         """Cutovers that stopped midway are ended by the rollback that put everything back."""

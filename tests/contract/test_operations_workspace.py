@@ -22,6 +22,7 @@ from app.operations.definition import Kind
 from app.operations.service import OperationsService
 from app.operations.steps import Grant
 from app.store.operations import State
+from app.workspace import statements
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError
 from validation.endpoint import Endpoint
@@ -118,7 +119,10 @@ class Reader:
 
 def test_six_tables_are_cut_over_and_rolled_back_while_a_consumer_reads(operations: Any, workspace: Any) -> None:
     found, world, _ = operations
+    tagged = MIGRATION.tables[0].baseline
+    world.execute(statements.set_tags(tagged, {"domain": "fde"}))
     before, paused = names(world), schedules(world)
+    assert before[tagged].tags == (("domain", "fde"),)
     sides = {t.baseline: {rows_of(world, t.baseline)[0], rows_of(world, t.candidate)[0]} for t in MIGRATION.tables}
     prints = {t.candidate: rows_of(world, t.candidate) for t in MIGRATION.tables}
     old_prints = {t.baseline: rows_of(world, t.baseline) for t in MIGRATION.tables}
@@ -132,6 +136,7 @@ def test_six_tables_are_cut_over_and_rolled_back_while_a_consumer_reads(operatio
             assert rows_of(world, t.baseline) == prints[t.candidate]
             readers = {g.principal for g in before[t.baseline].grants if "SELECT" in g.privileges}
             assert readers <= {g.principal for g in x.grants if "SELECT" in g.privileges}
+        assert world.tags(tagged) == (("domain", "fde"),), "read back on the view"
         assert schedules(world) == {MIGRATION.baseline_job.name: True, MIGRATION.candidate_job.name: False}
         assert report_prefix(world) == "", "the new job renews the reports that people know"
         back = found.rollback(ERIN, BACK)
@@ -144,6 +149,7 @@ def test_six_tables_are_cut_over_and_rolled_back_while_a_consumer_reads(operatio
         now = after[name]
         assert (now.kind, now.columns, now.owner) == (was.kind, was.columns, was.owner), name
         assert set(now.grants) == set(was.grants), name
+        assert now.tags == was.tags, name
     assert {t.baseline: rows_of(world, t.baseline) for t in MIGRATION.tables} == old_prints
     assert schedules(world) == {**paused, MIGRATION.candidate_job.name: True}
     assert report_prefix(world) == "v2_", "the old job writes its reports again"
