@@ -20,6 +20,7 @@ from app.evidence_kinds import KINDS, Told
 from app.migration_yaml import MigrationFileError, read_migration
 from validation.causes import CAUSES
 from validation.endpoint import SettingError, data_folder, setting
+from validation.names import all_folded, folded
 from validation.redact import redact
 from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
 
@@ -86,6 +87,7 @@ class Table(Frozen):
     excluded_by: SQL predicate, true for rows that an exclusion rule explains (a hint, it changes no verdict).
     where: SQL predicate of the rows that are compared, in the old side's names; candidate_where: of the new side's
         rows, in its own names, where those differ.
+    allow_empty: two sides without a row under `where` are identical; else such a comparison proves nothing.
     deciding: what of the schema makes the tables different (`names`, `types`, `order`, ...); the rest is reported.
     """
 
@@ -103,6 +105,7 @@ class Table(Frozen):
     row_threshold: int = Field(0, ge=0, le=2**63 - 1, strict=True)
     where: str | None = None
     candidate_where: str | None = None
+    allow_empty: bool = False
     deciding: tuple[SchemaAspect, ...] = tuple(sorted(DECIDING_BY_DEFAULT))
     excluded_by: str | None = None
 
@@ -115,7 +118,7 @@ class Table(Frozen):
 
     @model_validator(mode="after")
     def _no_secret_watermark(self) -> Table:
-        shown = {c.casefold() for c in self.sensitive} & {c.casefold() for c in self.watermark}
+        shown = all_folded(self.sensitive) & all_folded(self.watermark)
         if shown:
             raise ValueError(f"{sorted(shown)[0]!r} is both a watermark, which reports show, and sensitive")
         return self
@@ -307,7 +310,7 @@ class Migration(Frozen):
     @model_validator(mode="after")
     def _unique(self) -> Migration:
         deliverables = [d.key for p in self.phases for s in p.steps for d in s.deliverables]
-        names = [n.casefold() for t in self.tables for n in (t.baseline, t.candidate, t.development, t.kept) if n]
+        names = [folded(n) for t in self.tables for n in (t.baseline, t.candidate, t.development, t.kept) if n]
         for what, keys in {
             "table": [t.name for t in self.tables],
             "the table": names,

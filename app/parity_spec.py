@@ -44,6 +44,7 @@ def spec_of(
         row_threshold=table.row_threshold,
         where=table.where,
         candidate_where=table.candidate_where,
+        allow_empty=table.allow_empty,
         deciding=frozenset(table.deciding),
         watermark_columns=table.watermark,
         sensitive_columns=frozenset(table.sensitive),

@@ -7,6 +7,7 @@ standard output is one JSON object in every case: the report, or `{"error": ...}
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 import threading
@@ -31,6 +32,7 @@ from validation.warehouse import Warehouse
 STATUS = {Verdict.IDENTICAL: 0, Verdict.DIFFERENT: 1, Verdict.NOT_PROVEN: 3}
 WRONG_USE = 2
 _LONGEST = 600
+_MAPPED = re.compile(r"(`(?:[^`]|``)+`|[^=]+)=(`(?:[^`]|``)+`|[^=]+)", re.S)
 
 
 class UsageError(Exception):
@@ -51,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--key", action="append", default=[], metavar="COLUMN", help="identifies a row; may be repeated")
     p.add_argument("--where", metavar="SQL", help="condition on both sides")
     p.add_argument("--candidate-where", metavar="SQL", help="condition on the candidate instead of --where")
+    p.add_argument("--allow-empty", action="store_true", help="identical too if no row satisfies the condition")
     p.add_argument("--exclude", action="append", default=[], metavar="COLUMN", help="leave this column out")
     p.add_argument("--map", action="append", default=[], metavar="BASELINE=CANDIDATE", help="columns with unlike names")
     p.add_argument("--absolute", type=float, default=0.0, metavar="N", help="numbers this close are equal")
@@ -86,9 +89,12 @@ def spec_of(arguments: argparse.Namespace) -> ComparisonSpec:
     """The specification that the command line asks for. Raises SpecError."""
     mapping: dict[str, str] = {}
     for pair in arguments.map:
-        left, sign, right = pair.partition("=")
-        if not (left and sign and right):
-            raise SpecError(f"--map {pair}: write BASELINE=CANDIDATE")
+        found = _MAPPED.fullmatch(pair)
+        if found is None:
+            raise SpecError(f"--map {pair}: write BASELINE=CANDIDATE, a name that holds = in backticks")
+        left, right = (_unquoted(name) for name in found.groups())
+        if left in mapping:
+            raise SpecError(f"--map {pair}: {left} is mapped to {mapping[left]} already")
         mapping[left] = right
     values: dict[str, Any] = {}
     if arguments.decide or arguments.warn:
@@ -108,6 +114,7 @@ def spec_of(arguments: argparse.Namespace) -> ComparisonSpec:
             "keys": tuple(arguments.key),
             "where": arguments.where,
             "candidate_where": arguments.candidate_where,
+            "allow_empty": arguments.allow_empty,
             "excluded_columns": frozenset(arguments.exclude),
             "column_mapping": mapping,
             "tolerance": EXACT if arguments.tolerate else tolerance,
@@ -122,6 +129,10 @@ def spec_of(arguments: argparse.Namespace) -> ComparisonSpec:
             **values,
         }
     )
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace("``", "`") if len(name) > 2 and name[0] == name[-1] == "`" else name
 
 
 def output(report: ParityReport, arguments: argparse.Namespace) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from validation.drilldown import LATE, Details
+from validation.names import all_folded, folded
 from validation.report import Cause, SchemaDifference
 
 
@@ -127,8 +128,8 @@ def causes_of(
         for kind, rows in found.items():
             if rows:
                 grouped.setdefault("type" if kind == "value" and column in typed else kind, {})[column] = rows
-    clocks = {c.casefold() for c in watermark}
-    in_zone = [n for column, n in grouped.get("time_zone", {}).items() if column.casefold() in clocks]
+    clocks = all_folded(watermark)
+    in_zone = [n for column, n in grouped.get("time_zone", {}).items() if folded(column) in clocks]
     # One row may be an hour later by chance.
     late = not any(n > 1 and n >= _NEARLY_ALL * details.modified for n in in_zone)
     reasons = _reasons(details, late)

@@ -24,6 +24,7 @@ from validation.fingerprint import (
     read_duplicates,
     read_scan,
 )
+from validation.names import same_name
 from validation.plan import Compared, Plan, Side, make_plan
 from validation.report import (
     Estimate,
@@ -272,7 +273,7 @@ class _Comparison:
             states = [replace(s, watermark=newest[i]) for i, s in enumerate(states)]
         counted = scan is not None and (scan.identical or details is not None)
         differing = details.differing if details is not None else 0
-        watermark = spec.watermark_columns if plan is not None and plan.watermark is not None else ()
+        watermark = plan.spec.watermark_columns if plan is not None and plan.watermark is not None else ()
         schema_decides = self.alignment is not None and self.alignment.decides
         unseen = bool(plan is not None and plan.not_compared) or bool(scan is not None and scan.doubtful)
         rows_decide = verdict is Verdict.DIFFERENT and not schema_decides and not unseen
@@ -288,7 +289,7 @@ class _Comparison:
             reason=reason,
             baseline=states[0],
             candidate=states[1],
-            keys=spec.keys,
+            keys=tuple(c.name for c in plan.keys) if plan is not None and plan.columns else spec.keys,
             columns=tuple(c.name for c in plan.columns) if plan is not None else (),
             missing_rows=(details.missing if details else 0) if counted else None,
             extra_rows=(details.extra if details else 0) if counted else None,
@@ -330,7 +331,7 @@ class _Comparison:
         if spec.baseline == spec.candidate and spec.baseline_version == spec.candidate_version:
             notes.append("a table compared with itself: this proves nothing about another one")
         if scan is not None and scan.rows == (0, 0):
-            notes.append("both sides are empty" + (" under this filter" if spec.where else ""))
+            notes.append("both sides are empty" + (" under this filter" if spec.has_condition else ""))
         elif scan is not None and 0 in scan.rows:
             notes.append(f"the {'baseline' if scan.rows[0] == 0 else 'candidate'} is empty")
         if self.details is not None and spec.row_threshold and self.details.differing:
@@ -344,7 +345,7 @@ class _Comparison:
                 f"{c.name}: compared exactly, no tolerance applies to "
                 + ("a key" if c.is_key else f"{c.baseline.type} beside {c.candidate.type}")
                 for c in plan.columns
-                if _expects_tolerance(spec, c) and not tolerance_applies(plan, c)
+                if _expects_tolerance(plan.spec, c) and not tolerance_applies(plan, c)
             ]
             if spec.watermark_columns and plan.watermark is None:
                 named = ", ".join(spec.watermark_columns)
@@ -355,9 +356,11 @@ class _Comparison:
         if a is not None and b is not None and abs((a - b).total_seconds()) > spec.skew_warning:
             hours = abs((a - b).total_seconds()) / 3600
             notes.append(f"the sides were last written {hours:.1f} h apart: differences may come from time alone")
-        for word, state in zip(("baseline", "candidate"), states, strict=True):
-            if self.schemas and not identifies_data(state.version_before):
-                notes.append(f"nothing identifies the data of the {word} (a view): a later check must read it again")
+        # Of a side that was never reached nothing is known, not even that it is a view.
+        for word, state in zip(("baseline", "candidate"), states[: len(self.states)], strict=False):
+            if not identifies_data(state.version_before):
+                kind = f" ({state.table_type})" if state.table_type else ""
+                notes.append(f"nothing identifies the data of the {word}{kind}: a later check must read it again")
             if state.table_type == "VIEW":
                 notes.append(
                     f"the {word} is a view: whether a row filter or mask hides something of the tables under it is not "
@@ -405,7 +408,7 @@ def _told(spec: ComparisonSpec, error: StatementError) -> str:
 def _expects_tolerance(spec: ComparisonSpec, column: Compared) -> bool:
     """Whether someone may believe that a tolerance applies: it is named, or it is a number and numbers have one."""
     found = spec.tolerance_of(column.name)
-    if any(name.casefold() == column.name.casefold() for name in spec.column_tolerances):
+    if any(same_name(name, column.name) for name in spec.column_tolerances):
         return bool(found)
     kinds = {column.baseline.type.name, column.candidate.type.name}
     return not column.is_key and "decimal" in kinds and bool(found.absolute or found.relative)

@@ -344,12 +344,19 @@ def _rounding(column: Compared, a: str, b: str) -> str:
 
 
 def _seconds(family: str, a: str, b: str) -> str:
-    """Candidate minus baseline, in seconds."""
-    if family == "micros":
-        return f"(CAST({b} - {a} AS DOUBLE) / 1e6)"
+    """Candidate minus baseline, in seconds.
+
+    The difference of two times need not fit a BIGINT, as far apart as they can be, nor that of two dates an INT: then
+    `timestampdiff` fails the statement, and `datediff` gives another number.
+    """
     if family == "date":
-        return f"(CAST(datediff({b}, {a}) AS DOUBLE) * 86400)"
-    return f"(CAST(timestampdiff(MICROSECOND, {a}, {b}) AS DOUBLE) / 1e6)"
+        return f"(CAST(CAST(unix_date({b}) AS BIGINT) - unix_date({a}) AS DOUBLE) * 86400)"
+    counted = (
+        "CAST({0} AS DECIMAL(22,0))"
+        if family == "micros"
+        else "CAST(unix_micros(CAST({0} AS TIMESTAMP)) AS DECIMAL(22,0))"
+    )
+    return f"(CAST({counted.format(b)} - {counted.format(a)} AS DOUBLE) / 1e6)"
 
 
 def _tolerated(plan: Plan, column: Compared, a: str, b: str) -> str:

@@ -141,7 +141,8 @@ class _Builder:
         if a.name == b.name:
             return self._same_type(a)
         if names == {"date", "timestamp_ntz"}:
-            return "timestamp", _cast("TIMESTAMP_NTZ"), _cast("TIMESTAMP_NTZ"), "a DATE as its midnight"
+            forms = {"date": _micros_date, "timestamp_ntz": lambda x: f"CAST({_micros_ntz(x)} AS DECIMAL(22,0))"}
+            return "micros", forms[a.name], forms[b.name], "a DATE as its midnight"
         if names == {"timestamp", "timestamp_ntz"}:
             forms = {"timestamp": _micros, "timestamp_ntz": _micros_ntz}
             return "micros", forms[a.name], forms[b.name], "TIMESTAMP_NTZ read as UTC"
@@ -345,6 +346,11 @@ def _micros(x: str) -> str:
 
 def _micros_ntz(x: str) -> str:
     return f"timestampdiff(MICROSECOND, TIMESTAMP_NTZ'1970-01-01 00:00:00', {x})"
+
+
+def _micros_date(x: str) -> str:
+    """Of midnight; a date may be later or earlier than every timestamp."""
+    return f"CAST(CAST(unix_date({x}) AS DECIMAL(10,0)) * 86400000000 AS DECIMAL(22,0))"
 
 
 def _interval(kind: DataType) -> tuple[str, Expression] | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from types import MappingProxyType
 
 from validation.errors import SpecError
+from validation.names import all_folded, folded
 from validation.normalize import NoExactForm, NormalForm, normal_form
-from validation.schema import Alignment, Column
+from validation.schema import Alignment, Column, excluded_names
 from validation.spec import ComparisonSpec
 from validation.sqltext import quote, quote_table
 
@@ -125,8 +127,8 @@ class Plan:
     @property
     def keys(self) -> tuple[Compared, ...]:
         """The key columns in the order of the specification."""
-        by_name = {c.name.casefold(): c for c in self.columns if c.is_key}
-        return tuple(by_name[k.casefold()] for k in self.spec.keys)
+        by_name = {folded(c.name): c for c in self.columns if c.is_key}
+        return tuple(by_name[folded(k)] for k in self.spec.keys)
 
     @property
     def values(self) -> tuple[Compared, ...]:
@@ -232,28 +234,18 @@ def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[st
     Raises SpecError when a named column (key, watermark, sensitive, tolerance) is on neither side, or when a column of
     the key has no exact normal form.
     """
-    known = {p.name.casefold() for p in alignment.pairs}
-    one_sided = {d.column.casefold() for d in alignment.differences if d.aspect == "columns"}
-    for what, names in (
-        ("key column", spec.keys),
-        ("sensitive column", tuple(spec.sensitive_columns)),
-        ("column with a tolerance", tuple(spec.column_tolerances)),
-        ("watermark column", spec.watermark_columns),
-    ):
-        for name in names:
-            if name.casefold() not in known | one_sided | {c.casefold() for c in spec.excluded_columns}:
-                raise SpecError(f"{what} {name} is in neither table: check its spelling")
-    if any(k.casefold() not in known for k in spec.keys):
+    spec = _in_baseline_names(spec, alignment)
+    known = all_folded(p.name for p in alignment.pairs)
+    keys, sensitive = all_folded(spec.keys), all_folded(spec.sensitive_columns)
+    if not keys <= known:
         return None
-    keys = {k.casefold() for k in spec.keys}
-    sensitive = {c.casefold() for c in spec.sensitive_columns}
     columns: list[Compared] = []
     not_compared: dict[str, str] = {}
     versions = (spec.baseline_version, spec.candidate_version)
     for pair in alignment.pairs:
         if pair.name in partition_by:
             continue
-        is_key = pair.name.casefold() in keys
+        is_key = folded(pair.name) in keys
         try:
             form = normal_form(pair)
         except NoExactForm as e:
@@ -262,15 +254,52 @@ def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[st
                 return Plan(spec, (), not_compared, None, partition_by, versions)
             continue
         columns.append(
-            Compared(len(columns), pair.baseline, pair.candidate, form, is_key, pair.name.casefold() in sensitive)
+            Compared(len(columns), pair.baseline, pair.candidate, form, is_key, folded(pair.name) in sensitive)
         )
     return Plan(spec, tuple(columns), not_compared, _watermark(spec, alignment), partition_by, versions)
 
 
+def _in_baseline_names(spec: ComparisonSpec, alignment: Alignment) -> ComparisonSpec:
+    """`spec` with every column by its name in the baseline, where both sides have it.
+
+    A name that a column of the baseline has means that column, else the column that the candidate calls so. What may be
+    sensitive by either is. Raises SpecError for a name that is in neither table, and for a column that is named twice.
+    """
+    of_baseline = {folded(p.name): p.name for p in alignment.pairs}
+    of_candidate = {folded(p.candidate.name): p.name for p in alignment.pairs}
+    one_sided = all_folded(d.column for d in alignment.differences if d.aspect == "columns")
+    excluded = excluded_names(spec)
+
+    def meant(what: str, name: str) -> str:
+        key = folded(name)
+        if key in of_baseline or key in one_sided:
+            return of_baseline.get(key, name)
+        if key not in of_candidate and key not in excluded:
+            raise SpecError(f"{what} {name} is in neither table: check its spelling")
+        return of_candidate.get(key, name)
+
+    keys = tuple(meant("key column", k) for k in spec.keys)
+    for key, name in zip(keys, spec.keys, strict=True):
+        if folded(key) in excluded:
+            raise SpecError(f"{name} is both a key and excluded: keep one of the two")
+    sensitive = {meant("sensitive column", c) for c in spec.sensitive_columns}
+    sensitive |= {of_candidate[folded(c)] for c in spec.sensitive_columns if folded(c) in of_candidate}
+    tolerances = {meant("column with a tolerance", c): t for c, t in spec.column_tolerances.items()}
+    if len(tolerances) < len(spec.column_tolerances):
+        raise SpecError(f"a column has two tolerances: {', '.join(spec.column_tolerances)}")
+    return replace(
+        spec,
+        keys=keys,
+        sensitive_columns=frozenset(sensitive),
+        column_tolerances=MappingProxyType(tolerances),
+        watermark_columns=tuple(dict.fromkeys(meant("watermark column", c) for c in spec.watermark_columns)),
+    )
+
+
 def _watermark(spec: ComparisonSpec, alignment: Alignment) -> Watermark | None:
     """The watermark, None without one or where its columns do not all count time in one type."""
-    named = {c.casefold() for c in spec.watermark_columns}
-    pairs = [p for p in alignment.pairs if p.name.casefold() in named]
+    named = all_folded(spec.watermark_columns)
+    pairs = [p for p in alignment.pairs if folded(p.name) in named]
     types = {c.type for p in pairs for c in (p.baseline, p.candidate)}
     kind = next(iter(types)).name if len(types) == 1 else ""
     if len(pairs) < len(named) or kind not in _TIME_FORMS:

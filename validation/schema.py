@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from validation.errors import SideUnreadable, SpecError, StatementError
+from validation.names import all_folded, folded
 from validation.report import SchemaDifference
 from validation.spec import ComparisonSpec, SchemaAspect
 from validation.sqltext import quote, quote_table, split_name
@@ -232,8 +233,8 @@ def schema_of_description(rows: Sequence[Row]) -> TableSchema:
     in_columns, of_columns = True, False
     for row in rows:
         name, kind, comment = (str(row.get(c) or "") for c in ("col_name", "data_type", "comment"))
-        if in_columns and (not name or (name.startswith("#") and not kind.strip())):
-            in_columns = False
+        if not kind.strip():
+            in_columns = False  # A column has a type, though its name may be empty or begin with `#`.
         if in_columns:
             columns.append(Column(name, parse_type(kind), None, comment))
             continue
@@ -242,7 +243,7 @@ def schema_of_description(rows: Sequence[Row]) -> TableSchema:
             hidden.add(found.group(1).lower())
         if name.startswith("#") and not kind.strip():
             # Sections that list columns again: a column may be called like a detail.
-            of_columns = name.casefold() in {"# partition information", "# clustering information"}
+            of_columns = name.lower() in {"# partition information", "# clustering information"}
         if name and not name.startswith("#") and not of_columns:
             details.setdefault(name, kind)
     table_type = details.get("Type", "").upper()
@@ -291,7 +292,7 @@ def _with_nullability(
             rows = warehouse.execute(
                 f"SELECT column_name, is_nullable, full_data_type FROM {quote(parts[0])}.information_schema.columns "
                 "WHERE table_schema = :schema AND table_name = :table",
-                {"schema": parts[1].lower(), "table": parts[2].lower()},
+                {"schema": folded(parts[1]), "table": folded(parts[2])},
                 cancelled,
             )
             if rows:
@@ -316,10 +317,10 @@ def _with_nullability(
 
 def _completed(schema: TableSchema, rows: Sequence[Row]) -> TableSchema:
     """`schema` with what the rows of `information_schema.columns` add."""
-    found = {str(r["column_name"]).casefold(): r for r in rows}
+    found = {folded(str(r["column_name"])): r for r in rows}
     columns = []
     for c in schema.columns:
-        row = found.get(c.name.casefold())
+        row = found.get(folded(c.name))
         if row is None:
             columns.append(c)
             continue
@@ -334,12 +335,12 @@ def ddl_columns(ddl: str, names: Sequence[str]) -> list[tuple[DataType | None, b
 
     None if the text does not list exactly the columns `names`.
     """
-    start = ddl.find("(")
-    if start < 0:
+    start = re.match(r"(?:`[^`]*`|[^`(])*\(", ddl)
+    if start is None:
         return None
     found: list[tuple[DataType | None, bool]] = []
     seen: list[str] = []
-    for item in _top_level_items(ddl, start + 1):
+    for item in _top_level_items(ddl, start.end()):
         column = re.match(r"\s*(?:`((?:[^`]|``)+)`|([^\s`]+))\s+(.*)", item, re.S)
         if column is None:
             return None
@@ -423,28 +424,50 @@ class Alignment:
 
 
 def _check_names(spec: ComparisonSpec, baseline: TableSchema, candidate: TableSchema) -> None:
-    left, right = ({c.name.casefold() for c in side.columns} for side in (baseline, candidate))
+    left, right = (all_folded(c.name for c in side.columns) for side in (baseline, candidate))
     for name in sorted(spec.excluded_columns):
-        if name.casefold() not in left | right:
+        if folded(name) not in left | right:
             raise SpecError(f"excluded column {name} is in neither table: check its spelling")
     for name, target in spec.column_mapping.items():
-        if name.casefold() not in left and target.casefold() not in right:
+        if folded(name) not in left and folded(target) not in right:
             raise SpecError(f"the mapping of {name} to {target} fits neither table: check its spelling")
+
+
+def excluded_names(spec: ComparisonSpec) -> set[str]:
+    """The columns that are left out, folded: a mapped column by both its names, whichever of them is given."""
+    excluded = all_folded(spec.excluded_columns)
+    for pair in spec.column_mapping.items():
+        if all_folded(pair) & excluded:
+            excluded |= all_folded(pair)
+    return excluded
+
+
+def _refuse_ambiguous(word: str, columns: Sequence[Column]) -> None:
+    """A view may have columns that only a case-sensitive session can tell apart: read here, either could be meant."""
+    seen: dict[str, str] = {}
+    for c in columns:
+        other = seen.get(folded(c.name))
+        if other is not None:
+            raise SideUnreadable(
+                f"the {word} has two columns of one name, {other} and {c.name}, between which a query cannot choose: "
+                "rename or exclude them"
+            )
+        seen[folded(c.name)] = c.name
 
 
 def align(spec: ComparisonSpec, baseline: TableSchema, candidate: TableSchema) -> Alignment:
     """Pair the mapped columns, then those of exactly one name, then by name without case; name all differences.
 
-    Raises SpecError where a column that is to be mapped or left out is in neither table.
+    Raises SpecError where a column that is to be mapped or left out is in neither table, and SideUnreadable where a
+    side has two columns of one name.
     """
     _check_names(spec, baseline, candidate)
-    excluded = {c.casefold() for c in spec.excluded_columns}
-    for name, target in spec.column_mapping.items():
-        if {name.casefold(), target.casefold()} & excluded:
-            excluded |= {name.casefold(), target.casefold()}
-    left = [c for c in baseline.columns if c.name.casefold() not in excluded]
-    right = [c for c in candidate.columns if c.name.casefold() not in excluded]
-    mapping = {a.casefold(): b for a, b in spec.column_mapping.items()}
+    excluded = excluded_names(spec)
+    left = [c for c in baseline.columns if folded(c.name) not in excluded]
+    right = [c for c in candidate.columns if folded(c.name) not in excluded]
+    _refuse_ambiguous("baseline", left)
+    _refuse_ambiguous("candidate", right)
+    mapping = {folded(a): b for a, b in spec.column_mapping.items()}
     found: list[SchemaDifference] = []
 
     def differ(aspect: SchemaAspect, column: str, a: str | None, b: str | None, note: str = "") -> None:
@@ -453,23 +476,23 @@ def align(spec: ComparisonSpec, baseline: TableSchema, candidate: TableSchema) -
     by_name = {c.name: c for c in right}
     by_fold: dict[str, list[Column]] = {}
     for c in right:
-        by_fold.setdefault(c.name.casefold(), []).append(c)
+        by_fold.setdefault(folded(c.name), []).append(c)
     partner: dict[str, Column] = {}
     taken: set[str] = set()
-    for c in sorted(left, key=lambda c: c.name.casefold() not in mapping):
-        target = mapping.get(c.name.casefold(), c.name)
+    for c in sorted(left, key=lambda c: folded(c.name) not in mapping):
+        target = mapping.get(folded(c.name), c.name)
         if target in by_name and target not in taken:
             partner[c.name] = by_name[target]
             taken.add(target)
     for c in left:
-        target = mapping.get(c.name.casefold(), c.name)
+        target = mapping.get(folded(c.name), c.name)
         if c.name in partner:
             continue
-        close = [o for o in by_fold.get(target.casefold(), []) if o.name not in taken]
+        close = [o for o in by_fold.get(folded(target), []) if o.name not in taken]
         if close:
             partner[c.name] = close[0]
             taken.add(close[0].name)
-            if c.name.casefold() not in mapping:  # There they differ by intention.
+            if folded(c.name) not in mapping:  # There they differ by intention.
                 differ(SchemaAspect.NAMES, c.name, target, close[0].name, "the names differ in case")
         else:
             differ(SchemaAspect.COLUMNS, c.name, str(c.type), None, "only in the baseline")

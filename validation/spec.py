@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
 from validation.errors import SpecError
-from validation.sqltext import check_predicate, split_name
+from validation.names import all_folded, folded, same_name
+from validation.sqltext import check_predicate, columns_of, split_name
 
 
 class SchemaAspect(StrEnum):
@@ -64,11 +64,13 @@ class ComparisonSpec:
     baseline, candidate: one- to three-level names, completed by the warehouse's defaults.
     keys: columns, in baseline names, that identify a row; empty means whole rows as multisets.
     excluded_columns: baseline or candidate names that are left out of schema and rows.
-    column_mapping: baseline name to candidate name, where they differ by intention (then the names do not decide).
+    column_mapping: baseline name to candidate name, where they differ by intention (then the names do not decide). A
+        column may be named by its candidate name wherever no column of the baseline has that name.
     tolerance: of every column of a fitting type that `column_tolerances` does not name.
     column_tolerances: baseline name to the tolerance of that column.
     row_threshold: rows that may differ before the report says "beyond its threshold"; the verdict does not change.
     where: condition on both sides, in baseline names; candidate_where replaces it for the candidate.
+    allow_empty: two sides without a row under a condition are identical; else they prove nothing.
     deciding: the schema aspects that make tables DIFFERENT; the others are reported as warnings.
     watermark_columns: columns (baseline names) of one type that grow with time; a row is as late as the latest of
         them. They tell timing apart from error.
@@ -92,6 +94,7 @@ class ComparisonSpec:
     row_threshold: int = 0
     where: str | None = None
     candidate_where: str | None = None
+    allow_empty: bool = False
     deciding: frozenset[SchemaAspect] = DECIDING_BY_DEFAULT
     watermark_columns: tuple[str, ...] = ()
     sensitive_columns: frozenset[str] = frozenset()
@@ -118,20 +121,22 @@ class ComparisonSpec:
         freeze(self, "deciding", frozenset(SchemaAspect(a) for a in self.deciding))
         split_name(self.baseline)
         split_name(self.candidate)
-        if len({k.casefold() for k in self.keys}) != len(self.keys):
+        if len(all_folded(self.keys)) != len(self.keys):
             raise SpecError(f"a key column is given twice: {', '.join(self.keys)}")
+        if len(all_folded(self.column_tolerances)) != len(self.column_tolerances):
+            raise SpecError(f"a column has two tolerances: {', '.join(self.column_tolerances)}")
         if any(not k for k in self.keys):
             raise SpecError("a key column has no name")
-        excluded, sensitive = (
-            {c.casefold() for c in names} for names in (self.excluded_columns, self.sensitive_columns)
-        )
+        excluded, sensitive = all_folded(self.excluded_columns), all_folded(self.sensitive_columns)
         for key in self.keys:
-            if key.casefold() in excluded:
+            if folded(key) in excluded:
                 raise SpecError(f"{key} is both a key and excluded: keep one of the two")
         for column in self.watermark_columns:
-            if column.casefold() in sensitive:
+            if folded(column) in sensitive:
                 raise SpecError(f"{column} is both a watermark, which reports show, and sensitive: keep one of the two")
-        if len({c.casefold() for c in self.column_mapping.values()}) != len(self.column_mapping):
+        if len(all_folded(self.column_mapping)) != len(self.column_mapping):
+            raise SpecError("column_mapping sends one baseline column to two candidate columns")
+        if len(all_folded(self.column_mapping.values())) != len(self.column_mapping):
             raise SpecError("column_mapping sends two baseline columns to one candidate column")
         _check_size("skew_warning", self.skew_warning)
         if self.has_tolerance and not self.keys:
@@ -145,13 +150,19 @@ class ComparisonSpec:
             if value is not None:
                 freeze(self, name, check_predicate(value, name))
         if self.where is not None and self.candidate_where is None:
+            in_condition = all_folded(columns_of(self.where))
             for name, target in self.column_mapping.items():
-                if name.casefold() != target.casefold() and re.search(rf"\b{re.escape(name)}\b", self.where, re.I):
+                if not same_name(name, target) and folded(name) in in_condition:
                     raise SpecError(f"where names {name}, which is {target} in the candidate: give candidate_where too")
         for name in ("baseline_version", "candidate_version"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise SpecError(f"{name} is {value}: a Delta version is zero or more")
+
+    @property
+    def has_condition(self) -> bool:
+        """Whether rows of a side may be left out of the comparison."""
+        return self.where is not None or self.candidate_where is not None
 
     @property
     def has_tolerance(self) -> bool:
@@ -160,8 +171,7 @@ class ComparisonSpec:
 
     def tolerance_of(self, column: str) -> Tolerance:
         """What applies to a column, whatever the case of its name."""
-        folded = column.casefold()
-        return next((t for name, t in self.column_tolerances.items() if name.casefold() == folded), self.tolerance)
+        return next((t for name, t in self.column_tolerances.items() if same_name(name, column)), self.tolerance)
 
     def to_dict(self) -> dict[str, Any]:
         """The specification as JSON values, without the secret of the hashes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from validation.errors import SpecError
 
@@ -10,8 +11,11 @@ _PART = re.compile(r"\s*(?:`((?:[^`]|``)+)`|([^`.\s][^`.]*?))\s*(?:\.|$)")
 
 
 def quote(identifier: str) -> str:
-    """`identifier` in backticks, backticks inside doubled. Raises SpecError on an empty name or a NUL."""
-    if not identifier or "\0" in identifier:
+    """`identifier` in backticks, backticks inside doubled. Raises SpecError on a NUL.
+
+    An empty name is one: a view may have a column without a name.
+    """
+    if "\0" in identifier:
         raise SpecError(f"{identifier!r} is no name of a column or table")
     return "`" + identifier.replace("`", "``") + "`"
 
@@ -71,6 +75,43 @@ def check_predicate(sql: str, what: str) -> str:
     if awaited:
         raise SpecError(f"{what} has an unclosed bracket")
     return text
+
+
+def columns_of(predicate: str) -> set[str]:
+    """The names in a checked predicate that may be columns of the table, as written but for backticks.
+
+    Left out are texts in quotes and what stands before one (`DATE'...'`), functions, fields behind a dot (the table's
+    alias `t` is no struct), and paths and types behind a colon. Other keywords count as names: a column may be called
+    by any of them.
+    """
+    tokens = [*_tokens(predicate), ""]
+    found: set[str] = set()
+    for i, token in enumerate(tokens[:-1]):
+        if token[0] in "'\"" or not (token[0] in "`_" or token[0].isalnum()):
+            continue
+        before, behind = tokens[i - 1] if i else "", tokens[i + 1]
+        of_field = before == "." and tokens[i - 2].strip("`").lower() != "t"
+        no_column = token[0] != "`" and behind[:1] in {"(", "'", '"'}
+        if not (of_field or before == ":" or no_column):
+            found.add(token[1:-1].replace("``", "`") if token[0] == "`" else token)
+    return found
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Words, texts in quotes and single signs of a checked predicate, without the blanks between them."""
+    at = 0
+    while at < len(text):
+        if text[at] in "'\"`":
+            end = _end_of_text(text, at, "the condition") + 1
+            # Doubled backticks are one in the name.
+            while text[at] == "`" and text.startswith("`", end):
+                end = _end_of_text(text, end, "the condition") + 1
+        else:
+            word = re.compile(r"\w+").match(text, at)
+            end = word.end() if word else at + 1
+        if not text[at].isspace():
+            yield text[at:end]
+        at = end
 
 
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}

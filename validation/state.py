@@ -9,6 +9,7 @@ from datetime import datetime
 
 from validation.errors import StatementError
 from validation.history import as_time, newest
+from validation.names import folded
 from validation.report import SideState, TableWrite
 from validation.schema import TableSchema, schema_at
 from validation.sqltext import quote_table, split_name
@@ -183,7 +184,7 @@ def _last_altered(warehouse: Warehouse, name: str, cancelled: Callable[[], bool]
         rows = warehouse.execute(
             f"SELECT last_altered FROM {quote_table(f'`{parts[0]}`.information_schema.tables')} "
             "WHERE table_schema = :schema AND table_name = :table",
-            {"schema": parts[1].lower(), "table": parts[2].lower()},
+            {"schema": folded(parts[1]), "table": folded(parts[2])},
             cancelled,
         )
     except StatementError:

@@ -66,9 +66,14 @@ def judge(
     hidden = _hidden(states)
     if hidden is not None:
         return Verdict.NOT_PROVEN, f"all that may be read is equal, but {hidden}"
+    if scan.rows == (0, 0) and plan.spec.has_condition and not plan.spec.allow_empty:
+        return Verdict.NOT_PROVEN, (
+            "no row of either side satisfies the filter, so nothing was compared: check the filter, or allow an empty "
+            "comparison (--allow-empty, allow_empty in a migration file)"
+        )
     if scan.rows == (0, 0):
         return Verdict.IDENTICAL, "both sides are empty (0 rows): nothing was compared" + (
-            ", under this filter" if plan.spec.where or plan.spec.candidate_where else ""
+            ", under this filter" if plan.spec.has_condition else ""
         )
     rows = f"{scan.rows[0]:,} rows"
     if details is not None and details.tolerated:

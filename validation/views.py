@@ -76,6 +76,8 @@ def asked(report: ParityReport) -> list[str]:
         but = f" but {', '.join(exact)}" if exact else ""
         out.append(f"every column{but} may differ by {_tolerance(spec.tolerance)}")
     out += [f"{c} may differ by {_tolerance(t)}" for c, t in spec.column_tolerances.items() if t]
+    if spec.allow_empty:
+        out.append("a condition that no row satisfies is accepted")
     if spec.row_threshold:
         out.append(f"threshold {spec.row_threshold:,} differing rows")
     if spec.deciding != DECIDING_BY_DEFAULT:

@@ -681,3 +681,67 @@ def test_of_a_repeated_key_the_sampled_pair_is_revealed_and_no_other(warehouse: 
         gone = replace(samples[0], rows=("no such row", None))
         other = reveal(warehouse, spec, gone)["baseline"]
         assert not other.exact and other.row is not None and other == reveal(warehouse, spec, gone)["baseline"]
+
+
+def test_a_filter_that_no_row_satisfies_is_not_proven(warehouse: Any, table: Any) -> None:
+    a, empty = table("nf_a", ROWS), table("nf_b", ROWS + " WHERE false")
+    spec = ComparisonSpec(a, a, keys=("id",), where="id > 1000")
+    report = compare(warehouse, spec)
+    assert report.verdict is Verdict.NOT_PROVEN and report.reason.startswith("no row of either side satisfies")
+    assert "both sides are empty under this filter" in report.notes
+    assert compare(warehouse, replace(spec, allow_empty=True)).verdict is Verdict.IDENTICAL
+    assert compare(warehouse, replace(spec, candidate_where="id > 3")).verdict is Verdict.DIFFERENT
+    only_candidate = ComparisonSpec(empty, a, keys=("id",), candidate_where="id > 1000")
+    assert compare(warehouse, only_candidate).verdict is Verdict.NOT_PROVEN
+    assert main([a, a, "--where", "id > 1000", "--quiet"], warehouse) == 3
+    assert main([a, a, "--where", "id > 1000", "--allow-empty", "--quiet"], warehouse) == 0
+
+
+def test_of_a_side_that_was_not_reached_nothing_is_claimed(warehouse: Any, table: Any) -> None:
+    a = table("reach_a", ROWS)
+    for names in ((a, f"{SCHEMA}.nowhere"), (f"{SCHEMA}.nowhere", a)):
+        report = compare(warehouse, ComparisonSpec(*names, keys=("id",)))
+        assert report.verdict is Verdict.NOT_PROVEN and "nowhere" in report.reason and report.notes == ()
+
+
+FAR = "timestamp_micros(IF(id = {0}, -9223372036854775808, 9223372036854775807))"
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (FAR.format(0), FAR.format(1)),
+        (f"CAST({FAR.format(0)} AS TIMESTAMP_NTZ)", f"CAST({FAR.format(1)} AS TIMESTAMP_NTZ)"),
+        (FAR.format(0), f"CAST({FAR.format(1)} AS TIMESTAMP_NTZ)"),
+        ("date_from_unix_date(-2147483648)", "date_from_unix_date(2147483647)"),
+        ("date_from_unix_date(2147483647)", f"CAST({FAR.format(0)} AS TIMESTAMP_NTZ)"),
+        ("array(date_from_unix_date(2147483647))", f"array(CAST({FAR.format(0)} AS TIMESTAMP_NTZ))"),
+        (
+            "make_dt_interval(IF(id = 0, -106751991, 106751991))",
+            "CAST(make_dt_interval(IF(id = 0, 106751991, -106751991)) AS INTERVAL DAY TO HOUR)",
+        ),
+        ("make_ym_interval(178956970, 7)", "make_ym_interval(-178956970, -8)"),
+        ("make_interval(178956970, 7, 0, 2147483647, 0, 0, 0)", "make_interval(-178956970, -7)"),
+    ],
+)
+def test_times_as_far_apart_as_they_can_be_are_compared(warehouse: Any, view: Any, a: str, b: str) -> None:
+    one, two = (
+        view("far_a", f"SELECT id, {a} AS ts FROM range(2)"),
+        view("far_b", f"SELECT id, {b} AS ts FROM range(2)"),
+    )
+    deciding = frozenset({SchemaAspect.COLUMNS})
+    spec = ComparisonSpec(one, two, keys=("id",), tolerance=Tolerance(seconds=60), deciding=deciding)
+    report = compare(warehouse, spec)
+    assert report.verdict is Verdict.DIFFERENT and counts(report) == (0, 0, 2), report.reason
+    assert causes(report) == {"value": 2} or causes(report) == {"type": 2}
+    late = compare(warehouse, replace(spec, candidate=one, watermark_columns=("ts",), final=True))
+    assert late.verdict is Verdict.IDENTICAL
+
+
+def test_a_mapped_column_may_go_by_its_name_in_the_candidate(warehouse: Any, view: Any) -> None:
+    a = view("map_a", "SELECT id AS c, CAST(id AS DOUBLE) AS v, 'c' AS s FROM range(3)")
+    b = view("map_b", "SELECT id AS z, CAST(id AS DOUBLE) + 0.5D AS w, 'c' AS s FROM range(3)")
+    arguments = [a, b, "--map", "c=z", "--map", "v=w", "--key", "z", "--tolerate", "w", "--absolute", "1", "--quiet"]
+    assert main([*arguments, "--where", "s = 'c'", "--watermark", "z", "--sensitive", "w"], warehouse) == 0
+    assert main([*arguments, "--where", "c > 0"], warehouse) == 2
+    assert main([a, b, "--map", "c=z", "--map", "v=w", "--key", "Z", "--quiet"], warehouse) == 1

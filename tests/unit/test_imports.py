@@ -13,12 +13,13 @@ OURS = {"app", "pipeline", "validation", "emulator", "benchmarks", "tests"}
 MAY_IMPORT = {
     "validation": {"validation"},
     "pipeline": {"pipeline"},
-    "emulator": {"emulator", "validation.endpoint", "validation.terminal"},
+    "emulator": {"emulator", "validation.endpoint", "validation.names", "validation.terminal"},
     "app/config.py": {
         "app.evidence_kinds",
         "app.migration_yaml",
         "validation.causes",
         "validation.endpoint",
+        "validation.names",
         "validation.redact",
         "validation.spec",
     },

@@ -66,3 +66,36 @@ def test_a_condition_that_names_a_renamed_column_needs_its_own_for_the_candidate
     own = ComparisonSpec("a", "b", column_mapping=mapping, where="amount > 0", candidate_where="amount_usd > 0")  # type: ignore[arg-type]
     other = ComparisonSpec("a", "b", column_mapping=mapping, where="amounts > 0")  # type: ignore[arg-type]
     assert own.candidate_where == "amount_usd > 0" and other.candidate_where is None
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "s = 'c'",
+        's = "c"',
+        "s.c > 1",
+        "c(s) > 1",
+        "s:c.x = 1",
+        "s::c = 1",
+        "`a``c` = 1",
+        "s LIKE r'c'",
+        "c'x' = s",
+        "ſc=1",
+    ],
+)
+def test_a_condition_that_names_no_mapped_column_holds_for_both_sides(where: str) -> None:
+    assert ComparisonSpec("a", "b", column_mapping={"c": "z"}, where=where).where == where  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "where", ["C > 1", "`c` = 1", "t.c = 1", "T.`C` = 1", "c.x = 1", "c IN (1)", "s = 'c' OR f(c)"]
+)
+def test_a_condition_that_names_a_mapped_column_needs_one_for_the_candidate(where: str) -> None:
+    with pytest.raises(SpecError, match="where names c, which is z in the candidate"):
+        ComparisonSpec("a", "b", column_mapping={"c": "z"}, where=where)  # type: ignore[arg-type]
+
+
+def test_a_mapped_name_with_any_letters_is_found_in_a_condition() -> None:
+    for name, where in [("a`b", "`a``b` > 1"), ("Straße", "STRAẞE > 1"), ("x.y", "`x.y` = 1"), ("a b", "`a b` = 1")]:
+        with pytest.raises(SpecError, match="give candidate_where too"):
+            ComparisonSpec("a", "b", column_mapping={name: "z"}, where=where)  # type: ignore[arg-type]

@@ -59,6 +59,23 @@ def test_two_empty_sides_say_so_first() -> None:
     assert verdict is Verdict.IDENTICAL and reason.startswith("both sides are empty (0 rows)")
 
 
+@pytest.mark.parametrize("condition", [{"where": "id > 9"}, {"candidate_where": "id > 9"}])
+def test_a_filter_that_no_row_satisfies_proves_nothing_unless_that_is_accepted(condition: dict[str, str]) -> None:
+    schema = schema_of(("id", "int"), ("x", "string"))
+    states = (SideState("a"), SideState("b"))
+
+    def judged(rows: list[Any], **options: Any) -> tuple[Verdict, str]:
+        spec = replace(SPEC, **condition, **options)
+        alignment = align(spec, schema, schema)
+        return judge(alignment, make_plan(spec, alignment), read_scan(rows), None, states, None)
+
+    verdict, reason = judged([])
+    assert verdict is Verdict.NOT_PROVEN and reason.startswith("no row of either side satisfies the filter")
+    verdict, reason = judged([], allow_empty=True)
+    assert verdict is Verdict.IDENTICAL and reason.startswith("both sides are empty (0 rows)")
+    assert judged([bucket(na=1, nb=1)])[0] is Verdict.IDENTICAL
+
+
 def test_where_something_may_be_hidden_neither_equality_nor_difference_is_proven() -> None:
     masked = (SideState("a"), SideState("b", hidden="row filter and column mask"))
     verdict, reason = _judge([bucket(na=1, nb=1)], states=masked)
