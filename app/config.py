@@ -20,7 +20,7 @@ from app.evidence_kinds import KINDS, Told
 from app.migration_yaml import MigrationFileError, read_migration
 from validation.causes import CAUSES
 from validation.endpoint import SettingError, data_folder, setting
-from validation.names import all_folded, folded
+from validation.names import all_folded, folded_path
 from validation.redact import redact
 from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
 
@@ -310,7 +310,7 @@ class Migration(Frozen):
     @model_validator(mode="after")
     def _unique(self) -> Migration:
         deliverables = [d.key for p in self.phases for s in p.steps for d in s.deliverables]
-        names = [folded(n) for t in self.tables for n in (t.baseline, t.candidate, t.development, t.kept) if n]
+        names = [folded_path(n) for t in self.tables for n in (t.baseline, t.candidate, t.development, t.kept) if n]
         for what, keys in {
             "table": [t.name for t in self.tables],
             "the table": names,

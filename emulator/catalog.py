@@ -33,6 +33,7 @@ from emulator.metadata import (
 )
 from emulator.records import now_ms
 from emulator.sql.errors import SqlError, not_here
+from validation.names import folded, folded_path
 
 ADMINS = "admins"
 ACCOUNT_USERS = "account users"
@@ -89,7 +90,7 @@ INSERT OR IGNORE INTO generation VALUES (1, 1);
 
 
 def _split(full_name: str, count: int) -> tuple[str, ...]:
-    parts = tuple(full_name.lower().split(".")) if full_name.count(".") == count - 1 else ()
+    parts = tuple(folded_path(full_name).split(".")) if full_name.count(".") == count - 1 else ()
     if len(parts) != count or not all(parts):
         raise SqlError("INVALID_PARAMETER_VALUE", f"'{full_name}' is not a name of {count} parts.")
     return parts
@@ -153,7 +154,7 @@ class Catalog:
         return [CatalogRecord(**json.loads(row[0])) for row in rows]
 
     def find_catalog(self, name: str) -> CatalogRecord | None:
-        row = self._db().execute("SELECT record FROM catalogs WHERE name = ?", (name.lower(),)).fetchone()
+        row = self._db().execute("SELECT record FROM catalogs WHERE name = ?", (folded(name),)).fetchone()
         return CatalogRecord(**json.loads(row[0])) if row else None
 
     def get_catalog(self, name: str) -> CatalogRecord:
@@ -170,7 +171,7 @@ class Catalog:
     def create_catalog(self, name: str, actor: str, comment: str | None = None) -> CatalogRecord:
         """The record alone; `SqlWorkspace.create_catalog` is the whole."""
         now = now_ms()
-        record = CatalogRecord(name.lower(), actor, comment, now, actor, now, actor, {}, str(uuid.uuid4()))
+        record = CatalogRecord(folded(name), actor, comment, now, actor, now, actor, {}, str(uuid.uuid4()))
         with self._write() as db:
             if self.find_catalog(name) is not None:
                 raise SqlError("CATALOG_ALREADY_EXISTS", f"Catalog '{name}' already exists.")
@@ -184,8 +185,8 @@ class Catalog:
 
     def remove_catalog(self, name: str) -> None:
         with self._write() as db:
-            db.execute("DELETE FROM catalogs WHERE name = ?", (name.lower(),))
-            self._forget(db, "CATALOG", name.lower())
+            db.execute("DELETE FROM catalogs WHERE name = ?", (folded(name),))
+            self._forget(db, "CATALOG", folded(name))
             self._changed(db)
 
     # ------------------------------------------------------------------------------------------------------- schemas
@@ -193,7 +194,7 @@ class Catalog:
     def list_schemas(self, catalog: str) -> list[SchemaRecord]:
         """Raises NO_SUCH_CATALOG_EXCEPTION."""
         self.get_catalog(catalog)
-        rows = self._db().execute("SELECT record FROM schemas WHERE catalog = ? ORDER BY name", (catalog.lower(),))
+        rows = self._db().execute("SELECT record FROM schemas WHERE catalog = ? ORDER BY name", (folded(catalog),))
         return [SchemaRecord(**json.loads(row[0])) for row in rows]
 
     def all_schemas(self) -> list[SchemaRecord]:
@@ -202,7 +203,7 @@ class Catalog:
 
     def find_schema(self, catalog: str, schema: str) -> SchemaRecord | None:
         query = "SELECT record FROM schemas WHERE catalog = ? AND name = ?"
-        row = self._db().execute(query, (catalog.lower(), schema.lower())).fetchone()
+        row = self._db().execute(query, (folded(catalog), folded(schema))).fetchone()
         return SchemaRecord(**json.loads(row[0])) if row else None
 
     def get_schema(self, full_name: str) -> SchemaRecord:
@@ -276,7 +277,7 @@ class Catalog:
 
     def find(self, key: tuple[str, str, str]) -> TableRecord | None:
         query = "SELECT record FROM tables WHERE catalog = ? AND schema = ? AND name = ?"
-        row = self._db().execute(query, tuple(part.lower() for part in key)).fetchone()
+        row = self._db().execute(query, tuple(folded(part) for part in key)).fetchone()
         return _table(row[0]) if row else None
 
     def get_table(self, full_name: str) -> TableRecord:
@@ -308,7 +309,7 @@ class Catalog:
         """Takes a table with its grants out of the catalog."""
         with self._write() as db:
             db.execute("DELETE FROM tables WHERE catalog = ? AND schema = ? AND name = ?", _split(full_name, 3))
-            self._forget(db, "TABLE", full_name.lower())
+            self._forget(db, "TABLE", folded_path(full_name))
 
     def rename_table(self, old: TableRecord, new: tuple[str, str, str], actor: str) -> None:
         """Moves a table's record, grants and tags. Unity keys those by the table's id, so they follow the rename."""
@@ -435,7 +436,7 @@ class Catalog:
 
     def drop_grants(self, securable_type: str, full_name: str) -> None:
         with self._write() as db:
-            self._forget(db, securable_type, full_name.lower())
+            self._forget(db, securable_type, folded_path(full_name))
 
     def owner_of(self, securable_type: str, full_name: str) -> str:
         if securable_type == "CATALOG":
@@ -518,7 +519,7 @@ class Catalog:
     def _securable(self, securable_type: str, full_name: str) -> tuple[str, str]:
         """Checks that it exists; its type and name in the form of the grants table."""
         kind = securable_type.upper()
-        name = full_name.lower()
+        name = folded_path(full_name)
         if kind == "CATALOG":
             self.get_catalog(name)
         elif kind == "SCHEMA":

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from emulator.catalog import Catalog
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord
+from validation.names import folded
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -144,11 +145,11 @@ class InformationSchema:
 
     def table(self, catalog: str, name: str) -> pa.Table | None:
         """Rows of `catalog`.information_schema.`name`; of all catalogs for `system`. None if there is no such table."""
-        maker = self._makers.get(name.lower())
+        maker = self._makers.get(folded(name))
         if maker is None:
             return None
         schema, rows = maker
-        data = list(rows(None if catalog.lower() == "system" else catalog.lower()))
+        data = list(rows(None if folded(catalog) == "system" else folded(catalog)))
         arrays = [pa.array([row[i] for row in data], field.type) for i, field in enumerate(schema)]
         return pa.Table.from_arrays(arrays, schema=schema)
 

@@ -33,6 +33,7 @@ from emulator.sql.rows import Rows
 from emulator.sql.spark import SparkLink, patient
 from emulator.sql.spark import open_spark as open_spark
 from emulator.warehouse import bound
+from validation.names import folded
 
 
 class DatabricksSession(SparkSession):  # type: ignore[misc]
@@ -49,7 +50,7 @@ class DatabricksSession(SparkSession):  # type: ignore[misc]
             formatter = SQLStringFormatter(self)
             sqlQuery = formatter.format(sqlQuery, **kwargs)
             views = [SubqueryAlias(frame._plan, name) for frame, name in formatter._temp_views]
-        names = {view._alias.lower() for view in views}
+        names = {folded(view._alias) for view in views}
         known = self.engine.context.temp_views
         added = names - known
         known |= added
@@ -164,7 +165,7 @@ class _Catalog(ConnectCatalog):  # type: ignore[misc]
         parts = split_name(tableName)
         if dbName is not None:
             parts = (*split_name(dbName), *parts)
-        if len(parts) == 1 and parts[0].lower() in self._engine.context.temp_views:
+        if len(parts) == 1 and folded(parts[0]) in self._engine.context.temp_views:
             return True
         name = self._engine.full(parts)
         found = self._engine.find(name)
@@ -203,7 +204,7 @@ class _Catalog(ConnectCatalog):  # type: ignore[misc]
         return found
 
     def dropTempView(self, viewName: str) -> bool:
-        self._engine.context.temp_views.discard(viewName.lower())
+        self._engine.context.temp_views.discard(folded(viewName))
         return bool(super().dropTempView(viewName))
 
     def _spark(self, tableName: str) -> str:
@@ -371,7 +372,7 @@ def _patch_writers() -> None:
         def call(self: Any, name: str) -> None:
             original(self, name)
             if isinstance(self._session, DatabricksSession):
-                self._session.engine.context.temp_views.add(name.strip("`").lower())
+                self._session.engine.context.temp_views.add(folded(name.strip("`")))
 
         setattr(frame, method, call)
 
@@ -438,12 +439,12 @@ def pipeline_rewriters(
     """
     del hidden_schema
     tables = Catalog(Path(catalog_db), groups_of or (lambda _: {"admins"}))
-    own = {name.lower() for name in own_datasets}
-    home = (catalog.lower(), schema.lower())
+    own = {folded(name) for name in own_datasets}
+    home = (folded(catalog), folded(schema))
 
     def place(parts: Sequence[str]) -> str | None:
         """The name to put there; None to leave it as it is."""
-        lower = [part.lower() for part in parts]
+        lower = [folded(part) for part in parts]
         full = (*home, lower[0]) if len(lower) == 1 else ((home[0], *lower) if len(lower) == 2 else tuple(lower))
         if full[:2] == home and full[2] in own:
             return quote(parts[-1])

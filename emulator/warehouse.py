@@ -27,6 +27,7 @@ from emulator.sql.literals import NO_PARAMETERS, Parameter, Parameters, of_pytho
 from emulator.sql.rows import columns_of, spark_schema_of, sql_type, type_name
 from emulator.sql.settings import apply_setting
 from emulator.sql.spark import SparkLink, SparkPool, new_tag
+from validation.names import folded, folded_path
 
 DEFAULT_CATALOG = "main"
 DEFAULT_SCHEMA = "default"
@@ -150,7 +151,7 @@ class SqlWorkspace:
             if name not in databases:
                 engine.link.command(f"CREATE DATABASE IF NOT EXISTS {quote(name)}")
             rows = engine.link.command(f"SHOW TABLES IN {quote(name)}").collect()
-            there = {str(v).lower() for v in rows.column("tableName").to_pylist()}
+            there = {folded(str(v)) for v in rows.column("tableName").to_pylist()}
             for record in self.catalog.list_tables(schema.full_name):
                 if record.spark_table in there or record.data_source_format == "SYSTEM":
                     continue
@@ -191,10 +192,10 @@ class SqlWorkspace:
 
     def session(self, principal: str, catalog: str | None = None, schema: str | None = None) -> Engine:
         """A session for one principal; give it back with `release`. Raises SqlError for an unknown namespace."""
-        context = Context(principal, (catalog or DEFAULT_CATALOG).lower(), (schema or DEFAULT_SCHEMA).lower())
+        context = Context(principal, folded(catalog or DEFAULT_CATALOG), folded(schema or DEFAULT_SCHEMA))
         if catalog is not None:
             self.catalog.get_catalog(catalog)
-        if schema is not None and schema.lower() != "information_schema":
+        if schema is not None and folded(schema) != "information_schema":
             self.catalog.get_schema(f"{context.catalog}.{context.schema}")
         return Engine(self._pool.take(), self.catalog, context, self.tables_root, self._virtual, *self._hooks)
 
@@ -281,7 +282,7 @@ class SqlWorkspace:
 
         Its catalog, schema and record are made when missing; reading it takes SELECT as for any table.
         """
-        catalog_name, schema_name, name = full_name.lower().split(".")
+        catalog_name, schema_name, name = folded_path(full_name).split(".")
         catalog = self.catalog
         with catalog.transaction():
             if catalog.find_catalog(catalog_name) is None:
@@ -306,7 +307,7 @@ class SqlWorkspace:
             columns = columns_of(spark_schema_of(schema))
             if found is None or found.columns != columns:
                 catalog.put_table(replace(record, data_source_format="SYSTEM", columns=columns))
-        self._virtual[full_name.lower()] = provider
+        self._virtual[folded_path(full_name)] = provider
 
     # ---- DDL for REST: metadata and Spark together, checked for `actor`
 
@@ -396,7 +397,7 @@ class SqlWorkspace:
             raise ValueError(f"not a pipeline's table type: {table_type}")
         if not isinstance(version, int) or version < 0:
             raise ValueError(f"not a version: {version!r}")
-        parts = full_name.lower().split(".")
+        parts = folded_path(full_name).split(".")
         name = (parts[0], parts[1], parts[2])
         hidden = quoted(hidden_table.replace("`", "").split("."))
         self.check_publish(pipeline_id, full_name, owner)
@@ -418,7 +419,7 @@ class SqlWorkspace:
             view = engine.spark_name(name)
             there = engine.spark_has(name)
             try:
-                with engine.intent("create" if found is None else "refresh", full_name.lower(), record):
+                with engine.intent("create" if found is None else "refresh", folded_path(full_name), record):
                     engine.link.command(f"ALTER VIEW {view} AS {query}" if there else f"CREATE VIEW {view} AS {query}")
                     self.catalog.put_table(engine.read_columns(record))
             except PySparkException as e:
@@ -426,7 +427,7 @@ class SqlWorkspace:
 
     def check_publish(self, pipeline_id: str, full_name: str, owner: str) -> None:
         """Whether the pipeline may publish this name; raises as `publish_materialized_view`. For before an update."""
-        parts = full_name.lower().split(".")
+        parts = folded_path(full_name).split(".")
         schema = ".".join(parts[:2])
         self.catalog.get_schema(schema)
         self.catalog.require_use(owner, parts[0], parts[1])
@@ -440,7 +441,7 @@ class SqlWorkspace:
         """Take one dataset, or all of the pipeline, out of the catalog with its grants and hidden tables."""
         with self._engine(SYSTEM_OWNER, admin=True) as engine:
             for record in self.catalog.pipeline_tables(pipeline_id):
-                if full_name is None or record.full_name == full_name.lower():
+                if full_name is None or record.full_name == folded_path(full_name):
                     ddl.drop_record(engine, record)
             if full_name is None:
                 engine.link.command(f"DROP DATABASE IF EXISTS {quote(hidden_schema_name(pipeline_id))} CASCADE")

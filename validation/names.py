@@ -42,6 +42,11 @@ def folded(name: str) -> str:
     )
 
 
+def folded_path(dotted: str) -> str:
+    """A name of several parts, each folded by itself: a word may go on behind a dot. No part holds a dot."""
+    return ".".join(folded(part) for part in dotted.split("."))
+
+
 def same_name(a: str, b: str) -> bool:
     """Whether Spark takes `a` and `b` for one name."""
     return folded(a) == folded(b)

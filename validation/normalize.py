@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
+from validation.names import named_alike
 from validation.schema import ColumnPair, DataType
 from validation.sqltext import quote
 
@@ -196,8 +197,11 @@ class _Builder:
             values = self._encoder(a.children[1], b.children[1])
             return self._map(keys[0], values[0]), self._map(keys[1], values[1])
         if a.name == b.name == "struct":
-            if sorted(a.field_names) != sorted(b.field_names) or len(set(a.field_names)) != len(a.field_names):
+            if sorted(a.field_names) != sorted(b.field_names):
                 raise NoExactForm(f"{a} and {b} have other fields")
+            alike = named_alike(a.field_names)
+            if alike is not None:
+                raise NoExactForm(f"{a} has two fields, {alike[0]} and {alike[1]}, between which a query cannot choose")
             fields = [
                 (name, self._encoder(kind, b.children[b.field_names.index(name)]))
                 for name, kind in zip(a.field_names, a.children, strict=True)

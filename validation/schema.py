@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from validation.errors import SideUnreadable, SpecError, StatementError
 from validation.names import all_folded, folded
@@ -188,6 +190,7 @@ def read_schema(
     cut = [c.name for c in schema.columns if "more fields" in str(c.type)]
     if cut:
         schema = _with_full_types(warehouse, table, schema, cut, cancelled)
+    schema = _with_field_names(warehouse, table, schema, cancelled)
     schema = _with_nullability(warehouse, name, schema, cancelled)
     if version is None:
         return schema
@@ -211,7 +214,7 @@ def schema_at(
     if cut:
         then = _with_full_types(warehouse, table, then, cut, cancelled)
     known = {c.name: c for c in today.columns}
-    same = {c.name for c in then.columns if c.name in known and _as_printed(known[c.name].type) == c.type}
+    same = {c.name for c in then.columns if c.name in known and _is_printed_as(known[c.name].type, c.type)}
     return replace(today, columns=tuple(known[c.name] if c.name in same else c for c in then.columns))
 
 
@@ -220,6 +223,15 @@ def _as_printed(kind: DataType) -> DataType:
     if kind.name in {"char", "varchar"}:
         return DataType("string", (), kind.collation)
     return replace(kind, children=tuple(_as_printed(c) for c in kind.children))
+
+
+def _is_printed_as(kind: DataType, printed: DataType) -> bool:
+    """Whether a description may have `printed` for `kind`: of structs it tells the text and not what is a field."""
+    return _as_printed(kind) == printed or (_has_struct(kind) and str(_as_printed(kind)) == str(printed))
+
+
+def _has_struct(kind: DataType) -> bool:
+    return kind.name.startswith("struct") or "struct<" in kind.name or any(_has_struct(c) for c in kind.children)
 
 
 def schema_of_description(rows: Sequence[Row]) -> TableSchema:
@@ -276,6 +288,69 @@ def _with_full_types(
     )
     full = {c: parse_type(str(rows[0][f"t{i}"])) for i, c in enumerate(cut)}
     return replace(schema, columns=tuple(replace(c, type=full.get(c.name, c.type)) for c in schema.columns))
+
+
+def _with_field_names(
+    warehouse: Warehouse, table: str, schema: TableSchema, cancelled: Callable[[], bool]
+) -> TableSchema:
+    """Structs with the names of their fields. Unquoted, `struct<a:int,b:int>` may have one field `a:int,b`.
+
+    From the description as JSON, else from the table's DDL. Where neither is served, the text is read as if every sign
+    in it were one of a type: a wrong field is in no row, so that its comparison fails and is not proven.
+    """
+    if not any(_has_struct(c.type) for c in schema.columns):
+        return schema
+    kinds: dict[str, DataType | None] = {}
+    with suppress(StatementError):
+        rows = warehouse.execute(f"DESCRIBE TABLE EXTENDED {table} AS JSON", None, cancelled)
+        kinds = columns_of_json(str(next(iter(rows[0].values()))) if rows else "")
+    if not kinds:
+        names = [c.name for c in schema.columns]
+        with suppress(StatementError):
+            rows = warehouse.execute(f"SHOW CREATE TABLE {table}", None, cancelled)
+            declared = ddl_columns(str(next(iter(rows[0].values()))) if rows else "", names)
+            kinds = {name: kind for name, (kind, _) in zip(names, declared or (), strict=False)}
+    exact = {c.name: kinds.get(c.name) for c in schema.columns if _has_struct(c.type)}
+    return replace(
+        schema,
+        columns=tuple(
+            replace(c, type=_as_printed(kind))
+            if (kind := exact.get(c.name)) is not None and _is_printed_as(kind, c.type)
+            else c
+            for c in schema.columns
+        ),
+    )
+
+
+def columns_of_json(text: str) -> dict[str, DataType | None]:
+    """The type of each column in a `DESCRIBE TABLE ... AS JSON`, None where it cannot be read; {} for other texts."""
+    try:
+        return {str(c["name"]): _of_json(c["type"]) for c in json.loads(text)["columns"]}
+    except (ValueError, TypeError, KeyError):
+        return {}
+
+
+def _of_json(kind: Any) -> DataType | None:
+    name = str(kind["name"])
+    if name == "struct":
+        fields = {str(f["name"]): _of_json(f["type"]) for f in kind["fields"]}
+        parts, names = list(fields.values()), tuple(fields)
+        if len(fields) < len(kind["fields"]):
+            return None
+    else:
+        inner = {"array": ("element_type",), "map": ("key_type", "value_type")}.get(name, ())
+        parts, names = [_of_json(kind[part]) for part in inner], ()
+    children = tuple(p for p in parts if p is not None)
+    if len(children) < len(parts):
+        return None
+    if parts or name == "struct":
+        return DataType(name, (), "", children, names)
+    if name == "interval":
+        units = [str(kind[unit]) for unit in ("start_unit", "end_unit") if kind.get(unit)]
+        return parse_type(" ".join(["interval", " to ".join(dict.fromkeys(units))]))
+    sizes = [str(kind[size]) for size in ("precision", "scale", "length") if kind.get(size) is not None]
+    collation = kind.get("collation")
+    return parse_type(name + (f"({','.join(sizes)})" if sizes else "") + (f" collate {collation}" if collation else ""))
 
 
 def _with_nullability(

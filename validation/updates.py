@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from validation.errors import SideUnreadable
-from validation.names import folded
+from validation.names import folded, folded_path
 from validation.sqltext import split_name
 from validation.state import ENDED, TableUpdate, UpdateOf
 
@@ -58,7 +58,7 @@ def written_at(table: str, entries: Iterable[LogEntry]) -> datetime | None:
 
 def _is(table: str, dataset: str | None) -> bool:
     """Whether a dataset is the table: a pipeline of an older publishing mode leaves catalog and schema out."""
-    named = [folded(p) for p in (dataset or "").replace("`", "").split(".")]
+    named = folded_path((dataset or "").replace("`", "")).split(".")
     return [folded(p) for p in split_name(table)][-len(named) :] == named
 
 

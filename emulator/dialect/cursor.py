@@ -10,6 +10,7 @@ from emulator.dialect.names import quoted, split_name
 from emulator.dialect.statement import Ref, Role, Statement
 from emulator.dialect.tokens import Kind, Token, unquote_string
 from emulator.sql.errors import SqlError
+from validation.names import folded
 
 
 class Cursor:
@@ -107,7 +108,7 @@ class Cursor:
             version = self.word(self.at + (self.word(self.at) == "FOR")) + " AS OF"
         alias = self.alias_after(self.at) if aliased else None
         if alias:
-            self.s.aliases.add(alias.lower())
+            self.s.aliases.add(folded(alias))
         if len(parts) > 3:
             raise SqlError(
                 "IDENTIFIER_TOO_MANY_NAME_PARTS",

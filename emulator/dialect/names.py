@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from emulator.dialect.tokens import tokenize
 from emulator.sql.errors import SqlError
+from validation.names import folded
 
 
 def quote(part: str) -> str:
@@ -37,7 +38,7 @@ _CODED = "x__"
 
 def spark_part(name: str) -> str:
     """A Unity name as Hive's metastore can hold it: letters, digits and underscores stay, all else is coded whole."""
-    name = name.lower()
+    name = folded(name)
     if _PLAIN.fullmatch(name) and not name.startswith(_CODED):
         return name
     return _CODED + name.encode().hex()
@@ -45,7 +46,7 @@ def spark_part(name: str) -> str:
 
 def spark_schema(catalog: str, schema: str) -> str:
     """The Spark schema of `catalog.schema`. Two different pairs never share one."""
-    c, s = catalog.lower(), schema.lower()
+    c, s = folded(catalog), folded(schema)
     if _PLAIN.fullmatch(c) and _PLAIN.fullmatch(s) and not c.startswith(_CODED):
         joined = f"{c}__{s}"
         # The first "__" must be the seam, or (a__b, c) and (a, b__c) would meet.
@@ -94,7 +95,7 @@ class NameBook:
         """`text` with every known Spark name as Unity's."""
 
         def one(match: re.Match[str]) -> str:
-            mark, name = match[1], match[2].lower()
+            mark, name = match[1], folded(match[2])
             if name in self._schemas:
                 catalog, schema = self._schemas[name]
                 return f"{mark}{catalog}{mark}.{mark}{schema}{mark}"
@@ -106,4 +107,4 @@ class NameBook:
 
     def is_sparks(self, schema: str) -> bool:
         """Whether Spark alone knows a schema by this name: one of the catalog's, or a pipeline's hidden one."""
-        return schema.lower() in self._schemas or schema.lower().startswith(HIDDEN)
+        return folded(schema) in self._schemas or folded(schema).startswith(HIDDEN)

@@ -525,6 +525,8 @@ class _Parser(ScriptWalker):
                 self.at += 1
                 s.flags.add("extended")
             s.target = self.table(Role.DESCRIBE)
+            if self.take("AS", "JSON"):
+                s.flags.add("json")
 
     on_desc = on_describe
 

@@ -8,6 +8,7 @@ from emulator.dialect.names import is_path
 from emulator.dialect.statement import Call, Chain, Role
 from emulator.dialect.tokens import Kind, unquote_string
 from emulator.sql.errors import not_here
+from validation.names import folded
 
 # Delta's functions that find a table by a string.
 _NAMING_FUNCTIONS = {"table_changes", "table_changes_by_path"}
@@ -60,7 +61,7 @@ class QueryWalker(Cursor):
                 if expect:
                     alias = self.alias_after(self.at)
                     if alias:
-                        self.s.aliases.add(alias.lower())
+                        self.s.aliases.add(folded(alias))
                 expect = False
                 continue
             if token.kind is Kind.WORD and not self.after_dot():
@@ -181,7 +182,7 @@ class QueryWalker(Cursor):
             self.at = mark
             return False
         while True:
-            name = self.t[self.at].name.lower()
+            name = folded(self.t[self.at].name)
             self.at += 1
             if self.word(self.at) == "(":
                 self.at = self.past_parens(self.at)
@@ -221,10 +222,10 @@ class QueryWalker(Cursor):
             if len(parts) > 1:
                 self.s.chains.append(Chain(parts, start, ends, call=True))
             return
-        if len(parts) == 1 and parts[0].lower() in ctes:
+        if len(parts) == 1 and folded(parts[0]) in ctes:
             alias = self.alias_after(self.at)
             if alias:
-                self.s.aliases.add(alias.lower())
+                self.s.aliases.add(folded(alias))
             return
         if is_path(parts):
             self.s.flags.add("path")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from emulator.dialect.names import quote
 from emulator.dialect.statement import Chain, Ref, Statement
+from validation.names import folded
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _qualified(
     functions: Callable[[tuple[str, ...]], str | None] | None,
 ) -> tuple[int, int, str] | None:
     """The edit for a dotted name in an expression: qualified by schema and table, or a function; None if neither."""
-    lower = tuple(part.lower() for part in chain.parts)
+    lower = tuple(folded(part) for part in chain.parts)
     if chain.call:
         text = functions(chain.parts) if functions is not None else None
         if text is not None:
@@ -96,7 +97,7 @@ def _qualified(
         for ref, place in tables:
             if ref.alias is not None or place.full_name is None:
                 continue
-            if lower[:depth] == tuple(part.lower() for part in place.full_name[3 - depth :]):
+            if lower[:depth] == tuple(folded(part) for part in place.full_name[3 - depth :]):
                 qualifier = place.qualifier if place.qualifier is not None else place.text
                 return chain.start, chain.ends[depth - 1], qualifier
     return None

@@ -13,9 +13,11 @@ from emulator.dialect.names import if_need_be, literal, quote, quoted, spark_sch
 from emulator.information_schema import InformationSchema
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, no_permission
 from emulator.records import now_ms
+from emulator.sql.as_json import described_as_json
 from emulator.sql.ddl import check_name, check_principal, drop_record
 from emulator.sql.errors import SqlError, not_here
 from emulator.sql.rows import BOOLEAN, STRING, Rows, declared_column
+from validation.names import folded
 
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine
@@ -83,7 +85,7 @@ class Commands:
     # ---- where we are
 
     def _use_catalog(self, job: Job) -> Rows:
-        name = job.statement.name[0].lower()
+        name = folded(job.statement.name[0])
         self._catalog.get_catalog(name)
         self._catalog.require_use(job.me, name)
         self._engine.use(name, "default")
@@ -113,7 +115,7 @@ class Commands:
         return Rows.local(_texts("catalog"), [(n,) for n in names if matches(job.statement.pattern, n)])
 
     def _show_schemas(self, job: Job) -> Rows:
-        catalog = (job.statement.name[0] if job.statement.name else job.context.catalog).lower()
+        catalog = folded(job.statement.name[0] if job.statement.name else job.context.catalog)
         self._catalog.get_catalog(catalog)
         names = [
             s.name for s in self._catalog.list_schemas(catalog) if self._catalog.can_see(job.me, "SCHEMA", s.full_name)
@@ -259,6 +261,8 @@ class Commands:
 
     def _describe_table(self, job: Job) -> Rows:
         record = self._target(job)
+        if "json" in job.statement.flags:
+            return self._describe_as_json(job, record)
         if job.views:
             # A table that this process answers: its columns are those of its rows.
             ref = job.statement.target
@@ -279,6 +283,15 @@ class Commands:
         kept.append(("# Detailed Table Information", "", ""))
         kept += [(key, value, "") for key, value in self._details(record) if value is not None]
         return Rows.local(_texts("col_name", "data_type", "comment"), kept)
+
+    def _describe_as_json(self, job: Job, record: TableRecord | None) -> Rows:
+        if "extended" not in job.statement.flags:
+            raise SqlError("DESCRIBE_JSON_NOT_EXTENDED", "DESCRIBE TABLE ... AS JSON only supported with EXTENDED.")
+        if job.views:
+            raise SqlError("NOT_IMPLEMENTED", "DESCRIBE ... AS JSON of a system table is not implemented.")
+        if record is None:
+            return job.translated_rows(job.command(job.rendered()))
+        return Rows.local(_texts("json_metadata"), [(described_as_json(self._engine.read_columns(record)),)])
 
     def _describe_delta(self, job: Job) -> Rows:
         record = self._target(job)
@@ -326,7 +339,7 @@ class Commands:
         if kind == "METASTORE":
             return kind, ""
         if kind == "CATALOG":
-            return kind, s.name[0].lower()
+            return kind, folded(s.name[0])
         if kind == "SCHEMA":
             return kind, ".".join(self._engine.full_schema(s.name))
         if kind == "TABLE":
@@ -448,7 +461,7 @@ def create_catalog(engine: Engine, name: str, actor: str, comment: str | None) -
     catalog.require(actor, "CREATE_CATALOG", "METASTORE", "")
     check_name(name)
     catalog.create_catalog(name, actor, comment)
-    create_schema(engine, name.lower(), "default", actor, "Default schema (auto-created)")
+    create_schema(engine, folded(name), "default", actor, "Default schema (auto-created)")
 
 
 def create_schema(engine: Engine, catalog_name: str, name: str, actor: str, comment: str | None) -> None:
@@ -457,14 +470,14 @@ def create_schema(engine: Engine, catalog_name: str, name: str, actor: str, comm
     catalog.require_use(actor, catalog_name)
     catalog.require(actor, "CREATE_SCHEMA", "CATALOG", catalog_name)
     check_name(name)
-    if name.lower() == "information_schema" or catalog.find_schema(catalog_name, name) is not None:
+    if folded(name) == "information_schema" or catalog.find_schema(catalog_name, name) is not None:
         raise SqlError(
             "SCHEMA_ALREADY_EXISTS",
             f"Cannot create schema `{catalog_name}`.`{name}` because it already exists.\nChoose a "
             "different name, drop the "
             "existing schema, or add the IF NOT EXISTS clause to tolerate pre-existing schema.",
         )
-    full_name = f"{catalog_name.lower()}.{name.lower()}"
+    full_name = f"{folded(catalog_name)}.{folded(name)}"
     with engine.intent("schema", full_name):
         engine.link.command(f"CREATE DATABASE IF NOT EXISTS {quote(spark_schema(catalog_name, name))}")
         catalog.create_schema(full_name, actor, comment)

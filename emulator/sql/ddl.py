@@ -19,6 +19,7 @@ from emulator.records import now_ms
 from emulator.sql.delta_log import delta_properties
 from emulator.sql.errors import SqlError, not_here
 from emulator.sql.rows import Rows
+from validation.names import folded
 
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine, FullName
@@ -163,7 +164,7 @@ def create_view(job: Job) -> Rows:
         text = job.spark_text()
         rows = job.command(text)
         if s.name and "global" not in s.flags:
-            job.context.temp_views.add(s.name[-1].lower())
+            job.context.temp_views.add(folded(s.name[-1]))
         job.context.changed = True
         return rows
     ref, name = job.target()
@@ -331,7 +332,7 @@ def drop(job: Job) -> Rows:
     ref, name = job.target()
     if job.known_to_spark(ref):
         rows = job.command(job.rendered())
-        job.context.temp_views.discard(ref.parts[0].lower())
+        job.context.temp_views.discard(folded(ref.parts[0]))
         return rows
     if name[1] == "information_schema" or ".".join(name) in job.engine.virtual:
         job.virtual(ref, name)
@@ -374,7 +375,7 @@ def cache(job: Job) -> Rows:
     """CACHE TABLE; of a query it makes a temporary view."""
     rows = job.command(job.spark_text())
     if "temp" in job.statement.flags and job.statement.name:
-        job.context.temp_views.add(job.statement.name[-1].lower())
+        job.context.temp_views.add(folded(job.statement.name[-1]))
         job.context.changed = True
     return rows
 

@@ -25,6 +25,7 @@ from emulator.sql.job import Job
 from emulator.sql.literals import NO_PARAMETERS, Parameters
 from emulator.sql.rows import Rows, columns_of
 from emulator.sql.spark import SparkLink, end_session, translate_error
+from validation.names import folded
 
 FullName = tuple[str, str, str]
 VirtualTables = Mapping[str, Callable[[], pa.Table]]
@@ -161,7 +162,7 @@ class Engine:
 
     def full(self, parts: Sequence[str]) -> FullName:
         """A table's name completed from the session's catalog and schema, in lower case."""
-        lower = [part.lower() for part in parts]
+        lower = [folded(part) for part in parts]
         if len(lower) == 1:
             return self.context.catalog, self.context.schema, lower[0]
         if len(lower) == 2:
@@ -169,7 +170,7 @@ class Engine:
         return lower[0], lower[1], lower[2]
 
     def full_schema(self, parts: Sequence[str]) -> tuple[str, str]:
-        lower = [part.lower() for part in parts]
+        lower = [folded(part) for part in parts]
         if not lower:
             return self.context.catalog, self.context.schema
         if len(lower) == 1 and "." in lower[0]:

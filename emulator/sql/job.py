@@ -21,6 +21,7 @@ from emulator.sql.literals import Parameters
 from emulator.sql.rows import Rows
 from emulator.sql.settings import session_setting, set_parameter
 from emulator.sql.spark import local_view
+from validation.names import folded
 
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine, FullName
@@ -201,7 +202,7 @@ class Job:
 
     def known_to_spark(self, ref: Ref) -> bool:
         """Temporary views and paths. Raises INSUFFICIENT_PERMISSIONS for a path that is not for this principal."""
-        if len(ref.parts) == 1 and ref.parts[0].lower() in self.context.temp_views:
+        if len(ref.parts) == 1 and folded(ref.parts[0]) in self.context.temp_views:
             return ref.role in (Role.READ, Role.DESCRIBE, Role.DROP, Role.ALTER, Role.MAINTAIN, Role.WRITE)
         if len(ref.parts) == 2 and ref.parts[0].lower() == "global_temp":
             return True

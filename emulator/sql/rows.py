@@ -121,7 +121,7 @@ def _declaration(field: T.StructField) -> str:
     """What follows a field's name where it is declared."""
     comment = field.metadata.get("comment")
     return (
-        sql_type(_declared(field))
+        sql_type(declared_type(field))
         + ("" if field.nullable else " NOT NULL")
         + (f" COMMENT {literal(comment)}" if comment else "")
     )
@@ -134,7 +134,7 @@ def declared_column(column: ColumnRecord) -> str:
 
 def column_type(column: ColumnRecord) -> str:
     """The column's type as CREATE TABLE declares it, without NOT NULL and comment."""
-    return sql_type(_declared(_field(column)))
+    return sql_type(declared_type(_field(column)))
 
 
 def _field(column: ColumnRecord) -> T.StructField:
@@ -181,9 +181,9 @@ def columns_of(schema: T.StructType, partitions: Sequence[str] = ()) -> tuple[Co
     return tuple(
         ColumnRecord(
             name=field.name,
-            type_text=type_text(_declared(field)),
+            type_text=type_text(declared_type(field)),
             type_json=json.dumps(json.loads(field.json())),
-            type_name=type_name(_declared(field)),
+            type_name=type_name(declared_type(field)),
             position=position,
             nullable=field.nullable,
             comment=field.metadata.get("comment"),
@@ -193,7 +193,7 @@ def columns_of(schema: T.StructType, partitions: Sequence[str] = ()) -> tuple[Co
     )
 
 
-def _declared(field: T.StructField) -> T.DataType:
+def declared_type(field: T.StructField) -> T.DataType:
     """CHAR and VARCHAR are strings with a note in Spark's metadata."""
     text = field.metadata.get("__CHAR_VARCHAR_TYPE_STRING")
     if text and isinstance(field.dataType, T.StringType):

@@ -49,55 +49,62 @@ def test_spark_refuses_two_columns_of_one_name(warehouse: Any, a: str, b: str) -
         warehouse.execute(f"CREATE OR REPLACE TEMP VIEW one_name AS SELECT 1 AS {quote(a)}, 2 AS {quote(b)}")
 
 
+def names_of_two_columns() -> list[str]:
+    """All names of `TWO_NAMES` that one table can hold."""
+    names = {folded(name): name for pair in TWO_NAMES for name in pair}
+    return list(names.values())
+
+
+def numbered(names: list[str], differing: list[str]) -> str:
+    """Columns `k` and `names`; of those that differ each has another value than its number in one row, its own."""
+    return (
+        "SELECT CAST(id AS INT) AS k, "
+        + ", ".join(
+            f"CAST(id AS INT) + {f'IF(id = {i}, 1, 0)' if n in differing else 0} AS {quote(n)}"
+            for i, n in enumerate(names)
+        )
+        + f" FROM range({len(names)})"
+    )
+
+
 def test_of_columns_that_unicode_calls_alike_each_is_compared(warehouse: Any, table: Any) -> None:
-    names = list(dict.fromkeys(name for pair in TWO_NAMES for name in pair))
-    names = [n for i, n in enumerate(names) if folded(n) not in {folded(m) for m in names[:i]}]
+    names = names_of_two_columns()
     assert len(names) > len(TWO_NAMES)
-
-    def made(name: str, other: str = "") -> str:
-        columns = ", ".join(f"CAST(id AS INT) + {int(n == other)} AS {quote(n)}" for n in names)
-        return str(table(name, f"SELECT id AS `key`, {columns} FROM range(3)"))
-
     spark = warehouse.spark
     spark.conf.set("spark.databricks.delta.properties.defaults.columnMapping.mode", "name")
     try:
-        a = made("alike_a")
-        for other in names:
-            report = compare(warehouse, ComparisonSpec(a, made("alike_b", other), keys=("key",)))
-            assert report.verdict is Verdict.DIFFERENT and report.column_mismatches == {other: 3}, other
-        assert compare(warehouse, ComparisonSpec(a, made("alike_b"), keys=("key",))).verdict is Verdict.IDENTICAL
+        a, b = table("alike_a", numbered(names, [])), table("alike_b", numbered(names, names))
     finally:
         spark.conf.unset("spark.databricks.delta.properties.defaults.columnMapping.mode")
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("k",)))
+    assert report.verdict is Verdict.DIFFERENT and report.column_mismatches == dict.fromkeys(names, 1)
 
 
-@pytest.mark.parametrize(("a", "b"), TOGETHER)
-def test_no_option_for_one_column_concerns_the_other(warehouse: Any, view: Any, a: str, b: str) -> None:
-    x, y = quote(a), quote(b)
-    one = view("opt_a", f"SELECT id, id AS {x}, id AS {y} FROM range(3)")
-    two = view("opt_b", f"SELECT id, id AS {x}, id + 1 AS {y} FROM range(3)")
-    without = compare(warehouse, ComparisonSpec(one, two, keys=("id",), excluded_columns=frozenset({a})))
-    assert without.verdict is Verdict.DIFFERENT and without.column_mismatches == {b: 3}
-    near = ComparisonSpec(one, two, ("id",), column_tolerances={a: Tolerance(9.0)})  # type: ignore[arg-type]
-    assert compare(warehouse, near).verdict is Verdict.DIFFERENT
-    assert counts(compare(warehouse, ComparisonSpec(one, two, keys=(a,)))) == (0, 0, 3)
-    assert counts(compare(warehouse, ComparisonSpec(one, two, keys=(a, b)))) == (3, 3, 0)
+def test_no_option_for_one_column_concerns_the_other(warehouse: Any, view: Any) -> None:
+    one, other = [a for a, _ in TOGETHER], [b for _, b in TOGETHER]
+    a, b = view("opt_a", numbered(one + other, [])), view("opt_b", numbered(one + other, one + other))
+    without = compare(warehouse, ComparisonSpec(a, b, ("k",), excluded_columns=frozenset(one)))
+    assert without.column_mismatches == dict.fromkeys(other, 1)
+    near = ComparisonSpec(a, b, ("k",), column_tolerances=dict.fromkeys(one, Tolerance(9.0)))  # type: ignore[arg-type]
+    assert compare(warehouse, near).column_mismatches == dict.fromkeys(other, 1)
+    # A value that differs in a key is another row, one that differs elsewhere a modified one.
+    assert counts(compare(warehouse, ComparisonSpec(a, b, (*one, "k")))) == (len(one), len(one), len(other))
 
 
-@pytest.mark.parametrize(("a", "b"), [*ONE_NAME, *TWO_NAMES])
-def test_names_that_only_warn_pair_what_spark_would_find(warehouse: Any, view: Any, a: str, b: str) -> None:
-    one, two = view("warn_a", f"SELECT 1 AS k, 2 AS {quote(a)}"), view("warn_b", f"SELECT 1 AS k, 3 AS {quote(b)}")
-    report = compare(warehouse, ComparisonSpec(one, two, keys=("k",), deciding=NAMES_ONLY_WARN))
-    assert report.verdict is Verdict.DIFFERENT
-    assert report.column_mismatches == ({a: 1} if (a, b) in ONE_NAME else {})
+def test_names_that_only_warn_pair_what_spark_would_find(warehouse: Any, view: Any) -> None:
+    for pairs in (ONE_NAME, TOGETHER):
+        one, other = [a for a, _ in pairs], [b for _, b in pairs]
+        one = [n for i, n in enumerate(one) if named_alike([n, *one[:i]]) is None]
+        other = [b for a, b in pairs if a in one]
+        a, b = view("warn_a", numbered(one, [])), view("warn_b", numbered(other, other))
+        report = compare(warehouse, ComparisonSpec(a, b, keys=("k",), deciding=NAMES_ONLY_WARN))
+        assert report.verdict is Verdict.DIFFERENT
+        assert report.column_mismatches == (dict.fromkeys(one, 1) if pairs is ONE_NAME else {})
 
 
 def test_columns_without_a_name_or_named_like_a_section_are_compared(warehouse: Any, view: Any) -> None:
     names = ["", " ", "# x", "# Partition Information", "a\nb", "a.b", 'q"', "it's", "`", "Type", "日本", "x" * 300]
-
-    def made(name: str, other: str | None) -> str:
-        return str(view(name, "SELECT 1 AS k, " + ", ".join(f"{int(n == other)} AS {quote(n)}" for n in names)))
-
-    for other in names:
-        report = compare(warehouse, ComparisonSpec(made("odd_a", None), made("odd_b", other), keys=("k",)))
-        assert report.verdict is Verdict.DIFFERENT and report.column_mismatches == {other: 1}, repr(other)
-        assert len(report.columns) == 1 + len(names)
+    a, b = view("odd_a", numbered(names, [])), view("odd_b", numbered(names, names))
+    report = compare(warehouse, ComparisonSpec(a, b, keys=("k",)))
+    assert report.verdict is Verdict.DIFFERENT and report.column_mismatches == dict.fromkeys(names, 1)
+    assert report.columns == ("k", *names)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from validation_warehouse import DESCRIBED, Scripted, bucket
 
-from validation.__main__ import main
+from validation import SpecError
+from validation.__main__ import main, parser, spec_of
 
 
 def test_the_command_says_identical_with_0(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,3 +101,25 @@ def test_no_workspace_is_wrong_use(
     monkeypatch.setenv("CUTOVER_DATA", str(tmp_path))
     assert main(["a", "b"]) == 2
     assert "make run" in capsys.readouterr().err
+
+
+def test_a_mapped_name_may_hold_an_equals_sign_in_backticks() -> None:
+    def mapping(*pairs: str) -> dict[str, str]:
+        options = [option for pair in pairs for option in ("--map", pair)]
+        return dict(spec_of(parser().parse_args(["a", "b", *options])).column_mapping)
+
+    assert mapping("a=b", "`c=d`=`e``=f`", "`=g` x", "`h`=i") == {"a": "b", "c=d": "e`=f", "`": "g` x", "h": "i"}
+    for wrong in (("a=b=c",), ("=a",), ("a=",), ("a",), ("a=b", "a=c"), ("a=b", "A=c")):
+        with pytest.raises(SpecError):
+            mapping(*wrong)
+
+
+def test_an_empty_comparison_is_allowed_by_an_option_and_told_in_every_form(capsys: pytest.CaptureFixture[str]) -> None:
+    warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=[])
+    assert main(["a", "b", "--where", "id > 9"], warehouse) == 3
+    assert capsys.readouterr().out.startswith("NOT PROVEN: no row of either side satisfies the filter")
+    for options in ([], ["--where", "id > 9", "--allow-empty"]):
+        for form in ([], ["--json"], ["--html"]):
+            assert main(["a", "b", *options, *form], warehouse) == 0
+            told = capsys.readouterr().out
+            assert "both sides are empty (0 rows)" in told and ("under this filter" in told) is bool(options)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from validation_warehouse import DESCRIBED, SPEC, TABLE, Scripted, schema_of
 
-from validation import ComparisonSpec, SchemaAspect, SpecError
+from validation import ComparisonSpec, SchemaAspect, SpecError, StatementError
 from validation.normalize import NoExactForm, normal_form
 from validation.schema import (
     Column,
     ColumnPair,
     TableSchema,
     align,
+    columns_of_json,
     ddl_columns,
     parse_type,
     read_schema,
@@ -264,3 +266,93 @@ def test_char_columns_are_char_at_a_version_too() -> None:
     warehouse = Scripted(DESCRIBE_QUERY=[{"col_name": n, "data_type": t} for n, t in rows])
     found = schema_at(warehouse, "t", today, 3)
     assert [str(c.type) for c in found.columns] == ["char(5)", "struct<v:varchar(3)>", "bigint"]
+
+
+ODD_FIELDS = ("a:int,b", "c,d", "e>f", "g`h", "i.j k", "", "x\ny")
+ODD_TEXT = "struct<a:int,b:int,c,d:int,e>f:int,g`h:int,i.j k:int,:int,x\ny:int>"
+
+
+def odd_description(kind: str) -> list[dict[str, Any]]:
+    column = {"col_name": "s", "data_type": kind, "comment": None}
+    return [DESCRIBED[0], column, *TABLE[2:]]
+
+
+def odd_json(**table: Any) -> list[dict[str, Any]]:
+    fields = [{"name": n, "type": {"name": "int"}, "nullable": True} for n in ODD_FIELDS]
+    struct = {"name": "struct", "fields": fields}
+    columns = [{"name": "id", "type": {"name": "int"}}, {"name": "s", "type": struct}]
+    return [{"json_metadata": json.dumps({"columns": columns, **table})}]
+
+
+def test_fields_of_a_struct_have_the_names_that_the_description_as_json_quotes() -> None:
+    wanted = replace(parse_type("struct<a:int>"), field_names=ODD_FIELDS, children=(parse_type("int"),) * 7)
+    for outer in ("{}", "array<{}>", "map<string,{}>"):
+        text, rows = outer.format(ODD_TEXT), odd_json()
+        if outer != "{}":
+            told = json.loads(rows[0]["json_metadata"])
+            inner, string = told["columns"][1]["type"], {"name": "string", "collation": "UTF8_BINARY"}
+            told["columns"][1]["type"] = (
+                {"name": "array", "element_type": inner}
+                if outer.startswith("array")
+                else {"name": "map", "key_type": string, "value_type": inner}
+            )
+            rows = [{"json_metadata": json.dumps(told)}]
+        warehouse = Scripted(DESCRIBE_TABLE=odd_description(text))
+        warehouse.answers = {"DESCRIBE TABLE EXTENDED `a`.`b`.`c` AS JSON": rows, **warehouse.answers}
+        found = read_schema(warehouse, "a.b.c").columns[1].type
+        assert str(found) == text
+        assert (found if outer == "{}" else found.children[-1]) == wanted
+        normal_form(ColumnPair(Column("s", found), Column("s", found)))
+
+
+def test_fields_of_a_struct_have_the_names_that_ddl_quotes_where_no_json_is_served() -> None:
+    fields = ", ".join("`" + n.replace("`", "``") + "`: INT" for n in ODD_FIELDS if n)
+    text = ODD_TEXT.replace(",:int", "")
+    ddl = f"CREATE TABLE a.b.`c(d` (\n  id INT,\n  s STRUCT<{fields}>)\nUSING delta"
+    warehouse = Scripted(
+        SHOW_CREATE=[{"createtab_stmt": ddl}],
+        DESCRIBE_TABLE=odd_description(text),
+        DESCRIBE_QUERY=odd_description(text)[:2],
+    )
+    refused = StatementError("[PARSE_SYNTAX_ERROR] near 'AS'", "42601")
+    warehouse.answers = {"DESCRIBE TABLE EXTENDED `a`.`b`.`c(d` AS JSON": refused, **warehouse.answers}
+    found = read_schema(warehouse, "a.b.`c(d`")
+    assert found.columns[1].type.field_names == tuple(n for n in ODD_FIELDS if n)
+    assert schema_at(warehouse, "a.b.`c(d`", found, 3).columns == found.columns
+
+
+def test_a_description_as_json_that_says_something_else_counts_for_nothing() -> None:
+    for rows in ([], [{"j": "no JSON"}], [{"j": "[]"}], [{"j": '{"columns": [{"name": "s"}]}'}], odd_json()):
+        warehouse = Scripted(DESCRIBE_TABLE=odd_description("struct<a:int,b:int>"))
+        warehouse.answers = {"DESCRIBE TABLE EXTENDED `c` AS JSON": rows, **warehouse.answers}
+        assert read_schema(warehouse, "c").columns[1].type == parse_type("struct<a:int,b:int>")
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ({"name": "decimal", "precision": 12, "scale": 2}, "decimal(12,2)"),
+        ({"name": "varchar", "length": 5}, "varchar(5)"),
+        ({"name": "string", "collation": "UNICODE_CI"}, "string collate UNICODE_CI"),
+        ({"name": "timestamp_ltz"}, "timestamp"),
+        ({"name": "interval", "start_unit": "day", "end_unit": "second"}, "interval day to second"),
+        ({"name": "interval", "start_unit": "month", "end_unit": "month"}, "interval month"),
+        ({"name": "array", "element_type": {"name": "bigint"}}, "array<bigint>"),
+        ({"name": "struct", "fields": []}, "struct<>"),
+    ],
+)
+def test_types_in_json_are_those_of_a_description(told: dict[str, Any], kind: str) -> None:
+    assert columns_of_json(json.dumps({"columns": [{"name": "c", "type": told}]})) == {"c": parse_type(kind)}
+
+
+def test_a_struct_with_fields_that_a_query_cannot_tell_apart_has_no_exact_form() -> None:
+    for names in (("a", "A"), ("s", "ſ"), ("a", "a")):
+        kind = replace(parse_type("struct<a:int,b:int>"), field_names=names)
+        with pytest.raises(NoExactForm, match="between which a query cannot choose"):
+            normal_form(ColumnPair(Column("s", kind), Column("s", kind)))
+
+
+def test_a_column_without_a_name_ends_no_description() -> None:
+    rows = [*DESCRIBED[:2], {"col_name": "", "data_type": "int"}, {"col_name": "z", "data_type": "int"}, *DESCRIBED[2:]]
+    found = schema_of_description(rows)
+    assert [c.name for c in found.columns] == ["id", "x", "", "z"] and found.table_type == "VIEW"
