@@ -544,13 +544,13 @@ class Catalog:
         """Tags of one securable: by column (`""` for the securable itself), key to value."""
         found: dict[str, dict[str, str]] = {}
         query = "SELECT column_name, tag, value FROM tags WHERE securable_type = ? AND full_name = ? ORDER BY 1, 2"
-        for column, tag, value in self._db().execute(query, (securable_type, full_name.lower())):
+        for column, tag, value in self._db().execute(query, (securable_type, folded_path(full_name))):
             found.setdefault(column, {})[tag] = value
         return found
 
     def put_tags(self, securable_type: str, full_name: str, column: str, tags: Mapping[str, str]) -> None:
         """Replaces the tags of a securable (column `""`) or of one of its columns, unchecked."""
-        name = full_name.lower()
+        name = folded_path(full_name)
         with self._write() as db:
             db.execute(
                 "DELETE FROM tags WHERE securable_type = ? AND full_name = ? AND column_name = ?",

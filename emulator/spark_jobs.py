@@ -14,6 +14,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from validation.names import same_name
+
 PAUSE_SECONDS = 0.3
 QUIET_SECONDS = 2.0
 """For so long no job of the update must have been seen: a query's next job begins when one has ended."""
@@ -64,7 +66,7 @@ def _running(base: str, schema: str) -> list[int]:
             plan = json.loads(_open(f"{api}/sql/{root}?details=false&planDescription=true") or b"{}")
             written = _WRITES_INTO.search(str(plan.get("planDescription", "")))
             targets[root] = written[1] if written else ""
-        if targets[root].casefold() == schema.casefold():
+        if same_name(targets[root], schema):
             found.append(int(job["jobId"]))
     return found
 

@@ -12,6 +12,7 @@ from emulator.dialect.names import quoted
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, TableRecord
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import Rows
+from validation.names import same_name
 
 if TYPE_CHECKING:
     from emulator.sql.job import Job
@@ -86,7 +87,7 @@ def _check_kind(record: TableRecord, flags: set[str]) -> None:
 
 def _column(record: TableRecord, name: str) -> str:
     """The column as the table spells it. Raises UNRESOLVED_COLUMN."""
-    found = next((c.name for c in record.columns if c.name.lower() == name.lower()), None)
+    found = next((c.name for c in record.columns if same_name(c.name, name)), None)
     if found is None:
         raise SqlError(
             "UNRESOLVED_COLUMN.WITH_SUGGESTION",
