@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.config import Deliverable, Metric, Migration, Role
 from app.operations.actor import Actor, Refused, RolesOf
+from app.operations.approvals import same_person
 from app.store.audit import AuditRepository
 from app.store.checklist import ChecklistRepository, Mark
 
@@ -31,6 +32,8 @@ class ChecklistService:
             needed = self._needed_role(key)
             if needed not in self._roles_of(actor.user_name):
                 raise Refused(f"{actor.user_name} lacks the role {needed} that '{key}' needs")
+            if done:
+                self._check_other_person(key, actor)
             if len(comment) > COMMENT_LIMIT:
                 raise Refused(f"the comment has {len(comment)} characters, at most {COMMENT_LIMIT} are kept")
         except Refused as e:
@@ -38,7 +41,9 @@ class ChecklistService:
             raise
         # The audit record comes first: a mark that cannot be audited is not made.
         self._record(actor, key, done, "allowed", "", comment)
-        return self._checklist.mark(key, done, by=actor.user_name, local=actor.local, comment=comment)
+        return self._checklist.mark(
+            key, done, by=actor.user_name, local=actor.local, comment=comment, source=actor.source
+        )
 
     def _needed_role(self, key: str) -> Role:
         for sign_off in self._migration.sign_offs:
@@ -52,6 +57,15 @@ class ChecklistService:
                     raise Refused(f"'{item.title}' is decided by evidence, nobody ticks it")
                 return Role.OPERATOR
         raise Refused(f"the checklist has no item '{key}'")
+
+    def _check_other_person(self, key: str, actor: Actor) -> None:
+        """Each sign-off needs another person unless the migration file lets one give them all."""
+        titles = {s.key: s.title for s in self._migration.sign_offs}
+        if key not in titles or self._migration.one_person_may_sign_all:
+            return
+        for other, mark in self._checklist.latest().items():
+            if other in titles and other != key and mark.done and same_person(mark.by, actor.user_name):
+                raise Refused(f"{actor.user_name} signed '{titles[other]}': another person must sign '{titles[key]}'")
 
     def _record(self, actor: Actor, key: str, done: bool, outcome: str, reason: str, comment: str) -> None:
         self._audit.append(

@@ -263,7 +263,10 @@ class Reminders(Frozen):
 
 
 class Migration(Frozen):
-    """A whole migration file."""
+    """A whole migration file.
+
+    one_person_may_sign_all: whether two sign-offs may be one person's; by default each needs another person.
+    """
 
     name: str
     title: str
@@ -280,6 +283,7 @@ class Migration(Frozen):
     sign_offs: tuple[SignOff, ...]
     gates: Annotated[tuple[Gate, ...], Field(min_length=1)]
     issues: tuple[Issue, ...]
+    one_person_may_sign_all: bool = Field(False, strict=True)
     reminders: Reminders = Reminders()
     rehearsal_schema: str
 
@@ -426,7 +430,8 @@ def _local_settings(data: Path) -> dict[str, str]:
         raise ConfigError(f"{file} cannot be read ({type(e).__name__}): run `make run` again, or remove it") from e
 
 
-def _on_this_machine(host: str) -> bool:
+def on_this_machine(host: str) -> bool:
+    """Whether a host, with or without scheme and port, is this machine itself."""
     name = urlsplit(host if "://" in host else f"https://{host}").hostname or ""
     try:
         return ipaddress.ip_address(name).is_loopback
@@ -472,7 +477,7 @@ class Settings(Frozen):
             except ValueError as e:
                 raise ConfigError(f"CUTOVER_IDENTITY={wanted!r} is none of proxy, persona, token") from e
         host = setting("DATABRICKS_HOST")
-        if identity is IdentitySource.PERSONA and host and not _on_this_machine(host):
+        if identity is IdentitySource.PERSONA and host and not on_this_machine(host):
             raise ConfigError(
                 f"CUTOVER_IDENTITY=persona lets everybody be anyone, and {host} is not on this machine: "
                 "use token, or proxy behind one"

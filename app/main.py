@@ -15,11 +15,13 @@ if ROOT not in sys.path:  # `streamlit run app/main.py` puts this file's folder 
 import streamlit as st  # noqa: E402
 
 from app.config import ConfigError  # noqa: E402
+from app.operations.actor import Refused  # noqa: E402
 from app.store.base import StoreError  # noqa: E402
-from app.widgets import delivery, identity, panel, preparing  # noqa: E402
+from app.widgets import delivery, identity, notice, panel, preparing  # noqa: E402
 from app.widgets.native import PAGES_KEY  # noqa: E402
 from app.widgets.text import literal  # noqa: E402
 
+COLLECT = "collect"
 ICON = Path(__file__).resolve().parent / "widgets" / "icon.svg"
 # Path of each page (also the name of its module in `app.views`) to its title and icon.
 PAGES = {
@@ -56,7 +58,15 @@ def _preload() -> None:
 
 @panel.guarded
 def _collect(here: panel.Panel) -> None:
-    here.store.collected.request_refresh(identity.name(here) or "(nobody)")
+    from app.refresh import ACTION, SUBJECT, request_refresh
+
+    try:
+        who = identity.actor(here, ACTION, SUBJECT)
+        request_refresh(who, here.store.collected, here.store.audit, identity.roles_of(here))
+    except Refused as e:
+        notice.say(COLLECT, f"Refused: {e}", False)
+        return
+    notice.say(COLLECT, "Requested: the worker reads every source of the workspace now.")
 
 
 def main() -> None:
@@ -95,8 +105,9 @@ def main() -> None:
             on_click=_collect,
             args=(here,),
             icon=":material/sync:",
-            help="Asks the worker to read every source of the workspace at once",
+            help="Has the worker read every source of the workspace at once. Needs the role operator.",
         )
+        notice.show(COLLECT)
     found = preparing.state()
     if found is not None:
         panel.live(preparing.banner, every=None if found.ready else panel.LIVE_SECONDS)

@@ -19,19 +19,20 @@ FIRST_PAUSE = 15.0
 LONGEST_PAUSE = 60.0
 # A service that is throttling or broken is left alone for longer.
 LONGEST_BURDENED = 600.0
+"""Also the longest Retry-After that is heeded: a service, or a proxy before it, may ask for hours by mistake."""
 
 
 def pause_after(interval: float, failures: int, retry_after: float | None = None, burdened: bool = False) -> float:
     """Seconds until the next turn: the interval; after failures a pause that doubles with each in a row.
 
     It stays short, because what is missing or away may be there any moment, unless the service is `burdened`; it is
-    never shorter than what the service asked for.
+    never shorter than what the service asked for, up to LONGEST_BURDENED.
     """
     if not failures:
         return interval
     longest = LONGEST_BURDENED if burdened else LONGEST_PAUSE
     pause = min(longest, min(interval, FIRST_PAUSE) * 2.0 ** min(failures, 20))
-    return max(pause, retry_after or 0.0)
+    return max(pause, min(retry_after or 0.0, LONGEST_BURDENED))
 
 
 class Collector:
@@ -168,18 +169,19 @@ class Collector:
         retry_after: float | None = None,
         burdened: bool = False,
     ) -> str:
+        def next_attempt(failures: int) -> datetime:
+            return _later(self._clock(), pause_after(source.interval, failures, retry_after, burdened))
+
         failures = 1
         try:
-            failures = self._store.source_failed(source.name, began, source.interval, error)
+            failures = self._store.source_failed(source.name, began, source.interval, error, next_attempt)
         except StoreError as e:
             log.error("%s", e)
         if self._said.get(source.name) != error and not self._awaited():
             self._said[source.name] = error
             log.warning("source %s: %s", source.name, error)
         with self._lock:
-            self._due[source.name] = _later(
-                self._clock(), pause_after(source.interval, failures, retry_after, burdened)
-            )
+            self._due[source.name] = next_attempt(failures)
         return error
 
 

@@ -17,6 +17,7 @@ from app.commands.terminal import Terminal
 from app.operations.actor import Refused
 from app.progress.comparison import Summary, points, summaries
 from app.progress.facts import DAYS
+from app.refresh import request_refresh
 from app.store.base import now
 from app.store.collected.records import JobRunRecord, UpdateRecord
 from app.store.leases import WORKER_LEASE
@@ -89,16 +90,16 @@ def collect(as_: As = None, wait: Wait = True, as_json: Json = False) -> None:
     """Asks the worker to read every source of the workspace at once."""
     actor = context.actor(as_)
     collected = context.store.collected
+    number = request_refresh(actor, collected, context.store.audit, context.roles_of)
     if context.store.leases.holder(WORKER_LEASE) is None:
-        raise Refused("no worker is running: start one")
-    number = collected.request_refresh(actor.user_name)
+        raise Refused("requested, but no worker is running: start one")
     while wait and not collected.refresh_done(number):
         if context.store.leases.holder(WORKER_LEASE) is None:
             raise Refused("the worker that was reading ended: start one")
         time.sleep(POLL_SECONDS)
     sources = collected.sources()
-    lines = [(s.source, moment(s.last_success), s.error) for s in sources.values()]
-    show(as_json, sources, rows("Sources", ["source", "read", "error"], lines))
+    lines = [(s.source, moment(s.last_success), moment(s.next_attempt), s.error) for s in sources.values()]
+    show(as_json, sources, rows("Sources", ["source", "read", "next attempt", "error"], lines))
     end(not wait or not any(s.error for s in sources.values()))
 
 

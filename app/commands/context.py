@@ -10,7 +10,7 @@ from app.commands.terminal import Terminal
 from app.config import IdentitySource, Migration, Role, Settings
 from app.operations.actor import Actor, Refused
 from app.operations.service import OperationsService
-from app.operations.wiring import operations_service
+from app.operations.wiring import bind, operations_service
 from app.progress.facts import Facts, load_facts
 from app.store.open import Store, open_store
 from app.workspace.client import Workspace
@@ -43,8 +43,10 @@ class Context:
 
     @cached_property
     def workspace(self) -> Workspace:
-        """The workspace. Raises EndpointError where there is none."""
-        return Workspace(Endpoint.discover(self.settings.data))
+        """The workspace that the store belongs to. Raises EndpointError where there is none, StoreError for another."""
+        found = Workspace(Endpoint.discover(self.settings.data))
+        bind(self.store, found)
+        return found
 
     @cached_property
     def service(self) -> OperationsService:

@@ -68,7 +68,11 @@ def apply(
 ) -> None:
     """Asks for a plan that was shown before (with its confirmation), and follows it to its end."""
     actor = context.actor(as_)
-    found = context.service.operation(operation)
+    try:
+        found = context.service.operation(operation)
+    except Refused:
+        context.service.apply(operation, actor)  # Refused again, and the audit log keeps it.
+        raise
     if found.record.state is State.PLANNED:
         if not as_json:
             _draw_plan(context.out, found.plan)

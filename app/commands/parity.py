@@ -164,10 +164,14 @@ def parity_cancel(comparison: ParityId, as_: As = None, as_json: Json = False) -
     """Stops a comparison that waits or runs; its query on the warehouse is cancelled."""
     actor = context.actor(as_)
     _require(actor, Role.OPERATOR, "parity.cancel", comparison)
+    found = context.store.parity.run(comparison)
+    if found is None or found.state not in (ParityState.QUEUED, ParityState.RUNNING):
+        reason = f"comparison {comparison} does not wait or run"
+        _audit(actor, "parity.cancel", "refused", comparison[:200], reason=reason)
+        raise Refused(reason)
     _audit(actor, "parity.cancel", "allowed", comparison)
-    stopped = context.store.parity.cancel(comparison, actor.user_name)
-    if not stopped:
-        raise Refused(f"comparison {comparison} does not wait or run")
+    if not context.store.parity.cancel(comparison, actor.user_name):
+        raise Refused(f"comparison {comparison} ended before it could be cancelled")
     show(
         as_json,
         {"comparison": comparison, "cancel_requested": True},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from app.config import Role
 from app.operations.actor import Refused, RolesOf
+from app.store.audit import AuditRepository
 from app.store.operations import ApprovalRecord
 
 VALID_FOR = timedelta(hours=24)
@@ -37,15 +38,30 @@ def check_approver(user: str, requested_by: str, roles_of: RolesOf) -> None:
 
 
 def valid(
-    found: Iterable[ApprovalRecord], plan_hash: str, requested_by: str, moment: datetime, roles_of: RolesOf
+    found: Iterable[ApprovalRecord],
+    plan_hash: str,
+    requested_by: str,
+    moment: datetime,
+    roles_of: RolesOf,
+    *,
+    personas: bool,
+    audited: Callable[[ApprovalRecord], bool],
 ) -> ApprovalRecord:
-    """The approval that lets a plan begin now. Raises Refused with the reason why none does."""
+    """The approval that lets a plan begin now. Raises Refused with the reason why none does.
+
+    personas: whether an approval by a persona counts: on a local workspace alone.
+    audited: whether the audit log, as it was written, has this approval.
+    """
     reasons: list[str] = []
     for approval in found:
         if approval.plan_hash != plan_hash:
             reasons.append(f"{approval.approver} approved another plan")
         elif approval.expires_at <= moment:
             reasons.append(f"the approval of {approval.approver} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC")
+        elif not personas and is_persona(approval.local, approval.source):
+            reasons.append(f"{approval.approver} was a persona chosen locally, which counts on a local workspace alone")
+        elif not audited(approval):
+            reasons.append(f"the approval of {approval.approver} is not in the audit log")
         else:
             try:
                 check_approver(approval.approver, requested_by, roles_of)
@@ -54,3 +70,30 @@ def valid(
                 continue
             return approval
     raise Refused(f"not approved: {'; '.join(reasons) or 'nobody has approved this plan'}")
+
+
+def is_persona(local: bool, source: str) -> bool:
+    """Whether a record is by a persona that was chosen locally, whom nobody signed in."""
+    return local or source == "persona"
+
+
+def in_audit_log(audit: AuditRepository) -> Callable[[ApprovalRecord], bool]:
+    """Whether an approval has its record in the log, by the same person and way, for the same plan and number.
+
+    Raises Refused where the log is not whole: then nothing in it counts.
+    """
+    verdict = audit.verify()
+    if not verdict.whole:
+        raise Refused(f"the audit log is not whole, so no approval counts: {verdict.reason}")
+
+    def found(approval: ApprovalRecord) -> bool:
+        records = audit.records(subject=approval.operation_id, action="approve", limit=1000)
+        return any(
+            r.outcome == "allowed"
+            and (r.actor, r.source, r.local, r.plan_hash)
+            == (approval.approver, approval.source, approval.local, approval.plan_hash)
+            and r.detail.get("approval") == approval.id
+            for r in records
+        )
+
+    return found

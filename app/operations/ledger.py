@@ -120,7 +120,7 @@ class Ledger:
             local=actor.local,
             action=action,
             outcome=outcome,
-            subject=subject,
+            subject=subject[:200],
             plan_hash=plan_hash,
             reason=reason,
             detail=detail,

@@ -18,6 +18,7 @@ from app.operations.past import PastCutover, last_cutover, of_record
 from app.operations.perform import differences
 from app.operations.positions import Place
 from app.operations.world import World
+from app.store.audit import AuditRepository
 from app.store.operations import OperationRecord, OperationsRepository, State
 
 PLAN_VALID_FOR = {Kind.CUTOVER: timedelta(hours=24), Kind.REHEARSE: timedelta(hours=24)}
@@ -37,8 +38,13 @@ class Planner:
         judges: Callable[[], Judge],
         evidence: Callable[[], Mapping[str, str]],
         clock: Callable[[], datetime],
+        audit: AuditRepository,
+        personas: Callable[[], bool],
     ) -> None:
+        """personas: whether what personas request and approve counts: on a local workspace alone."""
         self._operations = operations
+        self._audit = audit
+        self._personas = personas
         self._world = world
         self._migration = migration
         self._roles_of = roles_of
@@ -185,7 +191,10 @@ class Planner:
         )
         if known.needs_approval:
             found = self._operations.approvals(record.id)
-            approvals.valid(found, known.hash, record.requested_by, self._clock(), self._roles_of)
+            approvals.valid(
+                found, known.hash, record.requested_by, self._clock(), self._roles_of,
+                personas=self._personas(), audited=approvals.in_audit_log(self._audit),
+            )  # fmt: skip
         past = last_cutover(self._operations, self._migration)
         seen = self._observe(known.kind, known.args, past, but=record.id, counts=False)
         if resumed:
@@ -201,6 +210,10 @@ class Planner:
 
     def check_validity(self, record: OperationRecord, known: Plan) -> None:
         """Raises Refused where a plan is no longer the one that was made, or too old."""
+        if approvals.is_persona(record.local, record.source) and not self._personas():
+            raise Refused(
+                f"{record.requested_by} was a persona chosen locally: that counts on a local workspace alone; plan again"
+            )
         if known.hash != record.plan_hash:
             raise Refused("the stored plan is not the one that was made: its hash differs")
         if known.digest != self._migration.digest:

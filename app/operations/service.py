@@ -50,6 +50,7 @@ class OperationsService:
     roles_of: looks up a user's roles now. judges: reads the evidence once and gives a judge of gates.
     evidence: names of the evidence that a cutover rests on (e.g. table to parity run), pinned in its plan.
     ended: whether this process is to end: an operation is then left between two steps, and Interrupted raised.
+    personas: whether what personas chosen locally request and approve counts: on a local workspace alone.
     """
 
     def __init__(
@@ -65,15 +66,25 @@ class OperationsService:
         sleep: Callable[[float], None] = time.sleep,
         patience: Patience | None = None,
         ended: Callable[[], bool] = lambda: False,
+        personas: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
+        self._personas = personas
         self._roles_of = roles_of
         self._clock = clock
         self._sleep = sleep
         self._patience = patience or Patience()
         self._ledger = Ledger(store)
         self._planner = Planner(
-            store.operations, world, migration, roles_of=roles_of, judges=judges, evidence=evidence, clock=clock
+            store.operations,
+            world,
+            migration,
+            roles_of=roles_of,
+            judges=judges,
+            evidence=evidence,
+            clock=clock,
+            audit=store.audit,
+            personas=personas,
         )
         self._executor = Executor(
             store.operations,
@@ -97,6 +108,7 @@ class OperationsService:
         Raises Refused where the actor may not or the world allows no such plan; WorkspaceError where it cannot be seen.
         """
         with self._ledger.audited(actor, "plan", str(kind)):
+            self._check_persona(actor)
             approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, f"planning {kind}")
             made = self._planner.plan(kind, args, actor.user_name)
             self._ledger.keep(made, actor)
@@ -109,6 +121,7 @@ class OperationsService:
         """
         operation_id = plan if isinstance(plan, str) else plan.operation_id
         with self._ledger.audited(actor, "submit", operation_id):
+            self._check_persona(actor)
             record, known = self._ledger.get(operation_id)
             if not isinstance(plan, str) and plan.hash != record.plan_hash:
                 raise Refused("this is not the plan that was kept under its id: plan again")
@@ -130,6 +143,7 @@ class OperationsService:
     def approve(self, operation: str, actor: Actor, comment: str = "") -> str:
         """Approves an operation by its id or its plan's hash (at least 12 digits); returns its id. Raises Refused."""
         with self._ledger.audited(actor, "approve", operation):
+            self._check_persona(actor)
             record, known = self._ledger.find(operation)
             if record.state is not State.SUBMITTED:
                 raise Refused(f"operation {record.id} is {record.state}: it waits for no approval")
@@ -156,6 +170,7 @@ class OperationsService:
     def cancel(self, operation_id: str, actor: Actor, comment: str = "") -> None:
         """Withdraws an operation that was not begun, or asks a running one to stop and undo. Raises Refused."""
         with self._ledger.audited(actor, "cancel", operation_id):
+            self._check_persona(actor)
             record, known = self._ledger.get(operation_id)
             approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "cancelling")
             begun_not = [State.PLANNED, State.SUBMITTED, State.READY]
@@ -180,9 +195,10 @@ class OperationsService:
         Raises Refused where it may not begin: nothing was written then.
         """
         actor = executor if isinstance(executor, Actor) else Actor(executor, frozenset(), "worker")
-        record, known = self._ledger.get(operation_id)
-        with self._ledger.audited(actor, "apply", operation_id, known.hash):
+        with self._ledger.audited(actor, "apply", operation_id):
+            record, known = self._ledger.get(operation_id)
             if isinstance(executor, Actor):
+                self._check_persona(actor)
                 approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "applying")
             if record.state is State.SUBMITTED:
                 raise Refused(
@@ -199,14 +215,13 @@ class OperationsService:
         A cutover that failed, was asked to stop or was being undone goes back, never forward again. One by which no
         table serves the new side yet is checked again as at its beginning.
         """
-        try:
-            record, known = self._ledger.get(operation_id)
-        except PlanUnreadable as e:
-            with self._ledger.audited(actor, "resume", operation_id):
-                approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "resuming")
-                return self._end_unreadable(e, actor)
-        with self._ledger.audited(actor, "resume", operation_id, known.hash):
+        with self._ledger.audited(actor, "resume", operation_id):
+            self._check_persona(actor)
             approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "resuming")
+            try:
+                record, known = self._ledger.get(operation_id)
+            except PlanUnreadable as e:
+                return self._end_unreadable(e, actor)
             if record.state not in (State.RUNNING, State.NEEDS_HUMAN):
                 raise Refused(f"operation {operation_id} is {record.state}: there is nothing to resume")
             if known.kind is Kind.REHEARSE:
@@ -311,6 +326,10 @@ class OperationsService:
     def gates(self) -> Sequence[GateVerdict]:
         """The migration file's gates as they are judged now. Never raises: what cannot be judged is INCONCLUSIVE."""
         return self._planner.migration_gates()
+
+    def _check_persona(self, actor: Actor) -> None:
+        if approvals.is_persona(actor.local, actor.source) and not self._personas():
+            raise Refused(f"{actor.user_name} is a persona chosen locally, which may act on a local workspace alone")
 
     # Store
 

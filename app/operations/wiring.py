@@ -19,13 +19,25 @@ if TYPE_CHECKING:
     from app.store.open import Store
 
 
+def bind(store: Store, workspace: Workspace) -> None:
+    """Binds the store to this workspace at its first use, later checks that it is the same.
+
+    Raises StoreError where the store belongs to another one, WorkspaceError where this one does not say which it is.
+    """
+    found = workspace.workspace_id
+    store.binding.bind(found.id, found.host, found.local)
+
+
 def operations_service(
     store: Store, workspace: Workspace, migration: Migration, ended: Callable[[], bool] = lambda: False
 ) -> OperationsService:
     """The service over a real workspace: roles from its groups, gates from the store's evidence, at each action.
 
-    ended: see `OperationsService`.
+    ended: see `OperationsService`. Raises StoreError where the store belongs to another workspace, WorkspaceError where
+    this one does not say which it is.
     """
+
+    bind(store, workspace)
 
     def roles_of(user: str) -> frozenset[Role]:
         return workspace.identity.roles_of(user, migration.roles)
@@ -46,5 +58,12 @@ def operations_service(
         return found
 
     return OperationsService(
-        store, DatabricksWorld(workspace), migration, roles_of=roles_of, judges=judges, evidence=evidence, ended=ended
+        store,
+        DatabricksWorld(workspace),
+        migration,
+        roles_of=roles_of,
+        judges=judges,
+        evidence=evidence,
+        ended=ended,
+        personas=store.binding.local,
     )

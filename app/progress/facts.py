@@ -38,7 +38,7 @@ class Facts:
     tasks: run id to tasks, of the newest ended run of each side. expectations: of the newest completed update of each
     environment. parity: pair to table to newest result; final_parity: to the newest of a deterministic comparison.
     schema_differences: table to deciding differences, newest production comparison. verified: operation kind to the
-    newest that was verified.
+    newest that was verified. personas: whether what personas ticked and signed counts: on a local workspace alone.
     """
 
     now: datetime
@@ -53,6 +53,12 @@ class Facts:
     schema_differences: Mapping[str, int]
     marks: Mapping[str, Mark]
     verified: Mapping[str, OperationRecord]
+    personas: bool = False
+
+    def mark(self, key: str) -> Mark | None:
+        """The newest mark of a key where it says done and counts."""
+        found = self.marks.get(key)
+        return found if found is not None and found.counts(self.personas) else None
 
     def real_runs(self, side: str) -> list[JobRunRecord]:
         """Ended, really measured runs of a side, newest first."""
@@ -127,6 +133,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         },
         marks=store.checklist.latest(),
         verified=verified,
+        personas=store.binding.local(),
     )
 
 

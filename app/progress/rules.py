@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
@@ -13,6 +13,7 @@ from app.progress import quartz, streaks
 from app.progress.evidence import Finding, Status, unknown, verdict
 from app.progress.facts import Facts
 from app.progress.serving import serving_side
+from app.store.checklist import Mark
 from app.store.parity import ParityTable
 from app.store.streak import Streak
 
@@ -45,8 +46,8 @@ def judge(evidence: Evidence, facts: Facts, *, key: str = "", max_age_hours: flo
 @rule
 def manual(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """A person ticked it."""
-    mark = facts.marks.get(params["_key"])
-    if mark is None or not mark.done:
+    mark = facts.mark(params["_key"])
+    if mark is None:
         return Finding(Status.INCONCLUSIVE, "Nobody has ticked it yet", manual=True)
     comment = f": {mark.comment}" if mark.comment else ""
     return Finding(Status.PASS, f"Ticked by {mark.by}{comment}", mark.at, mark.by, manual=True)
@@ -56,13 +57,25 @@ def manual(facts: Facts, params: Mapping[str, Any]) -> Finding:
 def signed(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """Every sign-off (or those in `keys`) is given."""
     wanted = [s for s in facts.migration.sign_offs if s.key in params.get("keys", [s.key])]
-    given = [m for s in wanted if (m := facts.marks.get(s.key)) and m.done]
+    given = [m for s in wanted if (m := facts.mark(s.key))]
     names = {m.key for m in given}
     missing = [s.title for s in wanted if s.key not in names]
     if missing:
         return Finding(Status.FAIL, f"Not signed: {', '.join(missing)}", facts.now, "checklist")
+    titles = {s.key: s.title for s in wanted}
+    if not facts.migration.one_person_may_sign_all and (twice := signed_twice(given)):
+        what = "; ".join(f"{by} signed {' and '.join(titles[k] for k in keys)}" for by, keys in twice.items())
+        return Finding(Status.FAIL, f"Each sign-off needs another person: {what}", facts.now, "checklist")
     by = ", ".join(sorted({m.by for m in given}))
     return verdict(True, f"Signed by {by}", max((m.at for m in given), default=None), "checklist")
+
+
+def signed_twice(given: Sequence[Mark]) -> dict[str, list[str]]:
+    """People who gave more than one of these sign-offs, with their keys; names differ in case by accident only."""
+    by_person: dict[str, list[Mark]] = {}
+    for mark in given:
+        by_person.setdefault(mark.by.strip().casefold(), []).append(mark)
+    return {marks[0].by: [m.key for m in marks] for marks in by_person.values() if len(marks) > 1}
 
 
 # What exists

@@ -17,6 +17,7 @@ marks = Table(
     Column("done", Boolean, nullable=False),
     Column("by", String(320), nullable=False),
     Column("local", Boolean, nullable=False),
+    Column("source", String(20), nullable=False, server_default=""),
     Column("comment", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Index("ix_checklist_marks_key", "key", "id"),
@@ -25,7 +26,10 @@ marks = Table(
 
 @dataclass(frozen=True)
 class Mark:
-    """One tick (done) or its withdrawal. by: user name; local: the user was a locally chosen persona."""
+    """One tick (done) or its withdrawal. by: user name; local: the user was a locally chosen persona.
+
+    source: where the name came from (`proxy`, `persona`, `token`); empty in marks of before it was kept.
+    """
 
     id: int
     key: str
@@ -34,6 +38,11 @@ class Mark:
     local: bool
     comment: str
     at: datetime
+    source: str = ""
+
+    def counts(self, personas: bool) -> bool:
+        """Whether it is done by someone who counts. personas: whether those chosen locally do."""
+        return self.done and (personas or not (self.local or self.source == "persona"))
 
 
 class ChecklistRepository(Repository):
@@ -41,13 +50,15 @@ class ChecklistRepository(Repository):
 
     _what = "the checklist's marks"
 
-    def mark(self, key: str, done: bool, *, by: str, local: bool, comment: str = "") -> Mark:
+    def mark(self, key: str, done: bool, *, by: str, local: bool, comment: str = "", source: str = "") -> Mark:
         """Appends a mark and returns it."""
         moment = self._clock()
         with self._write() as c:
-            values = {"key": key, "done": done, "by": by, "local": local, "comment": comment, "at": moment}
+            values = {
+                "key": key, "done": done, "by": by, "local": local, "comment": comment, "at": moment, "source": source,
+            }  # fmt: skip
             (new_id,) = c.execute(insert(marks).values(values).returning(marks.c.id)).one()
-        return Mark(new_id, key, done, by, local, comment, moment)
+        return Mark(new_id, key, done, by, local, comment, moment, source)
 
     def latest(self) -> dict[str, Mark]:
         """The newest mark of every key that has one."""

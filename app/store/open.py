@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from app.store.audit import AuditRepository
 from app.store.base import store_error
+from app.store.binding import BindingRepository
 from app.store.checklist import ChecklistRepository
 from app.store.collected.repository import CollectedRepository
 from app.store.connect import open_engine
@@ -49,6 +50,11 @@ class Store:
     def leases(self) -> LeaseRepository:
         """Who may act now."""
         return LeaseRepository(self.engine)
+
+    @cached_property
+    def binding(self) -> BindingRepository:
+        """The workspace that the store belongs to."""
+        return BindingRepository(self.engine)
 
     @cached_property
     def checklist(self) -> ChecklistRepository:

@@ -32,6 +32,8 @@ class Source(Protocol):
     def interval_seconds(self) -> float: ...
     @property
     def backlog(self) -> str | None: ...
+    @property
+    def next_attempt(self) -> datetime | None: ...
 
 
 def name_of(source: str) -> str:
@@ -62,7 +64,7 @@ def troubles(sources: Sequence[Source], now: datetime) -> list[str]:
     for s in sources:
         if s.error:
             read = f"last read {ago(s.last_success, now)}" if s.last_success else "never read"
-            lines.append(f"{name_of(s.source)}: failed {ago(s.last_attempt, now)}, {read}: {s.error}")
+            lines.append(f"{name_of(s.source)}: failed {ago(s.last_attempt, now)}, {read}{_next(s, now)}: {s.error}")
         elif s.last_success is None:
             waiting.append(s)
         elif (now - s.last_success).total_seconds() > max(MISSED_READINGS * s.interval_seconds, SLACK_SECONDS):
@@ -76,6 +78,12 @@ def troubles(sources: Sequence[Source], now: datetime) -> list[str]:
         newest = max(s.last_success for s in stale if s.last_success)
         lines.append(f"{names}: stale, last read {ago(newest, now)}; does the worker run?")
     return lines
+
+
+def _next(source: Source, now: datetime) -> str:
+    """When a source that failed is read again; nothing where the moment is over, since it is due then."""
+    at = source.next_attempt
+    return f", next attempt {ago(at, now)}" if at is not None and (at - now).total_seconds() > 1 else ""
 
 
 def bar(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> None:

@@ -11,6 +11,8 @@ import streamlit as st
 
 from app.config import IdentitySource, Role
 from app.operations.actor import Actor, Refused, RolesOf
+from app.store.base import StoreError
+from app.widgets.forwarded import Malformed, forwarded_user
 from app.widgets.panel import Panel
 from app.widgets.text import code, literal
 from validation.endpoint import Endpoint, EndpointError
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from app.workspace.client import Workspace
 
 PERSONA_KEY = "panel_persona"
-HEADERS = ("X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-User")
 PEOPLE_SECONDS = 60.0
 PEOPLE_WAIT_SECONDS = 0.5
 LOOKER = "(nobody: looking only)"
@@ -35,9 +36,16 @@ def _workspace(host: str, warehouse_id: str, token: str | None) -> Workspace:
 
 
 def workspace(here: Panel) -> Workspace:
-    """The workspace as it is reached now. Raises EndpointError while none is configured or running."""
+    """The workspace as it is reached now. Raises EndpointError while none is configured or running.
+
+    Raises StoreError where the store belongs to another one, WorkspaceError where it does not say which it is.
+    """
+    from app.operations.wiring import bind
+
     found = Endpoint.discover(here.settings.data)
-    return _workspace(found.host, found.warehouse_id, found.token)
+    place = _workspace(found.host, found.warehouse_id, found.token)
+    bind(here.store, place)
+    return place
 
 
 def roles_of(here: Panel) -> RolesOf:
@@ -48,7 +56,7 @@ def roles_of(here: Panel) -> RolesOf:
 
         try:
             return workspace(here).identity.roles_of(user_name, here.migration.roles)
-        except (WorkspaceError, EndpointError) as e:
+        except (WorkspaceError, EndpointError, StoreError) as e:
             raise Refused(f"the roles of {user_name} cannot be looked up now: {e}") from e
 
     return look_up
@@ -82,7 +90,7 @@ class _People:
         try:
             self.names = workspace(here).identity.user_names()
             self.problem = ""
-        except (WorkspaceError, EndpointError) as e:
+        except (WorkspaceError, EndpointError, StoreError) as e:
             self.problem = str(e)
         self.read_at = time.monotonic()
 
@@ -101,11 +109,13 @@ def _personas(here: Panel) -> tuple[str, ...]:
 
 
 def name(here: Panel) -> str | None:
-    """User name of who looks, as the page knows it without asking the workspace; None if nobody is known."""
+    """User name of who looks, as the page knows it without a call to the workspace; None if nobody is known."""
     source = here.settings.identity
     if source is IdentitySource.PROXY:
-        headers = st.context.headers
-        return next((value.strip() for h in HEADERS if (value := headers.get(h)) and value.strip()), None)
+        try:
+            return forwarded_user(st.context.headers)
+        except Malformed:
+            return None
     if source is IdentitySource.PERSONA:
         chosen = st.session_state.get(PERSONA_KEY)
         return str(chosen) if chosen and chosen != LOOKER else None
@@ -128,15 +138,20 @@ def actor(here: Panel, action: str, subject: str) -> Actor:
         except (WorkspaceError, EndpointError) as e:
             reason = f"the token's user cannot be looked up now: {e}"
     elif not user:
-        reason = (
-            "nobody is signed in: choose a persona at the left"
-            if local
-            else "the request names no user: open the app through Databricks, or look without touching"
-        )
+        reason = "nobody is signed in: choose a persona at the left" if local else _unnamed()
     if not user:
         audited(here, Actor("(nobody)", frozenset(), str(source), local), action, "refused", subject, reason)
         raise Refused(reason)
     return Actor(user, frozenset(), str(source), local)
+
+
+def _unnamed() -> str:
+    """Why a request names no user."""
+    try:
+        forwarded_user(st.context.headers)
+    except Malformed as e:
+        return f"the request names no one user: {e}; open the app through Databricks"
+    return "the request names no user: open the app through Databricks, or look without touching"
 
 
 def audited(
@@ -193,4 +208,5 @@ def chooser(here: Panel) -> None:
     elif user:
         st.caption(f"Signed in as {code(user)}")
     else:
-        st.caption(literal("The request names no user: look, don't touch"))
+        reason = _unnamed()
+        st.caption(literal(f"{reason[0].upper()}{reason[1:]}"))

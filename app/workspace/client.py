@@ -16,6 +16,7 @@ from app.workspace.pipelines import Pipelines
 from app.workspace.rest import NoRepeat, Rest
 from app.workspace.sql import Sql
 from app.workspace.tables import Tables
+from app.workspace.workspace_id import WorkspaceId, read_workspace_id
 from validation.connection import CALL_SECONDS, NoAnswer
 from validation.endpoint import Endpoint
 
@@ -49,6 +50,11 @@ class Workspace:
     def rest(self) -> Rest:
         """REST calls with this project's errors and repetition."""
         return Rest(self.client, call_seconds=self._call_seconds)
+
+    @cached_property
+    def workspace_id(self) -> WorkspaceId:
+        """Which workspace this is, as the service reports it. Raises WorkspaceError."""
+        return read_workspace_id(self.rest, self.endpoint.host)
 
     @cached_property
     def links(self) -> Links:

@@ -11,6 +11,9 @@ from databricks.sdk.errors.base import DatabricksError
 from validation.connection import words
 from validation.redact import redact
 
+MAX_RETRY_AFTER = 86_400
+"""Seconds; what is asked beyond is a mistake, and who waits caps it further."""
+
 _STATUS = {cls: status for status, cls in platform.STATUS_CODE_MAPPING.items()}
 _SQL_STATE = re.compile(r"SQLSTATE:?\s*([0-9A-Z]{5})")
 _ERROR_CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
@@ -82,7 +85,7 @@ def from_rest(what: str, error: Exception) -> WorkspaceError:
             uncertain=status is None or (status >= 500 and status != 501),
             status=status,
             error_code=error.error_code,
-            retry_after=None if error.retry_after_secs is None else float(error.retry_after_secs),
+            retry_after=_seconds_to_wait(error.retry_after_secs),
         )
     if isinstance(error, (requests.RequestException, TimeoutError, ConnectionError)):
         return WorkspaceError(
@@ -93,6 +96,11 @@ def from_rest(what: str, error: Exception) -> WorkspaceError:
             uncertain=True,
         )
     return WorkspaceError(what, f"{type(error).__name__}: {error}", uncertain=True)
+
+
+def _seconds_to_wait(asked: int | None) -> float | None:
+    """The service's Retry-After, None where it asks for nothing that can be waited for."""
+    return None if asked is None or asked < 0 else float(min(asked, MAX_RETRY_AFTER))
 
 
 def from_sql(what: str, error: Exception) -> WorkspaceError:

@@ -264,7 +264,10 @@ class ConsumerRecord:
 
 @dataclass(frozen=True)
 class SourceStatus:
-    """How a source of the collection stands. backlog: what older history is still to come, in words, or None."""
+    """How a source of the collection stands. backlog: what older history is still to come, in words, or None.
+
+    next_attempt: when a source that failed is read again, None for one that did not.
+    """
 
     source: str
     last_success: datetime | None
@@ -273,6 +276,7 @@ class SourceStatus:
     failures: int
     interval_seconds: float
     backlog: str | None = None
+    next_attempt: datetime | None = None
 
 
 @dataclass(frozen=True)

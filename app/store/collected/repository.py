@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -201,12 +201,23 @@ class CollectedRepository(Repository):
             "failures": 0,
             "interval_seconds": interval_seconds,
             "backlog": backlog,
+            "next_attempt": None,
         }
         with self._write() as c:
             upsert(c, sources_table, [row])
 
-    def source_failed(self, source: str, at: datetime, interval_seconds: float, error: str) -> int:
-        """Records that reading a source failed; gives how often in a row. Its last success stays."""
+    def source_failed(
+        self,
+        source: str,
+        at: datetime,
+        interval_seconds: float,
+        error: str,
+        next_attempt: Callable[[int], datetime | None] = lambda _: None,
+    ) -> int:
+        """Records that reading a source failed; gives how often in a row. Its last success stays.
+
+        next_attempt: when it is read again after so many failures in a row.
+        """
         with self._write() as c:
             before = c.execute(select(sources_table).where(sources_table.c.source == source)).one_or_none()
             failures = 1 if before is None else before.failures + 1
@@ -218,6 +229,7 @@ class CollectedRepository(Repository):
                 "failures": failures,
                 "interval_seconds": interval_seconds,
                 "backlog": None if before is None else before.backlog,
+                "next_attempt": next_attempt(failures),
             }
             upsert(c, sources_table, [row])
         return failures

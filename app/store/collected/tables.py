@@ -212,6 +212,7 @@ sources_table = Table(
     Column("failures", Integer, nullable=False),
     Column("interval_seconds", Float, nullable=False),
     Column("backlog", Text),
+    Column("next_attempt", UtcDateTime),
 )
 
 cursors_table = Table(
