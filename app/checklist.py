@@ -45,6 +45,10 @@ class ChecklistService:
             key, done, by=actor.user_name, local=actor.local, comment=comment, source=actor.source
         )
 
+    def refuse(self, key: str, actor: Actor, reason: str) -> None:
+        """Records that a mark was refused before it was attempted."""
+        self._record(actor, key, True, "refused", reason, "")
+
     def _needed_role(self, key: str) -> Role:
         for sign_off in self._migration.sign_offs:
             if sign_off.key == key:

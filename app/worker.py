@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from types import FrameType
 from typing import Any, Protocol
@@ -23,7 +24,7 @@ from app.collect import Collector, Context, sources
 from app.config import ConfigError, Migration, Settings
 from app.operations.actor import Refused
 from app.operations.engine import Interrupted
-from app.operations.wiring import operations_service
+from app.operations.wiring import bind, operations_service
 from app.parity_run import ParityRunner
 from app.store.base import StoreError
 from app.store.heartbeat import Heartbeat
@@ -158,10 +159,11 @@ class Worker:
         workspace = Workspace(endpoint, BACKGROUND_SECONDS)
         collected = self._store.collected
         context = Context(collected, workspace, self._migration, stop=ended)
-        collector = Collector(sources(context), collected, stop=ended, awaited=preparation.under_way)
+        read = [replace(s, read=self._bound(workspace, s.read)) for s in sources(context)]
+        collector = Collector(read, collected, stop=ended, awaited=preparation.under_way)
         runner = ParityRunner(self._store, workspace, self._migration, self.owner, stop=ended)
         threads = [
-            threading.Thread(target=self._compare, args=(runner, ended), name="comparisons", daemon=True),
+            threading.Thread(target=self._compare, args=(workspace, runner, ended), name="comparisons", daemon=True),
             threading.Thread(target=self._operate, args=(workspace, ended), name="operations", daemon=True),
         ]
         for thread in threads:
@@ -205,11 +207,26 @@ class Worker:
         if not self._store.operations.find(states=[State.RUNNING], limit=1):
             runner.request_after_runs()
 
-    def _compare(self, runner: ParityRunner, ended: threading.Event) -> None:
+    def _bound(self, workspace: Workspace, read: Callable[[], str | None]) -> Callable[[], str | None]:
+        """`read` for a store that belongs to this workspace: nothing of another one gets into it."""
+
+        def turn() -> str | None:
+            bind(self._store, workspace)
+            return read()
+
+        return turn
+
+    def _compare(self, workspace: Workspace, runner: ParityRunner, ended: threading.Event) -> None:
+        bound = False
         while not ended.is_set():
             try:
+                if not bound:
+                    bind(self._store, workspace)
+                    bound = True
                 if runner.run_next() is not None:
                     continue
+            except WorkspaceError:
+                ended.wait(PAUSE_AFTER_FAILURE)  # It does not answer, as every source says.
             except StoreError as e:
                 log.error("%s", e)
                 ended.wait(PAUSE_AFTER_FAILURE)

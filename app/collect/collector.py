@@ -19,20 +19,21 @@ FIRST_PAUSE = 15.0
 LONGEST_PAUSE = 60.0
 # A service that is throttling or broken is left alone for longer.
 LONGEST_BURDENED = 600.0
-"""Also the longest Retry-After that is heeded: a service, or a proxy before it, may ask for hours by mistake."""
+LONGEST_RETRY_AFTER = 900.0
+"""Seconds of a Retry-After that are heeded at most: a service, or a proxy before it, may ask for hours by mistake."""
 
 
 def pause_after(interval: float, failures: int, retry_after: float | None = None, burdened: bool = False) -> float:
     """Seconds until the next turn: the interval; after failures a pause that doubles with each in a row.
 
     It stays short, because what is missing or away may be there any moment, unless the service is `burdened`; it is
-    never shorter than what the service asked for, up to LONGEST_BURDENED.
+    never shorter than what the service asked for, up to LONGEST_RETRY_AFTER.
     """
     if not failures:
         return interval
     longest = LONGEST_BURDENED if burdened else LONGEST_PAUSE
     pause = min(longest, min(interval, FIRST_PAUSE) * 2.0 ** min(failures, 20))
-    return max(pause, min(retry_after or 0.0, LONGEST_BURDENED))
+    return max(pause, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
 
 
 class Collector:

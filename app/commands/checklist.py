@@ -61,7 +61,9 @@ def sign(key: Key, as_: As = None, comment: Comment = "", as_json: Json = False)
     """Gives a sign-off."""
     known = [s.key for s in context.migration.sign_offs]
     if key not in known:
-        raise WrongUse(f"{key!r} is no sign-off: {', '.join(known)}")
+        reason = f"{key!r} is no sign-off: {', '.join(known)}"
+        context.checklist.refuse(key, context.actor(as_), reason)
+        raise WrongUse(reason)
     _mark(key, True, as_, comment, as_json)
 
 

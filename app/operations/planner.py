@@ -212,7 +212,7 @@ class Planner:
         """Raises Refused where a plan is no longer the one that was made, or too old."""
         if approvals.is_persona(record.local, record.source) and not self._personas():
             raise Refused(
-                f"{record.requested_by} was a persona chosen locally: that counts on a local workspace alone; plan again"
+                f"{record.requested_by} was a persona chosen locally: it counts on a local workspace alone; plan again"
             )
         if known.hash != record.plan_hash:
             raise Refused("the stored plan is not the one that was made: its hash differs")

@@ -208,5 +208,8 @@ def chooser(here: Panel) -> None:
     elif user:
         st.caption(f"Signed in as {code(user)}")
     else:
-        reason = _unnamed()
-        st.caption(literal(f"{reason[0].upper()}{reason[1:]}"))
+        try:
+            forwarded_user(st.context.headers)
+            st.caption(literal("The request names no user: look, don't touch"))
+        except Malformed as e:
+            st.caption(literal(f"The request names no one user ({e}): look, don't touch"))

@@ -44,6 +44,7 @@ def service(store_url: str, endpoint: Endpoint) -> OperationsService:
         roles_of=lambda user: workspace.identity.roles_of(user, MIGRATION.roles),
         judges=passing,
         evidence=as_compared,
+        personas=lambda: True,
         patience=Patience(lease=4.0, wait=20.0),
     )
 

@@ -465,7 +465,7 @@ class Given:
             judges=lambda: self.verdict,
             evidence=lambda: self.evidence,
             clock=self.clock,
-            **{"sleep": self._sleep, **options},
+            **{"sleep": self._sleep, "personas": lambda: True, **options},
             patience=Patience(lease=15, wait=30, timing=Timing(0.01, 0.01), parallel=self.parallel, beat=False),
         )
 

@@ -457,9 +457,15 @@ def _operations(store: Store, migration: Migration, at: datetime, nasty: bool) -
 
 
 def _ticks(store: Store, nasty: bool) -> None:
+    store.binding.bind("1", "http://127.0.0.1:1", local=True)
     for key in ("notebooks_documented", "lineage_drawn", "branch_pushed", "engineering"):
         store.checklist.mark(
-            key, True, by="engineer@example.com", local=True, comment=NASTY if nasty else "done in the review"
+            key,
+            True,
+            by="engineer@example.com",
+            local=True,
+            source="persona",
+            comment=NASTY if nasty else "done in the review",
         )
     store.checklist.mark("lineage_drawn", False, by="lead@example.com", local=True, comment="one table is missing")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pages_seed import seed
 
 from app import cli
 from app.commands.context import Context, context
-from app.config import IdentitySource, Settings
+from app.config import IdentitySource, Role, Settings
 from app.operations.executor import Patience
 from app.operations.preview import Preview
 from app.operations.service import OperationsService
@@ -72,6 +73,7 @@ def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         roles_of=lambda u: ROLES[u],
         judges=lambda: lambda g: Finding(Status.PASS, "fine", now(), "test"),
         evidence=lambda: evidence,
+        personas=lambda: True,
         patience=Patience(lease=5, wait=0, beat=False),
     )
     context.roles_of = lambda user: ROLES.get(user, frozenset())  # type: ignore[method-assign]
@@ -559,3 +561,72 @@ def test_a_report_that_cannot_be_written_is_one_line_and_leaves_nothing(here: He
         assert (status, out, err.count("\n")) == (2, "", 1), err
         assert says in err
         assert not new.exists() and there.read_text() == "kept"
+
+
+NOBODY = "nobody@example.com"
+ACTIONS = [
+    ("plan", ("plan", "pause", "--job", "baseline"), Role.OPERATOR),
+    ("plan", ("cutover",), Role.OPERATOR),
+    ("plan", ("rollback",), Role.OPERATOR),
+    ("plan", ("rehearse", "--rows", "5"), Role.OPERATOR),
+    ("plan", ("start-update",), Role.OPERATOR),
+    ("plan", ("run", "baseline"), Role.OPERATOR),
+    ("plan", ("pause", "baseline"), Role.OPERATOR),
+    ("plan", ("unpause", "baseline"), Role.OPERATOR),
+    ("approve", ("approve", "op-none"), Role.APPROVER),
+    ("apply", ("apply", "op-none"), Role.OPERATOR),
+    ("resume", ("resume", "op-none"), Role.OPERATOR),
+    ("cancel", ("cancel", "op-none"), Role.OPERATOR),
+    ("collect", ("collect", "--no-wait"), Role.OPERATOR),
+    ("parity.request", ("parity", "run", "--no-wait"), Role.OPERATOR),
+    ("parity.cancel", ("parity", "cancel", "none"), Role.OPERATOR),
+    ("parity.reveal", ("parity", "reveal", "none", "dim_fde", "1", "--why", "w"), Role.OPERATOR),
+    ("checklist.tick", ("checklist", "tick", "notebooks_documented"), Role.OPERATOR),
+    ("checklist.untick", ("checklist", "untick", "notebooks_documented"), Role.OPERATOR),
+    ("checklist.tick", ("checklist", "tick", "none"), Role.OPERATOR),
+    ("checklist.tick", ("checklist", "sign", "none"), Role.OPERATOR),
+    ("checklist.tick", ("checklist", "sign", "engineering"), Role.OPERATOR),
+    ("checklist.tick", ("checklist", "sign", "stakeholder"), Role.VIEWER),
+    ("checklist.tick", ("checklist", "sign", "owner"), Role.APPROVER),
+]
+
+
+@pytest.mark.parametrize("user", [NOBODY, SOFIA.user_name, ERIN.user_name, LARS.user_name])
+@pytest.mark.parametrize(("action", "arguments", "role"), ACTIONS, ids=[" ".join(a[1]) for a in ACTIONS])
+def test_every_action_needs_its_role_and_leaves_a_record(
+    here: Here, monkeypatch: pytest.MonkeyPatch, user: str, action: str, arguments: tuple[str, ...], role: Role
+) -> None:
+    monkeypatch.setitem(ROLES, NOBODY, frozenset())
+    here.store.leases.acquire(WORKER_LEASE, "w", 60)
+    status, out, err = here(*arguments, "--as", user)
+    records = here.store.audit.records(actor=user)
+    assert records and records[-1].action == action, (out, err)
+    if role not in ROLES[user]:
+        assert status != 0 and {r.outcome for r in records} == {"refused"}
+        assert here.world.log == [] and here.store.collected.pending_refresh() is None
+        assert here.store.parity.active() == [] and here.store.checklist.history() == []
+    elif "none" in arguments or "op-none" in arguments:
+        assert status != 0 and {r.outcome for r in records} == {"refused"}
+    else:
+        assert not any("role" in r.reason for r in records), "there may be nothing to roll back, but not for the role"
+
+
+def test_the_table_of_actions_names_every_command_that_takes_a_person() -> None:
+    def commands(group: typer.Typer, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        for c in group.registered_commands:
+            if c.callback is not None and "as_" in inspect.signature(c.callback).parameters:
+                yield (*before, c.name or c.callback.__name__)
+        for g in group.registered_groups:
+            if g.typer_instance is not None:
+                yield from commands(g.typer_instance, (*before, g.name) if isinstance(g.name, str) else before)
+
+    assert set(commands(cli.app)) == {a[:2] if a[0] in ("parity", "checklist") else a[:1] for _, a, _ in ACTIONS}
+
+
+def test_a_second_sign_off_by_one_person_is_refused_and_recorded(here: Here) -> None:
+    assert here("checklist", "sign", "engineering", *AS_LARS)[0] == 0
+    status, _, err = here("checklist", "sign", "owner", *AS_LARS)
+    assert status == 1 and "another person must sign" in err
+    assert here.store.audit.records(subject="owner")[0].outcome == "refused"
+    assert here("checklist", "untick", "engineering", *AS_LARS)[0] == 0
+    assert here("checklist", "sign", "owner", *AS_LARS)[0] == 0

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.collect.billing import read_billing
-from app.collect.collector import Collector, pause_after
+from app.collect.collector import LONGEST_RETRY_AFTER, Collector, pause_after
 from app.collect.context import OLDER_PAGES, Context, Stopping
 from app.collect.definitions import read_schedules
 from app.collect.events import read_events
@@ -24,6 +24,7 @@ from app.collect.updates import read_updates
 from app.config import CandidateJob, Evidence, Gate, JobRef, Migration, PipelineRef, Roles, Table
 from app.store.collected.records import EventRecord
 from app.store.open import Store, open_store
+from app.widgets.asof import troubles
 from app.workspace.errors import WorkspaceError
 from app.workspace.sql import Sql
 from tests.unit.workspace_server import Refusal, Request, Server, serving
@@ -577,6 +578,21 @@ def test_a_failing_source_waits_ever_longer_but_not_for_ever() -> None:
     assert [pause_after(15, n, burdened=True) for n in (3, 60)] == [120, 600]
     assert pause_after(15, 1, 900.0) == 900.0
     assert pause_after(900, 1) == 30, "a source with a long interval is not given up for that long"
+
+
+def test_a_retry_after_of_hours_is_capped_and_the_next_attempt_is_known_and_shown(store: Store) -> None:
+    assert pause_after(15, 1, 86_400.0) == pause_after(15, 1, float("inf")) == LONGEST_RETRY_AFTER
+
+    def throttled() -> str | None:
+        raise WorkspaceError("read", "throttled", status=429, retryable=True, retry_after=86_400.0)
+
+    collector = Collector([Source("jobs", 30, throttled)], store.collected, clock=lambda: T)
+    assert collector.once() == {"jobs": "read: throttled"}
+    found = store.collected.sources()["jobs"]
+    assert found.next_attempt == T + timedelta(seconds=LONGEST_RETRY_AFTER)
+    assert "next attempt in 15 min: read: throttled" in troubles([found], T)[0]
+    store.collected.source_succeeded("jobs", T, 30)
+    assert store.collected.sources()["jobs"].next_attempt is None
 
 
 def test_hanging_sources_however_many_hold_up_no_other(store: Store) -> None:

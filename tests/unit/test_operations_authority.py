@@ -11,7 +11,7 @@ from sqlalchemy import text
 from app.config import Role
 from app.operations.actor import Actor, Refused
 from app.operations.definition import Kind
-from app.store.operations import State
+from app.store.operations import ApprovalRecord, State
 
 
 @pytest.fixture
@@ -122,3 +122,67 @@ def test_the_audit_names_the_record_that_was_tampered_with(given: Given) -> None
     with given.engine.begin() as c:
         c.execute(text("UPDATE audit_log SET actor = 'nobody' WHERE seq = 3"))
     assert given.store.audit.verify().broken == 3
+
+
+def test_a_persona_neither_requests_nor_approves_on_a_remote_workspace(given: Given) -> None:
+    remote = given.service_with(personas=lambda: False)
+    with pytest.raises(Refused, match="persona chosen locally"):
+        remote.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    real = replace(ERIN, source="token", local=False)
+    made = remote.plan(Kind.CUTOVER, {}, real)
+    remote.submit(made, real, CUT)
+    for disguised in (LARS, replace(LARS, local=False), replace(LARS, source="token")):
+        with pytest.raises(Refused, match="persona chosen locally"):
+            remote.approve(made.operation_id, disguised)
+    refused = given.store.audit.records(action="approve")
+    assert [r.outcome for r in refused] == ["refused"] * 3
+    assert given.store.operations.approvals(made.operation_id) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("UPDATE operation_approvals SET local = 1", "counts on a local workspace alone"),
+        ("UPDATE operation_approvals SET source = 'persona'", "counts on a local workspace alone"),
+        ("UPDATE operations SET local = 1", "requested by a persona|was a persona chosen locally"),
+        ("DELETE FROM audit_log WHERE action = 'approve'", "the audit log is not whole"),
+        ("UPDATE audit_log SET actor = 'lead@example.com' WHERE seq = 1", "the audit log is not whole"),
+        ("UPDATE operation_approvals SET approver = 'other@example.com'", "is not in the audit log"),
+        ("UPDATE operation_approvals SET id = 77", "is not in the audit log"),
+    ],
+)
+def test_an_approval_counts_only_as_the_audit_log_has_it(given: Given, change: str, reason: str) -> None:
+    erin, lars = (replace(a, source="token", local=False) for a in (ERIN, LARS))
+    given.roles["other@example.com"] = frozenset(Role)
+    remote = given.service_with(personas=lambda: False)
+    made = remote.plan(Kind.CUTOVER, {}, erin)
+    remote.submit(made, erin, CUT)
+    remote.approve(made.operation_id, lars)
+    with given.engine.begin() as c:
+        c.execute(text(change))
+    with pytest.raises(Refused, match=reason):
+        remote.apply(made.operation_id, "worker")
+    assert given.world.log == []
+
+
+def test_an_approval_put_into_the_store_without_its_audit_record_does_not_count(given: Given) -> None:
+    service = given.service
+    made = service.plan(Kind.CUTOVER, {}, ERIN)
+    service.submit(made, ERIN, CUT)
+    forged = ApprovalRecord(
+        0, made.operation_id, made.hash, LARS.user_name, LARS.source, LARS.local, "", given.clock(), made.expires_at
+    )
+    given.store.operations.approve(forged)
+    given.store.operations.move(made.operation_id, [State.SUBMITTED], State.READY)
+    with pytest.raises(Refused, match="is not in the audit log"):
+        service.apply(made.operation_id, "worker")
+    assert given.world.log == []
+
+
+@pytest.mark.parametrize("action", ["apply", "resume", "cancel", "approve", "submit"])
+def test_an_action_on_an_operation_that_is_not_there_is_refused_and_recorded(given: Given, action: str) -> None:
+    service = given.service
+    with pytest.raises(Refused, match="there is no operation"):
+        service.submit("op-none", ERIN, "") if action == "submit" else getattr(service, action)("op-none", ERIN)
+    (record,) = given.store.audit.records(action=action)
+    assert (record.outcome, record.subject, record.actor) == ("refused", "op-none", ERIN.user_name)

@@ -13,7 +13,7 @@ from app.evidence_kinds import KINDS
 from app.progress.comparison import points, summaries
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts, _schema_differences
-from app.progress.phases import gates, headline, phases, serving
+from app.progress.phases import gates, headline, phases, serving, sign_offs
 from app.progress.rules import RULES, judge
 from app.store.checklist import Mark
 from app.store.collected.records import (
@@ -311,17 +311,40 @@ def test_absence_counts_only_where_the_source_was_read() -> None:
         assert status("pipeline_exists", found, environment="production") is expected
 
 
-def test_a_withdrawn_sign_off_does_not_count() -> None:
-    def mark(key: str, done: bool) -> Mark:
-        return Mark(1, key, done, "a@example.com", True, "", ago(1))
+def mark_by(by: str, key: str, done: bool = True, *, source: str = "proxy", local: bool = False) -> Mark:
+    return Mark(1, key, done, by, local, "", ago(1), source)
 
-    all_signed = {s.key: mark(s.key, True) for s in MIGRATION.sign_offs}
+
+def signed_by(*people: str, **more: Any) -> dict[str, Mark]:
+    return {s.key: mark_by(by, s.key, **more) for s, by in zip(MIGRATION.sign_offs, people, strict=True)}
+
+
+def test_a_withdrawn_sign_off_does_not_count() -> None:
+    all_signed = signed_by("a@x", "b@x", "c@x")
     assert status("signed", facts(marks=all_signed)) is Status.PASS
-    assert status("signed", facts(marks={**all_signed, "owner": mark("owner", False)})) is Status.FAIL
-    assert (
-        status("manual", facts(marks={"branch_pushed": mark("branch_pushed", True)}), key="branch_pushed")
-        is Status.PASS
-    )
+    withdrawn = {**all_signed, "owner": mark_by("c@x", "owner", False)}
+    assert status("signed", facts(marks=withdrawn)) is Status.FAIL
+    ticked = {"branch_pushed": mark_by("a@x", "branch_pushed")}
+    assert status("manual", facts(marks=ticked), key="branch_pushed") is Status.PASS
+
+
+def test_each_sign_off_needs_another_person_unless_the_migration_file_says_otherwise() -> None:
+    by_one = facts(marks=signed_by("a@x", "A@X ", "c@x"))
+    found = judge(Evidence(kind="signed"), by_one)
+    assert found.status is Status.FAIL and "a@x signed Data engineering and Stakeholders" in found.summary
+    relaxed = MIGRATION.model_copy(update={"one_person_may_sign_all": True})
+    assert judge(Evidence(kind="signed"), replace(by_one, migration=relaxed)).status is Status.PASS
+
+
+@pytest.mark.parametrize(("source", "local"), [("persona", True), ("persona", False), ("", True), ("token", True)])
+def test_what_a_persona_signs_and_ticks_counts_on_a_local_workspace_alone(source: str, local: bool) -> None:
+    marks = signed_by("a@x", "b@x", "c@x", source=source, local=local)
+    marks["branch_pushed"] = mark_by("a@x", "branch_pushed", source=source, local=local)
+    remote = facts(marks=marks)
+    assert status("signed", remote) is Status.FAIL
+    assert status("manual", remote, key="branch_pushed") is Status.INCONCLUSIVE
+    assert not any(s.finding.passed for s in sign_offs(remote))
+    assert status("signed", replace(remote, personas=True)) is Status.PASS
 
 
 def test_serving_side_is_read_from_what_the_name_is() -> None:
