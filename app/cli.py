@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import typer
 
@@ -24,8 +25,10 @@ from app.workspace.errors import WorkspaceError
 from validation.endpoint import EndpointError, SettingError
 from validation.errors import SpecError
 from validation.redact import install, redact
+from validation.signals import Ending, ends_on_signals
 from validation.terminal import emit_json, safe_output
 
+_STOPPED = "stopped; what was begun is in the journal"
 # The terminal's parser catches Ctrl-C and returns this.
 INTERRUPTED = 130
 
@@ -49,11 +52,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; what a person did or the world lacks is one line."""
     install()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    with safe_output():
-        return _run(given, any(a.partition("=")[0] == "--json" for a in given))
+    as_json = any(a.partition("=")[0] == "--json" for a in given)
+
+    def last_words(_signal: str) -> None:
+        _complain(_STOPPED, as_json, FAILED)
+
+    # The worker ends by itself, in its own time.
+    ending = nullcontext(Ending(last_words)) if given[:1] == ["worker"] else ends_on_signals(last_words)
+    with safe_output(), ending as end:
+        return end.status(_run(given, as_json, end))
 
 
-def _run(given: Sequence[str], as_json: bool) -> int:
+def _run(given: Sequence[str], as_json: bool, end: Ending) -> int:
     try:
         command = typer.main.get_command(app)
         if command.main(list(given), prog_name="cutover", standalone_mode=False) == INTERRUPTED:
@@ -65,7 +75,10 @@ def _run(given: Sequence[str], as_json: bool) -> int:
     except (Refused, StoreError, WorkspaceError, EndpointError, LeaseLost, UnknownStep, SpecError) as e:
         return _complain(str(e), as_json, FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("stopped; what was begun is in the journal", as_json, FAILED)
+        if end.number is None:
+            return _complain(_STOPPED, as_json, FAILED)
+        end.say(end.number)
+        return FAILED
     except BrokenPipeError:
         return FAILED
     except Exception as e:

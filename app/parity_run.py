@@ -28,6 +28,7 @@ from app.workspace.tables import Tables
 from validation.compare import compare
 from validation.errors import SpecError
 from validation.report import ParityReport, Progress
+from validation.running import working_on
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,9 @@ class ParityRunner:
         owner: str,
         stop: threading.Event | None = None,
         clock: Callable[[], datetime] = now,
+        tidy: Callable[[], object] = lambda: None,
     ) -> None:
+        """tidy: cancels what dead processes left on the warehouse: called first, and when a comparison is taken up."""
         self._parity = store.parity
         self._operations = store.operations
         self._producers = Producers(store.collected, workspace)
@@ -68,6 +71,8 @@ class ParityRunner:
         self._taken = threading.Event()
         self._clock = clock
         self._away = False
+        self._tidy = tidy
+        self._tidied = False
 
     def run_next(self) -> str | None:
         """Carries out the oldest waiting request; gives its id, None where none waits.
@@ -79,12 +84,15 @@ class ParityRunner:
         left = self._parity.requeue_interrupted(self._owner)
         if left:
             log.info("comparisons that were interrupted start again: %s", ", ".join(left))
+        if left or not self._tidied:
+            self._tidied = True
+            self._tidy()
         run = self._parity.claim(self._owner)
         if run is None:
             return None
         log.info("comparison %s of %s begins", run.id, ", ".join(run.tables))
         try:
-            with self._alive(run):
+            with self._alive(run), working_on("comparison", run.id):
                 self._carry_out_or_fail(run)
         except ComparisonTaken as e:
             log.warning("%s: nothing more of it is recorded", e)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from validation.signals import SIGNALS, status_of
 from validation.terminal import emit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +29,7 @@ def end_with_parent() -> None:
 
 def _streamlit() -> subprocess.Popen[bytes]:
     # Address and port are preset on Databricks Apps and by the local start command, through STREAMLIT_SERVER_*.
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py"]
+    command = [sys.executable, "-m", "app.pages"]
     return subprocess.Popen(command, cwd=ROOT, preexec_fn=end_with_parent)
 
 
@@ -50,15 +51,19 @@ def _stop(children: list[subprocess.Popen[bytes]]) -> None:
 
 
 def main() -> int:
-    """Runs until SIGTERM, SIGINT or the end of Streamlit; returns its exit status."""
-    stopping = False
+    """Runs until SIGTERM, SIGINT, SIGHUP or the end of Streamlit.
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
+    Returns the exit status: 128 + the signal's number, else Streamlit's.
+    """
+    stopping = 0
+
+    def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal stopping
-        stopping = True
+        stopping = stopping or number
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
     if os.environ.pop("CUTOVER_END_WITH_PARENT", "") == "1":  # As the local start command asks.
         end_with_parent()
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -79,7 +84,7 @@ def main() -> int:
             time.sleep(0.2)
     finally:
         _stop([pages, worker])
-    return 0 if stopping else (pages.returncode or 0)
+    return status_of(stopping) if stopping else (pages.returncode or 0)
 
 
 if __name__ == "__main__":

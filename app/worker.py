@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from app import preparation
 from app.collect import Collector, Context, sources
 from app.config import ConfigError, Migration, Settings
+from app.left_behind import cancel_left_behind
 from app.operations.actor import Refused
 from app.operations.engine import Interrupted
 from app.operations.wiring import bind, operations_service
@@ -36,6 +37,8 @@ from app.workspace.errors import WorkspaceError
 from validation.connection import BACKGROUND_SECONDS
 from validation.endpoint import Endpoint, EndpointError
 from validation.redact import install
+from validation.running import RUNNING
+from validation.signals import SIGNALS, status_of
 from validation.terminal import log_to_stderr
 
 log = logging.getLogger("cutover.worker")
@@ -44,7 +47,8 @@ LEASE_SECONDS = 20.0
 TICK_SECONDS = 0.5
 LOOK_SECONDS = 5.0
 """Between two looks at what changes seldom: the workspace's address, pairs of runs that ended."""
-STOP_SECONDS = 12.0
+STOP_SECONDS = 10.0
+CANCEL_SECONDS = 2.0
 PAUSE_AFTER_FAILURE = 5.0
 WRONG_CONFIGURATION = 2
 """Exit status where a setting or the migration file is unusable: starting again changes nothing."""
@@ -161,7 +165,8 @@ class Worker:
         context = Context(collected, workspace, self._migration, stop=ended)
         read = [replace(s, read=self._bound(workspace, s.read)) for s in sources(context)]
         collector = Collector(read, collected, stop=ended, awaited=preparation.under_way)
-        runner = ParityRunner(self._store, workspace, self._migration, self.owner, stop=ended)
+        tidy = partial(cancel_left_behind, workspace, self._store)
+        runner = ParityRunner(self._store, workspace, self._migration, self.owner, stop=ended, tidy=tidy)
         threads = [
             threading.Thread(target=self._compare, args=(workspace, runner, ended), name="comparisons", daemon=True),
             threading.Thread(target=self._operate, args=(workspace, ended), name="operations", daemon=True),
@@ -282,9 +287,9 @@ class Worker:
 
 
 def main() -> int:
-    """Runs a worker with the settings of the environment until SIGTERM or SIGINT.
+    """Runs a worker with the settings of the environment until SIGTERM, SIGINT or SIGHUP.
 
-    Exit status 0; 1 on failure; 2 where a setting or the migration file is unusable.
+    Exit status 128 + the signal's number; 1 on failure; 2 where a setting or the migration file is unusable.
     """
     install()
     log_to_stderr(os.environ.get("CUTOVER_LOG", "INFO"), "%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -304,13 +309,20 @@ def main() -> int:
         return 1
     worker = Worker(store, migration, operations_service, lambda: Endpoint.discover(settings.data))
 
-    def on_signal(_signal: int, _frame: FrameType | None) -> None:
+    received: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
         worker.stop()
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, on_signal)
     try:
-        return worker.run()
+        status = worker.run()
+        # What ended in time is gone; what did not must not run on without anybody who waits for it.
+        RUNNING.cancel_all(CANCEL_SECONDS)
+        return status_of(received[0]) if received and status == 0 else status
     except StoreError as e:
         log.error("%s", e)
         return 1

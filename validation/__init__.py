@@ -1,5 +1,12 @@
 """Parity: are two tables equal, row for row? SQL in, a typed report out; usable alone (`python -m validation`)."""
 
+import signal as _signal
+import sys as _sys
+
+if _sys.argv[0] == "-m":
+    # While the modules of a command load, Ctrl-C ends it without a traceback, as other signals do.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 from validation.compare import compare, estimate, recheck
 from validation.errors import Cancelled, SideUnreadable, SpecError, StatementError, ValidationError
 from validation.report import (

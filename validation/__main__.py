@@ -1,27 +1,26 @@
 """`python -m validation BASELINE CANDIDATE --key K ...`: compares any two tables of the configured workspace.
 
-Exit status: 0 identical, 1 different, 3 not proven (also whatever goes wrong unforeseen), 2 wrong use. With `--json`
-standard output is one JSON object in every case: the report, or `{"error": ...}`.
+Exit status: 0 identical, 1 different, 3 not proven (also whatever goes wrong unforeseen), 2 wrong use, 128 + its number
+where a signal ended it. With `--json` standard output is one JSON object in every case: the report, or
+`{"error": ...}`.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import FrameType
 from typing import Any, NoReturn
 
 from validation.compare import compare, estimate, not_proven
 from validation.connector import DatabricksWarehouse
 from validation.endpoint import Endpoint, EndpointError
-from validation.errors import Cancelled, SpecError, StatementError
+from validation.errors import SpecError, StatementError
 from validation.redact import install, redact
 from validation.report import Estimate, ParityReport, Progress, SideState, Verdict
+from validation.signals import Ending, Signalled, ends_on_signals
 from validation.spec import EXACT, ComparisonSpec, SchemaAspect, Tolerance
 from validation.state import UpdateOf
 from validation.terminal import emit, emit_json, json_text, safe_output
@@ -167,7 +166,8 @@ def main(argv: Sequence[str] | None = None, warehouse: Warehouse | None = None) 
         except UsageError as e:
             return _fail(str(e), WRONG_USE, "--json" in given)
         try:
-            return _run(arguments, warehouse)
+            with ends_on_signals(partial(_cancelled, arguments)) as end:
+                return end.status(_run(arguments, warehouse, end))
         except Exception as e:  # noqa: BLE001 - Python's own status for it is 1, which would say "different"
             cause = "" if arguments.sensitive else f": {e}"
             return _fail(f"not proven, {type(e).__name__}{cause}", STATUS[Verdict.NOT_PROVEN], arguments.json)
@@ -191,12 +191,16 @@ def _fail(text: str, status: int, as_json: bool) -> int:
     return status
 
 
-def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
-    stop = threading.Event()
+def _cancelled(arguments: argparse.Namespace, signal_name: str) -> None:
+    """What is said when a signal ends the command: the report that there is, which proves nothing."""
+    reason = f"cancelled by {signal_name} before the comparison was complete"
+    if arguments.estimate:
+        _fail(reason, STATUS[Verdict.NOT_PROVEN], arguments.json)
+    else:
+        emit(output(not_proven(spec_of(arguments), reason), arguments))
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        stop.set()
 
+def _run(arguments: argparse.Namespace, warehouse: Warehouse | None, end: Ending) -> int:
     def tell(progress: Progress) -> None:
         if not arguments.quiet and not arguments.json and sys.stderr.isatty():
             emit(f"[{progress.seconds:6.1f} s] {progress.message}", error=True)
@@ -207,29 +211,24 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None) -> int:
 
     def answer(opened: Warehouse, update_of: UpdateOf | None, user: Callable[[], str]) -> int:
         if arguments.estimate:
-            try:
-                emit(told(estimate(opened, spec, stop.is_set)))
-            except Cancelled:
-                return _fail("cancelled", STATUS[Verdict.NOT_PROVEN], arguments.json)
+            emit(told(estimate(opened, spec)))
             return 0
-        return show(
-            compare(opened, spec, progress=tell, cancelled=stop.is_set, requested_by=user(), update_of=update_of)
-        )
+        return show(compare(opened, spec, progress=tell, requested_by=user(), update_of=update_of))
 
     try:
         spec = spec_of(arguments)
         if warehouse is not None:
             return answer(warehouse, None, str)
         endpoint = Endpoint.discover()
-        before = signal.signal(signal.SIGINT, interrupt)
         try:
-            with DatabricksWarehouse.open(endpoint, stop.is_set) as opened:
+            with DatabricksWarehouse.open(endpoint) as opened:
                 workspace = endpoint.workspace()
                 return answer(opened, pipeline_updates(workspace), partial(current_user, workspace))
         except StatementError as e:
             return show(not_proven(spec, str(e)))
-        finally:
-            signal.signal(signal.SIGINT, before)
+    except Signalled as e:
+        end.say(e.number)
+        return STATUS[Verdict.NOT_PROVEN]
     except (SpecError, EndpointError) as e:
         return _fail(str(e), WRONG_USE, arguments.json)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from validation.connection import GivenUp, words
 from validation.errors import Cancelled, StatementError
+from validation.running import RUNNING, tagged
 from validation.warehouse import Parameters, Row, never
 
 if TYPE_CHECKING:
@@ -67,11 +68,13 @@ class DatabricksWarehouse:
         except Error as e:
             raise _statement_error(e) from e
         done: list[Any] = []
+        text = tagged(sql)
 
         def run() -> None:
             try:
-                cursor.execute(sql, dict(parameters) if parameters else None)
-                done.append([row.asDict() for row in cursor.fetchall()])
+                with RUNNING.watch(cursor.cancel):
+                    cursor.execute(text, dict(parameters) if parameters else None)
+                    done.append([row.asDict() for row in cursor.fetchall()])
             except BaseException as e:  # noqa: BLE001 - handed to the waiting caller, below
                 done.append(e)
 

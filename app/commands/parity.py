@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,6 +16,7 @@ from app.commands.options import As, Here, Json, Wait
 from app.commands.output import count, moment, plain, rows, show
 from app.commands.terminal import Terminal
 from app.config import Role
+from app.left_behind import cancel_left_behind
 from app.operations.actor import Actor, Refused
 from app.parity_estimate import expected
 from app.parity_provenance import but_not, provenance_of
@@ -88,7 +90,10 @@ def parity_run(
     _audit(actor, "parity.request", "allowed", subject, detail={"final": final, "sides": sides})
     parity_id = context.store.parity.request(wanted, actor.user_name, final=final, sides=sides)
     if here:
-        runner = ParityRunner(context.store, context.workspace, context.migration, process_owner())
+        store, workspace = context.store, context.workspace
+        runner = ParityRunner(
+            store, workspace, context.migration, process_owner(), tidy=partial(cancel_left_behind, workspace, store)
+        )
         while _parity_run(parity_id).state is ParityState.QUEUED and runner.run_next() is not None:
             pass
     elif wait and context.store.leases.holder(WORKER_LEASE) is None:

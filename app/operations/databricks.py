@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -268,4 +269,6 @@ def _parallel(calls: Sequence[Callable[[], R]]) -> list[R]:
     if not calls:
         return []
     with ThreadPoolExecutor(min(PARALLEL, len(calls))) as pool:
-        return list(pool.map(lambda call: call(), calls))
+        # With the context: statements are tagged by it, and calls are limited by it.
+        futures = [pool.submit(copy_context().run, call) for call in calls]
+        return [f.result() for f in futures]

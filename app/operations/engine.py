@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -216,7 +217,8 @@ class Engine:
         if self._parallel == 1 or len(calls) <= 1:
             return [call() for call in calls]
         with ThreadPoolExecutor(min(width, self._parallel, len(calls))) as pool:
-            futures = [pool.submit(guarded, call) for call in calls]
+            # With the context: statements are tagged by it.
+            futures = [pool.submit(copy_context().run, guarded, call) for call in calls]
         errors = [e for f in futures if (e := f.exception()) is not None]
         if errors:
             self._halt.clear()
@@ -325,6 +327,9 @@ class Engine:
                 note(Phase.FAILED, str(e))
                 raise
             except WorkspaceError as e:
+                if self._ended():
+                    # Its statement was cancelled for that: it has not failed, and resuming looks what became of it.
+                    raise Interrupted(f"operation {self._id} was left in a step: this process ends") from e
                 problem = e
             # An update that another started looks like ours: only where no definite answer came can it be ours.
             if (problem.uncertain or not isinstance(step, StartUpdate)) and self._shows(planned, {}, since, problem):

@@ -26,6 +26,7 @@ from app.store.base import StoreError
 from app.store.leases import LeaseLost
 from app.store.operations import OperationRecord, OperationsRepository, Phase, State
 from app.workspace.errors import WorkspaceError
+from validation.running import working_on
 
 R = TypeVar("R")
 
@@ -72,6 +73,10 @@ class Executor:
 
     def begin(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         """Executes what is READY, if all still holds. Raises Refused: nothing was written then."""
+        with working_on("operation", record.id):
+            return self._begin(record, known, hold, actor)
+
+    def _begin(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         if (current := self._operations.get(record.id)) is None or current.state is not State.READY:
             raise Refused(f"operation {record.id} was begun by another process")
         try:
@@ -91,6 +96,10 @@ class Executor:
 
     def go_on(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         """Goes on with what was interrupted, forward or back. Raises Refused: nothing was written then."""
+        with working_on("operation", record.id):
+            return self._go_on(record, known, hold, actor)
+
+    def _go_on(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         operation_id = record.id
         fresh, _ = self._ledger.get(operation_id)  # What was true before the lease was waited for may be over.
         if fresh.state not in (State.RUNNING, State.NEEDS_HUMAN):

@@ -14,6 +14,7 @@ from app.progress.evidence import Finding
 from app.progress.facts import load_facts
 from app.progress.rules import judge
 from app.workspace.client import Workspace
+from validation.running import RUNNING
 
 if TYPE_CHECKING:
     from app.store.open import Store
@@ -64,6 +65,6 @@ def operations_service(
         roles_of=roles_of,
         judges=judges,
         evidence=evidence,
-        ended=ended,
+        ended=lambda: ended() or RUNNING.ending,
         personas=store.binding.local,
     )

@@ -349,6 +349,17 @@ class ParityRepository(Repository):
             ).one_or_none()
         return found is not None
 
+    def carrier(self, parity_id: str) -> str | None:
+        """The name of who carries it out and said so lately; None where nobody does."""
+        r = runs_table
+        with self._read() as c:
+            found: str | None = c.execute(
+                select(r.c.worker).where(
+                    r.c.id == parity_id, r.c.state == ParityState.RUNNING, r.c.alive_at >= self._silence(c)
+                )
+            ).scalar_one_or_none()
+        return found
+
     def _silence(self, c: Connection) -> datetime:
         """Who was alive before this moment and not since is dead."""
         return self._moment(c) - timedelta(seconds=ALIVE_SECONDS)

@@ -13,6 +13,7 @@ from databricks.sql import exc
 
 from app.workspace.errors import WorkspaceError, from_sql
 from validation.connection import GivenUp
+from validation.running import RUNNING, tagged
 
 Row = dict[str, Any]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
@@ -149,10 +150,12 @@ class Sql:
         try:
             cursor = connection.cursor()
             try:
-                with cancel.watch(cursor) if cancel is not None else contextlib.nullcontext():
+                watched = cancel.watch(cursor) if cancel is not None else contextlib.nullcontext()
+                with RUNNING.watch(cursor.cancel), watched:
                     if cancel is not None and cancel.is_set:
                         raise WorkspaceError(what, "cancelled before it began", error_code="OPERATION_CANCELED")
-                    cursor.execute(text, parameters) if parameters else cursor.execute(text)
+                    sent = tagged(text)
+                    cursor.execute(sent, parameters) if parameters else cursor.execute(sent)
                     found = [row.asDict() for row in cursor.fetchall()] if rows and cursor.description else []
                 usable = True
                 return found
@@ -160,7 +163,7 @@ class Sql:
                 usable = True
                 raise
             except Exception as e:
-                if cancel is not None and cancel.is_set:
+                if RUNNING.ending or (cancel is not None and cancel.is_set):
                     raise WorkspaceError(what, "cancelled", error_code="OPERATION_CANCELED") from e
                 error = from_sql(what, e)
                 usable = not error.uncertain

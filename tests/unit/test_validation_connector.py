@@ -27,7 +27,7 @@ class Session:
         return self
 
     def execute(self, sql: str, parameters: Any) -> None:
-        while sql == "slow" and not self.cancelled:
+        while sql.endswith("*/ slow") and not self.cancelled:
             time.sleep(0.01)
 
     def fetchall(self) -> list[Any]:

@@ -290,7 +290,7 @@ def test_the_process_ends_within_ten_seconds_of_sigterm_though_the_workspace_han
         wait_until(lambda: len(server.requests) >= 2, 30)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(15) == 128 + signal.SIGTERM
         assert time.monotonic() - began < 10
         assert open_store(environment["CUTOVER_STORE_URL"]).leases.holder("worker") is None
     finally:

@@ -12,6 +12,7 @@ from databricks.sql.exc import RequestError, ServerOperationError
 
 from app.workspace.errors import WorkspaceError
 from app.workspace.sql import IDLE_SECONDS, Cancel, Sql
+from validation.running import tag_of
 
 LOST = RequestError("Error during request to server", {"original-exception": ConnectionResetError("reset")})
 REFUSED = ServerOperationError("[TABLE_OR_VIEW_NOT_FOUND] no. SQLSTATE: 42P01")
@@ -55,6 +56,8 @@ class Cursor:
         self.cancelled = threading.Event()
 
     def execute(self, text: str, parameters: Any = None) -> None:
+        assert tag_of(text) is not None
+        text = text.split(" */ ", 1)[1]
         self.warehouse.sent.append(text)
         self.rows = self.warehouse.act(text, self)
 

@@ -41,7 +41,7 @@ class Sessions:
         return ttypes.TCloseSessionResp(status=ttypes.TStatus(statusCode=ttypes.TStatusCode.SUCCESS_STATUS))
 
     def ExecuteStatement(self, request: Any) -> Any:
-        self.statements.append(request.statement)
+        self.statements.append(request.statement.split(" */ ", 1)[1])
         raise Lost
 
 
