@@ -17,7 +17,7 @@ from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 from workspace_server import Refusal, Request, Server, serving
 
 from app.config import Roles
-from app.workspace import identity
+from app.workspace import identity, rest
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError, from_rest, from_sql
 from app.workspace.rest import Rest
@@ -34,7 +34,7 @@ ROLES = Roles(viewer=("v",), operator=("o",), approver=("a",))
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same policy in small: no test waits for what never comes."""
     for name, seconds in {
-        "CONNECT_SECONDS": 0.5,
+        "CONNECT_SECONDS": 20.0,
         "METADATA_SECONDS": 0.1,
         "STATE_SECONDS": 0.3,
         "START_PAUSE": 0.0,
@@ -79,7 +79,7 @@ def failures(host: str) -> list[str]:
 
 
 def test_a_refused_connection_is_called_so_by_panel_and_command() -> None:
-    assert all("connection refused" in text for text in failures(f"http://127.0.0.1:{closed_port()}"))
+    assert not [text for text in failures(f"http://127.0.0.1:{closed_port()}") if "connection refused" not in text]
 
 
 def test_an_unknown_host_name_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,18 +87,22 @@ def test_an_unknown_host_name_is_called_so(monkeypatch: pytest.MonkeyPatch) -> N
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    assert all("unknown host name: nowhere.example" in text for text in failures("https://nowhere.example"))
+    assert not [
+        text for text in failures("https://nowhere.example") if "unknown host name: nowhere.example" not in text
+    ]
 
 
 def test_a_host_that_does_not_speak_tls_is_called_so() -> None:
     with serving() as server:
-        assert all("TLS failed" in text for text in failures(server.host.replace("http:", "https:")))
+        assert not [text for text in failures(server.host.replace("http:", "https:")) if "TLS failed" not in text]
 
 
-def test_a_host_that_never_answers_is_given_up_with_and_without_tls() -> None:
+def test_a_host_that_never_answers_is_given_up_with_and_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(rest, "CONNECT_SECONDS", 0.5)
     for scheme in ("http", "https"):
         with silent() as address:
-            assert all("no answer within" in text for text in failures(f"{scheme}://{address}"))
+            assert not [text for text in failures(f"{scheme}://{address}") if "no answer within" not in text]
 
 
 def test_an_untrusted_certificate_is_called_so_however_deep_it_is_wrapped() -> None:
@@ -135,7 +139,8 @@ def test_a_warehouse_that_starts_is_waited_for_and_the_log_says_so_once(caplog: 
     ]
 
 
-def test_a_warehouse_that_starts_and_holds_the_first_request_is_waited_for_too() -> None:
+def test_a_warehouse_that_starts_and_holds_the_first_request_is_waited_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.1)
     started = threading.Event()
 
     def state() -> str:
@@ -217,10 +222,10 @@ def hanging() -> Iterator[tuple[Server, threading.Event]]:
 
 def test_a_read_and_a_write_that_hang_end_in_time_and_the_write_is_uncertain(hanging: Any) -> None:
     server, _ = hanging
-    rest = Rest(Workspace(Endpoint(server.host, "w1", "token")).client, call_seconds=0.3)
-    for call in (rest.read, rest.write):
+    calls = Rest(Workspace(Endpoint(server.host, "w1", "token")).client, call_seconds=0.3)
+    for call in (calls.read, calls.write):
         with pytest.raises(WorkspaceError, match="no answer within") as caught:
-            call("x", lambda: rest.client.api_client.do("GET", "/slow/x"))
+            call("x", lambda: calls.client.api_client.do("GET", "/slow/x"))
         assert caught.value.uncertain
 
 
@@ -233,13 +238,13 @@ def test_a_host_that_never_answered_is_tried_once_and_one_that_did_again() -> No
         raise ConnectionResetError("reset")
 
     with serving() as server:
-        rest = Rest(Workspace(Endpoint(server.host, "w1", "token")).client, sleep=lambda _: None)
+        calls = Rest(Workspace(Endpoint(server.host, "w1", "token")).client, sleep=lambda _: None)
         with pytest.raises(WorkspaceError):
-            rest.read("x", fail)
+            calls.read("x", fail)
         assert attempts == 1
-        rest.read("y", dict)
+        calls.read("y", dict)
         with pytest.raises(WorkspaceError):
-            rest.read("x", fail)
+            calls.read("x", fail)
         assert attempts == 1 + 4
 
 
