@@ -329,7 +329,9 @@ class Engine:
             except WorkspaceError as e:
                 if self._ended():
                     # Its statement was cancelled for that: it has not failed, and resuming looks what became of it.
-                    raise Interrupted(f"operation {self._id} was left in a step: this process ends") from e
+                    raise Interrupted(
+                        f"operation {self._journal.operation_id} was left in a step: this process ends"
+                    ) from e
                 problem = e
             # An update that another started looks like ours: only where no definite answer came can it be ours.
             if (problem.uncertain or not isinstance(step, StartUpdate)) and self._shows(planned, {}, since, problem):
