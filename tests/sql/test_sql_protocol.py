@@ -17,6 +17,8 @@ from databricks.sdk import WorkspaceClient
 from databricks.sql.exc import DatabaseError, RequestError, ServerOperationError
 
 from emulator.process import LocalWorkspace
+from validation import ComparisonSpec, Verdict, compare
+from validation.connector import DatabricksWarehouse
 from validation.endpoint import Endpoint
 
 pytestmark = pytest.mark.timeout(300)
@@ -502,3 +504,52 @@ def test_the_connectors_listings_show_catalogs_schemas_tables_and_columns(
             ("s", "STRUCT<Key: INT, `a-b`: DECIMAL(8,3)>"),
             ("c", "VARCHAR(5)"),
         ]
+
+
+def test_a_description_as_json_names_the_fields_of_structs(connection: sql.client.Connection, home: str) -> None:
+    struct = "STRUCT<`a:int,b`: INT, `c>``d`: ARRAY<STRUCT<`e,f`: DECIMAL(5,2), `g h`: STRING>>>"
+    run(
+        connection,
+        f"CREATE OR REPLACE TABLE {home}.odd (id INT NOT NULL COMMENT 'Key', s {struct}) "
+        "TBLPROPERTIES ('delta.columnMapping.mode' = 'name')",
+    )
+    run(connection, f"CREATE OR REPLACE VIEW {home}.odd_v AS SELECT * FROM {home}.odd")
+    for name, kind in (("odd", "MANAGED"), ("odd_v", "VIEW")):
+        told = json.loads(run(connection, f"DESCRIBE TABLE EXTENDED {home}.{name} AS JSON")[0][0])
+        assert (told["catalog_name"], told["schema_name"], told["table_name"]) == (CATALOG, "s", name)
+        assert told["type"] == kind
+        key, s = told["columns"]
+        assert (key["name"], key["type"]) == ("id", {"name": "int"})
+        first, second = s["type"]["fields"]
+        assert (first["name"], second["name"]) == ("a:int,b", "c>`d")
+        inner = second["type"]["element_type"]["fields"]
+        assert [f["name"] for f in inner] == ["e,f", "g h"]
+        assert inner[0]["type"] == {"name": "decimal", "precision": 5, "scale": 2}
+    with pytest.raises(ServerOperationError, match="DESCRIBE_JSON_NOT_EXTENDED"):
+        run(connection, f"DESCRIBE TABLE {home}.odd AS JSON")
+
+
+def test_tables_with_oddly_named_fields_and_greek_names_are_compared(raw_workspace: LocalWorkspace, home: str) -> None:
+    names = ("a:int,b", "c,d", "e>f", "g`h", "i.j k", "l\nm", "日本", "n" * 200)
+    fields = ", ".join(f"'{n}', id + {{0}}".replace("\n", "\\n") for n in names)
+    with DatabricksWarehouse.open(raw_workspace.endpoint) as warehouse:
+
+        def made(name: str, more: int) -> str:
+            struct = f"named_struct({fields.format(more)})"
+            warehouse.execute(
+                f"CREATE OR REPLACE TABLE {home}.`{name}` TBLPROPERTIES ('delta.columnMapping.mode' = 'name') "
+                f"AS SELECT id, {struct} AS s, map('k', array({struct})) AS m FROM range(3)"
+            )
+            warehouse.execute(f"CREATE OR REPLACE VIEW {home}.`{name}_v` AS SELECT * FROM {home}.`{name}`")
+            return f"{home}.`{name}`"
+
+        one, two, three = made("οδος_id", 0), made("ΟΔΟΣ_2", 0), made("οδοσ_id", 1)
+        for other, verdict in (
+            (two, Verdict.IDENTICAL),
+            (three, Verdict.DIFFERENT),
+            (f"{home}.`ΟΔΟΣ_2_v`", Verdict.IDENTICAL),
+        ):
+            report = compare(warehouse, ComparisonSpec(one, other, keys=("id",)))
+            assert report.verdict is verdict, report.reason
+        # Two names to Spark, so two tables; and of one name in two cases one.
+        assert compare(warehouse, ComparisonSpec(f"{home}.`ΟΔΟΣ_ID`", three)).verdict is Verdict.IDENTICAL
