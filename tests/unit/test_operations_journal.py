@@ -194,7 +194,7 @@ def test_a_store_that_is_gone_leaves_nothing_running_once_it_answers(
 
 
 def test_side_by_side_a_failing_journal_ends_with_everything_old(tmp_path: Any) -> None:
-    from app.store.base import open_engine
+    from app.store.connect import open_engine
 
     for at in (20, 45, 60, 75):
         engine = open_engine(f"sqlite:///{tmp_path / f'{at}.db'}")

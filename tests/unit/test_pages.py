@@ -249,6 +249,17 @@ def test_nobody_may_look_and_not_touch(store: Store, fill: Fill, monkeypatch: py
     assert (refused.action, refused.outcome, refused.actor) == ("parity.request", "refused", "(nobody)")
 
 
+def test_collecting_now_needs_a_role_and_leaves_a_record(store: Store, fill: Fill) -> None:
+    fill(operations=False)
+    before = store.collected.pending_refresh()
+    at = open_page("overview")
+    at.button(key="collect_now").click().run()
+    assert "Refused: nobody is signed in" in text_of(at)
+    refused = store.audit.records(limit=1)[0]
+    assert (refused.action, refused.outcome, refused.actor) == ("collect", "refused", "(nobody)")
+    assert store.collected.pending_refresh() == before
+
+
 def test_without_proxy_headers_the_app_can_only_be_looked_at(
     store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
