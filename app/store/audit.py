@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Integer, Row, String, Table, Text, insert, select, update
+from sqlalchemy import Boolean, Column, Integer, Row, Table, Text, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from app.store.base import Repository, StoreError, UtcDateTime, metadata, store_error
 from app.store.faults import DATABASE_ERRORS
+from app.store.text import FreeText, Identity, Label, Unstorable, kept, storable
 from validation.spreadsheet import csv_line
 from validation.terminal import json_text
 
@@ -30,18 +31,18 @@ audit_log = Table(
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("at", UtcDateTime, nullable=False),
-    Column("actor", String(200), nullable=False),
-    Column("source", String(20), nullable=False),
+    Column("actor", Identity(200), nullable=False),
+    Column("source", Identity(20), nullable=False),
     Column("local", Boolean, nullable=False),
-    Column("action", String(64), nullable=False, index=True),
-    Column("outcome", String(20), nullable=False),
-    Column("subject", String(200), nullable=False, index=True),
-    Column("plan_hash", String(64)),
-    Column("reason", Text, nullable=False),
-    # The canonical text, not a JSON column: what was hashed must come back byte for byte.
+    Column("action", Identity(64), nullable=False, index=True),
+    Column("outcome", Identity(20), nullable=False),
+    Column("subject", Label(200), nullable=False, index=True),
+    Column("plan_hash", Identity(64)),
+    Column("reason", FreeText, nullable=False),
+    # The canonical text, cleaned before it is hashed, in no JSON column: it must come back byte for byte.
     Column("detail", Text, nullable=False),
-    Column("prev_hash", String(64), nullable=False),
-    Column("hash", String(64), nullable=False, unique=True),
+    Column("prev_hash", Identity(64), nullable=False),
+    Column("hash", Identity(64), nullable=False, unique=True),
 )
 
 audit_head = Table(
@@ -49,7 +50,7 @@ audit_head = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("seq", Integer, nullable=False),
-    Column("hash", String(64), nullable=False),
+    Column("hash", Identity(64), nullable=False),
 )
 
 
@@ -131,7 +132,18 @@ class AuditRepository(Repository):
 
         Raises StoreError when it cannot be written; whoever acts must then not act.
         """
-        text = canonical(detail or {})
+        text = canonical(storable(detail or {}, finite=False))
+        try:
+            # What is hashed is what is kept.
+            said = kept(
+                audit_log,
+                {
+                    "actor": actor, "source": source, "action": action, "outcome": outcome, "subject": subject,
+                    "plan_hash": plan_hash, "reason": reason,
+                },
+            )  # fmt: skip
+        except Unstorable as e:
+            raise store_error(f"{self._what} cannot be written", e) from e
         problem: SQLAlchemyError | None = None
         until = time.monotonic() + APPEND_SECONDS
         attempt = 0
@@ -141,9 +153,8 @@ class AuditRepository(Repository):
                     head = c.execute(select(audit_head).where(audit_head.c.id == 1)).one_or_none()
                     seq, prev = (head.seq + 1, head.hash) if head else (1, GENESIS)
                     unsigned = AuditRecord(
-                        seq, self._clock(), actor, source, local, action, outcome, subject, plan_hash, reason,
-                        json.loads(text), prev,
-                    )  # fmt: skip
+                        seq=seq, at=self._clock(), local=local, detail=json.loads(text), prev_hash=prev, **said
+                    )
                     record = AuditRecord(**{**_shallow(unsigned), "hash": unsigned.digest()})
                     if head is None:
                         c.execute(insert(audit_head).values(id=1, seq=seq, hash=record.hash))

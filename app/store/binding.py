@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Integer, String, Table, insert, select
+from sqlalchemy import Boolean, Column, Integer, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from app.store.audit import audit_log
 from app.store.base import Repository, StoreError, UtcDateTime, metadata
+from app.store.text import Identity, Label
 
 store_workspace = Table(
     "store_workspace",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("workspace_id", String(300), nullable=False),
-    Column("host", String(300), nullable=False),
+    Column("workspace_id", Identity(300), nullable=False),
+    Column("host", Label(300), nullable=False),
     Column("local", Boolean, nullable=False),
     Column("bound_at", UtcDateTime, nullable=False),
 )
@@ -51,7 +52,7 @@ class BindingRepository(Repository):
         """Binds the store to a workspace, or checks that it belongs to it. Raises StoreError where it does not."""
         found = self.current()
         if found is None:
-            self._insert(workspace_id, host[:300], local)
+            self._insert(workspace_id, host, local)
             found = self.current()
         if found is None:
             raise StoreError("the workspace of the store cannot be read after it was written; try again")

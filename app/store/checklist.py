@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, func, insert, select
+from sqlalchemy import Boolean, Column, Index, Integer, Table, func, insert, select
 
 from app.store.base import Repository, UtcDateTime, metadata
+from app.store.text import FreeText, Identity
 
 marks = Table(
     "checklist_marks",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("key", String(200), nullable=False),
+    Column("key", Identity(200), nullable=False),
     Column("done", Boolean, nullable=False),
-    Column("by", String(320), nullable=False),
+    Column("by", Identity(320), nullable=False),
     Column("local", Boolean, nullable=False),
-    Column("source", String(20), nullable=False, server_default=""),
-    Column("comment", Text, nullable=False),
+    Column("source", Identity(20), nullable=False, server_default=""),
+    Column("comment", FreeText, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Index("ix_checklist_marks_key", "key", "id"),
 )

@@ -9,17 +9,18 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, ColumnElement, Connection, Integer, String, Table, and_, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Integer, Table, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store.base import Repository, UtcDateTime, metadata, store_error
 from app.store.faults import DATABASE_ERRORS
+from app.store.text import Identity
 
 leases = Table(
     "leases",
     metadata,
-    Column("name", String(64), primary_key=True),
-    Column("owner", String(200), nullable=False),
+    Column("name", Identity(64), primary_key=True),
+    Column("owner", Identity(200), nullable=False),
     Column("token", Integer, nullable=False),
     Column("acquired_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),

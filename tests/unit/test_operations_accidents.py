@@ -36,11 +36,6 @@ X = "product.fde.dim_fde"
 UPDATE = {"pipeline": MIGRATION.production_pipeline.name, "full_refresh": True}
 
 
-@pytest.fixture
-def given() -> Given:
-    return Given()
-
-
 def at_first_view(g: Given, happens: Callable[[], None]) -> None:
     """Something happens once, right after the first view stands."""
     effect, seen = g.world._effect, []

@@ -14,11 +14,6 @@ from app.operations.definition import Kind
 from app.store.operations import ApprovalRecord, State
 
 
-@pytest.fixture
-def given() -> Given:
-    return Given()
-
-
 def test_four_eyes_the_requester_cannot_approve(given: Given) -> None:
     made = given.service.plan(Kind.CUTOVER, {}, LARS)
     given.service.submit(made, LARS, CUT)
@@ -142,9 +137,9 @@ def test_a_persona_neither_requests_nor_approves_on_a_remote_workspace(given: Gi
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("UPDATE operation_approvals SET local = 1", "counts on a local workspace alone"),
+        ("UPDATE operation_approvals SET local = true", "counts on a local workspace alone"),
         ("UPDATE operation_approvals SET source = 'persona'", "counts on a local workspace alone"),
-        ("UPDATE operations SET local = 1", "requested by a persona|was a persona chosen locally"),
+        ("UPDATE operations SET local = true", "requested by a persona|was a persona chosen locally"),
         ("DELETE FROM audit_log WHERE action = 'approve'", "the audit log is not whole"),
         ("UPDATE audit_log SET actor = 'lead@example.com' WHERE seq = 1", "the audit log is not whole"),
         ("UPDATE operation_approvals SET approver = 'other@example.com'", "is not in the audit log"),

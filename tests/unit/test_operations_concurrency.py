@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from operations_world import BACK, ERIN, Crash, Given, all_new, all_old
@@ -19,15 +18,10 @@ from app.store.leases import LeaseLost
 from app.store.operations import State
 
 
-@pytest.fixture
-def given() -> Given:
-    return Given()
-
-
 @contextmanager
-def side_by_side(store: Path) -> Iterator[Given]:
-    """A world whose six tables are worked on at once, with its store in a file, which threads can share."""
-    engine = open_engine(f"sqlite:///{store}")
+def side_by_side(store_url: str) -> Iterator[Given]:
+    """A world whose six tables are worked on at once, with a store that threads can share."""
+    engine = open_engine(store_url)
     try:
         yield Given(engine, parallel=6)
     finally:
@@ -35,8 +29,8 @@ def side_by_side(store: Path) -> Iterator[Given]:
 
 
 @pytest.fixture
-def parallel(tmp_path: Path) -> Iterator[Given]:
-    with side_by_side(tmp_path / "store.db") as found:
+def parallel(store_url: str) -> Iterator[Given]:
+    with side_by_side(store_url) as found:
         yield found
 
 
@@ -120,20 +114,20 @@ def test_a_cutover_with_six_tables_side_by_side_ends_all_new_and_back_all_old(pa
     assert all_old(parallel)
 
 
-def test_a_crash_with_six_tables_side_by_side_converges(tmp_path: Path) -> None:
+def test_a_crash_with_six_tables_side_by_side_converges(store_urls: Callable[[], str]) -> None:
     for at in range(20, 220, 40):
-        with side_by_side(tmp_path / f"store{at}.db") as g:
+        with side_by_side(store_urls()) as g:
             die_at(g, g.world.faults.points + at + 1)
             assert g.service.rollback(ERIN, BACK).state is State.VERIFIED
             assert all_old(g)
 
 
-def test_a_crash_once_all_six_are_flipped_goes_on_to_the_end(parallel: Given, tmp_path: Path) -> None:
+def test_a_crash_once_all_six_are_flipped_goes_on_to_the_end(parallel: Given, store_urls: Callable[[], str]) -> None:
     """Of the stage in which the six flip at once nothing is left to do."""
     parallel.service.apply(parallel.approved(), "worker")
     flipped = max(i for i, n in enumerate(parallel.world.faults.named) if n.startswith("after ALTER VIEW"))
     for beyond in (14, 20):
-        with side_by_side(tmp_path / f"beyond{beyond}.db") as g:
+        with side_by_side(store_urls()) as g:
             operation = die_at(g, flipped + beyond)
             assert g.service.resume(operation, ERIN).state is State.VERIFIED
             assert all_new(g)

@@ -7,14 +7,19 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+from databases import Postgres
 from operations_world import BACK, ERIN, MIGRATION, Crash, Given, all_new, all_old
 
 from app.operations.actor import Refused
 from app.operations.definition import Kind
 from app.operations.steps import STEPS
 from app.operations.world import Relation
+from app.store.connect import open_engine
 from app.store.operations import Phase, State
 from app.workspace.errors import WorkspaceError
+
+SPREAD = 12
+"""Points of a cutover at which it dies on PostgreSQL too."""
 
 
 class Line:
@@ -270,3 +275,35 @@ def test_a_world_that_someone_else_changed_is_told_and_not_written_to() -> None:
     with pytest.raises(Refused, match="NEEDS HUMAN, nothing was written: dim_fde: both"):
         g.service.rollback(ERIN, BACK)
     assert g.world.log == before
+
+
+def test_a_crash_converges_on_a_postgres_store_too(postgres: Callable[[], Postgres]) -> None:
+    """At points spread over the whole way: all of them would double the longest test for rules that have no SQL."""
+    server = postgres()
+    ready = server.create()
+    engine = open_engine(server.url(ready))
+    g = Given(engine)
+    operation = g.approved()
+    engine.dispose()  # A database that is copied must be idle.
+    points = len(cutover_line().points)
+    for number, (at, name) in enumerate(cutover_line().points[:: max(1, points // SPREAD)]):
+        with server.fresh(ready) as url:
+            engine = open_engine(url)
+            twin = g.copy(engine)
+            twin.world.faults.die_at = at
+            with pytest.raises(Crash):
+                twin.service.apply(operation, "worker")
+            twin.restart()
+            never_a_silent_mix(twin)
+            state = twin.service.operation(operation).record.state
+            if state is State.READY:
+                assert all_old(twin), name
+            elif number % 2:
+                assert twin.service.resume(operation, ERIN).state is State.VERIFIED, name
+                assert all_new(twin), name
+            else:
+                assert twin.service.rollback(ERIN, BACK).state is State.VERIFIED, name
+                assert all_old(twin), name
+            assert twin.store.audit.verify().whole
+            engine.dispose()
+    server.drop(ready)

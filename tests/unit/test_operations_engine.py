@@ -16,11 +16,6 @@ from app.store.operations import Phase, State
 from app.workspace.errors import WorkspaceError
 
 
-@pytest.fixture
-def given() -> Given:
-    return Given()
-
-
 def test_definitions_and_grants_are_saved_before_the_first_write(given: Given) -> None:
     operation = given.approved()
     given.service.apply(operation, "worker")

@@ -34,11 +34,6 @@ from app.workspace.errors import WorkspaceError
 from validation.state import TableUpdate
 
 
-@pytest.fixture
-def given() -> Given:
-    return Given()
-
-
 def finding(status: Status, **values: object) -> Callable[[Given], Callable[[object], Finding]]:
     return lambda g: lambda gate: replace(Finding(status, "x", g.clock(), "test"), **values)  # type: ignore[arg-type]
 

@@ -32,11 +32,6 @@ X, KEPT, NEW_X = "product.fde.dim_fde", "product.fde.dim_fde_old", "product.fde.
 OWNER = "owner@example.com"
 
 
-@pytest.fixture
-def given() -> Given:
-    return Given()
-
-
 def cut_over(g: Given) -> str:
     operation = g.approved()
     assert g.service.apply(operation, "worker").state is State.VERIFIED

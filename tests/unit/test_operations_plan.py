@@ -29,11 +29,6 @@ from app.store.operations import Phase, State
 from app.workspace.errors import WorkspaceError
 
 
-@pytest.fixture
-def given() -> Given:
-    return Given()
-
-
 @dataclass(frozen=True)
 class Invented(Step):
     """A step that nobody taught to preview or engine."""

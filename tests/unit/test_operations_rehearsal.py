@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from operations_world import ERIN, Given, all_old
 
 from app.operations.definition import Kind
 from app.operations.steps import FlipView
 from app.store.operations import State
-
-
-@pytest.fixture
-def given() -> Given:
-    return Given()
 
 
 def test_a_rehearsal_goes_forward_back_forward_and_leaves_nothing(given: Given) -> None:

@@ -13,11 +13,6 @@ from app.operations.engine import LEASE
 from app.store.operations import Phase, State
 
 
-@pytest.fixture
-def given() -> Given:
-    return Given()
-
-
 def test_rollback_shows_what_it_cannot_keep(given: Given) -> None:
     given.service.apply(given.approved(), "worker")
     made = given.service.plan(Kind.ROLLBACK, {}, ERIN)

@@ -16,6 +16,8 @@ from app.parity_estimate import Expected
 from app.store.open import Store
 from app.widgets import sentences
 
+pytestmark = pytest.mark.usefixtures("page_settings")
+
 PAGES = ("overview", "runs", "compare", "parity", "operations", "checklist", "audit")
 QUESTIONS = {
     "overview": "Can we cut over?",

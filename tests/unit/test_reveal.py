@@ -22,6 +22,8 @@ from validation import Cell, ComparisonSpec, ParityReport, Sample, SampleKind, S
 from validation.reveal import Revealed
 from validation.warehouse import Parameters, Row, never
 
+pytestmark = pytest.mark.usefixtures("page_settings")
+
 SPEC = ComparisonSpec("a", "b", keys=("id",), sensitive_columns=frozenset({"x"}), hash_key="kept")
 CELLS = (Cell("x", "0011", None, True),)
 MODIFIED = Sample(SampleKind.MODIFIED, {"id": None}, CELLS, "1:2", ("3:4", "5:6"))

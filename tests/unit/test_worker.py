@@ -32,11 +32,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(f"sqlite:///{tmp_path}/store.db")
-
-
-@pytest.fixture
 def server() -> Iterator[Server]:
     with serving() as found:
         yield found
@@ -125,8 +120,10 @@ def test_only_one_worker_works_and_the_next_takes_over(
     monkeypatch.setattr(worker, "LEASE_SECONDS", 5.0)
     first = Running(store, endpoint(server), FakeOperations())
     wait_until(lambda: store.leases.holder("worker"))
+    granted = store.leases.holder("worker")
+    assert granted is not None
     second = Running(store, endpoint(server), FakeOperations())
-    time.sleep(6.0)
+    wait_until(lambda: (h := store.leases.holder("worker")) and h.expires_at > granted.expires_at)
     assert store.leases.holder("worker").owner == first.worker.owner, "the heartbeat keeps it"  # type: ignore[union-attr]
     assert first.stop() == 0
     wait_until(lambda: (h := store.leases.holder("worker")) and h.owner == second.worker.owner)
@@ -268,7 +265,7 @@ def test_a_workspace_that_moves_is_followed(store: Store, server: Server) -> Non
 
 
 def test_the_process_ends_within_ten_seconds_of_sigterm_though_the_workspace_hangs(
-    tmp_path: Path, server: Server
+    store_url: str, server: Server
 ) -> None:
     release = threading.Event()
 
@@ -283,7 +280,7 @@ def test_the_process_ends_within_ten_seconds_of_sigterm_though_the_workspace_han
         "DATABRICKS_HOST": server.host,
         "DATABRICKS_TOKEN": "t",
         "DATABRICKS_WAREHOUSE_ID": "w",
-        "CUTOVER_STORE_URL": f"sqlite:///{tmp_path}/store.db",
+        "CUTOVER_STORE_URL": store_url,
     }
     process = subprocess.Popen([sys.executable, "-m", "app.worker"], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
     try:
@@ -292,7 +289,7 @@ def test_the_process_ends_within_ten_seconds_of_sigterm_though_the_workspace_han
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 128 + signal.SIGTERM
         assert time.monotonic() - began < 10
-        assert open_store(environment["CUTOVER_STORE_URL"]).leases.holder("worker") is None
+        assert open_store(store_url).leases.holder("worker") is None
     finally:
         release.set()
         if process.poll() is None:
