@@ -67,6 +67,11 @@ _KINDS = {
         "A value in the baseline, NULL in the candidate",
         "The candidate loses the value: look for a failed cast, a join without a partner or a renamed source column.",
     ),
+    "not_read": _Kind(
+        "Text that is no value of the other side's type",
+        "The text does not convert to the other side's type: look for blanks, leading zeros, other formats of numbers "
+        "and dates.",
+    ),
     "case": _Kind("Text equal but for case", "One side upper-cases or lower-cases: apply the same function on both."),
     "space": _Kind("Text equal but for surrounding space", "One side trims: apply the same trim on both."),
     "rounding": _Kind(

@@ -33,12 +33,14 @@ from validation.report import (
     Progress,
     Recheck,
     RecheckState,
+    SchemaDifference,
     SideState,
     Timing,
+    TypeRule,
     Verdict,
 )
 from validation.schema import Alignment, TableSchema, align, read_schema
-from validation.spec import ComparisonSpec
+from validation.spec import ComparisonSpec, SchemaAspect
 from validation.sqltext import quote_table
 from validation.state import UpdateOf, delta_version, identifies_data, pin, planned_bytes, read_state
 from validation.verdict import judge, schema_reason
@@ -278,6 +280,7 @@ class _Comparison:
         unseen = bool(plan is not None and plan.not_compared) or bool(scan is not None and scan.doubtful)
         rows_decide = verdict is Verdict.DIFFERENT and not schema_decides and not unseen
         differences = self.alignment.differences if self.alignment is not None else ()
+        rules = type_rules(plan) if plan is not None else {}
         causes = causes_of(details, differences, watermark) if details is not None else ()
         late = sum(c.rows for c in causes if c.name == "timing")
         probability: float | None = None
@@ -296,11 +299,12 @@ class _Comparison:
             modified_rows=(details.modified if details else 0) if counted else None,
             duplicate_rows=dict(zip(("baseline", "candidate"), self.duplicates or (None, None), strict=True)),
             column_mismatches=_mismatches(plan, details),
-            schema_differences=differences,
+            schema_differences=tuple(_with_rule(d, rules, plan) for d in differences),
             causes=causes,
             samples=details.samples if details is not None else (),
             notes=(*self.notes, *self._notes(states)),
             not_compared=dict(plan.not_compared) if plan is not None else {},
+            compared_as=rules,
             explained_by_time=rows_decide and 0 < differing == late,
             within_threshold=verdict is Verdict.IDENTICAL or (rows_decide and 0 < differing <= spec.row_threshold),
             within_tolerance_rows=details.tolerated if details is not None else 0,
@@ -340,7 +344,8 @@ class _Comparison:
                 f"{self.details.differing:,} differing rows are {within} the threshold of {spec.row_threshold:,}"
             )
         if plan is not None:
-            notes += [f"{c.name}: {c.form.note}" for c in plan.columns if c.form.note]
+            rules = type_rules(plan)
+            notes += [f"{c.name}: {rules.get(c.name, c.form.note)}" for c in plan.columns if c.form.note]
             notes += [
                 f"{c.name}: compared exactly, no tolerance applies to "
                 + ("a key" if c.is_key else f"{c.baseline.type} beside {c.candidate.type}")
@@ -367,6 +372,30 @@ class _Comparison:
                     "looked at, it was compared as who compares may read it"
                 )
         return notes
+
+
+def type_rules(plan: Plan) -> dict[str, TypeRule]:
+    """Of each compared column whose types differ the rule that its values are compared by."""
+    found: dict[str, TypeRule] = {}
+    for c in plan.columns:
+        if c.baseline.type == c.candidate.type:
+            continue
+        tolerance = str(plan.spec.tolerance_of(c.name)) if tolerance_applies(plan, c) else ""
+        method = "tolerance" if tolerance else "rounding" if c.form.rounds else "exact"
+        rule = c.form.note or "exact, both as they are"
+        found[c.name] = TypeRule(str(c.baseline.type), str(c.candidate.type), method, rule, tolerance)
+    return found
+
+
+def _with_rule(difference: SchemaDifference, rules: dict[str, TypeRule], plan: Plan | None) -> SchemaDifference:
+    """A difference of types with how the values were compared all the same, or that they were not."""
+    if difference.aspect != SchemaAspect.TYPES:
+        return difference
+    if difference.column in rules:
+        return replace(difference, note=f"values compared: {rules[difference.column]}")
+    if plan is not None and difference.column in plan.not_compared:
+        return replace(difference, note="values not compared")
+    return difference
 
 
 def final_sql(plan: Plan) -> str:

@@ -29,6 +29,7 @@ from math import log, sqrt
 from validation.fingerprint import HALVES, LISTED, Scan
 from validation.plan import Compared, Plan, Side
 from validation.report import Cell, Sample, SampleKind
+from validation.rules import same
 from validation.warehouse import Row
 
 _READ, _SHOWN = 4_000, 500
@@ -43,7 +44,7 @@ LATE = "late"
 _ROUNDED_TO = 6
 """Decimals to which a rounded number is looked for."""
 
-_NUMBERS = {"number", "decimal", "float"}
+_NUMBERS = {"number", "decimal", "float", "integral"}
 _TIMES = {"timestamp", "micros"}
 
 
@@ -224,7 +225,7 @@ def _meeting(plan: Plan, key: str, loose: Sequence[Compared]) -> tuple[str, str,
     """SQL of a step after `leftover`, its name, and the order of a key's rows that lets rows with equal exact columns
     meet. As many of them come first on one side as on the other, so that they keep their places beside each other."""
     exact = ", ".join(["0 AS none", *(f"r.{c.field} AS {c.field}" for c in plan.columns if c not in loose)])
-    near = ", ".join(f"r.{c.field}" for c in loose)
+    near = ", ".join(c.form.number(f"r.{c.field}") for c in loose)
     alike = f"PARTITION BY {key}, apart, exact"
     steps = f"""grouped AS (SELECT *, struct({exact}) AS exact FROM leftover),
 met AS (
@@ -246,7 +247,8 @@ def _cell(column: Compared, row: str) -> str:
     value = f"{row}.{column.field}"
     if column.sensitive:
         # The whole normal form: of two long values that differ at their ends the hashes differ too.
-        whole = f"hex({value})" if column.baseline.type.name == "binary" else f"CAST({value} AS STRING)"
+        binary = column.baseline.type.name == column.candidate.type.name == "binary"
+        whole = f"hex({value})" if binary else f"CAST({value} AS STRING)"
         return f"left(sha2(concat(:hash_key, ':', {whole}), 256), 16)"
     return f"{row}.s{column.index}" if _needs_text(column) else f"left(CAST({value} AS STRING), {_READ})"
 
@@ -275,26 +277,60 @@ def _mismatches(plan: Plan, columns: Sequence[Compared]) -> str:
     """
     alike: dict[tuple[str, str], list[Compared]] = {}
     for c in columns:
-        alike.setdefault((_mismatch(plan, c, "v.a", "v.b"), f"{c.baseline.type} {c.candidate.type}"), []).append(c)
+        alike.setdefault((_mismatch(plan, c, _Values.of(c)), f"{c.baseline.type} {c.candidate.type}"), []).append(c)
     if not alike:
         return "CAST(array() AS ARRAY<STRING>)"
     told = []
     for (kind, _), some in alike.items():
         cells = ", ".join(f"struct('{c.index}/' AS i, a.{c.field} AS a, b.{c.field} AS b)" for c in some)
-        told.append(f"transform(filter(array({cells}), v -> NOT (v.a <=> v.b)), v -> concat(v.i, {kind}))")
+        differing = f"filter(array({cells}), v -> NOT (v.a <=> v.b))"
+        number = some[0].form.number
+        if number is not same:
+            numbers = f"{number('v.a')} AS x, {number('v.b')} AS y"
+            differing = f"transform({differing}, v -> struct(v.i AS i, v.a AS a, v.b AS b, {numbers}))"
+        told.append(f"transform({differing}, v -> concat(v.i, {kind}))")
     return f"concat({', '.join(told)})"
 
 
-def _mismatch(plan: Plan, column: Compared, a: str, b: str) -> str:
+@dataclass(frozen=True)
+class _Values:
+    """SQL of two unequal values of a column: a, b their forms; x, y the numbers or times that these stand for."""
+
+    a: str
+    b: str
+    x: str
+    y: str
+
+    @classmethod
+    def of(cls, column: Compared) -> _Values:
+        """Those in the struct `v`."""
+        return cls("v.a", "v.b", *(("v.a", "v.b") if column.form.number is same else ("v.x", "v.y")))
+
+    @property
+    def doubles(self) -> tuple[str, str]:
+        """The numbers as DOUBLEs."""
+        return f"CAST({self.x} AS DOUBLE)", f"CAST({self.y} AS DOUBLE)"
+
+    @property
+    def size(self) -> str:
+        """The greater absolute value of the two numbers, as a DOUBLE."""
+        x, y = self.doubles
+        return f"greatest(abs({x}), abs({y}))"
+
+
+def _mismatch(plan: Plan, column: Compared, values: _Values) -> str:
     """SQL of the kind of difference of two unequal values of a column."""
-    family = column.form.family
+    a, b = values.a, values.b
+    family, empty = column.form.family, column.form.empty
     kinds = [
-        f"WHEN {a} IS NULL AND {b} = '' THEN 'null_or_empty' WHEN {b} IS NULL AND {a} = '' THEN 'null_or_empty'"
-        if family == "text"
+        f"WHEN {a} IS NULL AND {b} = {empty} THEN 'null_or_empty' WHEN {b} IS NULL AND {a} = {empty} "
+        "THEN 'null_or_empty'"
+        if empty
         else "",
         f"WHEN {a} IS NULL THEN 'null_baseline' WHEN {b} IS NULL THEN 'null_candidate'",
+        f"WHEN left({a}, 1) = '?' OR left({b}, 1) = '?' THEN 'not_read'" if column.form.read else "",
     ]
-    tolerated = _tolerated(plan, column, a, b)
+    tolerated = _tolerated(plan, column, values)
     if tolerated:
         kinds.insert(0, f"WHEN {tolerated} THEN 'tolerated'")
     if family == "text":
@@ -302,10 +338,10 @@ def _mismatch(plan: Plan, column: Compared, a: str, b: str) -> str:
             f"WHEN trim({a}) = trim({b}) THEN 'space' WHEN lower({a}) = lower({b}) THEN 'case' "
             f"WHEN lower(trim({a})) = lower(trim({b})) THEN 'case'"
         )
-    elif family in {"decimal", "float"}:
-        kinds.append(f"WHEN {_rounding(column, a, b)} THEN 'rounding'")
+    elif family in {"decimal", "float", "integral"}:
+        kinds.append(f"WHEN {_rounding(column, values)} THEN 'rounding'")
     elif family in _TIMES or family == "date":
-        shift = _seconds(family, a, b)
+        shift = _seconds(column, values)
         if family == "date":
             kinds.append(f"WHEN abs({shift}) = 86400 THEN {_offset(shift)}")
         else:
@@ -321,15 +357,15 @@ def _offset(seconds: str) -> str:
     return f"concat('offset:', CAST(CAST({seconds} AS BIGINT) AS STRING))"
 
 
-def _rounding(column: Compared, a: str, b: str) -> str:
+def _rounding(column: Compared, values: _Values) -> str:
     """SQL that is true where rounding explains the difference of two numbers.
 
     It does where they are at most half a unit apart of the last decimal of the one that shows fewer (trailing zeros do
     not count, and of a zero two are taken to be shown). Floats besides where they differ in no more than their last
     digits: 4 units in the last place of a FLOAT, 1e-9 of the value for a DOUBLE, whose sums depend on their order.
     """
-    x, y = f"CAST({a} AS DOUBLE)", f"CAST({b} AS DOUBLE)"
-    gap = f"abs({x} - {y})" if column.form.family == "float" else f"CAST({_decimal_gap(column, a, b)} AS DOUBLE)"
+    x, y = values.doubles
+    gap = _gap(column, values)
     units = " ".join(
         f"WHEN ({x} = round({x}, {n}){f' AND {x} <> 0' if n < 2 else ''}) "
         f"OR ({y} = round({y}, {n}){f' AND {y} <> 0' if n < 2 else ''}) THEN 1e-{n}"
@@ -339,16 +375,17 @@ def _rounding(column: Compared, a: str, b: str) -> str:
     near = f"{gap} <= (CASE {units} ELSE 0D END) * 0.5000000005D"
     if column.form.family == "float":
         single = "float" in {column.baseline.type.name, column.candidate.type.name}
-        near += f" OR {gap} <= {'2.4e-7' if single else '1e-9'} * greatest(abs({x}), abs({y}))"
+        near += f" OR {gap} <= {'2.4e-7' if single else '1e-9'} * {values.size}"
     return f"{gap} < double('infinity') AND ({near})"
 
 
-def _seconds(family: str, a: str, b: str) -> str:
+def _seconds(column: Compared, values: _Values) -> str:
     """Candidate minus baseline, in seconds.
 
     The difference of two times need not fit a BIGINT, as far apart as they can be, nor that of two dates an INT: then
     `timestampdiff` fails the statement, and `datediff` gives another number.
     """
+    family, a, b = column.form.family, values.x, values.y
     if family == "date":
         return f"(CAST(CAST(unix_date({b}) AS BIGINT) - unix_date({a}) AS DOUBLE) * 86400)"
     counted = (
@@ -359,26 +396,47 @@ def _seconds(family: str, a: str, b: str) -> str:
     return f"(CAST({counted.format(b)} - {counted.format(a)} AS DOUBLE) / 1e6)"
 
 
-def _tolerated(plan: Plan, column: Compared, a: str, b: str) -> str:
+def _tolerated(plan: Plan, column: Compared, values: _Values) -> str:
     """SQL that is true where the two values are equal within the tolerances; "" where none applies."""
     found = plan.spec.tolerance_of(column.name)
     family = column.form.family
     if family in _NUMBERS and (found.absolute or found.relative):
-        # In DOUBLE: the difference of two FLOATs need not be one.
-        floats = f"abs(CAST({a} AS DOUBLE) - CAST({b} AS DOUBLE))"
-        gap = floats if family == "float" else f"CAST({_decimal_gap(column, a, b)} AS DOUBLE)"
-        size = f"greatest(abs(CAST({a} AS DOUBLE)), abs(CAST({b} AS DOUBLE)))"
+        gap, size = _gap(column, values), values.size
         absolute, relative = (f"CAST({t!r} AS DOUBLE)" for t in (found.absolute, found.relative))
         bound = f"greatest({absolute}, {relative} * {size})"
+        if column.form.rounds:
+            # Of 1.01 and 1.00 the distance in DOUBLE is 0.010000000000000009: rounding must not make it too far.
+            bound += f" + {_last_place(column)} * {size}"
         return f"coalesce({gap} <= {bound} AND NOT isnan({gap}) AND {gap} < double('infinity'), false)"
     if family in _TIMES and found.seconds:
-        return f"coalesce(abs({_seconds(family, a, b)}) <= {float(found.seconds)!r}D, false)"
+        return f"coalesce(abs({_seconds(column, values)}) <= {float(found.seconds)!r}D, false)"
     return ""
 
 
 def tolerance_applies(plan: Plan, column: Compared) -> bool:
     """Whether the tolerance asked for a column fits its type."""
-    return not column.is_key and bool(_tolerated(plan, column, "a", "b"))
+    return not column.is_key and bool(_tolerated(plan, column, _Values.of(column)))
+
+
+def _last_place(column: Compared) -> str:
+    """SQL of two units in the last place of the floats of a column, as a fraction of the value."""
+    return "2.4e-7D" if "float" in {column.baseline.type.name, column.candidate.type.name} else "4.5e-16D"
+
+
+def _gap(column: Compared, values: _Values) -> str:
+    """SQL of the distance of two numbers as a DOUBLE: of floats that of the DOUBLEs, of all else exact or too large,
+    never too small.
+    """
+    family = column.form.family
+    if family not in {"float", "integral"}:
+        return f"CAST({_decimal_gap(column, values.x, values.y)} AS DOUBLE)"
+    # In DOUBLE: the difference of two FLOATs need not be one.
+    apart = "abs({} - {})".format(*values.doubles)
+    if family == "float":
+        return apart
+    whole = " - ".join(f"CAST(try_cast({v} AS BIGINT) AS DECIMAL(20,0))" for v in (values.a, values.b))
+    above = f"IF({values.size} > 9007199254740992D, {_last_place(column)} * {values.size}, 0D)"
+    return f"coalesce(CAST(abs({whole}) AS DOUBLE), {apart} + {above})"
 
 
 def _decimal_gap(column: Compared, a: str, b: str) -> str:
@@ -389,7 +447,8 @@ def _decimal_gap(column: Compared, a: str, b: str) -> str:
     """
     if column.form.family == "number":
         a, b = (f"CAST({v} AS DECIMAL(20,0))" for v in (a, b))
-    coarse = f"abs(try_subtract({a}, {b}))"
+    # `abs` of a negative decimal of more than 34 digits rounds it, or fails where that takes it beyond 38.
+    coarse = f"greatest(try_subtract({a}, {b}), try_subtract({b}, {a}))"
     scale = column.form.scale
     if scale is None or scale <= 6:
         return coarse

@@ -1,8 +1,8 @@
 """Normal forms: for a column of both sides, SQL that gives equal values exactly where the column's values are equal.
 
-A normal form can be hashed, ordered and compared with `<=>`. Simple types stay as they are, or widen to a type that
-holds both sides without loss. Nested values and variants become a text in which every part carries its own end or
-length, so that no two different values share a text; NULL has its own mark. What has no exact form gets a reason.
+A normal form can be hashed, ordered and compared with `<=>`. Simple types stay as they are; `rules` has what two unlike
+ones become. Nested values and variants become a text in which every part carries its own end or length, so that no two
+different values share a text; NULL has its own mark. What has no exact form gets a reason.
 
 Where equality needs a rule: both zeros are equal (not so inside a VARIANT or a shape, which keep what was written) and
 NaN is equal to NaN (as `<=>` has it); strings compare by their bytes whatever their collation; trailing blanks of CHAR
@@ -12,18 +12,26 @@ are padding; maps compare as sets of entries.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from validation.names import named_alike
+from validation.rules import (
+    INTEGER_DIGITS,
+    TEXT,
+    CommonForm,
+    Expression,
+    cast,
+    common_form,
+    interval,
+    micros,
+    micros_ntz,
+    plain_text,
+    same,
+)
 from validation.schema import ColumnPair, DataType
 from validation.sqltext import quote
 
-Expression = Callable[[str], str]
-"""SQL of a value to SQL of its normal form."""
-
-_INTEGER_DIGITS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
-_TEXT = {"string", "char", "varchar"}
 _SENTINELS = {
     "string": "'no such element'",
     "tinyint": "CAST(-101 AS TINYINT)",
@@ -42,19 +50,20 @@ _VARIANT_DEPTH = 4
 
 
 class NoExactForm(Exception):
-    """Two types that cannot be compared exactly; the text says why."""
+    """Two types that cannot be compared; the text says why."""
 
 
 @dataclass(frozen=True)
 class NormalForm:
     """How to compare one column.
 
-    family: `number`, `decimal`, `float`, `text`, `timestamp`, `date` or `other`: what tolerances and causes apply.
+    family: `number`, `decimal`, `float`, `integral` (BIGINT beside floats), `text`, `timestamp`, `micros`, `date` or
+        `other`: what tolerances and causes apply.
     baseline, candidate: normal form on each side. show_baseline, show_candidate: text for people.
     hashed: what to hash for a value instead of its normal form, where that is faster and as exact; None for most types.
     doubt: SQL that is true for a value whose normal form is not exact; None if there is no such value.
-    note: the rule that made unlike types comparable, "" if none was needed.
-    scale: digits after the point of the common DECIMAL, None for other types.
+    note: the rule that made the types comparable, "" if none was needed.
+    scale, number, rounds, as_key, read: as in `rules.CommonForm`.
     """
 
     family: str
@@ -66,6 +75,15 @@ class NormalForm:
     note: str = ""
     scale: int | None = None
     hashed: Callable[[str], tuple[str, ...]] | None = None
+    number: Expression = same
+    rounds: bool = False
+    as_key: bool = True
+    read: bool = False
+
+    @property
+    def empty(self) -> str | None:
+        """SQL of the form of an empty text, None where there is none."""
+        return "'?'" if self.read else "''" if self.family == "text" else None
 
 
 def normal_form(pair: ColumnPair) -> NormalForm:
@@ -77,115 +95,94 @@ def _is_inside(names: set[str], kind: DataType) -> bool:
     return _base(kind.name) in names or any(_is_inside(names, c) for c in kind.children)
 
 
-def _cast(target: str) -> Expression:
-    return lambda x: f"CAST({x} AS {target})"
-
-
-def _same(x: str) -> str:
-    return x
-
-
 class _Builder:
-    """Builds the expressions of one column; numbers its lambda variables."""
+    """Builds the expressions of one column; numbers its lambda variables and notes the rules that it follows."""
 
     def __init__(self) -> None:
         self._numbers = count()
+        self._inside: list[CommonForm] = []
 
     def column(self, a: DataType, b: DataType) -> NormalForm:
         show = (self._show(a), self._show(b))
         if a.children or b.children or a.name == "variant" or b.name == "variant":
             left, right = self._encoder(a, b)
-            doubt, note = None, ""
+            doubt, notes = None, list(dict.fromkeys(f"inside {form.rule}" for form in self._inside if form.rule))
             if all(_is_inside({"variant"}, kind) for kind in (a, b)):
-                doubt, note = self._doubt(a), "in a VARIANT -0.0 and 0.0 are two values"
+                doubt = self._doubt(a)
+                notes.append("in a VARIANT -0.0 and 0.0 are two values")
             hashed = _plain_array(a) if a == b else None
             if any(_is_inside(_SPATIAL, kind) for kind in (a, b)):
                 show = (_strict(left), _strict(right))  # JSON holds no shapes.
-            return NormalForm("other", _strict(left), _strict(right), *show, doubt, note, hashed=hashed)
-        family, left, right, note = self._simple(a, b)
-        scale = max(_size(t)[1] for t in (a, b)) if family == "decimal" else None
-        return NormalForm(family, left, right, *show, None, note, scale)
+            return NormalForm(
+                "other",
+                _strict(left),
+                _strict(right),
+                *show,
+                doubt,
+                "; ".join(notes),
+                hashed=hashed,
+                rounds=any(form.rounds for form in self._inside),
+                as_key=all(form.as_key for form in self._inside),
+            )
+        form = self._simple(a, b)
+        return NormalForm(
+            form.family,
+            form.left,
+            form.right,
+            *show,
+            note=form.rule,
+            scale=form.scale,
+            number=form.number,
+            rounds=form.rounds,
+            as_key=form.as_key,
+            read=form.read,
+        )
 
-    def _simple(self, a: DataType, b: DataType) -> tuple[str, Expression, Expression, str]:
-        """Family, both normal forms and the rule, for types without parts."""
+    def _simple(self, a: DataType, b: DataType) -> CommonForm:
+        """The common form of two types without parts."""
         names = {a.name, b.name}
-        if names <= _TEXT:
+        if names <= TEXT:
             # Two lengths pad alike values unlike. Beside another type a CHAR counts as it is read, padding and all.
-            padded = names == {"char"}
-            note = "trailing blanks of CHAR are padding" if padded and a != b else ""
-            return "text", _text(a, padded), _text(b, padded), note
-        if names <= set(_INTEGER_DIGITS):
-            if a.name == b.name:
-                return "number", _same, _same, ""
-            return "number", _cast("BIGINT"), _cast("BIGINT"), "both as BIGINT"
-        if names <= {"decimal", *_INTEGER_DIGITS}:
-            return self._decimal(a, b)
-        if names <= {"float", "double"}:
-            zero = "CAST(0 AS FLOAT)" if a.name == b.name == "float" else "0D"
-            note = "" if a.name == b.name else "both as DOUBLE"
+            if names == {"char"}:
+                rule = "trailing blanks of CHAR are padding" if a != b else ""
+                return CommonForm("text", plain_text(a), plain_text(b), rule)
+            return CommonForm("text", _unpadded(a), _unpadded(b), "")
+        if all(_base(n) in _SPATIAL for n in names) and _base(a.name) == _base(b.name):
+            return CommonForm(
+                "other", _spatial, _spatial, "a shape by its coordinates as they are stored, and its SRID"
+            )
+        if a == b:
+            return self._same_type(a)
+        found = common_form(a, b)
+        if found is None:
+            raise NoExactForm(_no_rule(a, b))
+        return found
+
+    def _same_type(self, kind: DataType) -> CommonForm:
+        if kind.name in INTEGER_DIGITS:
+            return CommonForm("number", same, same, "")
+        if kind.name == "decimal":
+            return CommonForm("decimal", same, same, "", scale=kind.arguments[1])
+        if kind.name in {"float", "double"}:
+            zero = "CAST(0 AS FLOAT)" if kind.name == "float" else "0D"
 
             def no_minus_zero(x: str) -> str:
                 return f"({x} + {zero})"
 
-            return "float", no_minus_zero, no_minus_zero, note
-        if names <= {"float", "double", "tinyint", "smallint", "int"}:
-
-            def as_double(x: str) -> str:
-                return f"(CAST({x} AS DOUBLE) + 0D)"
-
-            return "float", as_double, as_double, "both as DOUBLE, which holds every INT"
-        if names == {"time"} and a != b:
-            finer = max(a, b, key=lambda t: t.arguments)
-            return "other", _cast(str(finer)), _cast(str(finer)), f"both as {finer}"
-        if all(_base(n) in _SPATIAL for n in names) and _base(a.name) == _base(b.name):
-            return "other", _spatial, _spatial, "a shape by its coordinates as they are stored, and its SRID"
-        if a.name == b.name:
-            return self._same_type(a)
-        if names == {"date", "timestamp_ntz"}:
-            forms = {"date": _micros_date, "timestamp_ntz": lambda x: f"CAST({_micros_ntz(x)} AS DECIMAL(22,0))"}
-            return "micros", forms[a.name], forms[b.name], "a DATE as its midnight"
-        if names == {"timestamp", "timestamp_ntz"}:
-            forms = {"timestamp": _micros, "timestamp_ntz": _micros_ntz}
-            return "micros", forms[a.name], forms[b.name], "TIMESTAMP_NTZ read as UTC"
-        if len(names & _TEXT) == 1 and len(names & {*_INTEGER_DIGITS, "boolean", "date"}) == 1:
-            forms2 = tuple(_text(t, t.name == "char") if t.name in _TEXT else _cast("STRING") for t in (a, b))
-            return "text", forms2[0], forms2[1], "both as text"
-        if a.name.startswith("interval") and b.name.startswith("interval"):
-            first, second = _interval(a), _interval(b)
-            if first is not None and second is not None and first[0] == second[0]:
-                return "other", first[1], second[1], f"both as {first[0]}"
-        raise NoExactForm(f"{a} and {b} cannot be compared without loss")
-
-    def _same_type(self, kind: DataType) -> tuple[str, Expression, Expression, str]:
+            return CommonForm("float", no_minus_zero, no_minus_zero, "")
         family = {"timestamp": "timestamp", "timestamp_ntz": "timestamp", "date": "date"}.get(kind.name, "other")
         if kind.name in {"boolean", "binary", "date", "timestamp", "timestamp_ntz", "time"}:
-            return family, _same, _same, ""
+            return CommonForm(family, same, same, "")
         if kind.name == "void":
-            return "other", _cast("STRING"), _cast("STRING"), ""
+            return CommonForm("other", cast("STRING"), cast("STRING"), "")
         if kind.name.startswith("interval"):
-            found = _interval(kind)
+            found = interval(kind)
             if found is not None:
-                return "other", found[1], found[1], ""
+                return CommonForm("other", found[1], found[1], "")
             if kind.name == "interval":
                 # The old mixed type holds months, days and microseconds; its text tells each of them.
-                return "other", _cast("STRING"), _cast("STRING"), ""
+                return CommonForm("other", cast("STRING"), cast("STRING"), "")
         raise NoExactForm(f"{kind} has no exact normal form")
-
-    def _decimal(self, a: DataType, b: DataType) -> tuple[str, Expression, Expression, str]:
-        if a == b:
-            return "decimal", _same, _same, ""
-        sizes = [_size(t) for t in (a, b)]
-        scale = max(s for _, s in sizes)
-        whole = max(p - s for p, s in sizes)
-        if whole + scale <= 38:
-            target = f"DECIMAL({whole + scale},{scale})"
-            return "decimal", _cast(target), _cast(target), f"both as {target}"
-
-        # A value too large for the finer scale cannot equal any value of the finer type: its own text tells it apart.
-        def as_text(x: str) -> str:
-            return f"coalesce(CAST(try_cast({x} AS DECIMAL(38,{scale})) AS STRING), CAST({x} AS STRING))"
-
-        return "other", as_text, as_text, "both as decimal text"
 
     def _encoder(self, a: DataType, b: DataType) -> tuple[Expression, Expression]:
         """Texts of a value, NULL for NULL; for two types that may differ inside."""
@@ -210,10 +207,12 @@ class _Builder:
         if a.name == b.name == "variant":
             return self._variant, self._variant
         if a.children or b.children or "variant" in {a.name, b.name}:
-            raise NoExactForm(f"{a} and {b} cannot be compared without loss")
-        family, left, right, _ = self._simple(a, b)
-        kind = a if a.name == b.name else None
-        return _plain(family, kind, left), _plain(family, kind, right)
+            raise NoExactForm(_no_rule(a, b))
+        form = self._simple(a, b)
+        if a != b:
+            self._inside.append(form)
+        kind = a if a == b else None
+        return _plain(form, kind, form.left), _plain(form, kind, form.right)
 
     def _variable(self) -> str:
         return f"e{next(self._numbers)}"
@@ -292,7 +291,7 @@ class _Builder:
             return lambda x: f"({x} COLLATE UTF8_BINARY)"
         if _base(kind.name) in _SPATIAL:
             return _spatial
-        return _cast("STRING")
+        return cast("STRING")
 
 
 def _plain_array(kind: DataType) -> Callable[[str], tuple[str, ...]] | None:
@@ -329,43 +328,13 @@ def _variant_parts(x: str) -> str:
     )
 
 
-def _size(kind: DataType) -> tuple[int, int]:
-    """Precision and scale of a DECIMAL, or of the one that holds an integer type."""
-    if kind.name != "decimal":
-        return _INTEGER_DIGITS[kind.name], 0
-    precision, scale = kind.arguments
-    return precision, scale
+def _no_rule(a: DataType, b: DataType) -> str:
+    return f"{a} and {b} cannot be compared without loss"
 
 
-def _text(kind: DataType, padded: bool) -> Expression:
-    collate = " COLLATE UTF8_BINARY" if kind.collation else ""
-    if padded:
-        return lambda x: f"rtrim({x}{collate})"
-    return (lambda x: f"({x}{collate})") if collate else _same
-
-
-def _micros(x: str) -> str:
-    return f"unix_micros({x})"
-
-
-def _micros_ntz(x: str) -> str:
-    return f"timestampdiff(MICROSECOND, TIMESTAMP_NTZ'1970-01-01 00:00:00', {x})"
-
-
-def _micros_date(x: str) -> str:
-    """Of midnight; a date may be later or earlier than every timestamp."""
-    return f"CAST(CAST(unix_date({x}) AS DECIMAL(10,0)) * 86400000000 AS DECIMAL(22,0))"
-
-
-def _interval(kind: DataType) -> tuple[str, Expression] | None:
-    """What an interval counts, and that count as an exact number; None for the old mixed interval type."""
-    units = kind.name.removeprefix("interval").split(" to ")
-    unit = units[-1].strip()
-    if unit in {"year", "month"}:
-        return "months", lambda x: f"CAST(CAST({x} AS INTERVAL MONTH) AS BIGINT)"
-    if unit in {"day", "hour", "minute", "second"}:
-        return "seconds", lambda x: f"CAST(CAST({x} AS INTERVAL SECOND) AS DECIMAL(20,6))"
-    return None
+def _unpadded(kind: DataType) -> Expression:
+    """A text by its bytes, blanks at its end included."""
+    return plain_text(replace(kind, name="string"))
 
 
 def _base(name: str) -> str:
@@ -393,14 +362,14 @@ def _struct(fields: list[tuple[str, Expression]]) -> Expression:
     return encode
 
 
-def _plain(family: str, kind: DataType | None, form: Expression) -> Expression:
+def _plain(common: CommonForm, kind: DataType | None, form: Expression) -> Expression:
     """The text of a simple value inside a nested one: its end is marked, or its length stands before it."""
-    if family == "text":
+    if common.family == "text" or common.read:
         return lambda x: f"concat(octet_length({form(x)}), ':', {form(x)})"
     if kind is not None and kind.name == "binary":
         return lambda x: f"concat(hex({x}), ';')"
     if kind is not None and kind.name == "timestamp":
-        return lambda x: f"concat({_micros(x)}, ';')"
-    if family == "timestamp":
-        return lambda x: f"concat({_micros_ntz(form(x))}, ';')"
+        return lambda x: f"concat({micros(x)}, ';')"
+    if common.family == "timestamp":
+        return lambda x: f"concat({micros_ntz(form(x))}, ';')"
     return lambda x: f"concat(CAST({form(x)} AS STRING), ';')"

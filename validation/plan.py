@@ -136,6 +136,11 @@ class Plan:
         return tuple(c for c in self.columns if not c.is_key)
 
     @property
+    def rounded(self) -> tuple[str, ...]:
+        """Names of the columns whose values are compared after rounding."""
+        return tuple(c.name for c in self.columns if c.form.rounds)
+
+    @property
     def has_doubt(self) -> bool:
         """Whether some column can hold values whose normal form is not exact."""
         return any(c.form.doubt for c in self.columns)
@@ -248,6 +253,11 @@ def make_plan(spec: ComparisonSpec, alignment: Alignment, partition_by: tuple[st
         is_key = folded(pair.name) in keys
         try:
             form = normal_form(pair)
+            if is_key and not form.as_key:
+                raise NoExactForm(
+                    f"a key of {pair.baseline.type} beside {pair.candidate.type} would be compared {form.note}, which "
+                    "makes one key of several: cast one side in a view, or choose another key"
+                )
         except NoExactForm as e:
             not_compared[pair.name] = str(e)
             if is_key:

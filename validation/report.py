@@ -121,6 +121,24 @@ class SchemaDifference:
 
 
 @dataclass(frozen=True)
+class TypeRule:
+    """How the values of a column whose types differ were compared.
+
+    baseline, candidate: the types. rule: the common form in words. tolerance: in words, "" without one.
+    method: `exact`, `rounding`, or `tolerance` where a tolerance of the request applies to the common form.
+    """
+
+    baseline: str
+    candidate: str
+    method: str
+    rule: str
+    tolerance: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.rule}, within {self.tolerance}" if self.tolerance else self.rule
+
+
+@dataclass(frozen=True)
 class Cause:
     """Differing rows that have the same explanation.
 
@@ -243,6 +261,8 @@ class ParityReport:
     notes: tuple[str, ...] = ()
     not_compared: dict[str, str] = field(default_factory=dict)
     """Columns that could not be compared exactly, and why."""
+    compared_as: dict[str, TypeRule] = field(default_factory=dict)
+    """Columns whose types differ and were compared all the same, and how."""
     explained_by_time: bool = False
     within_threshold: bool = False
     within_tolerance_rows: int = 0

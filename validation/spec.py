@@ -53,6 +53,14 @@ class Tolerance:
     def __bool__(self) -> bool:
         return bool(self.absolute or self.relative or self.seconds)
 
+    def __str__(self) -> str:
+        parts = (
+            f"{self.absolute:g}" if self.absolute else "",
+            f"{self.relative:g} of the value" if self.relative else "",
+            f"{self.seconds:g} s" if self.seconds else "",
+        )
+        return " or ".join(p for p in parts if p)
+
 
 EXACT = Tolerance()
 

@@ -76,10 +76,12 @@ def judge(
             ", under this filter" if plan.spec.has_condition else ""
         )
     rows = f"{scan.rows[0]:,} rows"
+    rounded = f"; compared after rounding: {', '.join(plan.rounded)}" if plan.rounded else ""
     if details is not None and details.tolerated:
-        return Verdict.IDENTICAL, f"{rows} on both sides, {details.tolerated:,} of them equal within the tolerance"
+        tolerated = f"{details.tolerated:,} of them equal within the tolerance"
+        return Verdict.IDENTICAL, f"{rows} on both sides, {tolerated}{rounded}"
     how = " (every value compared)" if final else ""
-    return Verdict.IDENTICAL, f"{rows} on both sides, all equal in {len(plan.columns)} columns{how}"
+    return Verdict.IDENTICAL, f"{rows} on both sides, all equal in {len(plan.columns)} columns{how}{rounded}"
 
 
 def schema_reason(alignment: Alignment) -> str:

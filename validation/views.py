@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from validation.errors import SpecError
 from validation.report import Cell, ParityReport, Provenance, Sample, SideState
-from validation.spec import DECIDING_BY_DEFAULT, ComparisonSpec, Tolerance
+from validation.spec import DECIDING_BY_DEFAULT, ComparisonSpec
 from validation.spreadsheet import csv_line
 from validation.terminal import one_line, printable
 
@@ -74,8 +74,8 @@ def asked(report: ParityReport) -> list[str]:
     ]
     if spec.tolerance:
         but = f" but {', '.join(exact)}" if exact else ""
-        out.append(f"every column{but} may differ by {_tolerance(spec.tolerance)}")
-    out += [f"{c} may differ by {_tolerance(t)}" for c, t in spec.column_tolerances.items() if t]
+        out.append(f"every column{but} may differ by {spec.tolerance}")
+    out += [f"{c} may differ by {t}" for c, t in spec.column_tolerances.items() if t]
     if spec.allow_empty:
         out.append("a condition that no row satisfies is accepted")
     if spec.row_threshold:
@@ -85,15 +85,6 @@ def asked(report: ParityReport) -> list[str]:
     if spec.final:
         out.append("every value compared without hashes too")
     return out
-
-
-def _tolerance(found: Tolerance) -> str:
-    parts = (
-        f"{found.absolute:g}" if found.absolute else "",
-        f"{found.relative:g} of the value" if found.relative else "",
-        f"{found.seconds:g} s" if found.seconds else "",
-    )
-    return " or ".join(p for p in parts if p)
 
 
 def probability(report: ParityReport) -> str:
@@ -202,9 +193,16 @@ def as_html(report: ParityReport, provenance: Provenance | None = None) -> str:
         parts.append("<h2>Schema</h2>")
         parts.append(
             _table(
-                ("Column", "Aspect", "Baseline", "Candidate", "Decides"),
+                ("Column", "Aspect", "Baseline", "Candidate", "Decides", "Note"),
                 [
-                    (d.column, d.aspect, d.baseline or "", d.candidate or "", "yes" if d.decides else "no")
+                    (
+                        d.column,
+                        d.aspect,
+                        d.baseline or "",
+                        d.candidate or "",
+                        "yes" if d.decides else "no",
+                        d.note,
+                    )
                     for d in report.schema_differences
                 ],
             )
@@ -290,7 +288,8 @@ def _section(lines: list[str], title: str, items: Iterable[str]) -> None:
 def _schema_line(report: ParityReport, i: int) -> str:
     d = report.schema_differences[i]
     weight = "" if d.decides else " (reported only)"
-    return f"{d.column}, {d.aspect}: {d.baseline or '-'} | {d.candidate or '-'}{weight}"
+    note = f"; {d.note}" if d.note else ""
+    return f"{d.column}, {d.aspect}: {d.baseline or '-'} | {d.candidate or '-'}{weight}{note}"
 
 
 def _of(samples: Sequence[Sample], kind: str) -> list[Sample]:

@@ -64,8 +64,7 @@ def _pair(a: str, b: str) -> ColumnPair:
     [
         ("boolean", "int"),
         ("date", "int"),
-        ("bigint", "double"),
-        ("decimal(10,2)", "double"),
+        ("timestamp", "bigint"),
         ("sketch(12)", "sketch(12)"),
         ("geometry(4326)", "geography(4326)"),
         ("interval", "interval day to second"),
