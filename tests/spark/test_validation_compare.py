@@ -422,6 +422,7 @@ def test_a_tolerance_of_decimals_is_exact_to_the_last_digit(warehouse: Any, view
         ),
         ("9999999999999999999999999999.1", "9999999999999999999999999999.2", Tolerance(absolute=0.11), True),
         ("12345678901234567890.00", "12345678901234567890.01", Tolerance(absolute=0.01), True),
+        ("0", "9999999999999999999999999999.9999999999", Tolerance(absolute=1.0), False),
     ]
     for x, y, tolerance, tolerated in cases:
         a, b = (view(f"dt_{n}", f"SELECT 1 AS id, CAST('{v}' AS DECIMAL(38,10)) AS x") for n, v in (("a", x), ("b", y)))

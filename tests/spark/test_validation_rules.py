@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -173,42 +174,43 @@ PAIRS: dict[str, tuple[str, list[V], str, list[V]]] = {
     "timestamp_ntz": ("TIMESTAMP", TIMES, "TIMESTAMP_NTZ", NTZ),
 }  # fmt: skip
 
-FORMS = {"plain": "{}", "array": "array({}, NULL)", "struct": "named_struct('f', {}, 'g', 1)", "map": "map('k', {})"}
+NESTED = ("array({}, NULL)", "named_struct('f', {}, 'g', 1)", "map('k', {})")
 
 
 def sides(
-    view: Any, name: str, form: str, equal: bool | None = None, swapped: bool = False
+    view: Any, name: str, forms: Sequence[str] = ("{}",), equal: bool | None = None, swapped: bool = False
 ) -> tuple[str, str, dict[str, int]]:
     """Views with every value of one type beside every value of the other, pair by pair of types, and how many differ.
 
-    equal: only these of them.
+    forms: what a value stands in, by turns. equal: only pairs of values that are equal, or that are not.
     """
     columns: list[list[str]] = []
     differing: dict[str, int] = {}
     rows = 0
-    for pair, (one, values, other, others) in PAIRS.items():
+    for (pair, (one, values, other, others)), form in zip(PAIRS.items(), cycle(forms), strict=False):
         left, right = [*values, NULL], [*others, NULL]
         met = [
             (i, j) for i, a in enumerate(left) for j, b in enumerate(right) if equal in (None, a.meaning == b.meaning)
         ]
         differing[pair] = sum(left[i].meaning != right[j].meaning for i, j in met)
         rows = max(rows, len(met))
-        chosen = zip((0, 1), ((one, left), (other, right)), strict=True)
-        columns.append(
-            [
-                "get(array({}), get(array({}), CAST(id AS INT)))".format(
-                    ", ".join(FORMS[form].format(f"CAST({v.sql} AS {kind})") for v in found),
-                    ", ".join(str(m[side]) for m in met),
-                )
-                + f" AS `{pair}`"
-                for side, (kind, found) in chosen
-            ]
-        )
+        columns.append([])
+        for side, (kind, found) in enumerate(((one, left), (other, right))):
+            cells = ", ".join(form.format(f"CAST({v.sql} AS {kind})") for v in found)
+            places = ", ".join(str(m[side]) for m in met)
+            columns[-1].append(f"get(array({cells}), get(array({places}), CAST(id AS INT))) AS `{pair}`")
     a, b = (
         view(f"{name}_{side}", f"SELECT id, {', '.join(c[side] for c in columns)} FROM range({rows})")
         for side in ((1, 0) if swapped else (0, 1))
     )
     return a, b, differing
+
+
+@pytest.fixture(scope="module", autouse=True)
+def interpreted(warehouse: Any) -> None:
+    """Compiling a plan for some hundred rows of 25 columns takes longer than running it."""
+    warehouse.spark.conf.set("spark.sql.codegen.wholeStage", "false")
+    warehouse.spark.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
 
 
 def spec_of(a: str, b: str, **options: Any) -> ComparisonSpec:
@@ -224,38 +226,36 @@ def wrong(report: ParityReport, expected: dict[str, int]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(
-    ("form", "swapped"), [("plain", False), ("plain", True), ("array", False), ("struct", True), ("map", False)]
-)
+@pytest.mark.parametrize(("forms", "swapped"), [(("{}",), False), (NESTED, True)])
 def test_unlike_types_are_equal_exactly_where_their_values_are(
-    warehouse: Any, view: Any, form: str, swapped: bool
+    warehouse: Any, view: Any, forms: tuple[str, ...], swapped: bool
 ) -> None:
-    a, b, expected = sides(view, f"ru_{form}", form, swapped=swapped)
+    a, b, expected = sides(view, f"ru_{len(forms)}", forms, swapped=swapped)
     report = compare(warehouse, spec_of(a, b))
     assert report.verdict is Verdict.DIFFERENT, report.reason
     assert not report.not_compared and set(report.compared_as) == set(PAIRS)
     assert not wrong(report, expected), wrong(report, expected)
 
 
-@pytest.fixture(params=["ansi off", "another zone"])
-def other_session(warehouse: Any, request: pytest.FixtureRequest) -> Iterator[None]:
-    name, value = {
-        "ansi off": ("spark.sql.ansi.enabled", "false"), "another zone": ("spark.sql.session.timeZone", "America/New_York")
-    }[request.param]  # fmt: skip
-    warehouse.spark.conf.set(name, value)
+@pytest.fixture
+def other_session(warehouse: Any) -> Iterator[None]:
+    settings = {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "America/New_York"}
+    for name, value in settings.items():
+        warehouse.spark.conf.set(name, value)
     yield
-    warehouse.spark.conf.unset(name)
+    for name in settings:
+        warehouse.spark.conf.unset(name)
 
 
 def test_no_setting_of_a_session_changes_what_is_equal(warehouse: Any, view: Any, other_session: None) -> None:
-    a, b, expected = sides(view, "ru_session", "plain")
+    a, b, expected = sides(view, "ru_session", swapped=True)
     report = compare(warehouse, spec_of(a, b))
     assert report.verdict is Verdict.DIFFERENT, report.reason
     assert not wrong(report, expected), wrong(report, expected)
 
 
 def test_equal_values_of_unlike_types_are_identical_with_and_without_hashes(warehouse: Any, view: Any) -> None:
-    a, b, _ = sides(view, "ru_equal", "plain", equal=True)
+    a, b, _ = sides(view, "ru_equal", equal=True)
     report = compare(warehouse, spec_of(a, b, final=True))
     assert report.verdict is Verdict.IDENTICAL and report.final, report.reason
     assert "compared after rounding: string_double, decimal_double, wide_double, huge_double" in report.reason
@@ -267,13 +267,13 @@ def test_equal_values_of_unlike_types_are_identical_with_and_without_hashes(ware
 
 
 def test_types_decide_unless_they_are_set_to_warn(warehouse: Any, view: Any) -> None:
-    a, b, _ = sides(view, "ru_decide", "plain", equal=True)
+    a, b, _ = sides(view, "ru_decide", equal=True)
     report = compare(warehouse, ComparisonSpec(a, b, keys=("id",)))
     assert report.verdict is Verdict.DIFFERENT and counts(report) == (0, 0, 0)
 
 
 KEYS = [
-    ("BIGINT", "DOUBLE", ["9007199254740992", "9007199254740993", "5"], ["9007199254740992", "5", "5.5"], 2, 2),
+    ("BIGINT", "DOUBLE", ["9007199254740992", "9007199254740993", "5"], ["9007199254740992", "5", "5.5"], 1, 1),
     ("STRING", "INT", ["1", "01", "", "7"], ["1", "7", "0"], 2, 1),
     ("STRING", "TIMESTAMP", ["2024-01-05 10:30:00", "2024-02-30"], ["2024-01-05 10:30:00", "2024-02-29"], 1, 1),
     ("DECIMAL(10,2)", "DOUBLE", ["0.10", "0.20"], ["0.1", "0.3"], 1, 1),
@@ -342,25 +342,24 @@ TOLERANCES = [
 
 
 def test_tolerances_reach_across_types_and_never_too_far(warehouse: Any, view: Any) -> None:
-    """One column a case, each with its own tolerance; a cause for what is beyond it."""
-    columns = [f"c{i}" for i in range(len(TOLERANCES))]
+    """One column a case, each with its own tolerance; every other case has its types the other way round."""
+    cases = {f"c{i}": case for i, case in enumerate(TOLERANCES)}
     a, b = (
         view(
             f"rt_{n}",
-            "SELECT 1 AS id, " + ", ".join(f"{case[n]} AS {c}" for c, case in zip(columns, TOLERANCES, strict=True)),
+            "SELECT 1 AS id, " + ", ".join(f"{case[(i + n) % 2]} AS {c}" for i, (c, case) in enumerate(cases.items())),
         )
         for n in (0, 1)
     )
-    each = {c: case[2] for c, case in zip(columns, TOLERANCES, strict=True)}
-    beyond = {c for c, case in zip(columns, TOLERANCES, strict=True) if not case[3]}
-    for left, right in ((a, b), (b, a)):
-        report = compare(warehouse, spec_of(left, right, column_tolerances=each))
-        found = set(report.column_mismatches)
-        assert found == beyond, [TOLERANCES[int(c[1:])] for c in found ^ beyond] or report.reason
-        assert {rule.method for rule in report.compared_as.values()} == {"tolerance"}
+    each = {c: tolerance for c, (_, _, tolerance, _) in cases.items()}
+    beyond = {c for c, (_, _, _, tolerated) in cases.items() if not tolerated}
+    report = compare(warehouse, spec_of(a, b, column_tolerances=each))
+    found = set(report.column_mismatches)
+    assert found == beyond, [cases[c] for c in found ^ beyond] or report.reason
+    assert {rule.method for rule in report.compared_as.values()} == {"tolerance"}
+    assert "c0: rounded, the DECIMAL to the nearest DOUBLE, within 0.01" in report.notes
     kept = compare(warehouse, spec_of(a, b, column_tolerances=each, excluded_columns=frozenset(beyond)))
     assert kept.verdict is Verdict.IDENTICAL and kept.within_tolerance_rows == 1
-    assert "c0: rounded, the DECIMAL to the nearest DOUBLE, within 0.01" in kept.notes
 
 
 def test_a_difference_of_unlike_types_is_shown_and_explained(warehouse: Any, view: Any) -> None:
