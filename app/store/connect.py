@@ -99,10 +99,11 @@ def _server(url: URL) -> Engine:
             f"CUTOVER_STORE_URL begins with {url.drivername}://, for which there is no driver here: "
             "write postgresql+psycopg://... or sqlite:///..."
         ) from e
-    if engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg":
-        _limit(engine)
+    # In this order: of the listeners to a connection's making, the one that makes it is the last that is called.
     if url.password is None and os.environ.get("DATABRICKS_CLIENT_ID"):
         _sign_in_with_token(engine)
+    if engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg":
+        _limit(engine)
     return engine
 
 
@@ -129,8 +130,7 @@ def _sign_in_with_token(engine: Engine) -> None:
     """Databricks' Postgres takes an OAuth token for a password, good for an hour: each connection gets a new one."""
     token = Within(_token_source(), TOKEN_SECONDS)
 
-    # Before `_connect`, which gives the connection.
-    @event.listens_for(engine, "do_connect", insert=True)
+    @event.listens_for(engine, "do_connect")
     def _password(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
         try:
             parameters["password"] = token()
