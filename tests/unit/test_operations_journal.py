@@ -16,6 +16,7 @@ from app.operations.definition import Kind
 from app.operations.engine import LEASE
 from app.operations.journal import JournalLost
 from app.store.base import StoreError
+from app.store.connect import open_engine
 from app.store.leases import LeaseLost
 from app.store.operations import Phase, State
 
@@ -194,8 +195,6 @@ def test_a_store_that_is_gone_leaves_nothing_running_once_it_answers(
 
 
 def test_side_by_side_a_failing_journal_ends_with_everything_old(tmp_path: Any) -> None:
-    from app.store.connect import open_engine
-
     for at in (20, 45, 60, 75):
         engine = open_engine(f"sqlite:///{tmp_path / f'{at}.db'}")
         g = Given(engine, parallel=6)
