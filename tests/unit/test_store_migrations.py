@@ -1,0 +1,202 @@
+"""Changes of the store's schema: whole or not at all, back with all data, and one line for another program's schema."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pages_seed
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from databases import Postgres
+from pages_open import MIGRATION, open_page, text_of
+from sqlalchemy import Engine, MetaData, event, inspect, select
+
+from app import cli, worker
+from app.commands.context import context
+from app.store import migrate as module
+from app.store.base import StoreError, metadata
+from app.store.connect import open_engine
+from app.store.migrate import BASE, migrate
+from app.store.open import Store, open_store
+
+KILLED_AFTER = [*range(1, 6), *range(6, 90, 7)]
+"""Statements after which the process dies: a schema takes about 75."""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path, postgres: Callable[[], Postgres]) -> Iterator[str]:
+    """The address of a database without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+        return
+    with postgres().fresh("template1") as url:
+        yield url
+
+
+def killed_after(url: str, statements: int, version: str = "head") -> bool:
+    """Whether a process of its own was killed (-9) behind so many statements of taking the schema to `version`."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            count = 0
+            engine = open_engine(url)
+
+            @event.listens_for(engine, "after_cursor_execute")
+            def _die(*_: Any) -> None:
+                nonlocal count
+                count += 1
+                if count == statements:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            migrate(engine, version)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def is_whole(store: Store) -> bool:
+    with store.engine.connect() as c:
+        return compare_metadata(MigrationContext.configure(c), metadata) == []
+
+
+def content(engine: Engine) -> dict[str, list[dict[str, Any]]]:
+    found = MetaData()
+    found.reflect(engine)
+    with engine.connect() as c:
+        return {
+            t.name: sorted((dict(r._mapping) for r in c.execute(select(t))), key=str)
+            for t in found.sorted_tables
+            if t.name != "alembic_version"
+        }
+
+
+def test_a_process_that_dies_at_any_statement_of_a_new_schema_leaves_a_store_that_opens(empty: str) -> None:
+    deaths = 0
+    for statements in KILLED_AFTER:
+        deaths += killed_after(empty, statements)
+        assert_opens_and_forget(empty)
+    assert deaths > len(KILLED_AFTER) // 2
+
+
+def assert_opens_and_forget(url: str) -> None:
+    engine = open_engine(url)
+    with engine.connect() as c:
+        version = MigrationContext.configure(c).get_current_revision()
+    assert (version is None) == (inspect(engine).get_table_names() in ([], ["alembic_version"])), "all or nothing"
+    engine.dispose()
+    store = open_store(url)
+    assert is_whole(store)
+    migrate(store.engine, BASE)
+    store.engine.dispose()
+
+
+def test_a_process_that_dies_while_it_upgrades_loses_no_record(store: Store) -> None:
+    pages_seed.seed(store, MIGRATION, days=1)
+    migrate(store.engine, "0001")
+    before = content(store.engine)
+    url = store.engine.url.render_as_string(hide_password=False)
+    deaths = 0
+    for statements in range(1, 30, 3):
+        store.engine.dispose()
+        deaths += killed_after(url, statements)
+        if inspect(store.engine).has_table("store_workspace"):
+            break
+        assert content(store.engine) == before
+    assert deaths > 2
+    assert is_whole(open_store(url))
+
+
+def test_going_back_and_up_again_keeps_every_record(store: Store) -> None:
+    pages_seed.seed(store, MIGRATION, days=1)
+    whole = content(store.engine)
+    assert all(whole[t] for t in ("parity_runs", "parity_tables", "operations", "audit_log", "checklist_marks"))
+    versions = [s.revision for s in module._scripts().walk_revisions(BASE, "head")][1:]
+    for version in versions:
+        migrate(store.engine, version)
+        older = content(store.engine)
+        for table, rows in older.items():
+            assert [{k: r[k] for k in rows[0]} for r in whole[table]] == rows if rows else not whole[table], (
+                version,
+                table,
+            )
+    migrate(store.engine, "head")
+    assert is_whole(store)
+    for table, rows in content(store.engine).items():
+        assert len(rows) == (len(whole[table]) if table in older else 0), table
+    assert store.audit.verify().whole
+
+
+def test_tables_that_an_earlier_program_left_unfinished_are_made_anew(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    engine = open_engine(url)
+    metadata.create_all(engine, tables=[metadata.tables[n] for n in ("audit_head", "audit_log", "operations")])
+    engine.dispose()
+    assert is_whole(open_store(url))
+
+
+def test_tables_with_records_and_without_a_version_are_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    engine = open_engine(url)
+    with engine.begin() as c:
+        c.exec_driver_sql("CREATE TABLE leases (name TEXT)")
+        c.exec_driver_sql("INSERT INTO leases VALUES ('mine')")
+    with pytest.raises(StoreError, match="no version of the schema"):
+        open_store(url)
+    with engine.connect() as c:
+        assert c.exec_driver_sql("SELECT name FROM leases").scalar_one() == "mine"
+
+
+def newer(store: Store) -> None:
+    with store.engine.begin() as c:
+        c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+
+LINE = "the store's schema has version 9999, this program knows none after"
+
+
+def test_an_older_program_opens_no_newer_store_and_names_the_way_out(store: Store) -> None:
+    newer(store)
+    for act in (open_store, lambda url: migrate(open_engine(url), "head")):
+        with pytest.raises(StoreError, match=LINE) as e:
+            act(store.engine.url.render_as_string(hide_password=False))
+        assert "\n" not in str(e.value) and "python -m app.store.migrate" in str(e.value)
+
+
+def test_command_and_worker_answer_a_newer_store_in_one_line(
+    store: Store, page_settings: None, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    newer(store)
+    vars(context).clear()
+    assert cli.main(["status"]) == 1
+    err = capsys.readouterr().err
+    assert LINE in err and err.count("\n") == 1
+    assert worker.main() == 1
+    assert [r.getMessage() for r in caplog.records if LINE in r.getMessage()]
+
+
+def test_a_page_answers_a_newer_store_in_one_line(store: Store, page_settings: None) -> None:
+    newer(store)
+    shown = open_page("overview")
+    assert not shown.exception and LINE in " ".join(e.value for e in shown.error) + text_of(shown)
+
+
+def test_the_command_goes_back_and_up_and_refuses_what_it_does_not_know(
+    store: Store, page_settings: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert module.main(["0002"]) == 0
+    assert module.main(["head"]) == 0
+    assert module.main(["0017"]) == 1
+    assert "no version '0017' of the schema: it is one of 0001, 0002" in capsys.readouterr().err
+    assert module.main([]) == 2
+    assert store.leases.acquire("worker", "me", 60)
+    assert module.main(["0002"]) == 1
+    assert "worker me uses the store: stop it first" in capsys.readouterr().err
