@@ -329,7 +329,7 @@ def _variant_parts(x: str) -> str:
 
 
 def _no_rule(a: DataType, b: DataType) -> str:
-    return f"{a} and {b} cannot be compared without loss"
+    return f"no rule compares {a} with {b} without loss: cast one side in a view, or exclude the column"
 
 
 def _unpadded(kind: DataType) -> Expression:
