@@ -67,6 +67,11 @@ CREATE TABLE IF NOT EXISTS events (
   timestamp_ms INTEGER NOT NULL, level TEXT NOT NULL, event_type TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_by_pipeline ON events (pipeline_id, timestamp_ms DESC, seq DESC);
 CREATE INDEX IF NOT EXISTS events_by_update ON events (update_id);
+CREATE TABLE IF NOT EXISTS queries (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, query_id TEXT NOT NULL UNIQUE, user_name TEXT NOT NULL, user_id INTEGER,
+  warehouse_id TEXT NOT NULL, status TEXT NOT NULL, start_ms INTEGER NOT NULL, is_final INTEGER NOT NULL,
+  body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS queries_open ON queries (is_final) WHERE is_final = 0;
 CREATE TABLE IF NOT EXISTS permissions (
   object_type TEXT NOT NULL, object_id TEXT NOT NULL, principal_kind TEXT NOT NULL, principal TEXT NOT NULL,
   level TEXT NOT NULL, PRIMARY KEY (object_type, object_id, principal_kind, principal));
@@ -77,6 +82,10 @@ CREATE TABLE IF NOT EXISTS objects (
   created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL, content BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS records (kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id));
 """
+
+
+KEPT_QUERIES = 20_000
+"""Statements that the query history keeps."""
 
 
 def _dump(value: Any) -> str:
@@ -539,6 +548,65 @@ class State:
             for r in rows
         ]
 
+    # -- query history -----------------------------------------------------------------------------------------------
+
+    def put_query(self, body: Json) -> None:
+        """Adds a statement to the query history or replaces the entry with its id; the oldest ones give way."""
+        with self.transaction() as db:
+            db.execute(
+                """INSERT INTO queries (query_id, user_name, user_id, warehouse_id, status, start_ms, is_final, body)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                   ON CONFLICT (query_id) DO UPDATE
+                   SET status = excluded.status, is_final = excluded.is_final, body = excluded.body""",
+                (
+                    body["query_id"],
+                    body["user_name"],
+                    body.get("user_id"),
+                    body["warehouse_id"],
+                    body["status"],
+                    body["query_start_time_ms"],
+                    int(body["is_final"]),
+                    _dump(body),
+                ),
+            )
+            db.execute("DELETE FROM queries WHERE seq <= (SELECT max(seq) FROM queries) - ?", (KEPT_QUERIES,))
+
+    def query(self, query_id: str) -> Json | None:
+        """One statement of the query history."""
+        row = self._one("SELECT body FROM queries WHERE query_id = ?", query_id)
+        return json.loads(row["body"]) if row else None
+
+    def queries(
+        self, *, among: Mapping[str, Sequence[Any]], times: tuple[int, int], before: int | None, limit: int
+    ) -> list[tuple[int, Json]]:
+        """Statements with their places in the history, newest first.
+
+        among: column to the values of which it must have one. times: earliest and latest start, ms since 1970.
+        before: the place that a page lies behind.
+        """
+        where, values = ["start_ms BETWEEN ? AND ?"], list[Any](times)
+        for column, choices in among.items():
+            where.append(f"{column} IN ({','.join('?' * len(choices))})")
+            values += choices
+        if before is not None:
+            where.append("seq < ?")
+            values.append(before)
+        query = f"SELECT seq, body FROM queries WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"
+        return [(int(r["seq"]), json.loads(r["body"])) for r in self._all(query, *values, limit)]
+
+    def _end_queries(self, at: int) -> None:
+        """What ran when the process ended has failed; of what was finished nobody takes rows any more."""
+        for row in self._all("SELECT body FROM queries WHERE is_final = 0"):
+            body = json.loads(row["body"]) | {"is_final": True, "query_end_time_ms": at}
+            if body["status"] != "FINISHED":
+                body |= {
+                    "status": "FAILED",
+                    "error_message": "The workspace restarted while this statement was running.",
+                    "execution_end_time_ms": at,
+                    "duration": at - body["query_start_time_ms"],
+                }
+            self.put_query(body)
+
     # -- permissions of workspace objects (not Unity Catalog's grants) ------------------------------------------------
 
     def permissions(self, object_type: str, object_id: str) -> dict[tuple[str, str], str]:
@@ -643,9 +711,10 @@ class State:
     # -- after a kill ------------------------------------------------------------------------------------------------
 
     def end_interrupted(self) -> tuple[list[Run], list[Update]]:
-        """Ends what was active when the workspace last stopped, and returns it as ended.
+        """Ends what was active when the workspace last stopped, and returns runs and updates as ended.
 
-        A run becomes INTERNAL_ERROR, FAILED, an update FAILED; both say that the workspace was restarted.
+        A run becomes INTERNAL_ERROR, FAILED, an update and a statement FAILED; each says that the workspace was
+        restarted.
         """
         at = now_ms()
         message = "The workspace restarted while this run was active."
@@ -677,4 +746,5 @@ class State:
             self.put_runs(runs, tasks)
             updates = [replace(u, end_ms=at, state="FAILED") for u in self.updates(active=True)]
             self.put_updates(updates)
+            self._end_queries(at)
         return runs, updates

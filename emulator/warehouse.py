@@ -20,7 +20,7 @@ from emulator.records import now_ms
 from emulator.spark_jobs import end_flows
 from emulator.spark_server import SparkServer, SparkSettings
 from emulator.sql import commands, ddl
-from emulator.sql.engine import BeginHook, Context, Engine, StatementHook
+from emulator.sql.engine import Context, Engine, StatementHook
 from emulator.sql.errors import SqlError
 from emulator.sql.job import Job
 from emulator.sql.literals import NO_PARAMETERS, Parameter, Parameters, of_python
@@ -64,7 +64,6 @@ class SqlWorkspace:
         driver_memory: str = "4g",
         spark_conf: Mapping[str, str] | None = None,
         on_statement: StatementHook | None = None,
-        on_begin: BeginHook | None = None,
         remote_url: str | None = None,
     ) -> None:
         self.data = data.resolve()
@@ -75,7 +74,7 @@ class SqlWorkspace:
         settings = SparkSettings(driver_memory=driver_memory, conf=spark_conf or {})
         self.server = SparkServer(self.data, settings) if remote_url is None else None
         self._remote_url = remote_url
-        self._hooks = on_statement, on_begin
+        self._on_statement = on_statement
         self._virtual: dict[str, Callable[[], pa.Table]] = {}
         self._pool = SparkPool(self._url)
         self._tags: dict[str, tuple[str, SparkLink]] = {}
@@ -197,7 +196,7 @@ class SqlWorkspace:
             self.catalog.get_catalog(catalog)
         if schema is not None and folded(schema) != "information_schema":
             self.catalog.get_schema(f"{context.catalog}.{context.schema}")
-        return Engine(self._pool.take(), self.catalog, context, self.tables_root, self._virtual, *self._hooks)
+        return Engine(self._pool.take(), self.catalog, context, self.tables_root, self._virtual, self._on_statement)
 
     def release(self, engine: Engine) -> None:
         """End a session; its Spark session is used again if nothing in it was changed."""

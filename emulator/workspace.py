@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.faults import Faults
 from emulator.files import Files
+from emulator.query_history import QueryHistory
 from emulator.records import Pipeline, Principal, Run, Update, Warehouse, WorkspaceObject
 from emulator.rest.errors import ServiceError
 from emulator.state import State
@@ -70,7 +70,6 @@ class Workspace:
         self.status = Status()
         self.sql_ready = threading.Event()
         self.stopping = threading.Event()
-        self.queries: deque[dict[str, Any]] = deque(maxlen=2000)
         # Of the SQL protocol's server, once that is there.
         self.sessions_of: Callable[[str], int] = lambda warehouse_id: 0
         self._status_lock = threading.Lock()
@@ -83,6 +82,10 @@ class Workspace:
     @cached_property
     def state(self) -> State:
         return State(self.data / "workspace.db")
+
+    @cached_property
+    def queries(self) -> QueryHistory:
+        return QueryHistory(self.state)
 
     @cached_property
     def files(self) -> Files:
@@ -105,7 +108,6 @@ class Workspace:
             driver_memory=self.driver_memory or "4g",
             spark_conf=SMALL_DATA if 0 < entries <= SMALL_ENTRIES else None,
             on_statement=self._statement_finished,
-            on_begin=self._statement_begun,
         )
 
     @cached_property
@@ -280,49 +282,10 @@ class Workspace:
             },
         )
 
-    def _statement_begun(self, principal: str, text: str, started: float) -> dict[str, Any]:
-        """Called by the SQL half before each statement; gives the entry of the query history to complete."""
-        entry: dict[str, Any] = {
-            "query_id": str(uuid.uuid4()),
-            "status": "RUNNING",
-            "query_text": text,
-            "query_start_time_ms": int(started * 1000),
-            "user_name": principal,
-            "executed_as_user_name": principal,
-            "warehouse_id": self.warehouse_id,
-            "endpoint_id": self.warehouse_id,
-            "is_final": False,
-        }
-        self.queries.append(entry)
-        return entry
-
     def _statement_finished(
-        self,
-        *,
-        principal: str,
-        text: str,
-        kind: str,
-        reads: Sequence[str],
-        writes: Sequence[str],
-        started: float,
-        seconds: float,
-        error: str | None = None,
-        begun: dict[str, Any] | None = None,
+        self, *, principal: str, reads: Sequence[str], writes: Sequence[str], error: str | None = None, **_: object
     ) -> None:
-        """Called by the SQL half after each statement: into the query history, and once a day and reader into
-        lineage. begun: its entry in the history since it began."""
-        ended = int((started + seconds) * 1000)
-        cancelled = error is not None and "[OPERATION_CANCELED]" in error
-        entry = self._statement_begun(principal, text, started) if begun is None else begun
-        entry |= {
-            "status": "CANCELED" if cancelled else "FAILED" if error else "FINISHED",
-            "execution_end_time_ms": ended,
-            "query_end_time_ms": ended,
-            "duration": int(seconds * 1000),
-            "statement_type": kind.upper().split()[0] if kind else "OTHER",
-            "is_final": True,
-            **({"error_message": error} if error else {}),
-        }
+        """Called by the SQL half after each statement: into lineage, once a day and reader."""
         told = [n for n in reads if not n.startswith("system.") and ".information_schema." not in n]
         if error or not (told or writes):
             return

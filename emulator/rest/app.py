@@ -124,10 +124,14 @@ class Application:
                 if not token
                 else ServiceError("PERMISSION_DENIED", "Invalid access token.", status=403)
             )
-        query = dict(parse_qsl(query_string, keep_blank_values=True))
+        repeated: dict[str, list[str]] = {}
+        for name, value in parse_qsl(query_string, keep_blank_values=True):
+            repeated.setdefault(name, []).append(value)
+        query = {name: values[-1] for name, values in repeated.items()}
         body = {} if route.raw or route.in_query else parse_body(raw, headers.get("content-type", ""))
         route.check(query, body, params)
-        call = Call(self.workspace, principal or self._nobody(), method, path, params, query, body, raw, token.strip())
+        caller = principal or self._nobody()
+        call = Call(self.workspace, caller, method, path, params, query, body, raw, token.strip(), repeated)
         result = route.handler(call)
         if isinstance(result, Answer):
             return result

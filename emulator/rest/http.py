@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """One request: who asks what. query: the last value of each parameter; body: the JSON object, {} without one."""
+    """One request: who asks what.
+
+    query: the last value of each parameter; repeated: all its values; body: the JSON object, {} without one.
+    """
 
     workspace: Workspace
     principal: Principal
@@ -40,6 +43,7 @@ class Call:
     body: dict[str, Any]
     raw: bytes = b""
     token: str = ""
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def user(self) -> str:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from databricks.sdk.service import sql as sdk
 
 from emulator import access
+from emulator.query_history import Entry, shown
 from emulator.records import Json, Warehouse
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
-from emulator.rest.paging import encode_token, offset_of
+from emulator.rest.paging import decode_token, encode_token, invalid
+from emulator.rest.schema import check_value, int64
 from emulator.sql.errors import SqlError
 
 if TYPE_CHECKING:
@@ -134,7 +136,15 @@ class Statement:
     state: str = "PENDING"
     error: SqlError | None = None
     result: StatementResult | None = None
+    entry: Entry | None = None
     done: threading.Event = field(default_factory=threading.Event)
+    changing: threading.Lock = field(default_factory=threading.Lock)
+
+    def become(self, state: str) -> None:
+        """Its next state; CANCELED stays."""
+        with self.changing:
+            if self.state != "CANCELED":
+                self.state = state
 
 
 _statements: OrderedDict[tuple[int, str], Statement] = OrderedDict()
@@ -151,10 +161,13 @@ def keep(workspace: Workspace, statement: Statement) -> None:
             del _statements[oldest]
 
 
-def the_statement(call: Call) -> Statement:
-    found = _statements.get((id(call.workspace), call.params["statement_id"]))
-    if found is None or (found.owner != call.user and not call.principal.admin):
-        raise ServiceError("NOT_FOUND", f"Statement {call.params['statement_id']} was not found or has expired.")
+def the_statement(call: Call) -> Statement | Json:
+    """A statement of this API, or the history's entry of one that came by Thrift or is long over."""
+    id_ = call.params["statement_id"]
+    found = _statements.get((id(call.workspace), id_)) or call.workspace.state.query(id_)
+    owner = found.owner if isinstance(found, Statement) else found["user_name"] if found is not None else None
+    if found is None or (owner != call.user and not call.principal.admin):
+        raise ServiceError("NOT_FOUND", f"Statement {id_} was not found or has expired.")
     return found
 
 
@@ -171,9 +184,17 @@ def execute_statement(call: Call) -> Json:
     if not call.workspace.sql_ready.is_set():
         raise ServiceError("TEMPORARILY_UNAVAILABLE", "The SQL warehouse is starting; try again shortly.")
     call.workspace.use_warehouse(warehouse_id)
-    statement = Statement(str(uuid.uuid4()), call.user)
-    keep(call.workspace, statement)
     parameters = {p["name"]: parameter(p) for p in call.body.get("parameters") or []}
+    statement = Statement(str(uuid.uuid4()), call.user)
+    statement.entry = call.workspace.queries.received(
+        statement.id,
+        text,
+        call.user,
+        warehouse_id,
+        lambda: cancel(call.workspace, statement),
+        tags={t["key"]: t.get("value") for t in call.body.get("query_tags") or []},
+    )
+    keep(call.workspace, statement)
     arguments = (call.workspace, statement, text, parameters, call.body)
     threading.Thread(target=perform, args=arguments, daemon=True).start()
     if not statement.done.wait(wait) and wait and call.text("on_wait_timeout") == "CANCEL":
@@ -222,7 +243,9 @@ def parameter(item: Mapping[str, Any]) -> Any:
 
 
 def perform(workspace: Workspace, statement: Statement, text: str, parameters: Json, body: Json) -> None:
-    statement.state = "RUNNING"
+    assert statement.entry is not None
+    statement.become("RUNNING")
+    statement.entry.started()
     try:
         statement.result = workspace.sql.execute(
             statement.owner,
@@ -233,24 +256,27 @@ def perform(workspace: Workspace, statement: Statement, text: str, parameters: J
             row_limit=int(body["row_limit"]) if body.get("row_limit") else None,
             cancel_key=statement.id,
         )
-        if statement.state != "CANCELED":
-            statement.state = "SUCCEEDED"
+        statement.become("SUCCEEDED")
     except SqlError as e:
         statement.error = e
-        if statement.state != "CANCELED":
-            statement.state = "CANCELED" if e.error_class == "OPERATION_CANCELED" else "FAILED"
+        statement.become("CANCELED" if e.error_class == "OPERATION_CANCELED" else "FAILED")
     except Exception as e:  # noqa: BLE001  the statement's caller must learn why it failed
         statement.error = SqlError("INTERNAL_ERROR", f"{type(e).__name__}: {e}")
-        statement.state = "FAILED"
+        statement.become("FAILED")
     finally:
         statement.done.set()
+        rows = statement.result.table.num_rows if statement.result is not None else 0
+        status = "FINISHED" if statement.state == "SUCCEEDED" else statement.state
+        statement.entry.ended(status, str(statement.error) if status == "FAILED" else None, rows)
 
 
 def cancel(workspace: Workspace, statement: Statement) -> None:
     """Ends a statement for good: asks until it has, since one that is only just starting hears nothing."""
     if statement.done.is_set():
         return
-    statement.state = "CANCELED"
+    statement.become("CANCELED")
+    if statement.entry is not None:
+        statement.entry.ended("CANCELED")
 
     def insist() -> None:
         while not statement.done.is_set() and not workspace.stopping.is_set():
@@ -262,20 +288,23 @@ def cancel(workspace: Workspace, statement: Statement) -> None:
 
 @route("GET", f"{STATEMENTS}/{{statement_id}}", sdk.StatementExecutionAPI.get_statement)
 def get_statement(call: Call) -> Json:
-    return statement_document(the_statement(call))
+    found = the_statement(call)
+    return statement_document(found) if isinstance(found, Statement) else past_document(found)
 
 
 @route("POST", f"{STATEMENTS}/{{statement_id}}/cancel", sdk.StatementExecutionAPI.cancel_execution)
 def cancel_statement(call: Call) -> Json:
-    cancel(call.workspace, the_statement(call))
+    """Of any statement of the warehouse, whichever way it came; one that is over stays as it is."""
+    the_statement(call)
+    call.workspace.queries.cancel(call.params["statement_id"])
     return {}
 
 
 @route("GET", f"{STATEMENTS}/{{statement_id}}/result/chunks/{{chunk_index}}")
 def result_chunk(call: Call) -> Json:
     statement = the_statement(call)
-    if call.params["chunk_index"] != "0" or statement.result is None:
-        raise bad(f"Statement {statement.id} has no chunk {call.params['chunk_index']}.")
+    if call.params["chunk_index"] != "0" or not isinstance(statement, Statement) or statement.result is None:
+        raise bad(f"Statement {call.params['statement_id']} has no chunk {call.params['chunk_index']}.")
     found: Json = statement_document(statement)["result"]
     return found
 
@@ -313,6 +342,15 @@ def statement_document(statement: Statement) -> Json:
     return answer
 
 
+def past_document(entry: Json) -> Json:
+    """A statement whose result this API does not have: CLOSED if it succeeded."""
+    state = {"QUEUED": "PENDING", "FINISHED": "CLOSED"}.get(entry["status"], entry["status"])
+    status: Json = {"state": state}
+    if state == "FAILED":
+        status["error"] = {"error_code": "BAD_REQUEST", "message": entry.get("error_message", "")}
+    return {"statement_id": entry["query_id"], "status": status}
+
+
 def data_array(table: Any) -> list[list[str | None]]:
     """Every value as text, as the service's JSON_ARRAY has it."""
     columns = [[text_of(v) for v in column.to_pylist()] for column in table.columns]
@@ -345,18 +383,70 @@ def text_of(value: Any) -> str | None:
 # -- query history -------------------------------------------------------------------------------------------------
 
 
+RANGE_MS = 30 * 24 * 3600 * 1000
+COLUMNS = {
+    "statement_ids": "query_id",
+    "statuses": "status",
+    "user_ids": "user_id",
+    "warehouse_ids": "warehouse_id",
+}
+"""Of the history's records, by the list of `filter_by` that chooses among their values."""
+
+
 @route("GET", "/api/2.0/sql/history/queries", sdk.QueryHistoryAPI.list)
 def list_queries(call: Call) -> Json:
-    """What ran on the warehouse since the workspace started, newest first; of others only for administrators."""
+    """Statements sent to warehouses, newest first; those of others only for administrators."""
     limit = call.int("max_results", 100) or 100
     if not 1 <= limit <= 1000:
         raise bad(f"max_results must be between 1 and 1000, not {limit}.")
-    if any(k.startswith("filter_by") for k in call.query):
-        raise not_implemented("query history with filter_by")
-    found = [q for q in reversed(list(call.workspace.queries)) if call.principal.admin or q["user_name"] == call.user]
-    start = offset_of(call)
-    page = found[start : start + limit]
-    answer: Json = {"res": page, "has_next_page": len(found) > start + limit}
+    metrics = call.bool("include_metrics")
+    among, times = filter_of(call)
+    if not call.principal.admin:
+        among["user_name"] = [call.user]
+    token = call.text("page_token")
+    before = decode_token(token) if token else None
+    if token and int64(before) is None:
+        raise invalid(token)
+    found = call.workspace.state.queries(among=among, times=times, before=before, limit=limit + 1)
+    page = found[:limit]
+    answer: Json = {"has_next_page": len(found) > limit}
+    if page:
+        answer["res"] = [shown(body, metrics) for _, body in page]
     if answer["has_next_page"]:
-        answer["next_page_token"] = encode_token(start + limit)
+        answer["next_page_token"] = encode_token(page[-1][0])
     return answer
+
+
+def filter_of(call: Call) -> tuple[dict[str, list[Any]], tuple[int, int]]:
+    """`filter_by`: column to the values chosen, and the range of start times. Raises INVALID_PARAMETER_VALUE."""
+    among: dict[str, list[Any]] = {}
+    times = [0, 2**63 - 1]
+    bounds = ("query_start_time_range.start_time_ms", "query_start_time_range.end_time_ms")
+    for name, values in call.repeated.items():
+        field = name.removeprefix("filter_by.")
+        if field == name:
+            continue
+        if field in COLUMNS:
+            among[COLUMNS[field]] = [one_of(field, value) for value in values]
+        elif field in bounds:
+            number = int64(values[-1])
+            if number is None:
+                raise bad(f"{name} must be a time in milliseconds, not '{values[-1]}'.")
+            times[bounds.index(field)] = number
+        else:
+            raise bad(f"Unknown query parameter '{name}' for GET /api/2.0/sql/history/queries")
+    if all(f"filter_by.{b}" in call.repeated for b in bounds) and times[1] - times[0] > RANGE_MS:
+        raise bad("The range of filter_by.query_start_time_range must be at most 30 days.")
+    return among, (times[0], times[1])
+
+
+def one_of(field: str, value: str) -> str | int:
+    """One value of a list of `filter_by`."""
+    if field == "user_ids":
+        number = int64(value)
+        if number is None:
+            raise bad(f"filter_by.user_ids must be numbers, not '{value}'.")
+        return number
+    if field == "statuses":
+        check_value(value, sdk.QueryStatus, "filter_by.statuses")
+    return value

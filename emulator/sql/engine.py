@@ -30,7 +30,6 @@ from validation.names import folded
 FullName = tuple[str, str, str]
 VirtualTables = Mapping[str, Callable[[], pa.Table]]
 StatementHook = Callable[..., None]
-BeginHook = Callable[[str, str, float], Any]
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,7 @@ class Engine:
     """Statements of one session. Not shared between sessions; statements of one session may overlap.
 
     link: its Spark session. tables_root: folder of managed tables. virtual: tables answered by this process.
-    on_statement: told of each finished statement. on_begin: told of each that begins (principal, text, time in s); what
-    it gives is told to on_statement as `begun`.
+    on_statement: called after each statement.
     """
 
     def __init__(
@@ -69,7 +67,6 @@ class Engine:
         tables_root: Path,
         virtual: VirtualTables | None = None,
         on_statement: StatementHook | None = None,
-        on_begin: BeginHook | None = None,
     ) -> None:
         self.link = link
         self.catalog = catalog
@@ -77,7 +74,6 @@ class Engine:
         self.tables_root = tables_root
         self.virtual = virtual or {}
         self.on_statement = on_statement
-        self.on_begin = on_begin
         self.commands = Commands(self)
 
     # ---------------------------------------------------------------------------------------- running
@@ -86,19 +82,18 @@ class Engine:
         """Run one statement. Commands have ended when this returns; the rows of a query stream. Raises SqlError."""
         clock = _Clock()
         job = Job(self, text, parameters, tag)
-        noted = self.on_begin(self.context.principal, text, clock.started) if self.on_begin is not None else None
         try:
             rows = job.run()
         except (PySparkException, SqlError) as e:
             error = self.translated(e)
-            self._told(job, clock, error, noted)
+            self._told(job, clock, error)
             if error is e:
                 raise
             raise error from e
         except BaseException as e:
-            self._told(job, clock, SqlError("INTERNAL_ERROR", f"{type(e).__name__}: {e}"), noted)
+            self._told(job, clock, SqlError("INTERNAL_ERROR", f"{type(e).__name__}: {e}"))
             raise
-        return Rows(rows.schema, self._watched(rows.tables, job, clock, noted), rows.modified)
+        return Rows(rows.schema, self._watched(rows.tables, job, clock), rows.modified)
 
     def prepare(self, text: str, parameters: Parameters = NO_PARAMETERS) -> tuple[str, list[SubqueryAlias]] | None:
         """For a query: Spark's text with the local views it needs, checked and resolved. None for a command."""
@@ -133,7 +128,7 @@ class Engine:
         """Any error of Spark in three-level names."""
         return translate_error(error, self.catalog.name_book().translate)
 
-    def _watched(self, tables: Iterator[pa.Table], job: Job, clock: _Clock, noted: Any) -> Iterator[pa.Table]:
+    def _watched(self, tables: Iterator[pa.Table], job: Job, clock: _Clock) -> Iterator[pa.Table]:
         error: SqlError | None = None
         try:
             yield from tables
@@ -141,9 +136,9 @@ class Engine:
             error = self.translated(e)
             raise error from e
         finally:
-            self._told(job, clock, error, noted)
+            self._told(job, clock, error)
 
-    def _told(self, job: Job, clock: _Clock, error: SqlError | None, noted: Any = None) -> None:
+    def _told(self, job: Job, clock: _Clock, error: SqlError | None) -> None:
         if self.on_statement is None:
             return
         self.on_statement(
@@ -155,7 +150,6 @@ class Engine:
             started=clock.started,
             seconds=time.monotonic() - clock.begun,
             error=str(error) if error else None,
-            **({} if noted is None else {"begun": noted}),
         )
 
     # ------------------------------------------------------------------------------------------ names

@@ -28,7 +28,7 @@ PARAMETERS: Mapping[str, str | None] = {
 }
 DEFAULTS = {"ANSI_MODE": "true", "TIMEZONE": "UTC", "STATEMENT_TIMEOUT": "172800", "USE_CACHED_RESULT": "true"}
 # What drivers send along and nothing depends on.
-_IGNORED = re.compile(r"spark\.thriftserver\.|spark\.sql\.thriftserver\.|spark\.databricks\.|query_tags$", re.I)
+_IGNORED = re.compile(r"spark\.thriftserver\.|spark\.sql\.thriftserver\.|spark\.databricks\.", re.I)
 # They change where a string or a name begins in a statement: names would reach Spark that nothing here has seen.
 _FIXED = re.compile(r"spark\.sql\.variable\.substitute|spark\.sql\.ansi\.doublequotedidentifiers", re.I)
 

@@ -109,6 +109,8 @@ class Calls:
             parameters = parameters_of(req.parameters or [])
         except SqlError as e:
             return ttypes.TExecuteStatementResp(status=_failed(e))
+        settings = {name.upper(): str(value) for name, value in {**session.engine.context.settings, **overlay}.items()}
+        self.server.record(operation, req.statement, settings.get("QUERY_TAGS", ""))
         self.server.begin(operation, lambda: self.server.awake(session).run(req.statement, parameters, operation.tag))
         until_done = self.until_done or req.runAsync is False
         return self._begun(ttypes.TExecuteStatementResp, operation, req.getDirectResults, until_done)
@@ -222,10 +224,14 @@ class Calls:
     def FetchResults(self, req: Any) -> Any:
         try:
             operation = self._finished(self.server.operation(req.operationHandle, self.principal))
-            return self._fetch(operation, req.maxRows, req.maxBytes, bool(req.includeResultSetMetadata))
         except InvalidHandle as e:
             return ttypes.TFetchResultsResp(status=_invalid(e))
         except SqlError as e:
+            return ttypes.TFetchResultsResp(status=_failed(e))
+        try:
+            return self._fetch(operation, req.maxRows, req.maxBytes, bool(req.includeResultSetMetadata))
+        except SqlError as e:
+            operation.finish(State.ERROR_STATE, e)
             return ttypes.TFetchResultsResp(status=_failed(e))
 
     def _fetch(self, operation: Operation, max_rows: int | None, max_bytes: int | None, with_metadata: bool) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from databricks.sql.thrift_api.TCLIService import ttypes
 
+from emulator.query_history import Entry
 from emulator.sql.engine import Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import Rows
@@ -21,6 +22,9 @@ MAX_ROWS = 100_000
 MAX_BYTES = 16 * 1024 * 1024
 
 State = ttypes.TOperationState
+
+
+_STATUS = {State.FINISHED_STATE: "FINISHED", State.ERROR_STATE: "FAILED", State.CANCELED_STATE: "CANCELED"}
 
 
 class InvalidHandle(Exception):
@@ -63,6 +67,8 @@ class Operation:
     exhausted: bool = False
     cancelled: bool = False
     timeout: float | None = None
+    # Its place in the query history; a listing of tables or columns has none.
+    entry: Entry | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
     reading: threading.Lock = field(default_factory=threading.Lock)
 
@@ -70,13 +76,31 @@ class Operation:
     def running(self) -> bool:
         return self.state in (State.PENDING_STATE, State.RUNNING_STATE)
 
+    @property
+    def id(self) -> str:
+        """The statement's id for REST, the history and the driver."""
+        return str(uuid.UUID(bytes=self.guid))
+
+    def start(self) -> bool:
+        """Out of the queue; False if it was cancelled there."""
+        with self.changed:
+            if self.cancelled:
+                return False
+            self.state = State.RUNNING_STATE
+        if self.entry is not None:
+            self.entry.started()
+        return True
+
     def finish(self, state: int, error: SqlError | None = None) -> None:
+        """It has ended. Of two ends the first one holds, except that an error may follow when rows are taken."""
         with self.changed:
             if self.running or state == State.ERROR_STATE:
                 self.state = State.CANCELED_STATE if self.cancelled else state
                 self.error = error
                 self.ended = time.time()
             self.changed.notify_all()
+        if self.entry is not None:
+            self.entry.ended(_STATUS[self.state], str(error) if error and self.state == State.ERROR_STATE else None)
 
     def wait(self, seconds: float) -> None:
         """Until it has ended, at most so long."""

@@ -22,6 +22,7 @@ from thrift.Thrift import TException
 from thrift.transport.TTransport import TMemoryBuffer
 
 from emulator import access
+from emulator.query_history import query_tags
 from emulator.rest.errors import ServiceError
 from emulator.sql.engine import Engine
 from emulator.sql.errors import SqlError
@@ -173,6 +174,19 @@ class ThriftServer:
         found.session.used = time.monotonic()
         return found
 
+    def record(self, operation: Operation, text: str, tags: str) -> None:
+        """Puts a statement that has come into the query history, where it is QUEUED. tags: as the driver sent them."""
+        session = operation.session
+        operation.entry = self.host.queries.received(
+            operation.id,
+            text,
+            session.principal,
+            session.warehouse_id,
+            lambda: self.cancel(operation),
+            session_id=str(uuid.UUID(bytes=session.guid)),
+            tags=query_tags(tags),
+        )
+
     def begin(self, operation: Operation, work: Callable[[], Rows]) -> None:
         with self.lock:
             self.operations[operation.guid] = operation
@@ -180,11 +194,8 @@ class ThriftServer:
         self.statements.submit(self._run, operation, work)
 
     def _run(self, operation: Operation, work: Callable[[], Rows]) -> None:
-        with operation.changed:
-            if operation.cancelled:
-                operation.finish(State.CANCELED_STATE)
-                return
-            operation.state = State.RUNNING_STATE
+        if not operation.start():
+            return
         timer: threading.Timer | None = None
         if operation.timeout:
             timer = threading.Timer(operation.timeout, self._time_out, [operation])
@@ -242,6 +253,8 @@ class ThriftServer:
             self.operations.pop(operation.guid, None)
             operation.session.operations.discard(operation.guid)
         operation.left.clear()
+        if operation.entry is not None:
+            operation.entry.closed(operation.offset)
         if operation.rows is not None and not operation.exhausted and not operation.running:
             # Rows that nobody will take: stop their making.
             self.statements.submit(self._drop, operation)

@@ -87,6 +87,7 @@ def test_a_timeout_of_zero_leaves_the_other_one(
     begun: list[Any] = []
     server = SimpleNamespace(
         session=lambda *_: SimpleNamespace(engine=SimpleNamespace(context=context)),
+        record=lambda *_: None,
         begin=lambda operation, _: begun.append(operation),
     )
     handle = ttypes.TSessionHandle(sessionId=ttypes.THandleIdentifier(guid=b"1" * 16, secret=b"1" * 16))
