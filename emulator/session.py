@@ -30,7 +30,7 @@ from emulator.dialect.tokens import tokenize
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import Rows
-from emulator.sql.spark import SparkLink, patient
+from emulator.sql.spark import SparkLink, patient, scheduled
 from emulator.sql.spark import open_spark as open_spark
 from emulator.warehouse import bound
 from validation.names import folded
@@ -246,7 +246,7 @@ def connect_session(
     three-level names and obey grants. on_statement: as of SqlWorkspace.
     """
     _patch_writers()
-    spark = cast("DatabricksSession", patient(DatabricksSession(connection=remote_url)))
+    spark = cast("DatabricksSession", scheduled(patient(DatabricksSession(connection=remote_url))))
     spark.engine = Engine(
         SparkLink(spark),
         Catalog(Path(catalog_db), groups_of),

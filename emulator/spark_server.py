@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from emulator.jars import ensure_jars, spark_home
+from emulator.sql.spark import POOL_NAMES
 
 # Runs in the child before Java: die with the parent (also when that is killed), then become the command.
 _LAUNCHER = """
@@ -54,11 +55,14 @@ class SparkServerError(Exception):
     """The server did not come up; the text is one line and names the log."""
 
 
-# Statements take turns: one with many tasks does not keep the others waiting.
-_SCHEDULER = """<allocations>
-  <pool name="default"><schedulingMode>FAIR</schedulingMode></pool>
-</allocations>
-"""
+# Connections take turns, and the statements of one connection do: one with many tasks does not keep the others waiting.
+_SCHEDULER = (
+    "<allocations>\n"
+    + "".join(
+        f'  <pool name="{name}"><schedulingMode>FAIR</schedulingMode></pool>\n' for name in ("default", *POOL_NAMES)
+    )
+    + "</allocations>\n"
+)
 
 _CODE_CACHE = "-XX:ReservedCodeCacheSize=768m"
 """Spark makes classes for every query. Java's 240 MB for machine code are full after some minutes of use; from then on
@@ -79,10 +83,16 @@ SMALL_ENTRIES = 100_000
 
 @dataclass(frozen=True)
 class SparkSettings:
-    """driver_memory: Java notation. cores: threads of local execution. conf: extra Spark settings."""
+    """driver_memory: Java notation. cores: tasks into which a statement's read is divided. conf: extra Spark settings.
+
+    slots: tasks that run at a time. Spark never takes a slot from a running task: with as many slots as processors, one
+    statement of two long tasks would hold all of them until it ends, whatever the scheduling. With more slots than one
+    statement fills, others start at once and the system shares the processors among the tasks.
+    """
 
     driver_memory: str = "4g"
     cores: int = 2
+    slots: int = 32
     conf: Mapping[str, str] = field(default_factory=dict)
     start_timeout: float = 120.0
 
@@ -241,6 +251,7 @@ class SparkServer:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.connect.session.manager.defaultSessionTimeout": "12h",
+            "spark.default.parallelism": str(self.settings.cores),
             "spark.scheduler.mode": "FAIR",
             "spark.scheduler.allocation.file": (conf_dir / "fairscheduler.xml").as_uri(),
             # Hadoop gives each file its mode itself, by this mask and not by the process's.
@@ -277,7 +288,7 @@ class SparkServer:
         command = [
             str(home / "bin" / "spark-submit"),
             "--master",
-            f"local[{self.settings.cores}]",
+            f"local[{self.settings.slots}]",
             "--driver-memory",
             self.settings.driver_memory,
             "--jars",

@@ -26,6 +26,9 @@ from pyspark.pipelines.output import MaterializedView, Sink, StreamingTable, Tem
 from pyspark.pipelines.spark_connect_graph_element_registry import SparkConnectGraphElementRegistry
 from pyspark.pipelines.spark_connect_pipeline import create_dataflow_graph, start_run
 
+from emulator.runner.dlt_module import dlt_module, settled
+from emulator.sql.spark import scheduled
+
 if TYPE_CHECKING:
     from emulator.runner.child import Channel
 
@@ -44,6 +47,8 @@ class Collected(GraphElementRegistry):  # type: ignore[misc]
         self.flows: list[Any] = []
         self.cdc_flows: list[Any] = []
         self.sql: list[tuple[str, Path]] = []
+        # Functions of `dlt.table`, which does not say whether its table is a streaming one.
+        self.undecided: set[Any] = set()
 
     def register_output(self, output: Any) -> None:
         self.outputs.append(output)
@@ -107,7 +112,7 @@ class UpdateRun:
         builder = builder.config("spark.sql.connect.serverStacktrace.enabled", "false")
         for key, value in self.request["configuration"].items():
             builder = builder.config(key, value)
-        spark = builder.create()
+        spark = scheduled(builder.create())
         self.spark = spark
         self.channel.on_cancel = self.interrupt
         self.channel.send("ready")
@@ -193,6 +198,7 @@ class UpdateRun:
 
         for folder in {self.root, *((self.root / f).parent for f in self.request["files"])}:
             sys.path.insert(0, str(folder))
+        sys.modules["dlt"] = dlt_module(spark, self.collected.undecided)
         with graph_element_registration_context(self.collected):
             for name in self.request["files"]:
                 file = self.root / name
@@ -214,6 +220,20 @@ class UpdateRun:
                         spec.loader.exec_module(module)
                 except Exception as e:
                     raise DefinitionError(f"Failed to read {name}") from e
+        self.settle(spark, graph)
+
+    def settle(self, spark: Any, graph: str) -> None:
+        """Makes a streaming table of each `dlt.table` whose function reads a stream."""
+        functions = {f.target: f.func for f in self.collected.flows if f.func in self.collected.undecided}
+        for index, output in enumerate(self.collected.outputs):
+            function = functions.get(output.name)
+            if function is None:
+                continue
+            try:
+                with add_pipeline_analysis_context(spark=spark, dataflow_graph_id=graph, flow_name=output.name):
+                    self.collected.outputs[index] = settled(output, function, spark.client)
+            except Exception as e:
+                raise DefinitionError(f"Failed to resolve flow: '{output.name}'.") from e
 
     def define(self, spark: Any, graph: str, rewrite_sql: Any) -> dict[str, list[str]]:
         """Sends the definitions to the server; dataset name to the names it reads."""

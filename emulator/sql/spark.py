@@ -27,9 +27,23 @@ from emulator.sql.rows import Rows, holds_months, readable, spark_schema_of
 logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.CRITICAL)
 
 
+POOL_NAMES = tuple(f"connection-{number}" for number in range(128))
+"""Scheduling pools of the server. It keeps a pool for good, so there is not one for every session."""
+
+
 def open_spark(url: str) -> SparkSession:
-    """A new session of its own on the server at `url` (`sc://host:port`)."""
-    return patient(SparkSession(connection=url))
+    """A new session of its own on the server at `url` (`sc://host:port`), scheduled fairly beside the others."""
+    return scheduled(patient(SparkSession(connection=url)))
+
+
+def scheduled(spark: SparkSession) -> SparkSession:
+    """Puts what the session runs into a scheduling pool: Spark hands a session's settings on to its jobs.
+
+    Two sessions that happen to share a pool take turns in it.
+    """
+    number = int(spark.session_id.replace("-", ""), 16) % len(POOL_NAMES)
+    spark.conf.set("spark.scheduler.pool", POOL_NAMES[number])
+    return spark
 
 
 def end_session(url: str, session_id: str) -> None:
