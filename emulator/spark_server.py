@@ -72,8 +72,6 @@ SMALL_DATA = {
     # Every query over a wide table makes its classes anew, in every task: for tables of some thousand rows that is most
     # of the work, and compiling what runs once is the rest.
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    # Statistics per column and file let a read skip files; these tables have one or two files each.
-    "spark.databricks.delta.stats.collect": "false",
 }
 """Settings under which small tables take half the time, and large ones longer."""
 

@@ -83,6 +83,7 @@ _CLAUSES = (
     (r"ALTER TABLE", r"(?:ENABLE|DISABLE|INHERIT) PREDICTIVE OPTIMIZATION"),
     (r"ALTER TABLE", r"(?:DROP PRIMARY KEY|DROP FOREIGN KEY|ADD (?:CONSTRAINT \S+ )?(?:PRIMARY|FOREIGN) KEY)"),
     (r"ALTER (?:MATERIALIZED VIEW|STREAMING TABLE)", r"(?:ADD|ALTER|DROP) (?:SCHEDULE|TRIGGER)"),
+    (r"REFRESH TABLE", r"(?:FULL|SYNC|ASYNC)"),
     (r"ANALYZE TABLE", r"COMPUTE (?:STORAGE METRICS|DELTA STATISTICS)"),
     (r"CREATE (?:OR REPLACE )?TABLE(?: IF NOT EXISTS)?", r"(?:DEEP )?CLONE"),
     (r"CREATE (?:OR REPLACE )?TABLE(?: IF NOT EXISTS)?", r"(?:\(\) )?.*?CLUSTER BY AUTO"),
@@ -113,8 +114,8 @@ def named_elsewhere(tokens: Sequence[Token]) -> str | None:
     for pattern in _CLAUSE:
         if match := pattern.match(head):
             return f"{match[1]} ... {_clause_name(match[2])}"
-    if words.startswith("CREATE") and " TABLE " in words and _has_mask(tokens):
-        return "CREATE TABLE ... MASK"
+    if re.match(r"(?:CREATE|REPLACE) (?:OR REPLACE )?TABLE", words) and (clause := _column_clause(tokens)):
+        return f"CREATE TABLE ... {clause}"
     return None
 
 
@@ -152,9 +153,20 @@ def _outline(tokens: Sequence[Token]) -> str:
     return " ".join(words)
 
 
-def _has_mask(tokens: Sequence[Token]) -> bool:
-    """Whether a column has a mask: `c STRING MASK f`. A column may be called so: then it follows `(` or `,`."""
-    return any(
-        token.kind is Kind.WORD and token.upper == "MASK" and before.text not in ("(", ",", ".") and after.is_name
-        for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
-    )
+def _column_clause(tokens: Sequence[Token]) -> str | None:
+    """What a table's columns have that only the service keeps: `c STRING MASK f`, `c INT PRIMARY KEY`.
+
+    A column may be called so: then it follows `(` or `,`.
+    """
+    depth = 0
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if token.kind is not Kind.WORD:
+            continue
+        if depth == 0 and token.upper in ("AS", "SELECT", "WITH", "VALUES"):
+            return None
+        if depth == 1 and token.upper == "MASK" and before.text not in ("(", ",", ".") and after.is_name:
+            return "MASK"
+        if depth == 1 and token.upper in ("PRIMARY", "FOREIGN") and after.upper == "KEY":
+            return f"{token.upper} KEY"
+    return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from emulator.dialect.names import literal
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import STRING, Rows
+from emulator.sql.spark import scheduled
 
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine
@@ -77,7 +78,10 @@ def session_setting(job: Job) -> Rows:
     """SET and RESET of Spark, variables."""
     refuse_fixed(job.text)
     job.context.changed = True
-    return job.command(job.spark_text())
+    rows = job.command(job.spark_text())
+    if job.kind == "RESET":
+        scheduled(job.engine.link.spark)
+    return rows
 
 
 def set_parameter(job: Job) -> Rows:

@@ -20,7 +20,7 @@ from pyspark.sql.connect.plan import SQL, CachedRelation, LocalRelation, Logical
 from pyspark.sql.connect.session import SparkSession
 from pyspark.sql.types import StructType
 
-from emulator.sql.errors import SqlError
+from emulator.sql.errors import SqlError, not_here
 from emulator.sql.rows import Rows, holds_months, readable, spark_schema_of
 
 # Each failed statement is told to whoever ran it; pyspark would print it here as well.
@@ -208,6 +208,9 @@ def translate_error(error: Exception, translate: Callable[[str], str]) -> SqlErr
     found = _CLASS.match(message)
     error_class = found[1] if found else condition
     state = error.getSqlState() or (state_match[1] if state_match else None)
+    if error_class == "NOT_SUPPORTED_COMMAND_FOR_V2_TABLE":
+        # Delta's tables outside of the service are such to Spark; whoever wrote the statement knows of no other kind.
+        return not_here(_CLASS.sub("", message).partition(" is not supported")[0])
     if error_class in ("OPERATION_CANCELED", "INTERRUPTED") or "OPERATION_CANCELED" in message:
         return SqlError("OPERATION_CANCELED", "Operation has been canceled.", "HY008")
     return _Worded(error_class or "INTERNAL_ERROR", message, state)

@@ -7,7 +7,9 @@ import datetime as dt
 import json
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -239,6 +241,11 @@ def test_a_parameter_can_name_a_table_and_a_missing_one_is_refused(
         ("SELECT CAST('x' AS INT)", "CAST_INVALID_INPUT", "22018"),
         ("CREATE TABLE sql_contract.s.t (a INT)", "TABLE_OR_VIEW_ALREADY_EXISTS", "42P07"),
         ("CREATE VIEW sql_contract.s.t AS SELECT 1", "TABLE_OR_VIEW_ALREADY_EXISTS", "42P07"),
+        ("CREATE TABLE sql_contract.s.twice (a INT, A INT)", "COLUMN_ALREADY_EXISTS", "42711"),
+        ("CREATE TABLE sql_contract.s.twice AS SELECT 1 AS a, 2 AS a", "COLUMN_ALREADY_EXISTS", "42711"),
+        ("CREATE VIEW sql_contract.s.twice AS SELECT 1 AS a, 2 AS A", "COLUMN_ALREADY_EXISTS", "42711"),
+        ("ANALYZE TABLE sql_contract.s.t COMPUTE STATISTICS", "NOT_IMPLEMENTED", "0A000"),
+        ("CREATE TABLE sql_contract.s.twice DEEP CLONE sql_contract.s.t", "NOT_IMPLEMENTED", "0A000"),
         ("CREATE OR REPLACE VIEW sql_contract.s.t AS SELECT 1", "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE", "42809"),
         ("CREATE OR REPLACE TABLE sql_contract.s.v (a INT)", "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE", "42809"),
         ("DROP TABLE sql_contract.s.v", "WRONG_COMMAND_FOR_OBJECT_TYPE", "42809"),
@@ -296,6 +303,84 @@ def test_cancelling_stops_the_query_and_frees_the_warehouse(raw_workspace: Local
         assert "OPERATION_CANCELED" in str(outcome[0])
         # Another query is not starved by one that goes on in secret.
         assert run(connection, "SELECT count(*) FROM range(1000)") == [(1000,)]
+
+
+def active_stages(connection: sql.client.Connection) -> list[dict[str, Any]]:
+    """What runs in Spark now, from its own list."""
+    ((_, port),) = run(connection, "SET spark.ui.port")
+    base = f"http://127.0.0.1:{port}/api/v1/applications"
+    with urllib.request.urlopen(base, timeout=30) as answer:
+        application = json.load(answer)[0]["id"]
+    with urllib.request.urlopen(f"{base}/{application}/stages?status=active", timeout=30) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def test_a_small_statement_ends_while_heavy_ones_of_other_connections_run(
+    raw_workspace: LocalWorkspace, client: WorkspaceClient, connection: sql.client.Connection, home: str
+) -> None:
+    """Each heavy statement has more long tasks than there are processors. They are cancelled by their ids."""
+
+    def work(number: int) -> None:
+        with suppress(DatabaseError), raw_workspace.endpoint.sql() as own, own.cursor() as cursor:
+            cursor.execute(f"SELECT sum(hash(id) % 7) AS heavy_{number} FROM range(0, 1000000000000, 1, 8)")
+
+    def heavy(status: str) -> list[str]:
+        query = {"filter_by.statuses": status, "max_results": 100}
+        found = client.api_client.do("GET", "/api/2.0/sql/history/queries", query=query).get("res", [])
+        return [q["query_id"] for q in found if "heavy_" in q["query_text"] and "range(" in q["query_text"]]
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 60
+    while len(heavy("RUNNING")) < 2 and time.monotonic() < end:
+        time.sleep(0.2)
+    # Several stages one after the other, so that it needs its turn several times.
+    text = f"SELECT a.name, count(*) FROM {home}.t a JOIN {home}.t b ON a.id = b.id GROUP BY a.name ORDER BY 1"
+    assert len(run(connection, text)) == 2
+    still = heavy("RUNNING")
+    assert len(still) == 2, "the heavy ones would run for hours"
+    pools = [stage["schedulingPool"] for stage in active_stages(connection)]
+    assert len(pools) == 2 and all(pool.startswith("connection-") for pool in pools)
+    for query_id in still:
+        client.statement_execution.cancel_execution(query_id)
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert set(still) <= set(heavy("CANCELED")) and heavy("RUNNING") == []
+
+
+def test_a_table_with_row_tracking_takes_rows(connection: sql.client.Connection, home: str) -> None:
+    properties = "'delta.enableRowTracking' = 'true'"
+    run(connection, f"CREATE OR REPLACE TABLE {home}.tracked (id INT) TBLPROPERTIES ({properties})")
+    run(connection, f"INSERT INTO {home}.tracked VALUES (10), (20)")
+    assert run(connection, f"SELECT count(DISTINCT _metadata.row_id) FROM {home}.tracked") == [(2,)]
+
+
+def test_tags_are_kept_beside_spark(connection: sql.client.Connection, home: str) -> None:
+    run(connection, f"ALTER TABLE {home}.t SET TAGS ('pii' = 'no')")
+    run(connection, f"ALTER VIEW {home}.v SET TAGS ('pii' = 'none')")
+    query = f"SELECT table_name, tag_name, tag_value FROM {CATALOG}.information_schema.table_tags ORDER BY 1"
+    assert run(connection, query) == [("t", "pii", "no"), ("v", "pii", "none")]
+    run(connection, f"ALTER TABLE {home}.t UNSET TAGS ('pii')")
+    assert run(connection, query) == [("v", "pii", "none")]
+
+
+def test_no_file_of_the_workspace_is_readable_to_others(
+    raw_workspace: LocalWorkspace, connection: sql.client.Connection, home: str
+) -> None:
+    if not raw_workspace.owner:
+        pytest.skip("a developer's workspace may be older")
+    run(connection, f"CREATE OR REPLACE TABLE {home}.private AS SELECT 1 AS a")
+    data = raw_workspace.data
+    open_to_others = [
+        str(path.relative_to(data))
+        for path in (data, *data.rglob("*"))
+        if not path.is_symlink() and path.exists() and path.stat().st_mode & (0o077 if path.is_dir() else 0o066)
+    ]
+    # The tests' own lock is no file of the workspace.
+    assert [name for name in open_to_others if name != "tests.lock"] == []
 
 
 def test_an_asynchronous_statement_is_polled_for_its_result(connection: sql.client.Connection) -> None:
