@@ -17,7 +17,7 @@ from emulator.query_history import Entry, shown
 from emulator.records import Json, Warehouse
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
-from emulator.rest.paging import decode_token, encode_token, invalid
+from emulator.rest.paging import decode_token, encode_token, invalid, is_offset
 from emulator.rest.schema import check_value, int64
 from emulator.sql.errors import SqlError
 
@@ -405,7 +405,7 @@ def list_queries(call: Call) -> Json:
         among["user_name"] = [call.user]
     token = call.text("page_token")
     before = decode_token(token) if token else None
-    if token and int64(before) is None:
+    if token and not is_offset(before):
         raise invalid(token)
     found = call.workspace.state.queries(among=among, times=times, before=before, limit=limit + 1)
     page = found[:limit]
