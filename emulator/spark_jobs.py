@@ -81,7 +81,7 @@ def _root(job: dict[str, Any]) -> str | None:
 def _open(url: str, method: str = "GET") -> bytes:
     """The answer; empty for what is no longer there."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=30) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as e:
         if e.code in (400, 404):

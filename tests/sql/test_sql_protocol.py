@@ -309,9 +309,9 @@ def active_stages(connection: sql.client.Connection) -> list[dict[str, Any]]:
     """What runs in Spark now, from its own list."""
     ((_, port),) = run(connection, "SET spark.ui.port")
     base = f"http://127.0.0.1:{port}/api/v1/applications"
-    with urllib.request.urlopen(base, timeout=30) as answer:
+    with urllib.request.urlopen(base, timeout=120) as answer:
         application = json.load(answer)[0]["id"]
-    with urllib.request.urlopen(f"{base}/{application}/stages?status=active", timeout=30) as answer:
+    with urllib.request.urlopen(f"{base}/{application}/stages?status=active", timeout=120) as answer:
         found: list[dict[str, Any]] = json.load(answer)
     return found
 
@@ -330,6 +330,7 @@ def test_a_small_statement_ends_while_heavy_ones_of_other_connections_run(
         found = client.api_client.do("GET", "/api/2.0/sql/history/queries", query=query).get("res", [])
         return [q["query_id"] for q in found if "heavy_" in q["query_text"] and "range(" in q["query_text"]]
 
+    active_stages(connection)  # The list's own first answer takes long, more so beside the heavy ones.
     threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(2)]
     for thread in threads:
         thread.start()
