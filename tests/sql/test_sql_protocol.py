@@ -334,18 +334,20 @@ def test_a_small_statement_ends_while_heavy_ones_of_other_connections_run(
     threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(2)]
     for thread in threads:
         thread.start()
-    end = time.monotonic() + 60
-    while len(heavy("RUNNING")) < 2 and time.monotonic() < end:
-        time.sleep(0.2)
-    # Several stages one after the other, so that it needs its turn several times.
-    text = f"SELECT a.name, count(*) FROM {home}.t a JOIN {home}.t b ON a.id = b.id GROUP BY a.name ORDER BY 1"
-    assert len(run(connection, text)) == 2
-    still = heavy("RUNNING")
-    assert len(still) == 2, "the heavy ones would run for hours"
-    pools = [stage["schedulingPool"] for stage in active_stages(connection)]
-    assert len(pools) == 2 and all(pool.startswith("connection-") for pool in pools)
-    for query_id in still:
-        client.statement_execution.cancel_execution(query_id)
+    try:
+        end = time.monotonic() + 60
+        while len(heavy("RUNNING")) < 2 and time.monotonic() < end:
+            time.sleep(0.2)
+        # Several stages one after the other, so that it needs its turn several times.
+        text = f"SELECT a.name, count(*) FROM {home}.t a JOIN {home}.t b ON a.id = b.id GROUP BY a.name ORDER BY 1"
+        assert len(run(connection, text)) == 2
+        still = heavy("RUNNING")
+        assert len(still) == 2, "the heavy ones would run for hours"
+        pools = [stage["schedulingPool"] for stage in active_stages(connection) if stage["numTasks"] == 8]
+        assert len(pools) == 2 and all(pool.startswith("connection-") for pool in pools)
+    finally:
+        for query_id in heavy("RUNNING"):
+            client.statement_execution.cancel_execution(query_id)
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
