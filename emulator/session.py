@@ -238,23 +238,27 @@ def connect_session(
     schema: str = "default",
     virtual_tables: Mapping[str, Callable[[], pa.Table]] | None = None,
     on_statement: Callable[..., None] | None = None,
+    job: Mapping[str, str] | None = None,
 ) -> DatabricksSession:
     """A notebook's `spark`: pyspark's Connect session in Databricks' names, in any process that reaches the server.
 
     remote_url: `sc://127.0.0.1:PORT`. catalog_db: `SqlWorkspace.catalog_db`. `spark.sql(text, args)`, `spark.table`,
     `spark.read.table`, `DataFrame.write.saveAsTable/insertInto`, `writeTo` and `spark.catalog` take one-, two- and
-    three-level names and obey grants. on_statement: as of SqlWorkspace.
+    three-level names and obey grants. on_statement: as of SqlWorkspace. job: the run that the notebook is of, as a
+    table's history names it.
     """
     _patch_writers()
     spark = cast("DatabricksSession", scheduled(patient(DatabricksSession(connection=remote_url))))
     spark.engine = Engine(
         SparkLink(spark),
         Catalog(Path(catalog_db), groups_of),
-        Context(principal, catalog, schema),
+        Context(principal, catalog, schema, job=job or {}),
         Path(catalog_db).resolve().parent / "tables",
         virtual_tables,
         on_statement,
     )
+    # Not every way in which a notebook writes passes through the engine.
+    spark.engine.sign_commits()
     _translate_errors(spark)
     SparkSession._set_default_and_active_session(spark)
     return spark

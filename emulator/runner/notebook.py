@@ -316,6 +316,11 @@ def run_notebook(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]
         Path(request["catalog_db"]),
         groups_of=lambda _: groups,
         on_statement=lineage.note,
+        job={
+            "jobId": str(request["context"]["job_id"]),
+            "jobRunId": str(request["context"]["run_id"]),
+            "runId": str(request["context"]["task_run_id"]),
+        },
     )
     channel.on_cancel = lambda: interrupt(spark)
     setup = time.monotonic() - started

@@ -27,6 +27,7 @@ from pyspark.pipelines.spark_connect_graph_element_registry import SparkConnectG
 from pyspark.pipelines.spark_connect_pipeline import create_dataflow_graph, start_run
 
 from emulator.runner.dlt_module import dlt_module, settled
+from emulator.sql import commit_info
 from emulator.sql.spark import scheduled
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class UpdateRun:
 
         builder = SparkSession.builder.remote(self.request["remote"])
         builder = builder.config("spark.sql.connect.serverStacktrace.enabled", "false")
+        builder = builder.config(commit_info.SETTING, commit_info.signature(self.request["principal"], {}, None))
         for key, value in self.request["configuration"].items():
             builder = builder.config(key, value)
         spark = scheduled(builder.create())

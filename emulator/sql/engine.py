@@ -17,7 +17,7 @@ from pyspark.sql.connect.plan import SubqueryAlias
 from emulator.catalog import Catalog
 from emulator.dialect.names import literal, quote, quoted, spark_part, spark_schema, split_name
 from emulator.metadata import MANAGED, Intent, TableRecord
-from emulator.sql import dml
+from emulator.sql import commit_info, dml
 from emulator.sql.commands import Commands
 from emulator.sql.delta_log import folder_of, partition_columns
 from emulator.sql.errors import SqlError
@@ -42,7 +42,10 @@ class _Clock:
 
 @dataclass
 class Context:
-    """What a session's statements share. catalog, schema: the current ones. temp_views: names only Spark knows."""
+    """What a session's statements share. catalog, schema: the current ones. temp_views: names only Spark knows.
+
+    job: of a notebook of a job, the fields of the run as a table's history has them.
+    """
 
     principal: str
     catalog: str = "main"
@@ -50,6 +53,7 @@ class Context:
     temp_views: set[str] = field(default_factory=set)
     changed: bool = False
     settings: dict[str, str] = field(default_factory=dict)
+    job: Mapping[str, str] = field(default_factory=dict)
 
 
 class Engine:
@@ -120,9 +124,15 @@ class Engine:
         parts = split_name(name)
         job = Job(self, f"INSERT INTO {quoted(parts)} VALUES (1)", NO_PARAMETERS, None)
         try:
+            self.sign_commits()
             dml.write_frame(job, self.full(parts), mode, act, external, provider)
         except PySparkException as e:
             raise self.translated(e) from e
+
+    def sign_commits(self) -> None:
+        """Before a statement that may commit: Delta's commits name this session's principal and job."""
+        own = self.context.settings.get(commit_info.SETTING)
+        self.link.configure(commit_info.SETTING, commit_info.signature(self.context.principal, self.context.job, own))
 
     def translated(self, error: Exception) -> SqlError:
         """Any error of Spark in three-level names."""

@@ -57,6 +57,8 @@ class Job:
 
     def run(self) -> Rows:
         kind = self.statement.kind
+        if not self.statement.is_query and not self._shows():
+            self.engine.sign_commits()
         special = _HANDLERS.get(kind)
         if special is not None:
             return special(self)

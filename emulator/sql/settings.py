@@ -64,6 +64,7 @@ def apply_setting(engine: Engine, name: str, value: str) -> None:
     if setting is not None:
         engine.link.command(f"SET {setting}={clean}" if ";" not in clean else f"SET `{setting}`={literal(clean)}")
         engine.context.changed = True
+        engine.link.forget_settings()
     engine.context.settings[name.upper() if name.upper() in PARAMETERS else name] = clean
 
 
@@ -78,10 +79,20 @@ def session_setting(job: Job) -> Rows:
     """SET and RESET of Spark, variables."""
     refuse_fixed(job.text)
     job.context.changed = True
+    job.engine.link.forget_settings()
     rows = job.command(job.spark_text())
     if job.kind == "RESET":
         scheduled(job.engine.link.spark)
+        _forget_reset(job)
     return rows
+
+
+def _forget_reset(job: Job) -> None:
+    """RESET: what the session was set to is kept no more; of one name where the statement has one."""
+    found = re.fullmatch(r"\s*RESET\s+([\w.]+)\s*;?\s*", job.text, re.I)
+    kept = job.context.settings
+    for name in [n for n in kept if found is None or n.lower() == found[1].lower()]:
+        del kept[name]
 
 
 def set_parameter(job: Job) -> Rows:

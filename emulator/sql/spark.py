@@ -81,6 +81,7 @@ class SparkLink:
         self.url = f"sc://{spark.client._builder.host}"
         self.spark = spark
         self._client = spark.client
+        self._configured: dict[str, str] = {}
 
     # ---- running
 
@@ -102,6 +103,16 @@ class SparkLink:
         if relation.HasField("local_relation"):
             return _local_rows(relation.local_relation)
         return self._stream(CachedRelation(relation), tag)
+
+    def configure(self, name: str, value: str) -> None:
+        """Set a setting of the session; nothing where it was set to that by this before."""
+        if self._configured.get(name) != value:
+            self.spark.conf.set(name, value)
+            self._configured[name] = value
+
+    def forget_settings(self) -> None:
+        """What `configure` set may be otherwise now, as after SET or RESET."""
+        self._configured.clear()
 
     def table_schema(self, spark_name: str) -> StructType:
         """Schema of a table or view of Spark's catalog, comments in the fields' metadata."""

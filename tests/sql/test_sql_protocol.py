@@ -459,6 +459,23 @@ def test_time_travel_history_and_restore_work(connection: sql.client.Connection,
     run(connection, f"OPTIMIZE {table} ZORDER BY (a)")
 
 
+def test_the_history_of_a_table_names_who_wrote_it(connection: sql.client.Connection, home: str) -> None:
+    table = f"{home}.signed"
+    run(connection, f"CREATE OR REPLACE TABLE {table} AS SELECT 1 AS a")
+    (me,) = run(connection, "SELECT current_user()")[0]
+    run(connection, f"UPDATE {table} SET a = 2")
+    run(connection, "SET spark.databricks.delta.commitInfo.userMetadata = mine")
+    run(connection, f"DELETE FROM {table}")
+    run(connection, "RESET")
+    run(connection, f"INSERT INTO {table} VALUES (3)")
+    with connection.cursor() as cursor:
+        cursor.execute(f"DESCRIBE HISTORY {table} LIMIT 4")
+        found = [(r.operation, r.userName, r.userMetadata, r.job) for r in cursor.fetchall()]
+    assert [o for o, *_ in found[:3]] == ["WRITE", "DELETE", "UPDATE"]
+    assert {user for _, user, *_ in found} == {me}
+    assert [m for _, _, m, _ in found[:3]] == [None, "mine", None] and {j for *_, j in found} == {None}
+
+
 def test_the_warehouse_counts_the_sessions_that_are_open(raw_workspace: LocalWorkspace) -> None:
     client = raw_workspace.endpoint.workspace()
     made = client.warehouses.create(name="counted", cluster_size="2X-Small").response.id

@@ -245,6 +245,10 @@ class DeadLink:
     def __init__(self, *spark_names: str, dead: bool = False) -> None:
         self.spark_names, self.dead, self.session_id, self.url = spark_names, dead, "s", "sc://none"
 
+    def configure(self, name: str, value: str) -> None:
+        if self.dead:
+            raise ConnectionError("no Spark")
+
     def table_schema(self, spark_name: str) -> object:
         if self.dead:
             raise ConnectionError("no Spark")

@@ -32,6 +32,13 @@ class Link:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.settings: dict[str, str] = {}
+
+    def configure(self, name: str, value: str) -> None:
+        self.settings[name] = value
+
+    def forget_settings(self) -> None:
+        self.settings.clear()
 
     def command(self, text: str, views: Sequence[Any] = (), tag: str | None = None) -> Rows:
         self.told.append(text)
