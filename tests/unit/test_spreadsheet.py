@@ -59,7 +59,7 @@ def test_a_record_ends_with_one_line_end_and_reads_back() -> None:
     assert next(csv.reader(io.StringIO(line, newline="")))[5] == "one\r\ntwo"
 
 
-FORMULA = "\n ＝cmd()"
+FORMULA = " \u200b＝cmd()"
 
 
 def test_every_csv_has_the_guard_in_its_header_and_cells(tmp_path: Path) -> None:
