@@ -11,10 +11,15 @@ from typing import Any
 
 import pytest
 from databricks.sdk.service.jobs import RunResultState
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from app.config import DEFAULT_MIGRATION, Migration
 from emulator.process import LocalWorkspace
+
+# How fast a machine makes examples says nothing of what must hold.
+settings.register_profile("cutover", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cutover")
 
 ENTRIES = 400
 BESIDE = ("unit", "spark", "sql")
