@@ -116,6 +116,8 @@ def _check(
     expected = {Verdict.IDENTICAL if t.equal else Verdict.DIFFERENT}
     if shape.differs:
         expected = {Verdict.DIFFERENT}
+    elif shape.filtered and t.rows == (0, 0):
+        expected = {Verdict.NOT_PROVEN}  # A filter without rows proves nothing.
     elif t.doubtful:
         # What is in doubt may look equal; that it is equal must never be said.
         expected = {Verdict.NOT_PROVEN} if t.equal else {Verdict.DIFFERENT, Verdict.NOT_PROVEN}
