@@ -19,8 +19,10 @@ from sqlalchemy import (
     func,
     select,
 )
+from sqlalchemy.exc import StatementError
 
 from app.store.faults import DATABASE_ERRORS, cause, in_a_line
+from app.store.text import Unstorable
 from validation.redact import redact
 
 metadata = MetaData(
@@ -107,9 +109,18 @@ class Repository:
         return told.astimezone(UTC)
 
     def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        """The rows of a query; none where it looks for a key that no column can hold."""
         with self._read() as c:
-            return c.execute(query).all()
+            try:
+                return c.execute(query).all()
+            except StatementError as e:
+                if isinstance(e.orig, Unstorable):
+                    return ()
+                raise
 
     def _one(self, query: Select[Any]) -> Row[Any] | None:
-        with self._read() as c:
-            return c.execute(query).one_or_none()
+        """The row of a key; None where there is none. Raises StoreError where there are several."""
+        rows = self._all(query)
+        if len(rows) > 1:
+            raise StoreError(f"{self._what} cannot be read: one key has {len(rows)} rows")
+        return rows[0] if rows else None

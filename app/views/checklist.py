@@ -151,7 +151,7 @@ def _signing() -> set[str]:
 def _sign_offs(here: Panel, facts: Facts) -> None:
     section("Sign-offs that cutover needs")
     one = here.migration.one_person_may_sign_all
-    st.caption("One person may give all of them." if one else "Each needs another person.")
+    st.caption("One person may give all of them." if one else "Each must come from a different person.")
     with st.container(border=True):
         for s in sign_offs(facts):
             _line(

@@ -90,10 +90,8 @@ def test_who_acts_is_refused_where_the_name_does_not_fit(store: Store, actor: st
         lambda s, bad: s.checklist.mark("k", True, by=bad, local=True),
         lambda s, bad: s.leases.acquire(bad, "me", 5),
         lambda s, bad: s.leases.acquire("worker", bad, 5),
-        lambda s, bad: s.operations.get(bad),
         lambda s, bad: s.parity.request([bad], "x"),
         lambda s, bad: s.parity.request(["t"], bad),
-        lambda s, bad: s.parity.report(bad, "t"),
         lambda s, bad: s.collected.request_refresh(bad),
     ],
 )
@@ -102,6 +100,13 @@ def test_what_identifies_is_refused_in_one_line(store: Store, use: Callable[[Sto
     with pytest.raises(StoreError) as e:
         use(store, bad)
     assert str(e.value).isprintable()
+
+
+@pytest.mark.parametrize("bad", ["k\0", "\udc80", "k" * 400, "a\nb"])
+def test_a_key_that_no_column_can_hold_finds_nothing(store: Store, bad: str) -> None:
+    assert store.operations.get(bad) is None
+    assert store.parity.run(bad) is None
+    assert store.parity.report(bad, "t") is None
 
 
 def test_what_a_service_names_is_shortened_and_stays_distinct(store: Store) -> None:
