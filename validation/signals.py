@@ -15,10 +15,10 @@ from validation.running import RUNNING
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
-CANCEL_SECONDS = 1.1
-"""For cancelling statements on the warehouse."""
+CANCEL_SECONDS = 1.5
+"""For cancelling statements on the warehouse: their first request may take a second until it is answered."""
 
-END_SECONDS = 1.5
+END_SECONDS = 1.7
 """From the signal to the end of the process, whatever still blocks it."""
 
 

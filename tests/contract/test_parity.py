@@ -173,7 +173,11 @@ def test_interrupting_the_command_cancels_its_query(raw_workspace: LocalWorkspac
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT and "cancel" in out and "Traceback" not in err
-    assert not running()
+    # The service may have its cancel call and still finish it.
+    deadline = time.monotonic() + 5
+    while running():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_a_sampled_row_is_revealed_to_an_operator_who_says_why(warehouse: DatabricksWarehouse, tmp_path: Path) -> None:
