@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from app.operations.engine import LEASE
 from app.store.open import Store
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError
-from validation.running import Tag, process, tag_of
+from databricks_client.client import Workspace
+from databricks_client.errors import WorkspaceError
+from databricks_client.running import Tag, process, tag_of
 
 log = logging.getLogger("cutover.left_behind")
 

@@ -14,16 +14,16 @@ if ROOT not in sys.path:  # `streamlit run app/main.py` puts this file's folder 
 
 import streamlit as st  # noqa: E402
 
-from app.config import ConfigError  # noqa: E402
-from app.operations.actor import Refused  # noqa: E402
+from app.access import Refused  # noqa: E402
+from app.config.base import ConfigError  # noqa: E402
 from app.store.base import StoreError  # noqa: E402
-from app.widgets import delivery, identity, notice, panel, preparing  # noqa: E402
-from app.widgets.native import PAGES_KEY  # noqa: E402
-from app.widgets.text import literal  # noqa: E402
+from app.web.components import delivery, identity, notice, panel, preparing  # noqa: E402
+from app.web.components.native import PAGES_KEY  # noqa: E402
+from app.web.components.text import literal  # noqa: E402
 
 COLLECT = "collect"
-ICON = Path(__file__).resolve().parent / "widgets" / "icon.svg"
-# Path of each page (also the name of its module in `app.views`) to its title and icon.
+ICON = Path(__file__).resolve().parent / "web" / "components" / "icon.svg"
+# Path of each page (also the name of its module in `app.web.pages`) to its title and icon.
 PAGES = {
     "overview": ("Overview", ":material/flag:"),
     "runs": ("Runs", ":material/timeline:"),
@@ -38,7 +38,7 @@ PAGES = {
 def _render(path: str) -> Callable[[], None]:
     # Imported when first opened: the Databricks SDK alone takes a second, and the first page does not need it.
     def render() -> None:
-        importlib.import_module(f"app.views.{path}").render()
+        importlib.import_module(f"app.web.pages.{path}").render()
 
     return panel.guarded(render)
 
@@ -49,7 +49,7 @@ def _preload() -> None:
 
     def load() -> None:
         for path in PAGES:
-            importlib.import_module(f"app.views.{path}")
+            importlib.import_module(f"app.web.pages.{path}")
 
     timer = threading.Timer(1.5, load)
     timer.daemon = True
@@ -58,7 +58,7 @@ def _preload() -> None:
 
 @panel.guarded
 def _collect(here: panel.Panel) -> None:
-    from app.refresh import ACTION, SUBJECT, request_refresh
+    from app.collect.refresh import ACTION, SUBJECT, request_refresh
 
     try:
         who = identity.actor(here, ACTION, SUBJECT)

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from validation.signals import SIGNALS, status_of
-from validation.terminal import emit
+from databricks_client.signals import SIGNALS, status_of
+from databricks_client.terminal import emit
 
 ROOT = Path(__file__).resolve().parent.parent
 GRACE_SECONDS = 10.0
@@ -29,7 +29,7 @@ def end_with_parent() -> None:
 
 def _streamlit() -> subprocess.Popen[bytes]:
     # Address and port are preset on Databricks Apps and by the local start command, through STREAMLIT_SERVER_*.
-    command = [sys.executable, "-m", "app.pages"]
+    command = [sys.executable, "-m", "app.web.server"]
     return subprocess.Popen(command, cwd=ROOT, preexec_fn=end_with_parent)
 
 

@@ -19,27 +19,30 @@ from functools import partial
 from types import FrameType
 from typing import Any, Protocol
 
-from app import preparation
+from app.access import Refused
 from app.collect import Collector, Context, sources
-from app.config import ConfigError, Migration, Settings
+from app.config.base import ConfigError
+from app.config.migration import Migration
+from app.config.settings import Settings
+from app.context import Context as Wiring
+from app.context import bind
 from app.left_behind import cancel_left_behind
-from app.operations.actor import Refused
 from app.operations.engine import Interrupted
-from app.operations.wiring import bind, operations_service
-from app.parity_run import ParityRunner
+from app.parity.runner import ParityRunner
 from app.store.base import StoreError
 from app.store.heartbeat import Heartbeat
 from app.store.leases import WORKER_LEASE, Lease, process_owner
 from app.store.open import Store, open_store
 from app.store.operations import OperationRecord, State
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError
-from validation.connection import BACKGROUND_SECONDS
-from validation.endpoint import Endpoint, EndpointError
-from validation.redact import install
-from validation.running import RUNNING
-from validation.signals import SIGNALS, status_of
-from validation.terminal import log_to_stderr
+from app.web import preparation
+from databricks_client.client import Workspace
+from databricks_client.connection import BACKGROUND_SECONDS
+from databricks_client.endpoint import Endpoint, EndpointError
+from databricks_client.errors import WorkspaceError
+from databricks_client.redact import install
+from databricks_client.running import RUNNING
+from databricks_client.signals import SIGNALS, status_of
+from databricks_client.terminal import log_to_stderr
 
 log = logging.getLogger("cutover.worker")
 
@@ -307,7 +310,11 @@ def main() -> int:
     except StoreError as e:
         log.error("%s", e)
         return 1
-    worker = Worker(store, migration, operations_service, lambda: Endpoint.discover(settings.data))
+
+    def operations_of(s: Store, workspace: Workspace, m: Migration, ended: Callable[[], bool]) -> Operations:
+        return Wiring(ended, store=s, workspace=workspace, migration=m).operations
+
+    worker = Worker(store, migration, operations_of, lambda: Endpoint.discover(settings.data))
 
     received: list[int] = []
 

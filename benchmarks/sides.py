@@ -14,7 +14,7 @@ from statistics import median
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.pipelines import UpdateInfoState
 
-from app.config import DEFAULT_MIGRATION, Migration
+from app.config.migration import DEFAULT_MIGRATION, Migration
 from benchmarks.table import show
 from emulator.process import LocalWorkspace
 from validation.compare import compare

@@ -15,8 +15,8 @@ import urllib.request
 from pathlib import Path
 
 from benchmarks.table import show
+from databricks_client.endpoint import ADDRESS
 from scripts.run import free_port
-from validation.endpoint import ADDRESS
 
 ROOT = Path(__file__).resolve().parent.parent
 

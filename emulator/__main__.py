@@ -18,14 +18,14 @@ from types import FrameType
 
 import uvicorn
 
-from emulator.bootstrap import BootstrapError
+from databricks_client.endpoint import ADDRESS
+from databricks_client.terminal import emit, log_to_stderr
+from demo.bootstrap import BootstrapError
 from emulator.folder import PRIVATE, FolderError, take_folder
 from emulator.jars import JarsError
 from emulator.rest.app import create_app
 from emulator.spark_server import SparkServerError
 from emulator.workspace import Workspace
-from validation.endpoint import ADDRESS
-from validation.terminal import emit, log_to_stderr
 
 log = logging.getLogger("emulator")
 STOP_SECONDS = 13.0

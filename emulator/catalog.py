@@ -18,6 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from databricks_client.names import folded, folded_path
 from emulator.dialect.names import NameBook, spark_schema
 from emulator.folder import private_file
 from emulator.metadata import (
@@ -33,7 +34,6 @@ from emulator.metadata import (
 )
 from emulator.records import now_ms
 from emulator.sql.errors import SqlError, not_here
-from validation.names import folded, folded_path
 
 ADMINS = "admins"
 ACCOUNT_USERS = "account users"

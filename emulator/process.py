@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from databricks_client.endpoint import ADDRESS, Endpoint, EndpointError
 from emulator.folder import private_file
-from validation.endpoint import ADDRESS, Endpoint, EndpointError
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 180

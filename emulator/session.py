@@ -21,6 +21,7 @@ from pyspark.sql.connect.readwriter import DataFrameReader
 from pyspark.sql.connect.session import SparkSession
 from pyspark.sql.connect.streaming.readwriter import DataStreamReader
 
+from databricks_client.names import folded
 from emulator.catalog import Catalog
 from emulator.dialect.names import literal, quote, quoted, spark_part, spark_schema, split_name
 from emulator.dialect.parser import parse
@@ -33,7 +34,6 @@ from emulator.sql.rows import Rows
 from emulator.sql.spark import SparkLink, patient, scheduled
 from emulator.sql.spark import open_spark as open_spark
 from emulator.warehouse import bound
-from validation.names import folded
 
 
 class DatabricksSession(SparkSession):  # type: ignore[misc]

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.errors import PySparkException
 
+from databricks_client.names import folded, folded_path
 from emulator.catalog import ACCOUNT_USERS, SYSTEM_OWNER, Catalog
 from emulator.dialect.names import HIDDEN, literal, quote, quoted, spark_schema
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, Grant, SchemaRecord, TableRecord, table_exists
@@ -27,7 +28,6 @@ from emulator.sql.literals import NO_PARAMETERS, Parameter, Parameters, of_pytho
 from emulator.sql.rows import columns_of, spark_schema_of, sql_type, type_name
 from emulator.sql.settings import apply_setting
 from emulator.sql.spark import SparkLink, SparkPool, new_tag
-from validation.names import folded, folded_path
 
 DEFAULT_CATALOG = "main"
 DEFAULT_SCHEMA = "default"

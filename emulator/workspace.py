@@ -21,11 +21,11 @@ from emulator.rest.errors import ServiceError
 from emulator.state import State
 
 if TYPE_CHECKING:
+    from demo.sources import Ticked
     from emulator.runner.jobs import JobRunner
     from emulator.runner.pipelines import PipelineRunner
     from emulator.runner.zygote import RunnerProcesses
     from emulator.scheduler import Scheduler
-    from emulator.sources import Ticked
     from emulator.warehouse import SqlWorkspace
 
 ADMIN = "admin@example.com"
@@ -317,7 +317,7 @@ class Workspace:
 
     def bundled_migration(self, entries: int, seed: int) -> None:
         """Puts the bundled migration in place, or finds it there. Progress is shown as it goes."""
-        from emulator.bootstrap import bootstrap
+        from demo.bootstrap import bootstrap
 
         bootstrap(self, entries, seed, self.progress_of_step)
         self.scheduler.before_firing = self.time_passes
@@ -332,7 +332,7 @@ class Workspace:
 
     def tick(self, share: float = 0.01) -> Ticked:
         """Adds and updates rows of the source tables, once. share: of the entries."""
-        from emulator.bootstrap import tick
+        from demo.bootstrap import tick
 
         done = tick(self, share)
         self._ticked = time.monotonic()

@@ -16,10 +16,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from app import preparation
+from app.web import preparation
+from databricks_client.endpoint import ADDRESS
+from databricks_client.terminal import emit
 from emulator.folder import PRIVATE, FolderError, take_folder
-from validation.endpoint import ADDRESS
-from validation.terminal import emit
 
 ROOT = Path(__file__).resolve().parent.parent
 FREE_BYTES = 3 * 2**30

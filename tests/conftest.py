@@ -14,7 +14,7 @@ from databricks.sdk.service.jobs import RunResultState
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-from app.config import DEFAULT_MIGRATION, Migration
+from app.config.migration import DEFAULT_MIGRATION, Migration
 from emulator.process import LocalWorkspace
 
 # How fast a machine makes examples says nothing of what must hold.

@@ -14,16 +14,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
+from databricks_client.endpoint import Endpoint, EndpointError
+from databricks_client.redact import install, redact
+from databricks_client.signals import Ending, Signalled, ends_on_signals
+from databricks_client.terminal import emit, emit_json, json_text, safe_output
 from validation.compare import compare, estimate, not_proven
 from validation.connector import DatabricksWarehouse
-from validation.endpoint import Endpoint, EndpointError
 from validation.errors import SpecError, StatementError
-from validation.redact import install, redact
 from validation.report import Estimate, ParityReport, Progress, SideState, Verdict
-from validation.signals import Ending, Signalled, ends_on_signals
 from validation.spec import EXACT, ComparisonSpec, SchemaAspect, Tolerance
 from validation.state import UpdateOf
-from validation.terminal import emit, emit_json, json_text, safe_output
 from validation.updates import current_user, pipeline_updates
 from validation.views import as_csv, as_html, as_text
 from validation.warehouse import Warehouse

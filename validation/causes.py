@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from databricks_client.names import all_folded, folded
 from validation.drilldown import LATE, Details
-from validation.names import all_folded, folded
 from validation.report import Cause, SchemaDifference
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from databricks_client.names import same_name
 from validation.causes import causes_of
 from validation.drilldown import Details, chosen_buckets, details_sql, duplicates_of, read_details, tolerance_applies
 from validation.errors import Cancelled, SideUnreadable, SpecError, StatementError
@@ -24,7 +25,6 @@ from validation.fingerprint import (
     read_duplicates,
     read_scan,
 )
-from validation.names import same_name
 from validation.plan import Compared, Plan, Side, make_plan
 from validation.report import (
     Estimate,

@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from validation.connection import GivenUp, words
+from databricks_client.connection import GivenUp, words
+from databricks_client.running import RUNNING, tagged
 from validation.errors import Cancelled, StatementError
-from validation.running import RUNNING, tagged
 from validation.warehouse import Parameters, Row, never
 
 if TYPE_CHECKING:
     from databricks.sql.client import Connection
 
-    from validation.endpoint import Endpoint
+    from databricks_client.endpoint import Endpoint
 
 _POLL_SECONDS = 0.2
 _SQLSTATE = re.compile(r"SQLSTATE:? ?([0-9A-Z]{5})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from validation.redact import redact
+from databricks_client.redact import redact
 
 _CLASS = re.compile(r"\[([A-Z][A-Z0-9_.]+)\]")
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 
-from validation.names import named_alike
+from databricks_client.names import named_alike
 from validation.rules import (
     INTEGER_DIGITS,
     TEXT,

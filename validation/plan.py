@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from types import MappingProxyType
 
+from databricks_client.names import all_folded, folded
 from validation.errors import SpecError
-from validation.names import all_folded, folded
 from validation.normalize import NoExactForm, NormalForm, normal_form
 from validation.schema import Alignment, Column, excluded_names
 from validation.spec import ComparisonSpec

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from databricks_client.names import all_folded, folded
 from validation.errors import SideUnreadable, SpecError, StatementError
-from validation.names import all_folded, folded
 from validation.report import SchemaDifference
 from validation.spec import ComparisonSpec, SchemaAspect
 from validation.sqltext import quote, quote_table, split_name

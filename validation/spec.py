@@ -8,8 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
+from databricks_client.names import all_folded, folded, same_name
 from validation.errors import SpecError
-from validation.names import all_folded, folded, same_name
 from validation.sqltext import check_predicate, columns_of, split_name
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from databricks_client.names import folded
 from validation.errors import StatementError
 from validation.history import as_time, newest
-from validation.names import folded
 from validation.report import SideState, TableWrite
 from validation.schema import TableSchema, schema_at
 from validation.sqltext import quote_table, split_name

@@ -8,8 +8,8 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from databricks_client.names import folded, folded_path
 from validation.errors import SideUnreadable
-from validation.names import folded, folded_path
 from validation.sqltext import split_name
 from validation.state import ENDED, TableUpdate, UpdateOf
 

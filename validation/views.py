@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from databricks_client.terminal import one_line, printable
 from validation.errors import SpecError
 from validation.report import Cell, ParityReport, Provenance, Sample, SideState
 from validation.spec import DECIDING_BY_DEFAULT, ComparisonSpec
 from validation.spreadsheet import csv_line
-from validation.terminal import one_line, printable
 
 _NULL = "NULL"
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from app.collect.context import Context, moment
 from app.store.collected.records import UsageRecord
-from app.workspace.billing import Usage
-from app.workspace.errors import WorkspaceError
+from databricks_client.billing import Usage
+from databricks_client.errors import WorkspaceError
 
 # Billing is filled late and corrected: so much before the newest record is read again each time.
 BILLING_OVERLAP = timedelta(hours=48)

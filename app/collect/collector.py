@@ -11,7 +11,7 @@ from app.collect.context import Stopping
 from app.collect.sources import Source
 from app.store.base import StoreError, now
 from app.store.collected.repository import CollectedRepository
-from app.workspace.errors import WorkspaceError, one_line
+from databricks_client.errors import WorkspaceError, one_line
 
 log = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from app.config import JobRef, Migration, PipelineRef
+from app.config.migration import JobRef, Migration, PipelineRef
 from app.store.base import now
 from app.store.collected.repository import CollectedRepository
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError
-from app.workspace.jobs import Job
-from app.workspace.pipelines import Pipeline
+from databricks_client.client import Workspace
+from databricks_client.errors import WorkspaceError
+from databricks_client.jobs import Job
+from databricks_client.pipelines import Pipeline
 
 BEGINNING = datetime(2015, 1, 1, tzinfo=UTC)
 """Before anything that a workspace remembers."""

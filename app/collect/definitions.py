@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from app.collect.context import Context
-from app.config import JobRef
+from app.config.migration import JobRef
 from app.store.collected.records import PipelineRecord, ScheduleRecord
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 
 
 def read_schedules(ctx: Context) -> str | None:

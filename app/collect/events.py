@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, Context, moment
 from app.collect.flows import told_by
-from app.config import PipelineRef
+from app.config.migration import PipelineRef
 from app.store.collected.records import EventRecord
-from app.workspace.pipelines import Event
+from databricks_client.pipelines import Event
 
 # Events may arrive a little out of order, so this much before the newest one is read again.
 EVENT_OVERLAP = timedelta(minutes=2)

@@ -8,8 +8,8 @@ from typing import Any
 
 from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, Context, moment
 from app.store.collected.records import JobRunRecord, TaskRunRecord
-from app.workspace.errors import WorkspaceError
-from app.workspace.jobs import JobRun
+from databricks_client.errors import WorkspaceError
+from databricks_client.jobs import JobRun
 
 # Errors of failed tasks are read one by one; a turn reads so many at most.
 TASK_ERRORS = 25

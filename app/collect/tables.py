@@ -9,8 +9,8 @@ from typing import Any
 
 from app.collect.context import BEGINNING, Context
 from app.store.collected.records import ColumnRecord, TableRecord
-from app.workspace.errors import WorkspaceError
-from app.workspace.tables import TableState
+from databricks_client.errors import WorkspaceError
+from databricks_client.tables import TableState
 
 # Rows of a table are counted again when something wrote it, and otherwise after this time.
 ROWS_AGE = timedelta(minutes=15)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, Context, moment
-from app.config import PipelineRef
+from app.config.migration import PipelineRef
 from app.store.collected.records import UpdateRecord
-from app.workspace.errors import WorkspaceError
-from app.workspace.pipelines import Update
+from databricks_client.errors import WorkspaceError
+from databricks_client.pipelines import Update
 
 
 def read_updates(ctx: Context, ref: PipelineRef) -> str | None:

@@ -5,29 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from app.config import Role
-from app.operations.actor import Refused, RolesOf
+from app.access import Refused, RolesOf, require, same_person
+from app.config.migration import Role
 from app.store.audit import AuditRepository
 from app.store.operations import ApprovalRecord
 
 VALID_FOR = timedelta(hours=24)
-
-
-def same_person(a: str, b: str) -> bool:
-    """Whether two user names are one person's: e-mail addresses differ in case by accident only."""
-    return a.strip().casefold() == b.strip().casefold()
-
-
-def require(user: str, role: Role, roles_of: RolesOf, what: str) -> None:
-    """Looks the user's roles up now. Raises Refused if the role is missing or cannot be looked up."""
-    try:
-        roles = roles_of(user)
-    except Exception as e:
-        raise Refused(
-            f"{what} needs the role {role}, and the roles of {user} cannot be looked up: {' '.join(str(e).split())}"
-        ) from e
-    if role not in roles:
-        raise Refused(f"{what} needs the role {role}; {user} has {', '.join(sorted(roles)) or 'none'}")
 
 
 def check_approver(user: str, requested_by: str, roles_of: RolesOf) -> None:

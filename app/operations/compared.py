@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from app.store.parity import ParityRepository
+
 PREFIX = "data of "
 """Evidence of which rows of a relation were compared is called this and the relation's name."""
 
@@ -30,6 +32,15 @@ def of_report(report: Mapping[str, Any]) -> dict[str, str]:
             found[PREFIX + side["name"]] = delta(int(version.removeprefix("delta:")), datetime.fromisoformat(written))
         elif version.startswith("update:"):
             found[PREFIX + side["name"]] = version
+    return found
+
+
+def of_store(parity: ParityRepository) -> dict[str, str]:
+    """What the newest production comparison of each table gives: its id as `parity TABLE`, and `of_report`."""
+    found: dict[str, str] = {}
+    for table, result in parity.latest("production").items():
+        found[f"parity {table}"] = result.parity_id
+        found |= of_report(parity.report(result.parity_id, table) or {})
     return found
 
 

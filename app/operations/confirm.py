@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.config import Migration
-from app.operations.actor import Refused
+from app.access import Refused
+from app.config.migration import Migration
 from app.operations.definition import Kind, Observation
 
 

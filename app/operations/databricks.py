@@ -1,4 +1,4 @@
-"""The world of operations on Databricks: what they need, said with `app.workspace`."""
+"""The world of operations on Databricks: what they need, said with `databricks_client`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from app.operations import compared
 from app.operations.steps import Grant, StartUpdate
 from app.operations.world import JobState, Kind, PipelineState, Privileges, Relation, Written
-from app.workspace import tables
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError
-from app.workspace.names import quote, quote_table
-from app.workspace.pipelines import Update
+from databricks_client import tables
+from databricks_client.client import Workspace
+from databricks_client.errors import WorkspaceError
+from databricks_client.pipelines import Update
+from databricks_client.quoting import quote, quote_table
 from validation.state import TableUpdate
 
 PARALLEL = 8

@@ -33,7 +33,7 @@ from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
 from app.store.leases import Lease, LeaseLost, LeaseRepository
 from app.store.operations import OperationsRepository, Phase
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 
 log = logging.getLogger("cutover.operations")
 

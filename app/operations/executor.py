@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from app.config import Migration
+from app.access import Actor, Refused
+from app.config.migration import Migration
 from app.operations import plan as planning
-from app.operations.actor import Actor, Refused
 from app.operations.codec import CodecError
 from app.operations.definition import CONVERGING, Kind, Observation, Plan
 from app.operations.engine import LEASE_SECONDS, Engine, Hold, Interrupted, Stopped, Timing
@@ -25,8 +25,8 @@ from app.operations.world import World
 from app.store.base import StoreError
 from app.store.leases import LeaseLost
 from app.store.operations import OperationRecord, OperationsRepository, Phase, State
-from app.workspace.errors import WorkspaceError
-from validation.running import working_on
+from databricks_client.errors import WorkspaceError
+from databricks_client.running import working_on
 
 R = TypeVar("R")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from app.config import Gate, Migration
+from app.config.migration import Gate, Migration
 from app.operations import compared
 from app.operations import plan as planning
 from app.operations.definition import GateVerdict, Kind, Observation

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from app.operations.actor import Actor, Refused
+from app.access import Actor, Refused
 from app.operations.codec import CodecError, plan_from_json, plan_to_json
 from app.operations.definition import Kind, Plan
 from app.operations.steps import UnknownStep
 from app.store.audit import AuditRepository
 from app.store.leases import LeaseLost, LeaseRepository
 from app.store.operations import OperationRecord, OperationsRepository, State
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 
 
 class OperationsStore(Protocol):

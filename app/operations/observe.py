@@ -11,14 +11,14 @@ from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
 
-from app.config import Migration
+from app.access import Refused
+from app.config.migration import Migration
 from app.operations import plan as planning
-from app.operations.actor import Refused
 from app.operations.definition import Kind, Observation
 from app.operations.past import JobName, PastCutover
 from app.operations.positions import Swap
 from app.operations.world import JobState, Privileges, Relation, World, Written
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 
 PARALLEL = 8
 COUNT_SECONDS = 15.0

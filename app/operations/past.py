@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from app.config import Migration, Table
+from app.config.migration import Migration, Table
 from app.operations import plan as planning
 from app.operations.codec import CodecError, observation_from_json
 from app.operations.definition import Kind, Observation

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.config import Migration
-from app.operations.actor import Refused
+from app.access import Refused
+from app.config.migration import Migration
 from app.operations.definition import Kind, Observation
 from app.operations.model import absent, after, common, lacking, union, without
 from app.operations.positions import Place, Position, Swap, locate, method

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.config import Migration, Role
+from app import access
+from app.access import Refused, RolesOf
+from app.config.migration import Migration, Role
 from app.operations import approvals, confirm, gates
 from app.operations import plan as planning
-from app.operations.actor import Refused, RolesOf
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation, Plan
 from app.operations.gates import Judge
 from app.operations.observe import observe, relations, starts_old_job
@@ -186,7 +187,7 @@ class Planner:
     def check_before(self, record: OperationRecord, known: Plan, resumed: bool = False) -> None:
         """Everything that must still hold at the moment of acting. Raises Refused, WorkspaceError; writes nothing."""
         self.check_validity(record, known)
-        approvals.require(
+        access.require(
             record.requested_by, Role.OPERATOR, self._roles_of, f"{known.kind} asked for by {record.requested_by}"
         )
         if known.needs_approval:

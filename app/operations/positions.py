@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from app.operations.world import Relation
-from app.workspace import statements
+from databricks_client import statements
 
 
 @dataclass(frozen=True)

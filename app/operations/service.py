@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.config import Migration, Role
+from app import access
+from app.access import Actor, Refused, RolesOf
+from app.config.migration import Migration, Role
 from app.operations import approvals, confirm
-from app.operations.actor import Actor, Refused, RolesOf
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Plan
 from app.operations.engine import LEASE, Hold
 from app.operations.executor import Executor, Patience
@@ -109,7 +110,7 @@ class OperationsService:
         """
         with self._ledger.audited(actor, "plan", str(kind)):
             self._check_persona(actor)
-            approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, f"planning {kind}")
+            access.require(actor.user_name, Role.OPERATOR, self._roles_of, f"planning {kind}")
             made = self._planner.plan(kind, args, actor.user_name)
             self._ledger.keep(made, actor)
             return made
@@ -125,8 +126,8 @@ class OperationsService:
             record, known = self._ledger.get(operation_id)
             if not isinstance(plan, str) and plan.hash != record.plan_hash:
                 raise Refused("this is not the plan that was kept under its id: plan again")
-            approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, f"asking for {known.kind}")
-            if not approvals.same_person(actor.user_name, record.requested_by):
+            access.require(actor.user_name, Role.OPERATOR, self._roles_of, f"asking for {known.kind}")
+            if not access.same_person(actor.user_name, record.requested_by):
                 raise Refused(f"{record.requested_by} made this plan: make your own")
             if record.state is State.PLANNED:
                 self._planner.check_validity(record, known)
@@ -172,7 +173,7 @@ class OperationsService:
         with self._ledger.audited(actor, "cancel", operation_id):
             self._check_persona(actor)
             record, known = self._ledger.get(operation_id)
-            approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "cancelling")
+            access.require(actor.user_name, Role.OPERATOR, self._roles_of, "cancelling")
             begun_not = [State.PLANNED, State.SUBMITTED, State.READY]
             if known.kind in CONVERGING and self.interrupted(record):
                 raise Refused(f"nobody carries out operation {operation_id} now: resume it, or roll back")
@@ -199,7 +200,7 @@ class OperationsService:
             record, known = self._ledger.get(operation_id)
             if isinstance(executor, Actor):
                 self._check_persona(actor)
-                approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "applying")
+                access.require(actor.user_name, Role.OPERATOR, self._roles_of, "applying")
             if record.state is State.SUBMITTED:
                 raise Refused(
                     f"operation {operation_id} waits for an approval by someone other than {record.requested_by}"
@@ -217,7 +218,7 @@ class OperationsService:
         """
         with self._ledger.audited(actor, "resume", operation_id):
             self._check_persona(actor)
-            approvals.require(actor.user_name, Role.OPERATOR, self._roles_of, "resuming")
+            access.require(actor.user_name, Role.OPERATOR, self._roles_of, "resuming")
             try:
                 record, known = self._ledger.get(operation_id)
             except PlanUnreadable as e:

@@ -27,8 +27,8 @@ from app.operations.steps import (
     UnpauseSchedule,
 )
 from app.operations.world import JobState
-from app.workspace import statements
-from app.workspace.names import quote_table
+from databricks_client import statements
+from databricks_client.quoting import quote_table
 
 
 def sql(step: Step) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from app.config import Migration
+from app.config.migration import Migration
 from app.store.base import now as this_moment
 from app.store.checklist import Mark
 from app.store.collected.records import (

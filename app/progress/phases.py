@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.config import Deliverable, Gate, Metric, Phase, SignOff, Step
+from app.config.migration import Deliverable, Gate, Metric, Phase, SignOff, Step
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts
 from app.progress.rules import judge

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.config import Evidence
+from app.config.migration import Evidence, Gate
 from app.progress import quartz, streaks
 from app.progress.evidence import Finding, Status, unknown, verdict
 from app.progress.facts import Facts
@@ -564,3 +564,8 @@ def _seconds(value: float | None) -> str:
 
 def _ratio(new: float, old: float) -> str:
     return f"{new / old:.2f} times" if old > HUNDREDTH else "no ratio, the old side is near zero"
+
+
+def judges(facts: Facts) -> Callable[[Gate], Finding]:
+    """Judges gates of the migration file, all from the same evidence."""
+    return lambda gate: judge(gate.evidence, facts, key=gate.key, max_age_hours=gate.max_age_hours)

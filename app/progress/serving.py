@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.config import Table
+from app.config.migration import Table
 from app.store.collected.records import TableRecord
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.config import Evidence, Migration
+from app.config.migration import Evidence, Migration
 from app.store.streak import LONGEST_PAUSE, Days, Ended, NotCollected, NotCompared, NotIdentical, Streak, Written
 
 

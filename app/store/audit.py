@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from app.store.base import Repository, StoreError, UtcDateTime, metadata, store_error
 from app.store.faults import DATABASE_ERRORS
 from app.store.text import FreeText, Identity, Label, Unstorable, kept, storable
+from databricks_client.terminal import json_text
 from validation.spreadsheet import csv_line
-from validation.terminal import json_text
 
 GENESIS = "0" * 64
 """The hash that the first record names as its predecessor's."""

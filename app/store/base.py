@@ -23,7 +23,7 @@ from sqlalchemy.exc import StatementError
 
 from app.store.faults import DATABASE_ERRORS, cause, in_a_line
 from app.store.text import Unstorable
-from validation.redact import redact
+from databricks_client.redact import redact
 
 metadata = MetaData(
     naming_convention={

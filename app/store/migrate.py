@@ -20,12 +20,13 @@ from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, MetaData, func, inspect, select, text
 
-from app.config import ConfigError, Settings
+from app.config.base import ConfigError
+from app.config.settings import Settings
 from app.store.base import StoreError, metadata, store_error
 from app.store.connect import open_engine
 from app.store.faults import DATABASE_ERRORS
 from app.store.leases import WORKER_LEASE, LeaseRepository
-from validation.terminal import emit
+from databricks_client.terminal import emit
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ALONE_SECONDS = 60

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from databricks_client.names import folded
 from emulator.dialect.tokens import tokenize
 from emulator.sql.errors import SqlError
-from validation.names import folded
 
 
 def quote(part: str) -> str:

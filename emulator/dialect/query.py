@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from databricks_client.names import folded
 from emulator.dialect.cursor import Cursor
 from emulator.dialect.keywords import CLAUSE, NO_ALIAS, NOT_A_FUNCTION, QUERY_START
 from emulator.dialect.names import is_path
 from emulator.dialect.statement import Call, Chain, Role
 from emulator.dialect.tokens import Kind, unquote_string
 from emulator.sql.errors import not_here
-from validation.names import folded
 
 # Delta's functions that find a table by a string.
 _NAMING_FUNCTIONS = {"table_changes", "table_changes_by_path"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from databricks_client.names import folded
 from emulator.dialect.names import if_need_be, literal, quote, quoted, spark_schema, split_name
 from emulator.information_schema import InformationSchema
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, no_permission
@@ -18,7 +19,6 @@ from emulator.sql.commit_info import revealed
 from emulator.sql.ddl import check_name, check_principal, drop_record
 from emulator.sql.errors import SqlError, not_here
 from emulator.sql.rows import BOOLEAN, STRING, Rows, declared_column
-from validation.names import folded
 
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine

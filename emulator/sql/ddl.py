@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import PySparkException
 
+from databricks_client.names import folded
 from emulator.access import may_be_granted_in
 from emulator.catalog import Catalog
 from emulator.dialect.names import literal, quoted, spark_part, spark_schema
@@ -19,7 +20,6 @@ from emulator.records import now_ms
 from emulator.sql.delta_log import delta_properties
 from emulator.sql.errors import SqlError, not_here
 from emulator.sql.rows import Rows
-from validation.names import folded
 
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine, FullName

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql.connect.plan import SubqueryAlias
 
+from databricks_client.names import folded
 from emulator.catalog import Catalog
 from emulator.dialect.names import literal, quote, quoted, spark_part, spark_schema, split_name
 from emulator.metadata import MANAGED, Intent, TableRecord
@@ -25,7 +26,6 @@ from emulator.sql.job import Job
 from emulator.sql.literals import NO_PARAMETERS, Parameters
 from emulator.sql.rows import Rows, columns_of
 from emulator.sql.spark import SparkLink, end_session, translate_error
-from validation.names import folded
 
 FullName = tuple[str, str, str]
 VirtualTables = Mapping[str, Callable[[], pa.Table]]

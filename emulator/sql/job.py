@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark.sql.connect.plan import SubqueryAlias
 
+from databricks_client.names import folded
 from emulator.dialect.names import is_path, literal, quote, quoted, spark_part
 from emulator.dialect.parser import parse
 from emulator.dialect.render import Place, render
@@ -21,7 +22,6 @@ from emulator.sql.literals import Parameters
 from emulator.sql.rows import Rows
 from emulator.sql.settings import session_setting, set_parameter
 from emulator.sql.spark import local_view
-from validation.names import folded
 
 if TYPE_CHECKING:
     from emulator.sql.engine import Engine, FullName

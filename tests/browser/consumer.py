@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from databricks.sql.exc import Error
 
-from validation.endpoint import Endpoint
+from databricks_client.endpoint import Endpoint
 
 
 @dataclass

@@ -98,7 +98,7 @@ class RunningPanel:
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`cutover ...` with the panel's own settings."""
         done = subprocess.run(
-            [sys.executable, "-m", "app.cli", *arguments],
+            [sys.executable, "-m", "app.cli.main", *arguments],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,

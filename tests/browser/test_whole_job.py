@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Playwright, expect
 
-from app.config import Migration
+from app.config.migration import Migration
 from app.operations.plan import rehearsal_names
 from app.store.base import now
 from app.store.open import Store, open_store
+from databricks_client.endpoint import Endpoint
 from emulator.process import LocalWorkspace
 from tests.browser.consumer import Consumer
 from tests.browser.panel import ROOT, RunningPanel, Visitor, browser_executable, wait
-from validation.endpoint import Endpoint
 
 MIGRATION = Migration.load(ROOT / "app/migrations/00_rds_local.yaml")
 ERIN, LARS, SOFIA, ADA = (f"{n}@example.com" for n in ("engineer", "lead", "stakeholder", "analyst"))

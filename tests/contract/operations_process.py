@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
-from app.config import DEFAULT_MIGRATION, Gate, Migration
+from app.config.migration import DEFAULT_MIGRATION, Gate, Migration
 from app.operations import compared
 from app.operations.databricks import DatabricksWorld
 from app.operations.executor import Patience
@@ -15,8 +15,8 @@ from app.operations.service import OperationsService
 from app.progress.evidence import Finding, Status
 from app.store.base import now
 from app.store.open import open_store
-from app.workspace.client import Workspace
-from validation.endpoint import Endpoint
+from databricks_client.client import Workspace
+from databricks_client.endpoint import Endpoint
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
 
@@ -41,7 +41,7 @@ def service(store_url: str, endpoint: Endpoint) -> OperationsService:
         open_store(store_url),
         world,
         MIGRATION,
-        roles_of=lambda user: workspace.identity.roles_of(user, MIGRATION.roles),
+        roles_of=lambda user: workspace.identity.roles_of(user, MIGRATION.roles.groups),
         judges=passing,
         evidence=as_compared,
         personas=lambda: True,

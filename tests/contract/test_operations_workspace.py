@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 from operations_process import MIGRATION, service
 
-from app.config import Role
-from app.operations.actor import Actor, Refused
+from app.access import Actor, Refused
+from app.config.migration import Role
 from app.operations.databricks import DatabricksWorld
 from app.operations.definition import Kind
 from app.operations.service import OperationsService
 from app.operations.steps import Grant
 from app.store.operations import State
-from app.workspace import statements
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError
-from validation.endpoint import Endpoint
+from databricks_client import statements
+from databricks_client.client import Workspace
+from databricks_client.endpoint import Endpoint
+from databricks_client.errors import WorkspaceError
 
 ERIN = Actor("engineer@example.com", frozenset({Role.OPERATOR}), "persona", local=True)
 LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)

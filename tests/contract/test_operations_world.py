@@ -10,10 +10,10 @@ from databricks.sdk.service.jobs import CronSchedule, JobParameterDefinition, Pa
 from world_contract import Ground, WorldContract
 
 from app.operations.databricks import DatabricksWorld
-from app.workspace import statements
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError
-from app.workspace.names import literal, quote_table
+from databricks_client import statements
+from databricks_client.client import Workspace
+from databricks_client.errors import WorkspaceError
+from databricks_client.quoting import literal, quote_table
 from emulator.process import LocalWorkspace
 
 

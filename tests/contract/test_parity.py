@@ -18,16 +18,16 @@ from typing import Any
 import pytest
 from test_workspace import as_user
 
-from app.config import DEFAULT_MIGRATION, Migration, Role
-from app.operations.actor import Actor, Refused
-from app.parity_workspace import table_updates
-from app.reveal import ACTION, Sampled, reveal_row
+from app.access import Actor, Refused
+from app.config.migration import DEFAULT_MIGRATION, Migration, Role
+from app.parity.reveal import ACTION, Sampled, reveal_row
+from app.parity.workspace import table_updates
 from app.store.open import open_store
-from app.workspace.client import Workspace
+from databricks_client.client import Workspace
+from databricks_client.endpoint import Endpoint
 from emulator.process import LocalWorkspace
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse
-from validation.endpoint import Endpoint
 from validation.updates import pipeline_updates
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ from databricks.sdk.errors import DatabricksError, NotFound, PermissionDenied
 from databricks.sdk.service import catalog
 from databricks.sdk.service import sql as warehouse
 
+from databricks_client.endpoint import Endpoint
 from emulator.process import LocalWorkspace
-from validation.endpoint import Endpoint
 
 pytestmark = pytest.mark.timeout(300)
 CATALOG = f"contract_catalog_{uuid.uuid4().hex[:6]}"

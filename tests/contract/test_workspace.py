@@ -1,4 +1,4 @@
-"""`app.workspace` through the real clients against the local workspace: each call the panel makes, good and bad."""
+"""`databricks_client` through the real clients against the local workspace: each call the panel makes, good and bad."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from app.collect import Context, sources
-from app.config import DEFAULT_MIGRATION, Migration, Role
+from app.config.migration import DEFAULT_MIGRATION, Migration, Role
 from app.store.open import Store, open_store
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError
-from app.workspace.sql import Cancel
-from app.workspace.tables import Grant
+from databricks_client.client import Workspace
+from databricks_client.errors import WorkspaceError
+from databricks_client.sql import Cancel
+from databricks_client.tables import Grant
 from emulator.process import LocalWorkspace
 
 SELECT = frozenset({Grant("data-consumers", "SELECT"), Grant("rds-viewers", "SELECT")})
@@ -366,7 +366,7 @@ def test_reads_go_on_after_throttling(raw_workspace: LocalWorkspace, ws: Workspa
 
 
 def test_roles_are_those_of_the_groups_now(ws: Workspace) -> None:
-    roles = Migration.load(DEFAULT_MIGRATION).roles
+    roles = Migration.load(DEFAULT_MIGRATION).roles.groups
     assert ws.identity.roles_of("lead@example.com", roles) == {Role.VIEWER, Role.OPERATOR, Role.APPROVER}
     assert ws.identity.roles_of("engineer@example.com", roles) == {Role.VIEWER, Role.OPERATOR}
     assert ws.identity.roles_of("stakeholder@example.com", roles) == {Role.VIEWER}

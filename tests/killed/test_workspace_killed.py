@@ -11,7 +11,7 @@ import pytest
 from databricks.sdk.service import jobs
 from databricks.sdk.service.workspace import ImportFormat, Language
 
-from app.config import DEFAULT_MIGRATION, Migration
+from app.config.migration import DEFAULT_MIGRATION, Migration
 from emulator.process import LocalWorkspace
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)

@@ -16,12 +16,12 @@ import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.connect.readwriter import DataFrameWriter
 
+from demo.sources.generate import generate
+from demo.sources.schemas import SCHEMAS
 from emulator.dialect.parser import parse
 from emulator.dialect.render import Place, render
 from emulator.runner.notebook import Widgets
 from emulator.runner.source import cells_of, parameter_markers, statements_of
-from emulator.sources.generate import generate
-from emulator.sources.schemas import SCHEMAS
 
 ROOT = Path(__file__).resolve().parents[2] / "pipeline"
 TABLES = ("dim_fde", "income_verification", "iv_fde_ax", "iv_master_results", "unity_av_fde", "roi_fraud_reduction")

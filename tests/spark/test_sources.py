@@ -12,13 +12,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql.connect import functions as F
 from pyspark.sql.connect.dataframe import DataFrame
 
-from emulator.sources import SCHEMAS, TABLES, generate, generation, tick
-from emulator.sources.entries import folder_count
-from emulator.sources.generation import DAYS
-from emulator.sources.schemas import AV, AX, ENTRY_STATUSES, EXEMPT_COMPANY_ID, HELPERS, IV, PUBLIC, SANDBOX
-from emulator.sources.tables import Rows
-from emulator.sources.values import DAY, micros
-from emulator.sources.vocabulary import EXCLUDED_PROPERTY_NAMES, KEPT_PROPERTY_NAMES
+from demo.sources import SCHEMAS, TABLES, generate, generation, tick
+from demo.sources.entries import folder_count
+from demo.sources.generation import DAYS
+from demo.sources.schemas import AV, AX, ENTRY_STATUSES, EXEMPT_COMPANY_ID, HELPERS, IV, PUBLIC, SANDBOX
+from demo.sources.tables import Rows
+from demo.sources.values import DAY, micros
+from demo.sources.vocabulary import EXCLUDED_PROPERTY_NAMES, KEPT_PROPERTY_NAMES
 from pipeline.fde.exclusions import ExclusionRules, get_fde_exclusion_filter
 
 ENTRIES = 600

@@ -1,4 +1,4 @@
-"""One name or two: `validation.names` beside Spark, and comparisons of tables that hold such columns."""
+"""One name or two: `databricks_client.names` beside Spark, and comparisons of tables that hold such columns."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from test_validation_names import ONE_NAME, TWO_NAMES
 from validation_support import counts
 
+from databricks_client.names import folded, named_alike
 from validation import ComparisonSpec, SchemaAspect, Tolerance, Verdict, compare
 from validation.errors import StatementError
-from validation.names import folded, named_alike
 from validation.spec import DECIDING_BY_DEFAULT
 from validation.sqltext import quote
 

@@ -18,10 +18,10 @@ from databricks import sql
 from databricks.sdk import WorkspaceClient
 from databricks.sql.exc import DatabaseError, RequestError, ServerOperationError
 
+from databricks_client.endpoint import Endpoint
 from emulator.process import LocalWorkspace
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse
-from validation.endpoint import Endpoint
 
 pytestmark = pytest.mark.timeout(300)
 CATALOG = "sql_contract"

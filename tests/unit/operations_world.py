@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
-from app.config import DEFAULT_MIGRATION, Gate, Migration, Role
+from app.access import Actor
+from app.config.migration import DEFAULT_MIGRATION, Gate, Migration, Role
 from app.operations import compared
-from app.operations.actor import Actor
 from app.operations.definition import Kind
 from app.operations.engine import Timing
 from app.operations.executor import Patience
@@ -28,7 +28,7 @@ from app.store.audit import AuditRepository
 from app.store.base import metadata
 from app.store.leases import LeaseRepository
 from app.store.operations import OperationsRepository
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 from validation.state import TableUpdate
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)

@@ -9,7 +9,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from app.config import Migration
+from app.config.migration import Migration
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MIGRATION_FILE = ROOT / "app" / "migrations" / "00_rds_local.yaml"

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import update as sql_update
 
-from app.config import Migration
+from app.config.migration import Migration
 from app.operations.codec import plan_to_json
 from app.operations.definition import GateVerdict, Kind, Observation, Plan
 from app.operations.steps import DropView, FlipView, PauseSchedule, PlannedStep, RenameTable, UnpauseSchedule

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from app import parity_run
-from app.config import Migration
-from app.parity_run import ParityRunner
+from app.config.migration import Migration
+from app.parity import runner as parity_run
+from app.parity.runner import ParityRunner
 from app.store.collected.records import JobRunRecord, UpdateRecord
 from app.store.open import Store
 from app.store.parity import ALIVE_SECONDS, ParityRun, runs_table
-from app.workspace.errors import WorkspaceError
-from app.workspace.jobs import JobRun
-from app.workspace.pipelines import Update
-from app.workspace.tables import TableState
+from databricks_client.errors import WorkspaceError
+from databricks_client.jobs import JobRun
+from databricks_client.pipelines import Update
+from databricks_client.tables import TableState
 from tests.unit.test_collect import MIGRATION
 from tests.unit.test_collect_store import run, update
 from validation.report import ParityReport, SideState, Verdict

@@ -11,11 +11,11 @@ import yaml
 from databricks.sdk.service.jobs import JobSettings
 from databricks.sdk.service.pipelines import PipelineSpec
 
-from app.config import DEFAULT_MIGRATION, Migration
-from emulator.bootstrap import IDS, NOTEBOOKS, PIPELINE, _Bootstrap
-from emulator.bundle import Bundle, BundleError, Permission, load, parse
+from app.config.migration import DEFAULT_MIGRATION, Migration
+from demo.bootstrap import IDS, NOTEBOOKS, PIPELINE, _Bootstrap
+from demo.bundle import Bundle, BundleError, Permission, load, parse
+from demo.sources.schemas import EXCLUDED_COMPANY_SHORT_IDS, EXEMPT_COMPANY_ID
 from emulator.quartz import Cron
-from emulator.sources.schemas import EXCLUDED_COMPANY_SHORT_IDS, EXEMPT_COMPANY_ID
 
 FILE = Path(__file__).parents[2] / "databricks.yml"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from app.widgets.charts import Bar, Point, runs_over_time, timeline
+from app.web.components.charts import Bar, Point, runs_over_time, timeline
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HERE = ZoneInfo("Asia/Tokyo")

@@ -15,21 +15,22 @@ import typer
 from operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld
 from pages_seed import seed
 
-from app import cli
-from app.commands.context import Context, context
-from app.config import IdentitySource, Role, Settings
+from app.cli import main as cli
+from app.cli.context import CommandContext, context
+from app.config.migration import Role
+from app.config.settings import IdentitySource, Settings
 from app.operations.executor import Patience
 from app.operations.preview import Preview
 from app.operations.service import OperationsService
-from app.parity_provenance import provenance_of
+from app.parity.provenance import provenance_of
+from app.parity.reveal import ACTION
 from app.progress.evidence import Finding, Status
-from app.reveal import ACTION
 from app.store.base import StoreError, now
 from app.store.leases import WORKER_LEASE
 from app.store.open import Store
 from app.store.parity import OtherWrite, ParityState, Producer
-from app.workspace.errors import WorkspaceError
-from validation.endpoint import EndpointError
+from databricks_client.endpoint import EndpointError
+from databricks_client.errors import WorkspaceError
 from validation.report import ParityReport, SideState, TableWrite, Verdict
 from validation.views import as_csv, as_html
 
@@ -68,7 +69,7 @@ def here(
         identity=IdentitySource.PERSONA,
     )
     context.store = store  # type: ignore[misc]
-    context.service = OperationsService(  # type: ignore[misc]
+    context.operations = OperationsService(  # type: ignore[misc]
         store,
         world,
         MIGRATION,
@@ -113,7 +114,7 @@ def test_the_plan_that_is_read_before_a_confirmation_holds_no_escape(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "app.commands.operations.preview", lambda plan: [Preview(1, "stage", "", HOSTILE, (HOSTILE,), "", "")]
+        "app.cli.operations.preview", lambda plan: [Preview(1, "stage", "", HOSTILE, (HOSTILE,), "", "")]
     )
     status, out, _ = here("plan", "cutover", *AS_ERIN)
     assert status == 0 and out.count("[red]x[/red]\\x1b]52;c;eA==\\x07\\x9b2J\\u202e") == 2
@@ -306,7 +307,7 @@ def test_reading_needs_no_workspace(here: Here, monkeypatch: pytest.MonkeyPatch)
     def nowhere(self: object) -> object:
         raise EndpointError("no workspace: none is configured")
 
-    monkeypatch.setattr(Context, "workspace", property(nowhere))
+    monkeypatch.setattr(CommandContext, "workspace", property(nowhere))
     monkeypatch.delattr(type(context), "service")
     assert here.json("status")[1]["headline"].startswith("Can we cut over? Not yet")
     assert here("status", "--check")[0] == 1
@@ -335,7 +336,7 @@ def test_a_persona_can_be_chosen_only_where_settings_say_so(here: Here, monkeypa
         def me(self) -> object:
             return type("Me", (), {"user_name": ERIN.user_name})()
 
-    monkeypatch.setattr(Context, "workspace", type("W", (), {"identity": Identity()})())
+    monkeypatch.setattr(CommandContext, "workspace", type("W", (), {"identity": Identity()})())
     status, _, err = here("pause", "baseline", *AS_LARS, "--confirm", "pause 00_RDS")
     assert status == 2
     assert "a persona can be chosen only" in err
@@ -350,7 +351,7 @@ def test_an_interrupted_cutover_is_resumed_from_the_terminal(here: Here) -> None
     here("approve", made, *AS_LARS)
     here.world.faults.die_at = 20
     with pytest.raises(Crash):
-        context.service.apply(made, ERIN)
+        context.operations.apply(made, ERIN)
     from operations_world import Faults
 
     here.world.faults = Faults()
@@ -379,7 +380,7 @@ def test_what_a_person_stops_is_not_done(
     def stopped(*_: object) -> None:
         raise stop
 
-    monkeypatch.setattr(context.service, "plan", stopped)
+    monkeypatch.setattr(context.operations, "plan", stopped)
     status, _, err = here("rollback", *AS_ERIN)
     assert (status, err.strip()) == (1, "cutover: stopped; what was begun is in the journal")
 

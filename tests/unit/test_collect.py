@@ -20,12 +20,12 @@ from app.collect.runs import read_runs
 from app.collect.sources import Source
 from app.collect.tables import read_tables
 from app.collect.updates import read_updates
-from app.config import CandidateJob, Evidence, Gate, JobRef, Migration, PipelineRef, Roles, Table
+from app.config.migration import CandidateJob, Evidence, Gate, JobRef, Migration, PipelineRef, Roles, Table
 from app.store.collected.records import EventRecord
 from app.store.open import Store
-from app.widgets.asof import troubles
-from app.workspace.errors import WorkspaceError
-from app.workspace.sql import Sql
+from app.web.components.asof import troubles
+from databricks_client.errors import WorkspaceError
+from databricks_client.sql import Sql
 from tests.unit.workspace_server import Refusal, Request, Server, serving
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -9,8 +9,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from app.config import DEFAULT_MIGRATION, ConfigError, IdentitySource, Migration, Settings, Table
-from app.parity_spec import spec_of
+from app.config.base import ConfigError
+from app.config.migration import DEFAULT_MIGRATION, Migration, Table
+from app.config.settings import IdentitySource, Settings
+from app.parity.spec import spec_of
 from app.progress.rules import RULES
 from pipeline.fde.exclusions import DEFAULT_WORDS
 from scripts import run

@@ -16,15 +16,14 @@ from databricks.sql.exc import MaxRetryDurationError, RequestError
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 from workspace_server import Refusal, Request, Server, serving
 
-from app.config import Roles
-from app.workspace import identity, rest
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError, from_rest, from_sql
-from app.workspace.rest import Rest
-from validation import connection, endpoint
-from validation.connection import Attempt, GivenUp, NoAnswer, Unavailable, busy, open_session, within, words
+from app.config.migration import Roles
+from databricks_client import connection, endpoint, identity, rest
+from databricks_client.client import Workspace
+from databricks_client.connection import Attempt, GivenUp, NoAnswer, Unavailable, busy, open_session, within, words
+from databricks_client.endpoint import Endpoint
+from databricks_client.errors import WorkspaceError, from_rest, from_sql
+from databricks_client.rest import Rest
 from validation.connector import DatabricksWarehouse
-from validation.endpoint import Endpoint
 from validation.errors import Cancelled, StatementError
 
 ROLES = Roles(viewer=("v",), operator=("o",), approver=("a",))

@@ -15,8 +15,8 @@ import pytest
 from pages_open import MIGRATION, Fill, open_page, text_of
 from streamlit.testing.v1 import AppTest
 
-from app.config import Role
-from app.operations.actor import Actor, Refused
+from app.access import Actor, Refused
+from app.config.migration import Role
 from app.operations.definition import Kind
 from app.store.open import Store
 from app.store.operations import State
@@ -48,8 +48,8 @@ def handed(monkeypatch: pytest.MonkeyPatch, fill: Fill) -> Recorded:
     """What the Operations page hands to the service, clicked by someone who has every role."""
     fill(operations=False)
     recorded = Recorded()
-    monkeypatch.setattr("app.widgets.service.operations", lambda here: recorded)
-    monkeypatch.setattr("app.widgets.identity.actor", lambda here, action, subject: ERIN)
+    monkeypatch.setattr("app.web.components.service.operations", lambda here: recorded)
+    monkeypatch.setattr("app.web.components.identity.actor", lambda here, action, subject: ERIN)
     return recorded
 
 
@@ -157,7 +157,7 @@ def test_where_nobody_is_signed_in_nothing_is_handed_on(
 ) -> None:
     fill(operations=False)
     recorded = Recorded()
-    monkeypatch.setattr("app.widgets.service.operations", lambda here: recorded)
+    monkeypatch.setattr("app.web.components.service.operations", lambda here: recorded)
     at = _opened(store, State.SUBMITTED, "approve")
     at = _click(at, "approve", "approve")
     assert recorded.calls == [] and "Refused: nobody is signed in" in text_of(at)

@@ -17,12 +17,12 @@ from databricks.sdk.errors import InvalidParameterValue, NotFound
 from databricks.sdk.service import sql
 from databricks.sql.exc import Error
 
+from databricks_client.endpoint import Endpoint
 from emulator.query_history import query_tags, statement_type
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import LONG, Rows
 from emulator.warehouse import StatementResult
 from emulator.workspace import Workspace
-from validation.endpoint import Endpoint
 
 STATEMENTS = "/api/2.0/sql/statements"
 HISTORY = "/api/2.0/sql/history/queries"

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from emulator_workspace import Caller, workspace_in
 
-from app.workspace.links import Links
+from databricks_client.links import Links
 from emulator.workspace import Workspace
 
 LINKS = Links("http://127.0.0.1:1")

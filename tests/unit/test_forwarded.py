@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 from streamlit.runtime.context import StreamlitHeaders
 
-from app.widgets.forwarded import Malformed, forwarded_user
+from app.web.components.forwarded import Malformed, forwarded_user
 
 EMAIL, PREFERRED, USER = "X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-User"
 

@@ -11,8 +11,9 @@ from operations_world import Given
 from parity_running import Compared, runner_of
 from workspace_server import serving
 
-from app import parity_run, worker
+from app import worker
 from app.operations.engine import Hold
+from app.parity import runner as parity_run
 from app.store.base import StoreError
 from app.store.heartbeat import Heartbeat
 from app.store.leases import LeaseLost

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from app import worker
-from app.cli import main
-from app.config import DEFAULT_MIGRATION, ConfigError, Migration
+from app.cli.main import main
+from app.config.base import ConfigError
+from app.config.migration import DEFAULT_MIGRATION, Migration
 
 BASE = DEFAULT_MIGRATION.read_text()
 

@@ -21,7 +21,7 @@ from operations_world import (
     all_old,
 )
 
-from app.operations.actor import Refused
+from app.access import Refused
 from app.operations.definition import Kind
 from app.operations.engine import LEASE, Interrupted
 from app.operations.model import absent, union
@@ -29,7 +29,7 @@ from app.operations.steps import Grant
 from app.progress.evidence import Finding, Status
 from app.store.leases import LeaseLost
 from app.store.operations import Phase, State
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 from validation.state import TableUpdate
 
 X = "product.fde.dim_fde"

@@ -8,8 +8,8 @@ import pytest
 from operations_world import BACK, CUT, ERIN, LARS, SOFIA, Given
 from sqlalchemy import text
 
-from app.config import Role
-from app.operations.actor import Actor, Refused
+from app.access import Actor, Refused
+from app.config.migration import Role
 from app.operations.definition import Kind
 from app.store.operations import ApprovalRecord, State
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from operations_world import BACK, ERIN, Crash, Given, all_new, all_old
 
-from app.operations.actor import Refused
+from app.access import Refused
 from app.operations.definition import Kind
 from app.operations.engine import LEASE
 from app.store.connect import open_engine

@@ -10,13 +10,13 @@ import pytest
 from databases import Postgres
 from operations_world import BACK, ERIN, MIGRATION, Crash, Given, all_new, all_old
 
-from app.operations.actor import Refused
+from app.access import Refused
 from app.operations.definition import Kind
 from app.operations.steps import STEPS
 from app.operations.world import Relation
 from app.store.connect import open_engine
 from app.store.operations import Phase, State
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 
 SPREAD = 12
 """Points of a cutover at which it dies on PostgreSQL too."""

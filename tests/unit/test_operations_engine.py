@@ -13,7 +13,7 @@ from app.operations.statements import sql
 from app.operations.steps import STEPS, PauseSchedule, RestoreGrants, SetParameters, Step, UnpauseSchedule
 from app.operations.world import Relation
 from app.store.operations import Phase, State
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 
 
 def test_definitions_and_grants_are_saved_before_the_first_write(given: Given) -> None:

@@ -24,13 +24,13 @@ from operations_world import (
     take_kept_name,
 )
 
+from app.access import Refused
 from app.operations import compared
-from app.operations.actor import Refused
 from app.operations.definition import Kind
 from app.operations.world import Privileges
 from app.progress.evidence import Finding, Status
 from app.store.operations import State
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 from validation.state import TableUpdate
 
 

@@ -11,7 +11,7 @@ from operations_world import BACK, ERIN, NEW_JOB, Crash, Given, all_new, all_old
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from app.operations.actor import Refused
+from app.access import Refused
 from app.operations.definition import Kind
 from app.operations.engine import LEASE
 from app.operations.journal import JournalLost

@@ -20,13 +20,13 @@ from operations_world import (
 )
 from sqlalchemy import update
 
-from app.config import JobRef, Migration
-from app.operations.actor import Refused
+from app.access import Refused
+from app.config.migration import JobRef, Migration
 from app.operations.definition import Kind
 from app.operations.steps import Grant, RestoreGrants
 from app.operations.world import Relation
 from app.store.operations import State, operations
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 
 X, KEPT, NEW_X = "product.fde.dim_fde", "product.fde.dim_fde_old", "product.fde.dlt_v2_dim_fde"
 OWNER = "owner@example.com"

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 from operations_world import CUT, ERIN, LARS, MIGRATION, NEW_JOB, OLD, OLD_JOB, Given, change_data, take_kept_name
 
-from app.operations.actor import Refused
+from app.access import Refused
 from app.operations.codec import plan_from_json, plan_to_json
 from app.operations.definition import Kind, Plan
 from app.operations.engine import LEASE, Engine, Hold
@@ -26,7 +26,7 @@ from app.operations.steps import (
     UnknownStep,
 )
 from app.store.operations import Phase, State
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 
 
 @dataclass(frozen=True)

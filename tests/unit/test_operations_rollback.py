@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from operations_world import BACK, ERIN, MIGRATION, OLD, SOFIA, Given, all_new, all_old, raising
 
-from app.operations.actor import Refused
+from app.access import Refused
 from app.operations.definition import Kind
 from app.operations.engine import LEASE
 from app.store.operations import Phase, State

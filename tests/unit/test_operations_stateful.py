@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from operations_world import ERIN, LARS, MIGRATION, NEW_JOB, OLD_JOB, Crash, Given
 
-from app.operations.actor import Refused
+from app.access import Refused
 from app.operations.definition import Kind
 from app.store.operations import State
 

@@ -10,9 +10,9 @@ import pytest
 
 from app.operations.definition import Kind
 from app.store.operations import JournalEntry, OperationRecord, Phase, State
-from app.views.operations import _CANCEL, _cancel_word
-from app.widgets.hints import timed_out
-from app.widgets.operation import _told
+from app.web.components.hints import timed_out
+from app.web.components.operation import _told
+from app.web.pages.operations import _CANCEL, _cancel_word
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RECORD = OperationRecord(

@@ -12,9 +12,9 @@ import streamlit as st
 from pages_open import MIGRATION, Fill, frames, open_page, text_of, unescaped
 from streamlit.testing.v1 import AppTest
 
-from app.parity_estimate import Expected
+from app.parity.estimate import Expected
 from app.store.open import Store
-from app.widgets import sentences
+from app.web.components import sentences
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 
@@ -244,7 +244,7 @@ def test_nobody_may_look_and_not_touch(store: Store, fill: Fill, monkeypatch: py
     at.button(key="parity_start").click().run()
     assert "Refused: nobody is signed in" in text_of(at)
     assert "Refused: nobody is signed in" in text_of(at.run()), "a page drawn again at once tells it still"
-    monkeypatch.setattr("app.widgets.notice.SECONDS", 0.0)
+    monkeypatch.setattr("app.web.components.notice.SECONDS", 0.0)
     assert "Refused" not in text_of(at.run())
     assert not store.parity.active()
     refused = store.audit.records(limit=1)[0]

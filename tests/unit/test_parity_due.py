@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair, report, runner_of
 
-from app.parity_producers import far_apart
+from app.parity.producers import far_apart
 from app.store.open import Store
 from app.store.parity import ParityRun, ParityState, Producer
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 from tests.unit.test_collect import MIGRATION
 from tests.unit.test_collect_store import run, update
 from validation.report import ParityReport, SideState, Verdict

@@ -7,15 +7,15 @@ from zoneinfo import ZoneInfo
 
 from pages_open import MIGRATION, Fill, frames, open_page, text_of
 
-from app.config import DEFAULT_MIGRATION, Migration
+from app.config.migration import DEFAULT_MIGRATION, Migration
 from app.progress import streaks
 from app.store.open import Store
 from app.store.parity import ParityState, ParityTable
 from app.store.streak import NotCompared, Streak, Written
-from app.views.parity_history import entries, figure, title
-from app.widgets import charts
-from app.widgets.marks import verdict_mark
-from app.widgets.panel import Panel
+from app.web.components import charts
+from app.web.components.marks import verdict_mark
+from app.web.components.panel import Panel
+from app.web.pages.parity_history import entries, figure, title
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

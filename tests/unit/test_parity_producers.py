@@ -13,11 +13,11 @@ from parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair,
 from app.collect.context import Context
 from app.collect.runs import read_runs
 from app.collect.updates import read_updates
-from app.parity_producers import AtWork, Producers, contradictions, same, with_others
-from app.parity_provenance import provenance_of
+from app.parity.producers import AtWork, Producers, contradictions, same, with_others
+from app.parity.provenance import provenance_of
 from app.store.open import Store
 from app.store.parity import ParityState, Producer
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 from tests.unit.test_collect import MIGRATION, MS, Fake
 from tests.unit.test_collect_store import run, update
 from tests.unit.workspace_server import serving

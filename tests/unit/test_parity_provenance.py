@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from pages_open import Fill, open_page
 
-from app.parity_provenance import provenance_of
+from app.parity.provenance import provenance_of
 from app.store.open import Store
 from app.store.parity import Producer as Stored
 from validation.report import ParityReport, Producer, Provenance

@@ -13,11 +13,11 @@ import pytest
 from parity_running import HOUR, Compared, T, There, found, report, runner_of, silent
 from sqlalchemy import select
 
-from app import parity_run
+from app.parity import runner as parity_run
 from app.store.base import StoreError
 from app.store.open import Store
 from app.store.parity import ParityState, Producer, runs_table
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 from tests.unit.test_collect import MIGRATION
 from tests.unit.test_collect_store import run, update
 from validation.report import ParityReport, Progress, Verdict

@@ -9,13 +9,14 @@ import pytest
 from parity_running import T
 
 import validation
-from app import parity_run
-from app.config import ConfigError, Table, Tolerance
+from app.config.base import ConfigError
+from app.config.migration import Table, Tolerance
 from app.operations.definition import Observation
 from app.operations.past import PastCutover
 from app.operations.world import Relation
-from app.parity_spec import spec_of
-from app.workspace.tables import TableState
+from app.parity import runner as parity_run
+from app.parity.spec import spec_of
+from databricks_client.tables import TableState
 
 TABLE = Table(
     name="t", baseline="c.s.t", candidate="c.s.v2_t", development="d.s.t", key=("a", "b"), watermark=("at", "other"),

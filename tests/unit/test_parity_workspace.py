@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from validation_warehouse import delta_tables
 
-from app.parity_workspace import table_updates
-from app.workspace.errors import WorkspaceError
+from app.parity.workspace import table_updates
+from databricks_client.errors import WorkspaceError
 from tests.unit.workspace_server import Refusal, Request, Server, serving
 from validation import ComparisonSpec, compare
 from validation.state import TableUpdate

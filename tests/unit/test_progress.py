@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.config import DEFAULT_MIGRATION, Evidence, Migration
-from app.evidence_kinds import KINDS
-from app.progress.comparison import points, summaries
+from app.config.evidence_params import KINDS
+from app.config.migration import DEFAULT_MIGRATION, Evidence, Migration
+from app.performance.measurements import points, summaries
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts, _schema_differences
 from app.progress.phases import gates, headline, phases, serving, sign_offs

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from workspace_server import Refusal, Request, serving
 
-from app.config import ConfigError, Settings
+from app.config.base import ConfigError
+from app.config.settings import Settings
 from app.store.base import StoreError
 from app.store.open import open_store
-from app.workspace.errors import WorkspaceError, from_rest, from_sql
-from validation.endpoint import Endpoint, EndpointError, SettingError, setting
+from databricks_client.endpoint import Endpoint, EndpointError, SettingError, setting
+from databricks_client.errors import WorkspaceError, from_rest, from_sql
+from databricks_client.redact import install, know, redact
 from validation.errors import SideUnreadable, StatementError
-from validation.redact import install, know, redact
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "dapi0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -187,7 +188,11 @@ def test_a_token_with_a_line_end_works_and_is_printed_nowhere(tmp_path: Path, en
             "CUTOVER_STORE_URL": f"sqlite:///{tmp_path}/store.db" + end,
             "CUTOVER_LOG": "DEBUG",
         }
-        for command in (["validation", "a.b.c", "a.b.d"], ["app.cli", "plan", "cutover"], ["app.cli", "status"]):
+        for command in (
+            ["validation", "a.b.c", "a.b.d"],
+            ["app.cli.main", "plan", "cutover"],
+            ["app.cli.main", "status"],
+        ):
             done = subprocess.run(
                 [sys.executable, "-m", *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
             )

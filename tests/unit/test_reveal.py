@@ -12,9 +12,9 @@ import pytest
 from pages_open import Fill, frames, open_page, text_of
 from validation_warehouse import DESCRIBED, Scripted
 
-from app.config import Role
-from app.operations.actor import Actor
-from app.reveal import Sampled, reveal_row
+from app.access import Actor
+from app.config.migration import Role
+from app.parity.reveal import Sampled, reveal_row
 from app.store.audit import AuditRepository
 from app.store.base import StoreError
 from app.store.open import Store
@@ -149,8 +149,8 @@ def test_the_page_shows_one_row_a_side_and_tells_how_many_have_its_key(
 ) -> None:
     fill(differing=True)
     sides = {"baseline": Revealed({"id": "1", "x": "ada"}, 40, True), "candidate": Revealed(None, 3, False)}
-    monkeypatch.setattr("app.reveal.reveal_row", lambda *_, **__: sides)
-    monkeypatch.setattr("app.widgets.identity.actor", lambda *_: Actor("erin", frozenset(), "test"))
+    monkeypatch.setattr("app.parity.reveal.reveal_row", lambda *_, **__: sides)
+    monkeypatch.setattr("app.web.components.identity.actor", lambda *_: Actor("erin", frozenset(), "test"))
     at = open_page("parity", table="income_verification")
     at.button(key="parity_reveal").click().run()
     at.button(key="parity_reveal").click()

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from app import preparation
-from emulator import tick
+from app.web import preparation
+from databricks_client.endpoint import ADDRESS
+from demo import tick
 from emulator.__main__ import gone
 from emulator.folder import take_folder
 from scripts import run
-from validation.endpoint import ADDRESS
 
 ROOT = Path(__file__).resolve().parents[2]
 

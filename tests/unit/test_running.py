@@ -20,13 +20,13 @@ from workspace_server import Refusal, Request, Server, serving
 
 from app.left_behind import cancel_left_behind, is_dead
 from app.operations.engine import LEASE
-from app.parity_run import ParityRunner
+from app.parity.runner import ParityRunner
 from app.store.open import Store
 from app.store.parity import runs_table
+from databricks_client.running import Running, Tag, process, tag_of, tagged, working_on
 from tests.unit.parity_running import There
 from tests.unit.test_collect import MIGRATION
 from validation.connector import DatabricksWarehouse
-from validation.running import Running, Tag, process, tag_of, tagged, working_on
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = process().rsplit(":", 2)[0]
@@ -204,7 +204,7 @@ def test_a_runner_tidies_up_at_first_and_when_it_takes_up_what_was_left(store: S
     ("command", "last"),
     [
         (["validation", "a.b.c", "a.b.d", "--json"], '"reason": "cancelled by {} before the comparison was complete"'),
-        (["app.cli", "plan", "cutover", "--json"], '{{"error": "stopped; what was begun is in the journal"}}'),
+        (["app.cli.main", "plan", "cutover", "--json"], '{{"error": "stopped; what was begun is in the journal"}}'),
     ],
 )
 def test_a_signal_ends_a_command_that_connects(
@@ -237,8 +237,8 @@ def test_a_signal_ends_a_command_that_connects(
 
 STUCK = """
 import socket, sys, threading
-from validation.running import RUNNING
-from validation.signals import ends_on_signals
+from databricks_client.running import RUNNING
+from databricks_client.signals import ends_on_signals
 
 cancelled = threading.Event()
 with ends_on_signals(lambda name: print("last words:", name, cancelled.is_set(), flush=True)):
@@ -263,7 +263,7 @@ def test_a_main_thread_that_never_ends_is_ended_and_its_statement_cancelled() ->
 
 def test_a_signal_that_was_ignored_stays_ignored() -> None:
     text = (
-        "import os, signal\nfrom validation.signals import ends_on_signals\n"
+        "import os, signal\nfrom databricks_client.signals import ends_on_signals\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "with ends_on_signals():\n    os.kill(os.getpid(), signal.SIGHUP)\n    print('goes on')\n"
     )

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-import emulator.bootstrap as bootstrap_module
-from emulator.bootstrap import (
+import demo.bootstrap as bootstrap_module
+from demo.bootstrap import (
     APP,
     GROUPS,
     IDS,

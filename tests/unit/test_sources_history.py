@@ -9,11 +9,11 @@ from decimal import Decimal
 
 import pytest
 
+from demo.bootstrap import IDS, ROOT
+from demo.bundle import load
+from demo.history import MARK, NEW_DAYS, OLD_DAYS, History, Sides, history
 from emulator import billing, lakeflow
 from emulator.billing import HOUR_MS, Compute, compute_of_update, computes_of_run, usage_rows, usage_table
-from emulator.bootstrap import IDS, ROOT
-from emulator.bundle import load
-from emulator.history import MARK, NEW_DAYS, OLD_DAYS, History, Sides, history
 from emulator.records import Job, Pipeline, Run, TaskRun, Update
 from emulator.state import State
 

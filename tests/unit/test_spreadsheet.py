@@ -14,7 +14,7 @@ import pytest
 from test_validation_report import _report
 
 from app.store.open import open_store
-from app.widgets.tables import Column, to_csv
+from app.web.components.tables import Column, to_csv
 from validation.report import Cell, Sample, SampleKind
 from validation.spreadsheet import cell, csv_line
 from validation.views import as_csv
@@ -94,4 +94,4 @@ def test_the_pages_have_no_export_beside_the_guarded_one() -> None:
         and node.func.attr in ("dataframe", "data_editor")
     }
     # A row in clear is looked at and kept nowhere.
-    assert drawn == {("app/widgets/tables.py", "dataframe"), ("app/views/parity.py", "dataframe")}
+    assert drawn == {("app/web/components/tables.py", "dataframe"), ("app/web/pages/parity.py", "dataframe")}

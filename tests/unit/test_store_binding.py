@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from workspace_server import Server, serving
 
-from app.operations.wiring import bind
+from app.context import bind
 from app.store.base import StoreError
 from app.store.open import Store
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError
-from app.workspace.workspace_id import WorkspaceId
-from validation.endpoint import Endpoint
+from databricks_client.client import Workspace
+from databricks_client.endpoint import Endpoint
+from databricks_client.errors import WorkspaceError
+from databricks_client.workspace_id import WorkspaceId
 
 REMOTE = ("1234", "https://prod.example.com", False)
 

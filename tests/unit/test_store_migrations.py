@@ -16,8 +16,9 @@ from databases import Postgres
 from pages_open import MIGRATION, open_page, text_of
 from sqlalchemy import Engine, MetaData, event, inspect, select
 
-from app import cli, worker
-from app.commands.context import context
+from app import worker
+from app.cli import main as cli
+from app.cli.context import context
 from app.store import migrate as module
 from app.store.base import StoreError, metadata
 from app.store.connect import open_engine

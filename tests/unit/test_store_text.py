@@ -18,7 +18,7 @@ from app.store.open import Store
 from app.store.operations import State
 from app.store.parity import ParityState
 from app.store.text import LONGEST, Identity, Label, shortened, storable
-from app.workspace.errors import WorkspaceError
+from databricks_client.errors import WorkspaceError
 from tests.unit.test_collect_store import run, update
 
 BAD, CLEAN = (

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from app.commands.output import rows
-from app.commands.terminal import Terminal
-from validation.terminal import PrintableFormatter, emit, json_text, one_line, printable
+from app.cli.output import rows
+from app.cli.terminal import Terminal
+from databricks_client.terminal import PrintableFormatter, emit, json_text, one_line, printable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -120,7 +120,7 @@ def test_the_console_goes_on_without_its_reader() -> None:
     code = "\n".join(
         (
             "import os, sys",
-            "from app.commands.terminal import Terminal",
+            "from app.cli.terminal import Terminal",
             "read, write = os.pipe(); os.close(read); os.dup2(write, 1)",
             "console = Terminal()",
             "for n in range(3): console.say('x' * 100_000)",
@@ -139,8 +139,8 @@ def test_emit_ends_every_text_with_one_line_end(capsys: pytest.CaptureFixture[st
 
 
 PRINTERS = {
-    "validation/terminal.py": {"write", "basicConfig", "StreamHandler"},
-    "app/commands/terminal.py": {"Console"},
+    "databricks_client/terminal.py": {"write", "basicConfig", "StreamHandler"},
+    "app/cli/terminal.py": {"Console"},
 }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from validation_warehouse import SPEC, schema_of
 
+from databricks_client.names import all_folded, folded, named_alike, same_name
 from validation import ComparisonSpec, SpecError
 from validation.errors import SideUnreadable
-from validation.names import all_folded, folded, named_alike, same_name
 from validation.plan import make_plan
 from validation.schema import align
 from validation.spec import Tolerance

@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 from parity_running import Compared, report, silent
 
-from app import preparation, worker
+from app import worker
+from app.access import Refused
 from app.collect.sources import Source
-from app.config import Migration
-from app.operations.actor import Refused
+from app.config.migration import Migration
 from app.store.open import Store, open_store
 from app.store.parity import ParityState
+from app.web import preparation
 from app.worker import Worker
+from databricks_client.endpoint import Endpoint
 from tests.unit.test_collect import MIGRATION
 from tests.unit.workspace_server import Request, Server, serving
-from validation.endpoint import Endpoint
 from validation.report import ParityReport
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -20,18 +20,18 @@ from typing import Any
 import pytest
 
 from app.collect.flows import told_by
-from app.config import Roles
+from app.config.migration import Roles
 from app.store.collected.records import EventRecord
-from app.workspace.billing import Billing
-from app.workspace.errors import WorkspaceError
-from app.workspace.identity import Identity
-from app.workspace.jobs import Jobs
-from app.workspace.lineage import Lineage
-from app.workspace.links import Links
-from app.workspace.pipelines import Pipelines
-from app.workspace.rest import Patience, Rest
-from app.workspace.sql import Sql
-from app.workspace.tables import Tables
+from databricks_client.billing import Billing
+from databricks_client.errors import WorkspaceError
+from databricks_client.identity import Identity
+from databricks_client.jobs import Jobs
+from databricks_client.lineage import Lineage
+from databricks_client.links import Links
+from databricks_client.pipelines import Pipelines
+from databricks_client.rest import Patience, Rest
+from databricks_client.sql import Sql
+from databricks_client.tables import Tables
 
 T = 1_700_000_000_000
 MOMENT = datetime(2026, 1, 5, tzinfo=UTC)

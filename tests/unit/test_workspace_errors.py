@@ -6,7 +6,7 @@ import pytest
 from databricks.sql.exc import RequestError, ServerOperationError
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from app.workspace.errors import from_sql
+from databricks_client.errors import from_sql
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.workspace import statements
-from app.workspace.names import literal, quote, quote_table
+from databricks_client import statements
+from databricks_client.quoting import literal, quote, quote_table
 
 
 def test_names_are_quoted_whatever_they_hold() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from app.config import Role, Roles
-from app.workspace.errors import WorkspaceError
-from app.workspace.rest import Patience
-from app.workspace.tables import Grant, GrantChange, grant_changes, served_by
+from app.config.migration import Role, Roles
+from databricks_client.errors import WorkspaceError
+from databricks_client.rest import Patience
+from databricks_client.tables import Grant, GrantChange, grant_changes, served_by
 from tests.unit.workspace_server import Hangup, Refusal, Request, Server, serving
 
 JOB = 314473856953682

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from databricks.sql.exc import RequestError, ServerOperationError
 
-from app.workspace.errors import WorkspaceError
-from app.workspace.sql import IDLE_SECONDS, Cancel, Sql
-from validation.running import tag_of
+from databricks_client.errors import WorkspaceError
+from databricks_client.running import tag_of
+from databricks_client.sql import IDLE_SECONDS, Cancel, Sql
 
 LOST = RequestError("Error during request to server", {"original-exception": ConnectionResetError("reset")})
 REFUSED = ServerOperationError("[TABLE_OR_VIEW_NOT_FOUND] no. SQLSTATE: 42P01")

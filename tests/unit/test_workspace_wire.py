@@ -13,9 +13,9 @@ from databricks.sql.thrift_api.TCLIService import TCLIService, ttypes
 from thrift.protocol import TBinaryProtocol
 from thrift.transport import TTransport
 
-from app.workspace.client import Workspace
-from app.workspace.errors import WorkspaceError
-from validation.endpoint import Endpoint
+from databricks_client.client import Workspace
+from databricks_client.endpoint import Endpoint
+from databricks_client.errors import WorkspaceError
 
 
 class Lost(Exception):

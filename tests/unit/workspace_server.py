@@ -16,9 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from app.workspace.client import Workspace
-from app.workspace.rest import Patience, Rest
-from validation.endpoint import Endpoint
+from databricks_client.client import Workspace
+from databricks_client.endpoint import Endpoint
+from databricks_client.rest import Patience, Rest
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 
 from app.operations.steps import Grant
 from app.operations.world import Relation, World
-from app.workspace import statements
-from app.workspace.errors import WorkspaceError
+from databricks_client import statements
+from databricks_client.errors import WorkspaceError
 
 COLUMNS = (("a", "bigint"), ("b", "string"))
 TAGS = {"domain": "fde", "it's \\ odd": "two words"}

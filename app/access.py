@@ -1,0 +1,94 @@
+"""Who acts, which role an action needs, and the audit record of every refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.config.migration import Role
+from app.store.audit import AuditRepository
+
+RolesOf = Callable[[str], frozenset[Role]]
+"""Looks up a user's roles now. Raises if it cannot: then nothing is allowed."""
+
+SUBJECT_LIMIT = 200
+"""Characters of a subject that the audit log keeps."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person or service principal. roles: those seen at sign-in; every action looks them up again.
+
+    source: where the name comes from: `proxy` (headers of Databricks Apps), `persona` (chosen locally), `token`.
+    local: true if the record must say that a persona was chosen on a local workspace.
+    """
+
+    user_name: str
+    roles: frozenset[Role]
+    source: str
+    local: bool = False
+
+
+class Refused(Exception):
+    """The action is not allowed now; the text says why and what to do. Every refusal is in the audit log."""
+
+
+def same_person(a: str, b: str) -> bool:
+    """Whether two user names are one person's: e-mail addresses differ in case by accident only."""
+    return a.strip().casefold() == b.strip().casefold()
+
+
+def require(user: str, role: Role, roles_of: RolesOf, what: str) -> None:
+    """Looks the user's roles up now. Raises Refused if the role is missing or cannot be looked up."""
+    try:
+        roles = roles_of(user)
+    except Refused as e:
+        raise Refused(f"{what} needs the role {role}, and {e}") from e
+    except Exception as e:
+        raise Refused(
+            f"{what} needs the role {role}, and the roles of {user} cannot be looked up: {' '.join(str(e).split())}"
+        ) from e
+    if role not in roles:
+        raise Refused(f"{what} needs the role {role}; {user} has {', '.join(sorted(roles)) or 'none'}")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Authorizes actions outside the operation engine, which keeps its own records with a plan's hash."""
+
+    audit: AuditRepository
+    roles_of: RolesOf
+
+    def record(
+        self,
+        actor: Actor,
+        action: str,
+        outcome: str,
+        subject: str,
+        reason: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Appends one audit record. Raises StoreError where it cannot: then the action must not happen."""
+        self.audit.append(
+            actor=actor.user_name,
+            source=actor.source,
+            local=actor.local,
+            action=action,
+            outcome=outcome,
+            subject=subject[:SUBJECT_LIMIT],
+            reason=reason,
+            detail=detail,
+        )
+
+    def refuse(self, actor: Actor, action: str, subject: str, reason: str) -> Refused:
+        """Records the refusal; gives the exception to raise."""
+        self.record(actor, action, "refused", subject, reason)
+        return Refused(reason)
+
+    def require(self, actor: Actor, role: Role, action: str, subject: str, what: str = "") -> None:
+        """Raises Refused, which is recorded, unless the actor has the role in the workspace now."""
+        try:
+            require(actor.user_name, role, self.roles_of, what or action)
+        except Refused as e:
+            raise self.refuse(actor, action, subject, str(e)) from e

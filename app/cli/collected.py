@@ -1,0 +1,187 @@
+"""`cutover runs`, `compare`, `consumers`, `collect`: what the worker has read of the workspace; reading it again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from app.access import Refused
+from app.cli.context import POLL_SECONDS, context
+from app.cli.ending import WrongUse, end
+from app.cli.options import As, Json, Wait
+from app.cli.output import moment, rows, show
+from app.cli.terminal import Terminal
+from app.collect.refresh import request_refresh
+from app.performance.measurements import Summary, points, summaries
+from app.progress.facts import DAYS
+from app.store.base import now
+from app.store.collected.records import JobRunRecord, UpdateRecord
+from app.store.leases import WORKER_LEASE
+
+app = typer.Typer()
+
+Days = Annotated[int, typer.Option("--days", min=1, max=3650, help="How far back.")]
+Generated = Annotated[bool, typer.Option("--generated", help="With the history that a local workspace makes up.")]
+
+
+@app.command()
+def runs(
+    run: Annotated[int | None, typer.Option("--run", help="One job run with its tasks.")] = None,
+    update: Annotated[str | None, typer.Option("--update", help="One update with datasets and expectations.")] = None,
+    days: Days = 7,
+    generated: Generated = False,
+    as_json: Json = False,
+) -> None:
+    """Runs of both jobs and updates of the pipelines, newest first; or one of them whole."""
+    if run is not None and update is not None:
+        raise WrongUse("--run and --update exclude each other")
+    if run is not None:
+        _one_run(run, as_json)
+    elif update is not None:
+        _one_update(update, as_json)
+    else:
+        found = context.store.collected.snapshot(now() - timedelta(days=days), runs=5000, updates=5000)
+        shown = [r for r in found.runs if generated or not r.generated]
+        updates = [u for u in found.updates if generated or not u.generated]
+
+        def draw(console: Terminal) -> None:
+            _draw_runs(console, shown)
+            _draw_updates(console, updates)
+
+        show(as_json, {"runs": [_run(r) for r in shown], "updates": updates}, draw)
+
+
+@app.command()
+def compare(
+    days: Annotated[int, typer.Option("--days", min=1, max=DAYS, help="How far back.")] = DAYS,
+    generated: Generated = False,
+    as_json: Json = False,
+) -> None:
+    """Old against new: run time, DBU and cost at list price of the successful runs, medians and ratios."""
+    since = now() - timedelta(days=days)
+    found = [p for p in points(context.facts(), generated=generated) if p.start >= since]
+    measured = summaries(found)
+    value = {
+        "since": since,
+        "measures": [{**vars(s), "ratio": s.ratio} for s in measured],
+        "runs": found,
+    }
+    columns = ["measure", "old", "new", "new / old", "runs, old and new", "billing not final"]
+    show(as_json, value, rows("Medians of successful runs", columns, [_measure(s) for s in measured]))
+
+
+@app.command()
+def consumers(
+    table: Annotated[str | None, typer.Argument(help="A name as consumers read it. Default: all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Who was seen reading the tables. Never the whole list: the platform records some of all reads."""
+    found = context.store.collected.consumers(table)
+    lines = [(c.table, c.kind, c.name or c.consumer_id, c.user, c.reads, moment(c.last_seen)) for c in found]
+    show(as_json, found, rows("Consumers", ["table", "kind", "what", "user", "reads", "last seen"], lines))
+
+
+@app.command()
+def collect(as_: As = None, wait: Wait = True, as_json: Json = False) -> None:
+    """Asks the worker to read every source of the workspace at once."""
+    actor = context.actor(as_)
+    collected = context.store.collected
+    number = request_refresh(actor, collected, context.store.audit, context.roles_of)
+    if context.store.leases.holder(WORKER_LEASE) is None:
+        raise Refused("requested, but no worker is running: start one")
+    while wait and not collected.refresh_done(number):
+        if context.store.leases.holder(WORKER_LEASE) is None:
+            raise Refused("the worker that was reading ended: start one")
+        time.sleep(POLL_SECONDS)
+    sources = collected.sources()
+    lines = [(s.source, moment(s.last_success), moment(s.next_attempt), s.error) for s in sources.values()]
+    show(as_json, sources, rows("Sources", ["source", "read", "next attempt", "error"], lines))
+    end(not wait or not any(s.error for s in sources.values()))
+
+
+def _one_run(run_id: int, as_json: bool) -> None:
+    found = context.store.collected.run(run_id)
+    if found is None:
+        raise WrongUse(f"run {run_id} is not among what was collected")
+    tasks = context.store.collected.tasks([run_id]).get(run_id, [])
+
+    def draw(console: Terminal) -> None:
+        _draw_runs(console, [found])
+        lines = [(t.task_key, t.state, moment(t.start), _seconds(t.seconds), t.error) for t in tasks]
+        rows("Tasks", ["task", "state", "start", "seconds", "error"], lines)(console)
+
+    show(as_json, {**_run(found), "tasks": tasks}, draw)
+
+
+def _one_update(update_id: str, as_json: bool) -> None:
+    collected = context.store.collected
+    found = collected.update(update_id)
+    if found is None:
+        raise WrongUse(f"update {update_id!r} is not among what was collected")
+    flows = collected.flows([update_id]).get(update_id, [])
+    expectations = collected.expectations(update_ids=[update_id])
+    errors = collected.events(update_id=update_id, levels=("ERROR",), limit=20)
+
+    def draw(console: Terminal) -> None:
+        _draw_updates(console, [found])
+        lines = [(f.dataset, f.status, f.rows, _seconds(f.seconds)) for f in flows]
+        rows("Datasets", ["dataset", "state", "rows", "seconds"], lines)(console)
+        checked = [(e.dataset, e.name, e.action, e.passed, e.failed) for e in expectations]
+        rows("Expectations", ["dataset", "expectation", "action", "passed rows", "failed rows"], checked)(console)
+        if errors:
+            rows("Errors", ["at", "dataset", "message"], [(moment(e.timestamp), e.dataset, e.message) for e in errors])(
+                console
+            )
+
+    value = {"update": found, "datasets": flows, "expectations": expectations, "errors": errors}
+    show(as_json, value, draw)
+
+
+def _run(found: JobRunRecord) -> dict[str, Any]:
+    """A run with its state in one word, as everywhere."""
+    return {**vars(found), "state": found.state}
+
+
+def _draw_runs(console: Terminal, found: Sequence[JobRunRecord]) -> None:
+    lines = [
+        (r.side, r.run_id, r.state, moment(r.start_time), _seconds(r.run_seconds), _told(r), r.state_message)
+        for r in found
+    ]
+    rows("Job runs", ["side", "run", "state", "start", "seconds", "origin", "message"], lines)(console)
+
+
+def _draw_updates(console: Terminal, found: Sequence[UpdateRecord]) -> None:
+    lines = [
+        (u.environment, u.update_id, u.state, _what(u), moment(u.start_time), _seconds(u.seconds), _told(u))
+        for u in found
+    ]
+    columns = ["pipeline", "update", "state", "what", "start", "seconds", "origin"]
+    rows("Pipeline updates", columns, lines)(console)
+
+
+def _what(u: UpdateRecord) -> str:
+    if u.validate_only:
+        return "validate only"
+    return "full refresh" if u.full_refresh or u.full_refresh_selection else "refresh"
+
+
+def _told(record: JobRunRecord | UpdateRecord) -> str:
+    return "generated" if record.generated else "measured"
+
+
+def _measure(s: Summary) -> tuple[str, ...]:
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:,.3f}"
+
+    ratio = "" if s.ratio is None else f"{s.ratio:.2f}"
+    pending = "" if s.measure == "Run time" else str(s.not_final)
+    counted = f"{s.baseline_runs} and {s.candidate_runs}"
+    return f"{s.measure}, {s.unit}", number(s.baseline), number(s.candidate), ratio, counted, pending
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"

@@ -1,0 +1,32 @@
+"""What commands work with: the process's context, the terminal, and who acts."""
+
+from __future__ import annotations
+
+from app.access import Actor
+from app.cli.ending import WrongUse
+from app.cli.terminal import Terminal
+from app.config.settings import IdentitySource
+from app.context import Context
+
+POLL_SECONDS = 0.5
+
+
+class CommandContext(Context):
+    """The process's context with its two outputs."""
+
+    out = Terminal()
+    err = Terminal(stderr=True)
+
+    def actor(self, persona: str | None) -> Actor:
+        """Who acts: the persona where one may be chosen, otherwise the token's user. Raises WrongUse."""
+        if self.settings.identity is IdentitySource.PERSONA:
+            if not persona:
+                raise WrongUse("say who you are: --as USER (CUTOVER_IDENTITY=persona lets a persona be chosen)")
+            return Actor(persona, frozenset(), "persona", local=True)
+        me = self.workspace.identity.me().user_name
+        if persona and persona.casefold() != me.casefold():
+            raise WrongUse(f"--as {persona}: you are {me}; a persona can be chosen only with CUTOVER_IDENTITY=persona")
+        return Actor(me, frozenset(), "token")
+
+
+context = CommandContext()

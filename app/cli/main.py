@@ -1,0 +1,117 @@
+"""`cutover`: everything the pages can do, for a terminal and for the night the page is down.
+
+Exit status: 0 done or pass, 1 failed or blocked, 2 wrong use. With `--json`, one JSON value on standard output, of what
+failed `{"error": ...}`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import typer
+
+from app.access import Refused
+from app.cli import audit, checklist, collected, operations, parity, status
+from app.cli.context import context
+from app.cli.ending import DONE, FAILED, WRONG_USE, Ended, WrongUse
+from app.config.base import ConfigError
+from app.operations.steps import UnknownStep
+from app.store.base import StoreError
+from app.store.leases import LeaseLost
+from databricks_client.endpoint import EndpointError, SettingError
+from databricks_client.errors import WorkspaceError
+from databricks_client.redact import install, redact
+from databricks_client.signals import Ending, ends_on_signals
+from databricks_client.terminal import emit_json, safe_output
+from validation.errors import SpecError
+
+_STOPPED = "stopped; what was begun is in the journal"
+# The terminal's parser catches Ctrl-C and returns this.
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="cutover",
+    help=(__doc__ or "").split("\n", 1)[0] + "\n\nExit status: 0 done or pass, 1 failed or blocked, 2 wrong use.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(status.app)
+app.add_typer(operations.app)
+app.add_typer(collected.app)
+app.add_typer(parity.app, name="parity")
+app.add_typer(audit.app, name="audit")
+app.add_typer(checklist.app, name="checklist")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status; what a person did or the world lacks is one line."""
+    install()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = any(a.partition("=")[0] == "--json" for a in given)
+
+    def last_words(_signal: str) -> None:
+        _complain(_STOPPED, as_json, FAILED)
+
+    # The worker ends by itself, in its own time.
+    ending = nullcontext(Ending(last_words)) if given[:1] == ["worker"] else ends_on_signals(last_words)
+    with safe_output(), ending as end:
+        return end.status(_run(given, as_json, end))
+
+
+def _run(given: Sequence[str], as_json: bool, end: Ending) -> int:
+    try:
+        command = typer.main.get_command(app)
+        if command.main(list(given), prog_name="cutover", standalone_mode=False) == INTERRUPTED:
+            raise KeyboardInterrupt
+    except Ended as e:
+        return e.status
+    except (WrongUse, ConfigError, SettingError) as e:
+        return _complain(str(e), as_json, WRONG_USE)
+    except (Refused, StoreError, WorkspaceError, EndpointError, LeaseLost, UnknownStep, SpecError) as e:
+        return _complain(str(e), as_json, FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        if end.number is None:
+            return _complain(_STOPPED, as_json, FAILED)
+        end.say(end.number)
+        return FAILED
+    except BrokenPipeError:
+        return FAILED
+    except Exception as e:
+        # The terminal's parser has errors of its own; everything else is a fault of this program.
+        code = getattr(e, "exit_code", None)
+        if code is None:
+            if os.environ.get("CUTOVER_LOG", "").upper() == "DEBUG":
+                if as_json:
+                    emit_json({"error": f"{type(e).__name__}: {e}"})
+                raise
+            fault = f"a fault of this program: {type(e).__name__}: {e} (CUTOVER_LOG=DEBUG shows where)"
+            return _complain(fault, as_json, FAILED)
+        if not given or "help" in type(e).__name__.lower():
+            return _complain("say what to do: cutover --help lists the commands", as_json, WRONG_USE)
+        return DONE if code == 0 else _complain(_parser_words(e), as_json, WRONG_USE)
+    finally:
+        context.close()
+    return DONE
+
+
+def _parser_words(error: Exception) -> str:
+    words = getattr(error, "format_message", None)
+    text = str(words() if callable(words) else error)
+    return text.replace("Value error, ", "") or "wrong use: cutover --help lists the commands"
+
+
+def _complain(text: str, as_json: bool, status: int) -> int:
+    line = " ".join(redact(text).split())
+    if as_json:
+        emit_json({"error": line})
+    context.err.say(f"cutover: {line}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,394 @@
+"""Plans and operations: planned, shown, confirmed, approved, carried out, followed, taken back."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from app.access import Actor, Refused
+from app.cli.context import POLL_SECONDS, context
+from app.cli.ending import Ended, WrongUse, end
+from app.cli.options import As, Comment, Here, Json, Wait
+from app.cli.output import moment, plain, rows, show
+from app.cli.terminal import Terminal
+from app.operations.definition import GateVerdict, Kind, Plan
+from app.operations.engine import LEASE
+from app.operations.preview import preview
+from app.store.leases import WORKER_LEASE
+from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
+from databricks_client.terminal import one_line
+
+app = typer.Typer()
+
+Confirm = Annotated[str | None, typer.Option("--confirm", metavar="TEXT", help="The text to type, instead of asking.")]
+OperationId = Annotated[str, typer.Argument(metavar="OPERATION", help="The operation's id, e.g. op-1a2b3c4d5e6f.")]
+
+
+@app.command()
+def plan(
+    kind: Annotated[Kind, typer.Argument(help="What to plan.")] = Kind.CUTOVER,
+    job: Annotated[str | None, typer.Option(help="baseline or candidate, for run-now, pause, unpause.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="Pipeline, for start-update.")] = None,
+    number: Annotated[int | None, typer.Option("--rows", help="Rows to copy, for rehearse.", min=1)] = None,
+    as_: As = None,
+    as_json: Json = False,
+) -> None:
+    """Shows exactly what an operation would call and run, and which gates block it. Changes nothing."""
+    args = {"job": job, "pipeline": pipeline, "rows": number}
+    made = _plan(kind, {k: v for k, v in args.items() if v is not None}, context.actor(as_))
+    show(as_json, _plan_value(made), lambda console: _draw_plan(console, made))
+    end(not made.blocking)
+
+
+@app.command()
+def cutover(as_: As = None, confirm: Confirm = None, as_json: Json = False) -> None:
+    """Plans a cutover, shows it, and asks for it; then an approver other than you must approve it."""
+    _ask(Kind.CUTOVER, {}, as_, confirm, as_json, here=False, wait=False)
+
+
+@app.command()
+def approve(operation: OperationId, as_: As = None, comment: Comment = "", as_json: Json = False) -> None:
+    """Approves an operation that someone else asked for, by its id or its plan's hash."""
+    operation_id = context.operations.approve(operation, context.actor(as_), comment)
+    _tell(operation_id, as_json)
+
+
+@app.command()
+def apply(
+    operation: OperationId,
+    as_: As = None,
+    confirm: Confirm = None,
+    here: Here = False,
+    wait: Wait = True,
+    as_json: Json = False,
+) -> None:
+    """Asks for a plan that was shown before (with its confirmation), and follows it to its end."""
+    actor = context.actor(as_)
+    try:
+        found = context.operations.operation(operation)
+    except Refused:
+        context.operations.apply(operation, actor)  # Refused again, and the audit log keeps it.
+        raise
+    if found.record.state is State.PLANNED:
+        if not as_json:
+            _draw_plan(context.out, found.plan)
+        context.operations.submit(operation, actor, _typed(found.plan, confirm, as_json))
+    elif found.record.state is State.SUBMITTED:
+        context.operations.apply(operation, actor)  # Refused, and the audit log keeps it.
+    _follow(operation, actor, as_json, here, wait)
+
+
+@app.command()
+def resume(operation: OperationId, as_: As = None, here: Here = True, as_json: Json = False) -> None:
+    """Goes on with an interrupted operation from where the world is, in this process.
+
+    A cutover that failed, was stopped or was being undone goes back. One by which no table serves the new side yet is
+    checked again first.
+    """
+    actor = context.actor(as_)
+    with _Narrator(operation, as_json):
+        context.operations.resume(operation, actor)
+    _tell(operation, as_json)
+
+
+@app.command()
+def cancel(operation: OperationId, as_: As = None, comment: Comment = "", as_json: Json = False) -> None:
+    """Withdraws an operation, or asks a running one to stop and undo what it did."""
+    context.operations.cancel(operation, context.actor(as_), comment)
+    record = context.operations.operation(operation).record
+    show(as_json, brief(record), lambda console: console.say(f"{record.id} {record.state}"))
+
+
+@app.command()
+def rollback(as_: As = None, confirm: Confirm = None, as_json: Json = False) -> None:
+    """Makes the old side serve again, in this process, from wherever a cutover or rollback stopped."""
+    _ask(Kind.ROLLBACK, {}, as_, confirm, as_json, here=True, wait=True)
+
+
+@app.command()
+def rehearse(
+    number: Annotated[int | None, typer.Option("--rows", help="Rows to copy of each table.", min=1)] = None,
+    whole: Annotated[bool, typer.Option("--all-rows", help="Copy all rows.")] = False,
+    as_: As = None,
+    confirm: Confirm = None,
+    here: Here = False,
+    wait: Wait = True,
+    as_json: Json = False,
+) -> None:
+    """Forward, back, forward and back on scratch copies; what is served must be what the copy held."""
+    if whole and number is not None:
+        raise WrongUse("--rows and --all-rows exclude each other")
+    args: dict[str, Any] = {"rows": None} if whole else {} if number is None else {"rows": number}
+    _ask(Kind.REHEARSE, args, as_, confirm, as_json, here, wait)
+
+
+@app.command("start-update")
+def start_update(
+    pipeline: Annotated[str | None, typer.Argument(help="Default: the production pipeline.")] = None,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Rebuild everything.")] = False,
+    full: Annotated[list[str] | None, typer.Option("--full-refresh-table", help="Rebuild this table.")] = None,
+    refresh: Annotated[list[str] | None, typer.Option("--refresh-table", help="Refresh this table only.")] = None,
+    validate_only: Annotated[bool, typer.Option("--validate-only", help="Check, refresh nothing.")] = False,
+    as_: As = None,
+    confirm: Confirm = None,
+    here: Here = False,
+    wait: Wait = True,
+    as_json: Json = False,
+) -> None:
+    """Starts an update of a pipeline."""
+    args: dict[str, Any] = {"pipeline": pipeline or context.migration.production_pipeline.name}
+    chosen = {
+        "full_refresh": full_refresh,
+        "full_refresh_selection": full or [],
+        "refresh_selection": refresh or [],
+        "validate_only": validate_only,
+    }
+    args.update({k: v for k, v in chosen.items() if v})
+    _ask(Kind.START_UPDATE, args, as_, confirm, as_json, here, wait)
+
+
+Job = Annotated[str, typer.Argument(metavar="JOB", help="baseline, candidate or development, or the job's name.")]
+
+
+@app.command()
+def run(
+    job: Job, as_: As = None, confirm: Confirm = None, here: Here = False, wait: Wait = True, as_json: Json = False
+) -> None:
+    """Runs a job now."""
+    _ask(Kind.RUN_NOW, {"job": _side(job)}, as_, confirm, as_json, here, wait)
+
+
+@app.command()
+def pause(
+    job: Job, as_: As = None, confirm: Confirm = None, here: Here = False, wait: Wait = True, as_json: Json = False
+) -> None:
+    """Pauses the schedule of a job."""
+    _ask(Kind.PAUSE, {"job": _side(job)}, as_, confirm, as_json, here, wait)
+
+
+@app.command()
+def unpause(
+    job: Job, as_: As = None, confirm: Confirm = None, here: Here = False, wait: Wait = True, as_json: Json = False
+) -> None:
+    """Unpauses the schedule of a job."""
+    _ask(Kind.UNPAUSE, {"job": _side(job)}, as_, confirm, as_json, here, wait)
+
+
+@app.command("show")
+def show_operation(operation: OperationId, as_json: Json = False) -> None:
+    """One operation with its steps, journal and approvals."""
+    found = context.operations.operation(operation)
+    value = {
+        **_plan_value(found.plan),
+        **brief(found.record),
+        "interrupted": found.interrupted,
+        "approvals": found.approvals,
+        "journal": found.journal,
+    }
+
+    def draw(console: Terminal) -> None:
+        _draw_plan(console, found.plan)
+        lines = [(moment(e.at), e.direction, e.number, e.lane, e.phase, e.text) for e in found.journal]
+        rows("Journal", ["at", "way", "step", "table", "phase", "what"], lines)(console)
+        draw_operations([found.record])(console)
+
+    show(as_json, value, draw)
+
+
+@app.command("operations")
+def list_operations(
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Operations that were asked for, newest first."""
+    found = context.store.operations.find(states=frozenset(State) - {State.PLANNED}, limit=limit)
+    show(as_json, [brief(o) for o in found], draw_operations(found))
+
+
+@app.command()
+def worker() -> None:
+    """Collects, compares and carries out operations until it is stopped."""
+    from app.worker import main as work
+
+    raise Ended(work())
+
+
+def _plan(kind: Kind, args: Mapping[str, Any], actor: Actor) -> Plan:
+    if kind in (Kind.RUN_NOW, Kind.PAUSE, Kind.UNPAUSE):
+        if "job" not in args:
+            raise WrongUse(f"{kind} needs --job baseline or --job candidate")
+        args = {**args, "job": _side(str(args["job"]))}
+    if kind is Kind.START_UPDATE and "pipeline" not in args:
+        args = {**args, "pipeline": context.migration.production_pipeline.name}
+    wanted = {Kind.START_UPDATE: {"pipeline"}, Kind.REHEARSE: {"rows"}, Kind.CUTOVER: set(), Kind.ROLLBACK: set()}
+    extra = sorted(set(args) - wanted.get(kind, {"job"}) - {"full_refresh", "full_refresh_selection"})
+    extra = [e for e in extra if e not in ("refresh_selection", "validate_only")]
+    if extra:
+        raise WrongUse(f"{kind} takes no --{extra[0]}")
+    return context.operations.plan(kind, args, actor)
+
+
+def _ask(
+    kind: Kind, args: Mapping[str, Any], persona: str | None, confirm: str | None, as_json: bool, here: bool, wait: bool
+) -> None:
+    """Plan, show, confirm, submit, follow."""
+    actor = context.actor(persona)
+    made = _plan(kind, args, actor)
+    if not as_json:
+        _draw_plan(context.out, made)
+    if here and not made.blocking and not made.needs_approval:
+        typed = _typed(made, confirm, as_json)
+        with _Narrator(made.operation_id, as_json):
+            context.operations.apply_here(made, actor, typed)
+        _tell(made.operation_id, as_json, wait)
+    else:
+        context.operations.submit(made, actor, "" if made.blocking else _typed(made, confirm, as_json))
+        _follow(made.operation_id, actor, as_json, here, wait)
+
+
+def _typed(made: Plan, confirm: str | None, as_json: bool) -> str:
+    if confirm is not None:
+        return confirm
+    # With --json standard output is one value, and the plan to be confirmed was not displayed.
+    if as_json or not sys.stdin.isatty():
+        raise WrongUse(f"confirm with --confirm {made.confirmation!r}")
+    context.out.print(f"Type {one_line(made.confirmation)} to go on: ", style="bold", end="", soft_wrap=True)
+    return sys.stdin.readline().rstrip("\n")
+
+
+def _follow(operation_id: str, actor: Actor, as_json: bool, here: bool, wait: bool) -> None:
+    """Carries it out here, or waits until the worker has."""
+    store = context.store
+    record = store.operations.get(operation_id)
+    if record is None:
+        raise Refused(f"there is no operation {operation_id}")
+    if record.state is State.SUBMITTED:
+        text = f"{operation_id} waits for an approver other than {record.requested_by}: cutover approve {operation_id}"
+        show(as_json, brief(record), lambda console: console.say(text))
+        end(True)
+    with _Narrator(operation_id, as_json) as tell:
+        if here and record.state is State.READY:
+            context.operations.apply(operation_id, actor)
+        elif record.state is State.READY and store.leases.holder(WORKER_LEASE) is None:
+            raise Refused(f"{operation_id} is ready and no worker is running: start one, or apply it with --here")
+        while wait and (record := store.operations.get(operation_id)) and record.state not in ENDED:
+            if record.state is State.RUNNING and store.leases.holder(LEASE) is None:
+                time.sleep(POLL_SECONDS)
+                again = store.operations.get(operation_id)
+                if again and again.state is State.RUNNING and store.leases.holder(LEASE) is None:
+                    raise Refused(f"{operation_id} was interrupted: cutover resume {operation_id}, or cutover rollback")
+            tell()
+            time.sleep(POLL_SECONDS)
+    _tell(operation_id, as_json, wait)
+
+
+class _Narrator:
+    """Prints journal lines as they appear, for a person; for a machine it stays silent."""
+
+    def __init__(self, operation_id: str, silent: bool) -> None:
+        self._id, self._silent, self._seen = operation_id, silent, 0
+
+    def __enter__(self) -> Callable[[], None]:
+        return self.tell
+
+    def __exit__(self, *_: object) -> None:
+        self.tell()
+
+    def tell(self) -> None:
+        """Prints what is new."""
+        if self._silent:
+            return
+        for entry in context.store.operations.journal(self._id, self._seen):
+            self._seen = entry.seq
+            if entry.phase is not Phase.INTENT:
+                context.out.say(_line(entry))
+
+
+def _line(entry: JournalEntry) -> str:
+    mark = {Phase.DONE: "done", Phase.ALREADY: "so already", Phase.RETRY: "again", Phase.FAILED: "FAILED"}
+    way = " (back)" if entry.direction == "back" else ""
+    return f"{entry.at:%H:%M:%S} UTC {mark.get(entry.phase, entry.phase):>10}{way}  {entry.text}"
+
+
+def _tell(operation_id: str, as_json: bool, ended: bool = True) -> None:
+    record = context.store.operations.get(operation_id)
+    if record is None:
+        raise Refused(f"there is no operation {operation_id}")
+    show(as_json, brief(record), draw_operations([record]))
+    bad = (State.FAILED, State.UNDONE, State.NEEDS_HUMAN, State.REFUSED, State.CANCELLED, State.EXPIRED)
+    end(record.state not in bad)
+
+
+def _side(job: str) -> str:
+    jobs = context.migration.jobs
+    side = next((s for s, found in jobs.items() if found.name == job), job)
+    if side not in jobs:
+        raise WrongUse(
+            f"{job!r} is no job of this migration: say {' or '.join([*(j.name for j in jobs.values()), *jobs])}"
+        )
+    return side
+
+
+def brief(o: OperationRecord) -> dict[str, Any]:
+    """An operation in a line: whose it is, how it stands, its times; `seconds` it took."""
+    return {
+        "operation": o.id,
+        "kind": o.kind,
+        "state": o.state,
+        "reason": o.reason,
+        "plan_hash": o.plan_hash,
+        "requested_by": o.requested_by,
+        "executor": o.executor,
+        "created_at": o.created_at,
+        "started_at": o.started_at,
+        "ended_at": o.ended_at,
+        "seconds": o.seconds,
+    }
+
+
+def draw_operations(found: Sequence[OperationRecord]) -> Callable[[Terminal], None]:
+    """Draws operations as a table."""
+    lines = [
+        (o.id, o.kind, o.state.upper(), o.requested_by, moment(o.ended_at or o.started_at or o.created_at), o.reason)
+        for o in found
+    ]
+    return rows("Operations", ["operation", "kind", "state", "asked by", "at", "reason"], lines)
+
+
+def _gate_value(g: GateVerdict) -> dict[str, Any]:
+    return {"key": g.key, "title": g.title, "blocks": g.blocks, **plain(g.finding)}
+
+
+def _plan_value(made: Plan) -> dict[str, Any]:
+    return {
+        "operation": made.operation_id,
+        "kind": made.kind,
+        "plan_hash": made.hash,
+        "confirmation": made.confirmation,
+        "needs_approval": made.needs_approval,
+        "expires_at": made.expires_at,
+        "blocked": bool(made.blocking),
+        "method": made.method,
+        "notes": made.notes,
+        "gates": [_gate_value(g) for g in made.gates],
+        "steps": preview(made),
+    }
+
+
+def _draw_plan(console: Terminal, made: Plan) -> None:
+    lines = [(v.number, v.stage, v.lane, "\n".join((v.text, *v.sends))) for v in preview(made)]
+    rows(f"Plan {made.operation_id}: {made.kind}", ["step", "stage", "table", "what it does and sends"], lines)(console)
+    if made.gates:
+        gates = [(g.title, g.finding.status.upper(), g.finding.summary) for g in made.gates]
+        rows("Gates", ["gate", "verdict", "evidence"], gates)(console)
+    for note in made.notes:
+        console.say(f"Note: {note}")
+    console.say(f"Plan hash {made.hash}; valid until {moment(made.expires_at)}")
+    if made.blocking:
+        console.say(f"Blocked by {len(made.blocking)} of {len(made.gates)} gates.")
+    else:
+        console.say(f"To execute it, type: {made.confirmation}")

@@ -1,0 +1,370 @@
+"""The migration file as frozen, validated objects."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from app.config.base import ConfigError, Frozen
+from app.config.evidence_params import KINDS, Told
+from app.config.migration_yaml import MigrationFileError, read_migration
+from databricks_client.names import all_folded, folded_path
+from validation.causes import CAUSES
+from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
+
+DEFAULT_MIGRATION = Path(__file__).parents[1] / "migrations" / "00_rds.yaml"
+
+
+class Role(StrEnum):
+    """What a person may do; each role includes the one before it only if the groups say so."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+
+
+class Roles(Frozen):
+    """Workspace groups that hold each role. Membership is looked up at the moment of the action."""
+
+    viewer: tuple[str, ...]
+    operator: tuple[str, ...]
+    approver: tuple[str, ...]
+
+    @property
+    def groups(self) -> dict[Role, tuple[str, ...]]:
+        """Each role and the groups that hold it."""
+        return {Role.VIEWER: self.viewer, Role.OPERATOR: self.operator, Role.APPROVER: self.approver}
+
+
+def _three_level(value: str) -> str:
+    parts = value.split(".")
+    if len(parts) != 3 or not all(parts):
+        raise ValueError(f"{value!r} is not a three-level name (catalog.schema.table)")
+    return value
+
+
+class Tolerance(Frozen):
+    """How far apart two values of a column may be: `absolute` in its unit, `relative` as a fraction, `seconds`."""
+
+    absolute: float = Field(0.0, ge=0, strict=True)
+    relative: float = Field(0.0, ge=0, strict=True)
+    seconds: float = Field(0.0, ge=0, strict=True)
+
+
+class Table(Frozen):
+    """One table of the migration on both sides, and how its rows are compared.
+
+    key: columns that name a row; they need not be unique nor non-null; empty: compared as a bag of rows.
+    watermark: timestamp columns that tell how fresh a side is.
+    sensitive: columns whose values never leave the warehouse in clear.
+    excluded_by: SQL predicate, true for rows that an exclusion rule explains (a hint, it changes no verdict).
+    where: SQL predicate of the rows that are compared, in the old side's names; candidate_where: of the new side's
+        rows, in its own names, where those differ.
+    allow_empty: two sides without a row under `where` are identical; else such a comparison proves nothing.
+    deciding: what of the schema makes the tables different (`names`, `types`, `order`, ...); the rest is reported.
+    """
+
+    name: str
+    baseline: str
+    candidate: str
+    development: str | None = None
+    task: str | None = None
+    key: tuple[str, ...] = ()
+    watermark: tuple[str, ...] = ()
+    sensitive: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    mapping: dict[str, str] = Field(default_factory=dict)
+    tolerance: dict[str, Tolerance] = Field(default_factory=dict)
+    row_threshold: int = Field(0, ge=0, le=2**63 - 1, strict=True)
+    where: str | None = None
+    candidate_where: str | None = None
+    allow_empty: bool = False
+    deciding: tuple[SchemaAspect, ...] = tuple(sorted(DECIDING_BY_DEFAULT))
+    excluded_by: str | None = None
+
+    _check_baseline = field_validator("baseline", "candidate")(_three_level)
+
+    @field_validator("development")
+    @classmethod
+    def _check_development(cls, value: str | None) -> str | None:
+        return value if value is None else _three_level(value)
+
+    @model_validator(mode="after")
+    def _no_secret_watermark(self) -> Table:
+        shown = all_folded(self.sensitive) & all_folded(self.watermark)
+        if shown:
+            raise ValueError(f"{sorted(shown)[0]!r} is both a watermark, which reports show, and sensitive")
+        return self
+
+    @property
+    def kept(self) -> str:
+        """Name under which the old table is kept after cutover: the one suffix used by cutover and by rollback."""
+        return self.baseline + "_old"
+
+
+class JobRef(Frozen):
+    """A job by its name in the workspace (ids differ between workspaces); `id` pins it where names repeat."""
+
+    name: str
+    id: int | None = Field(None, gt=0, le=2**63 - 1, strict=True)
+
+
+class SwitchedParameter(Frozen):
+    """A job parameter of the new job: its value while both jobs run, and once the new side serves."""
+
+    name: str
+    parallel: str
+    serving: str
+
+
+class CandidateJob(JobRef):
+    """The new job. parameters: what a cutover sets of its job parameters, and a rollback sets back."""
+
+    parameters: tuple[SwitchedParameter, ...] = ()
+
+
+class PipelineRef(Frozen):
+    """A declarative pipeline by its name; `environment` is `development` or `production`."""
+
+    name: str
+    environment: Literal["development", "production"]
+
+
+class Evidence(Frozen):
+    """What proves a deliverable, a metric or a gate. `kind` names a rule of `app.progress`; `manual` needs a person."""
+
+    kind: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_params(self) -> Evidence:
+        if self.kind not in KINDS:
+            raise ValueError(f"evidence kind {self.kind!r} is none of {', '.join(sorted(KINDS))}")
+        try:
+            _ = self.told
+        except ValidationError as e:
+            raise ValueError(f"evidence {self.kind}: {_first(e)}") from e
+        return self
+
+    @cached_property
+    def told(self) -> Told:
+        """The parameters, checked."""
+        return KINDS[self.kind].model_validate(self.params)
+
+
+class Deliverable(Frozen):
+    """One box of the guide. `hint` says how to get it done; evidence of kind `manual` is ticked by a person."""
+
+    key: str
+    title: str
+    evidence: Evidence = Evidence(kind="manual")
+    hint: str = ""
+
+
+class Step(Frozen):
+    """A step of a phase with its deliverables."""
+
+    key: str
+    title: str
+    weeks: str = ""
+    goal: str = ""
+    deliverables: tuple[Deliverable, ...]
+
+
+class Phase(Frozen):
+    """A phase of the guide."""
+
+    key: str
+    title: str
+    weeks: str
+    steps: tuple[Step, ...]
+
+
+class Metric(Frozen):
+    """A success metric of the guide, in one of its three groups."""
+
+    key: str
+    title: str
+    group: Literal["technical", "business", "quality"]
+    evidence: Evidence = Evidence(kind="manual")
+
+
+class SignOff(Frozen):
+    """Someone's consent that cutover needs; `role` may give it."""
+
+    key: str
+    title: str
+    role: Role
+
+
+class Gate(Frozen):
+    """A condition of cutover. Evidence older than `max_age_hours` is INCONCLUSIVE, and INCONCLUSIVE blocks."""
+
+    key: str
+    title: str
+    evidence: Evidence
+    max_age_hours: float | None = Field(None, gt=0, le=876_000, strict=True)
+
+
+SIGNS = CAUSES | {"schema", "runtime", "timeout"}
+"""Where a hint can be shown: causes that a comparison finds; deciding schema differences; a new side that is slower; an
+update or run that ran out of time."""
+
+
+class Issue(Frozen):
+    """One of the guide's common issues: shown as a hint where one of its `signs` occurs."""
+
+    key: str
+    title: str
+    signs: tuple[str, ...]
+    solutions: tuple[str, ...]
+
+    @field_validator("signs")
+    @classmethod
+    def _check_signs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for sign in value:
+            if sign not in SIGNS:
+                raise ValueError(f"sign {sign!r} is none of {', '.join(sorted(SIGNS))}")
+        return value
+
+
+class Reminders(Frozen):
+    """What is left to people: shown with the plan of a cutover or a rollback."""
+
+    cutover: tuple[str, ...] = ()
+    rollback: tuple[str, ...] = ()
+
+
+class Migration(Frozen):
+    """A whole migration file.
+
+    one_person_may_sign_all: whether two sign-offs may be one person's; by default each needs another person.
+    """
+
+    name: str
+    title: str
+    timezone: str
+    source: str = ""
+    baseline_job: JobRef
+    candidate_job: CandidateJob
+    development_job: JobRef | None = None
+    pipelines: Annotated[tuple[PipelineRef, ...], Field(min_length=1)]
+    tables: Annotated[tuple[Table, ...], Field(min_length=1)]
+    roles: Roles
+    phases: tuple[Phase, ...]
+    metrics: tuple[Metric, ...]
+    sign_offs: tuple[SignOff, ...]
+    gates: Annotated[tuple[Gate, ...], Field(min_length=1)]
+    issues: tuple[Issue, ...]
+    one_person_may_sign_all: bool = Field(False, strict=True)
+    reminders: Reminders = Reminders()
+    rehearsal_schema: str
+
+    @field_validator("timezone")
+    @classmethod
+    def _check_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, KeyError) as e:
+            raise ValueError(f"{value!r} is no time zone: write one as Europe/Berlin or UTC") from e
+        return value
+
+    @field_validator("rehearsal_schema")
+    @classmethod
+    def _check_schema(cls, value: str) -> str:
+        if value.count(".") != 1 or not all(value.split(".")):
+            raise ValueError(f"{value!r} is not a two-level name (catalog.schema)")
+        return value
+
+    @field_validator("pipelines")
+    @classmethod
+    def _check_pipelines(cls, value: tuple[PipelineRef, ...]) -> tuple[PipelineRef, ...]:
+        of = {e: [p.name for p in value if p.environment == e] for e in ("production", "development")}
+        if len(of["production"]) != 1 or len(of["development"]) > 1:
+            raise ValueError(f"there must be one production pipeline and at most one for development, not {of}")
+        return value
+
+    @model_validator(mode="after")
+    def _unique(self) -> Migration:
+        deliverables = [d.key for p in self.phases for s in p.steps for d in s.deliverables]
+        names = [folded_path(n) for t in self.tables for n in (t.baseline, t.candidate, t.development, t.kept) if n]
+        for what, keys in {
+            "table": [t.name for t in self.tables],
+            "the table": names,
+            "phase": [p.key for p in self.phases],
+            "gate": [g.key for g in self.gates],
+            # What people tick is kept by its key alone.
+            "deliverable, metric or sign-off": [
+                *deliverables,
+                *(m.key for m in self.metrics),
+                *(s.key for s in self.sign_offs),
+            ],
+        }.items():
+            doubled = {k for k in keys if keys.count(k) > 1}
+            if doubled:
+                raise ValueError(f"{what} {sorted(doubled)[0]!r} appears twice")
+        return self
+
+    @model_validator(mode="after")
+    def _evidence_names_what_there_is(self) -> Migration:
+        tables, keys = {t.name for t in self.tables}, {s.key for s in self.sign_offs}
+        for key, evidence in self._evidence():
+            for what, named, known in (("table", evidence.told.tables, tables), ("sign-off", evidence.told.keys, keys)):
+                unknown = sorted(set(named or ()) - known)
+                if unknown:
+                    raise ValueError(f"{key}: {unknown[0]!r} is no {what} of this migration")
+            environment = evidence.params.get("environment") or evidence.params.get("pair")
+            if environment == "development" and all(p.environment != "development" for p in self.pipelines):
+                raise ValueError(f"{key}: there is no development pipeline")
+        return self
+
+    def _evidence(self) -> Iterator[tuple[str, Evidence]]:
+        yield from ((d.key, d.evidence) for p in self.phases for s in p.steps for d in s.deliverables)
+        yield from ((m.key, m.evidence) for m in self.metrics)
+        yield from ((g.key, g.evidence) for g in self.gates)
+
+    @property
+    def production_pipeline(self) -> PipelineRef:
+        """The pipeline whose tables consumers get after cutover."""
+        return next(p for p in self.pipelines if p.environment == "production")
+
+    @property
+    def jobs(self) -> dict[str, JobRef]:
+        """Side to its job: `baseline`, `candidate`, and `development` where there is one."""
+        found = {"baseline": self.baseline_job, "candidate": self.candidate_job}
+        return found | ({"development": self.development_job} if self.development_job else {})
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the validated content: plans and audit records name the file that they were made from."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @classmethod
+    def load(cls, path: Path) -> Migration:
+        """Reads and validates a migration file and the one it `extends`. Raises ConfigError with one line.
+
+        The line begins with `file:line: ` wherever the mistake has a line.
+        """
+        try:
+            content = read_migration(path)
+        except MigrationFileError as e:
+            raise ConfigError(str(e)) from e
+        try:
+            return cls.model_validate(content.plain())
+        except ValidationError as e:
+            raise ConfigError(f"{content.place_of(e.errors()[0]['loc'])}: {_first(e)}") from e
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake in one line: where, and what."""
+    first = error.errors()[0]
+    where = ".".join(str(x) for x in first["loc"])
+    what = " ".join(first["msg"].removeprefix("Value error, ").split())
+    return f"{where + ': ' if where else ''}{what}"

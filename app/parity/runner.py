@@ -1,0 +1,419 @@
+"""Carries out requested comparisons and asks for one after each pair of runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from app.config.base import ConfigError
+from app.config.migration import Migration, Table
+from app.operations.past import PastCutover, last_cutover
+from app.parity.producers import Pair, Producers, contradictions, doubts, far_apart, same, with_others
+from app.parity.spec import spec_of
+from app.parity.workspace import open_warehouse, table_updates
+from app.store.base import StoreError, now
+from app.store.heartbeat import Heartbeat
+from app.store.open import Store
+from app.store.parity import ALIVE_SECONDS, ComparisonTaken, ParityRun, ParityState, Producer
+from databricks_client.client import Workspace
+from databricks_client.errors import WorkspaceError, one_line
+from databricks_client.running import working_on
+from databricks_client.tables import Tables
+from validation.compare import compare
+from validation.errors import SpecError
+from validation.report import ParityReport, Progress
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+AUTO = "auto"
+# How often a running comparison asks the store whether somebody cancelled it, and says how far it is (seconds).
+ASK_SECONDS = 1.0
+TELL_SECONDS = 0.5
+# How often whoever carries out a comparison says so (seconds); see `app.store.parity.ALIVE_SECONDS`.
+ALIVE_PAUSE = 5.0
+# How long, and how often, what must not be lost is tried while store or workspace are away (seconds).
+INSIST_SECONDS = 60.0
+INSIST_PAUSE = 2.0
+# An automatic comparison that proved nothing is tried again so long after it ended, each time of these once.
+TRY_AGAIN = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+
+
+class ParityRunner:
+    """Takes requests from the store and compares table by table. One thread of one `owner` uses it."""
+
+    def __init__(
+        self,
+        store: Store,
+        workspace: Workspace,
+        migration: Migration,
+        owner: str,
+        stop: threading.Event | None = None,
+        clock: Callable[[], datetime] = now,
+        tidy: Callable[[], object] = lambda: None,
+    ) -> None:
+        """tidy: cancels what dead processes left on the warehouse: called first, and when a comparison is taken up."""
+        self._parity = store.parity
+        self._operations = store.operations
+        self._producers = Producers(store.collected, workspace)
+        self._workspace = workspace
+        self._migration = migration
+        self._owner = owner
+        self._stop = stop or threading.Event()
+        self._taken = threading.Event()
+        self._clock = clock
+        self._away = False
+        self._tidy = tidy
+        self._tidied = False
+
+    def run_next(self) -> str | None:
+        """Carries out the oldest waiting request; gives its id, None where none waits.
+
+        Raises StoreError where the store stays away. Then, and when the worker is told to stop, the comparison is left
+        as it is, and the next call puts it back into the queue: what this owner left running nobody carries out now.
+        So it does with what others left who have died. Where another took this one, nothing more of it is recorded.
+        """
+        left = self._parity.requeue_interrupted(self._owner)
+        if left:
+            log.info("comparisons that were interrupted start again: %s", ", ".join(left))
+        if left or not self._tidied:
+            self._tidied = True
+            self._tidy()
+        run = self._parity.claim(self._owner)
+        if run is None:
+            return None
+        log.info("comparison %s of %s begins", run.id, ", ".join(run.tables))
+        try:
+            with self._alive(run), working_on("comparison", run.id):
+                self._carry_out_or_fail(run)
+        except ComparisonTaken as e:
+            log.warning("%s: nothing more of it is recorded", e)
+        except KeyboardInterrupt:
+            self._parity.requeue_interrupted(self._owner)
+            raise
+        return run.id
+
+    def _carry_out_or_fail(self, run: ParityRun) -> None:
+        try:
+            self._carry_out(run)
+        except (StoreError, ComparisonTaken):
+            raise
+        except Exception as e:
+            fault = self._fault(run, e)
+            log.error("comparison %s: %s", run.id, fault, exc_info=None if self._sensitive(run) else e)
+            # What breaks while the workspace is being left says nothing of the comparison.
+            if not self._leaving():
+                self._insist(lambda: self._parity.finish(run.id, ParityState.FAILED, fault, self._owner))
+
+    def _sensitive(self, run: ParityRun) -> bool:
+        return any(t.sensitive for t in self._migration.tables if t.name in run.tables)
+
+    def _fault(self, run: ParityRun, error: Exception) -> str:
+        """An unforeseen error in one line. Its text may quote values: where some are sensitive, its type and place."""
+        kind = type(error).__name__
+        if not self._sensitive(run):
+            return one_line(f"{kind}: {error}")
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{kind} in {place.name} ({Path(place.filename).name}:{place.lineno})"
+
+    def _carry_out(self, run: ParityRun) -> None:
+        before = self._begin(run)
+        tables = {t.name: t for t in self._migration.tables}
+        finished = self._finished(run)
+        for name in run.tables:
+            if name in finished:
+                continue
+            if self._leaving() or self._cancelled(run):
+                return
+            if name in tables:
+                self._compare(run, tables[name])
+            else:
+                self._fail_table(run, name, f"the migration file has no table {name}")
+        if self._leaving() or self._cancelled(run):
+            return
+        self._end(run, before)
+
+    @contextmanager
+    def _alive(self, run: ParityRun) -> Iterator[None]:
+        """Says every ALIVE_PAUSE that this process executes it, until the block ends.
+
+        It is left where another took it, and where this process could not say so for as long as others wait for it.
+        """
+        self._taken.clear()
+
+        def lose(reason: str) -> None:
+            log.warning("%s: nothing more of it is recorded", reason)
+            self._taken.set()
+
+        with Heartbeat(
+            f"comparison {run.id}",
+            partial(self._parity.keep_alive, run.id, self._owner),
+            every=ALIVE_PAUSE,
+            within=ALIVE_SECONDS,
+            on_lost=lose,
+        ):
+            yield
+
+    def _leaving(self) -> bool:
+        return self._stop.is_set() or self._taken.is_set()
+
+    def _begin(self, run: ParityRun) -> Pair:
+        """Records what produced the sides, and gives it. What was compared while others had is compared again."""
+        try:
+            before = self._insist(lambda: self._producers.now(run.sides), patient=False)
+        except WorkspaceError as e:
+            log.warning("comparison %s: what produced its sides is taken from what was collected: %s", run.id, e)
+            before = self._insist(lambda: self._producers.collected(run.sides))
+        if self._finished(run) and not same(before, (run.baseline, run.candidate)):
+            self._insist(lambda: self._parity.forget_results(run.id, self._owner))
+        self._record(run, before, doubts(before, before))
+        return before
+
+    def _end(self, run: ParityRun, before: Pair) -> None:
+        """Ends it as done. Of what speaks against the pair of the beginning there is a warning."""
+        results = self._insist(lambda: self._parity.table_results(run.id))
+        reports = {t.table: self._insist(partial(self._parity.report, run.id, t.table)) for t in results}
+        found: list[str] = []
+        try:
+            after = self._insist(lambda: self._producers.now(run.sides))
+        except WorkspaceError as e:
+            if self._leaving():
+                return
+            after = before
+            # Only a success must be beyond doubt: what proved nothing stays its pair's, and is tried again.
+            if all(t.verdict == "identical" for t in results):
+                found.append(f"whether a side was written while tables were compared could not be asked ({e})")
+        # When an update ended is told by its events, which may have come meanwhile.
+        pair = after if same(before, after) else before
+        known = {t: r for t, r in reports.items() if r is not None}
+        found += doubts(before, after) + contradictions(known, before)
+        at_work = self._insist(lambda: self._producers.at_work(run.sides))
+        pair, others = with_others(known, pair, at_work)
+        self._record(run, pair, found + others)
+        verdict = self._insist(lambda: self._parity.finish(run.id, ParityState.DONE, worker=self._owner))
+        log.info("comparison %s: %s", run.id, verdict)
+
+    def _record(self, run: ParityRun, pair: Pair, found: Sequence[str]) -> None:
+        told = [w for w in (far_apart(*pair), *found) if w]
+        if found:
+            told.append("this comparison counts for no pair of runs")
+        self._insist(
+            lambda: self._parity.set_producers(
+                run.id, *pair, "; ".join(told) or None, proven=not found, worker=self._owner
+            )
+        )
+
+    def _finished(self, run: ParityRun) -> set[str]:
+        results = self._insist(lambda: self._parity.table_results(run.id))
+        return {t.table for t in results if t.state in (ParityState.DONE, ParityState.FAILED)}
+
+    def _cancelled(self, run: ParityRun) -> bool:
+        """Whether somebody asked to cancel it; then it has ended."""
+        by = self._insist(lambda: self._parity.cancel_requested(run.id))
+        if by is not None:
+            self._insist(lambda: self._parity.finish(run.id, ParityState.CANCELLED, f"cancelled by {by}", self._owner))
+        return by is not None
+
+    def _compare(self, run: ParityRun, table: Table) -> None:
+        asked = 0.0
+        told = (-1.0, "")
+        cancelled_by: str | None = None
+
+        def cancelled() -> bool:
+            nonlocal asked, cancelled_by
+            if self._leaving() or cancelled_by is not None:
+                return True
+            if time.monotonic() - asked >= ASK_SECONDS:
+                asked = time.monotonic()
+                cancelled_by = self._if_there(lambda: self._parity.cancel_requested(run.id))
+            return cancelled_by is not None
+
+        def progress(p: Progress) -> None:
+            nonlocal told
+            moment = time.monotonic()
+            if self._leaving() or (p.step == told[1] and moment - told[0] < TELL_SECONDS):
+                return
+            told = (moment, p.step)
+            fraction = p.done / p.total if p.total else 0.0
+            self._if_there(lambda: self._parity.progress(run.id, table.name, p.step, fraction, self._owner))
+
+        self._insist(lambda: self._parity.progress(run.id, table.name, "start", 0.0, self._owner))
+        try:
+            spec = spec_of(
+                table,
+                sides=run.sides,
+                final=run.final,
+                names=names_now(self._workspace.tables, table, last_cutover(self._operations, self._migration)),
+                hash_key=self._parity.hash_key(run.id) or "",
+            )
+            with open_warehouse(self._workspace, cancelled) as warehouse:
+                report: ParityReport = compare(
+                    warehouse,
+                    spec,
+                    progress=progress,
+                    cancelled=cancelled,
+                    requested_by=run.requested_by,
+                    update_of=table_updates(self._workspace),
+                )
+        except (WorkspaceError, SpecError, ConfigError) as e:
+            if not self._leaving():
+                self._fail_table(run, table.name, str(e))
+            return
+        if self._leaving() or cancelled_by is not None:
+            return  # What was cancelled is no result; the caller ends the request, or leaves it to the next worker.
+        try:
+            self._insist(lambda: self._parity.finish_table(run.id, table.name, report.to_dict(), self._owner))
+        except StoreError:
+            if self._leaving():
+                raise
+            # A store that takes this and not the report will not take it after another comparison either.
+            self._fail_table(run, table.name, "its result could not be kept in the store: see the worker's log")
+
+    def _fail_table(self, run: ParityRun, table: str, why: str) -> None:
+        self._insist(lambda: self._parity.fail_table(run.id, table, why, self._owner))
+
+    # ------------------------------------------------------------------------------------ a store that is away a moment
+
+    def _insist(self, act: Callable[[], R], patient: bool = True) -> R:
+        """What `act` gives. Where store or workspace are away it is tried again, for INSIST_SECONDS at most.
+
+        patient: waits for the workspace too. Raises what `act` raises, at once when the worker is told to stop or when
+        another took the comparison.
+        """
+        until = time.monotonic() + INSIST_SECONDS
+        while True:
+            try:
+                return act()
+            except (StoreError, WorkspaceError) as e:
+                again = isinstance(e, StoreError) or (patient and e.retryable)
+                if not again or time.monotonic() >= until or self._leaving() or self._stop.wait(INSIST_PAUSE):
+                    raise
+                log.warning("tried again: %s", e)
+
+    def _if_there(self, act: Callable[[], R]) -> R | None:
+        """What `act` gives, None where the store is away: the comparison goes on, and the next call tells."""
+        try:
+            found = act()
+        except ComparisonTaken:
+            self._taken.set()
+            return None
+        except StoreError as e:
+            if not self._away:
+                log.warning("the comparison goes on: %s", e)
+            self._away = True
+            return None
+        self._away = False
+        return found
+
+    # --------------------------------------------------------------------------------------- comparisons by themselves
+
+    def request_after_runs(self) -> list[str]:
+        """Asks for a comparison of each side pair that is due (`due`); gives the ids.
+
+        That is after a run of the old job and an update of the new side that both succeeded, with nothing after them or
+        at work: the comparison would only find that a side changed, or it would not be known what wrote it.
+        """
+        names = [t.name for t in self._migration.tables]
+        asked = []
+        for sides in ("production", "development"):
+            if sides == "development" and not all(t.development for t in self._migration.tables):
+                continue
+            pair = self._producers.collected(sides)
+            baseline, candidate = pair
+            if baseline is None or candidate is None or any(r.sides == sides for r in self._parity.active()):
+                continue
+            past = self._parity.runs(sides=sides, limit=200)
+            if not due(past, names, baseline, candidate, self._clock()) or not self._still(sides, pair):
+                continue
+            asked.append(self._parity.request(names, "worker", sides=sides, trigger=AUTO))
+            log.info("comparison %s follows run %s and update %s", asked[-1], baseline.id, candidate.id)
+        return asked
+
+    def _still(self, sides: str, pair: Pair) -> bool:
+        """Asks the workspace itself, since what was collected is some seconds old; False where it cannot be told."""
+        try:
+            return same(pair, self._producers.now(sides))
+        except WorkspaceError as e:
+            log.warning("no comparison asked for: %s", e)
+            return False
+
+
+def due(
+    past: Sequence[ParityRun], names: Sequence[str], baseline: Producer, candidate: Producer, moment: datetime
+) -> bool:
+    """Whether the pair that last wrote the sides is to be compared now. past: comparisons of these sides, newest first.
+
+    names: the tables of a whole comparison. Both sides must have been written since the last pair that was compared,
+    by an automatic comparison or by one that spared it, and the comparison must have proved something and be known to
+    be of that pair. An automatic comparison that proved nothing is due again as TRY_AGAIN has it, unless it was
+    cancelled.
+    """
+    if not (baseline.succeeded and candidate.succeeded and baseline.ended_at and candidate.ended_at):
+        return False
+    used: tuple[str, str] | None = None
+    for run in reversed(past):
+        compared = _compared(run, names)
+        if compared and (run.trigger == AUTO or used is None or not _share(compared, used)):
+            used = compared
+    if used is not None and _share((baseline.id, candidate.id), used):
+        return False
+    pair, ended = (baseline, candidate), max(baseline.ended_at, candidate.ended_at)
+
+    def of_pair(run: ParityRun) -> bool:
+        # What did not begin, as it was cancelled before, names no producers.
+        begun = run.baseline is not None or run.candidate is not None
+        return same((run.baseline, run.candidate), pair) if begun else run.requested_at >= ended
+
+    tries = [r for r in past if r.trigger == AUTO and of_pair(r)]
+    if not tries:
+        return True
+    last = tries[0]
+    if last.state is ParityState.CANCELLED or last.verdict != "not_proven" or last.finished_at is None:
+        return False
+    return len(tries) <= len(TRY_AGAIN) and moment - last.finished_at >= TRY_AGAIN[len(tries) - 1]
+
+
+def _compared(run: ParityRun, names: Sequence[str]) -> tuple[str, str] | None:
+    """Ids of the run and the update whose rows a whole comparison found equal or not; None where it did not."""
+    b, c = run.baseline, run.candidate
+    whole = (
+        run.state is ParityState.DONE and run.verdict in ("identical", "different") and set(names) <= set(run.tables)
+    )
+    if not whole or run.pair is None or b is None or c is None or b.ended_at is None or c.ended_at is None:
+        return None
+    return b.id, c.id
+
+
+def _share(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    return one[0] == other[0] or one[1] == other[1]
+
+
+def names_now(tables: Tables, table: Table, past: PastCutover) -> tuple[str, str]:
+    """Names of the old and the new table as they are: a cutover keeps the old one under another name.
+
+    Raises WorkspaceError; ConfigError where both names are tables and the last cutover does not tell whether they were
+    renamed or one is a backup: the wrong pair could be found identical.
+    """
+    if not tables.exists(table.kept):
+        return table.baseline, table.candidate
+    served = tables.state(table.baseline)
+    if served.is_view:
+        return table.kept, table.candidate
+    match past.kept_is(table, served.table_id, tables.state(table.kept).table_id):
+        case "old":
+            return table.kept, table.baseline
+        case "backup":
+            return table.baseline, table.candidate
+    raise ConfigError(
+        f"both {table.baseline} and {table.kept} are tables: which of them is the old one cannot be told; "
+        "rename what is only a backup, or roll back"
+    )

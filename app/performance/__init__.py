@@ -1,0 +1,1 @@
+"""Run time, DBU and cost: baseline against candidate."""

@@ -1,0 +1,1 @@
+"""The panel: its session, its pages and what they are built of."""

@@ -1,0 +1,109 @@
+"""How old the page's numbers are, source by source, and which sources fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from app.web.components.text import ago, clock, literal
+
+MISSED_READINGS = 3
+"""A source that has missed this many of its readings in a row is stale."""
+SLACK_SECONDS = 120.0
+"""No source is stale before: a long reading is no failing one."""
+
+
+class Source(Protocol):
+    """What is known of one source (`app.store.collected.records.SourceStatus`)."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def last_success(self) -> datetime | None: ...
+    @property
+    def last_attempt(self) -> datetime | None: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def interval_seconds(self) -> float: ...
+    @property
+    def backlog(self) -> str | None: ...
+    @property
+    def next_attempt(self) -> datetime | None: ...
+
+
+def name_of(source: str) -> str:
+    """A source as people say it: `runs:baseline` is `runs of the old job`."""
+    kind, _, part = source.partition(":")
+    whose = {"baseline": "the old job", "candidate": "the new job", "production": "the production pipeline"}
+    return f"{kind} of {whose.get(part, f'the {part} pipeline')}" if part else kind
+
+
+def line(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> str:
+    """`As of 05:55:03 EST or later: runs 12 s ago, billing 2 h ago`, as plain text; of parts of one kind the oldest."""
+    if not sources:
+        return "As of: nothing has been collected yet"
+    kinds: dict[str, list[datetime | None]] = {}
+    for s in sources:
+        kinds.setdefault(s.source.partition(":")[0], []).append(s.last_success)
+    oldest = {kind: None if None in found else min(m for m in found if m) for kind, found in kinds.items()}
+    known = [m for m in oldest.values() if m]
+    ages = ", ".join(f"{kind} {ago(when, now)}" for kind, when in oldest.items())
+    return f"As of {clock(min(known), zone, now) if known else 'never'} or later: {ages}"
+
+
+def troubles(sources: Sequence[Source], now: datetime) -> list[str]:
+    """One line for each source that failed, one for all that are stale, as plain text."""
+    lines: list[str] = []
+    stale: list[Source] = []
+    waiting: list[Source] = []
+    for s in sources:
+        if s.error:
+            read = f"last read {ago(s.last_success, now)}" if s.last_success else "never read"
+            lines.append(f"{name_of(s.source)}: failed {ago(s.last_attempt, now)}, {read}{_next(s, now)}: {s.error}")
+        elif s.last_success is None:
+            waiting.append(s)
+        elif (now - s.last_success).total_seconds() > max(MISSED_READINGS * s.interval_seconds, SLACK_SECONDS):
+            stale.append(s)
+        elif s.backlog:
+            lines.append(f"{name_of(s.source)}: older history is still being read: {s.backlog}")
+    if waiting:
+        lines.append(f"{', '.join(name_of(s.source) for s in waiting)}: not read yet")
+    if stale:
+        names = "every source" if len(stale) == len(sources) > 1 else ", ".join(name_of(s.source) for s in stale)
+        newest = max(s.last_success for s in stale if s.last_success)
+        lines.append(f"{names}: stale, last read {ago(newest, now)}; does the worker run?")
+    return lines
+
+
+def _next(source: Source, now: datetime) -> str:
+    """When a source that failed is read again; nothing where the moment is over, since it is due then."""
+    at = source.next_attempt
+    return f", next attempt {ago(at, now)}" if at is not None and (at - now).total_seconds() > 1 else ""
+
+
+def bar(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> None:
+    """Draws the line and, where a source fails or is stale, what is wrong with it."""
+    st.caption(literal(line(sources, zone, now)))
+    if not sources:
+        st.warning(
+            "▲ Nothing has been collected. The worker reads the workspace: start it with `cutover worker` "
+            "(`make run` does) and look at its log if this stays.",
+        )
+        return
+    wrong = troubles(sources, now)
+    if wrong:
+        if len(wrong) == 1:
+            st.warning("▲ " + literal(wrong[0][0].upper() + wrong[0][1:]))
+        else:
+            st.warning("▲ Some numbers may be old:\n\n" + "\n".join(f"- {literal(w)}" for w in wrong))
+
+
+def chosen(sources: Mapping[str, Source], kinds: Sequence[str]) -> list[Source]:
+    """The sources that a page rests on, in the page's order; all of them if it names none that is known."""
+    found = [s for kind in kinds for name, s in sources.items() if name.partition(":")[0] == kind]
+    return found or list(sources.values())

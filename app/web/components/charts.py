@@ -1,0 +1,304 @@
+"""Charts: plain data in, a Plotly figure out. Sides have their colour and their marker; a failure has a shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.web.components import sides
+from app.web.components.text import literal, moment, plot_text, seconds, shorten
+
+CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One run in a timeline. `end` is None while it runs, or where nothing has told it; `id` is what a click opens."""
+
+    id: str
+    lane: str
+    side: str
+    start: datetime
+    end: datetime | None
+    state: str
+    tone: str
+    generated: bool = False
+
+    def length(self, now: datetime) -> timedelta:
+        """How long it took, or has taken so far; nothing where its end is not known."""
+        return (self.end or (now if self.tone == "busy" else self.start)) - self.start
+
+    @property
+    def took(self) -> str:
+        """Its length in words."""
+        if self.end is not None:
+            return seconds((self.end - self.start).total_seconds())
+        return "still running" if self.tone == "busy" else "its end is not known"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured run: `value` in the unit of its chart."""
+
+    id: str
+    side: str
+    when: datetime
+    value: float
+    failed: bool = False
+    generated: bool = False
+    note: str = ""
+
+
+def show(figure: go.Figure, title: str, *, key: str) -> None:
+    """Draws `figure` in the page's theme, light or dark, under a title that wraps, as a chart's own does not."""
+    with st.container(gap=None):
+        st.markdown(f"**{literal(title)}**")
+        st.plotly_chart(figure, key=key, config=CONFIG, alt=title, width="stretch")
+
+
+def _layout(figure: go.Figure, height: int, **more: Any) -> go.Figure:
+    # On a narrow screen the legend has a line for each entry and grows upwards.
+    legend = more.get("showlegend", len(figure.data) > 1)
+    above = 34 + 12 * min(max(0, len(figure.data) - 2), 4) if legend else 8
+    figure.update_layout(
+        height=height + above,
+        margin={"l": 8, "r": 8, "t": above, "b": 8},
+        legend={
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "title": None,
+            "font": {"size": 12},
+        },
+        hoverlabel={"align": "left"},
+        bargap=0.35,
+        **more,
+    )
+    figure.update_yaxes(automargin=True)
+    figure.update_xaxes(automargin=True)
+    return figure
+
+
+def _sides(found: Iterable[str]) -> list[str]:
+    """The sides that occur, the old one first."""
+    order = list(sides.COLOURS)
+    return sorted(set(found), key=lambda side: (order.index(side) if side in order else len(order), side))
+
+
+def _local(when: datetime, zone: ZoneInfo) -> datetime:
+    # Plotly's axes know no zones: they get the local wall clock, and the axis names the zone.
+    return when.astimezone(zone).replace(tzinfo=None)
+
+
+def _zone_title(zone: ZoneInfo, now: datetime) -> str:
+    short = now.astimezone(zone).tzname()
+    return zone.key if short == zone.key else f"{short} ({zone.key})"
+
+
+def _time_axis(figure: go.Figure, zone: ZoneInfo, now: datetime, moments: Iterable[datetime]) -> None:
+    """Time from left to right; a few minutes or a single moment stand within an hour, not between milliseconds."""
+    figure.update_xaxes(type="date", title=_zone_title(zone, now))
+    found = sorted(moments)
+    if found and (missing := timedelta(hours=1) - (found[-1] - found[0])) > timedelta(0):
+        figure.update_xaxes(range=[_local(found[0] - missing / 2, zone), _local(found[-1] + missing / 2, zone)])
+
+
+def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
+    """Runs as bars along time, one lane for each job or pipeline. A failed run is hatched, a generated one pale."""
+    figure = go.Figure()
+    lanes = list(dict.fromkeys(bar.lane for bar in bars))
+    for side in _sides(bar.side for bar in bars):
+        for bad in (False, True):
+            chosen = [b for b in bars if b.side == side and (b.tone == "bad") == bad]
+            if not chosen:
+                continue
+            figure.add_bar(
+                orientation="h",
+                name=sides.name(side) + (", failed" if bad else ""),
+                y=[plot_text(shorten(b.lane, 30)) for b in chosen],
+                base=[_local(b.start, zone) for b in chosen],
+                x=[max(1.0, b.length(now).total_seconds()) * 1000 for b in chosen],
+                marker={
+                    "color": sides.colour(side),
+                    "opacity": [0.45 if b.generated else 1.0 for b in chosen],
+                    "line": {"width": 1, "color": sides.colour(side)},
+                    "pattern": {"shape": "x" if bad else "", "fgcolor": "#FFFFFF", "size": 5},
+                },
+                customdata=[b.id for b in chosen],
+                hovertext=[
+                    f"{plot_text(b.lane)}<br>{plot_text(b.state)}{' (generated history)' if b.generated else ''}<br>"
+                    f"{moment(b.start, zone)}<br>{b.took}"
+                    for b in chosen
+                ],
+                hoverinfo="text",
+            )
+    _layout(figure, 34 + 34 * max(1, len(lanes)), barmode="overlay")
+    figure.update_xaxes(type="date", title=_zone_title(zone, now), showgrid=True)
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=[plot_text(shorten(x, 30)) for x in reversed(lanes)], title=None
+    )
+    return figure
+
+
+def runs_over_time(points: Sequence[Point], zone: ZoneInfo, now: datetime, unit: str, height: int = 240) -> go.Figure:
+    """One marker a run for each side, a failed run as an x, generated history hollow."""
+    figure = go.Figure()
+    for side in _sides(p.side for p in points):
+        chosen = sorted((p for p in points if p.side == side), key=lambda p: p.when)
+        base = sides.SHAPES.get(side, "circle")
+        figure.add_scatter(
+            name=sides.name(side),
+            mode="lines+markers" if len(chosen) < 400 else "markers",
+            line={"color": sides.colour(side), "width": 1},
+            x=[_local(p.when, zone) for p in chosen],
+            y=[p.value for p in chosen],
+            marker={
+                "color": sides.colour(side),
+                "size": 8,
+                "symbol": ["x" if p.failed else base + ("-open" if p.generated else "") for p in chosen],
+            },
+            customdata=[p.id for p in chosen],
+            hovertext=[
+                f"{sides.name(side)}, {moment(p.when, zone)}<br>{p.value:,.4g} {unit}"
+                f"{'<br>failed' if p.failed else ''}{'<br>generated history' if p.generated else ''}"
+                f"{'<br>' + plot_text(p.note) if p.note else ''}"
+                for p in chosen
+            ],
+            hoverinfo="text",
+        )
+    _layout(figure, height)
+    _time_axis(figure, zone, now, (p.when for p in points))
+    figure.update_yaxes(title=unit, rangemode="tozero")
+    return figure
+
+
+def distribution(points: Sequence[Point], unit: str, height: int = 240) -> go.Figure:
+    """Box with every run beside it, one row for each side; failed runs are left out (they measure nothing)."""
+    figure = go.Figure()
+    for side in _sides(p.side for p in points):
+        values = [p.value for p in points if p.side == side and not p.failed]
+        figure.add_box(
+            name=sides.name(side),
+            x=values,
+            orientation="h",
+            boxpoints="all" if len(values) <= 300 else "outliers",
+            jitter=0.5,
+            pointpos=-1.6,
+            marker={"color": sides.colour(side), "size": 5, "symbol": sides.SHAPES.get(side, "circle")},
+            line={"color": sides.colour(side), "width": 2},
+            hoverinfo="x",
+        )
+    _layout(figure, height, showlegend=False)
+    figure.update_xaxes(title=unit, rangemode="tozero")
+    return figure
+
+
+def single_bars(items: Sequence[tuple[str, float]], unit: str, side: str = "candidate") -> go.Figure:
+    """One bar for each label, all of one side."""
+    figure = go.Figure()
+    figure.add_bar(
+        orientation="h",
+        y=[plot_text(shorten(name, 36)) for name, _ in items],
+        x=[value for _, value in items],
+        marker={"color": sides.colour(side)},
+        text=[f"{value:,.4g}" for _, value in items],
+        textposition="auto",
+        hovertext=[f"{plot_text(name)}: {value:,.4g} {unit}" for name, value in items],
+        hoverinfo="text",
+    )
+    _layout(figure, 40 + 26 * max(1, len(items)), showlegend=False)
+    figure.update_xaxes(title=unit, rangemode="tozero")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+_VERDICTS = {
+    "identical": ("identical", "circle", "#2E8B57"),
+    "different": ("different", "x", "#C0392B"),
+    "not_proven": ("not proven", "diamond-open", "#8A8F94"),
+    "cancelled": ("cancelled", "line-ew-open", "#8A8F94"),
+    "not_compared": ("runs not compared", "triangle-down-open", "#8C6BB1"),
+}
+
+
+def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, now: datetime) -> go.Figure:
+    """Comparisons along time, one row for each table: (table, when, verdict, id). The verdict is the marker's shape.
+
+    Instead of a verdict: `cancelled`, or `not_compared` for a pair of runs that no comparison covers.
+    """
+    figure = go.Figure()
+    tables = list(dict.fromkeys(e[0] for e in entries))
+    for verdict, (word, symbol, colour) in _VERDICTS.items():
+        chosen = [e for e in entries if e[2].lower() == verdict]
+        if not chosen:
+            continue
+        figure.add_scatter(
+            name=word,
+            mode="markers",
+            x=[_local(e[1], zone) for e in chosen],
+            y=[plot_text(shorten(e[0], 28)) for e in chosen],
+            marker={"symbol": symbol, "size": 11, "color": colour, "line": {"width": 1.5, "color": colour}},
+            customdata=[e[3] for e in chosen],
+            hovertext=[f"{plot_text(e[0])}<br>{word}<br>{moment(e[1], zone)}" for e in chosen],
+            hoverinfo="text",
+        )
+    _layout(figure, 34 + 26 * max(1, len(tables)))
+    _time_axis(figure, zone, now, (e[1] for e in entries))
+    figure.update_yaxes(categoryorder="array", categoryarray=[plot_text(shorten(t, 28)) for t in reversed(tables)])
+    return figure
+
+
+# Neither side's colour: what these lines tell apart are expectations.
+_NEITHER = ("#009E73", "#CC79A7", "#8C6BB1", "#7A858F", "#A6761D", "#B2182B", "#5AAE61", "#999933")
+
+
+def failed_share(
+    series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]]], zone: ZoneInfo, now: datetime
+) -> go.Figure:
+    """Rows failing each expectation, by update: (expectation, [(when, passed, failed), ...])."""
+    figure = go.Figure()
+    symbols = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "pentagon")
+    for n, (name, values) in enumerate(series):
+        figure.add_scatter(
+            name=plot_text(shorten(name, 36)),
+            mode="lines+markers",
+            x=[_local(when, zone) for when, _, _ in values],
+            y=[100 * failed / (passed + failed) if passed + failed else 0.0 for _, passed, failed in values],
+            line={"color": _NEITHER[n % len(_NEITHER)], "width": 1.5},
+            marker={"symbol": symbols[n % len(symbols)], "size": 8, "color": _NEITHER[n % len(_NEITHER)]},
+            hovertext=[
+                f"{plot_text(name)}<br>{moment(when, zone)}<br>{failed:,} of {passed + failed:,} rows failed"
+                for when, passed, failed in values
+            ],
+            hoverinfo="text",
+        )
+    _layout(figure, 240)
+    _time_axis(figure, zone, now, (when for _, values in series for when, _, _ in values))
+    figure.update_yaxes(title="rows failed, %", rangemode="tozero")
+    return figure
+
+
+def columns_bar(columns: Sequence[tuple[str, int]]) -> go.Figure:
+    """Rows that differ, for each column, largest first."""
+    figure = go.Figure()
+    figure.add_bar(
+        orientation="h",
+        y=[plot_text(shorten(name, 40)) for name, _ in columns],
+        x=[rows for _, rows in columns],
+        marker={"color": "#C0392B"},
+        text=[f"{rows:,}" for _, rows in columns],
+        textposition="auto",
+        hovertext=[f"{plot_text(name)}: {rows:,} rows" for name, rows in columns],
+        hoverinfo="text",
+    )
+    _layout(figure, 40 + 26 * max(1, len(columns)))
+    figure.update_xaxes(title="rows", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed")
+    return figure

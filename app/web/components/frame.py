@@ -1,0 +1,48 @@
+"""How a page opens: the question, the sentence that answers it, then a handful of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app.web.components.status import Mark
+from app.web.components.text import literal
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number with its unit in `value`; `note` says what it rests on."""
+
+    label: str
+    value: str
+    note: str = ""
+    help: str | None = None
+
+
+def answer(question: str, sentence: str, mark: Mark | None = None) -> None:
+    """The page's question and its answer. `sentence` is plain text and is shown literally."""
+    st.caption(literal(question))
+    badge = f"{mark.badge} " if mark else ""
+    st.markdown(f"# {badge}{literal(sentence)}", anchors=False)
+
+
+def figures(items: Sequence[Figure]) -> None:
+    """A handful of figures side by side; they wrap on a narrow screen."""
+    with st.container(horizontal=True, gap="small"):
+        for item in items:
+            with st.container(border=True, width="stretch", height="stretch", gap="xxsmall"):
+                st.caption(literal(item.label), help=literal(item.help) if item.help else None)
+                st.markdown(f"**{literal(item.value)}**")
+                st.caption(literal(item.note) or "\u00a0")
+
+
+def section(title: str, help: str | None = None) -> None:
+    """A heading inside a page."""
+    st.markdown(f"## {literal(title)}", help=literal(help) if help else None, anchors=False)
+
+
+def empty(text: str, todo: str) -> None:
+    """An empty state: what is not there, and what to do."""
+    st.info(f"{literal(text)} {literal(todo)}", icon=":material/info:")

@@ -1,0 +1,216 @@
+"""Who looks at the page, and who acts: from the proxy's headers, a persona chosen locally, or the token's own user."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.access import Actor, Refused, RolesOf
+from app.config.migration import Role
+from app.config.settings import IdentitySource
+from app.store.base import StoreError
+from app.web.components.forwarded import Malformed, forwarded_user
+from app.web.components.panel import Panel
+from app.web.components.text import code, literal
+from databricks_client.endpoint import Endpoint, EndpointError
+
+if TYPE_CHECKING:
+    from databricks_client.client import Workspace
+
+PERSONA_KEY = "panel_persona"
+PEOPLE_SECONDS = 60.0
+PEOPLE_WAIT_SECONDS = 0.5
+LOOKER = "(nobody: looking only)"
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _workspace(host: str, warehouse_id: str, token: str | None) -> Workspace:
+    # The app's own credentials, the same for every session; nothing of a reader is in it. Imported at the first action:
+    # a page that is only looked at needs no SDK.
+    from databricks_client.client import Workspace
+
+    return Workspace(Endpoint(host, warehouse_id, token))
+
+
+def workspace(here: Panel) -> Workspace:
+    """The workspace as it is reached now. Raises EndpointError while none is configured or running.
+
+    Raises StoreError where the store belongs to another one, WorkspaceError where it does not say which it is.
+    """
+    from app.context import bind
+
+    found = Endpoint.discover(here.settings.data)
+    place = _workspace(found.host, found.warehouse_id, found.token)
+    bind(here.store, place)
+    return place
+
+
+def roles_of(here: Panel) -> RolesOf:
+    """Looks up anyone's roles in the workspace, at the moment of the call. The lookup raises Refused if it fails."""
+
+    def look_up(user_name: str) -> frozenset[Role]:
+        from databricks_client.errors import WorkspaceError
+
+        try:
+            return workspace(here).identity.roles_of(user_name, here.migration.roles.groups)
+        except (WorkspaceError, EndpointError, StoreError) as e:
+            raise Refused(f"the roles of {user_name} cannot be looked up now: {e}") from e
+
+    return look_up
+
+
+@dataclass
+class _People:
+    """Names of the workspace's users, looked up beside the page: a slow workspace slows no page."""
+
+    names: tuple[str, ...] = ()
+    problem: str = ""
+    read_at: float = -PEOPLE_SECONDS
+    thread: threading.Thread | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def known(self, here: Panel) -> tuple[str, ...]:
+        """The names as far as known, at most PEOPLE_WAIT_SECONDS after the call."""
+        with self.lock:
+            due = time.monotonic() - self.read_at >= (PEOPLE_SECONDS if self.names else 2.0)
+            if due and (self.thread is None or not self.thread.is_alive()):
+                self.thread = threading.Thread(target=self._read, args=(here,), daemon=True)
+                self.thread.start()
+            thread = self.thread
+        if not self.names and thread is not None:
+            thread.join(PEOPLE_WAIT_SECONDS)
+        return self.names
+
+    def _read(self, here: Panel) -> None:
+        from databricks_client.errors import WorkspaceError
+
+        try:
+            self.names = workspace(here).identity.user_names()
+            self.problem = ""
+        except (WorkspaceError, EndpointError, StoreError) as e:
+            self.problem = str(e)
+        self.read_at = time.monotonic()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _people(host: str) -> _People:
+    return _People()
+
+
+def _personas(here: Panel) -> tuple[str, ...]:
+    try:
+        host = Endpoint.discover(here.settings.data).host
+    except EndpointError:
+        return ()
+    return _people(host).known(here)
+
+
+def name(here: Panel) -> str | None:
+    """User name of who looks, as the page knows it without a call to the workspace; None if nobody is known."""
+    source = here.settings.identity
+    if source is IdentitySource.PROXY:
+        try:
+            return forwarded_user(st.context.headers)
+        except Malformed:
+            return None
+    if source is IdentitySource.PERSONA:
+        chosen = st.session_state.get(PERSONA_KEY)
+        return str(chosen) if chosen and chosen != LOOKER else None
+    return None
+
+
+def actor(here: Panel, action: str, subject: str) -> Actor:
+    """Who acts. Roles are not in it: each service looks them up at the moment of the action.
+
+    Raises Refused when nobody is known, after writing to the audit log that `action` on `subject` was refused.
+    """
+    source = here.settings.identity
+    local = source is IdentitySource.PERSONA
+    user, reason = name(here), ""
+    if source is IdentitySource.TOKEN:
+        from databricks_client.errors import WorkspaceError
+
+        try:
+            user = workspace(here).identity.me().user_name
+        except (WorkspaceError, EndpointError) as e:
+            reason = f"the token's user cannot be looked up now: {e}"
+    elif not user:
+        reason = "nobody is signed in: choose a persona at the left" if local else _unnamed()
+    if not user:
+        audited(here, Actor("(nobody)", frozenset(), str(source), local), action, "refused", subject, reason)
+        raise Refused(reason)
+    return Actor(user, frozenset(), str(source), local)
+
+
+def _unnamed() -> str:
+    """Why a request names no user."""
+    try:
+        forwarded_user(st.context.headers)
+    except Malformed as e:
+        return f"the request names no one user: {e}; open the app through Databricks"
+    return "the request names no user: open the app through Databricks, or look without touching"
+
+
+def audited(
+    here: Panel, who: Actor, action: str, outcome: str, subject: str, reason: str = "", **detail: object
+) -> None:
+    """Writes one audit record of what was done or refused on a page."""
+    here.store.audit.append(
+        actor=who.user_name,
+        source=who.source,
+        local=who.local,
+        action=action,
+        outcome=outcome,
+        subject=subject[:200],
+        reason=reason,
+        detail=detail,
+    )
+
+
+def require(here: Panel, who: Actor, role: Role, action: str, subject: str) -> None:
+    """Raises Refused, which is audited, unless `who` has `role` in the workspace now."""
+    try:
+        if role in roles_of(here)(who.user_name):
+            return
+        reason = f"{who.user_name} lacks the role {role} that {action} needs"
+    except Refused as e:
+        reason = str(e)
+    audited(here, who, action, "refused", subject, reason)
+    raise Refused(reason)
+
+
+def chooser(here: Panel) -> None:
+    """Who looks, in the sidebar: a choice of persona locally, otherwise the name."""
+    source = here.settings.identity
+    if source is IdentitySource.PERSONA:
+        names = _personas(here)
+        options = [LOOKER, *names]
+        chosen = st.session_state.get(PERSONA_KEY)
+        if chosen and chosen not in options:
+            options.append(chosen)  # The workspace is away for a moment; the choice stays.
+        st.selectbox(
+            "Persona",
+            options,
+            key=PERSONA_KEY,
+            bind="query-params",
+            help="Local workspace only. Every record of what a persona does says that it was local. "
+            "What a persona may do follows from its groups in the workspace, looked up at each action.",
+        )
+        if not names:
+            st.caption("No users known yet: the workspace is still coming up.")
+        return
+    user = name(here)
+    if source is IdentitySource.TOKEN:
+        st.caption("Acting as the user of the configured token")
+    elif user:
+        st.caption(f"Signed in as {code(user)}")
+    else:
+        try:
+            forwarded_user(st.context.headers)
+            st.caption(literal("The request names no user: look, don't touch"))
+        except Malformed as e:
+            st.caption(literal(f"The request names no one user ({e}): look, don't touch"))

@@ -1,0 +1,112 @@
+"""What pages call an operation, a step of it, a finding and a comparison: words and marks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.operations.definition import Kind
+from app.progress.evidence import Finding
+from app.store.operations import JournalEntry, OperationRecord, Phase, State
+from app.store.parity import ParityState, ParityTable
+from app.web.components.status import Mark, mark
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that can be asked for: its button's word, its icon, and what it does in one sentence."""
+
+    kind: Kind
+    word: str
+    icon: str
+    text: str
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        Kind.START_UPDATE,
+        "Start update",
+        ":material/refresh:",
+        "Starts an update of a pipeline, whole or of some tables; or only validates its code.",
+    ),
+    Action(
+        Kind.RUN_NOW, "Run job now", ":material/play_arrow:", "Runs the old or the new job once, beside its schedule."
+    ),
+    Action(Kind.PAUSE, "Pause schedule", ":material/pause:", "Stops a job from starting by itself."),
+    Action(Kind.UNPAUSE, "Unpause schedule", ":material/resume:", "Lets a job start by itself again."),
+    Action(
+        Kind.REHEARSE,
+        "Rehearse",
+        ":material/theater_comedy:",
+        "Cuts over scratch copies, forward, back and forward again, and compares them each time.",
+    ),
+    Action(
+        Kind.CUTOVER,
+        "Cut over",
+        ":material/swap_horiz:",
+        "Pauses the old job, makes the new side serve all tables, unpauses the new job. Needs a second person.",
+    ),
+    Action(
+        Kind.ROLLBACK,
+        "Roll back",
+        ":material/undo:",
+        "Makes the old side serve again, at once, then restores its tables and schedule. Waits for no parity gate.",
+    ),
+)
+KINDS = {str(a.kind): a for a in ACTIONS}
+
+
+def word_of(kind: str) -> str:
+    """An operation's kind as people say it."""
+    return KINDS[kind].word if kind in KINDS else kind.replace("-", " ")
+
+
+def state_mark(record: OperationRecord, interrupted: bool = False) -> Mark:
+    """An operation's state as a mark."""
+    if interrupted:
+        return Mark("interrupted", "bad")
+    words: dict[State, Mark] = {
+        State.PLANNED: Mark("planned", "quiet"),
+        State.SUBMITTED: Mark("waits for approval", "warn"),
+        State.READY: Mark("waits for the worker", "busy"),
+        State.RUNNING: Mark("running", "busy"),
+        State.VERIFIED: Mark("verified", "good"),
+        State.UNDONE: Mark("failed, all undone", "warn"),
+        State.NEEDS_HUMAN: Mark("needs a person", "bad"),
+    }
+    return words.get(record.state) or mark(str(record.state))
+
+
+def step_mark(entry: JournalEntry | None, interrupted: bool = False) -> Mark:
+    """What the journal says of a step."""
+    if entry is None:
+        return Mark("to do", "quiet")
+    if entry.phase is Phase.INTENT and interrupted:
+        return Mark("outcome unknown", "bad")
+    return {
+        Phase.INTENT: Mark("doing", "busy"),
+        Phase.DONE: Mark("done", "good"),
+        Phase.ALREADY: Mark("already so", "good"),
+        Phase.RETRY: Mark("again", "busy"),
+        Phase.FAILED: Mark("failed", "bad"),
+        Phase.NOTE: Mark("note", "quiet"),
+    }[entry.phase]
+
+
+def finding_mark(finding: Finding, *, gate: bool = False) -> Mark:
+    """The mark of a finding: a gate blocks unless it passes; a person's box is open until it is ticked."""
+    if finding.passed:
+        return mark("passed", "passes" if gate else "done")
+    if gate:
+        return mark("failed", "blocks") if finding.status == "fail" else Mark("blocks: not known", "unknown")
+    if finding.manual:
+        return mark("open", "open")
+    return mark("failed", "not met") if finding.status == "fail" else mark("inconclusive", "not known")
+
+
+def verdict_mark(found: ParityTable | None) -> Mark:
+    """A table's comparison in its report's own words. Never compared is no verdict, nor is what somebody cancelled."""
+    if found is None or not found.verdict:
+        return mark("never_compared")
+    if found.state is ParityState.CANCELLED:
+        return mark("cancelled")
+    return mark(found.verdict, found.label.lower() if found.label else None)

@@ -1,0 +1,217 @@
+"""One operation as drawn: the rail of its steps with the journal, its gates, approvals and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.operations.definition import Plan
+from app.operations.engine import LEASE
+from app.operations.preview import Preview, previews
+from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
+from app.web.components import panel
+from app.web.components.frame import section
+from app.web.components.marks import finding_mark, state_mark, step_mark
+from app.web.components.native import page_link
+from app.web.components.panel import Panel
+from app.web.components.tables import Column, table
+from app.web.components.text import ago, count, literal, moment, seconds
+
+
+def interrupted(here: Panel, records: Sequence[OperationRecord]) -> list[str]:
+    """Ids of those that were begun and that nobody carries on."""
+    running = [o.id for o in records if o.state is State.RUNNING]
+    return running if running and here.store.leases.holder(LEASE) is None else []
+
+
+STEP_COLUMNS = (
+    Column("number", "Step", "number", width="small"),
+    Column("state", "State"),
+    Column("stage", "Stage"),
+    Column("lane", "Table"),
+    Column("text", "What it does", width="large"),
+    Column("sends", "Exactly what it sends", width="large"),
+    Column("probe", "Already so if"),
+    Column("inverse", "Undone by"),
+    Column("at", "Last entry", "time"),
+)
+
+
+def rail(drawn: OperationRecord, drawn_stuck: bool, made: Plan, lines: tuple[Preview, ...]) -> None:
+    here = panel.current()
+    record = here.store.operations.get(drawn.id)
+    stuck = record is not None and bool(interrupted(here, [record]))
+    if record is None or record.state is not drawn.state or stuck is not drawn_stuck:
+        st.rerun()  # The buttons above are those of another state.
+    entries = here.store.operations.journal(drawn.id)
+    forward = {e.number: e for e in entries if e.direction == "forward" and e.phase is not Phase.NOTE}
+    done = sum(e.phase in (Phase.DONE, Phase.ALREADY) for e in forward.values())
+    st.markdown(f"{state_mark(record, stuck).badge} {literal(_progress_text(here, record, done, len(lines)))}")
+    if record.state is not State.PLANNED:
+        st.progress(done / len(lines) if lines else 1.0)
+    rows = [
+        {
+            "number": p.number,
+            "state": step_mark(forward.get(p.number), stuck).text,
+            "stage": p.stage,
+            "lane": p.lane or None,
+            "text": p.text,
+            "sends": " ; ".join(p.sends) or "only looks",
+            "probe": p.probe,
+            "inverse": p.inverse,
+            "at": forward[p.number].at if p.number in forward else None,
+        }
+        for p in lines
+    ]
+    table(
+        rows, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{drawn.id}",
+        empty="This plan has no steps: the workspace is already as it would make it."
+    )  # fmt: skip
+    _started(entries)
+    _journal(here, drawn.id, entries)
+
+
+def _progress_text(here: Panel, record: OperationRecord, done: int, total: int) -> str:
+    if record.state is State.PLANNED:
+        return f"{count(total, 'step')}, none begun"
+    if record.state in ENDED:
+        return (
+            f"{done} of {count(total, 'step')}, {seconds(record.seconds)}, ended {moment(record.ended_at, here.zone)}"
+        )
+    return f"{done} of {count(total, 'step')} done" + (
+        f", begun {ago(record.started_at, here.now)} by {record.executor}" if record.started_at else ""
+    )
+
+
+JOURNAL_COLUMNS = (
+    Column("seq", "Entry", "number", width="small"),
+    Column("at", "Time", "time"),
+    Column("direction", "Direction", width="small"),
+    Column("number", "Step", "number", width="small"),
+    Column("phase", "Phase"),
+    Column("stage", "Stage"),
+    Column("lane", "Table"),
+    Column("text", "Text", width="large"),
+    Column("told", "Sent, and what came of it", width="large"),
+)
+
+
+def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) -> None:
+    if not entries:
+        return
+    section(f"Journal, {count(len(entries), 'entry', 'entries')}")
+    rows = [
+        {
+            "seq": e.seq,
+            "at": e.at,
+            "direction": "forward" if e.direction == "forward" else "back",
+            "number": e.number,
+            "phase": step_mark(e).text,
+            "stage": e.stage,
+            "lane": e.lane or None,
+            "text": e.text,
+            "told": _told(e) or None,
+        }
+        for e in reversed(entries)
+    ]
+    table(rows, JOURNAL_COLUMNS, key="operation_journal", zone=here.zone, name=f"journal_{operation_id}", empty="")
+
+
+def _told(entry: JournalEntry) -> str:
+    """What an entry of the journal keeps besides its text: the SQL that was sent, ids, counts."""
+    simple = {k: v for k, v in entry.detail.items() if isinstance(v, str | int | float) and k != "sql"}
+    told = [f"{k.replace('_', ' ')} {v}" for k, v in simple.items()]
+    return "; ".join([*([str(entry.detail["sql"])] if "sql" in entry.detail else []), *told])
+
+
+def _started(entries: Sequence[JournalEntry]) -> None:
+    """Links to the run and the update that an operation started."""
+    for name, parameter in (("run_id", "run"), ("update_id", "update")):
+        for started in dict.fromkeys(str(e.detail[name]) for e in entries if name in e.detail):
+            page_link(f"{parameter.capitalize()} {started}", "runs", **{parameter: started})
+
+
+GATE_COLUMNS = (
+    Column("state", "State", width="small"),
+    Column("title", "Gate"),
+    Column("summary", "What was found", width="large"),
+    Column("as_of", "Evidence as of", "time"),
+    Column("source", "Source"),
+)
+APPROVAL_COLUMNS = (
+    Column("at", "When", "time"),
+    Column("who", "Who"),
+    Column("comment", "Comment"),
+    Column("until", "Until", "time"),
+    Column("plan", "Plan", width="small"),
+)
+
+
+def plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Preview, ...]) -> None:
+    for note in made.notes:
+        st.warning("▲ " + literal(note))
+    section(f"Gates, as judged when planned: {len(made.gates) - len(made.blocking)} of {len(made.gates)} pass")
+    table(
+        [
+            {
+                "state": finding_mark(g.finding, gate=True).text,
+                "title": g.title,
+                "summary": g.finding.summary,
+                "as_of": g.finding.as_of,
+                "source": g.finding.source or None,
+            }
+            for g in sorted(made.gates, key=lambda g: not g.blocks)
+        ],
+        GATE_COLUMNS,
+        key="operation_gates",
+        zone=here.zone,
+        name=f"gates_{record.id}",
+        empty="This operation has no gates.",
+    )
+    approvals = here.store.operations.approvals(record.id)
+    if approvals:
+        section("Approvals")
+        table(
+            [
+                {
+                    "at": a.at,
+                    "who": a.approver + (" (local persona)" if a.local else ""),
+                    "comment": a.comment or None,
+                    "until": a.expires_at,
+                    "plan": a.plan_hash[:12],
+                }
+                for a in approvals
+            ],
+            APPROVAL_COLUMNS,
+            key="operation_approvals",
+            zone=here.zone,
+            name=f"approvals_{record.id}",
+            empty="",
+        )
+    with st.expander("**Exactly what it sends**, to copy", key="operation_sends"):
+        sends = [(p, text) for p in lines for text in p.sends]
+        if sends:
+            st.code(
+                "\n".join(
+                    f"-- step {p.number}, {p.stage}{', ' + p.lane if p.lane else ''}\n{text}" for p, text in sends
+                ),
+                language=None,
+                wrap_lines=True,
+            )
+        else:
+            st.caption("It only looks.")
+    if made.inverse:
+        with st.expander(f"**The way back**, {count(len(made.inverse), 'step')}", key="operation_inverse"):
+            rows = [
+                {
+                    "number": p.number,
+                    "stage": p.stage,
+                    "lane": p.lane or None,
+                    "text": p.text,
+                    "sends": " ; ".join(p.sends) or "only looks",
+                }
+                for p in previews(made.inverse, made.observation)
+            ]
+            columns = tuple(c for c in STEP_COLUMNS if c.key in ("number", "stage", "lane", "text", "sends"))
+            table(rows, columns, key="operation_back", zone=here.zone, name=f"way_back_{record.id}", empty="")

@@ -1,0 +1,130 @@
+"""What every page works with: settings, migration and store of this process, the reader's time zone, this moment."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from app.config.base import ConfigError
+from app.config.migration import Migration
+from app.config.settings import Settings
+from app.progress.facts import Facts, load_facts
+from app.store.base import StoreError
+from app.store.open import Store, open_store
+from app.web.components.text import literal, zone_of
+from databricks_client.endpoint import EndpointError
+from databricks_client.redact import install, redact
+
+log = logging.getLogger("cutover.pages")
+install()
+
+P = ParamSpec("P")
+
+REFRESH_SECONDS = 10
+LIVE_SECONDS = 2
+ZONE_KEY = "panel_zone"
+REFRESH_KEY = "panel_refresh"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One rendering of a page. Nothing in it belongs to a user; who looks is `identity`'s business."""
+
+    settings: Settings
+    migration: Migration
+    store: Store
+    zone: ZoneInfo
+    now: datetime
+
+
+# Engine and migration alone are shared by all sessions: they hold nothing of a user.
+@st.cache_resource(show_spinner=False)
+def _store(url: str) -> Store:
+    return open_store(url)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _migration(path: str, changed: float) -> Migration:
+    return Migration.load(Path(path))
+
+
+def current() -> Panel:
+    """The panel of this moment. Raises ConfigError or StoreError with one line."""
+    settings = Settings.from_environment()
+    path = settings.migration_path
+    changed = path.stat().st_mtime if path.exists() else 0.0
+    migration = _migration(str(path), changed)
+    chosen = st.session_state.get(ZONE_KEY)
+    zone = zone_of(chosen or st.context.timezone, migration.timezone)
+    return Panel(settings, migration, _store(settings.store_url), zone, datetime.now(UTC))
+
+
+def zones(migration: Migration) -> list[str]:
+    """Zones to choose from: the browser's, the jobs', UTC."""
+    browser = zone_of(st.context.timezone, migration.timezone).key
+    return list(dict.fromkeys([browser, migration.timezone, "UTC"]))
+
+
+def guarded(body: Callable[P, None]) -> Callable[P, None]:
+    """`body` that says in one line what went wrong with it; the traceback goes to the log.
+
+    For every part of a page, every dialog and every callback: Streamlit would show the traceback to the reader.
+    """
+
+    @wraps(body)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            body(*args, **kwargs)
+        except (StoreError, ConfigError, EndpointError) as e:
+            log.error("%s", e)
+            st.error(literal(e), icon=":material/error:")
+        except Exception as e:
+            log.exception("a page failed")
+            st.error(
+                f"This part of the page failed: {literal(type(e).__name__)}: {literal(redact(e))}. "
+                "The log has the details.",
+                icon=":material/error:",
+            )
+
+    return run
+
+
+def refreshing() -> bool:
+    """Whether the reader left the refresh switch on."""
+    return bool(st.session_state.get(REFRESH_KEY, True))
+
+
+def live(body: Callable[[], None], *, every: float | None = None, key: str | None = None) -> None:
+    """Draws `body` now and again every `every` seconds (default REFRESH_SECONDS) while the refresh switch is on.
+
+    It must read the store alone, and must open no dialog: Streamlit closes one whose fragment runs again.
+    """
+    seconds = every or float(os.environ.get("CUTOVER_REFRESH_SECONDS", REFRESH_SECONDS))
+    # A container of its own: one that a full run drew stays in its place when a fragment's own is on the way. Without,
+    # what came below could be drawn at another part's place, which Streamlit ends with a blank page.
+    with st.container():
+        st.fragment(guarded(body), run_every=seconds if refreshing() else None, key=key)()
+
+
+@st.cache_resource(ttl=2, show_spinner=False, max_entries=4)
+def _facts(_here: Panel, store_url: str, migration_digest: str) -> Facts:
+    return load_facts(_here.store, _here.migration)
+
+
+def facts(here: Panel) -> Facts:
+    """The evidence of this moment, at most two seconds old; the same for every reader."""
+    return _facts(here, here.settings.store_url, here.migration.digest)
+
+
+def forget() -> None:
+    """Makes the next `facts` read again: after something was done here, the page must show it."""
+    _facts.clear()

@@ -1,0 +1,155 @@
+"""A table with typed columns, units, and its export as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import streamlit as st
+
+from app.web.components.opening import OPENS, on_click, put
+from app.web.components.text import literal
+from validation.spreadsheet import csv_line
+
+Kind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio", "open"]
+
+SHOWN = 500
+"""Rows drawn at most; the export has them all."""
+
+FULL = 20
+"""Up to so many rows a table is drawn whole, above it scrolls."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `key` in each row, `label` with its unit, and how to draw it. width: a size by name, or in pixels.
+
+    A link's cell is an address; its displayed text is `link_text`. A cell of kind `open` is an id; a click on it puts
+    the id into the page's address under the column's `key`, or gives it to `opens`.
+    """
+
+    key: str
+    label: str
+    kind: Kind = "text"
+    width: Literal["small", "medium", "large"] | int | None = None
+    help: str | None = None
+    pinned: bool = False
+    link_text: str = "open"
+    opens: Callable[[str], None] | None = None
+
+
+def csv_text(value: object) -> str | None:
+    """A value as CSV holds it: moments as ISO-8601 with their zone, None for an empty field."""
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    return str(value)
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
+    """The rows as CSV, headed by the columns' labels."""
+    lines = [csv_line(c.label for c in columns)]
+    lines += (csv_line(csv_text(row.get(c.key)) for c in columns) for row in rows)
+    return "".join(lines)
+
+
+def _config(column: Column, zone: ZoneInfo, key: str) -> Any:
+    common: dict[str, Any] = {"label": column.label, "help": column.help, "pinned": column.pinned or None}
+    if column.width:
+        common["width"] = column.width
+    match column.kind:
+        case "time":
+            return st.column_config.DatetimeColumn(**common, timezone=zone.key, format="YYYY-MM-DD HH:mm:ss z")
+        case "number":
+            return st.column_config.NumberColumn(**common, format="localized")
+        case "seconds":
+            return st.column_config.NumberColumn(**common, format="%.2f")
+        case "usd":
+            return st.column_config.NumberColumn(**common, format="%.4f")
+        case "dbu":
+            return st.column_config.NumberColumn(**common, format="%.3f")
+        case "ratio":
+            return st.column_config.NumberColumn(**common, format="%.2f×")
+        case "percent":
+            return st.column_config.NumberColumn(**common, format="percent")
+        case "link":
+            return st.column_config.LinkColumn(**common, display_text=column.link_text)
+        case "open":
+            click = f"{key}_{column.key}_click"
+            clicked = on_click(click, column.opens or partial(put, column.key))
+            return st.column_config.ButtonColumn(
+                **common, type="tertiary", alignment="left", key=click, on_click=clicked
+            )
+        case "text":
+            return st.column_config.TextColumn(**common)
+
+
+_NUMERIC = ("number", "seconds", "usd", "dbu", "percent", "ratio")
+
+
+def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
+    """The rows as a typed frame: an empty or half-empty column keeps its type, and no text is guessed into another."""
+    series: dict[str, pd.Series[Any]] = {}
+    for column in columns:
+        values = [row.get(column.key) for row in rows]
+        if column.kind == "time":
+            series[column.key] = pd.to_datetime(pd.Series(values, dtype="object"), utc=True)
+        elif column.kind in _NUMERIC:
+            series[column.key] = pd.to_numeric(pd.Series(values, dtype="object"), errors="coerce")
+        else:
+            mark = OPENS if column.kind == "open" else ""
+            series[column.key] = pd.Series([None if v is None else f"{v}{mark}" for v in values], dtype="object")
+    return pd.DataFrame(series, columns=[c.key for c in columns])
+
+
+def table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    *,
+    key: str,
+    zone: ZoneInfo,
+    empty: str,
+    name: str,
+    export: Callable[[], str] | None = None,
+) -> None:
+    """Draws the rows and, below, what is exported as `name`.csv.
+
+    empty: what to do to get rows here; shown when there are none. export: CSV of more than is drawn, made on demand.
+    """
+    if not rows:
+        st.caption(literal(empty))
+        return
+    drawn = rows[:SHOWN]
+    arguments: dict[str, Any] = {
+        "hide_index": True,
+        "column_config": {c.key: _config(c, zone, key) for c in columns},
+        "placeholder": "–",
+        "width": "stretch",
+        "key": key,
+    }
+    arguments["height"] = "content" if len(drawn) <= FULL else 440
+    st.dataframe(frame(drawn, columns), **arguments)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "CSV",
+            data=export or (lambda: to_csv(rows, columns)),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            key=f"{key}_csv",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+            help="All rows of this table, times in ISO-8601 with their zone",
+        )
+        if len(rows) > SHOWN:
+            st.caption(f"First {SHOWN:,} of {len(rows):,} rows drawn; the CSV has all.")

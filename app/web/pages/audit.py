@@ -1,0 +1,197 @@
+"""Audit: what happened, and is the record whole? Every action and refusal, the chain verified, filter and export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import streamlit as st
+
+from app.store.audit import AuditRecord, Verdict
+from app.web.components import panel, sentences
+from app.web.components.frame import Figure, answer, empty, figures
+from app.web.components.native import page_link
+from app.web.components.opening import close_button, opened, whole
+from app.web.components.panel import Panel
+from app.web.components.status import Mark, mark
+from app.web.components.tables import Column, table
+from app.web.components.text import NOTHING, code, count, literal, moment
+
+NEWEST = 2000
+VERIFY_SECONDS = 30
+SPANS: dict[str, timedelta | None] = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "all": None}
+
+
+@st.cache_data(ttl=VERIFY_SECONDS, show_spinner=False, max_entries=4)
+def _verify(_here: Panel, url: str, newest: int) -> tuple[Verdict, datetime]:
+    # Keyed by store and newest record: the same for every reader, walked again at least every VERIFY_SECONDS.
+    return _here.store.audit.verify(), _here.now
+
+
+def render() -> None:
+    """The page."""
+    panel.live(_head)
+    seq = opened("record")
+    if seq:
+        _record(seq)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control("Since", list(SPANS), default="all", required=True, key="audit_since", wrap=True)
+        st.text_input(
+            "Filter: person, action, outcome, subject or reason",
+            key="audit_text",
+            type="search",
+            live=True,
+            bind="query-params",
+        )
+        st.toggle("Refusals and failures only", key="audit_bad")
+    panel.live(_table)
+    _export()
+
+
+def _head() -> None:
+    here = panel.current()
+    newest = here.store.audit.records(limit=1)
+    verdict, checked = _verify(here, here.settings.store_url, newest[0].seq if newest else 0)
+    state, sentence = sentences.wholeness(verdict, newest[0].at if newest else None, here.now)
+    answer("What happened, and is the record whole?", sentence, state)
+    st.caption(literal(f"As of: chain walked {moment(checked, here.zone)}, from the first record to the head"))
+    day = here.store.audit.records(since=here.now - timedelta(hours=24), limit=NEWEST)
+    refused = [r for r in day if r.outcome == "refused"]
+    figures(
+        [
+            Figure("Records", count(verdict.records), "in the chain"),
+            Figure("Last 24 h", count(len(day)), f"{count(len({r.actor for r in day}), 'person', 'persons')}"),
+            Figure("Refused, last 24 h", count(len(refused)), "attempts that were not allowed"),
+            Figure("Head", verdict.head[:12] if verdict.records else NOTHING, "first 12 characters of its hash"),
+        ]
+    )
+    if verdict.whole and verdict.records:
+        st.caption(
+            "Keep the head's hash elsewhere: with it, anyone can tell later that nothing was cut off at the end. Head: "
+            + code(verdict.head)
+        )
+
+
+COLUMNS = (
+    Column("record", "Record", "open", help="Opens the whole record"),
+    Column("at", "Time", "time"),
+    Column("actor", "Who"),
+    Column("source", "Known by", help="proxy: headers of Databricks Apps; persona: chosen locally"),
+    Column("action", "Action"),
+    Column("outcome", "Outcome"),
+    Column("subject", "Subject"),
+    Column("reason", "Reason"),
+    Column("plan", "Plan", width="small"),
+)
+
+
+def outcome_mark(outcome: str) -> Mark:
+    """An outcome's mark: refused and failed are bad, done and allowed are good."""
+    tone = {"allowed": "passed", "done": "passed", "intent": "running"}.get(outcome, outcome)
+    return mark(tone, outcome)
+
+
+def _matching(records: Sequence[AuditRecord], words: str, bad: bool) -> list[AuditRecord]:
+    wanted = words.casefold().split()
+    return [
+        r
+        for r in records
+        if (not bad or outcome_mark(r.outcome).tone == "bad")
+        and all(w in f"{r.actor} {r.action} {r.outcome} {r.subject} {r.reason}".casefold() for w in wanted)
+    ]
+
+
+def _rows(records: Sequence[AuditRecord]) -> list[dict[str, object]]:
+    return [
+        {
+            "record": str(r.seq),
+            "at": r.at,
+            "actor": r.actor,
+            "source": r.source + (", local" if r.local else ""),
+            "action": r.action,
+            "outcome": outcome_mark(r.outcome).text,
+            "subject": r.subject,
+            "reason": r.reason or None,
+            "plan": r.plan_hash[:12] if r.plan_hash else None,
+        }
+        for r in records
+    ]
+
+
+def _table() -> None:
+    here = panel.current()
+    span = SPANS.get(st.session_state.get("audit_since") or "all")
+    records = here.store.audit.records(since=here.now - span if span else None, limit=NEWEST)
+    if not records:
+        empty(
+            "No action and no refusal has been recorded in this time.",
+            "What is done on the Operations, Parity and Checklist pages and by the command line appears here.",
+        )
+        return
+    words = str(st.session_state.get("audit_text") or "")
+    chosen = _matching(records, words, bool(st.session_state.get("audit_bad")))
+    if len(records) == NEWEST:
+        st.caption(f"Newest {NEWEST:,} records; the whole log is in the export.")
+    table(
+        _rows(chosen),
+        COLUMNS,
+        key="audit_table",
+        zone=here.zone,
+        name="audit_filtered",
+        empty="No record matches; clear the filter.",
+    )
+
+
+def _record(seq: str) -> None:
+    here = panel.current()
+    number = whole(seq) or 0
+    found = here.store.audit.records(limit=1)
+    newest = found[0].seq if found else 0
+    # The log has no read by number; the newest records down to it are few when it was clicked in the table.
+    record = next(
+        (r for r in here.store.audit.records(limit=max(1, newest - number + 1)) if r.seq == number), None
+    ) if 0 < number <= newest else None  # fmt: skip
+    with st.container(border=True):
+        if record is None:
+            st.markdown(f"There is no record {code(seq)}.")
+            close_button("record")
+            return
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"**Record {record.seq}** {outcome_mark(record.outcome).badge} {code(record.actor)} "
+                f"{literal(record.action)} {code(record.subject)}"
+            )
+            close_button("record")
+        st.caption(literal(f"{moment(record.at, here.zone)}, known by {record.source}"))
+        if record.reason:
+            st.markdown(literal(record.reason))
+        if record.plan_hash:
+            st.markdown(f"Plan {code(record.plan_hash)}")
+        st.json(json.dumps(dict(record.detail), default=str, ensure_ascii=False), expanded=2)
+        st.caption(f"Hash {code(record.hash)}, after {code(record.prev_hash)}")
+        if here.store.operations.get(record.subject) is not None:
+            page_link("Open the operation", "operations", operation=record.subject)
+
+
+def _export() -> None:
+    here = panel.current()
+    with st.container(horizontal=True):
+        st.download_button(
+            "Whole log, CSV",
+            data=here.store.audit.export_csv,
+            file_name="audit.csv",
+            mime="text/csv",
+            key="audit_csv_all",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        st.download_button(
+            "Whole log, JSON (can be verified elsewhere)",
+            data=here.store.audit.export_json,
+            file_name="audit.json",
+            mime="application/json",
+            key="audit_json_all",
+            on_click="ignore",
+            icon=":material/download:",
+        )

@@ -1,0 +1,496 @@
+"""Operations: what is running, and what may I do? Plans with their exact calls, gates, journal, history."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from app.access import Actor, Refused
+from app.operations.codec import CodecError, plan_from_json
+from app.operations.definition import CONVERGING, Kind, Plan
+from app.operations.preview import preview
+from app.operations.service import ASKED_FOR
+from app.store.base import StoreError
+from app.store.collected.records import ScheduleRecord
+from app.store.leases import LeaseLost
+from app.store.operations import OperationRecord, State
+from app.web.components import asof, identity, notice, panel, sentences, service, sides
+from app.web.components.frame import Figure, answer, empty, figures, section
+from app.web.components.marks import KINDS, state_mark, word_of
+from app.web.components.native import button, page_link
+from app.web.components.opening import choice, close_button, opened, put
+from app.web.components.operation import interrupted, plan_view, rail
+from app.web.components.panel import LIVE_SECONDS, Panel
+from app.web.components.status import Mark, mark
+from app.web.components.tables import Column, table
+from app.web.components.text import ago, code, count, literal, moment, seconds
+from databricks_client.endpoint import EndpointError
+from databricks_client.errors import WorkspaceError, one_line
+
+SOURCES = ("schedules", "tables", "pipelines", "runs", "updates")
+LIMIT = 200
+RESUME_SECONDS = 6.0
+"""So long a click on Resume waits for a refusal; roles, state, lease and mostly the evidence are looked at by then."""
+
+
+def render() -> None:
+    """The page."""
+    panel.live(_head)
+    notice.show("operations")
+    operation_id = opened("operation")
+    if operation_id:
+        _detail(operation_id)
+    _waiting(operation_id)
+    _ask()
+    panel.live(_schedules)
+    panel.live(_history)
+
+
+# Reading
+
+
+def _head() -> None:
+    here = panel.current()
+    records = here.store.operations.find(states=ASKED_FOR, limit=LIMIT)
+    stuck = interrupted(here, records)
+    state, sentence = sentences.activity(records, stuck, here.now)
+    answer("What is running, and what may I do?", sentence, state)
+    asof.bar(asof.chosen(here.store.collected.sources(), SOURCES), here.zone, here.now)
+    waiting = [o for o in records if o.state in (State.SUBMITTED, State.READY)]
+    cutover, rollback = here.store.operations.last("cutover"), here.store.operations.last("rollback")
+    figures(
+        [
+            Figure("Running", count(sum(o.state is State.RUNNING for o in records)), f"{len(stuck)} interrupted"),
+            Figure(
+                "Waiting",
+                count(len(waiting)),
+                f"{sum(o.state is State.SUBMITTED for o in waiting)} for approval by a second person",
+            ),
+            Figure("Last verified cutover", ago(cutover.ended_at, here.now) if cutover else "never", _took(cutover)),
+            Figure(
+                "Last verified rollback", ago(rollback.ended_at, here.now) if rollback else "never", _took(rollback)
+            ),
+        ]
+    )
+
+
+def _took(record: OperationRecord | None) -> str:
+    return f"took {seconds(record.seconds)}, {record.requested_by}" if record else ""
+
+
+# Asking
+
+
+def _ask() -> None:
+    here = panel.current()
+    section("What may I do?", help="Every action makes a plan first. A plan only looks; you confirm it by typing.")
+    words = {k: f"{a.icon} {a.word}" for k, a in KINDS.items()}
+    chosen = choice("Action", words, "action", pills=True)
+    if not chosen:
+        st.caption("Choose an action to see exactly what it would call and run, and which gates it must pass.")
+        return
+    action = KINDS[chosen]
+    with st.container(border=True):
+        st.markdown(f"**{literal(action.word)}**: {literal(action.text)}")
+        args = _arguments(here, action.kind)
+        if args is not None and st.button("Make the plan", key=f"plan_{chosen}", icon=":material/list_alt:"):
+            _plan(here, action.kind, args)
+            st.rerun()
+
+
+def _arguments(here: Panel, kind: Kind) -> dict[str, Any] | None:
+    """The form of an action; None while what is chosen makes no sense."""
+    if kind in (Kind.RUN_NOW, Kind.PAUSE, Kind.UNPAUSE):
+        jobs = here.migration.jobs
+        job = st.radio(
+            "Job",
+            list(jobs),
+            format_func=lambda side: literal(f"{jobs[side].name} ({sides.name(side)})"),
+            horizontal=True,
+            key=f"job_{kind}",
+        )
+        return {"job": job}
+    if kind is Kind.START_UPDATE:
+        return _update_arguments(here)
+    if kind is Kind.REHEARSE:
+        rows = st.number_input(
+            "Rows of each table to copy", min_value=1, value=10_000, step=1_000, key="rehearse_rows",
+            help="The scratch copies are dropped afterwards.",
+        )  # fmt: skip
+        everything = st.toggle("Copy all rows", key="rehearse_all")
+        return {"rows": None if everything else int(rows)}
+    return {}
+
+
+MODES = ("Refresh all", "Refresh some tables", "Full refresh of all", "Full refresh of some tables", "Validate only")
+
+
+def _update_arguments(here: Panel) -> dict[str, Any] | None:
+    names = [p.name for p in here.migration.pipelines]
+    production = names.index(here.migration.production_pipeline.name)
+    pipeline = st.selectbox("Pipeline", names, index=production, key="update_pipeline")
+    mode = st.radio("What", MODES, horizontal=True, key="update_mode")
+    args: dict[str, Any] = {"pipeline": pipeline}
+    if mode == "Full refresh of all":
+        st.caption(
+            "▲ A full refresh rebuilds every table from its sources; streaming tables lose what sources no longer hold."
+        )
+        return args | {"full_refresh": True}
+    if mode == "Validate only":
+        return args | {"validate_only": True}
+    if mode in ("Refresh some tables", "Full refresh of some tables"):
+        environment = next(p.environment for p in here.migration.pipelines if p.name == pipeline)
+        options = [
+            (t.candidate if environment == "production" else t.development or t.candidate).rsplit(".", 1)[1]
+            for t in here.migration.tables
+        ]
+        tables = st.multiselect("Tables", options, key="update_tables", accept_new_options=True)
+        if not tables:
+            st.caption("Choose at least one table.")
+            return None
+        key = "refresh_selection" if mode.startswith("Refresh") else "full_refresh_selection"
+        return args | {key: list(tables)}
+    return args
+
+
+def _plan(here: Panel, kind: Kind, args: Mapping[str, Any]) -> None:
+    try:
+        who = identity.actor(here, "plan", str(kind))
+        with st.spinner("Looking at the workspace and planning"):
+            made = service.operations(here).plan(kind, args, who)
+        put("operation", made.operation_id)
+        notice.clear("operations")
+    except Refused as e:
+        notice.say("operations", f"Refused: {e}", False)
+    except (WorkspaceError, EndpointError) as e:
+        notice.say("operations", f"No plan could be made, the workspace cannot be seen: {e}", False)
+
+
+# Operations that wait for a person
+
+
+def _waiting(open_id: str | None) -> None:
+    here = panel.current()
+    records = here.store.operations.find(
+        states=(State.SUBMITTED, State.READY, State.RUNNING, State.NEEDS_HUMAN), limit=20
+    )
+    others = [o for o in records if o.id != open_id]
+    if not others:
+        return
+    section("Waiting or under way")
+    stuck = interrupted(here, others)
+    for record in others:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"{state_mark(record, record.id in stuck).badge} **{literal(word_of(record.kind))}** "
+                f"asked for by {literal(record.requested_by)} "
+                f"{literal(ago(record.submitted_at or record.created_at, here.now))}",
+                width="stretch",
+            )
+            st.button(
+                "Open", key=f"open_{record.id}", on_click=put, args=("operation", record.id), type="tertiary",
+                icon=":material/chevron_right:",
+            )  # fmt: skip
+
+
+# One operation
+
+
+def _detail(operation_id: str) -> None:
+    here = panel.current()
+    record = here.store.operations.get(operation_id)
+    with st.container(border=True):
+        if record is None:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"There is no operation {code(operation_id)}.", width="stretch")
+                close_button("operation")
+            return
+        try:
+            made = plan_from_json(record.plan)
+            lines = preview(made)
+        except (CodecError, KeyError, ValueError) as e:
+            st.error(f"The plan of {code(operation_id)} cannot be read: {literal(e)}")
+            close_button("operation")
+            return
+        _title(here, record, made)
+        _buttons(here, record, made)
+        every = LIVE_SECONDS if record.state in (State.SUBMITTED, State.READY, State.RUNNING) else None
+        stuck = bool(interrupted(here, [record]))
+        panel.live(lambda: rail(record, stuck, made, lines), every=every, key="operation_rail")
+        plan_view(here, record, made, lines)
+
+
+def _title(here: Panel, record: OperationRecord, made: Plan) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{literal(word_of(record.kind))}** {code(record.id)}", width="stretch")
+        close_button("operation")
+    local = " (local persona)" if record.local else ""
+    st.caption(
+        literal(
+            f"Planned by {record.requested_by}{local} {moment(record.created_at, here.zone)}, valid until "
+            f"{moment(record.expires_at, here.zone)}; observed {moment(made.observation.as_of, here.zone)}"
+        )
+    )
+    args = {k: v for k, v in made.args.items() if v not in (None, False, [], ())}
+    if args:
+        st.caption("With " + ", ".join(f"{literal(k.replace('_', ' '))} {code(v)}" for k, v in args.items()))
+    st.caption(f"Plan hash {code(record.plan_hash)}: what approvals and the journal name")
+
+
+def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
+    stuck = bool(interrupted(here, [record]))
+    if record.state is State.PLANNED:
+        _before_asking(here, record, made)
+    with st.container(horizontal=True):
+        askable = record.state is State.PLANNED and not made.blocking and record.expires_at > here.now
+        if askable and _primary("Ask for it…", "ask_for_it", ":material/keyboard:"):
+            _confirm(record.id, made.confirmation, word_of(record.kind), made.needs_approval)
+        if record.state is State.SUBMITTED and _primary("Approve…", "approve", ":material/how_to_reg:"):
+            _approve(record.id, record.plan_hash, record.requested_by)
+        resumable = stuck and record.kind != Kind.REHEARSE
+        if (resumable or record.state is State.NEEDS_HUMAN) and _primary("Resume…", "resume", ":material/resume:"):
+            _resume(record.id)
+        word = _cancel_word(record, stuck)
+        if word is not None and st.button(f"{word}…", key="cancel_operation", icon=":material/cancel:"):
+            _cancel(record.id, word)
+        page_link("In the audit log", "audit", audit_text=record.id)
+    if stuck and record.kind in CONVERGING:
+        st.error(
+            "✕ It was begun and nobody carries it on. Resume it, or roll back with the action below; "
+            "or, without the page, `cutover resume` or `cutover rollback` on the command line."
+        )
+    elif stuck:
+        st.error(
+            "✕ It was begun and nobody carries it on. "
+            + (
+                "It works on scratch copies: end it and plan a new one, which clears what is left of this one."
+                if record.kind == Kind.REHEARSE
+                else "What it started may still be running: look first, then resume it or end it."
+            )
+        )
+    if record.state is State.SUBMITTED:
+        st.info(
+            f"Waits for approval by a second person: an approver other than {literal(record.requested_by)}.",
+            icon=":material/how_to_reg:",
+        )
+    if record.reason:
+        (st.error if state_mark(record).tone == "bad" else st.warning)(literal(record.reason))
+
+
+def _primary(word: str, key: str, icon: str) -> bool:
+    return st.button(word, key=key, type="primary", icon=icon)
+
+
+def _before_asking(here: Panel, record: OperationRecord, made: Plan) -> None:
+    if record.expires_at <= here.now:
+        st.warning("▲ This plan has expired: make a new one below.")
+    elif made.blocking:
+        st.error(
+            f"✕ Refused: {len(made.blocking)} of {len(made.gates)} gates block.\n\n"
+            + "\n".join(f"- **{literal(g.title)}**: {literal(g.finding.summary)}" for g in made.blocking)
+        )
+    else:
+        passed = f"{len(made.gates)} of {len(made.gates)} gates pass"
+        st.success(f"✓ {passed}. Nothing has been changed yet: read the steps, then ask for it.")
+
+
+@st.dialog("Confirm by typing", width="medium")
+@panel.guarded
+def _confirm(operation_id: str, expected: str, word: str, needs_approval: bool) -> None:
+    here = panel.current()
+    after = (
+        "It then waits for approval by a second person." if needs_approval else "The worker then begins within seconds."
+    )
+    st.markdown(f"**{literal(word)}**. {after}")
+    st.markdown(f"Type {code(expected)} to ask for it.")
+    typed = st.text_input("Confirmation", key=f"typed_{operation_id}", autocomplete="off", live=True)
+    matches = (typed or "").strip() == expected
+    if st.button("Ask for it", key=f"submit_{operation_id}", type="primary", disabled=not matches):
+        try:
+            who = identity.actor(here, "submit", operation_id)
+            service.operations(here).submit(operation_id, who, typed or "")
+        except (Refused, WorkspaceError, EndpointError) as e:
+            st.error(f"Refused: {literal(e)}")
+            return
+        panel.forget()
+        notice.say("operations", f"Asked for. {after}")
+        st.rerun()
+
+
+@st.dialog("Approve", width="medium")
+@panel.guarded
+def _approve(operation_id: str, plan_hash: str, requested_by: str) -> None:
+    here = panel.current()
+    st.markdown(
+        f"You approve exactly this plan, {code(plan_hash[:12])}, asked for by {literal(requested_by)}. "
+        "Approval needs the approver's role, looked up now, and expires."
+    )
+    comment = st.text_area("Comment", key=f"approval_{operation_id}", max_chars=2000, height=100)
+    if st.button("Approve", key=f"approve_{operation_id}", type="primary"):
+        try:
+            who = identity.actor(here, "approve", operation_id)
+            service.operations(here).approve(operation_id, who, (comment or "").strip())
+        except (Refused, WorkspaceError, EndpointError) as e:
+            st.error(f"Refused: {literal(e)}")
+            return
+        panel.forget()
+        notice.say("operations", "Approved. The worker begins within seconds.")
+        st.rerun()
+
+
+def _cancel_word(record: OperationRecord, stuck: bool) -> str | None:
+    """What cancelling means for an operation as it is; None where it cannot be cancelled."""
+    if record.state in (State.PLANNED, State.SUBMITTED, State.READY):
+        return "Withdraw"
+    if record.state is not State.RUNNING or record.kind == Kind.ROLLBACK or (stuck and record.kind in CONVERGING):
+        return None
+    if stuck:
+        return "End"
+    return "Stop and undo" if record.kind in CONVERGING else "Stop"
+
+
+_CANCEL = {
+    "Withdraw": ("It is withdrawn. Nothing has been changed.", "Withdrawn."),
+    "Stop and undo": ("It stops before its next step and undoes what it has done.", "Asked to stop and undo."),
+    "Stop": ("It stops before its next step; what it has started in the workspace goes on.", "Asked to stop."),
+    "End": ("It is ended as failed; what it has started in the workspace goes on.", "Ended."),
+}
+"""By the word of the button: what is said before and after."""
+
+
+@st.dialog("Withdraw or stop", width="medium")
+@panel.guarded
+def _cancel(operation_id: str, word: str) -> None:
+    here = panel.current()
+    before, after = _CANCEL[word]
+    st.markdown(before)
+    comment = st.text_input("Why", key=f"why_{operation_id}", max_chars=2000)
+    if st.button(word, key=f"cancel_{operation_id}", type="primary"):
+        try:
+            who = identity.actor(here, "cancel", operation_id)
+            service.operations(here).cancel(operation_id, who, (comment or "").strip())
+        except (Refused, WorkspaceError, EndpointError) as e:
+            st.error(f"Refused: {literal(e)}")
+            return
+        panel.forget()
+        notice.say("operations", after)
+        st.rerun()
+
+
+@st.dialog("Resume", width="medium")
+@panel.guarded
+def _resume(operation_id: str) -> None:
+    here = panel.current()
+    st.markdown(
+        "It goes on from where the workspace is: what is already done is seen and not done again. "
+        "A cutover that failed, was stopped or was being undone goes back; one by which no table serves the new side "
+        "yet is checked again first, as at its beginning."
+    )
+    st.markdown(f"Type {code('resume')} to go on.")
+    typed = st.text_input("Confirmation", key=f"resume_typed_{operation_id}", autocomplete="off", live=True)
+    if st.button("Resume", key=f"resume_{operation_id}", type="primary", disabled=(typed or "").strip() != "resume"):
+        try:
+            who = identity.actor(here, "resume", operation_id)
+        except Refused as e:
+            st.error(f"Refused: {literal(e)}")
+            return
+        with st.spinner("Looking whether it may go on"):
+            refusal = _resume_beside(here, operation_id, who)
+        if refusal is not None:
+            st.error(literal(refusal))
+            return
+        notice.say("operations", "Resuming; its journal shows how far it is.")
+        st.rerun()
+
+
+def _resume_beside(here: Panel, operation_id: str, who: Actor) -> str | None:
+    """Goes on in a thread of its own; gives why not, where that shows within `RESUME_SECONDS`."""
+    # Not in the page's own run: closing the browser must interrupt nothing. The lease lets only one carry it out.
+    found = service.operations(here)
+    refusals: list[str] = []
+
+    def go_on() -> None:
+        try:
+            found.resume(operation_id, who)
+        except (Refused, WorkspaceError, EndpointError, StoreError, LeaseLost) as e:
+            refusals.append(f"Refused: {e}" if isinstance(e, Refused) else str(e))
+            panel.log.error("resume of %s: %s", operation_id, e)
+        except Exception as e:  # noqa: BLE001 (a thread has nobody else who would say so)
+            refusals.append(f"{type(e).__name__}: {one_line(e)}; it goes on being interrupted: resume it again")
+            panel.log.exception("resume of %s", operation_id)
+
+    thread = threading.Thread(target=go_on, name=f"resume-{operation_id}")
+    thread.start()
+    thread.join(RESUME_SECONDS)
+    return refusals[0] if refusals else None
+
+
+# Steps and journal
+
+# Schedules and history
+
+
+def _schedules() -> None:
+    here = panel.current()
+    found = here.store.collected.schedules()
+    if not found:
+        return
+    section("Schedules now")
+    for side in ("baseline", "candidate", "development"):
+        if side in found:
+            _schedule(here, side, found[side])
+
+
+def _schedule(here: Panel, side: str, s: ScheduleRecord) -> None:
+    paused = mark(s.pause_status) if s.pause_status else Mark("nothing starts it", "quiet")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        when = code(s.quartz) if s.quartz else literal(s.kind)
+        zone = literal(f" in {s.timezone}") if s.timezone else ""
+        name = {"baseline": "old job", "candidate": "new job"}.get(side, side)
+        st.markdown(
+            f"{paused.badge} {literal(name)} {code(s.name)}: {when}{zone}, as of {literal(ago(s.as_of, here.now))}",
+            width="stretch",
+        )
+        button("Databricks", s.url, key=f"schedule_{side}")
+
+
+HISTORY_COLUMNS = (
+    Column("operation", "Operation", "open", help="Opens its plan and journal"),
+    Column("kind", "What"),
+    Column("state", "State"),
+    Column("by", "Asked for by"),
+    Column("at", "Planned", "time"),
+    Column("started", "Begun", "time"),
+    Column("seconds", "Took, s", "seconds"),
+    Column("executor", "Carried out by"),
+    Column("reason", "Reason"),
+)
+
+
+def _history() -> None:
+    here = panel.current()
+    section("History")
+    plans = st.toggle("Show plans that nobody asked for", key="operations_plans")
+    records = here.store.operations.find(states=None if plans else ASKED_FOR, limit=LIMIT)
+    if not records:
+        empty("Nothing has been asked for yet.", "Choose an action above; its plan changes nothing.")
+        return
+    stuck = interrupted(here, records)
+    rows = [
+        {
+            "operation": o.id,
+            "kind": word_of(o.kind),
+            "state": state_mark(o, o.id in stuck).text,
+            "by": o.requested_by + (" (local)" if o.local else ""),
+            "at": o.created_at,
+            "started": o.started_at,
+            "seconds": o.seconds,
+            "executor": o.executor or None,
+            "reason": o.reason or None,
+        }
+        for o in records
+    ]
+    table(rows, HISTORY_COLUMNS, key="operations_history", zone=here.zone, name="operations", empty="")

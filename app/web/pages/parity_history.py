@@ -1,0 +1,125 @@
+"""History of comparisons: each table's verdicts along time, the row of clean pairs of runs, and what ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import streamlit as st
+
+from app.progress import streaks
+from app.store.parity import ParityState, ParityTable
+from app.store.streak import NotCompared, Streak
+from app.web.components import charts
+from app.web.components.frame import Figure, section
+from app.web.components.marks import verdict_mark
+from app.web.components.opening import put
+from app.web.components.panel import Panel
+from app.web.components.tables import Column, table
+from app.web.components.text import count, literal
+
+
+def figure(here: Panel, pair: str, streak: Streak) -> Figure:
+    """How many clean pairs of runs there are in a row, of how many a gate wants, and over how many days."""
+    value = streaks.of_wanted(streak, streaks.pairs_wanted(here.migration, pair))
+    return Figure("Clean pairs of runs in a row", value, _note(here, pair, streak))
+
+
+def _note(here: Panel, pair: str, streak: Streak) -> str:
+    if not streak.runs:
+        return note_of_none(streak)
+    days = streak.days(streaks.longest_pause(here.migration, pair)).days
+    told = [streaks.days_word(days)] if days else []
+    told += [count(streak.runs, "pair"), count(streak.tables, "table comparison")]
+    return ", ".join(told + (["the newest pair is not compared yet"] if streak.waiting else []))
+
+
+def note_of_none(streak: Streak) -> str:
+    """Why there is no row, in a few words."""
+    if streak.ended is None:
+        return "no pair of known runs compared yet"
+    return "the newest were not compared" if isinstance(streak.ended, NotCompared) else "the last pair was not clean"
+
+
+def _open_report(text: str) -> None:
+    """Opens a table with one of its comparisons, from the text of the history's last column."""
+    name, _, parity_id = text.rpartition(" ")
+    put("table", name)
+    put("report", parity_id)
+
+
+HISTORY_COLUMNS = (
+    Column("at", "Finished", "time"),
+    Column("table", "Table"),
+    Column("verdict", "Verdict"),
+    Column("old", "Old rows", "number"),
+    Column("new", "New rows", "number"),
+    Column("missing", "Missing rows", "number"),
+    Column("extra", "Extra rows", "number"),
+    Column("modified", "Modified rows", "number"),
+    Column("depth", "Depth"),
+    Column("seconds", "Seconds", "seconds"),
+    Column("report", "Comparison", "open", help="Opens this comparison of this table", opens=_open_report),
+)
+
+
+def draw(here: Panel, pair: str) -> None:
+    """The chart with its sentences, then every comparison as a row."""
+    found = here.store.parity.history(sides=pair, limit=2000)
+    if not found:
+        return
+    section("History")
+    order = [t.name for t in here.migration.tables]
+    streak = here.store.parity.streak(order, pair)
+    charts.show(
+        charts.verdicts(entries(found, order, streak), here.zone, here.now),
+        title(found, streaks.in_a_row(streak, here.migration, pair) if streak.runs else ""),
+        key="parity_history_chart",
+    )
+    for sentence in streaks.explained(streak, here.migration, pair):
+        st.caption(literal(sentence))
+    rows = [
+        {
+            "at": h.finished_at,
+            "table": h.table,
+            "verdict": verdict_mark(h).text,
+            "old": h.baseline_rows,
+            "new": h.candidate_rows,
+            "missing": h.missing_rows,
+            "extra": h.extra_rows,
+            "modified": h.modified_rows,
+            "depth": "final" if h.final else "fingerprints",
+            "seconds": h.seconds,
+            "report": f"{h.table} {h.parity_id}",
+        }
+        for h in found
+    ]
+    table(
+        rows, HISTORY_COLUMNS, key="parity_history", zone=here.zone, name="parity_history", empty="No comparison yet."
+    )
+
+
+def title(found: Sequence[ParityTable], row: str) -> str:
+    """What the chart shows: how many ended by themselves, how many somebody cancelled, and the row of clean ones."""
+    cancelled = sum(h.state is ParityState.CANCELLED for h in found)
+    counted = count(len(found) - cancelled, "table comparison") + (f", {cancelled:,} cancelled" if cancelled else "")
+    return f"Verdict of each comparison ({counted})" + (f": {row}" if row else "")
+
+
+def entries(
+    found: Sequence[ParityTable], tables: Sequence[str], streak: Streak
+) -> list[tuple[str, datetime, str, str]]:
+    """The chart's marks, table by table: (table, when, verdict or what else was, id of the comparison).
+
+    A cancelled comparison found nothing out, so it has a mark of its own, and so has, on every table, each pair of runs
+    that no comparison covers: those that ended the row, and the one that waits.
+    """
+    marks = [
+        (h.table, h.finished_at, "cancelled" if h.state is ParityState.CANCELLED else h.verdict or "", h.parity_id)
+        for h in found
+        if h.finished_at
+    ]
+    left_out = [e for e in (streak.ended, streak.waiting) if isinstance(e, NotCompared)]
+    marks += [(name, pair.at, "not_compared", "") for e in left_out for pair in e.pairs for name in tables]
+    order = {name: n for n, name in enumerate(tables)}
+    return sorted(marks, key=lambda m: (order.get(m[0], len(order)), m[1]))

@@ -1,0 +1,57 @@
+"""The panel's process, `python -m app.web.server`: Streamlit. A signal cancels what its pages run on the warehouse.
+
+Exit status: 128 + the signal's number, or Streamlit's own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+from databricks_client.running import RUNNING
+from databricks_client.signals import SIGNALS, status_of
+
+CANCEL_SECONDS = 3.0
+
+
+def main() -> int:
+    """Runs until Streamlit ends, as it does on SIGINT and SIGTERM; SIGHUP is passed on to it as SIGTERM."""
+    from streamlit.web import cli
+
+    received: list[int] = []
+    receiving, sending = os.pipe()
+    os.set_blocking(sending, False)
+    # Streamlit installs handlers of its own; this tells of every signal that has one.
+    signal.set_wakeup_fd(sending, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while byte := os.read(receiving, 1):
+            if byte[0] in SIGNALS:
+                received.append(byte[0])
+                RUNNING.cancel_all(CANCEL_SECONDS)
+
+    def hang_up(_number: int, _frame: FrameType | None) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()
+    signal.signal(signal.SIGHUP, hang_up)
+    sys.argv = ["streamlit", "run", "app/main.py"]
+    status = 0
+    try:
+        cli.main()
+    except SystemExit as e:
+        status = e.code if isinstance(e.code, int) else int(e.code is not None)
+    if received:
+        RUNNING.cancel_all(CANCEL_SECONDS)
+        status = status_of(received[0])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Pages that wait for an answer of the workspace are left.
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Who someone is and which roles they have now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from databricks_client.answers import Answer
+from databricks_client.connection import ROLE_SECONDS
+from databricks_client.errors import WorkspaceError
+from databricks_client.rest import Rest
+
+# Groups within groups are followed so deep; a cycle ends there too.
+NESTING = 5
+
+# As many entries as the service gives in one page of a SCIM list.
+SCIM_PAGE = 10_000
+
+R = TypeVar("R")
+
+_SCIM = "/api/2.0/preview/scim/v2"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A user or service principal. groups: names of the groups that the service lists for it (nested ones may lack)."""
+
+    user_name: str
+    display_name: str
+    active: bool
+    groups: frozenset[str]
+    id: str
+
+
+class Identity:
+    """Users and groups of the workspace, asked each time. All methods raise WorkspaceError."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    def me(self) -> Principal:
+        """The acting principal: the one whose credentials this process has."""
+        return _principal(self._rest.get("read the acting principal", f"{_SCIM}/Me"), active=True)
+
+    def user(self, user_name: str) -> Principal | None:
+        """The user of that name with its groups, None where there is none."""
+        what = f"look up user {user_name}"
+        condition = _is("userName", user_name)
+        if condition is None:
+            return None
+        found = self._list(what, "Users", {"filter": condition, "attributes": "id,userName,displayName,active,groups"})
+        # The service compares names without regard to case, as mail addresses are.
+        same = [u for u in found if u.name("userName").casefold() == user_name.casefold()]
+        if len(same) > 1:
+            raise WorkspaceError(what, f"{len(same)} users have this name", "nobody can be told apart: fix the users")
+        return _principal(same[0]) if same else None
+
+    def user_names(self) -> tuple[str, ...]:
+        """Names of all active users, sorted."""
+        found = self._list("list users", "Users", {"attributes": "userName,active"})
+        return tuple(sorted(u.name("userName") for u in found if u.flag("active")))
+
+    def roles_of(self, user_name: str, roles: Mapping[R, Sequence[str]]) -> frozenset[R]:
+        """The roles that the user's groups give now; empty for an unknown or inactive user. Nested groups count.
+
+        roles: each role, and the groups whose members have it.
+
+        All of it within ROLE_SECONDS: a workspace that hangs must not hold the action that waits for it.
+        """
+        with self._rest.limited(ROLE_SECONDS):
+            return self._roles_of(user_name, roles)
+
+    def _roles_of(self, user_name: str, roles: Mapping[R, Sequence[str]]) -> frozenset[R]:
+        user = self.user(user_name)
+        if user is None or not user.active:
+            return frozenset()
+        looked_up: dict[str, bool] = {}
+
+        def member(group: str) -> bool:
+            if group in user.groups:
+                return True
+            if group not in looked_up:
+                looked_up[group] = self._contains(group, user.id)
+            return looked_up[group]
+
+        return frozenset(role for role, groups in roles.items() if any(member(g) for g in groups))
+
+    def _contains(self, group: str, user_id: str) -> bool:
+        """Whether a group has the user as a member of a group within it."""
+        what = f"look up group {group}"
+        condition = _is("displayName", group)
+        if condition is None:
+            return False
+        found = self._list(what, "Groups", {"filter": condition, "attributes": "id,displayName,members"})
+        level = [g for g in found if g.name("displayName") == group]
+        seen: set[str] = set()
+        for _ in range(NESTING):
+            inner: list[str] = []
+            for g in level:
+                for m in g.objects("members"):
+                    member, kind = m.name("value"), m.text_or_none("$ref") or ""
+                    if member == user_id:
+                        return True
+                    if "Groups" in kind and member not in seen:
+                        seen.add(member)
+                        inner.append(member)
+            if not inner:
+                return False
+            level = [self._group(i) for i in inner]
+        return False
+
+    def _group(self, group_id: str) -> Answer:
+        found = self._rest.get(f"look up group {group_id}", f"{_SCIM}/Groups/{quote(group_id, safe='')}")
+        if found.name("id") != group_id:
+            found.fail("id", "is another group's")
+        return found
+
+    def _list(self, what: str, kind: str, query: dict[str, Any]) -> list[Answer]:
+        """Every entry of a SCIM list, page by page."""
+        found: list[Answer] = []
+        before: list[Mapping[str, Any]] = []
+        while True:
+            page = self._rest.get(what, f"{_SCIM}/{kind}", {**query, "startIndex": len(found) + 1, "count": SCIM_PAGE})
+            total = page.whole_or_none("totalResults")
+            # A list without entries says so in its total; an answer that has neither is no list.
+            entries = page.objects("Resources", required=total is None)
+            found += entries
+            if total is not None and len(found) >= total:
+                return found
+            if not entries:
+                if total is not None:
+                    page.fail("Resources", f"ends after {len(found)} of {total} entries")
+                return found
+            if before == (before := [e.raw for e in entries]):
+                page.fail("Resources", "is the page before it again, so the list would never end")
+
+
+def _principal(user: Answer, active: bool | None = None) -> Principal:
+    """active: what a missing `active` means; None: it must be there."""
+    name = user.name("userName")
+    groups = user.objects("groups")
+    for group in groups:
+        if not group.has("display") and not group.has("value"):
+            group.fail("display", "is missing, and so is its value")
+    return Principal(
+        user_name=name,
+        display_name=user.text_or_none("displayName") or name,
+        active=user.flag("active", active),
+        groups=frozenset(display for g in groups if (display := g.name_or_none("display"))),
+        id=user.name("id"),
+    )
+
+
+def _is(attribute: str, value: str) -> str | None:
+    """A SCIM filter for exactly this value; None for one that no name is: a quote in it could end the string early."""
+    return None if not value or '"' in value or "\\" in value else f'{attribute} eq "{value}"'

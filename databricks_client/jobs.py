@@ -1,0 +1,519 @@
+"""Jobs: definition, schedule and pause, runs and their tasks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from databricks_client.answers import Answer
+from databricks_client.errors import WorkspaceError, one_line
+from databricks_client.links import Links
+from databricks_client.rest import Rest, next_page_token
+
+# The service takes a limit above 0 and below 25 ("list runs").
+RUNS_A_PAGE = 24
+
+# A job's arrays that the service pages by 100 elements ("get a job").
+PAGED_ARRAYS = ("tasks", "job_clusters", "environments", "parameters")
+
+# Repeats of a run_now that got no definite answer: its token makes that safe.
+RUN_NOW_ATTEMPTS = 3
+
+TimingKind = Literal["schedule", "trigger", "continuous", "triggers", "none"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What starts a job by itself. `block` is the service's whole block, as it came; `none` has an empty one.
+
+    For `triggers` (several at once) the block is `{"triggers": [...]}`, and it is paused if every one of them is.
+    paused: True, False, or None where nothing starts the job by itself.
+    """
+
+    kind: TimingKind
+    paused: bool | None
+    block: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def quartz(self) -> str | None:
+        """The Quartz cron expression of a schedule."""
+        found = self.block.get("quartz_cron_expression")
+        return found if isinstance(found, str) else None
+
+    @property
+    def timezone(self) -> str | None:
+        """The time zone of a schedule."""
+        found = self.block.get("timezone_id")
+        return found if isinstance(found, str) else None
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """A task as the job defines it. kind: `notebook`, `pipeline`, or another `..._task` field without `_task`."""
+
+    task_key: str
+    kind: str
+    depends_on: tuple[str, ...] = ()
+    notebook_path: str | None = None
+    pipeline_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it is defined now. `settings` is the service's whole settings object.
+
+    parameters: name and default of every job parameter, in the job's order.
+    """
+
+    job_id: int
+    name: str
+    timing: Timing
+    tasks: tuple[TaskInfo, ...]
+    max_concurrent_runs: int
+    creator: str | None
+    run_as: str | None
+    url: str
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """One task of a run. seconds: execution only. error: the platform's message where it failed."""
+
+    task_key: str
+    task_run_id: int
+    attempt: int
+    state: str
+    start: datetime | None
+    end: datetime | None
+    seconds: float | None
+    error: str | None
+    pipeline_id: str | None
+    url: str | None
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """One run of a job.
+
+    state: the result where it has ended (SUCCESS, FAILED, CANCELED, TIMEDOUT, ...), else the life cycle state.
+    run_seconds, queue_seconds: `run_duration`, `queue_duration`; None while it runs.
+    """
+
+    job_id: int
+    run_id: int
+    number: int | None
+    trigger: str | None
+    life_cycle_state: str
+    result_state: str | None
+    state_message: str
+    start: datetime
+    end: datetime | None
+    run_seconds: float | None
+    queue_seconds: float | None
+    url: str
+    name: str
+    tasks: tuple[TaskRun, ...]
+    generated: bool
+
+    @property
+    def active(self) -> bool:
+        """It has not ended: QUEUED, PENDING, RUNNING, BLOCKED, WAITING_FOR_RETRY or TERMINATING."""
+        return self.life_cycle_state not in ENDED_LIFE_CYCLES
+
+    @property
+    def state(self) -> str:
+        """The result where there is one, else the life cycle state."""
+        return self.result_state or self.life_cycle_state
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """One page of runs, newest first, and the token of the next."""
+
+    runs: tuple[JobRun, ...]
+    next_page_token: str | None
+
+
+class Jobs:
+    """Jobs of the workspace. All methods raise WorkspaceError."""
+
+    def __init__(self, rest: Rest, links: Links, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._rest = rest
+        self._links = links
+        self._sleep = sleep
+
+    def find(self, name: str, job_id: int | None = None) -> Job:
+        """The one job named `name`; `job_id` pins it where names repeat. Fails where there is none, or several."""
+        if job_id is not None:
+            return self.get(job_id)
+        what = f"find job {name}"
+        pages = self._rest.pages(what, "/api/2.2/jobs/list", {"name": name, "limit": 100})
+        found = [(j.whole("job_id", 1), j.inner("settings").text("name")) for p in pages for j in p.objects("jobs")]
+        # The service compares names without regard to case.
+        ids = [job_id for job_id, job_name in found if job_name == name]
+        if not ids:
+            raise WorkspaceError(
+                what,
+                "no job of this name can be seen",
+                "create it, or give the acting principal CAN_VIEW on it",
+                status=404,
+                error_code="RESOURCE_DOES_NOT_EXIST",
+            )
+        if len(ids) > 1:
+            raise WorkspaceError(
+                what, f"{len(ids)} jobs have this name ({_listed(ids)})", "name one by `id` in the migration file"
+            )
+        return self.get(ids[0])
+
+    def get(self, job_id: int) -> Job:
+        """The job as it is defined now."""
+        # Raw, because the SDK's objects drop fields that they do not know, and blocks are sent back whole.
+        what = f"read job {job_id}"
+        pages = list(self._rest.pages(what, "/api/2.2/jobs/get", {"job_id": job_id}))
+        first = pages[0]
+        if first.whole("job_id", 1) != job_id:
+            first.fail("job_id", "is another job's")
+        settings = first.inner("settings")
+        later = [p.inner("settings") for p in pages[1:]]
+        whole = {"tasks": [], **settings.raw}
+        for name in PAGED_ARRAYS:
+            if name in whole or any(name in p.raw for p in later):
+                whole[name] = [dict(e.raw) for p in (settings, *later) for e in p.objects(name)]
+        settings = Answer(whole, what, "settings")
+        return Job(
+            job_id=job_id,
+            name=settings.text("name"),
+            timing=timing_of(whole, what),
+            tasks=tuple(_task_info(t) for t in settings.objects("tasks")),
+            max_concurrent_runs=settings.whole_or_none("max_concurrent_runs") or 1,
+            creator=first.text_or_none("creator_user_name"),
+            run_as=first.text_or_none("run_as_user_name"),
+            url=self._links.job(job_id),
+            settings=whole,
+            parameters=tuple((p.name("name"), p.text_or_none("default") or "") for p in settings.objects("parameters")),
+        )
+
+    def timing(self, job_id: int) -> Timing:
+        """What starts the job by itself, now."""
+        return self.get(job_id).timing
+
+    def set_paused(self, job_id: int, paused: bool) -> Timing:
+        """Pauses or unpauses the job and gives what was read back.
+
+        The service replaces the block whole, so the block just read is sent complete with only `pause_status` changed.
+        Fails where nothing starts the job by itself, or where what is read back is not what was sent. An answer that
+        was lost is not repeated but read back.
+        """
+        word = "pause" if paused else "unpause"
+        what = f"{word} job {job_id}"
+        path, body = self.pause_call(job_id, paused)
+        lost: WorkspaceError | None = None
+        try:
+            self._rest.send(what, "POST", path, body)
+        except WorkspaceError as e:
+            if not e.uncertain:
+                raise
+            lost = e
+        sent = timing_of(body["new_settings"], what)
+        now = self.timing(job_id)
+        if now == sent:
+            return now
+        if lost is not None:
+            raise lost
+        raise WorkspaceError(
+            what,
+            f"the job now has {now.kind} {dict(now.block)}, sent was {sent.kind} {dict(sent.block)}",
+            "someone else changes this job: settle with them, then try again",
+        )
+
+    def pause_call(self, job_id: int, paused: bool) -> tuple[str, dict[str, Any]]:
+        """The path and body that `set_paused` would send now, for a plan's preview."""
+        timing = self.timing(job_id)
+        status = "PAUSED" if paused else "UNPAUSED"
+        if timing.kind == "none":
+            raise WorkspaceError(
+                f"{'pause' if paused else 'unpause'} job {job_id}",
+                "the job has no schedule, trigger or continuous block",
+                "nothing starts it by itself; give it a schedule first",
+            )
+        if timing.kind == "triggers":
+            block: Any = [{**t, "pause_status": status} for t in timing.block["triggers"]]
+        else:
+            block = {**timing.block, "pause_status": status}
+        return "/api/2.2/jobs/update", {"job_id": job_id, "new_settings": {timing.kind: block}}
+
+    def set_parameters(self, job_id: int, values: Mapping[str, str]) -> None:
+        """Sets defaults of job parameters, and reads them back.
+
+        All parameters just read are sent, so that none is lost whether the service replaces the list or merges it.
+        Fails, before any write, for a name that the job lacks. An answer that was lost is not repeated but read back.
+        """
+        what = f"set parameters of job {job_id}"
+        found = self.get(job_id)
+        lacking = [name for name in values if name not in dict(found.parameters)]
+        if lacking:
+            raise WorkspaceError(
+                what,
+                f"{found.name} has no parameter {', '.join(lacking)}",
+                "add it to the job's parameters",
+                status=400,
+            )
+        sent = [{**p, "default": values.get(p["name"], p.get("default", ""))} for p in found.settings["parameters"]]
+        lost: WorkspaceError | None = None
+        try:
+            self._rest.send(
+                what, "POST", "/api/2.2/jobs/update", {"job_id": job_id, "new_settings": {"parameters": sent}}
+            )
+        except WorkspaceError as e:
+            if not e.uncertain:
+                raise
+            lost = e
+        now = dict(self.get(job_id).parameters)
+        wrong = [f"{name} is {now.get(name)!r}" for name, value in values.items() if now.get(name) != value]
+        if wrong and lost is not None:
+            raise lost
+        if wrong:
+            cause = f"read back, {', '.join(wrong)}"
+            raise WorkspaceError(what, cause, "someone else changes this job: settle with them, then try again")
+
+    def run_now(self, job_id: int, idempotency_token: str) -> int:
+        """Starts a run and gives its id. The token (1 to 64 characters) makes the call safe to repeat, so it is."""
+        what = f"run job {job_id} now"
+        if not 1 <= len(idempotency_token) <= 64:
+            raise ValueError("an idempotency token has 1 to 64 characters")
+        body = {"job_id": job_id, "idempotency_token": idempotency_token}
+        attempt = 1
+        while True:
+            try:
+                return self._rest.send(what, "POST", "/api/2.2/jobs/run-now", body).whole("run_id", 1)
+            except WorkspaceError as e:
+                if not e.retryable or attempt == RUN_NOW_ATTEMPTS:
+                    raise
+                self._sleep(min(e.retry_after or attempt, 10.0))
+                attempt += 1
+
+    def run(self, run_id: int) -> JobRun:
+        """One run with all its tasks."""
+        first, tasks = self._whole_run(run_id)
+        if first.whole("run_id", 1) != run_id:
+            first.fail("run_id", "is another run's")
+        return self._run(first, tasks)
+
+    def _whole_run(self, run_id: int) -> tuple[Answer, tuple[Answer, ...]]:
+        """A run and the tasks of all its pages."""
+        pages = list(self._rest.pages(f"read run {run_id}", "/api/2.2/jobs/runs/get", {"run_id": run_id}))
+        return pages[0], tuple(t for p in pages for t in p.objects("tasks"))
+
+    def active_runs(self, job_id: int) -> tuple[JobRun, ...]:
+        """The job's runs that have not ended."""
+        query = {"job_id": job_id, "active_only": True, "limit": RUNS_A_PAGE}
+        pages = self._rest.pages(f"list active runs of job {job_id}", "/api/2.2/jobs/runs/list", query)
+        return tuple(self._run(r, r.objects("tasks")) for p in pages for r in self._of_job(p, job_id))
+
+    def runs_page(
+        self,
+        job_id: int,
+        *,
+        start_from: datetime | None = None,
+        start_to: datetime | None = None,
+        page_token: str | None = None,
+    ) -> RunPage:
+        """One page of runs that started within [start_from, start_to], newest first, with tasks."""
+        what = f"list runs of job {job_id}"
+        query: dict[str, Any] = {"job_id": job_id, "limit": RUNS_A_PAGE, "expand_tasks": True}
+        if start_from is not None:
+            query["start_time_from"] = milliseconds(start_from)
+        if start_to is not None:
+            query["start_time_to"] = milliseconds(start_to)
+        if page_token is not None:
+            query["page_token"] = page_token
+        # A page at a time lets a long history be taken in parts.
+        answer = self._rest.get(what, "/api/2.2/jobs/runs/list", query)
+        runs = [
+            self.run(r.whole("run_id", 1)) if r.flag("has_more", False) else self._run(r, r.objects("tasks"))
+            for r in self._of_job(answer, job_id)
+        ]
+        return RunPage(tuple(runs), next_page_token(answer))
+
+    @staticmethod
+    def _of_job(page: Answer, job_id: int) -> Iterator[Answer]:
+        for run in page.objects("runs"):
+            if run.whole("job_id", 1) != job_id:
+                run.fail("job_id", "is another job's")
+            yield run
+
+    def runs(self, job_id: int, *, start_from: datetime | None = None, limit: int | None = None) -> Iterator[JobRun]:
+        """Runs newest first, page by page as they are taken."""
+        token: str | None = None
+        given = 0
+        while True:
+            page = self.runs_page(job_id, start_from=start_from, page_token=token)
+            for run in page.runs:
+                if limit is not None and given >= limit:
+                    return
+                yield run
+                given += 1
+            token = page.next_page_token
+            if token is None:
+                return
+
+    def cancel_run(self, run_id: int) -> None:
+        """Asks the service to cancel a run; it ends some time later."""
+        self._rest.send(f"cancel run {run_id}", "POST", "/api/2.2/jobs/runs/cancel", {"run_id": run_id})
+
+    def task_error(self, task_run_id: int) -> str | None:
+        """The platform's error of a failed task, None where it has none."""
+        what = f"read the output of task run {task_run_id}"
+        output = self._rest.get(what, "/api/2.2/jobs/runs/get-output", {"run_id": task_run_id})
+        return output.text_or_none("error") or None
+
+    def may_manage(self, job_id: int) -> bool:
+        """Whether the acting principal has CAN_MANAGE or owns the job (needed to pause it).
+
+        The service shows a job's permissions only to who may manage it, so being shown them is the proof.
+        """
+        try:
+            shown = self._rest.get(f"read permissions of job {job_id}", f"/api/2.0/permissions/jobs/{job_id}")
+        except WorkspaceError as e:
+            if e.denied:
+                return False
+            raise
+        return bool(shown.objects("access_control_list", required=True))
+
+    def _run(self, run: Answer, tasks: Sequence[Answer]) -> JobRun:
+        state = _RunState(run)
+        job_id, run_id = run.whole("job_id", 1), run.whole("run_id", 1)
+        name = run.text_or_none("run_name") or ""
+        newest: dict[str, TaskRun] = {}
+        for task in map(_task_run, tasks):
+            before = newest.get(task.task_key)
+            if before is None or task.attempt >= before.attempt:
+                newest[task.task_key] = task
+        end, seconds = run.moment_or_none("end_time"), _run_seconds(run)
+        return JobRun(
+            job_id=job_id,
+            run_id=run_id,
+            number=run.whole_or_none("number_in_job"),
+            trigger=run.word_or_none("trigger"),
+            life_cycle_state=state.life_cycle,
+            result_state=state.result,
+            state_message=one_line(state.message),
+            start=run.moment("start_time"),
+            end=end if state.ended else None,
+            run_seconds=seconds if state.ended else None,
+            queue_seconds=run.seconds_or_none("queue_duration"),
+            url=run.text_or_none("run_page_url") or self._links.run(job_id, run_id),
+            name=name,
+            tasks=tuple(newest.values()),
+            generated=GENERATED in name or GENERATED in (run.text_or_none("description") or ""),
+        )
+
+
+# How a local workspace marks history that it made up, in names, descriptions and messages.
+GENERATED = "(generated"
+
+ENDED_LIFE_CYCLES = frozenset({"TERMINATED", "SKIPPED", "INTERNAL_ERROR"})
+
+
+def timing_of(settings: Mapping[str, Any], what: str = "read what starts a job") -> Timing:
+    """What starts a job with these settings by itself. A missing `pause_status` means UNPAUSED, as in the service.
+
+    what: for the WorkspaceError that a block raises which is not as documented.
+    """
+    answer = Answer(settings, what)
+    kinds: tuple[TimingKind, ...] = ("schedule", "trigger", "continuous")
+    for kind in kinds:
+        block = answer.inner_or_none(kind)
+        if block is not None:
+            if kind == "schedule":
+                block.name("quartz_cron_expression")
+                block.name("timezone_id")
+            return Timing(kind, _paused(block), dict(block.raw))
+    several = answer.objects("triggers")
+    if several:
+        states = [_paused(t) for t in several]
+        return Timing("triggers", all(states), {"triggers": [dict(t.raw) for t in several]})
+    return Timing("none", None)
+
+
+def _paused(block: Answer) -> bool:
+    return block.one_of("pause_status", ("PAUSED", "UNPAUSED"), "UNPAUSED") == "PAUSED"
+
+
+def milliseconds(at: datetime) -> int:
+    """Milliseconds since 1970, as the service takes them."""
+    return round(at.timestamp() * 1000)
+
+
+class _RunState:
+    """Where a run or task run is: from its `state` block, or from the newer `status` block where there is no other."""
+
+    def __init__(self, run: Answer) -> None:
+        state = run.inner_or_none("state")
+        status = run.inner_or_none("status")
+        if state is None and status is None:
+            run.fail("state", "is missing")
+        life_cycle = state.word_or_none("life_cycle_state") if state else None
+        if life_cycle is None:
+            if status is None:
+                run.fail("state.life_cycle_state", "is missing")
+            life_cycle = status.word("state")
+        self.life_cycle: str = life_cycle
+        self.result = state.word_or_none("result_state") if state else None
+        self.message = (state.text_or_none("state_message") if state else None) or ""
+        self.ended = life_cycle in ENDED_LIFE_CYCLES
+
+
+def _run_seconds(run: Answer) -> float | None:
+    """Seconds of a run. Multi-task runs report setup, execution and cleanup as 0 and have `run_duration` instead;
+    single-task runs may have it the other way round."""
+    whole = run.seconds_or_none("run_duration")
+    parts = [run.seconds_or_none(f"{part}_duration") or 0.0 for part in ("setup", "execution", "cleanup")]
+    start, end = run.moment_or_none("start_time"), run.moment_or_none("end_time")
+    if whole:
+        return whole
+    if any(parts):
+        return sum(parts)
+    if start and end:
+        return max(0.0, (end - start).total_seconds())
+    return None
+
+
+def _task_info(task: Answer) -> TaskInfo:
+    field_name = next((k for k in task.raw if k.endswith("_task")), "")
+    notebook, pipeline = task.inner_or_none("notebook_task"), task.inner_or_none("pipeline_task")
+    return TaskInfo(
+        task_key=task.name("task_key"),
+        kind=field_name.removesuffix("_task") or "unknown",
+        depends_on=tuple(d.name("task_key") for d in task.objects("depends_on")),
+        notebook_path=notebook.text("notebook_path") if notebook else None,
+        pipeline_id=pipeline.name("pipeline_id") if pipeline else None,
+    )
+
+
+def _task_run(task: Answer) -> TaskRun:
+    state = _RunState(task)
+    failed = state.result not in (None, "SUCCESS", "EXCLUDED", "DISABLED")
+    end, seconds = task.moment_or_none("end_time"), _run_seconds(task)
+    pipeline = task.inner_or_none("pipeline_task")
+    return TaskRun(
+        task_key=task.name("task_key"),
+        task_run_id=task.whole("run_id", 1),
+        attempt=task.whole_or_none("attempt_number") or 0,
+        state=state.result or state.life_cycle,
+        start=task.moment_or_none("start_time"),
+        end=end if state.ended else None,
+        seconds=seconds if state.ended else None,
+        error=one_line(state.message) if failed and state.message else None,
+        pipeline_id=pipeline.name("pipeline_id") if pipeline else None,
+        url=task.text_or_none("run_page_url"),
+    )
+
+
+def _listed(ids: list[int]) -> str:
+    return ", ".join(str(i) for i in ids[:5]) + (", …" if len(ids) > 5 else "")

@@ -1,0 +1,552 @@
+"""Tables and views of Unity Catalog: state, grants, what hangs on a name, and the statements of the swap."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote as url_quote
+
+from databricks_client import statements
+from databricks_client.answers import Answer
+from databricks_client.errors import WorkspaceError
+from databricks_client.identity import Identity
+from databricks_client.links import Links
+from databricks_client.quoting import quote_table, split_table
+from databricks_client.rest import Rest
+from databricks_client.sql import Sql
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; `type` is the platform's type text (`decimal(10,2)`)."""
+
+    name: str
+    type: str
+    nullable: bool
+    comment: str | None
+    mask: str | None = None
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """One privilege given directly on a table or view (nothing inherited). privilege as in `SELECT`, `APPLY_TAG`."""
+
+    principal: str
+    privilege: str
+
+
+@dataclass(frozen=True)
+class Hangers:
+    """What hangs on a table's name and what a view in its place would not carry.
+
+    unknown: what could not be read, with the reason; such a thing may exist.
+    """
+
+    row_filter: str | None = None
+    masks: Mapping[str, str] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    column_tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shares: tuple[str, ...] = ()
+    comment: str | None = None
+    owner: str | None = None
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table or view as the catalog has it now; where it does not exist, only `name` means something.
+
+    table_type: MANAGED, EXTERNAL, VIEW, MATERIALIZED_VIEW, STREAMING_TABLE, FOREIGN, ...
+    pipeline_id: the pipeline that owns it. view_definition: the view's query.
+    """
+
+    name: str
+    exists: bool
+    table_type: str | None = None
+    owner: str | None = None
+    pipeline_id: str | None = None
+    table_id: str | None = None
+    view_definition: str | None = None
+    comment: str | None = None
+    columns: tuple[Column, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    row_filter: str | None = None
+    constraints: tuple[str, ...] = ()
+    storage_location: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+    @property
+    def is_view(self) -> bool:
+        """An ordinary view."""
+        return self.table_type == "VIEW"
+
+    @property
+    def is_pipeline_owned(self) -> bool:
+        """A materialized view or streaming table: the platform refuses rename, drop and replace."""
+        return self.table_type in ("MATERIALIZED_VIEW", "STREAMING_TABLE") or self.pipeline_id is not None
+
+    @property
+    def serves(self) -> str | None:
+        """The three-level name that a plain `SELECT * FROM c.s.t` view serves; None for other views and for tables."""
+        return served_by(self.view_definition) if self.is_view else None
+
+
+@dataclass(frozen=True)
+class DeltaVersion:
+    """An entry of a Delta table's history. rows: written by that operation, None where it does not say."""
+
+    version: int
+    timestamp: datetime
+    operation: str
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class GrantChange:
+    """What has to be added to or removed from one principal."""
+
+    principal: str
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Privileges:
+    """What the acting principal may do with a table. missing: `GRANT` statements or sentences that would mend it."""
+
+    principal: str
+    table: str
+    owner: bool
+    effective: frozenset[str]
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def sufficient(self) -> bool:
+        """Nothing is missing and nothing is unknown."""
+        return not self.missing and not self.unknown
+
+
+_PART = r"(?:`((?:[^`]|``)+)`|([A-Za-z_0-9$-]+))"
+_PLAIN = re.compile(rf"^\s*SELECT\s+\*\s+FROM\s+{_PART}\s*\.\s*{_PART}\s*\.\s*{_PART}\s*;?\s*$", re.IGNORECASE)
+
+
+def served_by(view_definition: str | None) -> str | None:
+    """The three-level name in `SELECT * FROM c.s.t`, unquoted; None for any other query."""
+    found = _PLAIN.match(view_definition or "")
+    if found is None:
+        return None
+    groups = found.groups()
+    parts = [(groups[i] or "").replace("``", "`") or groups[i + 1] for i in (0, 2, 4)]
+    return ".".join(parts)
+
+
+def grant_changes(current: frozenset[Grant], wanted: frozenset[Grant]) -> tuple[GrantChange, ...]:
+    """What turns `current` into exactly `wanted`, removals included; empty where they are equal."""
+    changes = []
+    for principal in sorted({g.principal for g in current ^ wanted}):
+        add = sorted(g.privilege for g in wanted - current if g.principal == principal)
+        remove = sorted(g.privilege for g in current - wanted if g.principal == principal)
+        changes.append(GrantChange(principal, tuple(add), tuple(remove)))
+    return tuple(changes)
+
+
+class Tables:
+    """Tables of the workspace. Statements of the swap are those of `databricks_client.statements`.
+
+    All methods raise WorkspaceError. A write whose answer was lost raises it with `uncertain`: read the state back.
+    """
+
+    def __init__(self, rest: Rest, sql: Sql, links: Links, identity: Identity) -> None:
+        self._rest = rest
+        self._sql = sql
+        self._links = links
+        self._identity = identity
+
+    # ------------------------------------------------------------------------------------------------------ reading
+
+    def state(self, name: str) -> TableState:
+        """The table as it is now; `exists=False` where the catalog has none of that name."""
+        split_table(name)
+        try:
+            info = self._rest.get(f"read table {name}", f"/api/2.1/unity-catalog/tables/{_in_path(name)}")
+        except WorkspaceError as e:
+            if e.status == 404:
+                return TableState(name, exists=False)
+            raise
+        return _state(name, info)
+
+    def exists(self, name: str) -> bool:
+        """Whether the catalog has a table or view of that name."""
+        return self.state(name).exists
+
+    def hangers(self, name: str, state: TableState | None = None) -> Hangers:
+        """Everything that hangs on the name; what cannot be read is in `unknown`, never left out.
+
+        state: what was read just now, to save a call.
+        """
+        state = state or self.state(name)
+        if not state.exists:
+            return Hangers()
+        catalog, schema, table = split_table(name)
+        of_table = {"catalog": catalog, "schema": schema, "name": table}
+        unknown: list[str] = []
+        information = quote_table(f"{catalog}.information_schema.x").rsplit(".", 1)[0]
+
+        def rows(thing: str, source: str, columns: str, where: str) -> list[Answer]:
+            what = f"read {thing} of {name}"
+            values = {k: v for k, v in of_table.items() if f":{k}" in where}
+            try:
+                found = self._sql.query(f"SELECT {columns} FROM {source} WHERE {where}", values, what=what)
+                return [Answer(row, what) for row in found]
+            except WorkspaceError as e:
+                if e.not_found and self._can_query(f"{source.rsplit('.', 1)[0]}.tables"):
+                    return []  # The information schema is there and has no such view: the catalog keeps no such thing.
+                unknown.append(f"{thing}: {e.cause}")
+                return []
+
+        of_this = "schema_name = :schema AND table_name = :name"
+        tags: dict[str, str] = {}
+        try:
+            tags = self.tags(name)
+        except WorkspaceError as e:
+            unknown.append(f"tags: {e.cause}")
+        column_tags = rows("column tags", f"{information}.column_tags", "column_name, tag_name, tag_value", of_this)
+        shares = rows(
+            "shares",
+            "system.information_schema.table_share_usage",
+            "DISTINCT share_name",
+            f"catalog_name = :catalog AND {of_this}",
+        )
+        by_column: dict[str, dict[str, str]] = {}
+        for row in column_tags:
+            by_column.setdefault(row.name("column_name"), {})[row.name("tag_name")] = (
+                row.text_or_none("tag_value") or ""
+            )
+        return Hangers(
+            row_filter=state.row_filter,
+            masks={c.name: c.mask for c in state.columns if c.mask},
+            constraints=state.constraints,
+            tags=tags,
+            column_tags=by_column,
+            shares=tuple(sorted(row.name("share_name") for row in shares)),
+            comment=state.comment,
+            owner=state.owner,
+            unknown=tuple(unknown),
+        )
+
+    def tags(self, name: str) -> dict[str, str]:
+        """Tags set on the table or view itself (none of its schema or columns). Fails where they cannot be read."""
+        catalog, schema, table = split_table(name)
+        information = quote_table(f"{catalog}.information_schema.x").rsplit(".", 1)[0]
+        try:
+            rows = self._sql.query(
+                f"SELECT tag_name, tag_value FROM {information}.table_tags"
+                " WHERE schema_name = :schema AND table_name = :name",
+                {"schema": schema, "name": table},
+                what=f"read tags of {name}",
+            )
+        except WorkspaceError as e:
+            if e.not_found and self._can_query(f"{information}.tables"):
+                return {}  # As in `hangers`: the catalog keeps no tags.
+            raise
+        found = [Answer(row, f"read tags of {name}") for row in rows]
+        return {row.name("tag_name"): row.text_or_none("tag_value") or "" for row in found}
+
+    def _can_query(self, source: str) -> bool:
+        try:
+            self._sql.query(f"SELECT 1 AS one FROM {source} LIMIT 1", what=f"read {source}")
+        except WorkspaceError:
+            return False
+        return True
+
+    def history_head(self, name: str) -> DeltaVersion:
+        """The newest entry of a Delta table's history. Fails for what has none."""
+        return self._history(name, 1)[0]
+
+    def rows_version(self, name: str) -> DeltaVersion:
+        """The newest entry of a Delta table's history that may have changed its rows. Fails for what has none.
+
+        Optimizing and vacuuming change files alone, and the platform does both by itself. Where nothing else is among
+        the newest entries, the oldest of these stands for what is before it.
+        """
+        entries = self._history(name, _ENTRIES)
+        return next((e for e in entries if e.operation not in _MAINTENANCE), entries[-1])
+
+    def _history(self, name: str, entries: int) -> list[DeltaVersion]:
+        what = f"read the history of {name}"
+        rows = self._sql.query(f"DESCRIBE HISTORY {quote_table(name)} LIMIT {entries}", what=what)
+        if not rows:
+            raise WorkspaceError(what, "it is empty", "check that it is a Delta table")
+        return [_delta_version(Answer(row, what)) for row in rows]
+
+    def count(self, name: str) -> int:
+        """Rows of a table or view."""
+        rows = self._sql.query(f"SELECT count(*) AS n FROM {quote_table(name)}", what=f"count {name}")
+        return Answer(rows[0] if len(rows) == 1 else None, f"count {name}", "its only row").whole("n")
+
+    def grants(self, name: str) -> frozenset[Grant]:
+        """Privileges given directly on the table or view (nothing inherited)."""
+        # max_results=0 asks for pages of the service's own size; a page may be empty and still have a next one.
+        pages = self._rest.pages(f"read grants on {name}", f"{_PERMISSIONS}/{_in_path(name)}", {"max_results": 0})
+        return frozenset(
+            Grant(entry.name("principal"), _privilege(privilege))
+            for page in pages
+            for entry in page.objects("privilege_assignments")
+            for privilege in entry.names("privileges", required=True)
+        )
+
+    def effective(self, name: str) -> dict[str, frozenset[str]]:
+        """principal -> privileges on the table, those of its schema and catalog included."""
+        return self._effective("table", name)
+
+    # ------------------------------------------------------------------------------------------------------ writing
+
+    def add_grants(self, name: str, grants: Collection[Grant]) -> None:
+        """Gives privileges; what is there stays. One call."""
+        self._change_grants(name, grant_changes(frozenset(), frozenset(grants)))
+
+    def restore_grants(self, name: str, wanted: frozenset[Grant]) -> tuple[GrantChange, ...]:
+        """Makes the direct grants exactly `wanted`, additional ones removed; gives what was changed.
+
+        Reads back; fails where they still differ.
+        """
+        changes = grant_changes(self.grants(name), wanted)
+        if not changes:
+            return ()
+        lost: WorkspaceError | None = None
+        try:
+            self._change_grants(name, changes)
+        except WorkspaceError as e:
+            if not e.uncertain:
+                raise
+            lost = e
+        left = grant_changes(self.grants(name), wanted)
+        if left:
+            if lost is not None:
+                raise lost
+            raise WorkspaceError(
+                f"restore grants on {name}",
+                "after the change they still differ: " + "; ".join(describe(c) for c in left),
+                "someone else changes them, or the principal no longer exists: settle it, then try again",
+            )
+        return changes
+
+    @staticmethod
+    def grants_call(name: str, changes: Iterable[GrantChange]) -> tuple[str, dict[str, Any]]:
+        """The path and body of the PATCH that changes grants, for a plan's preview."""
+        body = []
+        for change in changes:
+            entry: dict[str, Any] = {"principal": change.principal}
+            if change.add:
+                entry["add"] = list(change.add)
+            if change.remove:
+                entry["remove"] = list(change.remove)
+            body.append(entry)
+        return f"{_PERMISSIONS}/{_in_path(name)}", {"changes": body}
+
+    def _change_grants(self, name: str, changes: tuple[GrantChange, ...]) -> None:
+        if not changes:
+            return
+        path, body = self.grants_call(name, changes)
+        self._rest.send(f"change grants on {name}", "PATCH", path, body)
+
+    def rename(self, old: str, new: str) -> None:
+        """Renames a table."""
+        self._sql.run(statements.rename_table(old, new), what=f"rename {old} to {new}")
+
+    def create_view(self, name: str, over: str, comment: str | None = None) -> None:
+        """Creates view `name` that serves `over`; fails where the name is taken."""
+        self._sql.run(statements.create_view(name, over, comment), what=f"create view {name} over {over}")
+
+    def alter_view(self, name: str, over: str) -> None:
+        """Points view `name` at `over`; grants stay."""
+        self._sql.run(statements.alter_view(name, over), what=f"point view {name} at {over}")
+
+    def drop_view(self, name: str) -> None:
+        """Drops a view (a table is refused)."""
+        self._sql.run(statements.drop_view(name), what=f"drop view {name}")
+
+    def set_comment(self, name: str, comment: str | None) -> None:
+        """Sets or removes the comment."""
+        self._sql.run(statements.set_comment(name, comment), what=f"set the comment of {name}")
+
+    def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
+        """Sets tags."""
+        kind = "VIEW" if self.state(name).is_view else "TABLE"
+        self._sql.run(statements.set_tags(name, tags, kind), what=f"set the tags of {name}")
+
+    # --------------------------------------------------------------------------------------------------- privileges
+
+    def swap_privileges(self, name: str) -> Privileges:
+        """Whether the acting principal may rename table `name`, put a view in its place, and grant on it.
+
+        Rename and grant need ownership or MANAGE of the table; the view needs CREATE TABLE on the schema.
+        """
+        return self._privileges(name, swap=True)
+
+    def read_privileges(self, name: str) -> Privileges:
+        """Whether the acting principal may SELECT from `name`."""
+        return self._privileges(name, swap=False)
+
+    def _privileges(self, name: str, swap: bool) -> Privileges:
+        catalog, schema, _ = split_table(name)
+        me = self._identity.me()
+        holders = {me.user_name, *me.groups, "account users"}
+        unknown: list[str] = []
+        missing: list[str] = []
+        owners: dict[str, str | None] = {}
+        held: dict[str, frozenset[str]] = {}
+        places = (("catalog", catalog), ("schema", f"{catalog}.{schema}"), ("table", name))
+        for kind, full_name in places:
+            owners[kind] = None
+            held[kind] = frozenset()
+            try:
+                owners[kind] = self._owner(kind, full_name)
+                by_principal = self._effective(kind, full_name)
+                held[kind] = frozenset(p for who, ps in by_principal.items() if who in holders for p in ps)
+            except WorkspaceError as e:
+                if e.status == 404 and kind == "table":
+                    missing.append(f"table {name} does not exist, or the acting principal may not see it")
+                elif e.denied:
+                    # Only who manages a securable may list everyone's privileges; one's own are always told.
+                    held[kind] = self._own(kind, full_name, me.user_name, unknown)
+                else:
+                    unknown.append(f"privileges on {kind} {full_name}: {e.cause}")
+        owns = {kind: owner in holders for kind, owner in owners.items()}
+        admin = owns["catalog"] or owns["schema"]
+
+        def has(kind: str, privilege: str) -> bool:
+            if owns[kind] or (kind == "schema" and owns["catalog"]) or "ALL_PRIVILEGES" in held[kind]:
+                return True
+            return privilege in held[kind]
+
+        who = me.user_name
+        if not has("catalog", "USE_CATALOG"):
+            missing.append(statements.grant_on("CATALOG", catalog, "USE CATALOG", who))
+        if not has("schema", "USE_SCHEMA"):
+            missing.append(statements.grant_on("SCHEMA", f"{catalog}.{schema}", "USE SCHEMA", who))
+        may_manage = owns["table"] or admin or any("MANAGE" in held[k] for k in held)
+        if swap:
+            if not may_manage:
+                missing.append(statements.grant(name, "MANAGE", who))
+            if not has("schema", "CREATE_TABLE"):
+                missing.append(statements.grant_on("SCHEMA", f"{catalog}.{schema}", "CREATE TABLE", who))
+        if not (owns["table"] or {"SELECT", "ALL_PRIVILEGES"} & (held["table"] | held["schema"])):
+            missing.append(statements.grant(name, "SELECT", who))
+        if unknown:
+            # What could not be read may be there: it is unknown, not missing.
+            missing = [m for m in missing if not m.startswith("GRANT")]
+        return Privileges(who, name, owns["table"], held["table"], tuple(missing), tuple(unknown))
+
+    def _owner(self, kind: str, full_name: str) -> str | None:
+        path = {"catalog": "catalogs", "schema": "schemas", "table": "tables"}[kind]
+        answer = self._rest.get(f"read {kind} {full_name}", f"/api/2.1/unity-catalog/{path}/{_in_path(full_name)}")
+        return answer.name_or_none("owner")
+
+    def _own(self, kind: str, full_name: str, principal: str, unknown: list[str]) -> frozenset[str]:
+        try:
+            found = self._effective(kind, full_name, principal)
+        except WorkspaceError as e:
+            unknown.append(f"privileges on {kind} {full_name}: {e.cause}")
+            return frozenset()
+        return frozenset(p for privileges in found.values() for p in privileges)
+
+    def _effective(self, kind: str, full_name: str, principal: str | None = None) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        query: dict[str, Any] = {"max_results": 0}
+        if principal is not None:
+            query["principal"] = principal
+        pages = self._rest.pages(
+            f"read effective privileges on {full_name}",
+            f"/api/2.1/unity-catalog/effective-permissions/{kind}/{_in_path(full_name)}",
+            query,
+        )
+        for page in pages:
+            for entry in page.objects("privilege_assignments"):
+                privileges = {_privilege(p.name("privilege")) for p in entry.objects("privileges")}
+                found.setdefault(entry.name("principal"), set()).update(privileges)
+        return {who: frozenset(privileges) for who, privileges in found.items()}
+
+
+_PERMISSIONS = "/api/2.1/unity-catalog/permissions/table"
+
+_MAINTENANCE = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END"})
+_ENTRIES = 20
+"""So many entries of a history are looked at for one that is not maintenance."""
+
+
+def _delta_version(row: Answer) -> DeltaVersion:
+    written = Answer(
+        row.texts("operationMetrics", pairs=True), f"read Delta version {row.whole('version')}", "operationMetrics"
+    )
+    return DeltaVersion(
+        version=row.whole("version"),
+        timestamp=row.timestamp("timestamp"),
+        operation=row.name("operation"),
+        rows=written.whole_or_none("numOutputRows"),
+    )
+
+
+def describe(change: GrantChange) -> str:
+    """A change of grants in words."""
+    parts = [f"grant {', '.join(change.add)}"] if change.add else []
+    parts += [f"revoke {', '.join(change.remove)}"] if change.remove else []
+    return f"{change.principal}: {' and '.join(parts)}"
+
+
+def _in_path(full_name: str) -> str:
+    return url_quote(full_name, safe="")
+
+
+def _privilege(name: str) -> str:
+    """A privilege as REST writes it: SQL shows blanks where REST has underscores."""
+    return name.upper().replace(" ", "_")
+
+
+def _state(name: str, info: Answer) -> TableState:
+    row_filter = info.inner_or_none("row_filter")
+    return TableState(
+        name=name,
+        exists=True,
+        table_type=info.word("table_type"),
+        owner=info.name_or_none("owner"),
+        pipeline_id=info.name_or_none("pipeline_id"),
+        table_id=info.name_or_none("table_id"),
+        view_definition=info.text_or_none("view_definition"),
+        comment=info.text_or_none("comment"),
+        columns=tuple(_column(c) for c in info.objects("columns")),
+        properties=info.texts("properties"),
+        row_filter=row_filter.name("function_name") if row_filter else None,
+        constraints=tuple(_constraint(c) for c in info.objects("table_constraints")),
+        storage_location=info.text_or_none("storage_location"),
+        created_at=info.moment_or_none("created_at"),
+        updated_at=info.moment_or_none("updated_at"),
+    )
+
+
+def _column(column: Answer) -> Column:
+    mask = column.inner_or_none("mask")
+    return Column(
+        name=column.name("name"),
+        type=column.name("type_text"),
+        nullable=column.flag("nullable", True),
+        comment=column.text_or_none("comment"),
+        mask=mask.name("function_name") if mask else None,
+    )
+
+
+def _constraint(constraint: Answer) -> str:
+    if key := constraint.inner_or_none("primary_key_constraint"):
+        return f"PRIMARY KEY {key.name('name')} ({', '.join(key.names('child_columns', required=True))})"
+    if foreign := constraint.inner_or_none("foreign_key_constraint"):
+        columns = ", ".join(foreign.names("child_columns", required=True))
+        return f"FOREIGN KEY {foreign.name('name')} ({columns}) REFERENCES {foreign.name('parent_table')}"
+    if named := constraint.inner_or_none("named_table_constraint"):
+        return f"CONSTRAINT {named.name('name')}"
+    return "CONSTRAINT of a kind that is not known here"

@@ -1,0 +1,1 @@
+"""The bundled migration in a local workspace: its jobs, pipelines, generated source tables and history."""
