@@ -8,24 +8,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from demo.bundle import Bundle, Resource, load
 from demo.history import Sides, history
-from demo.sources import SCHEMAS, TABLES, Ticked, generate
+from demo.sources import SCHEMAS, TABLES, generate
 from demo.sources import tick as tick_sources
 from demo.sources.schemas import Table
 from emulator import system_tables
+from emulator.constants import ADMIN
 from emulator.dialect.names import literal, quoted, spark_part, spark_schema
-from emulator.records import Run, now_ms
+from emulator.records import Json, Run, now_ms
+from emulator.workspace import SIZE, FillError, Progress, Workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-    from emulator.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = "/Repos/dbx_git/dbx/snappt"
@@ -73,16 +73,6 @@ DECLARERS = 4
 """Statements that declare tables at the same time."""
 
 
-class Progress(Protocol):
-    """Told what is being prepared: the step, how much of it is done and in all, and a line to show."""
-
-    def __call__(self, step: str, done: int = 0, total: int = 0, message: str = "") -> None: ...
-
-
-class BootstrapError(Exception):
-    """The bundled migration could not be put in place; the text says which step failed and the way out."""
-
-
 @dataclass(frozen=True)
 class Step:
     """One part of the preparation. key: what it is remembered by; title: what a person reads."""
@@ -92,11 +82,11 @@ class Step:
     carry_out: Callable[[], None]
 
 
-def bootstrap(workspace: Workspace, entries: int, seed: int, progress: Progress) -> None:
+def fill(workspace: Workspace, entries: int, seed: int, progress: Progress) -> None:
     """Puts the bundled migration in place, or what of it is missing; needs a running Spark.
 
     entries, seed: size and seed of the source data; a folder that has its data keeps it, whatever is asked for later.
-    Raises BootstrapError, naming the step.
+    Raises FillError, naming the step.
     """
     made = _Bootstrap(workspace, entries, seed, progress)
     system_tables.register(workspace)
@@ -111,20 +101,20 @@ def bootstrap(workspace: Workspace, entries: int, seed: int, progress: Progress)
             if workspace.stopping.is_set():
                 raise
             why = str(e) or type(e).__name__
-            raise BootstrapError(f"{step.title}: {why}; start again to go on from this step") from e
+            raise FillError(f"{step.title}: {why}; start again to go on from this step") from e
         workspace.state.set_meta(f"bootstrap.{step.key}", datetime.now(UTC).isoformat())
     made.refresh_files()
 
 
-def tick(workspace: Workspace, share: float = 0.01, now: datetime | None = None) -> Ticked:
-    """Lets time pass in the source tables, once, as between two runs."""
+def tick(workspace: Workspace, share: float = 0.01, now: datetime | None = None) -> Json:
+    """Lets time pass in the source tables, once, as between two runs. Returns the fields of `demo.sources.Ticked`."""
     spark = _spark(workspace)
     try:
         number = int(workspace.state.meta("bootstrap.ticks") or 0) + 1
         seed = int(workspace.state.meta("bootstrap.seed") or 7)
         done = tick_sources(spark, spark_name, seed=seed, number=number, share=share, now=now or datetime.now(UTC))
         workspace.state.set_meta("bootstrap.ticks", str(number))
-        return done
+        return asdict(done)
     finally:
         spark.stop()
 
@@ -143,12 +133,10 @@ def _spark(workspace: Workspace) -> SparkSession:
 
 class _Bootstrap:
     def __init__(self, workspace: Workspace, entries: int, seed: int, progress: Progress) -> None:
-        from emulator.workspace import ADMIN
-
         self.workspace, self.state, self.progress = workspace, workspace.state, progress
         self.admin = ADMIN
         # What the first start decided stays decided.
-        self.entries = int(self._first("bootstrap.entries", str(entries)))
+        self.entries = int(self._first(SIZE, str(entries)))
         self.seed = int(self._first("bootstrap.seed", str(seed)))
         self.as_of = datetime.fromisoformat(self._first("bootstrap.as_of", datetime.now(UTC).isoformat()))
 
@@ -305,7 +293,7 @@ class _Bootstrap:
             self.workspace.jobs.repair(run.run_id, None, all_failed=True)
             run = self.ended(run)
         if run.result_state != "SUCCESS":
-            raise BootstrapError(f"run {run.run_id} ended {run.result_state}: {run.state_message}")
+            raise FillError(f"run {run.run_id} ended {run.result_state}: {run.state_message}")
 
     def ended(self, run: Run) -> Run:
         """The run once it has ended; says meanwhile what it does."""
@@ -327,7 +315,7 @@ class _Bootstrap:
         old, new, development = (self.state.job(int(IDS[f"jobs.{k}"])) for k in ("old", "new", "development_schedule"))
         pipelines = [self.state.pipeline(IDS[f"pipelines.{k}"]) for k in ("development", "production")]
         if old is None or new is None or development is None or pipelines[0] is None or pipelines[1] is None:
-            raise BootstrapError("a job or pipeline of the bundle was deleted while the workspace was being prepared")
+            raise FillError("a job or pipeline of the bundle was deleted while the workspace was being prepared")
         measured: dict[str, float] = {}
         for run in self.state.runs(job_id=old.job_id, generated=False)[:1]:
             ran = [t for t in self.state.tasks(run.run_id) if t.result_state == "SUCCESS"]
@@ -360,7 +348,7 @@ class _Bootstrap:
             for age in (1, 3, 8, 15):
                 at = int(self.as_of.timestamp() * 1000) - age * day
                 system_tables.note_lineage(
-                    self.workspace,
+                    self.state,
                     entity_type=entity_type,
                     entity_id=entity_id,
                     entity_run_id=f"{entity_id}-{age}",

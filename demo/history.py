@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from emulator.constants import WORKSPACE_ID
 from emulator.quartz import Cron
 from emulator.records import Event, Job, Json, Pipeline, Run, TaskRun, Update
+from emulator.runner.event_log import timestamp
 
 MARK = "(generated history)"
 OLD_DAYS = 21
@@ -411,9 +413,6 @@ class _Maker:
         origin: Mapping[str, str],
     ) -> Event:
         """One row of the event log, in the shape that `runner.event_log.make_event` gives a real one."""
-        from emulator.runner.event_log import timestamp
-        from emulator.workspace import WORKSPACE_ID
-
         event_id = self.uuid()
         body: Json = {
             "id": event_id,

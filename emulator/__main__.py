@@ -1,4 +1,4 @@
-"""`python -m emulator --data DIR --port P [--empty]`: the local workspace alone."""
+"""`python -m emulator --data DIR --port P [--empty | --fill MODULE]`: one local workspace."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ import uvicorn
 
 from databricks_client.endpoint import ADDRESS
 from databricks_client.terminal import emit, log_to_stderr
-from demo.bootstrap import BootstrapError
+from emulator.filling import FillerError, filler_of_project, load_filler
 from emulator.folder import PRIVATE, FolderError, take_folder
 from emulator.jars import JarsError
 from emulator.rest.app import create_app
 from emulator.spark_server import SparkServerError
-from emulator.workspace import Workspace
+from emulator.workspace import FillError, Workspace
 
 log = logging.getLogger("emulator")
 STOP_SECONDS = 13.0
@@ -50,11 +50,16 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the workspace; made when missing")
     parser.add_argument("--port", type=between(0, 65535), default=0, help="port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--empty", action="store_true", help="without the bundled migration")
-    parser.add_argument(
-        "--entries", type=between(10, 5_000_000), default=20_000, help="size of the bundled migration's source data"
+    content = parser.add_mutually_exclusive_group()
+    content.add_argument("--empty", action="store_true", help="fill nothing in")
+    content.add_argument(
+        "--fill",
+        metavar="MODULE",
+        help="fill the workspace with this module (default: the `filler` of [tool.emulator] in the pyproject.toml "
+        "beside this package, if any)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="seed of the bundled migration's source data")
+    parser.add_argument("--entries", type=between(10, 5_000_000), default=20_000, help="size of the generated data")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the generated data")
     parser.add_argument("--idle-clock", action="store_true", help="schedules do not fire by themselves")
     parser.add_argument("--end-with", type=int, default=0, metavar="PID", help="stop when this process is gone")
     parser.add_argument("--driver-memory", default="", help="memory of Spark's driver, e.g. 4g")
@@ -105,19 +110,18 @@ def write_address(workspace: Workspace) -> Path:
 
 
 def prepare(workspace: Workspace, options: argparse.Namespace, failed: threading.Event) -> None:
-    """Brings Spark up, then the bundled migration, then starts the schedules."""
+    """Starts Spark, fills the workspace, then starts the schedules."""
     try:
         workspace.progress("starting", "Spark", message="Starting Spark")
         workspace.start_sql()
         emit("ready")
-        if not options.empty:
-            workspace.bundled_migration(options.entries, options.seed)
+        workspace.fill(options.entries, options.seed)
         workspace.progress("ready", message="Ready", ready=True)
         workspace.scheduler.start()
     except Exception as e:
         if workspace.stopping.is_set():
             return
-        expected = isinstance(e, (BootstrapError, JarsError, SparkServerError, OSError))
+        expected = isinstance(e, (FillError, JarsError, SparkServerError, OSError))
         line = " ".join((str(e) if expected else f"{type(e).__name__}: {e}").split())[:400]
         log.error("preparation failed: %s", line, exc_info=not expected)
         workspace.progress("failed", workspace.status.step, message=line)
@@ -137,9 +141,11 @@ def main(argv: list[str] | None = None) -> int:
     # For this process and its children: Spark and the runs write tables, logs and what notebooks print.
     os.umask(PRIVATE)
     try:
+        name = "" if options.empty else options.fill or filler_of_project()
+        filler = load_filler(name) if name else None
         lock = take_folder(data)
         listener = listen(options.port)
-    except (FolderError, StartError) as e:
+    except (FillerError, FolderError, StartError) as e:
         emit(f"emulator: {e}", error=True)
         return 2
     stop = threading.Event()
@@ -154,7 +160,8 @@ def main(argv: list[str] | None = None) -> int:
         data,
         driver_memory=options.driver_memory,
         idle_clock=options.idle_clock,
-        entries=None if options.empty else options.entries,
+        entries=options.entries if filler else None,
+        filler=filler,
     )
     workspace.host = f"http://127.0.0.1:{listener.getsockname()[1]}"
     workspace.pipelines.tell_interrupted(workspace.state.end_interrupted()[1])

@@ -6,15 +6,11 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emulator.catalog import ACCOUNT_USERS
 from emulator.records import Principal, WorkspaceObject
 from emulator.rest.errors import ServiceError
 from emulator.state import State
-
-if TYPE_CHECKING:
-    from emulator.workspace import Workspace
 
 # Levels of each kind of object, weakest first. An owner may do all that a manager may.
 LEVELS: dict[str, tuple[str, ...]] = {
@@ -61,14 +57,14 @@ class Entry:
         return self.kind == principal.kind and self.name == principal.name
 
 
-def entries(workspace: Workspace, object_type: str, object_id: str) -> Iterator[Entry]:
+def entries(state: State, object_type: str, object_id: str) -> Iterator[Entry]:
     """Every permission on an object; one of the tree has its folders' too."""
     if object_type in TREE.values():
-        item = workspace.state.object_by_id(int(object_id))
+        item = state.object_by_id(int(object_id))
         if item is not None:
-            yield from entries_in_tree(workspace.state, item.path)
+            yield from entries_in_tree(state, item.path)
         return
-    for (kind, name), level in workspace.state.permissions(object_type, object_id).items():
+    for (kind, name), level in state.permissions(object_type, object_id).items():
         yield Entry(kind, name, level)
 
 
@@ -96,9 +92,9 @@ def standing(folder: str) -> list[tuple[tuple[str, str], str]]:
     return [((kind, name), "CAN_MANAGE") for kind in ("user", "service_principal") if parent in HOMES]
 
 
-def level_of(workspace: Workspace, principal: Principal, object_type: str, object_id: str) -> str | None:
+def level_of(state: State, principal: Principal, object_type: str, object_id: str) -> str | None:
     """The strongest level that this principal has on the object, by itself or a group; None for none."""
-    return strongest(principal, LEVELS[object_type], entries(workspace, object_type, object_id))
+    return strongest(principal, LEVELS[object_type], entries(state, object_type, object_id))
 
 
 def strongest(principal: Principal, order: tuple[str, ...], found: Iterator[Entry]) -> str | None:
@@ -108,16 +104,16 @@ def strongest(principal: Principal, order: tuple[str, ...], found: Iterator[Entr
     return order[best] if best >= 0 else None
 
 
-def allowed(workspace: Workspace, principal: Principal, object_type: str, object_id: str, needed: str) -> bool:
+def allowed(state: State, principal: Principal, object_type: str, object_id: str, needed: str) -> bool:
     """Whether the principal has at least this level."""
-    level = level_of(workspace, principal, object_type, object_id)
+    level = level_of(state, principal, object_type, object_id)
     order = LEVELS[object_type]
     return level is not None and order.index(level) >= order.index(needed)
 
 
-def demand(workspace: Workspace, principal: Principal, object_type: str, object_id: str, needed: str) -> None:
+def demand(state: State, principal: Principal, object_type: str, object_id: str, needed: str) -> None:
     """Raises PERMISSION_DENIED without at least this level."""
-    if not allowed(workspace, principal, object_type, object_id, needed):
+    if not allowed(state, principal, object_type, object_id, needed):
         verb = DESCRIPTIONS[needed].lower().removeprefix("can ")
         name = SINGULAR.get(object_type, object_type)
         raise ServiceError(
@@ -127,11 +123,11 @@ def demand(workspace: Workspace, principal: Principal, object_type: str, object_
         )
 
 
-def demand_warehouse(workspace: Workspace, principal: Principal, warehouse_id: str) -> None:
+def demand_warehouse(state: State, principal: Principal, warehouse_id: str) -> None:
     """Raises RESOURCE_DOES_NOT_EXIST or PERMISSION_DENIED where no SQL may be sent, by REST or by Thrift."""
-    if workspace.state.warehouse(warehouse_id) is None:
+    if state.warehouse(warehouse_id) is None:
         raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"SQL warehouse {warehouse_id} does not exist.")
-    demand(workspace, principal, "warehouses", warehouse_id, "CAN_USE")
+    demand(state, principal, "warehouses", warehouse_id, "CAN_USE")
 
 
 def allowed_in_tree(state: State, principal: Principal, path: str, needed: str) -> bool:
@@ -163,19 +159,19 @@ def demand_source(state: State, name: str, path: str) -> None:
         )
 
 
-def owner_of(workspace: Workspace, object_type: str, object_id: str) -> str | None:
+def owner_of(state: State, object_type: str, object_id: str) -> str | None:
     """Name of the object's owner."""
-    for (_, name), level in workspace.state.permissions(object_type, object_id).items():
+    for (_, name), level in state.permissions(object_type, object_id).items():
         if level == "IS_OWNER":
             return name
     return None
 
 
-def first_owner(workspace: Workspace, object_type: str, object_id: str, creator: str) -> None:
+def first_owner(state: State, object_type: str, object_id: str, creator: str) -> None:
     """Makes the creator of a new object its owner."""
-    found = workspace.state.principal_named(creator)
+    found = state.principal_named(creator)
     kind = found.kind if found and found.kind != "group" else "user"
-    workspace.state.set_permissions(object_type, object_id, {(kind, creator): "IS_OWNER"})
+    state.set_permissions(object_type, object_id, {(kind, creator): "IS_OWNER"})
 
 
 def may_be_granted(state: State, name: str) -> bool:

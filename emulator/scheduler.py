@@ -7,14 +7,12 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from emulator.quartz import Cron, CronError, zone_of
 from emulator.records import Job, Json
 from emulator.rest.errors import ServiceError
-
-if TYPE_CHECKING:
-    from emulator.workspace import Workspace
+from emulator.state import State
 
 log = logging.getLogger("emulator.scheduler")
 LONGEST_SLEEP = 30.0
@@ -57,13 +55,33 @@ def look(jobs: Iterable[Job], planned: Mapping[int, Planned], now: datetime) -> 
     return due, coming
 
 
+class Jobs(Protocol):
+    """Triggers runs."""
+
+    def run_as(self, job: Job) -> str: ...
+
+    def run_now(self, job_id: int, creator: str, *, trigger: str) -> object: ...
+
+
+class Scheduled(Protocol):
+    """The workspace whose schedules fire. idle_clock: they do not, by themselves."""
+
+    idle_clock: bool
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
+
+
 class Scheduler:
     """Triggers runs with trigger PERIODIC. What was missed while the workspace was down is not made up for.
 
     clock: tells the time, in UTC.
     """
 
-    def __init__(self, workspace: Workspace, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, workspace: Scheduled, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.workspace = workspace
         self.clock = clock
         self.before_firing: Callable[[], object] = lambda: None

@@ -30,10 +30,9 @@ from emulator.dialect.statement import Statement
 from emulator.dialect.tokens import tokenize
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
+from emulator.sql.literals import bound
 from emulator.sql.rows import Rows
 from emulator.sql.spark import SparkLink, patient, scheduled
-from emulator.sql.spark import open_spark as open_spark
-from emulator.warehouse import bound
 
 
 class DatabricksSession(SparkSession):  # type: ignore[misc]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from emulator.jars import ensure_jars, spark_home
-from emulator.sql.spark import POOL_NAMES
+from emulator.sql.spark import POOL_NAMES, open_spark
 
 # Runs in the child before Java: die with the parent (also when that is killed), then become the command.
 _LAUNCHER = """
@@ -384,8 +384,6 @@ def _free_port() -> int:
 def _probe(url: str, log: Path) -> None:
     """One statement through the metastore, so that the first caller does not wait for it."""
     from pyspark.errors import PySparkException
-
-    from emulator.session import open_spark
 
     spark = None
     try:

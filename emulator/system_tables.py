@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
 from emulator import billing, lakeflow
 from emulator.access import owner_of
-from emulator.records import Json, Run, TaskRun, now_ms
+from emulator.constants import WORKSPACE_ID
+from emulator.records import Job, Json, Run, TaskRun, now_ms
+from emulator.state import State
 
 if TYPE_CHECKING:
-    from emulator.workspace import Workspace
+    from emulator.warehouse import SqlWorkspace
 
 LAG_VARIABLE = "CUTOVER_BILLING_LAG"
 """Environment variable: seconds after which a usage record becomes visible (default `billing.LAG_SECONDS`)."""
@@ -70,10 +72,29 @@ LINEAGE_SCHEMA = pa.schema(
 )
 
 
+class Jobs(Protocol):
+    """Tells whom a job's runs act as."""
+
+    def run_as(self, job: Job) -> str: ...
+
+
+class Source(Protocol):
+    """What the tables are computed from: the records, the jobs, the catalog of the SQL half."""
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
+
+    @property
+    def sql(self) -> SqlWorkspace: ...
+
+
 class SystemTables:
     """The tables of one workspace; each method gives one as Arrow, as of now."""
 
-    def __init__(self, workspace: Workspace, workspace_id: int) -> None:
+    def __init__(self, workspace: Source, workspace_id: int) -> None:
         self._workspace = workspace
         self._id = workspace_id
 
@@ -106,7 +127,7 @@ class SystemTables:
     def pipelines(self) -> Any:
         rows = []
         for pipeline in self._workspace.state.pipelines():
-            owner = owner_of(self._workspace, "pipelines", pipeline.pipeline_id) or pipeline.creator
+            owner = owner_of(self._workspace.state, "pipelines", pipeline.pipeline_id) or pipeline.creator
             rows.append(lakeflow.pipeline_row(pipeline, self._id, owner))
         return lakeflow.table("pipelines", rows)
 
@@ -188,16 +209,14 @@ LINEAGE = "table_lineage"
 _RECORDS = uuid.UUID("b5f3a1de-0000-4000-8000-0000000011ea")
 
 
-def register(workspace: Workspace) -> None:
+def register(workspace: Source) -> None:
     """Lets the SQL half answer for the tables of the catalog `system`; may be called again."""
-    from emulator.workspace import WORKSPACE_ID
-
     for name, (schema, provider) in SystemTables(workspace, WORKSPACE_ID).all().items():
         workspace.sql.register_virtual(name, schema, provider)
 
 
 def note_lineage(
-    workspace: Workspace,
+    state: State,
     *,
     entity_type: str,
     entity_id: str,
@@ -219,7 +238,7 @@ def note_lineage(
     if not read and not named:
         return
     event = str(uuid.uuid5(_RECORDS, "/".join([entity_type, entity_id, entity_run_id or "", *named])))
-    workspace.state.put_record(
+    state.put_record(
         LINEAGE,
         event,
         {

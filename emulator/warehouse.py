@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException
 
 from databricks_client.names import folded, folded_path
 from emulator.catalog import ACCOUNT_USERS, SYSTEM_OWNER, Catalog
-from emulator.dialect.names import HIDDEN, literal, quote, quoted, spark_schema
+from emulator.dialect.names import hidden_schema_name, literal, quote, quoted, spark_schema
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, Grant, SchemaRecord, TableRecord, table_exists
 from emulator.records import now_ms
 from emulator.spark_jobs import end_flows
@@ -24,8 +24,8 @@ from emulator.sql import commands, ddl
 from emulator.sql.engine import Context, Engine, StatementHook
 from emulator.sql.errors import SqlError
 from emulator.sql.job import Job
-from emulator.sql.literals import NO_PARAMETERS, Parameter, Parameters, of_python
-from emulator.sql.rows import columns_of, spark_schema_of, sql_type, type_name
+from emulator.sql.literals import NO_PARAMETERS, bound
+from emulator.sql.rows import arrow_schema, columns_of, spark_schema_of, sql_type, type_name
 from emulator.sql.settings import apply_setting
 from emulator.sql.spark import SparkLink, SparkPool, new_tag
 
@@ -234,8 +234,6 @@ class SqlWorkspace:
                         truncated = True
                         engine.link.interrupt(tag)
                         break
-            from emulator.sql.rows import arrow_schema
-
             whole = pa.concat_tables(held) if held else arrow_schema(rows.schema).empty_table()
             if row_limit is not None:
                 whole = whole.slice(0, row_limit)
@@ -462,19 +460,5 @@ class SqlWorkspace:
                 raise engine.translated(e) from e
 
 
-def hidden_schema_name(pipeline_id: str) -> str:
-    """The Spark schema of a pipeline's own tables."""
-    return HIDDEN + re.sub(r"\W", "_", pipeline_id.lower())
-
-
-def bound(parameters: Sequence[Any] | Mapping[str, Any]) -> Parameters:
-    """Python values as parameters."""
-    if isinstance(parameters, Mapping):
-        return {str(name): of_python(value) for name, value in parameters.items()}
-    return [value if isinstance(value, Parameter) else of_python(value) for value in parameters]
-
-
 def _new_id() -> str:
-    import uuid
-
     return str(uuid.uuid4())

@@ -1,5 +1,5 @@
-"""The local workspace as one object: wires state, SQL, runners, schedules and faults; REST and bootstrap speak
-to it."""
+"""The local workspace as one object: wires state, SQL, runners, schedules and faults; REST and the
+filler speak to it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from emulator.constants import ADMIN, WAREHOUSE_NAME
 from emulator.faults import Faults
 from emulator.files import Files
 from emulator.query_history import QueryHistory
-from emulator.records import Pipeline, Principal, Run, Update, Warehouse, WorkspaceObject
+from emulator.records import Json, Pipeline, Principal, Run, Update, Warehouse, WorkspaceObject
 from emulator.rest.errors import ServiceError
+from emulator.runner.child import quiet_spark
+from emulator.runner.jobs import JobRunner
+from emulator.runner.pipelines import PipelineRunner
+from emulator.runner.zygote import RunnerProcesses
+from emulator.scheduler import Scheduler
+from emulator.spark_server import SMALL_DATA, SMALL_ENTRIES
 from emulator.state import State
+from emulator.system_tables import note_lineage, register
+from emulator.warehouse import SqlWorkspace
 
-if TYPE_CHECKING:
-    from demo.sources import Ticked
-    from emulator.runner.jobs import JobRunner
-    from emulator.runner.pipelines import PipelineRunner
-    from emulator.runner.zygote import RunnerProcesses
-    from emulator.scheduler import Scheduler
-    from emulator.warehouse import SqlWorkspace
-
-ADMIN = "admin@example.com"
-WORKSPACE_ID = 7190334420000001
-WAREHOUSE_NAME = "Local warehouse"
 TICK_SECONDS = 600.0
+"""Scheduled runs that start within this time of each other see the source tables change once."""
+
+SIZE = "bootstrap.entries"
+"""Key of the record that says how many entries a filler first put in. Spark's settings depend on it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Status:
     """What the workspace is preparing. phase: starting, preparing, ready or failed; done and total count `step`'s
     items.
 
-    ready_for_use: REST and SQL answer and the bundled migration, if asked for, is in place.
+    ready_for_use: REST and SQL answer, and the filler, if there is one, has finished.
     """
 
     phase: str = "starting"
@@ -48,6 +50,32 @@ class Status:
     total: int = 0
     message: str = ""
     ready_for_use: bool = False
+
+
+class Progress(Protocol):
+    """Takes what is being prepared: the step, how many of its `total` items are done, and a line to show."""
+
+    def __call__(self, step: str, done: int = 0, total: int = 0, message: str = "") -> None: ...
+
+
+class FillError(Exception):
+    """The workspace could not be filled; the text is one line: which step failed, why, and the way out."""
+
+
+class Filler(Protocol):
+    """A module that puts catalogs, jobs, data or anything else into a workspace, from outside of this package."""
+
+    def fill(self, workspace: Workspace, entries: int, seed: int, progress: Progress) -> None:
+        """Puts everything in, or what of it is missing; runs once Spark is up. Raises FillError.
+
+        entries, seed: size and seed of generated data.
+        """
+
+    def tick(self, workspace: Workspace, share: float) -> Json:
+        """Changes the generated data as it changes between two runs. Returns a JSON object that says what changed.
+
+        share: of the entries, above 0 and at most 1.
+        """
 
 
 class Workspace:
@@ -60,9 +88,17 @@ class Workspace:
     """
 
     def __init__(
-        self, data: Path, *, driver_memory: str = "", idle_clock: bool = False, entries: int | None = None
+        self,
+        data: Path,
+        *,
+        driver_memory: str = "",
+        idle_clock: bool = False,
+        entries: int | None = None,
+        filler: Filler | None = None,
     ) -> None:
+        """entries: how many the filler will put in, if it has not yet."""
         self.data = data
+        self.filler = filler
         self.driver_memory = driver_memory
         self.entries = entries
         self.idle_clock = idle_clock
@@ -97,11 +133,8 @@ class Workspace:
 
     @cached_property
     def sql(self) -> SqlWorkspace:
-        from emulator.spark_server import SMALL_DATA, SMALL_ENTRIES
-        from emulator.warehouse import SqlWorkspace
-
         # A folder that has its data keeps it, whatever size is asked for later.
-        entries = int(self.state.meta("bootstrap.entries") or self.entries or 0)
+        entries = int(self.state.meta(SIZE) or self.entries or 0)
         return SqlWorkspace(
             self.data,
             self.groups_of,
@@ -112,26 +145,18 @@ class Workspace:
 
     @cached_property
     def processes(self) -> RunnerProcesses:
-        from emulator.runner.zygote import RunnerProcesses
-
         return RunnerProcesses(self.data / "run")
 
     @cached_property
     def jobs(self) -> JobRunner:
-        from emulator.runner.jobs import JobRunner
-
         return JobRunner(self)
 
     @cached_property
     def pipelines(self) -> PipelineRunner:
-        from emulator.runner.pipelines import PipelineRunner
-
         return PipelineRunner(self)
 
     @cached_property
     def scheduler(self) -> Scheduler:
-        from emulator.scheduler import Scheduler
-
         return Scheduler(self)
 
     # -- identity ------------------------------------------------------------------------------------------------------
@@ -246,11 +271,9 @@ class Workspace:
 
     def note_lineage(self, pipeline: Pipeline, update: Update, reads: Mapping[str, Sequence[str]]) -> None:
         """An update's datasets and what each read, into `system.access.table_lineage`."""
-        from emulator.system_tables import note_lineage
-
         for target, sources in reads.items():
             note_lineage(
-                self,
+                self.state,
                 entity_type="PIPELINE",
                 entity_id=pipeline.pipeline_id,
                 entity_run_id=update.update_id,
@@ -266,10 +289,8 @@ class Workspace:
         self, item: WorkspaceObject, run: Run, task_run_id: int, principal: str, reads: list[str], writes: list[str]
     ) -> None:
         """What a statement of a notebook's run read and wrote, into `system.access.table_lineage`."""
-        from emulator.system_tables import note_lineage
-
         note_lineage(
-            self,
+            self.state,
             entity_type="NOTEBOOK" if item.object_type == "NOTEBOOK" else "JOB",
             entity_id=str(item.object_id) if item.object_type == "NOTEBOOK" else str(run.job_id),
             entity_run_id=str(task_run_id),
@@ -289,11 +310,9 @@ class Workspace:
         told = [n for n in reads if not n.startswith("system.") and ".information_schema." not in n]
         if error or not (told or writes):
             return
-        from emulator.system_tables import note_lineage
-
         tables = "/".join([principal, *sorted(told), "", *sorted(writes)])
         note_lineage(
-            self,
+            self.state,
             entity_type="DBSQL_QUERY",
             entity_id=str(uuid.uuid5(uuid.UUID(int=0), tables)),
             entity_run_id=datetime.now(UTC).date().isoformat(),
@@ -307,20 +326,16 @@ class Workspace:
     def start_sql(self) -> None:
         """Brings Spark up; runner processes import its client meanwhile. Raises what the SQL half raises."""
         self.processes.start()
-        from emulator.runner.child import quiet_spark
-        from emulator.system_tables import register
-
         quiet_spark()
         self.sql.start()
         register(self)
         self.sql_ready.set()
 
-    def bundled_migration(self, entries: int, seed: int) -> None:
-        """Puts the bundled migration in place, or finds it there. Progress is shown as it goes."""
-        from demo.bootstrap import bootstrap
-
-        bootstrap(self, entries, seed, self.progress_of_step)
-        self.scheduler.before_firing = self.time_passes
+    def fill(self, entries: int, seed: int) -> None:
+        """Lets the filler put in what is missing, and change it before scheduled runs. Raises FillError."""
+        if self.filler is not None:
+            self.filler.fill(self, entries, seed, self.progress_of_step)
+            self.scheduler.before_firing = self.time_passes
 
     def time_passes(self) -> None:
         """Lets the source tables change as they do between two scheduled runs; runs that start together see one
@@ -330,11 +345,15 @@ class Workspace:
                 return
             self.tick()
 
-    def tick(self, share: float = 0.01) -> Ticked:
-        """Adds and updates rows of the source tables, once. share: of the entries."""
-        from demo.bootstrap import tick
+    def tick(self, share: float = 0.01) -> Json:
+        """Lets the filler change its data once, and returns what changed. share: of the entries.
 
-        done = tick(self, share)
+        Raises INVALID_STATE if the workspace is empty or not filled yet.
+        """
+        if self.filler is None or not self.status.ready_for_use:
+            why = "is empty: start it without --empty" if self.filler is None else "is not filled yet"
+            raise ServiceError("INVALID_STATE", f"The workspace {why}.")
+        done = self.filler.tick(self, share)
         self._ticked = time.monotonic()
         return done
 

@@ -24,6 +24,8 @@ from emulator.folder import PRIVATE, FolderError, take_folder
 ROOT = Path(__file__).resolve().parent.parent
 FREE_BYTES = 3 * 2**30
 STOP_SECONDS = 20.0
+FILLER = "demo.bootstrap"
+"""The module that puts the bundled migration into the workspace."""
 
 
 class StartError(Exception):
@@ -186,7 +188,8 @@ def main() -> int:
         [
             sys.executable,
             *("-m", "emulator", "--data", str(chosen.data)),
-            *("--port", str(workspace_port), "--entries", str(chosen.entries), "--end-with", str(os.getpid())),
+            *("--fill", FILLER, "--entries", str(chosen.entries)),
+            *("--port", str(workspace_port), "--end-with", str(os.getpid())),
         ],
         cwd=ROOT,
         env=environment,

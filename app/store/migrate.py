@@ -22,10 +22,11 @@ from sqlalchemy import Connection, Engine, MetaData, func, inspect, select, text
 
 from app.config.base import ConfigError
 from app.config.settings import Settings
-from app.store.base import StoreError, metadata, store_error
+from app.store.base import StoreError, store_error
 from app.store.connect import open_engine
 from app.store.faults import DATABASE_ERRORS
 from app.store.leases import WORKER_LEASE, LeaseRepository
+from app.store.schema import metadata
 from databricks_client.terminal import emit
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -151,8 +152,6 @@ def _not_alone() -> StoreError:
 
 def _forget_unfinished(connection: Connection) -> None:
     """Drops the store's tables where they have neither version nor record: an earlier program died making them."""
-    import app.store.open  # noqa: F401 (defines every table on the metadata)
-
     names = sorted(metadata.tables.keys() & inspect(connection).get_table_names())
     if not names:
         return

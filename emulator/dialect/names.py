@@ -36,6 +36,11 @@ _PLAIN = re.compile(r"[a-z0-9_]+")
 _CODED = "x__"
 
 
+def hidden_schema_name(pipeline_id: str) -> str:
+    """The Spark schema of a pipeline's own tables."""
+    return HIDDEN + re.sub(r"\W", "_", pipeline_id.lower())
+
+
 def spark_part(name: str) -> str:
     """A Unity name as Hive's metastore can hold it: letters, digits and underscores stay, all else is coded whole."""
     name = folded(name)

@@ -11,10 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from starlette.applications import Starlette
+
+from emulator.records import Principal
 from emulator.rest import load_routes
 from emulator.rest.control import rule_of_header
 from emulator.rest.errors import ServiceError
 from emulator.rest.http import ROUTES, Answer, Call, parse_body
+from emulator.thrift.server import thrift_routes
 
 if TYPE_CHECKING:
     from emulator.faults import Rule
@@ -25,6 +29,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 SQL_PATH = "/sql/1.0/"
+NOBODY = Principal(0, "user", "", "", False)
+"""The caller of a route that needs no token."""
 
 
 class Application:
@@ -40,10 +46,6 @@ class Application:
     def sql_app(self) -> Any:
         """The SQL half's routes; made at the first use, when Spark is up."""
         if self._sql_app is None:
-            from starlette.applications import Starlette
-
-            from emulator.thrift.server import thrift_routes
-
             self._sql_app = Starlette(routes=list(thrift_routes(self.workspace)))
         return self._sql_app
 
@@ -130,18 +132,12 @@ class Application:
         query = {name: values[-1] for name, values in repeated.items()}
         body = {} if route.raw or route.in_query else parse_body(raw, headers.get("content-type", ""))
         route.check(query, body, params)
-        caller = principal or self._nobody()
+        caller = principal or NOBODY
         call = Call(self.workspace, caller, method, path, params, query, body, raw, token.strip(), repeated)
         result = route.handler(call)
         if isinstance(result, Answer):
             return result
         return Answer(content=json.dumps(result or {}).encode())
-
-    @staticmethod
-    def _nobody() -> Any:
-        from emulator.records import Principal
-
-        return Principal(0, "user", "", "", False)
 
 
 def create_app(workspace: Workspace) -> Application:

@@ -44,7 +44,7 @@ def the_app(call: Call, level: str) -> Json:
     found = call.workspace.state.record("app", name)
     if found is None:
         raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"App with name {name} does not exist or is deleted.")
-    access.demand(call.workspace, call.principal, "apps", name, level)
+    access.demand(call.workspace.state, call.principal, "apps", name, level)
     return found
 
 
@@ -53,7 +53,7 @@ def list_apps(call: Call) -> Json:
     found = [
         a
         for a in call.workspace.state.records("app")
-        if access.allowed(call.workspace, call.principal, "apps", a["name"], "CAN_USE")
+        if access.allowed(call.workspace.state, call.principal, "apps", a["name"], "CAN_USE")
     ]
     return {"apps": found} if found else {}
 

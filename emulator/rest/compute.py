@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from importlib.metadata import version
+
 from databricks.sdk.service import compute as sdk
 
 from emulator.records import Json
@@ -24,16 +27,12 @@ def get_cluster(call: Call) -> Json:
 
 @route("GET", f"{API}/spark-versions", sdk.ClustersAPI.spark_versions)
 def spark_versions(call: Call) -> Json:
-    from importlib.metadata import version
-
     spark = version("pyspark")
     return {"versions": [{"key": f"local-{spark}", "name": f"Local (Apache Spark {spark}, Delta)"}]}
 
 
 @route("GET", f"{API}/list-node-types", sdk.ClustersAPI.list_node_types)
 def node_types(call: Call) -> Json:
-    import os
-
     cores = os.cpu_count() or 1
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)
     return {

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from emulator.constants import WORKSPACE_ID
 from emulator.faults import Rule
 from emulator.records import Json
 from emulator.rest.errors import ServiceError, bad
@@ -75,22 +76,18 @@ def clear_fault(call: Call) -> Json:
 
 @route("POST", "/emulator/tick", body={"share": float})
 def tick(call: Call) -> Json:
-    """Lets time pass in the bundled migration's source tables: `share` of the entries is added, some are updated."""
+    """Lets time pass in the generated data: `share` of the entries is added, some are updated."""
     admin_only(call)
     share = float(0.01 if call.body.get("share") is None else call.body["share"])
     if not 0 < share <= 1:
         raise bad(f"share must be above 0 and at most 1, not {share}")
     call.workspace.wait_for_sql()
-    if not call.workspace.status.ready_for_use:
-        raise ServiceError("INVALID_STATE", "The bundled migration is not in place yet.")
-    return asdict(call.workspace.tick(share))
+    return call.workspace.tick(share)
 
 
 @route("GET", "/.well-known/databricks-config", anonymous=True)
 def databricks_config(call: Call) -> Json:
     """How clients sign in. Tokens only: there is no OAuth endpoint here."""
-    from emulator.workspace import WORKSPACE_ID
-
     return {"workspace_id": str(WORKSPACE_ID), "host_type": "workspace", "oidc_endpoint": f"{call.workspace.host}/oidc"}
 
 

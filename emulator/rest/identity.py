@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -139,8 +140,6 @@ def register(kind: str, api: Any) -> None:
 
 
 def service_id(call: Call) -> str:
-    import uuid
-
     return call.text("applicationId") or str(uuid.uuid4())
 
 

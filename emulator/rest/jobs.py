@@ -23,6 +23,7 @@ from emulator.rest.paging import (
     offset_of,
     page_of_arrays,
 )
+from emulator.rest.permissions import apply_access_list
 from emulator.rest.schema import fields_of_dataclass
 from emulator.runner.job_run import DEFAULT_MESSAGE, latest_attempts
 
@@ -64,7 +65,7 @@ def the_job(call: Call, level: str) -> Job:
     job = call.workspace.state.job(job_id)
     if job is None:
         raise bad(f"Job {job_id} does not exist.")
-    access.demand(call.workspace, call.principal, "jobs", str(job_id), level)
+    access.demand(call.workspace.state, call.principal, "jobs", str(job_id), level)
     return job
 
 
@@ -82,7 +83,7 @@ def demand_run(call: Call, run: Run, level: str) -> None:
         if not call.principal.admin and run.creator != call.user:
             raise ServiceError("PERMISSION_DENIED", f"User {call.user} does not have permissions on run {run.run_id}.")
         return
-    access.demand(call.workspace, call.principal, "jobs", str(run.job_id), level)
+    access.demand(call.workspace.state, call.principal, "jobs", str(run.job_id), level)
 
 
 # -- documents -----------------------------------------------------------------------------------------------------
@@ -231,7 +232,7 @@ def list_jobs(call: Call) -> Json:
         j
         for j in call.workspace.state.jobs()
         if (not name or j.name.casefold() == name.casefold())
-        and access.allowed(call.workspace, call.principal, "jobs", str(j.job_id), "CAN_VIEW")
+        and access.allowed(call.workspace.state, call.principal, "jobs", str(j.job_id), "CAN_VIEW")
     ]
     start = offset_of(call, JOBS_OFFSET)
     page = jobs[start : start + limit]
@@ -254,8 +255,6 @@ def get_job(call: Call) -> Json:
 
 @route("POST", f"{API}/create", JobsAPI.create)
 def create_job(call: Call) -> Json:
-    from emulator.rest.permissions import apply_access_list
-
     check_settings(call, call.body)
     with call.workspace.state.transaction():
         job = call.workspace.jobs.create(call.body, call.user)
@@ -385,7 +384,7 @@ def list_runs(call: Call) -> Json:
         raise bad("active_only and completed_only cannot both be true.")
     job_id = call.int("job_id")
     if job_id is not None and state.job(job_id) is not None:
-        access.demand(call.workspace, call.principal, "jobs", str(job_id), "CAN_VIEW")
+        access.demand(call.workspace.state, call.principal, "jobs", str(job_id), "CAN_VIEW")
     if call.text("run_type") not in ("", "JOB_RUN"):
         return {"has_more": False}
     before, after = position_of(call.text("page_token"))
@@ -407,7 +406,7 @@ def list_runs(call: Call) -> Json:
             if run.job_id not in visible:
                 known = state.job(run.job_id) is not None
                 visible[run.job_id] = (
-                    access.allowed(call.workspace, call.principal, "jobs", str(run.job_id), "CAN_VIEW")
+                    access.allowed(call.workspace.state, call.principal, "jobs", str(run.job_id), "CAN_VIEW")
                     if known
                     else call.principal.admin
                 )
@@ -542,7 +541,9 @@ def cancel_all(call: Call) -> Json:
     if call.bool("all_queued_runs") and job_id is None:
         runs = [r for r in call.workspace.state.runs(active=True) if r.life_cycle_state == "QUEUED"]
         runs = [
-            r for r in runs if access.allowed(call.workspace, call.principal, "jobs", str(r.job_id), "CAN_MANAGE_RUN")
+            r
+            for r in runs
+            if access.allowed(call.workspace.state, call.principal, "jobs", str(r.job_id), "CAN_MANAGE_RUN")
         ]
     else:
         runs = call.workspace.state.runs(job_id=the_job(call, "CAN_MANAGE_RUN").job_id, active=True)

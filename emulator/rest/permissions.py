@@ -39,13 +39,13 @@ def the_object(call: Call, level: str) -> tuple[str, str]:
     if not exists:
         name = access.SINGULAR.get(kind, kind.removesuffix("s").capitalize())
         raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"{name} {id} does not exist.")
-    access.demand(call.workspace, call.principal, kind, id, level)
+    access.demand(call.workspace.state, call.principal, kind, id, level)
     return kind, id
 
 
 def document(call: Call, kind: str, id: str) -> Json:
     held: dict[tuple[str, str], list[Json]] = {}
-    for entry in access.entries(call.workspace, kind, id):
+    for entry in access.entries(call.workspace.state, kind, id):
         if call.workspace.state.principal_named(entry.name, entry.kind) is not None:
             held.setdefault((entry.kind, entry.name), []).append(permission(entry))
     root = f"/{kind}/" if kind != "warehouses" else "/sql/warehouses/"

@@ -15,6 +15,8 @@ from emulator.records import Json, Pipeline, Update
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
 from emulator.rest.paging import decode_token, encode_token, invalid, is_pair, offset_of
+from emulator.rest.permissions import apply_access_list
+from emulator.runner.event_log import timestamp as iso_time
 from emulator.runner.pipelines import check_spec, with_defaults
 
 API = "/api/2.0/pipelines"
@@ -28,7 +30,7 @@ def the_pipeline(call: Call, level: str) -> Pipeline:
     found = call.workspace.state.pipeline(pipeline_id)
     if found is None:
         raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"The specified pipeline {pipeline_id} was not found.")
-    access.demand(call.workspace, call.principal, "pipelines", pipeline_id, level)
+    access.demand(call.workspace.state, call.principal, "pipelines", pipeline_id, level)
     return found
 
 
@@ -40,12 +42,6 @@ def the_update(call: Call, pipeline: Pipeline) -> Update:
             f"The specified update {call.params['update_id']} was not found in pipeline {pipeline.pipeline_id}.",
         )
     return found
-
-
-def iso(ms: int) -> str:
-    from emulator.runner.event_log import timestamp
-
-    return timestamp(ms)
 
 
 def state_document(call: Call, pipeline: Pipeline) -> Json:
@@ -67,7 +63,7 @@ def state_document(call: Call, pipeline: Pipeline) -> Json:
         "health": "UNHEALTHY" if ended is not None and ended.state == "FAILED" else "HEALTHY",
         "cluster_id": newest.cluster_id if newest is not None and newest.active else None,
         "latest_updates": [
-            {"update_id": u.update_id, "state": u.state, "creation_time": iso(u.created_ms)} for u in updates
+            {"update_id": u.update_id, "state": u.state, "creation_time": iso_time(u.created_ms)} for u in updates
         ],
     }
 
@@ -109,7 +105,7 @@ def list_pipelines(call: Call) -> Json:
     found = [
         p
         for p in call.workspace.state.pipelines()
-        if access.allowed(call.workspace, call.principal, "pipelines", p.pipeline_id, "CAN_VIEW")
+        if access.allowed(call.workspace.state, call.principal, "pipelines", p.pipeline_id, "CAN_VIEW")
     ]
     if text:
         matches = pipeline_filter(text)
@@ -141,8 +137,6 @@ def pipeline_filter(text: str) -> Callable[[Pipeline], bool]:
 
 @route("POST", API, PipelinesAPI.create)
 def create_pipeline(call: Call) -> Json:
-    from emulator.rest.permissions import apply_access_list
-
     if call.bool("dry_run"):
         check_spec(call.body)
         return {"effective_settings": with_defaults(call.body, "")}

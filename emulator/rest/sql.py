@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from databricks.sdk.service import sql as sdk
@@ -38,7 +42,7 @@ def the_warehouse(call: Call, level: str) -> Warehouse:
     found = call.workspace.state.warehouse(id)
     if found is None:
         raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"SQL warehouse {id} does not exist.")
-    access.demand(call.workspace, call.principal, "warehouses", id, level)
+    access.demand(call.workspace.state, call.principal, "warehouses", id, level)
     return found
 
 
@@ -71,7 +75,7 @@ def list_warehouses(call: Call) -> Json:
     found = [
         w
         for w in call.workspace.state.warehouses()
-        if access.allowed(call.workspace, call.principal, "warehouses", w.id, "CAN_VIEW")
+        if access.allowed(call.workspace.state, call.principal, "warehouses", w.id, "CAN_VIEW")
     ]
     return {"warehouses": [warehouse_document(call, w) for w in found]}
 
@@ -89,7 +93,7 @@ def create_warehouse(call: Call) -> Json:
     settings = {"auto_stop_mins": 120, "min_num_clusters": 1, "max_num_clusters": 1, "warehouse_type": "PRO"}
     made = Warehouse(uuid.uuid4().hex[:16], call.user, "RUNNING", {**settings, **call.body})
     call.workspace.state.put_warehouse(made)
-    access.first_owner(call.workspace, "warehouses", made.id, call.user)
+    access.first_owner(call.workspace.state, "warehouses", made.id, call.user)
     return {"id": made.id}
 
 
@@ -175,7 +179,7 @@ def the_statement(call: Call) -> Statement | Json:
 def execute_statement(call: Call) -> Json:
     warehouse_id = call.need("warehouse_id")
     text = call.need("statement")
-    access.demand_warehouse(call.workspace, call.principal, warehouse_id)
+    access.demand_warehouse(call.workspace.state, call.principal, warehouse_id)
     if call.text("disposition") not in ("", "INLINE"):
         raise not_implemented("statement execution with EXTERNAL_LINKS", "INLINE only")
     if call.text("format") not in ("", "JSON_ARRAY"):
@@ -212,9 +216,6 @@ def wait_seconds(text: str) -> int:
 
 def parameter(item: Mapping[str, Any]) -> Any:
     """A typed value of a named parameter."""
-    from datetime import date, datetime
-    from decimal import Decimal
-
     value, kind = item.get("value"), str(item.get("type") or "STRING").upper().split("(")[0]
     if value is None:
         return None
@@ -358,10 +359,6 @@ def data_array(table: Any) -> list[list[str | None]]:
 
 
 def text_of(value: Any) -> str | None:
-    import base64
-    import json
-    from datetime import date, datetime
-
     if value is None:
         return None
     if isinstance(value, bool):

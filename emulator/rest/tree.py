@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from databricks.sdk.service import workspace as sdk
 
 from emulator import access
-from emulator.files import EXTENSION, FileError, language_of_source, normal_path
+from emulator.files import COMMENT, EXTENSION, FileError, language_of_source, normal_path
 from emulator.records import Json, WorkspaceObject
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Answer, Call, route
@@ -189,17 +189,11 @@ def put(call: Call, path: str, content: bytes, format: str, language: str | None
         if language not in EXTENSION:
             raise bad("Language is required to import a notebook in format SOURCE.")
         if found is None:
-            content = f"{mark(language)} Databricks notebook source\n".encode() + content
+            content = f"{COMMENT[language]} Databricks notebook source\n".encode() + content
         return save(call, path, "NOTEBOOK", language, content, overwrite)
     if format == "AUTO" and found is not None:
         return save(call, path.removesuffix(EXTENSION[found]), "NOTEBOOK", found, content, overwrite)
     return save(call, path, "FILE", None, content, overwrite)
-
-
-def mark(language: str) -> str:
-    from emulator.files import COMMENT
-
-    return COMMENT[language]
 
 
 def language_by_name(path: str) -> str | None:

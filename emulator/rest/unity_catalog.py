@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from databricks.sdk.service import catalog as sdk
 
 from emulator.access import may_be_granted
+from emulator.constants import WORKSPACE_ID
 from emulator.records import Json
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
@@ -415,8 +416,6 @@ def metastore_summary(call: Call) -> Json:
 
 @route("GET", f"{UC}/current-metastore-assignment", sdk.MetastoresAPI.current)
 def current_metastore(call: Call) -> Json:
-    from emulator.workspace import WORKSPACE_ID
-
     return {"metastore_id": METASTORE_ID, "workspace_id": WORKSPACE_ID, "default_catalog_name": "main"}
 
 

@@ -11,20 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from emulator.access import demand_source
+from emulator.access import demand_source, owner_of
+from emulator.dialect.names import hidden_schema_name
 from emulator.files import EXTENSION, FileError, language_of_source, normal_path
 from emulator.records import Json, Pipeline, Update, now_ms
 from emulator.rest.errors import ServiceError, bad
 from emulator.runner.event_log import data_quality, flow_id, make_event, progress_event
+from emulator.runner.host import Host
 from emulator.runner.zygote import Execution, ProcessDied
 from emulator.spark_jobs import FlowsGoOn
 from emulator.sql.errors import SqlError
-from emulator.warehouse import hidden_schema_name
-
-if TYPE_CHECKING:
-    from emulator.runner.pipelines import PipelineRunner
+from emulator.state import State
 
 HIDDEN_PREFIX = "__expectations__"
 PUBLISHERS = 6
@@ -33,8 +32,8 @@ PUBLISHERS = 6
 class ActiveUpdate:
     """One update while it is carried out."""
 
-    def __init__(self, runner: PipelineRunner, pipeline: Pipeline, update: Update) -> None:
-        self.runner, self.workspace, self.state = runner, runner.workspace, runner.workspace.state
+    def __init__(self, workspace: Host, pipeline: Pipeline, update: Update) -> None:
+        self.workspace, self.state = workspace, workspace.state
         self.pipeline, self.update = pipeline, update
         self.lock = threading.RLock()
         self.cancelled = False
@@ -155,7 +154,7 @@ class ActiveUpdate:
 
     def process_request(self, hidden: str, files: Sequence[str], fresh: str | None) -> Json:
         request = self.update.request
-        owner = self.runner.run_as(self.pipeline)
+        owner = run_as(self.state, self.pipeline)
         settings = {"catalog": self.catalog, "schema": self.schema, **(self.pipeline.spec.get("configuration") or {})}
         settings.update(request.get("parameters") or {})
         configuration = {k if k.startswith("spark.") else f"spark.{k}": str(v) for k, v in settings.items()}
@@ -201,7 +200,7 @@ class ActiveUpdate:
         if not chosen:
             raise ServiceError("RESOURCE_DOES_NOT_EXIST", "No source files match the pipeline's libraries.")
         root = normal_path(self.pipeline.spec.get("root_path") or str(PurePosixPath(chosen[0]).parent))
-        owner = self.runner.run_as(self.pipeline)
+        owner = run_as(self.state, self.pipeline)
         for path in chosen:
             demand_source(self.state, owner, path)
         copies = {o.path: o for o in files.below(root)} | {p: files.get(p) for p in chosen}
@@ -270,7 +269,7 @@ class ActiveUpdate:
 
     def may_go(self) -> None:
         """Lets the process on, unless a dataset would take a name that is not this pipeline's."""
-        owner = self.runner.run_as(self.pipeline)
+        owner = run_as(self.state, self.pipeline)
         assert self.execution is not None
         try:
             for dataset in self.visible().values():
@@ -396,7 +395,7 @@ class ActiveUpdate:
         """Shows what was written under the public names, all at once as far as one statement a name goes."""
         for name in list(self.held):
             self.flow_event(name, *self.held.pop(name))
-        owner = self.runner.run_as(self.pipeline)
+        owner = run_as(self.state, self.pipeline)
         chosen = [d for d in self.visible().values() if d["type"] != "VIEW" and d["name"] in self.written]
 
         def one(dataset: Json) -> None:
@@ -485,7 +484,7 @@ class ActiveUpdate:
         """Moves the update into a state and says so in the event log."""
         with self.lock:
             self.update = self.state.put_update(replace(self.update, state=state, **fields))
-        self.state.add_event(progress_event(self.workspace, self.pipeline, self.update, error))
+        self.state.add_event(progress_event(self.pipeline, self.update, error))
 
     def tidy(self) -> None:
         """Drops what the update has replaced, once it has ended and nobody waits for it."""
@@ -501,9 +500,12 @@ class ActiveUpdate:
         return f"{self.catalog}.{self.schema}.{name}"
 
     def event(self, event_type: str, message: str, details: Json, **more: Any) -> None:
-        self.state.add_event(
-            make_event(self.workspace, self.pipeline, self.update.update_id, event_type, message, details, **more)
-        )
+        self.state.add_event(make_event(self.pipeline, self.update.update_id, event_type, message, details, **more))
+
+
+def run_as(state: State, pipeline: Pipeline) -> str:
+    """The principal that a pipeline's updates act as: its owner."""
+    return owner_of(state, "pipelines", pipeline.pipeline_id) or pipeline.creator
 
 
 def generation_schema(pipeline_id: str, number: int) -> str:

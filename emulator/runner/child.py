@@ -8,50 +8,14 @@ connection, ends it.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from typing import Any
 
-Message = dict[str, Any]
-
-
-class Channel:
-    """The child's end of its task's connection."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._reader = connection.makefile("rb")
-        self._lock = threading.Lock()
-        self.on_cancel: Callable[[], None] = lambda: None
-        self.go = threading.Event()
-
-    def request(self) -> Message | None:
-        line = self._reader.readline()
-        return json.loads(line) if line else None
-
-    def send(self, type: str, **fields: Any) -> None:
-        with self._lock:
-            self._connection.sendall(json.dumps({"type": type, **fields}, default=str).encode() + b"\n")
-
-    def watch(self) -> None:
-        """In a thread: a cancel request or a lost parent interrupts Spark and ends this process."""
-        while (line := self._reader.readline()) == b"go\n":
-            self.go.set()
-        timer = threading.Timer(3.0, os._exit, [1])
-        timer.daemon = True
-        timer.start()
-        with contextlib.suppress(Exception):
-            self.on_cancel()
-        if line:
-            with contextlib.suppress(OSError):
-                self.send("cancelled")
-        os._exit(1)
+from emulator.runner.channel import Channel, Message
 
 
 def main() -> None:
@@ -122,7 +86,9 @@ def task(connection: socket.socket) -> None:
 
 
 def run(request: Message, channel: Channel) -> Message:
-    """kind `notebook`: see `emulator.runner.notebook`; kind `update`: see `emulator.runner.update`."""
+    """Executes a request in this process; imports only what its kind needs, where `warm_up` has not yet.
+
+    kind `notebook`: see `emulator.runner.notebook`; kind `update`: see `emulator.runner.update`."""
     if request["kind"] == "notebook":
         from emulator.runner.notebook import run_notebook
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from emulator.constants import WORKSPACE_ID
 from emulator.records import Event, Json, Pipeline, Update, new_number, now_ms
-
-if TYPE_CHECKING:
-    from emulator.workspace import Workspace
 
 
 def timestamp(ms: int) -> str:
@@ -19,7 +17,6 @@ def timestamp(ms: int) -> str:
 
 
 def make_event(
-    workspace: Workspace,
     pipeline: Pipeline,
     update_id: str | None,
     event_type: str,
@@ -32,8 +29,6 @@ def make_event(
     at: int | None = None,
 ) -> Event:
     """One row of a pipeline's event log, in the shape of the REST API (with `details`, which the typed SDK drops)."""
-    from emulator.workspace import WORKSPACE_ID
-
     ms = at or now_ms()
     event_id = str(uuid.uuid4())
     where: Json = {
@@ -62,11 +57,10 @@ def make_event(
     return Event(event_id, pipeline.pipeline_id, update_id, ms, level, event_type, body)
 
 
-def progress_event(workspace: Workspace, pipeline: Pipeline, update: Update, error: Json | None = None) -> Event:
+def progress_event(pipeline: Pipeline, update: Update, error: Json | None = None) -> Event:
     """That an update is in the state in which it is."""
     verb = "has" if update.state in ("COMPLETED", "FAILED") else "is"
     return make_event(
-        workspace,
         pipeline,
         update.update_id,
         "update_progress",

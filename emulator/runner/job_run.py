@@ -9,16 +9,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from emulator.access import demand, demand_source
 from emulator.files import FileError
-from emulator.records import Json, Run, TaskRun, WorkspaceObject, new_number, now_ms
+from emulator.records import Job, Json, Run, TaskRun, WorkspaceObject, new_number, now_ms
 from emulator.rest.errors import ServiceError
+from emulator.runner.host import Host
+from emulator.runner.pipelines import PipelineRunner
 from emulator.runner.zygote import Execution, ProcessDied
-
-if TYPE_CHECKING:
-    from emulator.runner.jobs import JobRunner
 
 log = logging.getLogger("emulator.jobs")
 
@@ -70,10 +69,39 @@ def latest_attempts(tasks: Sequence[TaskRun]) -> dict[str, TaskRun]:
     return latest
 
 
+class JobHost(Host, Protocol):
+    """The workspace, as jobs see it: their tasks start updates too."""
+
+    @property
+    def pipelines(self) -> PipelineRunner: ...
+
+
+class Jobs(Protocol):
+    """The workspace's jobs, as one of their runs sees them: its tasks run other jobs."""
+
+    workspace: JobHost
+
+    def run_as(self, job: Job) -> str: ...
+
+    def run_now(
+        self,
+        job_id: int,
+        creator: str,
+        *,
+        trigger: str = ...,
+        job_parameters: Mapping[str, str] | None = ...,
+        notebook_params: Mapping[str, str] | None = ...,
+    ) -> Run: ...
+
+    def cancel(self, run_id: int) -> None: ...
+
+    def wait(self, run_id: int) -> Run: ...
+
+
 class ActiveRun:
     """One run while it is carried out."""
 
-    def __init__(self, runner: JobRunner, run: Run, tasks: Sequence[TaskRun] | None) -> None:
+    def __init__(self, runner: Jobs, run: Run, tasks: Sequence[TaskRun] | None) -> None:
         self.runner, self.workspace, self.state = runner, runner.workspace, runner.workspace.state
         self.run = run
         self.repaired = tasks
@@ -392,7 +420,7 @@ class ActiveRun:
     def run_as(self) -> str:
         """Who the run acts as."""
         job = self.state.job(self.run.job_id)
-        return self.workspace.jobs.run_as(job) if job else self.run.creator
+        return self.runner.run_as(job) if job else self.run.creator
 
     def demand(self, object_type: str, object_id: str, needed: str) -> None:
         """Raises PERMISSION_DENIED unless who the run acts as has at least this level on what exists."""
@@ -405,7 +433,7 @@ class ActiveRun:
         principal = self.state.principal_named(name)
         if principal is None:
             raise ServiceError("PERMISSION_DENIED", f"The run acts as {name}, who is not in this workspace.")
-        demand(self.workspace, principal, object_type, object_id, needed)
+        demand(self.state, principal, object_type, object_id, needed)
 
     def find_source(self, path: str, from_git: bool) -> WorkspaceObject:
         """The notebook or file of a task, which who the run acts as may read.

@@ -7,16 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emulator.access import first_owner, owner_of
 from emulator.records import Job, Json, Run, TaskRun, new_number, now_ms, run_as_of
 from emulator.rest.errors import ServiceError, bad
-from emulator.runner.job_run import ActiveRun, latest_attempts
+from emulator.runner.job_run import ActiveRun, JobHost, latest_attempts
 from emulator.runner.job_settings import check_settings, with_defaults
-
-if TYPE_CHECKING:
-    from emulator.workspace import Workspace
 
 log = logging.getLogger("emulator.jobs")
 
@@ -26,7 +23,7 @@ QUEUE_LIMIT = 100
 class JobRunner:
     """Creates jobs and runs them. Raises `emulator.rest.errors.ServiceError` where the service refuses."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: JobHost) -> None:
         self.workspace = workspace
         self.on_finished: list[Callable[[Run], None]] = []
         self._lock = threading.RLock()
@@ -42,7 +39,7 @@ class JobRunner:
         job = Job(job_id or new_number(), creator, now_ms(), with_defaults(settings))
         with self.workspace.state.transaction():
             self.workspace.state.put_job(job)
-            first_owner(self.workspace, "jobs", str(job.job_id), creator)
+            first_owner(self.workspace.state, "jobs", str(job.job_id), creator)
         self.workspace.scheduler.wake()
         return job
 
@@ -64,7 +61,7 @@ class JobRunner:
 
     def run_as(self, job: Job) -> str:
         """Who the job's runs act as: its `run_as`, else its owner, else who made it."""
-        return run_as_of(job.settings) or owner_of(self.workspace, "jobs", str(job.job_id)) or job.creator
+        return run_as_of(job.settings) or owner_of(self.workspace.state, "jobs", str(job.job_id)) or job.creator
 
     # -- runs ----------------------------------------------------------------------------------------------------------
 

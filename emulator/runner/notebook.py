@@ -13,16 +13,15 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emulator.access import demand_source
 from emulator.files import FileError, Files
 from emulator.records import WorkspaceObject
+from emulator.runner.channel import Channel
 from emulator.runner.source import cells_of, parameter_markers, statements_of, substitute
+from emulator.session import connect_session
 from emulator.state import State
-
-if TYPE_CHECKING:
-    from emulator.runner.child import Channel
 
 RESULT_LIMIT = 5_000_000
 LOG_LIMIT = 1_000_000
@@ -305,8 +304,6 @@ def run_notebook(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]
 
     request: remote, catalog_db, workspace_db, principal, groups, path, content, language, parameters, context.
     """
-    from emulator.session import connect_session
-
     started = time.monotonic()
     groups = set(request["groups"])
     lineage = Lineage()

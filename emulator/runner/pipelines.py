@@ -8,16 +8,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from emulator.access import first_owner, owner_of
+from emulator.access import first_owner
 from emulator.records import Json, Pipeline, Update, now_ms
 from emulator.rest.errors import ServiceError, bad, not_implemented
-from emulator.runner.active_update import ActiveUpdate, generation_schema
+from emulator.runner.active_update import ActiveUpdate, generation_schema, run_as
 from emulator.runner.event_log import make_event, progress_event
-
-if TYPE_CHECKING:
-    from emulator.workspace import Workspace
+from emulator.runner.host import Host
 
 log = logging.getLogger("emulator.pipelines")
 UNSUPPORTED = ("gateway_definition", "ingestion_definition", "trigger", "restart_window")
@@ -68,7 +66,7 @@ def with_defaults(spec: Mapping[str, Any], pipeline_id: str) -> Json:
 class PipelineRunner:
     """Creates pipelines and runs updates. Raises `emulator.rest.errors.ServiceError` where the service refuses."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Host) -> None:
         self.workspace = workspace
         self.on_finished: list[Callable[[Update], None]] = []
         self._lock = threading.RLock()
@@ -99,7 +97,7 @@ class PipelineRunner:
                     "This check can be skipped by setting `allow_duplicate_names = true` in the request.",
                 )
             state.put_pipeline(pipeline)
-            first_owner(self.workspace, "pipelines", pipeline_id, creator)
+            first_owner(state, "pipelines", pipeline_id, creator)
             self._user_action(pipeline, creator, "CREATE")
         return pipeline
 
@@ -131,7 +129,6 @@ class PipelineRunner:
     def _user_action(self, pipeline: Pipeline, actor: str, action: str) -> None:
         self.workspace.state.add_event(
             make_event(
-                self.workspace,
                 pipeline,
                 None,
                 "user_action",
@@ -142,7 +139,7 @@ class PipelineRunner:
 
     def run_as(self, pipeline: Pipeline) -> str:
         """Who its updates act as: its owner."""
-        return owner_of(self.workspace, "pipelines", pipeline.pipeline_id) or pipeline.creator
+        return run_as(self.workspace.state, pipeline)
 
     def tell_interrupted(self, updates: Iterable[Update]) -> None:
         """Says in the event logs that these updates ended because the workspace did."""
@@ -151,7 +148,7 @@ class PipelineRunner:
         for update in updates:
             pipeline = self.workspace.state.pipeline(update.pipeline_id)
             if pipeline is not None:
-                self.workspace.state.add_event(progress_event(self.workspace, pipeline, update, error))
+                self.workspace.state.add_event(progress_event(pipeline, update, error))
 
     # -- updates -------------------------------------------------------------------------------------------------------
 
@@ -200,7 +197,7 @@ class PipelineRunner:
                 job_task_run_id=task_run_id,
             )
             state.put_update(update)
-            running = ActiveUpdate(self, pipeline, update)
+            running = ActiveUpdate(self.workspace, pipeline, update)
             self._active[update.update_id] = running
         name = f"update-{update.update_id[:8]}"
         threading.Thread(target=self._carry_out, args=[running], name=name, daemon=True).start()

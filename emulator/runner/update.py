@@ -9,6 +9,8 @@ read back while others still run.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import importlib.util
 import io
 import linecache
 import re
@@ -17,7 +19,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyspark.pipelines.add_pipeline_analysis_context import add_pipeline_analysis_context
 from pyspark.pipelines.block_session_mutations import block_session_mutations
@@ -26,12 +28,11 @@ from pyspark.pipelines.output import MaterializedView, Sink, StreamingTable, Tem
 from pyspark.pipelines.spark_connect_graph_element_registry import SparkConnectGraphElementRegistry
 from pyspark.pipelines.spark_connect_pipeline import create_dataflow_graph, start_run
 
+from emulator.runner.channel import Channel
 from emulator.runner.dlt_module import dlt_module, settled
+from emulator.session import patch_session, pipeline_rewriters
 from emulator.sql import commit_info
 from emulator.sql.spark import scheduled
-
-if TYPE_CHECKING:
-    from emulator.runner.child import Channel
 
 HIDDEN_PREFIX = "__expectations__"
 
@@ -131,8 +132,6 @@ class UpdateRun:
         self.spark.client.release_session()
 
     def with_session(self, spark: Any) -> dict[str, Any]:
-        from emulator.session import patch_session, pipeline_rewriters
-
         graph = self.new_graph(spark)
         self.read_files(spark, graph)
         if self.request["fresh_schema"] and self.only_views():
@@ -196,8 +195,6 @@ class UpdateRun:
 
     def read_files(self, spark: Any, graph: str) -> None:
         """Imports every Python file and collects every SQL file. Raises DefinitionError naming the file."""
-        import importlib.util
-
         for folder in {self.root, *((self.root / f).parent for f in self.request["files"])}:
             sys.path.insert(0, str(folder))
         sys.modules["dlt"] = dlt_module(spark, self.collected.undecided)
@@ -303,21 +300,15 @@ class UpdateRun:
 
 
 def with_plain_name(output: Any) -> Any:
-    import dataclasses
-
     return dataclasses.replace(output, name=plain(output.name))
 
 
 def with_plain_target(flow: Any) -> Any:
-    import dataclasses
-
     return dataclasses.replace(flow, name=plain(flow.name), target=plain(flow.target))
 
 
 def noting_inputs(flow: Any, spark: Any, seen: list[str]) -> Any:
     """The same flow; calling its function also notes the tables that its plan reads."""
-    import dataclasses
-
     inner = flow.func
 
     def function() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -235,8 +236,6 @@ class Commands:
     # ---- describing
 
     def _details(self, t: TableRecord) -> Iterable[tuple[str, str | None]]:
-        from datetime import UTC, datetime
-
         def when(ms: int) -> str:
             return datetime.fromtimestamp(ms / 1000, UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
 

@@ -141,3 +141,10 @@ def of_python(value: Any) -> Parameter:
         pairs = ", ".join(f"{of_python(k).text}, {of_python(v).text}" for k, v in value.items())
         return Parameter(f"map({pairs})", value)
     raise SqlError("UNSUPPORTED_FEATURE", f"A parameter of the Python type {type(value).__name__} is not supported.")
+
+
+def bound(parameters: Sequence[Any] | Mapping[str, Any]) -> Parameters:
+    """Python values as parameters. Raises SqlError for a value of a type that no parameter can have."""
+    if isinstance(parameters, Mapping):
+        return {str(name): of_python(value) for name, value in parameters.items()}
+    return [value if isinstance(value, Parameter) else of_python(value) for value in parameters]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -217,8 +218,6 @@ def jsonable(value: Any, kind: T.DataType) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, bytes):
-        import base64
-
         return base64.b64encode(value).decode()
     return value
 

@@ -82,7 +82,7 @@ class ThriftServer:
         if principal is None:
             return _refusal(401, "UNAUTHENTICATED", "Invalid access token.")
         try:
-            access.demand_warehouse(self.host, principal, warehouse_id)
+            access.demand_warehouse(self.host.state, principal, warehouse_id)
         except ServiceError as e:
             return _refusal(e.status, e.code, e.message)
         self.host.use_warehouse(warehouse_id)

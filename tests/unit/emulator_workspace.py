@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from emulator.rest.app import Application
 from emulator.rest.errors import ServiceError
-from emulator.workspace import Workspace
+from emulator.workspace import Filler, Workspace
 
 
 class Execution:
@@ -72,9 +72,9 @@ class SqlHalf:
         return
 
 
-def workspace_in(folder: Path) -> Workspace:
+def workspace_in(folder: Path, filler: Filler | None = None) -> Workspace:
     """A workspace whose SQL half and processes are stand-ins."""
-    workspace = Workspace(folder, idle_clock=True)
+    workspace = Workspace(folder, idle_clock=True, filler=filler)
     workspace.__dict__["sql"] = SqlHalf(workspace.data, workspace.groups_of)
     workspace.__dict__["processes"] = Processes()
     workspace.host = "http://127.0.0.1:1"

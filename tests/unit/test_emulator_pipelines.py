@@ -63,7 +63,7 @@ def test_events_page_by_token_alone(local: Workspace, client: WorkspaceClient):
     start = now_ms()
     for i in range(12):
         level = "ERROR" if i % 3 == 0 else "INFO"
-        event = make_event(local, known, "u-9", "flow_progress", f"event {i}", {"n": i}, level=level, at=start + i)
+        event = make_event(known, "u-9", "flow_progress", f"event {i}", {"n": i}, level=level, at=start + i)
         local.state.add_event(event)
     path = f"/api/2.0/pipelines/{id}/events"
     query: dict[str, Any] = {

@@ -12,8 +12,7 @@ from typing import Any, cast
 import pytest
 
 from emulator.records import Job
-from emulator.scheduler import Scheduler, look
-from emulator.workspace import Workspace
+from emulator.scheduler import Scheduled, Scheduler, look
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 
@@ -83,7 +82,7 @@ class World:
         runner = SimpleNamespace(run_now=self.run_now, run_as=lambda job: job.creator)
         state = SimpleNamespace(jobs=lambda: list(self.jobs))
         workspace = SimpleNamespace(idle_clock=False, state=state, jobs=runner)
-        self.scheduler = Scheduler(cast(Workspace, workspace), self.clock)
+        self.scheduler = Scheduler(cast(Scheduled, workspace), self.clock)
 
     def clock(self) -> datetime:
         self.looks.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,79 @@ def test_spark_is_not_imported_by_what_runs_on_databricks_apps() -> None:
                 node.module or "" for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)
             }
             assert not any(n.split(".")[0] in ("pyspark", "sqlglot", "starlette", "uvicorn") for n in names), file
+
+
+# -- cycles --------------------------------------------------------------------------------------------------------------
+
+ROOMS = ("app", "databricks_client", "demo", "emulator", "pipeline", "validation")
+NOTEBOOKS = ROOT / "pipeline" / "legacy"
+
+
+def module_name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def executed_imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports below a node that can run, those inside functions too: all but those for a type checker."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            continue
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        yield from executed_imports(child)
+
+
+def import_graph(modules: Mapping[str, ast.Module]) -> dict[str, set[str]]:
+    """Of each module by its name those of `modules` that it imports, at the top or inside a function."""
+    graph: dict[str, set[str]] = {}
+    for name, tree in modules.items():
+        named: set[str] = set()
+        # What a relative import counts from: the package itself, or that which the module lies in.
+        is_package = any(m.startswith(f"{name}.") for m in modules)
+        parts = name.split(".") if is_package else name.split(".")[:-1]
+        for node in executed_imports(tree):
+            if isinstance(node, ast.Import):
+                named.update(alias.name for alias in node.names)
+                continue
+            above = parts[: len(parts) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                whole = f"{source}.{alias.name}"
+                named.add(whole if whole in modules else source)
+        graph[name] = {m for m in named if m in modules and m != name}
+    return graph
+
+
+def cycle(graph: Mapping[str, set[str]]) -> list[str]:
+    """One cycle of the graph, its first module repeated at the end; empty if there is none."""
+    path: list[str] = []
+    done: set[str] = set()
+
+    def visit(module: str) -> list[str]:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return []
+        path.append(module)
+        found = next((c for m in sorted(graph[module]) if (c := visit(m))), [])
+        path.pop()
+        done.add(module)
+        return found
+
+    return next((c for module in sorted(graph) if (c := visit(module))), [])
+
+
+def test_no_module_imports_itself_by_way_of_others_not_even_inside_a_function() -> None:
+    files = [f for room in ROOMS for f in python_files(room) if NOTEBOOKS not in f.parents]
+    graph = import_graph({module_name(f): ast.parse(f.read_text()) for f in files})
+    assert len(graph) > 150 and "pipeline.fde.submissions" in graph["pipeline.fde.assets"]
+    assert not cycle(graph), " -> ".join(cycle(graph))
+
+
+def test_an_import_inside_a_function_closes_a_cycle_and_one_for_a_type_checker_does_not() -> None:
+    first = "def f() -> None:\n    from b import g\n    g()"
+    second = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\n"
+    modules = {"a": ast.parse(first), "b": ast.parse(second)}
+    assert cycle(import_graph(modules)) == []
+    modules["b"] = ast.parse("import a")
+    assert cycle(import_graph(modules)) == ["a", "b", "a"]

@@ -21,14 +21,14 @@ from demo.bootstrap import (
     OUTPUTS,
     PEOPLE,
     PIPELINE,
-    BootstrapError,
     _Bootstrap,
-    bootstrap,
+    fill,
     spark_name,
 )
+from emulator.constants import ADMIN
 from emulator.records import Run
 from emulator.system_tables import LINEAGE_SCHEMA, SystemTables, note_lineage, register
-from emulator.workspace import ADMIN, Workspace
+from emulator.workspace import FillError, Workspace
 
 
 class SqlNotes:
@@ -93,9 +93,7 @@ def without_spark(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 
 def start(workspace: Workspace, told: list[tuple[str, int, int, str]], entries: int = 500, seed: int = 3) -> None:
-    bootstrap(
-        workspace, entries, seed, lambda step, done=0, total=0, message="": told.append((step, done, total, message))
-    )
+    fill(workspace, entries, seed, lambda step, done=0, total=0, message="": told.append((step, done, total, message)))
 
 
 def sql(workspace: Workspace) -> SqlNotes:
@@ -179,7 +177,7 @@ def test_a_start_after_a_kill_goes_on_from_the_step_that_was_cut_off(
         raise RuntimeError("cut off")
 
     monkeypatch.setattr(_Bootstrap, step, cut_off)
-    with pytest.raises(BootstrapError, match="cut off; start again"):
+    with pytest.raises(FillError, match="cut off; start again"):
         start(workspace, told)
     assert workspace.state.meta(f"bootstrap.{step}") is None
     as_of = workspace.state.meta("bootstrap.as_of")
@@ -240,7 +238,7 @@ def test_system_tables_are_answered_from_the_workspace_s_records(workspace: Work
 def test_lineage_names_sources_and_targets_of_one_event_once(workspace: Workspace) -> None:
     for _ in range(2):
         note_lineage(
-            workspace,
+            workspace.state,
             entity_type="PIPELINE",
             entity_id="p",
             entity_run_id="u",

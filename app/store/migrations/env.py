@@ -1,11 +1,10 @@
-"""Alembic's entry: runs the migrations on the connection that `app.store.open` hands over."""
+"""Alembic's entry: runs the migrations on the connection that `app.store.migrate` hands over."""
 
 from __future__ import annotations
 
 from alembic import context
 
-import app.store.open  # noqa: F401 (defines every table on the metadata)
-from app.store.base import metadata
+from app.store.schema import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(
