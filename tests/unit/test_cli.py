@@ -157,7 +157,7 @@ def test_every_command_says_in_json_that_the_store_or_the_workspace_is_away(here
 
     for error in (StoreError("x is away"), WorkspaceError("read x", "away", "wait"), RuntimeError("x away")):
         for command in (c for c in COMMANDS if c != ("worker",)):
-            for name in ("store", "service", "workspace", "checklist"):
+            for name in ("store", "operations", "workspace", "checklist", "access"):
                 setattr(context, name, Away(error))
             status, out, err = here(*command, *AS_ERIN * ("as_" in parameters(command)), "--json")
             found = json.loads(out)
@@ -308,7 +308,7 @@ def test_reading_needs_no_workspace(here: Here, monkeypatch: pytest.MonkeyPatch)
         raise EndpointError("no workspace: none is configured")
 
     monkeypatch.setattr(CommandContext, "workspace", property(nowhere))
-    monkeypatch.delattr(type(context), "service")
+    monkeypatch.setattr(CommandContext, "operations", property(nowhere))
     assert here.json("status")[1]["headline"].startswith("Can we cut over? Not yet")
     assert here("status", "--check")[0] == 1
     assert here.json("parity")[0] == 1

@@ -254,7 +254,7 @@ def test_all_calls_of_one_role_lookup_share_one_limit(hanging: Any, monkeypatch:
     workspace.rest.read("x", dict)
     server.on("GET", "/api/2.0/preview/scim/v2/Users", lambda _: release.wait(20) and {})
     with pytest.raises(WorkspaceError, match=r"look up user ada@example\.com: no answer"):
-        workspace.identity.roles_of("ada@example.com", ROLES)
+        workspace.identity.roles_of("ada@example.com", ROLES.groups)
 
 
 def test_a_call_that_is_abandoned_does_not_hold_who_waited_and_one_that_fails_fails_there() -> None:

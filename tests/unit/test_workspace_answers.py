@@ -329,7 +329,7 @@ READERS = [
     reader("a user", scim(ME), f"{SCIM}/Users", lambda p: p.identity.user("a@b"),
         {f"Resources.{n}" for n in USER_OPTIONAL}),
     reader("names of users", scim(ME), f"{SCIM}/Users", lambda p: p.identity.user_names()),
-    *(reader(f"roles ({path})", GROUPS, path, lambda p: p.identity.roles_of("a@b", ROLES),
+    *(reader(f"roles ({path})", GROUPS, path, lambda p: p.identity.roles_of("a@b", ROLES.groups),
         {"Resources.groups", "members", "members.$ref"}) for path in (f"{SCIM}/Users", f"{SCIM}/Groups/50")),
     reader("billing", USAGE, "system.billing.usage", lambda p: p.billing.usage([5], ["p1"], MOMENT, MOMENT),
         USAGE_OPTIONAL),

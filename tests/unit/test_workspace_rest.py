@@ -509,18 +509,18 @@ def test_roles_come_from_groups_and_from_groups_within_groups(server: Server) ->
     server.on("GET", "/api/2.0/preview/scim/v2/Groups", groups)
     inner = {"id": "50", "displayName": "inner", "members": [{"value": "7", "$ref": "Users/7"}]}
     server.on("GET", "/api/2.0/preview/scim/v2/Groups/50", inner)
-    found = server.workspace().identity.roles_of("lead@example.com", ROLES)
+    found = server.workspace().identity.roles_of("lead@example.com", ROLES.groups)
     assert found == {Role.VIEWER, Role.OPERATOR}
 
 
 def test_an_inactive_user_has_no_role(server: Server) -> None:
     scim(server, ["rds-viewers", "rds-approvers"], active=False)
-    assert server.workspace().identity.roles_of("lead@example.com", ROLES) == frozenset()
+    assert server.workspace().identity.roles_of("lead@example.com", ROLES.groups) == frozenset()
 
 
 def test_an_unknown_user_has_no_role(server: Server) -> None:
     server.on("GET", "/api/2.0/preview/scim/v2/Users", {"Resources": []})
-    assert server.workspace().identity.roles_of("nobody@example.com", ROLES) == frozenset()
+    assert server.workspace().identity.roles_of("nobody@example.com", ROLES.groups) == frozenset()
 
 
 def test_what_cannot_be_read_is_unknown_and_not_missing(server: Server) -> None:
