@@ -17,12 +17,16 @@ from xdist.scheduler import LoadScopeScheduling
 from app.config.migration import DEFAULT_MIGRATION, Migration
 from emulator.process import LocalWorkspace
 
+pytest.register_assert_rewrite("tests.support")
+pytest_plugins = ["tests.support.fixtures"]
+
 # How fast a machine makes examples says nothing of what must hold.
 settings.register_profile("cutover", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cutover")
 
 ENTRIES = 400
-BESIDE = ("unit", "spark", "sql")
+WITHOUT_WORKSPACE = ("unit", "faults")
+BESIDE = (*WITHOUT_WORKSPACE, "spark", "sql")
 """Folders of tests that may run beside those that change the bundled migration's jobs, pipelines and tables."""
 SHARED, OWNER = "CUTOVER_TEST_DATA", "CUTOVER_TEST_OWNER"
 """The data folder of a workspace that runs already: a developer's, who repeats one test, or that of the process OWNER,
@@ -32,7 +36,7 @@ which hands out the tests to several."""
 def pytest_configure(config: pytest.Config) -> None:
     """Of several processes the one that hands out the tests has the workspace, unless none of them needs it."""
     several = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
-    if several and SHARED not in os.environ and any("unit" not in Path(a).parts for a in config.args):
+    if several and SHARED not in os.environ and not all({*WITHOUT_WORKSPACE} & {*Path(a).parts} for a in config.args):
         folder = tempfile.TemporaryDirectory(prefix="cutover-tests-", ignore_cleanup_errors=True)
         owned = LocalWorkspace(Path(folder.name), ENTRIES)
         owned.launch()
@@ -106,9 +110,9 @@ def spark_remote(raw_workspace: LocalWorkspace) -> str:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Fast tests first, then those that need Spark, the browser last; of several processes see `Shares`."""
-    order = ["unit", "killed", "spark", "sql", "contract", "browser"]
+    order = ["unit", "faults", "killed", "spark", "sql", "contract", "browser"]
     if hasattr(config, "workerinput"):
-        order = ["killed", "contract", "browser", "unit", "spark", "sql"]
+        order = ["killed", "contract", "browser", "unit", "faults", "spark", "sql"]
     items.sort(key=lambda item: order.index(item.path.parent.name))
 
 

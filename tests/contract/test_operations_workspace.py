@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operations_process import MIGRATION, service
 
 from app.access import Actor, Refused
 from app.config.migration import Role
@@ -26,6 +25,7 @@ from databricks_client import statements
 from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
 from databricks_client.errors import WorkspaceError
+from tests.contract.operations_process import MIGRATION, service
 
 ERIN = Actor("engineer@example.com", frozenset({Role.OPERATOR}), "persona", local=True)
 LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 from databricks.sdk.service.jobs import CronSchedule, JobParameterDefinition, PauseStatus
-from world_contract import Ground, WorldContract
 
 from app.operations.databricks import DatabricksWorld
 from databricks_client import statements
@@ -15,6 +14,7 @@ from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError
 from databricks_client.quoting import literal, quote_table
 from emulator.process import LocalWorkspace
+from tests.support.world_contract import Ground, WorldContract
 
 
 class WorkspaceGround:

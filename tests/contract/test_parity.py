@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_workspace import as_user
 
 from app.access import Actor, Refused
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
@@ -26,6 +25,7 @@ from app.store.open import open_store
 from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
 from emulator.process import LocalWorkspace
+from tests.contract.test_workspace import as_user
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse
 from validation.updates import pipeline_updates

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from pyspark.sql import SparkSession
-from validation_support import SCHEMA, SparkWarehouse
+
+from tests.spark.validation_support import SCHEMA, SparkWarehouse
 
 
 @pytest.fixture(scope="module")

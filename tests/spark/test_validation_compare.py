@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from validation_support import SCHEMA, SparkWarehouse, counts
 
+from tests.spark.validation_support import SCHEMA, SparkWarehouse, counts
 from validation import (
     ComparisonSpec,
     ParityReport,

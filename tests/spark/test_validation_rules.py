@@ -11,8 +11,8 @@ from itertools import cycle
 from typing import Any
 
 import pytest
-from validation_support import counts
 
+from tests.spark.validation_support import counts
 from validation import ComparisonSpec, ParityReport, SchemaAspect, Tolerance, Verdict, compare
 
 WARN_TYPES = frozenset({SchemaAspect.COLUMNS, SchemaAspect.NAMES, SchemaAspect.ORDER})

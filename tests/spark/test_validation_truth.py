@@ -14,9 +14,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from pyspark.sql import SparkSession
-from validation_support import SparkWarehouse
-from validation_truth import Row, Shape, Truth, column_list, mutate, random_rows, random_shape, select, truth
 
+from tests.spark.validation_support import SparkWarehouse
+from tests.spark.validation_truth import (
+    Row,
+    Shape,
+    Truth,
+    column_list,
+    mutate,
+    random_rows,
+    random_shape,
+    select,
+    truth,
+)
 from validation import Verdict, compare
 from validation.drilldown import details_sql, duplicates_of, read_details
 from validation.fingerprint import duplicates_sql, fingerprint_sql, read_duplicates, read_scan

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 import typer
-from operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld
-from pages_seed import seed
 
 from app.cli import main as cli
 from app.cli.context import CommandContext, context
@@ -31,6 +29,8 @@ from app.store.open import Store
 from app.store.parity import OtherWrite, ParityState, Producer
 from databricks_client.endpoint import EndpointError
 from databricks_client.errors import WorkspaceError
+from tests.support.operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld
+from tests.support.pages_seed import seed
 from validation.report import ParityReport, SideState, TableWrite, Verdict
 from validation.views import as_csv, as_html
 
@@ -344,7 +344,7 @@ def test_a_persona_can_be_chosen_only_where_settings_say_so(here: Here, monkeypa
 
 
 def test_an_interrupted_cutover_is_resumed_from_the_terminal(here: Here) -> None:
-    from operations_world import Crash
+    from tests.support.operations_world import Crash
 
     made = here.json("plan", *AS_ERIN)[1]["operation"]
     here("apply", made, *AS_ERIN, "--confirm", "cutover product.fde")
@@ -352,7 +352,7 @@ def test_an_interrupted_cutover_is_resumed_from_the_terminal(here: Here) -> None
     here.world.faults.die_at = 20
     with pytest.raises(Crash):
         context.operations.apply(made, ERIN)
-    from operations_world import Faults
+    from tests.support.operations_world import Faults
 
     here.world.faults = Faults()
     with here.store.engine.begin() as c:

@@ -26,7 +26,7 @@ from app.store.open import Store
 from app.web.components.asof import troubles
 from databricks_client.errors import WorkspaceError
 from databricks_client.sql import Sql
-from tests.unit.workspace_server import Refusal, Request, Server, serving
+from tests.support.workspace_server import Refusal, Request, Server, serving
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MS = int(T.timestamp() * 1000)

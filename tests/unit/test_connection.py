@@ -14,7 +14,6 @@ import pytest
 from databricks.sql.auth.retry import DatabricksRetryPolicy
 from databricks.sql.exc import MaxRetryDurationError, RequestError
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
-from workspace_server import Refusal, Request, Server, serving
 
 from app.config.migration import Roles
 from databricks_client import connection, endpoint, identity, rest
@@ -23,6 +22,7 @@ from databricks_client.connection import Attempt, GivenUp, NoAnswer, Unavailable
 from databricks_client.endpoint import Endpoint
 from databricks_client.errors import WorkspaceError, from_rest, from_sql
 from databricks_client.rest import Rest
+from tests.support.workspace_server import Refusal, Request, Server, serving
 from validation.connector import DatabricksWarehouse
 from validation.errors import Cancelled, StatementError
 

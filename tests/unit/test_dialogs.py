@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import pages_seed
 import pytest
-from pages_open import MIGRATION, Fill, open_page, text_of
 from streamlit.testing.v1 import AppTest
 
 from app.access import Actor, Refused
@@ -20,6 +18,8 @@ from app.config.migration import Role
 from app.operations.definition import Kind
 from app.store.open import Store
 from app.store.operations import State
+from tests.support import pages_seed
+from tests.support.pages_open import MIGRATION, Fill, open_page, text_of
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 

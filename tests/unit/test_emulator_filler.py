@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulator_workspace import Caller, workspace_in
 
 from demo import bootstrap
 from emulator.__main__ import arguments
 from emulator.filling import FillerError, filler_of_project, load_filler
 from emulator.rest.errors import ServiceError
 from emulator.workspace import Progress, Workspace
+from tests.support.emulator_workspace import Caller, workspace_in
 
 
 class Filler:

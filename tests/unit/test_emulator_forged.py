@@ -13,7 +13,6 @@ from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
 import pytest
-from emulator_workspace import Caller, SqlHalf, workspace_in
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ from emulator.rest.paging import encode_token
 from emulator.rest.schema import fields_of, fields_of_dataclass
 from emulator.sql.errors import SqlError
 from emulator.workspace import Workspace
+from tests.support.emulator_workspace import Caller, SqlHalf, workspace_in
 
 load_routes()
 EVERY = list(ROUTES.routes)

@@ -13,9 +13,9 @@ from databricks.sdk.errors import (
     ResourceDoesNotExist,
 )
 from databricks.sdk.service import jobs
-from rest_calls import notebook, schedule, task
 
 from emulator.workspace import Workspace
+from tests.support.rest_calls import notebook, schedule, task
 
 
 def test_a_job_is_read_back_as_it_was_created(local: Workspace, client: WorkspaceClient):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from emulator_workspace import Caller, workspace_in
 
 from databricks_client.links import Links
 from emulator.workspace import Workspace
+from tests.support.emulator_workspace import Caller, workspace_in
 
 LINKS = Links("http://127.0.0.1:1")
 

@@ -15,10 +15,10 @@ from databricks.sdk.errors import (
     ResourceDoesNotExist,
 )
 from databricks.sdk.service import pipelines
-from rest_calls import pipeline
 
 from emulator.records import Update, now_ms
 from emulator.workspace import Workspace
+from tests.support.rest_calls import pipeline
 
 
 def test_a_pipeline_is_read_back_edited_and_deleted_from_the_list(client: WorkspaceClient):

@@ -17,9 +17,9 @@ from databricks.sdk.errors import (
     ResourceDoesNotExist,
 )
 from databricks.sdk.service import jobs, pipelines
-from rest_calls import client_of, finished, notebook, pipeline, task
 
 from emulator.workspace import Workspace
+from tests.support.rest_calls import client_of, finished, notebook, pipeline, task
 
 
 def test_a_job_is_seen_run_and_managed_by_level(

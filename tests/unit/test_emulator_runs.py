@@ -13,12 +13,12 @@ from databricks.sdk.errors import (
     InvalidParameterValue,
 )
 from databricks.sdk.service import jobs
-from emulator_workspace import workspace_in
-from rest_calls import finished, notebook, pipeline, results, task
 
 from emulator.records import Run, Update, now_ms
 from emulator.runner.job_run import ActiveRun
 from emulator.workspace import Workspace
+from tests.support.emulator_workspace import workspace_in
+from tests.support.rest_calls import finished, notebook, pipeline, results, task
 
 
 def test_tasks_run_by_their_dependencies_and_the_run_tells(local: Workspace, client: WorkspaceClient, spark_up: None):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql.types import IntegerType, StringType, StructType
-from test_emulator_sql import ADMIN, ANALYST, Link, catalog, record, told  # noqa: F401  (a fixture)
 
 from emulator.catalog import Catalog
 from emulator.information_schema import InformationSchema
@@ -14,6 +13,7 @@ from emulator.metadata import Grant
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import columns_of
+from tests.unit.test_emulator_sql import ADMIN, ANALYST, Link, catalog, record, told  # noqa: F401  (a fixture)
 
 NAMES = {
     "table_tags": ("schema_name", "table_name", "tag_name", "tag_value"),

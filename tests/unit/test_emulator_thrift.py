@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from emulator_workspace import Caller, workspace_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.responses import Response
@@ -16,6 +15,7 @@ from emulator.records import Warehouse
 from emulator.thrift.calls import Calls
 from emulator.thrift.server import ThriftServer
 from emulator.workspace import Workspace
+from tests.support.emulator_workspace import Caller, workspace_in
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulator_workspace import Caller, workspace_in
 
 from emulator.rest.errors import ServiceError
 from emulator.runner.notebook import NotebookRun
 from emulator.workspace import Workspace
+from tests.support.emulator_workspace import Caller, workspace_in
 
 ANN, BOB, APP = "ann@example.com", "bob@example.com", "app-1"
 JOBS_NOTEBOOK = "/Repos/dbx_git/dbx/job"

@@ -7,9 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from operations_world import Given
-from parity_running import Compared, runner_of
-from workspace_server import serving
 
 from app import worker
 from app.operations.engine import Hold
@@ -19,6 +16,9 @@ from app.store.heartbeat import Heartbeat
 from app.store.leases import LeaseLost
 from app.store.open import Store
 from app.store.parity import ParityState
+from tests.support.operations_world import Given
+from tests.support.parity_running import Compared, runner_of
+from tests.support.workspace_server import serving
 from tests.unit.test_worker import FakeOperations, Running, endpoint
 
 PATIENCE = 30.0

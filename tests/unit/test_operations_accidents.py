@@ -6,7 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from operations_world import (
+
+from app.access import Refused
+from app.operations.definition import Kind
+from app.operations.engine import LEASE, Interrupted
+from app.operations.model import absent, union
+from app.operations.steps import Grant
+from app.progress.evidence import Finding, Status
+from app.store.leases import LeaseLost
+from app.store.operations import Phase, State
+from databricks_client.errors import WorkspaceError
+from tests.support.operations_world import (
     BACK,
     ERIN,
     LARS,
@@ -20,16 +30,6 @@ from operations_world import (
     all_new,
     all_old,
 )
-
-from app.access import Refused
-from app.operations.definition import Kind
-from app.operations.engine import LEASE, Interrupted
-from app.operations.model import absent, union
-from app.operations.steps import Grant
-from app.progress.evidence import Finding, Status
-from app.store.leases import LeaseLost
-from app.store.operations import Phase, State
-from databricks_client.errors import WorkspaceError
 from validation.state import TableUpdate
 
 X = "product.fde.dim_fde"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from operations_world import BACK, CUT, ERIN, LARS, SOFIA, Given
 from sqlalchemy import text
 
 from app.access import Actor, Refused
 from app.config.migration import Role
 from app.operations.definition import Kind
 from app.store.operations import ApprovalRecord, State
+from tests.support.operations_world import BACK, CUT, ERIN, LARS, SOFIA, Given
 
 
 def test_four_eyes_the_requester_cannot_approve(given: Given) -> None:

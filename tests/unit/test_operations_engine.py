@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from operations_world import BACK, ERIN, NEW_JOB, OLD_JOB, REPORTS, Given, all_old
 
 from app.operations.preview import words
 from app.operations.statements import sql
@@ -14,6 +13,7 @@ from app.operations.steps import STEPS, PauseSchedule, RestoreGrants, SetParamet
 from app.operations.world import Relation
 from app.store.operations import Phase, State
 from databricks_client.errors import WorkspaceError
+from tests.support.operations_world import BACK, ERIN, NEW_JOB, OLD_JOB, REPORTS, Given, all_old
 
 
 def test_definitions_and_grants_are_saved_before_the_first_write(given: Given) -> None:

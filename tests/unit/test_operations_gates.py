@@ -7,7 +7,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from operations_world import (
+
+from app.access import Refused
+from app.operations import compared
+from app.operations.definition import Kind
+from app.operations.world import Privileges
+from app.progress.evidence import Finding, Status
+from app.store.operations import State
+from databricks_client.errors import WorkspaceError
+from tests.support.operations_world import (
     BACK,
     CUT,
     DEV_JOB,
@@ -23,14 +31,6 @@ from operations_world import (
     raising,
     take_kept_name,
 )
-
-from app.access import Refused
-from app.operations import compared
-from app.operations.definition import Kind
-from app.operations.world import Privileges
-from app.progress.evidence import Finding, Status
-from app.store.operations import State
-from databricks_client.errors import WorkspaceError
 from validation.state import TableUpdate
 
 

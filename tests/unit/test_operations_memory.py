@@ -7,7 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from operations_world import (
+from sqlalchemy import update
+
+from app.access import Refused
+from app.config.migration import JobRef, Migration
+from app.operations.definition import Kind
+from app.operations.steps import Grant, RestoreGrants
+from app.operations.world import Relation
+from app.store.operations import State, operations
+from databricks_client.errors import WorkspaceError
+from tests.support.operations_world import (
     BACK,
     ERIN,
     MIGRATION,
@@ -18,15 +27,6 @@ from operations_world import (
     all_new,
     all_old,
 )
-from sqlalchemy import update
-
-from app.access import Refused
-from app.config.migration import JobRef, Migration
-from app.operations.definition import Kind
-from app.operations.steps import Grant, RestoreGrants
-from app.operations.world import Relation
-from app.store.operations import State, operations
-from databricks_client.errors import WorkspaceError
 
 X, KEPT, NEW_X = "product.fde.dim_fde", "product.fde.dim_fde_old", "product.fde.dlt_v2_dim_fde"
 OWNER = "owner@example.com"

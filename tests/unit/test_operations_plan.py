@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
-from operations_world import CUT, ERIN, LARS, MIGRATION, NEW_JOB, OLD, OLD_JOB, Given, change_data, take_kept_name
 
 from app.access import Refused
 from app.operations.codec import plan_from_json, plan_to_json
@@ -27,6 +26,18 @@ from app.operations.steps import (
 )
 from app.store.operations import Phase, State
 from databricks_client.errors import WorkspaceError
+from tests.support.operations_world import (
+    CUT,
+    ERIN,
+    LARS,
+    MIGRATION,
+    NEW_JOB,
+    OLD,
+    OLD_JOB,
+    Given,
+    change_data,
+    take_kept_name,
+)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from operations_world import ERIN, Given, all_old
-
 from app.operations.definition import Kind
 from app.operations.steps import FlipView
 from app.store.operations import State
+from tests.support.operations_world import ERIN, Given, all_old
 
 
 def test_a_rehearsal_goes_forward_back_forward_and_leaves_nothing(given: Given) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from operations_world import BACK, ERIN, MIGRATION, OLD, SOFIA, Given, all_new, all_old, raising
 
 from app.access import Refused
 from app.operations.definition import Kind
 from app.operations.engine import LEASE
 from app.store.operations import Phase, State
+from tests.support.operations_world import BACK, ERIN, MIGRATION, OLD, SOFIA, Given, all_new, all_old, raising
 
 
 def test_rollback_shows_what_it_cannot_keep(given: Given) -> None:

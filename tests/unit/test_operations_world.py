@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from operations_world import NEW_JOB, FakeWorld
-from world_contract import COLUMNS, Ground, WorldContract
 
 from app.operations import compared
 from app.operations.world import Relation
+from tests.support.operations_world import NEW_JOB, FakeWorld
+from tests.support.world_contract import COLUMNS, Ground, WorldContract
 
 
 class FakeGround:

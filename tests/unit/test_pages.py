@@ -6,15 +6,15 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import pages_seed
 import pytest
 import streamlit as st
-from pages_open import MIGRATION, Fill, frames, open_page, text_of, unescaped
 from streamlit.testing.v1 import AppTest
 
 from app.parity.estimate import Expected
 from app.store.open import Store
 from app.web.components import sentences
+from tests.support import pages_seed
+from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of, unescaped
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair, report, runner_of
 
 from app.parity.producers import far_apart
 from app.store.open import Store
 from app.store.parity import ParityRun, ParityState, Producer
 from databricks_client.errors import WorkspaceError
+from tests.support.parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair, report, runner_of
 from tests.unit.test_collect import MIGRATION
 from tests.unit.test_collect_store import run, update
 from validation.report import ParityReport, SideState, Verdict

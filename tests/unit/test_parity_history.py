@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from pages_open import MIGRATION, Fill, frames, open_page, text_of
-
 from app.config.migration import DEFAULT_MIGRATION, Migration
 from app.progress import streaks
 from app.store.open import Store
@@ -16,6 +14,7 @@ from app.web.components import charts
 from app.web.components.marks import verdict_mark
 from app.web.components.panel import Panel
 from app.web.pages.parity_history import entries, figure, title
+from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

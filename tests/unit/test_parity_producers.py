@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair, report, runner_of
 
 from app.collect.context import Context
 from app.collect.runs import read_runs
@@ -18,9 +17,10 @@ from app.parity.provenance import provenance_of
 from app.store.open import Store
 from app.store.parity import ParityState, Producer
 from databricks_client.errors import WorkspaceError
+from tests.support.parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair, report, runner_of
+from tests.support.workspace_server import serving
 from tests.unit.test_collect import MIGRATION, MS, Fake
 from tests.unit.test_collect_store import run, update
-from tests.unit.workspace_server import serving
 from validation.report import ParityReport, SideState, TableWrite, Verdict
 
 pytestmark = pytest.mark.usefixtures("quick_comparisons")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from pages_open import Fill, open_page
 
 from app.parity.provenance import provenance_of
 from app.store.open import Store
 from app.store.parity import Producer as Stored
+from tests.support.pages_open import Fill, open_page
 from validation.report import ParityReport, Producer, Provenance
 
 AT = datetime(2026, 1, 31, 6, tzinfo=UTC)

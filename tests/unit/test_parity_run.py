@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from parity_running import HOUR, Compared, T, There, found, report, runner_of, silent
 from sqlalchemy import select
 
 from app.parity import runner as parity_run
@@ -18,6 +17,7 @@ from app.store.base import StoreError
 from app.store.open import Store
 from app.store.parity import ParityState, Producer, runs_table
 from databricks_client.errors import WorkspaceError
+from tests.support.parity_running import HOUR, Compared, T, There, found, report, runner_of, silent
 from tests.unit.test_collect import MIGRATION
 from tests.unit.test_collect_store import run, update
 from validation.report import ParityReport, Progress, Verdict

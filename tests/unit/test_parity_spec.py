@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from parity_running import T
 
 import validation
 from app.config.base import ConfigError
@@ -17,6 +16,7 @@ from app.operations.world import Relation
 from app.parity import runner as parity_run
 from app.parity.spec import spec_of
 from databricks_client.tables import TableState
+from tests.support.parity_running import T
 
 TABLE = Table(
     name="t", baseline="c.s.t", candidate="c.s.v2_t", development="d.s.t", key=("a", "b"), watermark=("at", "other"),

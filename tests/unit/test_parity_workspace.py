@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from validation_warehouse import delta_tables
 
 from app.parity.workspace import table_updates
 from databricks_client.errors import WorkspaceError
-from tests.unit.workspace_server import Refusal, Request, Server, serving
+from tests.support.validation_warehouse import delta_tables
+from tests.support.workspace_server import Refusal, Request, Server, serving
 from validation import ComparisonSpec, compare
 from validation.state import TableUpdate
 

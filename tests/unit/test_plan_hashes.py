@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from operations_world import ERIN, MIGRATION, Given
 
 from app.operations.definition import Kind
+from tests.support.operations_world import ERIN, MIGRATION, Given
 
 FDE = ["dim_fde", "unity_av_fde"]
 HASHES: list[tuple[Kind, dict[str, Any], Sequence[str], str]] = [

@@ -6,7 +6,7 @@ import pytest
 
 from app.web import preparation
 from app.web.preparation import Preparation, parse
-from tests.unit.workspace_server import serving
+from tests.support.workspace_server import serving
 
 URL = "http://127.0.0.1:1/status"
 

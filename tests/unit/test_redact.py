@@ -11,7 +11,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from workspace_server import Refusal, Request, serving
 
 from app.config.base import ConfigError
 from app.config.settings import Settings
@@ -20,6 +19,7 @@ from app.store.open import open_store
 from databricks_client.endpoint import Endpoint, EndpointError, SettingError, setting
 from databricks_client.errors import WorkspaceError, from_rest, from_sql
 from databricks_client.redact import install, know, redact
+from tests.support.workspace_server import Refusal, Request, serving
 from validation.errors import SideUnreadable, StatementError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pages_open import Fill, frames, open_page, text_of
-from validation_warehouse import DESCRIBED, Scripted
 
 from app.access import Actor
 from app.config.migration import Role
@@ -18,6 +16,8 @@ from app.parity.reveal import Sampled, reveal_row
 from app.store.audit import AuditRepository
 from app.store.base import StoreError
 from app.store.open import Store
+from tests.support.pages_open import Fill, frames, open_page, text_of
+from tests.support.validation_warehouse import DESCRIBED, Scripted
 from validation import Cell, ComparisonSpec, ParityReport, Sample, SampleKind, SideState, Verdict, reveal
 from validation.reveal import Revealed
 from validation.warehouse import Parameters, Row, never

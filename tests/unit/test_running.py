@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from workspace_server import Refusal, Request, Server, serving
 
 from app.left_behind import cancel_left_behind, is_dead
 from app.operations.engine import LEASE
@@ -24,7 +23,8 @@ from app.parity.runner import ParityRunner
 from app.store.open import Store
 from app.store.parity import runs_table
 from databricks_client.running import Running, Tag, process, tag_of, tagged, working_on
-from tests.unit.parity_running import There
+from tests.support.parity_running import There
+from tests.support.workspace_server import Refusal, Request, Server, serving
 from tests.unit.test_collect import MIGRATION
 from validation.connector import DatabricksWarehouse
 

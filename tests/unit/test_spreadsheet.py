@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from test_validation_report import _report
 
 from app.store.open import open_store
 from app.web.components.tables import Column, to_csv
+from tests.unit.test_validation_report import _report
 from validation.report import Cell, Sample, SampleKind
 from validation.spreadsheet import cell, csv_line
 from validation.views import as_csv

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from databases import Postgres
 from sqlalchemy.exc import StatementError
 
 from app.store.base import StoreError, metadata, now
 from app.store.leases import LeaseRepository
 from app.store.open import Store, open_store
+from tests.support.databases import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from workspace_server import Server, serving
 
 from app.context import bind
 from app.store.base import StoreError
@@ -15,6 +14,7 @@ from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
 from databricks_client.errors import WorkspaceError
 from databricks_client.workspace_id import WorkspaceId
+from tests.support.workspace_server import Server, serving
 
 REMOTE = ("1234", "https://prod.example.com", False)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from databases import Postgres
 from sqlalchemy import Connection, Engine, event
 
 from app.store import audit, connect
@@ -18,6 +17,7 @@ from app.store.base import StoreError
 from app.store.connect import Within, open_engine
 from app.store.faults import cause
 from app.store.open import Store, open_store
+from tests.support.databases import Postgres
 
 PATIENCE = 60.0
 

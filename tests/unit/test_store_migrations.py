@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pages_seed
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from databases import Postgres
-from pages_open import MIGRATION, open_page, text_of
 from sqlalchemy import Engine, MetaData, event, inspect, select
 
 from app import worker
@@ -24,6 +21,9 @@ from app.store.base import StoreError, metadata
 from app.store.connect import open_engine
 from app.store.migrate import BASE, migrate
 from app.store.open import Store, open_store
+from tests.support import pages_seed
+from tests.support.databases import Postgres
+from tests.support.pages_open import MIGRATION, open_page, text_of
 
 KILLED_AFTER = [*range(1, 6), *range(6, 90, 7)]
 """Statements after which the process dies: a schema takes about 75."""

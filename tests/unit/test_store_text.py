@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from operations_world import Given, all_old
-from parity_running import Compared, done, found
 from sqlalchemy import JSON, String, Text
 
 from app.store.base import StoreError, metadata
@@ -19,6 +17,8 @@ from app.store.operations import State
 from app.store.parity import ParityState
 from app.store.text import LONGEST, Identity, Label, shortened, storable
 from databricks_client.errors import WorkspaceError
+from tests.support.operations_world import Given, all_old
+from tests.support.parity_running import Compared, done, found
 from tests.unit.test_collect_store import run, update
 
 BAD, CLEAN = (

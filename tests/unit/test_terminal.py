@@ -84,7 +84,7 @@ def _python(code: str, *arguments: str, out: int = subprocess.PIPE, **settings: 
 
 COMPARE = """
 import sys
-from validation_warehouse import DESCRIBED, Scripted, bucket
+from tests.support.validation_warehouse import DESCRIBED, Scripted, bucket
 from validation.__main__ import main
 described = [{**d, "col_name": d["col_name"] + "é\\u202e"} if d["col_name"] == "x" else d for d in DESCRIBED]
 other = [{**d, "data_type": "int"} if d["col_name"].startswith("x") else d for d in described]

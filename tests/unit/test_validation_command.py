@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from validation_warehouse import DESCRIBED, Scripted, bucket
 
+from tests.support.validation_warehouse import DESCRIBED, Scripted, bucket
 from validation import SpecError
 from validation.__main__ import main, parser, spec_of
 

@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from validation_warehouse import AT, DESCRIBED, SPEC, TABLE, Scripted, bucket, delta_tables, details_of
 
+from tests.support.validation_warehouse import AT, DESCRIBED, SPEC, TABLE, Scripted, bucket, delta_tables, details_of
 from validation import ParityReport, RecheckState, StatementError, Tolerance, Verdict, compare, estimate, recheck
 from validation.drilldown import duplicates_of
 from validation.state import planned_bytes

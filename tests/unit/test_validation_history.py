@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from validation_warehouse import AT, SPEC, Scripted, delta_tables, done
 
+from tests.support.validation_warehouse import AT, SPEC, Scripted, delta_tables, done
 from validation import ParityReport, compare
 from validation.history import newest
 from validation.report import TableWrite

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from validation_warehouse import SPEC, schema_of
 
 from databricks_client.names import all_folded, folded, named_alike, same_name
+from tests.support.validation_warehouse import SPEC, schema_of
 from validation import ComparisonSpec, SpecError
 from validation.errors import SideUnreadable
 from validation.plan import make_plan

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from validation_warehouse import SPEC, bucket, schema_of
 
+from tests.support.validation_warehouse import SPEC, bucket, schema_of
 from validation import ComparisonSpec, SideState, SpecError, Verdict
 from validation.drilldown import Limits, chosen_buckets
 from validation.fingerprint import COARSE, LISTED, Scan, fine_buckets, fingerprint_sql, read_duplicates, read_scan

@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from validation_warehouse import DESCRIBED, SPEC, Scripted, bucket, schema_of
 
+from tests.support.validation_warehouse import DESCRIBED, SPEC, Scripted, bucket, schema_of
 from validation import (
     ComparisonSpec,
     ParityReport,

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from validation_warehouse import DESCRIBED, SPEC, TABLE, Scripted, schema_of
 
+from tests.support.validation_warehouse import DESCRIBED, SPEC, TABLE, Scripted, schema_of
 from validation import ComparisonSpec, SchemaAspect, SpecError, StatementError
 from validation.normalize import NoExactForm, normal_form
 from validation.schema import (

@@ -11,8 +11,8 @@ import pytest
 from databricks.sdk.errors import BadRequest, InternalError, PermissionDenied
 from databricks.sdk.service.catalog import TableInfo
 from databricks.sdk.service.pipelines import ListUpdatesResponse, UpdateInfo, UpdateInfoState
-from validation_warehouse import AT, DESCRIBED, SPEC, Scripted, bucket, done
 
+from tests.support.validation_warehouse import AT, DESCRIBED, SPEC, Scripted, bucket, done
 from validation import Recheck, RecheckState, SideUnreadable, TableUpdate, Verdict, compare, recheck
 from validation.state import identifies_data
 from validation.updates import LogEntry, current_user, pipeline_updates, written_at

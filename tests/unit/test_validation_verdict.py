@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from validation_warehouse import SPEC, bucket, details_of, schema_of
 
+from tests.support.validation_warehouse import SPEC, bucket, details_of, schema_of
 from validation import SchemaDifference, SideState, Verdict
 from validation.causes import causes_of
 from validation.drilldown import Details

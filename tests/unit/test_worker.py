@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from parity_running import Compared, report, silent
 
 from app import worker
 from app.access import Refused
@@ -25,8 +24,9 @@ from app.store.parity import ParityState
 from app.web import preparation
 from app.worker import Worker
 from databricks_client.endpoint import Endpoint
+from tests.support.parity_running import Compared, report, silent
+from tests.support.workspace_server import Request, Server, serving
 from tests.unit.test_collect import MIGRATION
-from tests.unit.workspace_server import Request, Server, serving
 from validation.report import ParityReport
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -12,7 +12,7 @@ from app.config.migration import Role, Roles
 from databricks_client.errors import WorkspaceError
 from databricks_client.rest import Patience
 from databricks_client.tables import Grant, GrantChange, grant_changes, served_by
-from tests.unit.workspace_server import Hangup, Refusal, Request, Server, serving
+from tests.support.workspace_server import Hangup, Refusal, Request, Server, serving
 
 JOB = 314473856953682
 

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from operations_world import BACK, ERIN, Crash, Given, all_new, all_old
 
 from app.access import Refused
 from app.operations.definition import Kind
@@ -16,6 +15,7 @@ from app.operations.engine import LEASE
 from app.store.connect import open_engine
 from app.store.leases import LeaseLost
 from app.store.operations import State
+from tests.support.operations_world import BACK, ERIN, Crash, Given, all_new, all_old
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def test_one_operation_at_a_time_by_a_lease_that_expires(given: Given) -> None:
     given.world.faults.die_at = given.world.faults.points + 60
     with pytest.raises(Crash):
         given.service.apply(operation, "worker")
-    from operations_world import Faults
+    from tests.support.operations_world import Faults
 
     given.world.faults = Faults()
     with pytest.raises(Refused, match="another operation is being carried out"):

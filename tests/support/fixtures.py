@@ -11,24 +11,24 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pages_seed
 import pytest
 import streamlit as st
 import uvicorn
-from databases import POSTGRES, SQLITE, Databases, Postgres, postgres_server
 from databricks.sdk import WorkspaceClient
-from emulator_workspace import workspace_in
-from operations_world import Given
-from pages_open import MIGRATION, MIGRATION_FILE, Fill
-from parity_running import compared as compared
-from parity_running import quick_comparisons as quick_comparisons
-from rest_calls import client_of
 
 from app.store.connect import open_engine
 from app.store.open import Store, open_store
 from emulator.__main__ import listen
 from emulator.rest.app import create_app
 from emulator.workspace import Workspace
+from tests.support import pages_seed
+from tests.support.databases import POSTGRES, SQLITE, Databases, Postgres, postgres_server
+from tests.support.emulator_workspace import workspace_in
+from tests.support.operations_world import Given
+from tests.support.pages_open import MIGRATION, MIGRATION_FILE, Fill
+from tests.support.parity_running import compared as compared
+from tests.support.parity_running import quick_comparisons as quick_comparisons
+from tests.support.rest_calls import client_of
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-from operations_world import BACK, ERIN, NEW_JOB, Crash, Given, all_new, all_old
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
@@ -19,6 +18,7 @@ from app.store.base import StoreError
 from app.store.connect import open_engine
 from app.store.leases import LeaseLost
 from app.store.operations import Phase, State
+from tests.support.operations_world import BACK, ERIN, NEW_JOB, Crash, Given, all_new, all_old
 
 ENDED = (State.VERIFIED, State.UNDONE, State.NEEDS_HUMAN)
 

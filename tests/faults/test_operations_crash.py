@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-from databases import Postgres
-from operations_world import BACK, ERIN, MIGRATION, Crash, Given, all_new, all_old
 
 from app.access import Refused
 from app.operations.definition import Kind
@@ -17,6 +15,8 @@ from app.operations.world import Relation
 from app.store.connect import open_engine
 from app.store.operations import Phase, State
 from databricks_client.errors import WorkspaceError
+from tests.support.databases import Postgres
+from tests.support.operations_world import BACK, ERIN, MIGRATION, Crash, Given, all_new, all_old
 
 SPREAD = 12
 """Points of a cutover at which it dies on PostgreSQL too."""

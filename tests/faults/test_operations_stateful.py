@@ -7,11 +7,11 @@ import contextlib
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from operations_world import ERIN, LARS, MIGRATION, NEW_JOB, OLD_JOB, Crash, Given
 
 from app.access import Refused
 from app.operations.definition import Kind
 from app.store.operations import State
+from tests.support.operations_world import ERIN, LARS, MIGRATION, NEW_JOB, OLD_JOB, Crash, Given
 
 DIE = st.one_of(st.none(), st.integers(1, 240))
 LOSE = st.sets(st.integers(1, 35), max_size=3)
