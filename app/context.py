@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from app.access import Access, Refused
 from app.config.migration import Migration, Role
 from app.config.settings import Settings
+from app.store.base import StoreError
 from app.store.open import Store, open_store
 from databricks_client.endpoint import Endpoint, EndpointError
 
@@ -31,6 +32,7 @@ class Context:
     def __init__(self, ended: Callable[[], bool] = lambda: False, **parts: Any) -> None:
         """ended: whether this process is about to end. parts: replaces properties of this class, by name."""
         self._ended = ended
+        self._given = parts
         for name, part in parts.items():
             if not isinstance(getattr(type(self), name, None), cached_property):
                 raise TypeError(f"a context has no part {name!r}")
@@ -54,11 +56,15 @@ class Context:
     @cached_property
     def workspace(self) -> Workspace:
         """The workspace that the store belongs to. Raises EndpointError where there is none, StoreError for another."""
-        from databricks_client.client import Workspace
-
-        found = Workspace(Endpoint.discover(self.settings.data))
+        found = self.connect(Endpoint.discover(self.settings.data))
         bind(self.store, found)
         return found
+
+    def connect(self, endpoint: Endpoint) -> Workspace:
+        """A client of the workspace at this endpoint; a subclass may share one. Raises nothing: no call is made yet."""
+        from databricks_client.client import Workspace
+
+        return Workspace(endpoint)
 
     @cached_property
     def access(self) -> Access:
@@ -74,6 +80,7 @@ class Context:
         from app.progress.rules import judges
         from databricks_client.running import RUNNING
 
+        bind(self.store, self.workspace)
         return OperationsService(
             self.store,
             DatabricksWorld(self.workspace),
@@ -90,7 +97,7 @@ class Context:
         """Ticks and sign-offs."""
         from app.progress.sign_off import ChecklistService
 
-        return ChecklistService(self.migration, self.store.checklist, self.store.audit, self.roles_of)
+        return ChecklistService(self.migration, self.store.checklist, self.access)
 
     def roles_of(self, user: str) -> frozenset[Role]:
         """A user's roles by a lookup now. Raises Refused where it cannot be made."""
@@ -98,7 +105,7 @@ class Context:
 
         try:
             return self.workspace.identity.roles_of(user, self.migration.roles.groups)
-        except (WorkspaceError, EndpointError) as e:
+        except (WorkspaceError, EndpointError, StoreError) as e:
             raise Refused(f"the roles of {user} cannot be looked up: {e}") from e
 
     def facts(self) -> Facts:
@@ -106,6 +113,14 @@ class Context:
         from app.progress.facts import load_facts
 
         return load_facts(self.store, self.migration)
+
+    def at(self, workspace: Workspace, ended: Callable[[], bool]) -> Context:
+        """A context with this one's settings, migration, store and replaced parts, and another workspace.
+
+        The store is not bound to `workspace` yet: `bind` does so before anything of it gets into the store.
+        """
+        shared = {"settings": self.settings, "migration": self.migration, "store": self.store}
+        return Context(ended, **self._given | shared | {"workspace": workspace})
 
     def close(self) -> None:
         """Closes what was opened on the workspace; what is needed after that is opened anew."""

@@ -62,7 +62,7 @@ def _collect(here: panel.Panel) -> None:
 
     try:
         who = identity.actor(here, ACTION, SUBJECT)
-        request_refresh(who, here.store.collected, here.store.audit, identity.roles_of(here))
+        request_refresh(who, here.store.collected, here.context.access)
     except Refused as e:
         notice.say(COLLECT, f"Refused: {e}", False)
         return

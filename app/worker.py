@@ -13,27 +13,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from app.access import Refused
-from app.collect import Collector, Context, sources
+from app.collect import CollectContext, Collector, sources
 from app.config.base import ConfigError
-from app.config.migration import Migration
-from app.config.settings import Settings
-from app.context import Context as Wiring
-from app.context import bind
+from app.context import Context, bind
 from app.left_behind import cancel_left_behind
 from app.operations.engine import Interrupted
 from app.parity.runner import ParityRunner
 from app.store.base import StoreError
 from app.store.heartbeat import Heartbeat
 from app.store.leases import WORKER_LEASE, Lease, process_owner
-from app.store.open import Store, open_store
-from app.store.operations import OperationRecord, State
+from app.store.operations import State
 from app.web import preparation
 from databricks_client.client import Workspace
 from databricks_client.connection import BACKGROUND_SECONDS
@@ -57,32 +53,12 @@ WRONG_CONFIGURATION = 2
 """Exit status where a setting or the migration file is unusable: starting again changes nothing."""
 
 
-class Operations(Protocol):
-    """What the worker needs of `app.operations.service.OperationsService`."""
-
-    def left(self) -> Sequence[OperationRecord]: ...
-    def bring_back(self, operation_id: str, executor: str) -> OperationRecord: ...
-    def ready(self) -> Sequence[OperationRecord]: ...
-    def apply(self, operation_id: str, executor: str) -> OperationRecord: ...
-
-
-OperationsOf = Callable[[Store, Workspace, Migration, Callable[[], bool]], Operations]
-
-
 class Worker:
-    """One worker process. `discover` finds the workspace, `operations_of` makes what carries operations out."""
+    """One worker process. `discover` finds the workspace now; `context` has the parts that do not depend on it."""
 
-    def __init__(
-        self,
-        store: Store,
-        migration: Migration,
-        operations_of: OperationsOf,
-        discover: Callable[[], Endpoint] = Endpoint.discover,
-        owner: str | None = None,
-    ) -> None:
-        self._store = store
-        self._migration = migration
-        self._operations_of = operations_of
+    def __init__(self, context: Context, discover: Callable[[], Endpoint], owner: str | None = None) -> None:
+        self._context = context
+        self._store = context.store
         self._discover = discover
         self.owner = owner or process_owner()
         self._stop = threading.Event()
@@ -164,15 +140,16 @@ class Worker:
         if self._lost:
             return
         workspace = Workspace(endpoint, BACKGROUND_SECONDS)
+        here = self._context.at(workspace, ended.is_set)
         collected = self._store.collected
-        context = Context(collected, workspace, self._migration, stop=ended)
-        read = [replace(s, read=self._bound(workspace, s.read)) for s in sources(context)]
+        collecting = CollectContext(collected, workspace, here.migration, stop=ended)
+        read = [replace(s, read=self._bound(workspace, s.read)) for s in sources(collecting)]
         collector = Collector(read, collected, stop=ended, awaited=preparation.under_way)
         tidy = partial(cancel_left_behind, workspace, self._store)
-        runner = ParityRunner(self._store, workspace, self._migration, self.owner, stop=ended, tidy=tidy)
+        runner = ParityRunner(self._store, workspace, here.migration, self.owner, stop=ended, tidy=tidy)
         threads = [
             threading.Thread(target=self._compare, args=(workspace, runner, ended), name="comparisons", daemon=True),
-            threading.Thread(target=self._operate, args=(workspace, ended), name="operations", daemon=True),
+            threading.Thread(target=self._operate, args=(here, ended), name="operations", daemon=True),
         ]
         for thread in threads:
             thread.start()
@@ -244,14 +221,12 @@ class Worker:
                 ended.wait(PAUSE_AFTER_FAILURE)
             ended.wait(TICK_SECONDS)
 
-    def _operate(self, workspace: Workspace, ended: threading.Event) -> None:
-        operations: Operations | None = None
+    def _operate(self, here: Context, ended: threading.Event) -> None:
         said: dict[str, str] = {}
         while not ended.is_set():
             pause = TICK_SECONDS
             try:
-                if operations is None:
-                    operations = self._operations_of(self._store, workspace, self._migration, ended.is_set)
+                operations = here.operations
                 waiting = [(operations.bring_back, r.id) for r in operations.left()]
                 waiting += [(operations.apply, r.id) for r in operations.ready()]
                 for act, operation_id in waiting:
@@ -300,21 +275,16 @@ def main() -> int:
     for noisy in ("databricks", "urllib3", "alembic"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     try:
-        settings = Settings.from_environment()
+        context = Context()
         # The file first: with a wrong one no store is opened or made.
-        migration = Migration.load(settings.migration_path)
-        store = open_store(settings.store_url)
+        settings, _ = context.settings, context.migration
+        worker = Worker(context, lambda: Endpoint.discover(settings.data))
     except ConfigError as e:
         log.error("%s", e)
         return WRONG_CONFIGURATION
     except StoreError as e:
         log.error("%s", e)
         return 1
-
-    def operations_of(s: Store, workspace: Workspace, m: Migration, ended: Callable[[], bool]) -> Operations:
-        return Wiring(ended, store=s, workspace=workspace, migration=m).operations
-
-    worker = Worker(store, migration, operations_of, lambda: Endpoint.discover(settings.data))
 
     received: list[int] = []
 

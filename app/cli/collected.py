@@ -90,7 +90,7 @@ def collect(as_: As = None, wait: Wait = True, as_json: Json = False) -> None:
     """Asks the worker to read every source of the workspace at once."""
     actor = context.actor(as_)
     collected = context.store.collected
-    number = request_refresh(actor, collected, context.store.audit, context.roles_of)
+    number = request_refresh(actor, collected, context.access)
     if context.store.leases.holder(WORKER_LEASE) is None:
         raise Refused("requested, but no worker is running: start one")
     while wait and not collected.refresh_done(number):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from app.collect.context import Context, moment
+from app.collect.context import CollectContext, moment
 from app.store.collected.records import UsageRecord
 from databricks_client.billing import Usage
 from databricks_client.errors import WorkspaceError
@@ -17,7 +17,7 @@ BILLING_HISTORY = timedelta(days=180)
 BILLING_CHUNK = timedelta(days=30)
 
 
-def read_billing(ctx: Context) -> str | None:
+def read_billing(ctx: CollectContext) -> str | None:
     """Billing records with their list prices: the last hours again each time, older ones in parts."""
     source = "billing"
     cursor = ctx.store.cursor(source)
@@ -43,7 +43,7 @@ def read_billing(ctx: Context) -> str | None:
     return f"billing before {oldest.date()} is still to come" if oldest > limit else None
 
 
-def _known_jobs(ctx: Context) -> dict[str, int]:
+def _known_jobs(ctx: CollectContext) -> dict[str, int]:
     """side -> job id; the development job only where there is one."""
     jobs = {side: ctx.job_id(side) for side in ("baseline", "candidate")}
     if ctx.migration.development_job is not None:

@@ -28,7 +28,7 @@ class Stopping(Exception):
     """The worker ends; a source stops between two calls. What it has put into the store stays, and it goes on there."""
 
 
-class Context:
+class CollectContext:
     """One migration's store and workspace, shared by its sources, which take their turns side by side."""
 
     def __init__(

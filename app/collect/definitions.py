@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from app.collect.context import Context
+from app.collect.context import CollectContext
 from app.config.migration import JobRef
 from app.store.collected.records import PipelineRecord, ScheduleRecord
 from databricks_client.errors import WorkspaceError
 
 
-def read_schedules(ctx: Context) -> str | None:
+def read_schedules(ctx: CollectContext) -> str | None:
     """What starts the jobs of both sides, and of the development pipeline, by itself."""
     refs: list[tuple[str, JobRef | None]] = [
         ("baseline", ctx.migration.baseline_job),
@@ -46,7 +46,7 @@ def read_schedules(ctx: Context) -> str | None:
     return None
 
 
-def read_pipelines(ctx: Context) -> str | None:
+def read_pipelines(ctx: CollectContext) -> str | None:
     """The definitions and states of the pipelines."""
     records, failed = [], []
     for ref in ctx.migration.pipelines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, Context, moment
+from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, CollectContext, moment
 from app.collect.flows import told_by
 from app.config.migration import PipelineRef
 from app.store.collected.records import EventRecord
@@ -15,7 +15,7 @@ from databricks_client.pipelines import Event
 EVENT_OVERLAP = timedelta(minutes=2)
 
 
-def read_events(ctx: Context, ref: PipelineRef) -> str | None:
+def read_events(ctx: CollectContext, ref: PipelineRef) -> str | None:
     """The event log, and from it rows, seconds and expectations of each dataset, and when updates ended."""
     source, pipeline_id = f"events:{ref.environment}", ctx.pipeline_id(ref)
     cursor = ctx.store.cursor(source)
@@ -48,7 +48,7 @@ def read_events(ctx: Context, ref: PipelineRef) -> str | None:
 
 
 def _take_events(
-    ctx: Context,
+    ctx: CollectContext,
     pipeline_id: str,
     pages: int,
     *,
@@ -74,7 +74,7 @@ def _take_events(
     return found, token
 
 
-def _put_told(ctx: Context, update_ids: Iterable[str]) -> None:
+def _put_told(ctx: CollectContext, update_ids: Iterable[str]) -> None:
     ends: dict[str, datetime] = {}
     generated: list[str] = []
     for update_id in update_ids:

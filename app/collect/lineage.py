@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from app.collect.context import Context
+from app.collect.context import CollectContext
 from app.store.collected.records import ConsumerRecord
 
 # The platform keeps lineage for a year; consumers seen within this time count.
 CONSUMERS_SINCE = timedelta(days=30)
 
 
-def read_lineage(ctx: Context) -> str | None:
+def read_lineage(ctx: CollectContext) -> str | None:
     """Who read the tables lately."""
     names = [n for t in ctx.migration.tables for n in (t.baseline, t.candidate, t.kept)]
     found = ctx.workspace.lineage.consumers(names, ctx.clock() - CONSUMERS_SINCE)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, Context, moment
+from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, CollectContext, moment
 from app.store.collected.records import JobRunRecord, TaskRunRecord
 from databricks_client.errors import WorkspaceError
 from databricks_client.jobs import JobRun
@@ -15,7 +15,7 @@ from databricks_client.jobs import JobRun
 TASK_ERRORS = 25
 
 
-def read_runs(ctx: Context, side: str) -> str | None:
+def read_runs(ctx: CollectContext, side: str) -> str | None:
     """Job runs with their tasks: what is new or was still running, then a part of what is older."""
     source, job_id = f"runs:{side}", ctx.job_id(side)
     cursor = ctx.store.cursor(source)
@@ -55,7 +55,7 @@ def read_runs(ctx: Context, side: str) -> str | None:
     return None if cursor.get("complete", True) else f"runs before {cursor['oldest'][:10]} are still to come"
 
 
-def _older_runs(ctx: Context, side: str, job_id: int, cursor: dict[str, Any]) -> None:
+def _older_runs(ctx: CollectContext, side: str, job_id: int, cursor: dict[str, Any]) -> None:
     token: str | None = None
     oldest = moment(cursor["oldest"]) or BEGINNING
     for _ in range(OLDER_PAGES):
@@ -70,7 +70,7 @@ def _older_runs(ctx: Context, side: str, job_id: int, cursor: dict[str, Any]) ->
     cursor["oldest"] = oldest.isoformat()
 
 
-def _put_runs(ctx: Context, side: str, runs: Iterable[JobRun]) -> None:
+def _put_runs(ctx: CollectContext, side: str, runs: Iterable[JobRun]) -> None:
     records, tasks = [], []
     errors_left = TASK_ERRORS
     for run in runs:
@@ -104,7 +104,7 @@ def _put_runs(ctx: Context, side: str, runs: Iterable[JobRun]) -> None:
     ctx.store.put_runs(records, tasks)
 
 
-def _task_error(ctx: Context, task_run_id: int) -> str | None:
+def _task_error(ctx: CollectContext, task_run_id: int) -> str | None:
     try:
         return ctx.workspace.jobs.task_error(task_run_id)
     except WorkspaceError as e:

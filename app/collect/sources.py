@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.collect.billing import read_billing
-from app.collect.context import Context
+from app.collect.context import CollectContext
 from app.collect.definitions import read_pipelines, read_schedules
 from app.collect.events import read_events
 from app.collect.lineage import read_lineage
@@ -30,7 +30,7 @@ class Source:
     quick: bool = True
 
 
-def sources(ctx: Context) -> list[Source]:
+def sources(ctx: CollectContext) -> list[Source]:
     """Every source of a migration."""
     found = [
         Source("schedules", 30, partial(read_schedules, ctx)),

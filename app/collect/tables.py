@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.collect.context import BEGINNING, Context
+from app.collect.context import BEGINNING, CollectContext
 from app.store.collected.records import ColumnRecord, TableRecord
 from databricks_client.errors import WorkspaceError
 from databricks_client.tables import TableState
@@ -16,7 +16,7 @@ from databricks_client.tables import TableState
 ROWS_AGE = timedelta(minutes=15)
 
 
-def read_tables(ctx: Context) -> str | None:
+def read_tables(ctx: CollectContext) -> str | None:
     """State and grants of every table on all sides, and its rows where something may have written it."""
     before = ctx.store.tables()
     marks = _write_marks(ctx)
@@ -61,7 +61,7 @@ def read_tables(ctx: Context) -> str | None:
 
 
 def _table_record(
-    ctx: Context, table: str, side: str, state: TableState, grants: tuple[tuple[str, str], ...]
+    ctx: CollectContext, table: str, side: str, state: TableState, grants: tuple[tuple[str, str], ...]
 ) -> TableRecord:
     hangers: dict[str, Any] = {}
     if state.row_filter:
@@ -97,7 +97,7 @@ def _table_record(
     )
 
 
-def _write_marks(ctx: Context) -> dict[str, datetime]:
+def _write_marks(ctx: CollectContext) -> dict[str, datetime]:
     """side -> when a run or update last ended that may have written its tables."""
     marks: dict[str, datetime] = {}
     for run in ctx.store.runs("baseline", limit=20):
@@ -111,7 +111,7 @@ def _write_marks(ctx: Context) -> dict[str, datetime]:
     return marks
 
 
-def _worth_counting(ctx: Context, record: TableRecord, marks: Mapping[str, datetime]) -> bool:
+def _worth_counting(ctx: CollectContext, record: TableRecord, marks: Mapping[str, datetime]) -> bool:
     if record.table_type == "VIEW" and record.serves is not None:
         return False  # Its rows are those of the table that it serves, which is counted itself.
     if record.rows_as_of is None:
@@ -120,7 +120,7 @@ def _worth_counting(ctx: Context, record: TableRecord, marks: Mapping[str, datet
     return record.rows_as_of <= written or ctx.clock() - record.rows_as_of > ROWS_AGE
 
 
-def _counted(ctx: Context, record: TableRecord, marks: Mapping[str, datetime]) -> TableRecord:
+def _counted(ctx: CollectContext, record: TableRecord, marks: Mapping[str, datetime]) -> TableRecord:
     began = ctx.clock()
     tables = ctx.workspace.tables
     version, updated_at = None, marks.get(record.side)

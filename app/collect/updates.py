@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, Context, moment
+from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, CollectContext, moment
 from app.config.migration import PipelineRef
 from app.store.collected.records import UpdateRecord
 from databricks_client.errors import WorkspaceError
 from databricks_client.pipelines import Update
 
 
-def read_updates(ctx: Context, ref: PipelineRef) -> str | None:
+def read_updates(ctx: CollectContext, ref: PipelineRef) -> str | None:
     """Pipeline updates: what is new or was still running, then a part of what is older."""
     source, pipeline_id = f"updates:{ref.environment}", ctx.pipeline_id(ref)
     cursor = ctx.store.cursor(source)
@@ -43,7 +43,7 @@ def read_updates(ctx: Context, ref: PipelineRef) -> str | None:
     return "older updates are still to come" if cursor.get("older") else None
 
 
-def _older_updates(ctx: Context, ref: PipelineRef, pipeline_id: str, token: str | None) -> str | None:
+def _older_updates(ctx: CollectContext, ref: PipelineRef, pipeline_id: str, token: str | None) -> str | None:
     for _ in range(OLDER_PAGES):
         if token is None:
             break
@@ -60,11 +60,11 @@ def _older_updates(ctx: Context, ref: PipelineRef, pipeline_id: str, token: str 
     return token
 
 
-def _link_by_time(ctx: Context, since: datetime) -> None:
+def _link_by_time(ctx: CollectContext, since: datetime) -> None:
     ctx.store.put_update_runs(dict(ctx.store.updates_without_run(since)))
 
 
-def read_links(ctx: Context) -> str | None:
+def read_links(ctx: CollectContext) -> str | None:
     """Which job run started which update, as the platform's timeline of updates has it."""
     source = "links"
     _link_by_time(ctx, BEGINNING)

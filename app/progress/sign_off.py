@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from app.access import Actor, Refused, RolesOf, same_person
+from app.access import Access, Actor, Refused, require, same_person
 from app.config.migration import Deliverable, Metric, Migration, Role
-from app.store.audit import AuditRepository
 from app.store.checklist import ChecklistRepository, Mark
 
 COMMENT_LIMIT = 2000
@@ -13,13 +12,10 @@ COMMENT_LIMIT = 2000
 class ChecklistService:
     """Marks deliverables, metrics and sign-offs of one migration."""
 
-    def __init__(
-        self, migration: Migration, checklist: ChecklistRepository, audit: AuditRepository, roles_of: RolesOf
-    ) -> None:
+    def __init__(self, migration: Migration, checklist: ChecklistRepository, access: Access) -> None:
         self._migration = migration
         self._checklist = checklist
-        self._audit = audit
-        self._roles_of = roles_of
+        self._access = access
 
     def mark(self, key: str, done: bool, actor: Actor, comment: str = "") -> Mark:
         """Ticks (done) or withdraws the mark of `key`. Roles are looked up now, not taken from the session.
@@ -28,9 +24,7 @@ class ChecklistService:
         proves is not ticked by hand. Raises Refused, which is audited too.
         """
         try:
-            needed = self._needed_role(key)
-            if needed not in self._roles_of(actor.user_name):
-                raise Refused(f"{actor.user_name} lacks the role {needed} that '{key}' needs")
+            require(actor.user_name, self._needed_role(key), self._access.roles_of, f"'{key}'")
             if done:
                 self._check_other_person(key, actor)
             if len(comment) > COMMENT_LIMIT:
@@ -71,13 +65,11 @@ class ChecklistService:
                 raise Refused(f"{actor.user_name} signed '{titles[other]}': another person must sign '{titles[key]}'")
 
     def _record(self, actor: Actor, key: str, done: bool, outcome: str, reason: str, comment: str) -> None:
-        self._audit.append(
-            actor=actor.user_name,
-            source=actor.source,
-            local=actor.local,
-            action="checklist.tick" if done else "checklist.untick",
-            outcome=outcome,
-            subject=key[:200],
-            reason=reason,
-            detail={"comment": comment[:COMMENT_LIMIT]},
+        self._access.record(
+            actor,
+            "checklist.tick" if done else "checklist.untick",
+            outcome,
+            key,
+            reason,
+            {"comment": comment[:COMMENT_LIMIT]},
         )

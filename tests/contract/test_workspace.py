@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from app.collect import Context, sources
+from app.collect import CollectContext, sources
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
 from app.store.open import Store, open_store
 from databricks_client.client import Workspace
@@ -469,7 +469,7 @@ def test_the_first_collection_brings_everything_and_the_second_needs_few_calls(
     prepared: Workspace, tmp_path: Any
 ) -> None:
     store: Store = open_store(f"sqlite:///{tmp_path}/store.db")
-    every = sources(Context(store.collected, prepared, MIGRATION))
+    every = sources(CollectContext(store.collected, prepared, MIGRATION))
     for source in every:
         for _ in range(50):
             if source.read() is None:

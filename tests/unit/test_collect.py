@@ -12,7 +12,7 @@ import pytest
 
 from app.collect.billing import read_billing
 from app.collect.collector import LONGEST_RETRY_AFTER, Collector, pause_after
-from app.collect.context import OLDER_PAGES, Context, Stopping
+from app.collect.context import OLDER_PAGES, CollectContext, Stopping
 from app.collect.definitions import read_schedules
 from app.collect.events import read_events
 from app.collect.flows import told_by
@@ -176,10 +176,10 @@ def sql() -> FakeSql:
 
 
 @pytest.fixture
-def context(server: Server, fake: Fake, store: Store, sql: FakeSql) -> Context:
+def context(server: Server, fake: Fake, store: Store, sql: FakeSql) -> CollectContext:
     workspace = server.workspace()
     workspace.__dict__["sql"] = sql
-    return Context(store.collected, workspace, MIGRATION, clock=lambda: T + timedelta(days=1))
+    return CollectContext(store.collected, workspace, MIGRATION, clock=lambda: T + timedelta(days=1))
 
 
 def calls(server: Server, path: str, action: Callable[[], Any]) -> int:
@@ -194,7 +194,7 @@ EVENTS = "/api/2.0/pipelines/p/events"
 
 
 def test_new_runs_cost_one_call_however_long_the_history(
-    server: Server, fake: Fake, store: Store, context: Context
+    server: Server, fake: Fake, store: Store, context: CollectContext
 ) -> None:
     for i in range(1, 1001):
         fake.run(i)
@@ -209,7 +209,7 @@ def test_new_runs_cost_one_call_however_long_the_history(
     assert store.collected.runs("baseline", limit=1)[0].run_id == 1001
 
 
-def test_the_newest_runs_come_first(fake: Fake, store: Store, context: Context) -> None:
+def test_the_newest_runs_come_first(fake: Fake, store: Store, context: CollectContext) -> None:
     for i in range(1, 1001):
         fake.run(i)
     backlog = read_runs(context, "baseline")
@@ -219,7 +219,7 @@ def test_the_newest_runs_come_first(fake: Fake, store: Store, context: Context) 
 
 
 def test_a_running_run_is_read_again_until_it_has_ended_though_newer_ones_ended_before(
-    fake: Fake, store: Store, context: Context
+    fake: Fake, store: Store, context: CollectContext
 ) -> None:
     fake.run(1, end_time=0, state={"life_cycle_state": "RUNNING"})
     read_runs(context, "baseline")
@@ -234,7 +234,7 @@ def test_a_running_run_is_read_again_until_it_has_ended_though_newer_ones_ended_
 
 
 def test_a_collection_that_was_killed_goes_on_without_a_gap(
-    server: Server, fake: Fake, store: Store, context: Context
+    server: Server, fake: Fake, store: Store, context: CollectContext
 ) -> None:
     for i in range(1, 301):
         fake.run(i)
@@ -260,14 +260,18 @@ def test_a_collection_that_was_killed_goes_on_without_a_gap(
     assert failures == 2 and len(store.collected.runs(limit=2000)) == 300
 
 
-def test_a_job_without_runs_is_no_error_and_its_first_run_is_seen(fake: Fake, store: Store, context: Context) -> None:
+def test_a_job_without_runs_is_no_error_and_its_first_run_is_seen(
+    fake: Fake, store: Store, context: CollectContext
+) -> None:
     assert read_runs(context, "candidate") is None and read_runs(context, "candidate") is None
     fake.run(5, job_id=2)
     read_runs(context, "candidate")
     assert [r.run_id for r in store.collected.runs("candidate")] == [5]
 
 
-def test_the_error_of_a_failed_task_is_read_once(server: Server, fake: Fake, store: Store, context: Context) -> None:
+def test_the_error_of_a_failed_task_is_read_once(
+    server: Server, fake: Fake, store: Store, context: CollectContext
+) -> None:
     failed = {"life_cycle_state": "TERMINATED", "result_state": "FAILED", "state_message": "see output"}
     fake.run(1, state=failed, tasks=[{"task_key": "a", "run_id": 11, "state": failed}])
     output = "/api/2.2/jobs/runs/get-output"
@@ -276,7 +280,7 @@ def test_the_error_of_a_failed_task_is_read_once(server: Server, fake: Fake, sto
 
 
 def test_updates_are_collected_in_parts_and_then_with_one_call(
-    server: Server, fake: Fake, store: Store, context: Context
+    server: Server, fake: Fake, store: Store, context: CollectContext
 ) -> None:
     ref = MIGRATION.pipelines[0]
     for i in range(2500):
@@ -307,7 +311,7 @@ def course(fake: Fake, update: str, at: int, mark: str = "") -> None:
 
 
 def test_events_tell_rows_seconds_expectations_and_the_end_of_an_update(
-    fake: Fake, store: Store, context: Context
+    fake: Fake, store: Store, context: CollectContext
 ) -> None:
     ref = MIGRATION.pipelines[0]
     fake.updates.append({"update_id": "u", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS})
@@ -322,7 +326,7 @@ def test_events_tell_rows_seconds_expectations_and_the_end_of_an_update(
     assert (expectation.name, expectation.passed, expectation.failed) == ("ok", 8, 2)
 
 
-def test_counts_do_not_grow_when_events_are_read_again(fake: Fake, store: Store, context: Context) -> None:
+def test_counts_do_not_grow_when_events_are_read_again(fake: Fake, store: Store, context: CollectContext) -> None:
     ref = MIGRATION.pipelines[0]
     course(fake, "u", 10)
     for _ in range(3):
@@ -332,7 +336,7 @@ def test_counts_do_not_grow_when_events_are_read_again(fake: Fake, store: Store,
 
 
 def test_a_long_event_log_comes_in_parts_and_late_events_are_found(
-    server: Server, fake: Fake, store: Store, context: Context
+    server: Server, fake: Fake, store: Store, context: CollectContext
 ) -> None:
     ref = MIGRATION.pipelines[0]
     for i in range(3000):
@@ -347,7 +351,7 @@ def test_a_long_event_log_comes_in_parts_and_late_events_are_found(
     assert len(store.collected.events(limit=5000)) == 3002
 
 
-def test_history_that_was_made_up_is_marked(fake: Fake, store: Store, context: Context) -> None:
+def test_history_that_was_made_up_is_marked(fake: Fake, store: Store, context: CollectContext) -> None:
     ref = MIGRATION.pipelines[0]
     fake.updates.append({"update_id": "u", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS})
     course(fake, "u", 10, "(generated history)")
@@ -371,7 +375,9 @@ def record(n: int, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_billing_reads_its_last_hours_again_and_takes_corrections(store: Store, context: Context, sql: FakeSql) -> None:
+def test_billing_reads_its_last_hours_again_and_takes_corrections(
+    store: Store, context: CollectContext, sql: FakeSql
+) -> None:
     rows = [record(1, list_price=None), record(2, job_id=None, pipeline_id="p", update_id="u")]
     sql.answers["system.billing.usage"] = rows
     while read_billing(context) is not None:
@@ -394,7 +400,7 @@ def table(kind: str, **more: Any) -> dict[str, Any]:
 
 
 def test_tables_are_counted_when_something_may_have_written_them(
-    fake: Fake, store: Store, context: Context, sql: FakeSql
+    fake: Fake, store: Store, context: CollectContext, sql: FakeSql
 ) -> None:
     fake.tables["c.s.t"] = table("MANAGED")
     fake.tables["c.s.v2_t"] = table("MATERIALIZED_VIEW", pipeline_id="p")
@@ -413,7 +419,7 @@ def test_tables_are_counted_when_something_may_have_written_them(
 
 
 def test_a_name_that_became_a_view_forgets_what_was_counted_of_the_table(
-    fake: Fake, store: Store, context: Context, sql: FakeSql
+    fake: Fake, store: Store, context: CollectContext, sql: FakeSql
 ) -> None:
     fake.tables["c.s.t"] = table("MANAGED")
     sql.answers["DESCRIBE HISTORY"] = [{"version": 3, "timestamp": T, "operation": "WRITE", "operationMetrics": {}}]
@@ -428,7 +434,7 @@ def test_a_name_that_became_a_view_forgets_what_was_counted_of_the_table(
 
 
 def test_one_table_that_may_not_be_read_does_not_hide_the_others(
-    server: Server, fake: Fake, store: Store, context: Context, sql: FakeSql
+    server: Server, fake: Fake, store: Store, context: CollectContext, sql: FakeSql
 ) -> None:
     fake.tables["c.s.v2_t"] = table("VIEW", view_definition="SELECT 1")
     sql.answers["count(*)"] = [{"n": 1}]
@@ -443,7 +449,7 @@ def test_one_table_that_may_not_be_read_does_not_hide_the_others(
 
 
 def test_a_job_that_is_missing_does_not_hide_the_other(
-    server: Server, fake: Fake, store: Store, context: Context
+    server: Server, fake: Fake, store: Store, context: CollectContext
 ) -> None:
     server.on("GET", "/api/2.2/jobs/list", lambda r: fake.list_jobs(r) if r.one("name") == "new" else {"jobs": []})
     with pytest.raises(WorkspaceError, match="no job of this name"):
@@ -454,7 +460,7 @@ def test_a_job_that_is_missing_does_not_hide_the_other(
 
 def test_a_turn_stops_between_two_calls_when_the_worker_ends(fake: Fake, store: Store, server: Server) -> None:
     stop = threading.Event()
-    context = Context(store.collected, server.workspace(), MIGRATION, stop=stop)
+    context = CollectContext(store.collected, server.workspace(), MIGRATION, stop=stop)
     stop.set()
     with pytest.raises(Stopping):
         read_runs(context, "baseline")

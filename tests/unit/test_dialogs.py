@@ -18,6 +18,7 @@ from app.config.migration import Role
 from app.operations.definition import Kind
 from app.store.open import Store
 from app.store.operations import State
+from app.web.components.panel import PageContext
 from tests.support import pages_seed
 from tests.support.pages_open import MIGRATION, Fill, open_page, text_of
 
@@ -48,7 +49,7 @@ def handed(monkeypatch: pytest.MonkeyPatch, fill: Fill) -> Recorded:
     """What the Operations page hands to the service, clicked by someone who has every role."""
     fill(operations=False)
     recorded = Recorded()
-    monkeypatch.setattr("app.web.components.service.operations", lambda here: recorded)
+    monkeypatch.setattr(PageContext, "operations", recorded)
     monkeypatch.setattr("app.web.components.identity.actor", lambda here, action, subject: ERIN)
     return recorded
 
@@ -157,7 +158,7 @@ def test_where_nobody_is_signed_in_nothing_is_handed_on(
 ) -> None:
     fill(operations=False)
     recorded = Recorded()
-    monkeypatch.setattr("app.web.components.service.operations", lambda here: recorded)
+    monkeypatch.setattr(PageContext, "operations", recorded)
     at = _opened(store, State.SUBMITTED, "approve")
     at = _click(at, "approve", "approve")
     assert recorded.calls == [] and "Refused: nobody is signed in" in text_of(at)

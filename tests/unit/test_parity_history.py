@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from app.config.migration import DEFAULT_MIGRATION, Migration
+from app.context import Context
 from app.progress import streaks
 from app.store.open import Store
 from app.store.parity import ParityState, ParityTable
@@ -52,7 +53,7 @@ def test_a_week_of_28_pairs_is_told_as_7_days_28_of_28() -> None:
     week = Streak(28, 168, T - 162 * HOUR, T, tuple(T - 6 * n * HOUR for n in range(28)))
     assert streaks.in_a_row(week, migration, "production") == "7 days, 28 of 28 clean pairs of runs in a row"
     assert streaks.explained(week, migration, "production") == []
-    here = Panel(None, migration, None, ZoneInfo("UTC"), T)  # type: ignore[arg-type]
+    here = Panel(Context(migration=migration), ZoneInfo("UTC"), T)
     shown = figure(here, "production", week)
     assert (shown.value, shown.note) == ("28 of 28", "7 days, 28 pairs, 168 table comparisons")
     almost = Streak(27, 162, T - 156 * HOUR, T, week.moments[:27])

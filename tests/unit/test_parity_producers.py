@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.collect.context import Context
+from app.collect.context import CollectContext
 from app.collect.runs import read_runs
 from app.collect.updates import read_updates
 from app.parity.producers import AtWork, Producers, contradictions, same, with_others
@@ -86,7 +86,7 @@ def test_what_was_not_collected_yet_is_asked_of_the_workspace(store: Store, comp
 def test_what_ran_since_the_collection_is_read_over_rest(store: Store) -> None:
     with serving() as server:
         fake, workspace = Fake(server), server.workspace()
-        context = Context(store.collected, workspace, MIGRATION, clock=lambda: T + timedelta(days=1))
+        context = CollectContext(store.collected, workspace, MIGRATION, clock=lambda: T + timedelta(days=1))
         fake.run(1)
         fake.updates = [{"pipeline_id": "p", "update_id": "u1", "creation_time": MS, "state": "COMPLETED"}]
         (ref,) = MIGRATION.pipelines

@@ -19,6 +19,7 @@ from app import worker
 from app.access import Refused
 from app.collect.sources import Source
 from app.config.migration import Migration
+from app.context import Context
 from app.store.open import Store, open_store
 from app.store.parity import ParityState
 from app.web import preparation
@@ -88,7 +89,8 @@ class Running:
         self, store: Store, endpoint: Endpoint, operations: FakeOperations, migration: Migration = MIGRATION
     ) -> None:
         self.endpoint = endpoint
-        self.worker = Worker(store, migration, lambda *_: operations, lambda: self.endpoint)  # type: ignore[arg-type,return-value]
+        context = Context(store=store, migration=migration, operations=operations)
+        self.worker = Worker(context, lambda: self.endpoint)
         self.status: int | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.access import Actor, Refused, RolesOf
-from app.config.migration import Role
+from app.access import Actor
 from app.config.settings import IdentitySource
 from app.store.base import StoreError
 from app.web.components.forwarded import Malformed, forwarded_user
@@ -18,49 +16,10 @@ from app.web.components.panel import Panel
 from app.web.components.text import code, literal
 from databricks_client.endpoint import Endpoint, EndpointError
 
-if TYPE_CHECKING:
-    from databricks_client.client import Workspace
-
 PERSONA_KEY = "panel_persona"
 PEOPLE_SECONDS = 60.0
 PEOPLE_WAIT_SECONDS = 0.5
 LOOKER = "(nobody: looking only)"
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _workspace(host: str, warehouse_id: str, token: str | None) -> Workspace:
-    # The app's own credentials, the same for every session; nothing of a reader is in it. Imported at the first action:
-    # a page that is only looked at needs no SDK.
-    from databricks_client.client import Workspace
-
-    return Workspace(Endpoint(host, warehouse_id, token))
-
-
-def workspace(here: Panel) -> Workspace:
-    """The workspace as it is reached now. Raises EndpointError while none is configured or running.
-
-    Raises StoreError where the store belongs to another one, WorkspaceError where it does not say which it is.
-    """
-    from app.context import bind
-
-    found = Endpoint.discover(here.settings.data)
-    place = _workspace(found.host, found.warehouse_id, found.token)
-    bind(here.store, place)
-    return place
-
-
-def roles_of(here: Panel) -> RolesOf:
-    """Looks up anyone's roles in the workspace, at the moment of the call. The lookup raises Refused if it fails."""
-
-    def look_up(user_name: str) -> frozenset[Role]:
-        from databricks_client.errors import WorkspaceError
-
-        try:
-            return workspace(here).identity.roles_of(user_name, here.migration.roles.groups)
-        except (WorkspaceError, EndpointError, StoreError) as e:
-            raise Refused(f"the roles of {user_name} cannot be looked up now: {e}") from e
-
-    return look_up
 
 
 @dataclass
@@ -89,7 +48,7 @@ class _People:
         from databricks_client.errors import WorkspaceError
 
         try:
-            self.names = workspace(here).identity.user_names()
+            self.names = here.context.workspace.identity.user_names()
             self.problem = ""
         except (WorkspaceError, EndpointError, StoreError) as e:
             self.problem = str(e)
@@ -135,14 +94,13 @@ def actor(here: Panel, action: str, subject: str) -> Actor:
         from databricks_client.errors import WorkspaceError
 
         try:
-            user = workspace(here).identity.me().user_name
+            user = here.context.workspace.identity.me().user_name
         except (WorkspaceError, EndpointError) as e:
             reason = f"the token's user cannot be looked up now: {e}"
     elif not user:
         reason = "nobody is signed in: choose a persona at the left" if local else _unnamed()
     if not user:
-        audited(here, Actor("(nobody)", frozenset(), str(source), local), action, "refused", subject, reason)
-        raise Refused(reason)
+        raise here.context.access.refuse(Actor("(nobody)", frozenset(), str(source), local), action, subject, reason)
     return Actor(user, frozenset(), str(source), local)
 
 
@@ -153,34 +111,6 @@ def _unnamed() -> str:
     except Malformed as e:
         return f"the request names no one user: {e}; open the app through Databricks"
     return "the request names no user: open the app through Databricks, or look without touching"
-
-
-def audited(
-    here: Panel, who: Actor, action: str, outcome: str, subject: str, reason: str = "", **detail: object
-) -> None:
-    """Writes one audit record of what was done or refused on a page."""
-    here.store.audit.append(
-        actor=who.user_name,
-        source=who.source,
-        local=who.local,
-        action=action,
-        outcome=outcome,
-        subject=subject[:200],
-        reason=reason,
-        detail=detail,
-    )
-
-
-def require(here: Panel, who: Actor, role: Role, action: str, subject: str) -> None:
-    """Raises Refused, which is audited, unless `who` has `role` in the workspace now."""
-    try:
-        if role in roles_of(here)(who.user_name):
-            return
-        reason = f"{who.user_name} lacks the role {role} that {action} needs"
-    except Refused as e:
-        reason = str(e)
-    audited(here, who, action, "refused", subject, reason)
-    raise Refused(reason)
 
 
 def chooser(here: Panel) -> None:

@@ -1,4 +1,4 @@
-"""What every page works with: settings, migration and store of this process, the reader's time zone, this moment."""
+"""What every page works with: the context of this process, the reader's time zone, the current time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -17,12 +17,16 @@ import streamlit as st
 from app.config.base import ConfigError
 from app.config.migration import Migration
 from app.config.settings import Settings
-from app.progress.facts import Facts, load_facts
+from app.context import Context
 from app.store.base import StoreError
 from app.store.open import Store, open_store
 from app.web.components.text import literal, zone_of
-from databricks_client.endpoint import EndpointError
+from databricks_client.endpoint import Endpoint, EndpointError
 from databricks_client.redact import install, redact
+
+if TYPE_CHECKING:
+    from app.progress.facts import Facts
+    from databricks_client.client import Workspace
 
 log = logging.getLogger("cutover.pages")
 install()
@@ -35,18 +39,7 @@ ZONE_KEY = "panel_zone"
 REFRESH_KEY = "panel_refresh"
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One rendering of a page. Nothing in it belongs to a user; who looks is `identity`'s business."""
-
-    settings: Settings
-    migration: Migration
-    store: Store
-    zone: ZoneInfo
-    now: datetime
-
-
-# Engine and migration alone are shared by all sessions: they hold nothing of a user.
+# Engine, migration and client alone are shared by all sessions: they hold nothing of a user.
 @st.cache_resource(show_spinner=False)
 def _store(url: str) -> Store:
     return open_store(url)
@@ -57,15 +50,60 @@ def _migration(path: str, changed: float) -> Migration:
     return Migration.load(Path(path))
 
 
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _workspace(host: str, warehouse_id: str, token: str | None) -> Workspace:
+    # With the app's own credentials. Imported at the first action: a page that is only read needs no SDK.
+    from databricks_client.client import Workspace
+
+    return Workspace(Endpoint(host, warehouse_id, token))
+
+
+class PageContext(Context):
+    """The context of one rendering. Its store, migration and client outlive it: one of each per process."""
+
+    @cached_property
+    def migration(self) -> Migration:
+        """The migration file as it is now."""
+        path = self.settings.migration_path
+        return _migration(str(path), path.stat().st_mtime if path.exists() else 0.0)
+
+    @cached_property
+    def store(self) -> Store:
+        """The state store."""
+        return _store(self.settings.store_url)
+
+    def connect(self, endpoint: Endpoint) -> Workspace:
+        """The client of this endpoint, one per host, warehouse and token."""
+        return _workspace(endpoint.host, endpoint.warehouse_id, endpoint.token)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One rendering of a page. It holds nothing of a user: `identity` says who looks and who acts."""
+
+    context: Context
+    zone: ZoneInfo
+    now: datetime
+
+    @property
+    def settings(self) -> Settings:
+        return self.context.settings
+
+    @property
+    def migration(self) -> Migration:
+        return self.context.migration
+
+    @property
+    def store(self) -> Store:
+        return self.context.store
+
+
 def current() -> Panel:
     """The panel of this moment. Raises ConfigError or StoreError with one line."""
-    settings = Settings.from_environment()
-    path = settings.migration_path
-    changed = path.stat().st_mtime if path.exists() else 0.0
-    migration = _migration(str(path), changed)
+    context = PageContext()
+    migration, _ = context.migration, context.store
     chosen = st.session_state.get(ZONE_KEY)
-    zone = zone_of(chosen or st.context.timezone, migration.timezone)
-    return Panel(settings, migration, _store(settings.store_url), zone, datetime.now(UTC))
+    return Panel(context, zone_of(chosen or st.context.timezone, migration.timezone), datetime.now(UTC))
 
 
 def zones(migration: Migration) -> list[str]:
@@ -117,7 +155,7 @@ def live(body: Callable[[], None], *, every: float | None = None, key: str | Non
 
 @st.cache_resource(ttl=2, show_spinner=False, max_entries=4)
 def _facts(_here: Panel, store_url: str, migration_digest: str) -> Facts:
-    return load_facts(_here.store, _here.migration)
+    return _here.context.facts()
 
 
 def facts(here: Panel) -> Facts:

@@ -11,7 +11,7 @@ from app.config.migration import Role
 from app.progress.evidence import Finding
 from app.progress.facts import Facts
 from app.progress.phases import metrics, phases, sign_offs
-from app.progress.sign_off import COMMENT_LIMIT, ChecklistService
+from app.progress.sign_off import COMMENT_LIMIT
 from app.store.checklist import Mark as Tick
 from app.web.components import identity, notice, panel, sentences
 from app.web.components.frame import Figure, answer, figures, section
@@ -97,8 +97,7 @@ def _do(here: Panel, key: str, title: str, done: bool, comment: str, *, undo: bo
             notice.say("checklist", f"“{title}” was already {'ticked' if done else 'open'}.")
             return
         actor = identity.actor(here, "checklist.tick" if done else "checklist.untick", key)
-        service = ChecklistService(here.migration, here.store.checklist, here.store.audit, identity.roles_of(here))
-        service.mark(key, done, actor, comment)
+        here.context.checklist.mark(key, done, actor, comment)
     except Refused as e:
         notice.say("checklist", f"Refused: {e}", False)
         return

@@ -17,7 +17,7 @@ from app.store.base import StoreError
 from app.store.collected.records import ScheduleRecord
 from app.store.leases import LeaseLost
 from app.store.operations import OperationRecord, State
-from app.web.components import asof, identity, notice, panel, sentences, service, sides
+from app.web.components import asof, identity, notice, panel, sentences, sides
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import KINDS, state_mark, word_of
 from app.web.components.native import button, page_link
@@ -160,7 +160,7 @@ def _plan(here: Panel, kind: Kind, args: Mapping[str, Any]) -> None:
     try:
         who = identity.actor(here, "plan", str(kind))
         with st.spinner("Looking at the workspace and planning"):
-            made = service.operations(here).plan(kind, args, who)
+            made = here.context.operations.plan(kind, args, who)
         put("operation", made.operation_id)
         notice.clear("operations")
     except Refused as e:
@@ -311,7 +311,7 @@ def _confirm(operation_id: str, expected: str, word: str, needs_approval: bool) 
     if st.button("Ask for it", key=f"submit_{operation_id}", type="primary", disabled=not matches):
         try:
             who = identity.actor(here, "submit", operation_id)
-            service.operations(here).submit(operation_id, who, typed or "")
+            here.context.operations.submit(operation_id, who, typed or "")
         except (Refused, WorkspaceError, EndpointError) as e:
             st.error(f"Refused: {literal(e)}")
             return
@@ -332,7 +332,7 @@ def _approve(operation_id: str, plan_hash: str, requested_by: str) -> None:
     if st.button("Approve", key=f"approve_{operation_id}", type="primary"):
         try:
             who = identity.actor(here, "approve", operation_id)
-            service.operations(here).approve(operation_id, who, (comment or "").strip())
+            here.context.operations.approve(operation_id, who, (comment or "").strip())
         except (Refused, WorkspaceError, EndpointError) as e:
             st.error(f"Refused: {literal(e)}")
             return
@@ -371,7 +371,7 @@ def _cancel(operation_id: str, word: str) -> None:
     if st.button(word, key=f"cancel_{operation_id}", type="primary"):
         try:
             who = identity.actor(here, "cancel", operation_id)
-            service.operations(here).cancel(operation_id, who, (comment or "").strip())
+            here.context.operations.cancel(operation_id, who, (comment or "").strip())
         except (Refused, WorkspaceError, EndpointError) as e:
             st.error(f"Refused: {literal(e)}")
             return
@@ -409,7 +409,7 @@ def _resume(operation_id: str) -> None:
 def _resume_beside(here: Panel, operation_id: str, who: Actor) -> str | None:
     """Goes on in a thread of its own; gives why not, where that shows within `RESUME_SECONDS`."""
     # Not in the page's own run: closing the browser must interrupt nothing. The lease lets only one carry it out.
-    found = service.operations(here)
+    found = here.context.operations
     refusals: list[str] = []
 
     def go_on() -> None:

@@ -117,8 +117,9 @@ def _request(here: Panel, tables: Sequence[str], final: bool) -> None:
     subject = "all tables" if len(tables) == len(here.migration.tables) else ", ".join(tables)
     try:
         who = identity.actor(here, "parity.request", subject)
-        identity.require(here, who, Role.OPERATOR, "parity.request", subject)
-        identity.audited(here, who, "parity.request", "allowed", subject, final=final, sides=_pair())
+        here.context.access.require(who, Role.OPERATOR, "parity.request", subject)
+        detail = {"final": final, "sides": _pair()}
+        here.context.access.record(who, "parity.request", "allowed", subject, detail=detail)
         here.store.parity.request(tables, who.user_name, final=final, sides=_pair())
     except Refused as e:
         notice.say("parity", f"Refused: {e}", False)
@@ -131,8 +132,8 @@ def _cancel(parity_id: str) -> None:
     here = panel.current()
     try:
         who = identity.actor(here, "parity.cancel", parity_id)
-        identity.require(here, who, Role.OPERATOR, "parity.cancel", parity_id)
-        identity.audited(here, who, "parity.cancel", "allowed", parity_id)
+        here.context.access.require(who, Role.OPERATOR, "parity.cancel", parity_id)
+        here.context.access.record(who, "parity.cancel", "allowed", parity_id)
         cancelled = here.store.parity.cancel(parity_id, who.user_name)
     except Refused as e:
         notice.say("parity", f"Refused: {e}", False)
@@ -484,8 +485,8 @@ def _reveal(parity_id: str, name: str, samples: int) -> None:
             why or "",
             parity=here.store.parity,
             audit=here.store.audit,
-            roles_of=identity.roles_of(here),
-            open_warehouse=lambda: open_warehouse(identity.workspace(here)),
+            roles_of=here.context.roles_of,
+            open_warehouse=lambda: open_warehouse(here.context.workspace),
         )
     except Refused as e:
         st.error(f"Refused: {literal(e)}", icon=":material/block:")
