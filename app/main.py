@@ -1,11 +1,11 @@
-"""Streamlit entry: who looks, the seven pages, and what is the same on each of them."""
+"""Streamlit entry: navigation between the seven pages, and the sidebar that they share."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = str(Path(__file__).resolve().parent.parent)
@@ -22,12 +22,14 @@ from app.web.components.native import PAGES_KEY  # noqa: E402
 from app.web.components.text import literal  # noqa: E402
 
 COLLECT = "collect"
+# Addresses from before, with the page that has their subject now and the parameters that were renamed.
+MOVED = {"compare": ("performance", {"compare_since": "performance_since"})}
 ICON = Path(__file__).resolve().parent / "web" / "components" / "icon.svg"
 # Path of each page (also the name of its module in `app.web.pages`) to its title and icon.
 PAGES = {
     "overview": ("Overview", ":material/flag:"),
     "runs": ("Runs", ":material/timeline:"),
-    "compare": ("Compare", ":material/balance:"),
+    "performance": ("Performance", ":material/balance:"),
     "parity": ("Parity", ":material/difference:"),
     "operations": ("Operations", ":material/play_circle:"),
     "checklist": ("Checklist", ":material/checklist:"),
@@ -36,7 +38,7 @@ PAGES = {
 
 
 def _render(path: str) -> Callable[[], None]:
-    # Imported when first opened: the Databricks SDK alone takes a second, and the first page does not need it.
+    # Imported at first use: the Databricks SDK alone needs a second, and the first page does not use it.
     def render() -> None:
         importlib.import_module(f"app.web.pages.{path}").render()
 
@@ -45,7 +47,7 @@ def _render(path: str) -> Callable[[], None]:
 
 @st.cache_resource(show_spinner=False)
 def _preload() -> None:
-    """Once a process, after its first page: imports the other pages beside it, so that each opens at once."""
+    """Imports the other pages in the background, once per process and after its first page."""
 
     def load() -> None:
         for path in PAGES:
@@ -66,7 +68,7 @@ def _collect(here: panel.Panel) -> None:
     except Refused as e:
         notice.say(COLLECT, f"Refused: {e}", False)
         return
-    notice.say(COLLECT, "Requested: the worker reads every source of the workspace now.")
+    notice.say(COLLECT, "Collection requested: the worker reads every source of the workspace now.")
 
 
 def main() -> None:
@@ -77,13 +79,21 @@ def main() -> None:
         path: st.Page(_render(path), title=title, icon=icon, url_path=path) for path, (title, icon) in PAGES.items()
     }
 
-    def start() -> None:
-        st.switch_page(pages["overview"], query_params=st.query_params.to_dict())
+    def forward(path: str, renamed: Mapping[str, str]) -> Callable[[], None]:
+        def switch() -> None:
+            query = {renamed.get(name, name): value for name, value in st.query_params.to_dict().items()}
+            st.switch_page(pages[path], query_params=query)
 
-    # The root has no name of its own in Streamlit; every page has its address, the first one too.
-    home = st.Page(start, title="Cutover", url_path="home", default=True, visibility="hidden")
+        return switch
+
+    # Streamlit's root has no address of its own; every page has one, the first page too.
+    home = st.Page(forward("overview", {}), title="Cutover", url_path="home", default=True, visibility="hidden")
+    moved = [
+        st.Page(forward(to, renamed), title=PAGES[to][0], url_path=path, visibility="hidden")
+        for path, (to, renamed) in MOVED.items()
+    ]
     st.session_state[PAGES_KEY] = pages
-    page = st.navigation([home, *pages.values()], expanded=True)
+    page = st.navigation([home, *moved, *pages.values()], expanded=True)
     try:
         here = panel.current()
     except (ConfigError, StoreError) as e:
@@ -92,12 +102,12 @@ def main() -> None:
     with st.sidebar:
         st.markdown(f"**Cutover**  \n{literal(here.migration.title)}")
         identity.chooser(here)
-        st.selectbox("Times in", panel.zones(here.migration), key=panel.ZONE_KEY)
+        st.selectbox("Time zone", panel.zones(here.migration), key=panel.ZONE_KEY)
         st.toggle(
             f"Refresh every {panel.REFRESH_SECONDS} s",
             value=True,
             key=panel.REFRESH_KEY,
-            help="Pages read the store; the worker reads the workspace.",
+            help="Pages read the store; the worker fills it from the workspace.",
         )
         st.button(
             "Collect now",
@@ -105,7 +115,7 @@ def main() -> None:
             on_click=_collect,
             args=(here,),
             icon=":material/sync:",
-            help="Has the worker read every source of the workspace at once. Needs the role operator.",
+            help="Requests that the worker reads every source of the workspace now. Needs the role operator.",
         )
         notice.show(COLLECT)
     found = preparing.state()

@@ -1,4 +1,4 @@
-"""Starts the panel: Streamlit and the worker side by side, the worker restarted when it dies, both ended together."""
+"""Starts the panel: Streamlit and the worker as child processes; restarts a dead worker; stops both together."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from databricks_client.terminal import emit
 
 ROOT = Path(__file__).resolve().parent.parent
 GRACE_SECONDS = 10.0
-"""Databricks Apps kills 15 s after SIGTERM; both children must be gone before."""
+"""Databricks Apps kills the process 15 s after SIGTERM; both children must have ended before."""
 
 PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Has the system send this process SIGTERM when its parent is gone, even if that is killed (Linux alone can)."""
+    """Makes the system send this process SIGTERM when its parent ends, even by SIGKILL. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
@@ -64,7 +64,7 @@ def main() -> int:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
-    if os.environ.pop("CUTOVER_END_WITH_PARENT", "") == "1":  # As the local start command asks.
+    if os.environ.pop("CUTOVER_END_WITH_PARENT", "") == "1":  # Set by the local start command.
         end_with_parent()
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     pages, worker = _streamlit(), _worker()
@@ -72,7 +72,7 @@ def main() -> int:
     try:
         while not stopping and pages.poll() is None:
             if worker.poll() is not None:
-                # A worker that lived long starts again at once; one that dies at birth, ever more slowly.
+                # A worker that ran for a minute restarts after 1 s; one that fails at its start, with doubling pauses.
                 pause = 1.0 if time.monotonic() - started > 60 else min(pause * 2, 30.0)
                 emit(f"worker ended with status {worker.returncode}; next start in {pause:.0f} s", error=True)
                 until = time.monotonic() + pause

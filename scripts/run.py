@@ -106,7 +106,7 @@ def announce(url: str, status_url: str, panel: subprocess.Popen[bytes], started:
         emit(f"\n  Cutover: {url}    (page up after {_since(started)}; Ctrl-C stops all)\n\n")
     said = ""
     while panel.poll() is None:
-        found = preparation.ask(status_url)
+        found = preparation.read(status_url)
         if found.ready:
             emit(f"  The workspace is ready for use after {_since(started)}.\n\n")
             return

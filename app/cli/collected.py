@@ -16,7 +16,7 @@ from app.cli.options import As, Json, Wait
 from app.cli.output import moment, rows, show
 from app.cli.terminal import Terminal
 from app.collect.refresh import request_refresh
-from app.performance.measurements import Summary, points, summaries
+from app.performance.measurements import Summary, measured_runs, summaries
 from app.progress.facts import DAYS
 from app.store.base import now
 from app.store.collected.records import JobRunRecord, UpdateRecord
@@ -63,7 +63,9 @@ def compare(
 ) -> None:
     """Old against new: run time, DBU and cost at list price of the successful runs, medians and ratios."""
     since = now() - timedelta(days=days)
-    found = [p for p in points(context.facts(), generated=generated) if p.start >= since]
+    facts = context.facts()
+    runs = measured_runs(facts.snapshot.runs, facts.costs, generated=generated)
+    found = [r for r in runs if r.start >= since]
     measured = summaries(found)
     value = {
         "since": since,

@@ -1,1 +1,1 @@
-"""Run time, DBU and cost: baseline against candidate."""
+"""Run time, DBU and cost of runs: baseline against candidate."""

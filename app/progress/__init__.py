@@ -1,1 +1,1 @@
-"""Evidence in, status out: phases, checklist, success metrics and comparisons, as pure functions."""
+"""Status of the migration from evidence: phases, checklist, success metrics and gates, as pure functions."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.config.migration import Migration
 from app.store.base import now as this_moment
-from app.store.checklist import Mark
+from app.store.checklist import Tick
 from app.store.collected.records import (
     ExpectationRecord,
     JobRunRecord,
@@ -51,13 +51,13 @@ class Facts:
     final_parity: Mapping[str, Mapping[str, ParityTable]]
     streaks: Mapping[str, Streak]
     schema_differences: Mapping[str, int]
-    marks: Mapping[str, Mark]
+    ticks: Mapping[str, Tick]
     verified: Mapping[str, OperationRecord]
     personas: bool = False
 
-    def mark(self, key: str) -> Mark | None:
+    def tick(self, key: str) -> Tick | None:
         """The newest mark of a key where it says done and counts."""
-        found = self.marks.get(key)
+        found = self.ticks.get(key)
         return found if found is not None and found.counts(self.personas) else None
 
     def real_runs(self, side: str) -> list[JobRunRecord]:
@@ -131,7 +131,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
             for table, result in parity["production"].items()
             if (deciding := _schema_differences(store.parity.report(result.parity_id, table))) is not None
         },
-        marks=store.checklist.latest(),
+        ticks=store.checklist.latest(),
         verified=verified,
         personas=store.binding.local(),
     )

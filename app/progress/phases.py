@@ -117,7 +117,7 @@ def sign_offs(facts: Facts) -> tuple[SignOffStatus, ...]:
     """All sign-offs."""
     found = []
     for s in facts.migration.sign_offs:
-        mark = facts.mark(s.key)
+        mark = facts.tick(s.key)
         if mark is not None:
             found.append(SignOffStatus(s, Finding(Status.PASS, f"Signed by {mark.by}", mark.at, mark.by, manual=True)))
         else:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from statistics import median
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.config.migration import Evidence, Gate
+from app.performance.measurements import NewestRuns, newest_dbu, newest_run_times
 from app.progress import quartz, streaks
 from app.progress.evidence import Finding, Status, unknown, verdict
 from app.progress.facts import Facts
 from app.progress.serving import serving_side
-from app.store.checklist import Mark
+from app.store.checklist import Tick
 from app.store.parity import ParityTable
 from app.store.streak import Streak
 
@@ -22,6 +22,8 @@ Rule = Callable[[Facts, Mapping[str, Any]], Finding]
 RULES: dict[str, Rule] = {}
 
 HUNDREDTH = 0.01
+
+BILLING = "system.billing.usage"
 
 UNREAD = timedelta(minutes=15)
 """Runs that could not be read for so long may have ended otherwise than the newest known one."""
@@ -46,7 +48,7 @@ def judge(evidence: Evidence, facts: Facts, *, key: str = "", max_age_hours: flo
 @rule
 def manual(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """A person ticked it."""
-    mark = facts.mark(params["_key"])
+    mark = facts.tick(params["_key"])
     if mark is None:
         return Finding(Status.INCONCLUSIVE, "Nobody has ticked it yet", manual=True)
     comment = f": {mark.comment}" if mark.comment else ""
@@ -57,7 +59,7 @@ def manual(facts: Facts, params: Mapping[str, Any]) -> Finding:
 def signed(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """Every sign-off (or those in `keys`) is given."""
     wanted = [s for s in facts.migration.sign_offs if s.key in params.get("keys", [s.key])]
-    given = [m for s in wanted if (m := facts.mark(s.key))]
+    given = [m for s in wanted if (m := facts.tick(s.key))]
     names = {m.key for m in given}
     missing = [s.title for s in wanted if s.key not in names]
     if missing:
@@ -70,9 +72,9 @@ def signed(facts: Facts, params: Mapping[str, Any]) -> Finding:
     return verdict(True, f"Signed by {by}", max((m.at for m in given), default=None), "checklist")
 
 
-def signed_twice(given: Sequence[Mark]) -> dict[str, list[str]]:
+def signed_twice(given: Sequence[Tick]) -> dict[str, list[str]]:
     """People who gave more than one of these sign-offs, with their keys; names differ in case by accident only."""
-    by_person: dict[str, list[Mark]] = {}
+    by_person: dict[str, list[Tick]] = {}
     for mark in given:
         by_person.setdefault(mark.by.strip().casefold(), []).append(mark)
     return {marks[0].by: [m.key for m in marks] for marks in by_person.values() if len(marks) > 1}
@@ -233,63 +235,54 @@ def reports_delivered(facts: Facts, params: Mapping[str, Any]) -> Finding:
 # Time and cost
 
 
-def _medians(
-    facts: Facts, count: int, kind: str
-) -> tuple[float, float, datetime] | tuple[None, None, tuple[int, int, int]]:
-    values: dict[str, list[tuple[float, datetime]]] = {"baseline": [], "candidate": []}
-    pending = 0
-    if kind == "runtime":
-        for side, found in values.items():
-            runs = [r for r in facts.real_runs(side) if r.result_state == "SUCCESS" and r.run_seconds is not None]
-            found += [(r.run_seconds or 0.0, r.end_time or r.start_time) for r in runs[:count]]
-    else:
-        succeeded = {r.run_id for s in values for r in facts.real_runs(s) if r.result_state == "SUCCESS"}
-        for side, found in values.items():
-            costs = [c for c in facts.costs if c.side == side and not c.generated and c.run_id in succeeded]
-            pending += sum(1 for c in costs if not c.final)
-            found += [(c.dbu, c.end or c.start) for c in costs if c.final][:count]
-    old, new = values["baseline"], values["candidate"]
-    if len(old) < count or len(new) < count:
-        return None, None, (len(old), len(new), pending)
-    return median(v for v, _ in old), median(v for v, _ in new), min(old[0][1], new[0][1])
+def _run_times(facts: Facts, params: Mapping[str, Any]) -> NewestRuns:
+    return newest_run_times(facts.snapshot.runs, params["runs"])
+
+
+def _dbu(facts: Facts, params: Mapping[str, Any]) -> NewestRuns:
+    return newest_dbu(facts.snapshot.runs, facts.costs, params["runs"])
 
 
 @rule
 def runtime_measured(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """Both sides have `runs` measured runs."""
-    old, new, more = _medians(facts, params["runs"], "runtime")
-    if old is None or new is None or not isinstance(more, datetime):
-        return _too_few(more, params["runs"], "successful runs", "jobs/runs")
-    return verdict(True, f"Median run: {_seconds(old)} before, {_seconds(new)} now", more, "jobs/runs")
+    found = _run_times(facts, params)
+    if too_few := _too_few(found, params["runs"], "successful runs", "jobs/runs"):
+        return too_few
+    old, new = found.medians
+    return verdict(True, f"Median run: {_seconds(old)} before, {_seconds(new)} now", found.as_of, "jobs/runs")
 
 
 @rule
 def runtime_at_most(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """The median run of the new side takes at most `factor` times the old side's, over `runs` runs each."""
-    old, new, more = _medians(facts, params["runs"], "runtime")
-    if old is None or new is None or not isinstance(more, datetime):
-        return _too_few(more, params["runs"], "successful runs", "jobs/runs")
+    found = _run_times(facts, params)
+    if too_few := _too_few(found, params["runs"], "successful runs", "jobs/runs"):
+        return too_few
+    old, new = found.medians
     text = f"New side {_seconds(new)}, old side {_seconds(old)}: {_ratio(new, old)}"
-    return verdict(new <= old * params["factor"], text, more, "jobs/runs")
+    return verdict(new <= old * params["factor"], text, found.as_of, "jobs/runs")
 
 
 @rule
 def cost_measured(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """Both sides have `runs` runs whose billing is final."""
-    old, new, more = _medians(facts, params["runs"], "cost")
-    if old is None or new is None or not isinstance(more, datetime):
-        return _too_few(more, params["runs"], "runs with final billing", "system.billing.usage")
-    return verdict(True, f"Median run: {old:.2f} DBU before, {new:.2f} DBU now", more, "system.billing.usage")
+    found = _dbu(facts, params)
+    if too_few := _too_few(found, params["runs"], "runs with final billing", BILLING):
+        return too_few
+    old, new = found.medians
+    return verdict(True, f"Median run: {old:.2f} DBU before, {new:.2f} DBU now", found.as_of, BILLING)
 
 
 @rule
 def cost_at_most(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """The median run of the new side uses at most `factor` times the old side's DBU, over `runs` final bills."""
-    old, new, more = _medians(facts, params["runs"], "cost")
-    if old is None or new is None or not isinstance(more, datetime):
-        return _too_few(more, params["runs"], "runs with final billing", "system.billing.usage")
+    found = _dbu(facts, params)
+    if too_few := _too_few(found, params["runs"], "runs with final billing", BILLING):
+        return too_few
+    old, new = found.medians
     text = f"New side {new:.2f} DBU, old side {old:.2f} DBU: {_ratio(new, old)}"
-    return verdict(new <= old * params["factor"], text, more, "system.billing.usage")
+    return verdict(new <= old * params["factor"], text, found.as_of, BILLING)
 
 
 # Quality
@@ -550,10 +543,13 @@ def _not_seen(facts: Facts, source: str, summary: str) -> Finding:
     return verdict(False, summary, status.last_success, source)
 
 
-def _too_few(more: Any, wanted: int, what: str, source: str) -> Finding:
-    old, new, pending = more
-    waiting = f"; {pending} not final" if pending else ""
-    return unknown(f"{old} old and {new} new {what}, {wanted} of each are needed{waiting}", source)
+def _too_few(found: NewestRuns, wanted: int, what: str, source: str) -> Finding | None:
+    """INCONCLUSIVE where a side has fewer than `wanted` runs; None where both have enough."""
+    old, new = len(found.baseline), len(found.candidate)
+    if min(old, new) >= wanted:
+        return None
+    pending = f"; {found.not_final} not final" if found.not_final else ""
+    return unknown(f"{old} old and {new} new {what}, {wanted} of each are needed{pending}", source)
 
 
 def _seconds(value: float | None) -> str:

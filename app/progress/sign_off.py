@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.access import Access, Actor, Refused, require, same_person
 from app.config.migration import Deliverable, Metric, Migration, Role
-from app.store.checklist import ChecklistRepository, Mark
+from app.store.checklist import ChecklistRepository, Tick
 
 COMMENT_LIMIT = 2000
 
@@ -17,7 +17,7 @@ class ChecklistService:
         self._checklist = checklist
         self._access = access
 
-    def mark(self, key: str, done: bool, actor: Actor, comment: str = "") -> Mark:
+    def mark(self, key: str, done: bool, actor: Actor, comment: str = "") -> Tick:
         """Ticks (done) or withdraws the mark of `key`. Roles are looked up now, not taken from the session.
 
         A sign-off needs the role that the migration file names for it, anything else the operator's. What evidence

@@ -85,7 +85,7 @@ class AuditRecord:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChainCheck:
     """Whether the chain is whole. `broken`: number of the first record that is not what was written, or None."""
 
     whole: bool
@@ -206,7 +206,7 @@ class AuditRepository(Repository):
             query = query.where(audit_log.c.at >= since)
         return [_record(row) for row in self._all(query)]
 
-    def verify(self, expected_head: str | None = None) -> Verdict:
+    def verify(self, expected_head: str | None = None) -> ChainCheck:
         """Walks the whole chain. Names the first record that was changed, removed, inserted or reordered.
 
         expected_head: the hash of an earlier export's last record; if given, that record must still be in the chain.
@@ -215,22 +215,24 @@ class AuditRepository(Repository):
         for record in self._walk():
             count += 1
             if record.seq != count:
-                return Verdict(False, count - 1, count, f"record {count} is missing", previous)
+                return ChainCheck(False, count - 1, count, f"record {count} is missing", previous)
             if record.prev_hash != previous:
-                return Verdict(False, count - 1, count, f"record {count} does not follow record {count - 1}", previous)
+                return ChainCheck(
+                    False, count - 1, count, f"record {count} does not follow record {count - 1}", previous
+                )
             if record.digest() != record.hash:
-                return Verdict(False, count - 1, count, f"record {count} was changed after it was written", previous)
+                return ChainCheck(False, count - 1, count, f"record {count} was changed after it was written", previous)
             previous = record.hash
             seen = seen or record.hash == expected_head
         head = self._one(select(audit_head).where(audit_head.c.id == 1))
         written = head.seq if head else 0
         if written > count:
-            return Verdict(False, count, count + 1, f"record {count + 1} is missing at the end", previous)
+            return ChainCheck(False, count, count + 1, f"record {count + 1} is missing at the end", previous)
         if written < count or (head is not None and head.hash != previous):
-            return Verdict(False, count, max(written, 1), "the head does not name the last record", previous)
+            return ChainCheck(False, count, max(written, 1), "the head does not name the last record", previous)
         if not seen:
-            return Verdict(False, count, None, f"no record has the expected hash {expected_head}", previous)
-        return Verdict(True, count, None, f"{count} records, each follows the one before", previous)
+            return ChainCheck(False, count, None, f"no record has the expected hash {expected_head}", previous)
+        return ChainCheck(True, count, None, f"{count} records, each follows the one before", previous)
 
     def export_json(self) -> str:
         """The whole log, oldest first, as a JSON array."""

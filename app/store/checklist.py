@@ -1,4 +1,4 @@
-"""What people ticked and signed: an append-only list of marks; the newest mark of a key is its state."""
+"""Ticks and sign-offs by people: an append-only list; the newest tick of a key is its state."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ marks = Table(
 
 
 @dataclass(frozen=True)
-class Mark:
+class Tick:
     """One tick (done) or its withdrawal. by: user name; local: the user was a locally chosen persona.
 
-    source: where the name came from (`proxy`, `persona`, `token`); empty in marks of before it was kept.
+    source: where the name came from (`proxy`, `persona`, `token`); empty in ticks from before it was kept.
     """
 
     id: int
@@ -42,34 +42,34 @@ class Mark:
     source: str = ""
 
     def counts(self, personas: bool) -> bool:
-        """Whether it is done by someone who counts. personas: whether those chosen locally do."""
+        """Whether it is done, by a user whose ticks count. personas: whether those of local personas count."""
         return self.done and (personas or not (self.local or self.source == "persona"))
 
 
 class ChecklistRepository(Repository):
-    """Reads and appends marks."""
+    """Reads and appends ticks."""
 
     _what = "the checklist's marks"
 
-    def mark(self, key: str, done: bool, *, by: str, local: bool, comment: str = "", source: str = "") -> Mark:
-        """Appends a mark and returns it."""
+    def mark(self, key: str, done: bool, *, by: str, local: bool, comment: str = "", source: str = "") -> Tick:
+        """Appends a tick and returns it."""
         moment = self._clock()
         with self._write() as c:
             values = {
                 "key": key, "done": done, "by": by, "local": local, "comment": comment, "at": moment, "source": source,
             }  # fmt: skip
             (new_id,) = c.execute(insert(marks).values(values).returning(marks.c.id)).one()
-        return Mark(new_id, key, done, by, local, comment, moment, source)
+        return Tick(new_id, key, done, by, local, comment, moment, source)
 
-    def latest(self) -> dict[str, Mark]:
-        """The newest mark of every key that has one."""
+    def latest(self) -> dict[str, Tick]:
+        """The newest tick of every key that has one."""
         newest = select(func.max(marks.c.id)).group_by(marks.c.key)
         rows = self._all(select(marks).where(marks.c.id.in_(newest)))
-        return {row.key: Mark(**row._mapping) for row in rows}
+        return {row.key: Tick(**row._mapping) for row in rows}
 
-    def history(self, key: str | None = None) -> list[Mark]:
-        """All marks, newest first; of one key when given."""
+    def history(self, key: str | None = None) -> list[Tick]:
+        """All ticks, newest first; of one key when given."""
         query = select(marks).order_by(marks.c.id.desc())
         if key is not None:
             query = query.where(marks.c.key == key)
-        return [Mark(**row._mapping) for row in self._all(query)]
+        return [Tick(**row._mapping) for row in self._all(query)]

@@ -1,1 +1,1 @@
-"""The panel: its session, its pages and what they are built of."""
+"""The panel: session, pages and their components."""

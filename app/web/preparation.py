@@ -1,4 +1,4 @@
-"""How far a workspace that is being prepared has come, as its status address tells it (CUTOVER_PREPARATION_URL)."""
+"""Progress of a workspace that is being prepared, read from its status address (CUTOVER_PREPARATION_URL)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_BYTES = 65536
 
 @dataclass(frozen=True)
 class Preparation:
-    """What the status address answered. `reached` is false when it did not."""
+    """The answer of the status address. reached: false where there was none."""
 
     reached: bool
     ready: bool = False
@@ -26,16 +26,16 @@ class Preparation:
 
     @property
     def fraction(self) -> float | None:
-        """Done share of the step, None where the step does not count."""
+        """Finished share of the step, 0 to 1; None where the step has no total."""
         return min(1.0, max(0.0, self.done / self.total)) if self.total > 0 else None
 
     @property
     def sentence(self) -> str:
-        """What is being prepared and how far it is."""
+        """One sentence: what is being prepared, and its progress."""
         if self.phase == "failed":
             return f"The workspace could not be prepared: {self.message or self.step or 'no reason given'}"
         if self.step and self.step in self.message:
-            return f"The workspace is being prepared: {self.message}"  # It says how far the step is, too.
+            return f"The workspace is being prepared: {self.message}"  # The message has the progress.
         parts = [self.step or self.message or self.phase or "starting"]
         if self.total > 0:
             parts.append(f"{self.done:,} of {self.total:,}")
@@ -45,7 +45,7 @@ class Preparation:
 
 
 def parse(document: Any) -> Preparation:
-    """The status out of its JSON; a field of the wrong kind counts as absent."""
+    """The status from its JSON; a field of the wrong type counts as absent."""
     if not isinstance(document, dict):
         return Preparation(False)
 
@@ -64,13 +64,13 @@ def parse(document: Any) -> Preparation:
 
 
 def address() -> str | None:
-    """Where the workspace tells it; None where none is set or it is no web address."""
+    """The status address; None where it is not set or is no http(s) address."""
     url = os.environ.get("CUTOVER_PREPARATION_URL", "")
     return url if url.startswith(("http://", "https://")) else None
 
 
-def ask(url: str) -> Preparation:
-    """What `url` answers now; not reached where it does not answer in time, or not with a status."""
+def read(url: str) -> Preparation:
+    """Reads the status now; `reached` is false where no status arrives within TIMEOUT_SECONDS."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
             return parse(json.loads(answer.read(MAX_BYTES)))
@@ -79,9 +79,9 @@ def ask(url: str) -> Preparation:
 
 
 def under_way() -> bool:
-    """Whether the workspace is still being prepared: what cannot be found in it yet may come."""
+    """Whether the workspace is still being prepared, so that something missing in it may still appear."""
     url = address()
     if url is None:
         return False
-    found = ask(url)
+    found = read(url)
     return not found.ready and found.phase != "failed"

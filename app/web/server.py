@@ -1,4 +1,4 @@
-"""The panel's process, `python -m app.web.server`: Streamlit. A signal cancels what its pages run on the warehouse.
+"""The panel's process, `python -m app.web.server`: Streamlit. A signal cancels its pages' statements on the warehouse.
 
 Exit status: 128 + the signal's number, or Streamlit's own.
 """
@@ -18,13 +18,13 @@ CANCEL_SECONDS = 3.0
 
 
 def main() -> int:
-    """Runs until Streamlit ends, as it does on SIGINT and SIGTERM; SIGHUP is passed on to it as SIGTERM."""
+    """Runs until Streamlit ends, which it does on SIGINT and SIGTERM; SIGHUP is forwarded as SIGTERM."""
     from streamlit.web import cli
 
     received: list[int] = []
     receiving, sending = os.pipe()
     os.set_blocking(sending, False)
-    # Streamlit installs handlers of its own; this tells of every signal that has one.
+    # Streamlit installs its own handlers; the wakeup descriptor reports each signal that has one.
     signal.set_wakeup_fd(sending, warn_on_full_buffer=False)
 
     def watch() -> None:
@@ -49,7 +49,7 @@ def main() -> int:
         status = status_of(received[0])
     sys.stdout.flush()
     sys.stderr.flush()
-    # Pages that wait for an answer of the workspace are left.
+    # Threads of pages that wait for an answer of the workspace are abandoned.
     os._exit(status)
 
 

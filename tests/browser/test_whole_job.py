@@ -23,7 +23,7 @@ from tests.browser.panel import ROOT, RunningPanel, Visitor, browser_executable,
 
 MIGRATION = Migration.load(ROOT / "app/migrations/00_rds_local.yaml")
 ERIN, LARS, SOFIA, ADA = (f"{n}@example.com" for n in ("engineer", "lead", "stakeholder", "analyst"))
-PAGES = ("overview", "runs", "compare", "parity", "operations", "checklist", "audit")
+PAGES = ("overview", "runs", "performance", "parity", "operations", "checklist", "audit")
 
 
 @pytest.fixture(scope="module")

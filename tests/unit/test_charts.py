@@ -16,10 +16,10 @@ def bar(tone: str, end: datetime | None = None) -> Bar:
 
 
 def test_a_run_without_an_end_reaches_to_now_only_while_it_runs() -> None:
-    assert (bar("busy").length(NOW), bar("busy").took) == (timedelta(hours=2), "still running")
-    assert (bar("good").length(NOW), bar("good").took) == (timedelta(0), "its end is not known")
+    assert (bar("busy").length(NOW), bar("busy").duration) == (timedelta(hours=2), "still running")
+    assert (bar("good").length(NOW), bar("good").duration) == (timedelta(0), "end unknown")
     ended = bar("good", NOW - timedelta(hours=2) + timedelta(seconds=90))
-    assert (ended.length(NOW), ended.took) == (timedelta(seconds=90), "1 min 30 s")
+    assert (ended.length(NOW), ended.duration) == (timedelta(seconds=90), "1 min 30 s")
     drawn = timeline([bar("good"), bar("busy"), ended], HERE, NOW).data[0]
     assert list(drawn.x) == [1000.0, 7_200_000.0, 90_000.0], "milliseconds; one second at least, to be seen"
 

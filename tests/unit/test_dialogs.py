@@ -153,7 +153,7 @@ def test_a_refusal_stays_in_the_dialog_and_is_no_markup(
     assert at.button(key=f"{button}_{OPERATION}"), "the dialog is still there"
 
 
-def test_where_nobody_is_signed_in_nothing_is_handed_on(
+def test_without_a_user_no_action_reaches_the_service(
     store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(operations=False)
@@ -161,6 +161,6 @@ def test_where_nobody_is_signed_in_nothing_is_handed_on(
     monkeypatch.setattr(PageContext, "operations", recorded)
     at = _opened(store, State.SUBMITTED, "approve")
     at = _click(at, "approve", "approve")
-    assert recorded.calls == [] and "Refused: nobody is signed in" in text_of(at)
+    assert recorded.calls == [] and "Refused: no user is signed in" in text_of(at)
     refused = store.audit.records(limit=1)[0]
     assert (refused.action, refused.subject, refused.outcome) == ("approve", OPERATION, "refused")

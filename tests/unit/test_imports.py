@@ -19,7 +19,16 @@ MAY_IMPORT = {
     "app/config": {"app.config", "databricks_client", "validation"},
     "app/access.py": {"app.config", "app.store"},
     "app/store": {"app.store", "app.config", "databricks_client", "validation"},
-    "app/progress": {"app.progress", "app.access", "app.store", "app.config", "databricks_client", "validation"},
+    "app/performance": {"app.performance", "app.store"},
+    "app/progress": {
+        "app.performance",
+        "app.progress",
+        "app.access",
+        "app.store",
+        "app.config",
+        "databricks_client",
+        "validation",
+    },
     "app/operations": {
         "app.access",
         "app.operations",

@@ -18,15 +18,15 @@ from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 
-PAGES = ("overview", "runs", "compare", "parity", "operations", "checklist", "audit")
+PAGES = ("overview", "runs", "performance", "parity", "operations", "checklist", "audit")
 QUESTIONS = {
     "overview": "Can we cut over?",
     "runs": "Is the new pipeline healthy?",
-    "compare": "Is the new side as fast and as cheap?",
+    "performance": "Is the new side as fast and as cheap?",
     "parity": "Are the tables equal?",
     "operations": "What is running, and what may I do?",
-    "checklist": "Who still has to sign what?",
-    "audit": "What happened, and is the record whole?",
+    "checklist": "Which sign-offs are missing?",
+    "audit": "Is the audit log intact?",
 }
 
 
@@ -56,11 +56,11 @@ def test_a_page_draws_from_a_normal_store(fill: Fill, path: str) -> None:
     assert at.dataframe
 
 
-@pytest.mark.parametrize("path", ("overview", "runs", "compare"))
+@pytest.mark.parametrize("path", ("overview", "runs", "performance"))
 def test_failing_and_stale_sources_are_named(fill: Fill, path: str) -> None:
     fill(failing=True)
     text = text_of(open_page(path))
-    failing = {"overview": ("billing", "events"), "runs": ("events",), "compare": ("billing",)}[path]
+    failing = {"overview": ("billing", "events"), "runs": ("events",), "performance": ("billing",)}[path]
     for source in failing:
         assert re.search(rf"{source}[^:]*: failed .* 503 TEMPORARILY_UNAVAILABLE", text, re.IGNORECASE), text
     if path == "overview":
@@ -75,7 +75,7 @@ OPENED: dict[str, list[dict[str, str]]] = {
         {"update": "00000000-0000-4000-8000-000000000000"},
         {"update": "dev-1"},
     ],
-    "compare": [{"measure": m} for m in ("Run time", "DBU", "Cost")],
+    "performance": [{"measure": m} for m in ("Run time", "DBU", "Cost")],
     "parity": [{"table": "income_verification"}, {"table": "iv_fde_ax"}, {"pair": "development"}],
     "operations": [{"operation": f"op-{n:04d}"} for n in range(1, 6)] + [{"action": a} for a in (
         "start-update", "run-now", "pause", "unpause", "rehearse", "cutover", "rollback")],
@@ -118,12 +118,20 @@ def test_hostile_names_come_whole_into_the_tables(fill: Fill) -> None:
         ("operations", {"action": "drop-everything"}),
         ("audit", {"record": "-1"}),
         ("audit", {"record": "99999999999"}),
-        ("compare", {"measure": "Nonsense", "compare_since": "x"}),
+        ("performance", {"measure": "Nonsense", "performance_since": "x"}),
     ],
 )
 def test_a_wrong_address_opens_the_page_and_says_so(fill: Fill, path: str, query: dict[str, str]) -> None:
     fill(days=2)
     assert_sound(open_page(path, **query), path)
+
+
+def test_an_address_of_the_page_before_opens_it_with_what_is_chosen(fill: Fill) -> None:
+    fill(days=2)
+    at = open_page("compare", measure="DBU", compare_since="24 h")
+    assert_sound(at, "performance")
+    assert at.segmented_control(key="measure").value == "DBU"
+    assert at.segmented_control(key="performance_since").value == "24 h"
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -138,9 +146,9 @@ def test_generated_history_is_labelled_and_can_be_hidden(fill: Fill) -> None:
     assert "generated" in frames(at)
     at.toggle(key="runs_generated").set_value(False).run()
     assert "generated" not in frames(at)
-    at = open_page("compare")
+    at = open_page("performance")
     assert "generated" not in frames(at), "generated runs measure nothing: they are hidden until asked for"
-    at.toggle(key="compare_generated").set_value(True).run()
+    at.toggle(key="performance_generated").set_value(True).run()
     assert "generated" in frames(at)
 
 
@@ -174,17 +182,17 @@ def test_the_streak_is_told_beside_what_a_gate_wants(store: Store, fill: Fill) -
 def test_the_guides_issues_are_shown_where_their_signs_occur(store: Store, fill: Fill) -> None:
     def folded(path: str) -> set[str]:
         at = open_page(path, view="Errors")
-        return {unescaped(e.label) for e in at.expander if "The guide on" in e.label}
+        return {unescaped(e.label) for e in at.expander if "Migration guide" in e.label}
 
     fill(failing=True)
-    assert folded("runs") == set() == folded("compare")
+    assert folded("runs") == set() == folded("performance")
     with store.engine.begin() as c:
         c.exec_driver_sql("UPDATE collected_runs SET state_message = 'Run timed out after 7200 s'")
         c.exec_driver_sql("UPDATE collected_tasks SET error = 'Run timed out after 7200 s' WHERE error IS NOT NULL")
         c.exec_driver_sql("UPDATE collected_runs SET run_seconds = 9e5 WHERE side = 'candidate'")
     st.cache_resource.clear()
-    assert folded("runs") == {"The guide on: Pipeline fails with timeout"}
-    assert folded("compare") == {"The guide on: DLT pipeline is slower than notebook"}
+    assert folded("runs") == {"Migration guide: Pipeline fails with timeout"}
+    assert folded("performance") == {"Migration guide: DLT pipeline is slower than notebook"}
 
 
 def test_the_answers_follow_the_evidence(fill: Fill) -> None:
@@ -192,15 +200,15 @@ def test_the_answers_follow_the_evidence(fill: Fill) -> None:
         return unescaped(next(m.value for m in open_page(path).markdown if m.value.startswith("# ")))
 
     assert "9 of 9 gates block" in sentence("overview")
-    assert "none of 6 tables has been compared" in sentence("parity")
+    assert "None of 6 tables has been compared" in sentence("parity")
     fill(failing=True, differing=True)
     st.cache_resource.clear()
     assert "of 9 gates block" in sentence("overview")
-    assert "No: the last update" in sentence("runs")
-    assert "No: 1 of 6 tables differ (income_verification)" in sentence("parity")
+    assert "The last update of" in sentence("runs")
+    assert "1 of 6 tables differ (income_verification)" in sentence("parity")
     assert "Rollback is running" in sentence("operations")
-    assert "2 of 3 sign-offs missing" in sentence("checklist")
-    assert "Yes: 12 records" in sentence("audit")
+    assert "2 of 3 sign-offs are missing" in sentence("checklist")
+    assert "The audit log is intact: 12 records, hash chain verified" in sentence("audit")
 
 
 def test_a_broken_audit_chain_is_named_by_its_record(store: Store, fill: Fill) -> None:
@@ -238,12 +246,12 @@ def _labels(elements: Any) -> list[str]:
     return [e.label for e in elements]
 
 
-def test_nobody_may_look_and_not_touch(store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_user_the_pages_are_read_only(store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(operations=False)
     at = open_page("parity")
     at.button(key="parity_start").click().run()
-    assert "Refused: nobody is signed in" in text_of(at)
-    assert "Refused: nobody is signed in" in text_of(at.run()), "a page drawn again at once tells it still"
+    assert "Refused: no user is signed in" in text_of(at)
+    assert "Refused: no user is signed in" in text_of(at.run()), "a page drawn again at once tells it still"
     monkeypatch.setattr("app.web.components.notice.SECONDS", 0.0)
     assert "Refused" not in text_of(at.run())
     assert not store.parity.active()
@@ -256,7 +264,7 @@ def test_collecting_now_needs_a_role_and_leaves_a_record(store: Store, fill: Fil
     before = store.collected.pending_refresh()
     at = open_page("overview")
     at.button(key="collect_now").click().run()
-    assert "Refused: nobody is signed in" in text_of(at)
+    assert "Refused: no user is signed in" in text_of(at)
     refused = store.audit.records(limit=1)[0]
     assert (refused.action, refused.outcome, refused.actor) == ("collect", "refused", "(nobody)")
     assert store.collected.pending_refresh() == before
@@ -268,14 +276,14 @@ def test_without_proxy_headers_the_app_can_only_be_looked_at(
     monkeypatch.setenv("DATABRICKS_APP_NAME", "cutover")
     fill(operations=False)
     at = open_page("operations", action="cutover")
-    assert "look, don't touch" in text_of(at)
+    assert "No user identity: read-only" in text_of(at)
     at.button(key="plan_cutover").click().run()
-    assert "Refused: the request names no user" in text_of(at)
+    assert "Refused: the request has no user identity" in text_of(at)
     assert store.operations.find() == []
     assert not [s for s in at.selectbox if s.label == "Persona"], "a persona can be chosen on a local workspace alone"
 
 
-def test_what_is_not_known_of_a_comparison_is_named_once() -> None:
+def test_what_is_unknown_of_a_comparison_is_named_once() -> None:
     known = Expected(("a", "b"), 10, 0, 2.0, unknown_bytes=("a", "b"))
-    assert sentences.expected(known).endswith("took 2.00 s. Not known: file sizes.")
-    assert sentences.expected(replace(known, bytes=10, unknown_bytes=("b",))).endswith("Not known: file sizes of b.")
+    assert sentences.expected(known).endswith("took 2.00 s. Unknown: file sizes.")
+    assert sentences.expected(replace(known, bytes=10, unknown_bytes=("b",))).endswith("Unknown: file sizes of b.")

@@ -23,7 +23,7 @@ URL = "http://127.0.0.1:1/status"
 def test_it_is_under_way_until_it_is_ready_or_has_failed(
     monkeypatch: pytest.MonkeyPatch, found: Preparation, expected: bool
 ) -> None:
-    monkeypatch.setattr(preparation, "ask", lambda url: found)
+    monkeypatch.setattr(preparation, "read", lambda url: found)
     monkeypatch.setenv("CUTOVER_PREPARATION_URL", URL)
     assert preparation.under_way() is expected
 
@@ -38,14 +38,14 @@ def test_the_address_is_asked_and_what_is_no_status_is_not_reached() -> None:
     with serving() as server:
         server.on("GET", "/status", {"phase": "preparing", "step": "Source data", "done": 2, "total": 22})
         server.on("GET", "/list", [1])
-        found = preparation.ask(f"{server.host}/status")
+        found = preparation.read(f"{server.host}/status")
         assert found.reached and not found.ready and found.fraction == pytest.approx(2 / 22)
         assert found.sentence == "The workspace is being prepared: Source data, 2 of 22"
         whole = "Source data: 2 of 22 tables"
         server.on("GET", "/told", {"step": "Source data", "done": 2, "total": 22, "message": whole})
-        assert preparation.ask(f"{server.host}/told").sentence == f"The workspace is being prepared: {whole}"
-        assert not preparation.ask(f"{server.host}/list").reached
-    assert not preparation.ask(URL).reached
+        assert preparation.read(f"{server.host}/told").sentence == f"The workspace is being prepared: {whole}"
+        assert not preparation.read(f"{server.host}/list").reached
+    assert not preparation.read(URL).reached
 
 
 def test_a_field_of_the_wrong_kind_counts_as_absent() -> None:

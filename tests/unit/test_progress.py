@@ -10,12 +10,12 @@ import pytest
 
 from app.config.evidence_params import KINDS
 from app.config.migration import DEFAULT_MIGRATION, Evidence, Migration
-from app.performance.measurements import points, summaries
+from app.performance.measurements import measured_runs, summaries
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts, _schema_differences
 from app.progress.phases import gates, headline, phases, serving, sign_offs
 from app.progress.rules import RULES, judge
-from app.store.checklist import Mark
+from app.store.checklist import Tick
 from app.store.collected.records import (
     ExpectationRecord,
     JobRunRecord,
@@ -102,7 +102,7 @@ def facts(**more: Any) -> Facts:
         "final_parity": {"production": {}, "development": {}},
         "streaks": {p: Streak() for p in ("production", "development")},
         "schema_differences": {},
-        "marks": {},
+        "ticks": {},
         "verified": {},
     }
     return Facts(**{**values, **more})
@@ -265,7 +265,7 @@ def test_cost_that_is_not_final_is_no_evidence() -> None:
 def test_a_run_that_nothing_was_billed_for_yet_has_no_dbu_rather_than_none_used() -> None:
     unbilled = RunCost("baseline", 1, ago(30), ago(29), 0.0, None, 0, False, False)
     billed = replace(unbilled, side="candidate", run_id=2, dbu=0.0, usd=0.0, records=1)
-    found = points(with_runs(run("baseline", 1, 30), run("candidate", 2, 30), costs=(unbilled, billed)))
+    found = measured_runs((run("baseline", 1, 30), run("candidate", 2, 30)), (unbilled, billed))
     assert {p.side: p.dbu for p in found} == {"baseline": None, "candidate": 0.0}
 
 
@@ -311,25 +311,25 @@ def test_absence_counts_only_where_the_source_was_read() -> None:
         assert status("pipeline_exists", found, environment="production") is expected
 
 
-def mark_by(by: str, key: str, done: bool = True, *, source: str = "proxy", local: bool = False) -> Mark:
-    return Mark(1, key, done, by, local, "", ago(1), source)
+def mark_by(by: str, key: str, done: bool = True, *, source: str = "proxy", local: bool = False) -> Tick:
+    return Tick(1, key, done, by, local, "", ago(1), source)
 
 
-def signed_by(*people: str, **more: Any) -> dict[str, Mark]:
+def signed_by(*people: str, **more: Any) -> dict[str, Tick]:
     return {s.key: mark_by(by, s.key, **more) for s, by in zip(MIGRATION.sign_offs, people, strict=True)}
 
 
 def test_a_withdrawn_sign_off_does_not_count() -> None:
     all_signed = signed_by("a@x", "b@x", "c@x")
-    assert status("signed", facts(marks=all_signed)) is Status.PASS
+    assert status("signed", facts(ticks=all_signed)) is Status.PASS
     withdrawn = {**all_signed, "owner": mark_by("c@x", "owner", False)}
-    assert status("signed", facts(marks=withdrawn)) is Status.FAIL
+    assert status("signed", facts(ticks=withdrawn)) is Status.FAIL
     ticked = {"branch_pushed": mark_by("a@x", "branch_pushed")}
-    assert status("manual", facts(marks=ticked), key="branch_pushed") is Status.PASS
+    assert status("manual", facts(ticks=ticked), key="branch_pushed") is Status.PASS
 
 
 def test_each_sign_off_needs_another_person_unless_the_migration_file_says_otherwise() -> None:
-    by_one = facts(marks=signed_by("a@x", "A@X ", "c@x"))
+    by_one = facts(ticks=signed_by("a@x", "A@X ", "c@x"))
     found = judge(Evidence(kind="signed"), by_one)
     assert found.status is Status.FAIL and "a@x signed Data engineering and Stakeholders" in found.summary
     relaxed = MIGRATION.model_copy(update={"one_person_may_sign_all": True})
@@ -340,7 +340,7 @@ def test_each_sign_off_needs_another_person_unless_the_migration_file_says_other
 def test_what_a_persona_signs_and_ticks_counts_on_a_local_workspace_alone(source: str, local: bool) -> None:
     marks = signed_by("a@x", "b@x", "c@x", source=source, local=local)
     marks["branch_pushed"] = mark_by("a@x", "branch_pushed", source=source, local=local)
-    remote = facts(marks=marks)
+    remote = facts(ticks=marks)
     assert status("signed", remote) is Status.FAIL
     assert status("manual", remote, key="branch_pushed") is Status.INCONCLUSIVE
     assert not any(s.finding.passed for s in sign_offs(remote))
@@ -366,7 +366,7 @@ def test_serving_side_is_read_from_what_the_name_is() -> None:
 
 def test_medians_of_both_sides_and_their_ratio() -> None:
     runs = [run("baseline", 1, 1, seconds=100), run("candidate", 2, 1, seconds=40), run("candidate", 3, 2, seconds=60)]
-    seconds, dbu, _usd = summaries(points(with_runs(*runs)))
+    seconds, dbu, _usd = summaries(measured_runs(runs, ()))
     assert (seconds.baseline, seconds.candidate, seconds.ratio) == (100, 50, 0.5)
     assert dbu.ratio is None
 

@@ -71,7 +71,7 @@ def test_the_address_is_said_first_then_each_step_of_the_preparation_once(
         ]
     )
     monkeypatch.setattr(run, "_answers", lambda url: True)
-    monkeypatch.setattr(preparation, "ask", lambda url: next(answers))
+    monkeypatch.setattr(preparation, "read", lambda url: next(answers))
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
     class Panel:
@@ -84,7 +84,7 @@ def test_the_address_is_said_first_then_each_step_of_the_preparation_once(
     assert lines[1:3] == ["Preparing: Source data", "Preparing: First run of 00_RDS"]
     assert lines[3].startswith("The workspace is ready for use after") and len(lines) == 4
     failed = preparation.Preparation(True, phase="failed", step="Source data", message="the disk is full")
-    monkeypatch.setattr(preparation, "ask", lambda url: failed)
+    monkeypatch.setattr(preparation, "read", lambda url: failed)
     run.announce("http://127.0.0.1:1", "http://127.0.0.1:2", Panel(), time.monotonic())  # type: ignore[arg-type]
     assert capsys.readouterr().out.rstrip().endswith("The workspace could not be prepared: the disk is full")
 

@@ -1,1 +1,1 @@
-"""What pages share: text, status marks, "as of", charts, tables with export, confirmation, identity."""
+"""Parts that pages share: text, status marks, "as of", charts, tables with export, identity."""

@@ -1,4 +1,4 @@
-"""How old the page's numbers are, source by source, and which sources fail."""
+"""Age of a page's numbers, source by source, and the sources that fail."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import streamlit as st
 from app.web.components.text import ago, clock, literal
 
 MISSED_READINGS = 3
-"""A source that has missed this many of its readings in a row is stale."""
+"""Readings in a row that a source may miss before it is stale."""
 SLACK_SECONDS = 120.0
-"""No source is stale before: a long reading is no failing one."""
+"""Shortest age of a stale source: a long reading is no failure."""
 
 
 class Source(Protocol):
-    """What is known of one source (`app.store.collected.records.SourceStatus`)."""
+    """State of one source (`app.store.collected.records.SourceStatus`)."""
 
     @property
     def source(self) -> str: ...
@@ -37,16 +37,16 @@ class Source(Protocol):
 
 
 def name_of(source: str) -> str:
-    """A source as people say it: `runs:baseline` is `runs of the old job`."""
+    """A source in words: `runs:baseline` is `runs of the old job`."""
     kind, _, part = source.partition(":")
     whose = {"baseline": "the old job", "candidate": "the new job", "production": "the production pipeline"}
     return f"{kind} of {whose.get(part, f'the {part} pipeline')}" if part else kind
 
 
 def line(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> str:
-    """`As of 05:55:03 EST or later: runs 12 s ago, billing 2 h ago`, as plain text; of parts of one kind the oldest."""
+    """`As of 05:55:03 EST or later: runs 12 s ago, billing 2 h ago`, as plain text; the oldest part of each kind."""
     if not sources:
-        return "As of: nothing has been collected yet"
+        return "As of: nothing collected yet"
     kinds: dict[str, list[datetime | None]] = {}
     for s in sources:
         kinds.setdefault(s.source.partition(":")[0], []).append(s.last_success)
@@ -76,23 +76,23 @@ def troubles(sources: Sequence[Source], now: datetime) -> list[str]:
     if stale:
         names = "every source" if len(stale) == len(sources) > 1 else ", ".join(name_of(s.source) for s in stale)
         newest = max(s.last_success for s in stale if s.last_success)
-        lines.append(f"{names}: stale, last read {ago(newest, now)}; does the worker run?")
+        lines.append(f"{names}: stale, last read {ago(newest, now)}; check that the worker runs")
     return lines
 
 
 def _next(source: Source, now: datetime) -> str:
-    """When a source that failed is read again; nothing where the moment is over, since it is due then."""
+    """When a failed source is read again; empty once that time has passed."""
     at = source.next_attempt
     return f", next attempt {ago(at, now)}" if at is not None and (at - now).total_seconds() > 1 else ""
 
 
 def bar(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> None:
-    """Draws the line and, where a source fails or is stale, what is wrong with it."""
+    """Draws the line, and the problem of each source that fails or is stale."""
     st.caption(literal(line(sources, zone, now)))
     if not sources:
         st.warning(
             "▲ Nothing has been collected. The worker reads the workspace: start it with `cutover worker` "
-            "(`make run` does) and look at its log if this stays.",
+            "(`make run` does so), and check its log if this message stays.",
         )
         return
     wrong = troubles(sources, now)
@@ -100,10 +100,10 @@ def bar(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> None:
         if len(wrong) == 1:
             st.warning("▲ " + literal(wrong[0][0].upper() + wrong[0][1:]))
         else:
-            st.warning("▲ Some numbers may be old:\n\n" + "\n".join(f"- {literal(w)}" for w in wrong))
+            st.warning("▲ Some numbers may be out of date:\n\n" + "\n".join(f"- {literal(w)}" for w in wrong))
 
 
 def chosen(sources: Mapping[str, Source], kinds: Sequence[str]) -> list[Source]:
-    """The sources that a page rests on, in the page's order; all of them if it names none that is known."""
+    """The sources of a page, in the page's order; all sources where none of `kinds` is known."""
     found = [s for kind in kinds for name, s in sources.items() if name.partition(":")[0] == kind]
     return found or list(sources.values())

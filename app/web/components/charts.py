@@ -1,4 +1,4 @@
-"""Charts: plain data in, a Plotly figure out. Sides have their colour and their marker; a failure has a shape."""
+"""Charts: data in, a Plotly figure out. Each side has a colour and a marker; a failure has a shape."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
 
 @dataclass(frozen=True)
 class Bar:
-    """One run in a timeline. `end` is None while it runs, or where nothing has told it; `id` is what a click opens."""
+    """One run in a timeline. end: None while it runs, or where it is unknown. id: what a click opens."""
 
     id: str
     lane: str
@@ -31,15 +31,15 @@ class Bar:
     generated: bool = False
 
     def length(self, now: datetime) -> timedelta:
-        """How long it took, or has taken so far; nothing where its end is not known."""
+        """Duration until its end, or until `now` while it runs; zero where its end is unknown."""
         return (self.end or (now if self.tone == "busy" else self.start)) - self.start
 
     @property
-    def took(self) -> str:
-        """Its length in words."""
+    def duration(self) -> str:
+        """Duration in words."""
         if self.end is not None:
             return seconds((self.end - self.start).total_seconds())
-        return "still running" if self.tone == "busy" else "its end is not known"
+        return "still running" if self.tone == "busy" else "end unknown"
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Point:
 
 
 def show(figure: go.Figure, title: str, *, key: str) -> None:
-    """Draws `figure` in the page's theme, light or dark, under a title that wraps, as a chart's own does not."""
+    """Draws `figure` in the page's theme, light or dark, under a title that wraps; a chart's own title does not."""
     with st.container(gap=None):
         st.markdown(f"**{literal(title)}**")
         st.plotly_chart(figure, key=key, config=CONFIG, alt=title, width="stretch")
 
 
 def _layout(figure: go.Figure, height: int, **more: Any) -> go.Figure:
-    # On a narrow screen the legend has a line for each entry and grows upwards.
+    # On a narrow screen the legend has one line for each entry and grows upwards.
     legend = more.get("showlegend", len(figure.data) > 1)
     above = 34 + 12 * min(max(0, len(figure.data) - 2), 4) if legend else 8
     figure.update_layout(
@@ -87,13 +87,13 @@ def _layout(figure: go.Figure, height: int, **more: Any) -> go.Figure:
 
 
 def _sides(found: Iterable[str]) -> list[str]:
-    """The sides that occur, the old one first."""
+    """The sides present, the old one first."""
     order = list(sides.COLOURS)
     return sorted(set(found), key=lambda side: (order.index(side) if side in order else len(order), side))
 
 
 def _local(when: datetime, zone: ZoneInfo) -> datetime:
-    # Plotly's axes know no zones: they get the local wall clock, and the axis names the zone.
+    # Plotly's axes have no time zones: they get local wall-clock times, and the axis title names the zone.
     return when.astimezone(zone).replace(tzinfo=None)
 
 
@@ -102,10 +102,10 @@ def _zone_title(zone: ZoneInfo, now: datetime) -> str:
     return zone.key if short == zone.key else f"{short} ({zone.key})"
 
 
-def _time_axis(figure: go.Figure, zone: ZoneInfo, now: datetime, moments: Iterable[datetime]) -> None:
-    """Time from left to right; a few minutes or a single moment stand within an hour, not between milliseconds."""
+def _time_axis(figure: go.Figure, zone: ZoneInfo, now: datetime, times: Iterable[datetime]) -> None:
+    """Sets a time axis of at least one hour: Plotly would spread a single point over milliseconds."""
     figure.update_xaxes(type="date", title=_zone_title(zone, now))
-    found = sorted(moments)
+    found = sorted(times)
     if found and (missing := timedelta(hours=1) - (found[-1] - found[0])) > timedelta(0):
         figure.update_xaxes(range=[_local(found[0] - missing / 2, zone), _local(found[-1] + missing / 2, zone)])
 
@@ -134,7 +134,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
                 customdata=[b.id for b in chosen],
                 hovertext=[
                     f"{plot_text(b.lane)}<br>{plot_text(b.state)}{' (generated history)' if b.generated else ''}<br>"
-                    f"{moment(b.start, zone)}<br>{b.took}"
+                    f"{moment(b.start, zone)}<br>{b.duration}"
                     for b in chosen
                 ],
                 hoverinfo="text",
@@ -148,7 +148,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
 
 
 def runs_over_time(points: Sequence[Point], zone: ZoneInfo, now: datetime, unit: str, height: int = 240) -> go.Figure:
-    """One marker a run for each side, a failed run as an x, generated history hollow."""
+    """One marker for each run, by side; a failed run is an x, a generated one hollow."""
     figure = go.Figure()
     for side in _sides(p.side for p in points):
         chosen = sorted((p for p in points if p.side == side), key=lambda p: p.when)
@@ -180,7 +180,7 @@ def runs_over_time(points: Sequence[Point], zone: ZoneInfo, now: datetime, unit:
 
 
 def distribution(points: Sequence[Point], unit: str, height: int = 240) -> go.Figure:
-    """Box with every run beside it, one row for each side; failed runs are left out (they measure nothing)."""
+    """A box with all runs beside it, one row for each side, without failed runs: they measure nothing."""
     figure = go.Figure()
     for side in _sides(p.side for p in points):
         values = [p.value for p in points if p.side == side and not p.failed]
@@ -229,9 +229,9 @@ _VERDICTS = {
 
 
 def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, now: datetime) -> go.Figure:
-    """Comparisons along time, one row for each table: (table, when, verdict, id). The verdict is the marker's shape.
+    """Comparisons over time, one row for each table: (table, when, verdict, id). The marker's shape is the verdict.
 
-    Instead of a verdict: `cancelled`, or `not_compared` for a pair of runs that no comparison covers.
+    In place of a verdict: `cancelled`, or `not_compared` for a pair of runs that no comparison covers.
     """
     figure = go.Figure()
     tables = list(dict.fromkeys(e[0] for e in entries))
@@ -255,14 +255,14 @@ def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, 
     return figure
 
 
-# Neither side's colour: what these lines tell apart are expectations.
+# Not the colours of the sides: these lines are expectations.
 _NEITHER = ("#009E73", "#CC79A7", "#8C6BB1", "#7A858F", "#A6761D", "#B2182B", "#5AAE61", "#999933")
 
 
 def failed_share(
     series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]]], zone: ZoneInfo, now: datetime
 ) -> go.Figure:
-    """Rows failing each expectation, by update: (expectation, [(when, passed, failed), ...])."""
+    """Share of rows that fail each expectation, by update: (expectation, [(when, passed, failed), ...])."""
     figure = go.Figure()
     symbols = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "pentagon")
     for n, (name, values) in enumerate(series):
@@ -286,7 +286,7 @@ def failed_share(
 
 
 def columns_bar(columns: Sequence[tuple[str, int]]) -> go.Figure:
-    """Rows that differ, for each column, largest first."""
+    """Number of rows that differ in each column, largest first."""
     figure = go.Figure()
     figure.add_bar(
         orientation="h",

@@ -1,8 +1,8 @@
-"""What a page's run drew reaches the browser, also when a live part asks to be drawn just as the run ends.
+"""Delivers the output of a finished script run to the browser before a fragment starts the next run.
 
-Streamlit (seen with 1.67) throws away what an ended run still has to deliver once another run takes its place, and a
-fragment's timer may ask for one in that very moment: on a busy machine a dialog that was clicked for, a notice, or half
-a page never came. Here such a request waits, some milliseconds, until the ended run is delivered.
+Streamlit (seen with 1.67) discards the undelivered output of a finished run when another run replaces it, and a
+fragment's timer may request one at that time: on a busy machine, dialogs, notices or half a page were lost. Such a
+request waits here for some milliseconds until the output is delivered.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ WAIT_SECONDS = 0.02
 
 
 def _undelivered(session: AppSession) -> bool:
-    # The session lets go of a runner when its last event arrives; until then the runner only refuses requests.
+    # The session drops a runner when its last event arrives; until then the runner refuses requests.
     runner = session._scriptrunner
     return runner is not None and runner._requests._state is ScriptRequestType.STOP
 
 
 def install() -> None:
-    """Makes requests of fragments wait for an ended run. Doing it again changes nothing."""
+    """Makes fragments' requests wait for a finished run. Idempotent."""
     request_rerun = AppSession.request_rerun
     if hasattr(request_rerun, "__wrapped__"):
         return

@@ -1,4 +1,4 @@
-"""Who a request is by, from the headers that the Databricks Apps proxy sets: one well-formed name, or none."""
+"""The user of a request, from the headers that the Databricks Apps proxy sets: one well-formed name, or none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEADERS = (EMAIL, "X-Forwarded-Preferred-Username", "X-Forwarded-User")
 """In order of preference."""
 MAX_LENGTH = 200
 
-# No blank, comma or quote: a list of names, or a name with its address, is no one name.
+# No blank, comma or quote: a list of names, or a name with an address, is not one name.
 _NAME = re.compile(r"[^\s,;:\"'<>()\[\]\\\\@]+(@[^\s,;:\"'<>()\[\]\\\\@]+)?")
 
 
@@ -21,14 +21,13 @@ class Headers(Protocol):
 
 
 class Malformed(Exception):
-    """The headers name no one user; the text says which header and why, without showing its value."""
+    """The headers do not name exactly one user. The text names the header and the reason, never the value."""
 
 
 def forwarded_user(headers: Headers) -> str | None:
-    """The user of the first of `HEADERS` that is there; None where none is. Raises Malformed.
+    """The user of the first of `HEADERS` that is present; None where none is. Raises Malformed.
 
-    Every one of them is checked, also those that another goes before: a proxy that sets them sets them once and whole,
-    so anything else was sent by the caller.
+    All of them are checked: the proxy sets each once and well-formed, so anything else was sent by the caller.
     """
     found: str | None = None
     for header in HEADERS:
@@ -36,16 +35,16 @@ def forwarded_user(headers: Headers) -> str | None:
         if not values:
             continue
         if len(values) > 1:
-            raise Malformed(f"{header} is there {len(values)} times")
+            raise Malformed(f"{header} is present {len(values)} times")
         value = values[0]
         if not value.strip():
             raise Malformed(f"{header} is blank")
         if not value.isprintable():
-            raise Malformed(f"{header} holds a control character")
+            raise Malformed(f"{header} contains a control character")
         if len(value) > MAX_LENGTH:
             raise Malformed(f"{header} is longer than {MAX_LENGTH} characters")
         whole = _NAME.fullmatch(value)
         if whole is None or (header == EMAIL and whole.group(1) is None):
-            raise Malformed(f"{header} is no {'mail address' if header == EMAIL else 'user name'}")
+            raise Malformed(f"{header} is not {'a mail address' if header == EMAIL else 'a user name'}")
         found = found or value
     return found

@@ -1,4 +1,4 @@
-"""How a page opens: the question, the sentence that answers it, then a handful of figures."""
+"""The head of a page: its question, the sentence that answers it, a few figures; and sections and empty states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.web.components.text import literal
 
 @dataclass(frozen=True)
 class Figure:
-    """One number with its unit in `value`; `note` says what it rests on."""
+    """One number with its unit in `value`. note: what it was computed from."""
 
     label: str
     value: str
@@ -22,14 +22,14 @@ class Figure:
 
 
 def answer(question: str, sentence: str, mark: Mark | None = None) -> None:
-    """The page's question and its answer. `sentence` is plain text and is shown literally."""
+    """Draws the page's question and its answer. sentence: plain text, shown literally."""
     st.caption(literal(question))
     badge = f"{mark.badge} " if mark else ""
     st.markdown(f"# {badge}{literal(sentence)}", anchors=False)
 
 
 def figures(items: Sequence[Figure]) -> None:
-    """A handful of figures side by side; they wrap on a narrow screen."""
+    """Draws figures side by side; they wrap on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
         for item in items:
             with st.container(border=True, width="stretch", height="stretch", gap="xxsmall"):
@@ -44,5 +44,5 @@ def section(title: str, help: str | None = None) -> None:
 
 
 def empty(text: str, todo: str) -> None:
-    """An empty state: what is not there, and what to do."""
+    """Draws an empty state: what is missing, and what to do."""
     st.info(f"{literal(text)} {literal(todo)}", icon=":material/info:")

@@ -1,4 +1,4 @@
-"""Who looks at the page, and who acts: from the proxy's headers, a persona chosen locally, or the token's own user."""
+"""The user of a page and the actor of its actions: from proxy headers, a local persona, or the configured token."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from databricks_client.endpoint import Endpoint, EndpointError
 PERSONA_KEY = "panel_persona"
 PEOPLE_SECONDS = 60.0
 PEOPLE_WAIT_SECONDS = 0.5
-LOOKER = "(nobody: looking only)"
+READ_ONLY = "(no user: read-only)"
 
 
 @dataclass
 class _People:
-    """Names of the workspace's users, looked up beside the page: a slow workspace slows no page."""
+    """Names of the workspace's users, read in the background: a slow workspace slows no page."""
 
     names: tuple[str, ...] = ()
     problem: str = ""
@@ -33,7 +33,7 @@ class _People:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def known(self, here: Panel) -> tuple[str, ...]:
-        """The names as far as known, at most PEOPLE_WAIT_SECONDS after the call."""
+        """The names known so far; returns within PEOPLE_WAIT_SECONDS."""
         with self.lock:
             due = time.monotonic() - self.read_at >= (PEOPLE_SECONDS if self.names else 2.0)
             if due and (self.thread is None or not self.thread.is_alive()):
@@ -69,7 +69,7 @@ def _personas(here: Panel) -> tuple[str, ...]:
 
 
 def name(here: Panel) -> str | None:
-    """User name of who looks, as the page knows it without a call to the workspace; None if nobody is known."""
+    """The user's name as known without a call to the workspace; None if it is unknown."""
     source = here.settings.identity
     if source is IdentitySource.PROXY:
         try:
@@ -78,14 +78,14 @@ def name(here: Panel) -> str | None:
             return None
     if source is IdentitySource.PERSONA:
         chosen = st.session_state.get(PERSONA_KEY)
-        return str(chosen) if chosen and chosen != LOOKER else None
+        return str(chosen) if chosen and chosen != READ_ONLY else None
     return None
 
 
 def actor(here: Panel, action: str, subject: str) -> Actor:
-    """Who acts. Roles are not in it: each service looks them up at the moment of the action.
+    """The actor of `action` on `subject`. It has no roles: each service looks them up at the time of the action.
 
-    Raises Refused when nobody is known, after writing to the audit log that `action` on `subject` was refused.
+    Raises Refused where the user is unknown, and records the refusal in the audit log.
     """
     source = here.settings.identity
     local = source is IdentitySource.PERSONA
@@ -98,40 +98,40 @@ def actor(here: Panel, action: str, subject: str) -> Actor:
         except (WorkspaceError, EndpointError) as e:
             reason = f"the token's user cannot be looked up now: {e}"
     elif not user:
-        reason = "nobody is signed in: choose a persona at the left" if local else _unnamed()
+        reason = "no user is signed in: choose a persona in the sidebar" if local else _unnamed()
     if not user:
         raise here.context.access.refuse(Actor("(nobody)", frozenset(), str(source), local), action, subject, reason)
     return Actor(user, frozenset(), str(source), local)
 
 
 def _unnamed() -> str:
-    """Why a request names no user."""
+    """Why a request has no user."""
     try:
         forwarded_user(st.context.headers)
     except Malformed as e:
-        return f"the request names no one user: {e}; open the app through Databricks"
-    return "the request names no user: open the app through Databricks, or look without touching"
+        return f"the request does not name one user: {e}; open the app through Databricks"
+    return "the request has no user identity: open the app through Databricks; without one it is read-only"
 
 
 def chooser(here: Panel) -> None:
-    """Who looks, in the sidebar: a choice of persona locally, otherwise the name."""
+    """Draws the user in the sidebar: a choice of persona locally, otherwise the name."""
     source = here.settings.identity
     if source is IdentitySource.PERSONA:
         names = _personas(here)
-        options = [LOOKER, *names]
+        options = [READ_ONLY, *names]
         chosen = st.session_state.get(PERSONA_KEY)
         if chosen and chosen not in options:
-            options.append(chosen)  # The workspace is away for a moment; the choice stays.
+            options.append(chosen)  # The choice stays while the workspace is unavailable.
         st.selectbox(
             "Persona",
             options,
             key=PERSONA_KEY,
             bind="query-params",
-            help="Local workspace only. Every record of what a persona does says that it was local. "
-            "What a persona may do follows from its groups in the workspace, looked up at each action.",
+            help="Local workspace only. Every record of a persona's action is marked as local. "
+            "A persona's roles come from its groups in the workspace, looked up at each action.",
         )
         if not names:
-            st.caption("No users known yet: the workspace is still coming up.")
+            st.caption("No users are known yet: the workspace is starting.")
         return
     user = name(here)
     if source is IdentitySource.TOKEN:
@@ -141,6 +141,6 @@ def chooser(here: Panel) -> None:
     else:
         try:
             forwarded_user(st.context.headers)
-            st.caption(literal("The request names no user: look, don't touch"))
+            st.caption(literal("No user identity: read-only"))
         except Malformed as e:
-            st.caption(literal(f"The request names no one user ({e}): look, don't touch"))
+            st.caption(literal(f"No user identity: read-only ({e})"))

@@ -1,4 +1,4 @@
-"""What pages call an operation, a step of it, a finding and a comparison: words and marks."""
+"""Words and status marks of operations, steps, findings and comparisons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.web.components.status import Mark, mark
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that can be asked for: its button's word, its icon, and what it does in one sentence."""
+    """One kind of operation on the page: its label, its icon, and its effect in one sentence."""
 
     kind: Kind
     word: str
@@ -26,18 +26,28 @@ ACTIONS: tuple[Action, ...] = (
         Kind.START_UPDATE,
         "Start update",
         ":material/refresh:",
-        "Starts an update of a pipeline, whole or of some tables; or only validates its code.",
+        "Starts an update of a pipeline, of all or some tables; or only validates its code.",
     ),
     Action(
-        Kind.RUN_NOW, "Run job now", ":material/play_arrow:", "Runs the old or the new job once, beside its schedule."
+        Kind.RUN_NOW,
+        "Run job now",
+        ":material/play_arrow:",
+        "Runs the old or the new job once, independent of its schedule.",
     ),
-    Action(Kind.PAUSE, "Pause schedule", ":material/pause:", "Stops a job from starting by itself."),
-    Action(Kind.UNPAUSE, "Unpause schedule", ":material/resume:", "Lets a job start by itself again."),
+    Action(
+        Kind.PAUSE, "Pause schedule", ":material/pause:", "Pauses a job's schedule: the job no longer starts by itself."
+    ),
+    Action(
+        Kind.UNPAUSE,
+        "Unpause schedule",
+        ":material/resume:",
+        "Unpauses a job's schedule: the job starts by itself again.",
+    ),
     Action(
         Kind.REHEARSE,
         "Rehearse",
         ":material/theater_comedy:",
-        "Cuts over scratch copies, forward, back and forward again, and compares them each time.",
+        "Cuts scratch copies over, back and over again, and compares them after each change.",
     ),
     Action(
         Kind.CUTOVER,
@@ -49,14 +59,14 @@ ACTIONS: tuple[Action, ...] = (
         Kind.ROLLBACK,
         "Roll back",
         ":material/undo:",
-        "Makes the old side serve again, at once, then restores its tables and schedule. Waits for no parity gate.",
+        "Makes the old side serve again at once, then restores its tables and schedule. No parity gate applies.",
     ),
 )
 KINDS = {str(a.kind): a for a in ACTIONS}
 
 
 def word_of(kind: str) -> str:
-    """An operation's kind as people say it."""
+    """An operation's kind in words."""
     return KINDS[kind].word if kind in KINDS else kind.replace("-", " ")
 
 
@@ -66,45 +76,45 @@ def state_mark(record: OperationRecord, interrupted: bool = False) -> Mark:
         return Mark("interrupted", "bad")
     words: dict[State, Mark] = {
         State.PLANNED: Mark("planned", "quiet"),
-        State.SUBMITTED: Mark("waits for approval", "warn"),
-        State.READY: Mark("waits for the worker", "busy"),
+        State.SUBMITTED: Mark("waiting for approval", "warn"),
+        State.READY: Mark("waiting for the worker", "busy"),
         State.RUNNING: Mark("running", "busy"),
         State.VERIFIED: Mark("verified", "good"),
-        State.UNDONE: Mark("failed, all undone", "warn"),
+        State.UNDONE: Mark("failed, undone", "warn"),
         State.NEEDS_HUMAN: Mark("needs a person", "bad"),
     }
     return words.get(record.state) or mark(str(record.state))
 
 
 def step_mark(entry: JournalEntry | None, interrupted: bool = False) -> Mark:
-    """What the journal says of a step."""
+    """A step's state, from its journal entry."""
     if entry is None:
         return Mark("to do", "quiet")
     if entry.phase is Phase.INTENT and interrupted:
         return Mark("outcome unknown", "bad")
     return {
-        Phase.INTENT: Mark("doing", "busy"),
+        Phase.INTENT: Mark("executing", "busy"),
         Phase.DONE: Mark("done", "good"),
-        Phase.ALREADY: Mark("already so", "good"),
-        Phase.RETRY: Mark("again", "busy"),
+        Phase.ALREADY: Mark("no change needed", "good"),
+        Phase.RETRY: Mark("retrying", "busy"),
         Phase.FAILED: Mark("failed", "bad"),
         Phase.NOTE: Mark("note", "quiet"),
     }[entry.phase]
 
 
 def finding_mark(finding: Finding, *, gate: bool = False) -> Mark:
-    """The mark of a finding: a gate blocks unless it passes; a person's box is open until it is ticked."""
+    """The mark of a finding: a gate blocks unless it passes; a manual item is open until it is ticked."""
     if finding.passed:
         return mark("passed", "passes" if gate else "done")
     if gate:
-        return mark("failed", "blocks") if finding.status == "fail" else Mark("blocks: not known", "unknown")
+        return mark("failed", "blocks") if finding.status == "fail" else Mark("blocks: unknown", "unknown")
     if finding.manual:
         return mark("open", "open")
-    return mark("failed", "not met") if finding.status == "fail" else mark("inconclusive", "not known")
+    return mark("failed", "not met") if finding.status == "fail" else mark("inconclusive", "unknown")
 
 
 def verdict_mark(found: ParityTable | None) -> Mark:
-    """A table's comparison in its report's own words. Never compared is no verdict, nor is what somebody cancelled."""
+    """A table's verdict, worded as in its report. A cancelled or missing comparison has no verdict."""
     if found is None or not found.verdict:
         return mark("never_compared")
     if found.state is ParityState.CANCELLED:

@@ -1,4 +1,4 @@
-"""Links: to the workspace's own page of a thing, and between pages of the panel."""
+"""Links to the workspace's own pages, and between pages of the panel."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import streamlit as st
 from app.web.components.text import literal
 
 PAGES_KEY = "panel_pages"
-"""Where the entry keeps this session's pages by their path: Streamlit links to page objects, not to addresses."""
+"""Session key of the pages by their path: Streamlit links to page objects, not to addresses."""
 
 
 def safe(url: str | None) -> str | None:
-    """`url` if a browser may be sent there (http or https, with a host); None for anything else, as `javascript:`."""
+    """`url` if it is safe to open (http or https, with a host); None for anything else, such as `javascript:`."""
     if not url:
         return None
     try:
@@ -24,14 +24,14 @@ def safe(url: str | None) -> str | None:
 
 
 def page_link(label: str, path: str, **parameters: str | None) -> None:
-    """A link to another page of the panel, with what is opened on it. `label` is shown literally."""
+    """Draws a link to another page of the panel with these query parameters. label: shown literally."""
     page = st.session_state.get(PAGES_KEY, {}).get(path)
     if page is not None:
         st.page_link(page, label=literal(label), query_params={k: v for k, v in parameters.items() if v})
 
 
 def button(label: str, url: str | None, *, key: str) -> None:
-    """A link to the workspace's own page; nothing where the address is unknown or unsafe."""
+    """Draws a link to the workspace's own page; nothing where the address is unknown or unsafe."""
     address = safe(url)
     if address:
         st.link_button(label, address, key=key, type="tertiary", icon=":material/open_in_new:")

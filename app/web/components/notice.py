@@ -1,7 +1,7 @@
-"""What came of a click, told on the page that it was made on.
+"""The result of a click, shown on its page.
 
-It stays for some seconds rather than for one drawing of the page: a live page may be drawn anew, because an operation
-went on, before anybody saw it.
+It stays for some seconds rather than for one drawing of the page: a live page may be redrawn, because an operation
+advances, before the user has read it.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from app.web.components.text import literal
 SECONDS = 15.0
 
 
-def say(page: str, text: str, well: bool = True) -> None:
-    """Has `page` tell this from its next drawing on, instead of what it told before. well: false for a refusal."""
-    st.session_state[_key(page)] = (text, well, time.monotonic())
+def say(page: str, text: str, success: bool = True) -> None:
+    """Shows `text` on `page` from its next drawing on, in place of the last notice. success: false for a refusal."""
+    st.session_state[_key(page)] = (text, success, time.monotonic())
 
 
 def clear(page: str) -> None:
-    """Tells nothing any more: something else was done on `page`, which speaks for itself."""
+    """Removes the notice of `page`: a later action has replaced it."""
     st.session_state.pop(_key(page), None)
 
 
 def show(page: str) -> None:
-    """Draws what is to be told on `page`, if anything is."""
+    """Draws the notice of `page`, if there is one."""
     found: tuple[str, bool, float] | None = st.session_state.get(_key(page))
     if found is None:
         return
-    text, well, since = found
+    text, success, since = found
     if time.monotonic() - since > SECONDS:
         del st.session_state[_key(page)]
         return
-    (st.success if well else st.error)(literal(text), icon=":material/check:" if well else ":material/block:")
+    (st.success if success else st.error)(literal(text), icon=":material/check:" if success else ":material/block:")
 
 
 def _key(page: str) -> str:

@@ -1,4 +1,4 @@
-"""What is opened on a page lives in its address: a click on an id puts it there, and a link with it opens the same."""
+"""Keeps what is open on a page in its address: a click on an id puts it there, and a link with it opens the same."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 OPENS = " ›"
-"""What follows an id that a click opens."""
+"""Suffix of an id that a click opens."""
 
 
 def opened(parameter: str) -> str | None:
-    """What the address says is open, None for nothing. It is text from outside: look it up, never trust it."""
+    """The open item by the address, or None. It is untrusted text: look it up before use."""
     value = st.query_params.get(parameter)
     return value[:200] if value else None
 
 
 def whole(text: str) -> int | None:
-    """The number that an address names; None if it names none, or one that no store can hold."""
+    """The number in an address; None if it is none, or one that no store can hold."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def put(parameter: str, value: str | None) -> None:
-    """Opens `value`, or closes what was open."""
+    """Opens `value`; None closes what was open."""
     if value:
         st.query_params[parameter] = value
     elif parameter in st.query_params:
@@ -30,7 +30,7 @@ def put(parameter: str, value: str | None) -> None:
 
 
 def on_click(key: str, opens: Callable[[str], None]) -> Callable[[], None]:
-    """The callback of a table's id column: opens the id whose cell was clicked (by its text: rows may have moved)."""
+    """Callback of a table's id column: opens the clicked id, by its text, since rows may have moved."""
 
     def clicked() -> None:
         event = st.session_state.get(key)
@@ -41,7 +41,7 @@ def on_click(key: str, opens: Callable[[str], None]) -> Callable[[], None]:
 
 
 def close_button(parameter: str, label: str = "Close") -> None:
-    """Closes what is open."""
+    """Draws the button that closes what is open."""
     st.button(
         label, key=f"close_{parameter}", on_click=put, args=(parameter, None), icon=":material/close:", type="tertiary"
     )
@@ -50,14 +50,14 @@ def close_button(parameter: str, label: str = "Close") -> None:
 def choice(
     label: str, options: Mapping[str, str], parameter: str, *, default: str | None = None, pills: bool = False
 ) -> str | None:
-    """One of `options` (name to shown word), its name kept in the address; a name that is none of them is ignored.
+    """Draws a choice of `options` (name to label) and keeps the chosen name in the address; unknown names are ignored.
 
-    Streamlit's own binding would put the shown word there.
+    Streamlit's own binding would put the label there.
     """
     key = f"choice_{parameter}"
-    asked = opened(parameter)
+    requested = opened(parameter)
     if key not in st.session_state:
-        st.session_state[key] = asked if asked in options else default
+        st.session_state[key] = requested if requested in options else default
 
     def changed() -> None:
         chosen = st.session_state[key]

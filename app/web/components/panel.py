@@ -39,7 +39,7 @@ ZONE_KEY = "panel_zone"
 REFRESH_KEY = "panel_refresh"
 
 
-# Engine, migration and client alone are shared by all sessions: they hold nothing of a user.
+# Only engine, migration and client are shared by all sessions: they hold nothing of a user.
 @st.cache_resource(show_spinner=False)
 def _store(url: str) -> Store:
     return open_store(url)
@@ -99,7 +99,7 @@ class Panel:
 
 
 def current() -> Panel:
-    """The panel of this moment. Raises ConfigError or StoreError with one line."""
+    """The panel now. Raises ConfigError or StoreError with a one-line message."""
     context = PageContext()
     migration, _ = context.migration, context.store
     chosen = st.session_state.get(ZONE_KEY)
@@ -107,15 +107,15 @@ def current() -> Panel:
 
 
 def zones(migration: Migration) -> list[str]:
-    """Zones to choose from: the browser's, the jobs', UTC."""
+    """Time zones to choose from: the browser's, the migration's, UTC."""
     browser = zone_of(st.context.timezone, migration.timezone).key
     return list(dict.fromkeys([browser, migration.timezone, "UTC"]))
 
 
 def guarded(body: Callable[P, None]) -> Callable[P, None]:
-    """`body` that says in one line what went wrong with it; the traceback goes to the log.
+    """Wraps `body` to show an error as one line; the traceback goes to the log.
 
-    For every part of a page, every dialog and every callback: Streamlit would show the traceback to the reader.
+    For every part of a page, dialog and callback: Streamlit would show the traceback to the user.
     """
 
     @wraps(body)
@@ -137,18 +137,18 @@ def guarded(body: Callable[P, None]) -> Callable[P, None]:
 
 
 def refreshing() -> bool:
-    """Whether the reader left the refresh switch on."""
+    """Whether the refresh switch is on."""
     return bool(st.session_state.get(REFRESH_KEY, True))
 
 
 def live(body: Callable[[], None], *, every: float | None = None, key: str | None = None) -> None:
-    """Draws `body` now and again every `every` seconds (default REFRESH_SECONDS) while the refresh switch is on.
+    """Draws `body` now, then every `every` seconds (default REFRESH_SECONDS) while the refresh switch is on.
 
-    It must read the store alone, and must open no dialog: Streamlit closes one whose fragment runs again.
+    `body` must read only the store, and open no dialog: Streamlit closes a dialog whose fragment runs again.
     """
     seconds = every or float(os.environ.get("CUTOVER_REFRESH_SECONDS", REFRESH_SECONDS))
-    # A container of its own: one that a full run drew stays in its place when a fragment's own is on the way. Without,
-    # what came below could be drawn at another part's place, which Streamlit ends with a blank page.
+    # A separate container keeps its place while a fragment redraws. Without it, later parts were drawn at the position
+    # of another part, which Streamlit ends with a blank page.
     with st.container():
         st.fragment(guarded(body), run_every=seconds if refreshing() else None, key=key)()
 
@@ -159,10 +159,10 @@ def _facts(_here: Panel, store_url: str, migration_digest: str) -> Facts:
 
 
 def facts(here: Panel) -> Facts:
-    """The evidence of this moment, at most two seconds old; the same for every reader."""
+    """The evidence now, at most two seconds old; shared by all sessions."""
     return _facts(here, here.settings.store_url, here.migration.digest)
 
 
 def forget() -> None:
-    """Makes the next `facts` read again: after something was done here, the page must show it."""
+    """Drops the cached evidence, so that the page shows an action at once."""
     _facts.clear()

@@ -1,4 +1,4 @@
-"""What the workspace is still preparing: shown while it comes up, never waited for."""
+"""Banner that shows the progress of a workspace that is being prepared; no page waits for it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from app.web import preparation
 from app.web.components.text import literal
 
 
-# One answer serves every session for a second: it is the same for all and holds nothing of a user.
+# Cached for a second for all sessions: it holds nothing of a user.
 @st.cache_data(ttl=1, show_spinner=False, max_entries=4)
-def _ask(url: str) -> preparation.Preparation:
-    return preparation.ask(url)
+def _read(url: str) -> preparation.Preparation:
+    return preparation.read(url)
 
 
 def state() -> preparation.Preparation | None:
-    """The status at CUTOVER_PREPARATION_URL; None where none is set."""
+    """The status at CUTOVER_PREPARATION_URL; None where it is not set."""
     url = preparation.address()
-    return _ask(url) if url else None
+    return _read(url) if url else None
 
 
 def banner() -> None:
-    """Says what is being prepared; draws nothing once the workspace is ready."""
+    """Draws the progress; nothing once the workspace is ready."""
     found = state()
     if found is None or found.ready:
         return
     if not found.reached:
         st.info(
-            "The local workspace does not answer yet: it starts, or has stopped. What was collected is shown below.",
+            "The local workspace does not answer: it is starting or has stopped. The pages show the last evidence.",
             icon=":material/hourglass_top:",
         )
     elif found.phase == "failed":

@@ -1,4 +1,4 @@
-"""The sentences that open a page where `app.progress` has no judgement of its own: evidence in, one sentence out."""
+"""The sentence that opens a page, and its status mark, from what the store holds. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.parity.estimate import Expected
 from app.performance.measurements import Summary
 from app.progress import quartz
 from app.progress.phases import SignOffStatus
-from app.store.audit import Verdict
+from app.store.audit import ChainCheck
 from app.store.collected.records import JobRunRecord, ScheduleRecord, UpdateRecord
 from app.store.operations import OperationRecord, State
 from app.store.parity import ParityTable
@@ -20,9 +20,9 @@ from app.web.components.text import ago, count, megabytes, ratio, seconds
 def health(
     runs: Sequence[JobRunRecord], updates: Sequence[UpdateRecord], pipeline: str, job: str, now: datetime
 ) -> tuple[Mark, str]:
-    """Is the new pipeline healthy? From the new job's runs and the production pipeline's updates, newest first.
+    """Health of the new pipeline, from the new job's runs and the production pipeline's updates, newest first.
 
-    Generated history proves nothing and is left out; so are validate-only updates and what someone cancelled.
+    Generated history, validate-only updates, and cancelled runs and updates do not count.
     """
     mine = [u for u in updates if u.environment == "production" and not u.generated and not u.validate_only]
     ended = [u for u in mine if not u.active and u.state != "CANCELED"]
@@ -31,48 +31,50 @@ def health(
     )
     if not ended:
         if any(u.active for u in mine):
-            return Mark("running", "busy"), f"Not known yet: {pipeline} is running and has not finished an update"
-        return Mark("unknown", "unknown"), f"Unknown: no finished update of {pipeline} has been collected"
+            return Mark("running", "busy"), f"{pipeline} is running and has not finished an update yet."
+        return Mark("unknown", "unknown"), f"No finished update of {pipeline} has been collected."
     good = sum(u.state == "COMPLETED" for u in ended)
     record = f"{good} of the last {count(len(ended), 'update')} completed"
     last = ended[0]
     when = ago(last.end_time or last.start_time, now)
     if last.state != "COMPLETED":
-        return Mark("failing", "bad"), f"No: the last update of {pipeline} ended {last.state}, {when}; {record}"
+        return Mark("failing", "bad"), f"The last update of {pipeline} ended {last.state}, {when}; {record}."
     if failed_run is not None and failed_run.state not in ("SUCCESS", "SUCCESS_WITH_FAILURES"):
         ended_when = ago(failed_run.end_time or failed_run.start_time, now)
         return (
             Mark("failing", "bad"),
-            f"No: the last update completed {when}, but the last run of {job} ended {failed_run.state}, {ended_when}",
+            f"The last update completed {when}, but the last run of {job} ended {failed_run.state}, {ended_when}.",
         )
-    return Mark("healthy", "good"), f"Yes: the last update of {pipeline} completed {when}; {record}"
+    return Mark("healthy", "good"), f"The last update of {pipeline} completed {when}; {record}."
 
 
 def as_fast_and_cheap(time: Summary, units: Summary) -> tuple[Mark, str]:
-    """Is the new side as fast and as cheap? From the medians of measured runs; DBU decides the cost, not its price."""
+    """Run time and cost of the new side against the old, from medians of measured runs. Cost is judged by DBU."""
     if time.ratio is None:
-        lacking = [
-            name for name, runs in (("old", time.baseline_runs), ("new", time.candidate_runs)) if not runs
-        ]  # fmt: skip
+        missing = [name for name, runs in (("old", time.baseline_runs), ("new", time.candidate_runs)) if not runs]
         return Mark(
             "unknown", "unknown"
-        ), f"Unknown: no measured successful run of the {' and the '.join(lacking)} side"
+        ), f"No successful run of the {' and the '.join(missing or ['old'])} side is measured yet."
     fast = time.ratio <= 1
-    first = f"{'Faster' if fast else 'Slower'}: a run of the new side takes {ratio(time.ratio)} the old side's time"
-    runs = f"medians of {time.baseline_runs} and {count(time.candidate_runs, 'run')}"
+    pace = f"{_against(time.ratio, 'faster', 'as fast', 'slower')} ({ratio(time.ratio)} the run time)"
+    runs = f"Medians of {time.baseline_runs} and {count(time.candidate_runs, 'run')}."
     if units.ratio is None:
         return (
             Mark("fast, cost unknown" if fast else "slower", "unknown" if fast else "bad"),
-            f"{first}; its cost is not known yet ({runs})",
+            f"The new side is {pace}; its cost is unknown so far. {runs}",
         )
     cheap = units.ratio <= 1
-    word = "and" if fast == cheap else "but"
-    mark = Mark("fast and cheap", "good") if fast and cheap else Mark("not both", "bad")
-    return mark, f"{first}, {word} uses {ratio(units.ratio)} its DBU ({runs})"
+    cost = f"{_against(units.ratio, 'cheaper', 'as cheap', 'costlier')} ({ratio(units.ratio)} the DBU)"
+    mark = Mark("fast and cheap", "good") if fast and cheap else Mark("slower or costlier", "bad")
+    return mark, f"The new side is {pace} {'and' if fast == cheap else 'but'} {cost}. {runs}"
+
+
+def _against(value: float, below: str, equal: str, above: str) -> str:
+    return below if value < 1 else above if value > 1 else equal
 
 
 def offset(baseline: ScheduleRecord | None, development: ScheduleRecord | None) -> str | None:
-    """What is wrong with comparing the development pipeline to the old job, if its schedule is offset; else None."""
+    """How the development job's schedule is offset from the old job's; None where it is not, or is unknown."""
     if baseline is None or development is None or not baseline.quartz or not development.quartz:
         return None
     if baseline.timezone != development.timezone:
@@ -90,41 +92,40 @@ def offset(baseline: ScheduleRecord | None, development: ScheduleRecord | None) 
     return (
         f"{development.name} starts {compared.baseline_per_day} times a day, {baseline.name} "
         f"{compared.candidate_per_day} times, and they start up to {minutes:.0f} min apart: a comparison of the "
-        "development tables carries that much time between the sides."
+        "development tables includes that difference in time."
     )
 
 
 def equality(latest: dict[str, ParityTable], tables: Sequence[str], now: datetime) -> tuple[Mark, str]:
-    """Are the tables equal? From each table's newest comparison."""
+    """Equality of the tables, from each table's newest comparison."""
     done = {t: latest[t] for t in tables if t in latest and latest[t].verdict}
     different = [t for t, r in done.items() if r.verdict == "different"]
     unproven = [t for t, r in done.items() if r.verdict == "not_proven"]
     never = [t for t in tables if t not in done]
     oldest = min((r.finished_at for r in done.values() if r.finished_at), default=None)
-    asof = f"; the oldest comparison ended {ago(oldest, now)}" if oldest else ""
+    asof = f" Oldest comparison: {ago(oldest, now)}." if oldest else ""
     if different:
         return (
             Mark("different", "bad"),
-            f"No: {len(different)} of {count(len(tables), 'table')} differ ({_names(different)}){asof}",
+            f"{len(different)} of {count(len(tables), 'table')} differ ({_names(different)}).{asof}",
         )
     if not done:
-        return Mark("not compared", "quiet"), f"Not known: none of {count(len(tables), 'table')} has been compared"
+        return Mark("not compared", "quiet"), f"None of {count(len(tables), 'table')} has been compared."
     if unproven:
         return (
             Mark("not proven", "unknown"),
-            f"Not proven: {len(unproven)} of {count(len(tables), 'table')} could not be decided "
-            f"({_names(unproven)}){asof}",
+            f"{len(unproven)} of {count(len(tables), 'table')} are not proven equal ({_names(unproven)}).{asof}",
         )
     if never:
         return (
             Mark("partly", "unknown"),
-            f"Not proven: {len(never)} of {count(len(tables), 'table')} never compared ({_names(never)})",
+            f"{len(never)} of {count(len(tables), 'table')} have never been compared ({_names(never)}).",
         )
-    return Mark("identical", "good"), f"Yes: all {count(len(tables), 'table')} are identical{asof}"
+    return Mark("identical", "good"), f"All {count(len(tables), 'table')} are identical.{asof}"
 
 
 def activity(operations: Sequence[OperationRecord], interrupted: Sequence[str], now: datetime) -> tuple[Mark, str]:
-    """What is running, and does anything wait for a person? From the operations, newest first."""
+    """What is running or waiting, from operations, newest first. interrupted: ids of running ones without a lease."""
     running = [o for o in operations if o.state is State.RUNNING and o.id not in interrupted]
     stuck = [o for o in operations if o.id in interrupted]
     broken = next((o for o in operations if o.state not in (State.PLANNED, State.CANCELLED, State.EXPIRED)), None)
@@ -133,49 +134,50 @@ def activity(operations: Sequence[OperationRecord], interrupted: Sequence[str], 
     if stuck:
         return (
             Mark("interrupted", "bad"),
-            f"{_kind(stuck[0])} was interrupted and nobody carries it on: resume it or roll back",
+            f"{_kind(stuck[0])} was interrupted: no process holds its lease. Resume it or roll back.",
         )
     if running:
-        return Mark("running", "busy"), f"{_kind(running[0])} is running, begun {ago(running[0].started_at, now)}"
+        return Mark("running", "busy"), f"{_kind(running[0])} is running, started {ago(running[0].started_at, now)}."
     if broken is not None and broken.state is State.NEEDS_HUMAN:
         return Mark("needs a person", "bad"), f"{_kind(broken)} needs a person: {broken.reason}"
     if waiting:
-        return Mark("waiting", "warn"), f"{_kind(waiting[0])} waits for approval by a second person"
+        return Mark("waiting", "warn"), f"{_kind(waiting[0])} waits for approval by a second person."
     if ready:
-        return Mark("waiting", "busy"), f"{_kind(ready[0])} waits for the worker to begin"
+        return Mark("waiting", "busy"), f"{_kind(ready[0])} waits for the worker."
     if broken is None:
-        return Mark("idle", "quiet"), "Nothing is running, and nothing has been asked for yet"
+        return Mark("idle", "quiet"), "No operation is running, and none has been submitted yet."
     return (
         Mark("idle", "quiet"),
-        f"Nothing is running; last was {_kind(broken).lower()}, {str(broken.state).replace('_', ' ')}, "
-        f"{ago(broken.ended_at or broken.created_at, now)}",
+        f"No operation is running. Last: {_kind(broken).lower()}, {str(broken.state).replace('_', ' ')}, "
+        f"{ago(broken.ended_at or broken.created_at, now)}.",
     )
 
 
-def signatures(given: Sequence[SignOffStatus], boxes_open: int) -> tuple[Mark, str]:
-    """Who still has to sign what? From the sign-offs, and how many boxes nobody has ticked."""
+def missing_sign_offs(given: Sequence[SignOffStatus], open_items: int) -> tuple[Mark, str]:
+    """Missing sign-offs, and how many manual items are not ticked."""
     missing = [s for s in given if not s.finding.passed]
-    rest = f"; {count(boxes_open, 'box', 'boxes')} for people to tick {'is' if boxes_open == 1 else 'are'} open"
+    rest = f"; {count(open_items, 'manual item')} {'is' if open_items == 1 else 'are'} not ticked" if open_items else ""
     if missing:
         names = ", ".join(f"{s.sign_off.title} ({s.sign_off.role})" for s in missing)
         return (
             Mark("waiting", "warn"),
-            f"{len(missing)} of {count(len(given), 'sign-off')} missing: {names}{rest if boxes_open else ''}",
+            f"{len(missing)} of {count(len(given), 'sign-off')} are missing: {names}{rest}.",
         )
-    if boxes_open:
-        return Mark("signed, boxes open", "warn"), f"All {count(len(given), 'sign-off')} are given{rest}"
-    return Mark("complete", "good"), f"Nobody: all {count(len(given), 'sign-off')} are given and every box is ticked"
+    if open_items:
+        return Mark("signed, items open", "warn"), f"All {count(len(given), 'sign-off')} are given{rest}."
+    return Mark("complete", "good"), f"All {count(len(given), 'sign-off')} are given and every manual item is ticked."
 
 
-def wholeness(verdict: Verdict, newest: datetime | None, now: datetime) -> tuple[Mark, str]:
-    """Is the record whole? From a walk over the chain."""
-    if not verdict.whole:
-        return Mark("broken", "bad"), f"No: {verdict.reason}; what came before it is whole"
-    if verdict.records == 0:
-        return Mark("empty", "quiet"), "Nothing has been done or refused yet"
+def audit_log(check: ChainCheck, newest: datetime | None, now: datetime) -> tuple[Mark, str]:
+    """Whether the audit log is intact, from a check of its hash chain. newest: time of the newest record."""
+    if not check.whole:
+        return Mark("broken", "bad"), f"The audit log is broken: {check.reason}. The records before it are intact."
+    if check.records == 0:
+        return Mark("empty", "quiet"), "The audit log is empty: no action has been performed or refused yet."
     return (
-        Mark("whole", "good"),
-        f"Yes: {count(verdict.records, 'record')}, each follows the one before; the newest {ago(newest, now)}",
+        Mark("intact", "good"),
+        f"The audit log is intact: {count(check.records, 'record')}, hash chain verified. "
+        f"Newest record: {ago(newest, now)}.",
     )
 
 
@@ -188,8 +190,8 @@ def _names(names: Sequence[str]) -> str:
 
 
 def expected(found: Expected) -> str:
-    """What a comparison would read and how long it may take, as far as it is known."""
-    parts = [f"It would read {count(found.rows, 'row')} of both sides"]
+    """What a comparison would read, and its likely duration, as far as known."""
+    parts = [f"The comparison would read {count(found.rows, 'row')} of both sides"]
     if found.bytes:
         parts.append(f"{megabytes(found.bytes)} of files")
     text = ", ".join(parts)
@@ -204,4 +206,4 @@ def expected(found: Expected) -> str:
         )
         if names
     ]
-    return f"{text}. Not known: {'; '.join(unknown)}." if unknown else f"{text}."
+    return f"{text}. Unknown: {'; '.join(unknown)}." if unknown else f"{text}."

@@ -1,4 +1,4 @@
-"""The two sides: the same name and colour everywhere."""
+"""Names, colours and marker shapes of the sides, the same on every page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHAPES: dict[str, str] = {"baseline": "square", "candidate": "circle", "developm
 
 
 def name(side: object) -> str:
-    """`baseline` as `old side`, `candidate` as `new side`; anything else in its own word."""
+    """`old side` for `baseline`, `new side` for `candidate`; any other side keeps its name."""
     word = NAMES.get(str(side))
     return f"{word} side" if word in ("old", "new") else (word or str(side))
 

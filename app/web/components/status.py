@@ -1,4 +1,4 @@
-"""A status as a word and a shape before a colour, the same for one meaning on every page."""
+"""Status marks: a word and a shape, then a colour; one mark for one meaning on every page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.web.components.text import literal
 Tone = Literal["good", "bad", "warn", "busy", "quiet", "unknown"]
 
 _SHAPES: dict[Tone, str] = {"good": "✓", "bad": "✕", "warn": "▲", "busy": "◐", "quiet": "○", "unknown": "?"}
-# Neither orange nor blue: those two say which side, never how it is.
+# Neither orange nor blue: those are the colours of the sides.
 _COLOURS: dict[Tone, str] = {
     "good": "green",
     "bad": "red",
@@ -105,7 +105,7 @@ _TONES: dict[str, Tone] = {
 
 @dataclass(frozen=True)
 class Mark:
-    """A status ready to be shown: `text` for tables and plain places, `badge` for Markdown."""
+    """A status to show: `text` for tables and plain text, `badge` for Markdown."""
 
     word: str
     tone: Tone
@@ -124,14 +124,9 @@ class Mark:
 
 
 def mark(state: object, word: str | None = None) -> Mark:
-    """The mark of a state by its name, in any case; None or an unknown name keeps its word and the unknown shape."""
+    """The mark of a state by its name, in any case; an unknown name keeps its word and gets the unknown shape."""
     if state is None or str(state) == "":
         return Mark(word or "unknown", "unknown")
     name = str(state)
     tone = _TONES.get(name.lower().replace(" ", "_").replace("-", "_"), "unknown")
     return Mark(word or name.replace("_", " ").lower(), tone)
-
-
-def run_mark(life_cycle_state: str | None, result_state: str | None) -> Mark:
-    """The mark of a job run: its result once it has one, else where it is in its life."""
-    return mark(result_state) if result_state else mark(life_cycle_state)

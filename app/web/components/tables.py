@@ -1,4 +1,4 @@
-"""A table with typed columns, units, and its export as CSV."""
+"""Tables with typed columns and units, and their export as CSV."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from app.web.components.opening import OPENS, on_click, put
 from app.web.components.text import literal
 from validation.spreadsheet import csv_line
 
-Kind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio", "open"]
+ColumnKind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio", "open"]
 
 SHOWN = 500
-"""Rows drawn at most; the export has them all."""
+"""Largest number of rows drawn; the export has all."""
 
 FULL = 20
-"""Up to so many rows a table is drawn whole, above it scrolls."""
+"""Largest number of rows of a table that does not scroll."""
 
 
 @dataclass(frozen=True)
 class Column:
     """One column: `key` in each row, `label` with its unit, and how to draw it. width: a size by name, or in pixels.
 
-    A link's cell is an address; its displayed text is `link_text`. A cell of kind `open` is an id; a click on it puts
-    the id into the page's address under the column's `key`, or gives it to `opens`.
+    A cell of kind `link` is an address, shown as `link_text`. A cell of kind `open` is an id: a click puts it into the
+    page's address under the column's `key`, or calls `opens` with it.
     """
 
     key: str
     label: str
-    kind: Kind = "text"
+    kind: ColumnKind = "text"
     width: Literal["small", "medium", "large"] | int | None = None
     help: str | None = None
     pinned: bool = False
@@ -44,7 +44,7 @@ class Column:
 
 
 def csv_text(value: object) -> str | None:
-    """A value as CSV holds it: moments as ISO-8601 with their zone, None for an empty field."""
+    """A value as text for CSV: times in ISO-8601 with their zone, None for an empty field."""
     if value is None:
         return None
     if isinstance(value, datetime):
@@ -98,7 +98,7 @@ _NUMERIC = ("number", "seconds", "usd", "dbu", "percent", "ratio")
 
 
 def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
-    """The rows as a typed frame: an empty or half-empty column keeps its type, and no text is guessed into another."""
+    """The rows as a typed frame: an empty column keeps its type, and pandas infers no type from text."""
     series: dict[str, pd.Series[Any]] = {}
     for column in columns:
         values = [row.get(column.key) for row in rows]
@@ -122,9 +122,9 @@ def table(
     name: str,
     export: Callable[[], str] | None = None,
 ) -> None:
-    """Draws the rows and, below, what is exported as `name`.csv.
+    """Draws the rows, and a button below that exports them as `name`.csv.
 
-    empty: what to do to get rows here; shown when there are none. export: CSV of more than is drawn, made on demand.
+    empty: text where there are no rows. export: makes a CSV of more than `rows`, on demand.
     """
     if not rows:
         st.caption(literal(empty))
@@ -152,4 +152,4 @@ def table(
             help="All rows of this table, times in ISO-8601 with their zone",
         )
         if len(rows) > SHOWN:
-            st.caption(f"First {SHOWN:,} of {len(rows):,} rows drawn; the CSV has all.")
+            st.caption(f"First {SHOWN:,} of {len(rows):,} rows; the CSV has all.")

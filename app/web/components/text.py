@@ -1,4 +1,4 @@
-"""Words and numbers as the pages print them: data text made literal, moments in a named zone, figures with units."""
+"""Text and numbers for pages: data as literal Markdown, times in a named zone, figures with units."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 NOTHING = "–"
-"""What stands where a value is absent; a zero is written as 0."""
+"""Shown for a missing value; a zero is shown as 0."""
 
 _PUNCTUATION = re.compile(r"([!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~])")
-# Streamlit replaces these after its parser has dropped every backslash, so they are parted by an invisible joiner.
+# Streamlit replaces these after its parser has dropped the backslashes, so an invisible joiner splits them.
 _SHORTCODE = re.compile(r":(?=(?!\d\d:)[\w+\-]+:|material/|streamlit:)")
 _ARROW = re.compile(r"(?<!\S)(<->|->|<-|--|>=|<=|~=)(?!\S)")
 _LINK = re.compile(r"(https?:/|ftp:/|www)(?=[/.])|(?<=[\w.+-])@(?=\w)", re.IGNORECASE)
@@ -22,9 +22,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 def literal(value: object) -> str:
     """`value` as Markdown that displays exactly its characters, on one line.
 
-    Every data text that goes into Markdown (labels, captions, messages, help) passes here: HTML, Markdown, LaTeX,
-    colour directives, emoji and icon shortcodes and addresses stay plain characters. Control characters and those
-    that reverse the direction of writing become U+FFFD, so that a name cannot pretend to be another.
+    All data in Markdown (labels, captions, messages, help) passes here: HTML, Markdown, LaTeX, colour directives, emoji
+    and icon shortcodes and addresses stay plain characters. Control characters and those that reverse the writing
+    direction become U+FFFD, so that no name can imitate another.
     """
     text = _CONTROL.sub("\ufffd", " ".join(str(value).split()))
     text = _SHORTCODE.sub(":" + _JOINER, text)
@@ -34,7 +34,7 @@ def literal(value: object) -> str:
 
 
 def code(value: object) -> str:
-    """`value` as an inline code span: for names that a reader may want to copy exactly."""
+    """`value` as an inline code span, for names that are copied exactly."""
     text = _CONTROL.sub("\ufffd", " ".join(str(value).split())).replace(":material/", ":" + _JOINER + "material/")
     if not text:
         return NOTHING
@@ -45,12 +45,12 @@ def code(value: object) -> str:
 
 
 def plot_text(value: object) -> str:
-    """`value` for a Plotly label or hover text, which reads a small HTML: every tag becomes characters."""
+    """`value` for a Plotly label or hover text, with HTML escaped: Plotly interprets some tags."""
     return html.escape(_CONTROL.sub("\ufffd", str(value)), quote=False)
 
 
 def shorten(value: object, length: int = 60) -> str:
-    """`value` cut in its middle to `length` characters: both ends of a name tell it apart."""
+    """`value` cut in the middle to `length` characters: both ends of a name are distinctive."""
     text = str(value)
     if len(text) <= length:
         return text
@@ -59,7 +59,7 @@ def shorten(value: object, length: int = 60) -> str:
 
 
 def zone_of(name: str | None, fallback: str = "UTC") -> ZoneInfo:
-    """The zone called `name`, else `fallback`, else UTC: a browser may name a zone that this machine lacks."""
+    """The time zone `name`, else `fallback`, else UTC: a browser may name a zone that is missing here."""
     for candidate in (name, fallback):
         if candidate:
             try:
@@ -86,7 +86,7 @@ def clock(when: datetime | None, zone: ZoneInfo, now: datetime | None = None) ->
 
 
 def ago(when: datetime | None, now: datetime | None = None) -> str:
-    """How long since `when`, in one unit; `in 3 h` for what is to come; `never` for None."""
+    """Time since `when` in one unit, as `3 h ago`; `in 3 h` for the future; `never` for None."""
     if when is None:
         return "never"
     seconds = ((now or datetime.now(UTC)) - when).total_seconds()
@@ -95,7 +95,7 @@ def ago(when: datetime | None, now: datetime | None = None) -> str:
 
 
 def duration_word(seconds: float) -> str:
-    """A span in its largest unit: `4 s`, `12 min`, `3 h`, `9 days`."""
+    """A duration in its largest unit: `4 s`, `12 min`, `3 h`, `9 days`."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     if seconds < 3600:
@@ -143,7 +143,7 @@ def dbu(value: float | None) -> str:
 
 
 def usd(value: float | None) -> str:
-    """Money at list price."""
+    """US dollars."""
     if value is None:
         return NOTHING
     sign = "−" if value < 0 else ""
@@ -156,7 +156,7 @@ def ratio(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A fraction as percent; never rounded up to 100 % nor down to 0 %."""
+    """A fraction as percent, never rounded up to 100 % or down to 0 %."""
     if value is None:
         return NOTHING
     shown = f"{100 * value:.1f} %"
@@ -168,5 +168,5 @@ def percent(value: float | None) -> str:
 
 
 def plain(value: object) -> str:
-    """`value` for a table cell: literal there by itself, but for characters that hide or reverse text."""
+    """`value` for a table cell, without characters that hide or reverse text."""
     return _CONTROL.sub("\ufffd", str(value))

@@ -1,5 +1,4 @@
-"""One file a page: read the store, draw, hand the click on. No logic.
+"""One file for each page: it reads the store, draws, and passes clicks to a service.
 
-Not called `pages`: a folder of that name beside the entry makes Streamlit run its files as pages of their own until the
-first call of `st.navigation`, so that the first visitor of `/runs` would see an empty page.
+Streamlit runs the files of a folder `pages` beside its entry as pages by themselves: keep this one away from main.py.
 """

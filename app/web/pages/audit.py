@@ -1,4 +1,4 @@
-"""Audit: what happened, and is the record whole? Every action and refusal, the chain verified, filter and export."""
+"""Audit: every action and refusal, the check of the hash chain, filter and export."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import streamlit as st
 
-from app.store.audit import AuditRecord, Verdict
+from app.store.audit import AuditRecord, ChainCheck
 from app.web.components import panel, sentences
 from app.web.components.frame import Figure, answer, empty, figures
 from app.web.components.native import page_link
@@ -24,8 +24,8 @@ SPANS: dict[str, timedelta | None] = {"24 h": timedelta(hours=24), "7 days": tim
 
 
 @st.cache_data(ttl=VERIFY_SECONDS, show_spinner=False, max_entries=4)
-def _verify(_here: Panel, url: str, newest: int) -> tuple[Verdict, datetime]:
-    # Keyed by store and newest record: the same for every reader, walked again at least every VERIFY_SECONDS.
+def _verify(_here: Panel, url: str, newest: int) -> tuple[ChainCheck, datetime]:
+    # Keyed by store and newest record: the same for every reader, verified again at least every VERIFY_SECONDS.
     return _here.store.audit.verify(), _here.now
 
 
@@ -38,7 +38,7 @@ def render() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control("Since", list(SPANS), default="all", required=True, key="audit_since", wrap=True)
         st.text_input(
-            "Filter: person, action, outcome, subject or reason",
+            "Filter by user, action, outcome, subject or reason",
             key="audit_text",
             type="search",
             live=True,
@@ -52,32 +52,32 @@ def render() -> None:
 def _head() -> None:
     here = panel.current()
     newest = here.store.audit.records(limit=1)
-    verdict, checked = _verify(here, here.settings.store_url, newest[0].seq if newest else 0)
-    state, sentence = sentences.wholeness(verdict, newest[0].at if newest else None, here.now)
-    answer("What happened, and is the record whole?", sentence, state)
-    st.caption(literal(f"As of: chain walked {moment(checked, here.zone)}, from the first record to the head"))
+    check, checked = _verify(here, here.settings.store_url, newest[0].seq if newest else 0)
+    state, sentence = sentences.audit_log(check, newest[0].at if newest else None, here.now)
+    answer("Is the audit log intact?", sentence, state)
+    st.caption(literal(f"As of: hash chain verified {moment(checked, here.zone)}, from the first record to the head"))
     day = here.store.audit.records(since=here.now - timedelta(hours=24), limit=NEWEST)
     refused = [r for r in day if r.outcome == "refused"]
     figures(
         [
-            Figure("Records", count(verdict.records), "in the chain"),
-            Figure("Last 24 h", count(len(day)), f"{count(len({r.actor for r in day}), 'person', 'persons')}"),
-            Figure("Refused, last 24 h", count(len(refused)), "attempts that were not allowed"),
-            Figure("Head", verdict.head[:12] if verdict.records else NOTHING, "first 12 characters of its hash"),
+            Figure("Records", count(check.records), "in the hash chain"),
+            Figure("Last 24 h", count(len(day)), f"{count(len({r.actor for r in day}), 'user')}"),
+            Figure("Refused, last 24 h", count(len(refused)), "actions that were not allowed"),
+            Figure("Head", check.head[:12] if check.records else NOTHING, "first 12 characters of its hash"),
         ]
     )
-    if verdict.whole and verdict.records:
+    if check.whole and check.records:
         st.caption(
-            "Keep the head's hash elsewhere: with it, anyone can tell later that nothing was cut off at the end. Head: "
-            + code(verdict.head)
+            "Keep the head's hash outside this store: it proves later that no record was cut off at the end. Head: "
+            + code(check.head)
         )
 
 
 COLUMNS = (
     Column("record", "Record", "open", help="Opens the whole record"),
     Column("at", "Time", "time"),
-    Column("actor", "Who"),
-    Column("source", "Known by", help="proxy: headers of Databricks Apps; persona: chosen locally"),
+    Column("actor", "User"),
+    Column("source", "Identity source", help="proxy: headers of Databricks Apps; persona: chosen locally; token"),
     Column("action", "Action"),
     Column("outcome", "Outcome"),
     Column("subject", "Subject"),
@@ -87,7 +87,7 @@ COLUMNS = (
 
 
 def outcome_mark(outcome: str) -> Mark:
-    """An outcome's mark: refused and failed are bad, done and allowed are good."""
+    """The mark of an outcome: refused and failed are bad, done and allowed are good."""
     tone = {"allowed": "passed", "done": "passed", "intent": "running"}.get(outcome, outcome)
     return mark(tone, outcome)
 
@@ -125,14 +125,14 @@ def _table() -> None:
     records = here.store.audit.records(since=here.now - span if span else None, limit=NEWEST)
     if not records:
         empty(
-            "No action and no refusal has been recorded in this time.",
-            "What is done on the Operations, Parity and Checklist pages and by the command line appears here.",
+            "No action or refusal was recorded in this period.",
+            "Actions on the Operations, Parity and Checklist pages and on the command line appear here.",
         )
         return
     words = str(st.session_state.get("audit_text") or "")
     chosen = _matching(records, words, bool(st.session_state.get("audit_bad")))
     if len(records) == NEWEST:
-        st.caption(f"Newest {NEWEST:,} records; the whole log is in the export.")
+        st.caption(f"Newest {NEWEST:,} records; the export has the whole log.")
     table(
         _rows(chosen),
         COLUMNS,
@@ -148,7 +148,7 @@ def _record(seq: str) -> None:
     number = whole(seq) or 0
     found = here.store.audit.records(limit=1)
     newest = found[0].seq if found else 0
-    # The log has no read by number; the newest records down to it are few when it was clicked in the table.
+    # The repository does not read by number; a record that was clicked in the table is among the newest.
     record = next(
         (r for r in here.store.audit.records(limit=max(1, newest - number + 1)) if r.seq == number), None
     ) if 0 < number <= newest else None  # fmt: skip
@@ -163,7 +163,7 @@ def _record(seq: str) -> None:
                 f"{literal(record.action)} {code(record.subject)}"
             )
             close_button("record")
-        st.caption(literal(f"{moment(record.at, here.zone)}, known by {record.source}"))
+        st.caption(literal(f"{moment(record.at, here.zone)}, identity source: {record.source}"))
         if record.reason:
             st.markdown(literal(record.reason))
         if record.plan_hash:
@@ -187,7 +187,7 @@ def _export() -> None:
             icon=":material/download:",
         )
         st.download_button(
-            "Whole log, JSON (can be verified elsewhere)",
+            "Whole log, JSON (verifiable)",
             data=here.store.audit.export_json,
             file_name="audit.json",
             mime="application/json",

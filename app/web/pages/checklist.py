@@ -1,4 +1,4 @@
-"""Checklist: who still has to sign what? Sign-offs and the boxes that people tick, with who, when and why."""
+"""Checklist: sign-offs and items that people tick, each with user, time and comment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.progress.evidence import Finding
 from app.progress.facts import Facts
 from app.progress.phases import metrics, phases, sign_offs
 from app.progress.sign_off import COMMENT_LIMIT
-from app.store.checklist import Mark as Tick
+from app.store.checklist import Tick
 from app.web.components import identity, notice, panel, sentences
 from app.web.components.frame import Figure, answer, figures, section
 from app.web.components.marks import finding_mark
@@ -32,54 +32,54 @@ def render() -> None:
     _head(here, facts)
     _message(here)
     _sign_offs(here, facts)
-    _boxes(here, facts)
+    _manual_items(here, facts)
     _all(here, facts)
     _history(here, facts)
 
 
 def _head(here: Panel, facts: Facts) -> None:
     given = sign_offs(facts)
-    boxes = _manual(facts)
-    open_boxes = sum(not f.passed for _, _, f in boxes)
-    state, sentence = sentences.signatures(given, open_boxes)
-    answer("Who still has to sign what?", sentence, state)
+    items = _manual(facts)
+    open_items = sum(not f.passed for _, _, f in items)
+    state, sentence = sentences.missing_sign_offs(given, open_items)
+    answer("Which sign-offs are missing?", sentence, state)
     st.caption(literal(f"As of: {moment(facts.now, here.zone)}, from the checklist of this panel"))
     found = phases(facts)
     figures(
         [
             Figure("Sign-offs given", f"{sum(s.finding.passed for s in given)} of {len(given)}", "needed for cutover"),
-            Figure("Boxes ticked by people", f"{len(boxes) - open_boxes} of {len(boxes)}", "no evidence decides these"),
+            Figure("Manual items ticked", f"{len(items) - open_items} of {len(items)}", "evidence cannot prove these"),
             Figure(
                 "Deliverables done",
                 f"{sum(p.done for p in found)} of {sum(p.total for p in found)}",
                 "ticked, or proven by evidence",
             ),
-            Figure("Disproven by evidence", str(sum(p.failing for p in found)), "deliverables whose evidence says no"),
+            Figure("Deliverables not met", str(sum(p.failing for p in found)), "the evidence disproves them"),
         ]
     )
 
 
 def _manual(facts: Facts) -> list[tuple[str, str, Finding]]:
-    boxes = [
+    items = [
         (d.deliverable.key, d.deliverable.title, d.finding)
         for p in phases(facts)
         for s in p.steps
         for d in s.deliverables
         if d.deliverable.evidence.kind == "manual"
     ]
-    return boxes + [
+    return items + [
         (m.metric.key, m.metric.title, m.finding) for m in metrics(facts) if m.metric.evidence.kind == "manual"
     ]
 
 
 def _message(here: Panel) -> None:
-    """What the last click did, with its undo."""
+    """The result of the last click, with its undo."""
     notice.show("checklist")
     last: tuple[str, str, bool] | None = st.session_state.get(LAST)
     if last:
         key, title, done = last
         if st.button(
-            literal(f"Undo: {'withdraw' if done else 'give back'} “{title}”"),
+            literal(f"Undo: {'withdraw' if done else 'tick again'} “{title}”"),
             key="checklist_undo",
             icon=":material/undo:",
             type="tertiary",
@@ -93,8 +93,8 @@ def _do(here: Panel, key: str, title: str, done: bool, comment: str, *, undo: bo
     try:
         now = here.store.checklist.latest().get(key)
         if (now is not None and now.done) == done:
-            # A second click of a double click, or someone else was first.
-            notice.say("checklist", f"“{title}” was already {'ticked' if done else 'open'}.")
+            # The second click of a double click, or another user was first.
+            notice.say("checklist", f"“{title}” is already {'ticked' if done else 'open'}.")
             return
         actor = identity.actor(here, "checklist.tick" if done else "checklist.untick", key)
         here.context.checklist.mark(key, done, actor, comment)
@@ -110,13 +110,13 @@ def _do(here: Panel, key: str, title: str, done: bool, comment: str, *, undo: bo
 
 @st.dialog("Checklist")
 @panel.guarded
-def _ask(key: str, title: str, done: bool, role: str) -> None:
+def _confirm(key: str, title: str, done: bool, role: str) -> None:
     here = panel.current()
     st.markdown(f"{'Sign or tick' if done else 'Withdraw'}: **{literal(title)}**")
-    st.caption(f"Needs the role {literal(role)}, looked up when you confirm. The audit log keeps who, when and why.")
-    comment = st.text_area(
-        "Comment" if done else "Why it is withdrawn", key=f"comment_{key}", max_chars=COMMENT_LIMIT, height=100
+    st.caption(
+        f"Needs the role {literal(role)}, checked when you confirm. The audit log records user, time and comment."
     )
+    comment = st.text_area("Comment" if done else "Reason", key=f"comment_{key}", max_chars=COMMENT_LIMIT, height=100)
     if st.button("Confirm", key=f"confirm_{key}", type="primary"):
         _do(here, key, title, done, (comment or "").strip())
         st.rerun()
@@ -140,7 +140,7 @@ def _line(key: str, title: str, finding: Finding, tick: Tick | None, role: Role,
             type="tertiary",
             icon=":material/undo:" if finding.passed else ":material/edit:",
         ):
-            _ask(key, title, not finding.passed, str(role))
+            _confirm(key, title, not finding.passed, str(role))
 
 
 def _signing() -> set[str]:
@@ -150,45 +150,45 @@ def _signing() -> set[str]:
 def _sign_offs(here: Panel, facts: Facts) -> None:
     section("Sign-offs that cutover needs")
     one = here.migration.one_person_may_sign_all
-    st.caption("One person may give all of them." if one else "Each must come from a different person.")
+    st.caption("One person may give all of them." if one else "Each needs a different person.")
     with st.container(border=True):
         for s in sign_offs(facts):
             _line(
                 s.sign_off.key,
                 f"{s.sign_off.title} (role {s.sign_off.role})",
                 s.finding,
-                facts.marks.get(s.sign_off.key),
+                facts.ticks.get(s.sign_off.key),
                 s.sign_off.role,
             )
 
 
-def _boxes(here: Panel, facts: Facts) -> None:
-    section("Boxes that people tick", help="What evidence can prove is not ticked by hand; see the table below.")
+def _manual_items(here: Panel, facts: Facts) -> None:
+    section("Manual items", help="Items that evidence proves are not ticked by hand; the table below has them.")
     for p in phases(facts):
-        boxes = [(s, d) for s in p.steps for d in s.deliverables if d.deliverable.evidence.kind == "manual"]
-        if not boxes:
+        items = [d for s in p.steps for d in s.deliverables if d.deliverable.evidence.kind == "manual"]
+        if not items:
             continue
-        done = sum(d.finding.passed for _, d in boxes)
+        done = sum(d.finding.passed for d in items)
         with st.expander(
-            f"**{literal(p.phase.title)}**: {done} of {len(boxes)} ticked",
-            expanded=done < len(boxes),
-            key=f"boxes_{p.phase.key}",
+            f"**{literal(p.phase.title)}**: {done} of {len(items)} ticked",
+            expanded=done < len(items),
+            key=f"manual_{p.phase.key}",
         ):
-            for _, d in boxes:
+            for d in items:
                 _line(
                     d.deliverable.key,
                     d.deliverable.title,
                     d.finding,
-                    facts.marks.get(d.deliverable.key),
+                    facts.ticks.get(d.deliverable.key),
                     Role.OPERATOR,
                     d.deliverable.hint,
                 )
     manual = [m for m in metrics(facts) if m.metric.evidence.kind == "manual"]
     if manual:
         done = sum(m.finding.passed for m in manual)
-        with st.expander(f"**Success metrics**: {done} of {len(manual)} ticked", expanded=True, key="boxes_metrics"):
+        with st.expander(f"**Success metrics**: {done} of {len(manual)} ticked", expanded=True, key="manual_metrics"):
             for m in manual:
-                _line(m.metric.key, m.metric.title, m.finding, facts.marks.get(m.metric.key), Role.OPERATOR)
+                _line(m.metric.key, m.metric.title, m.finding, facts.ticks.get(m.metric.key), Role.OPERATOR)
 
 
 COLUMNS = (
@@ -196,8 +196,8 @@ COLUMNS = (
     Column("where", "Where"),
     Column("title", "Item"),
     Column("decides", "Decided by", width="small"),
-    Column("summary", "Evidence, or who ticked it", width="large"),
-    Column("by", "Who"),
+    Column("summary", "Evidence or tick", width="large"),
+    Column("by", "User"),
     Column("at", "When", "time"),
     Column("comment", "Comment"),
     Column("key", "Key", width="small"),
@@ -205,7 +205,7 @@ COLUMNS = (
 
 
 def _all(here: Panel, facts: Facts) -> None:
-    section("Everything, as a table")
+    section("All items")
     rows = [_row(facts, "Sign-off", s.sign_off.key, s.sign_off.title, "a person", s.finding) for s in sign_offs(facts)]
     rows += [
         _row(
@@ -235,7 +235,7 @@ def _all(here: Panel, facts: Facts) -> None:
 
 
 def _row(facts: Facts, where: str, key: str, title: str, decides: str, finding: Finding) -> dict[str, object]:
-    tick = facts.marks.get(key)
+    tick = facts.ticks.get(key)
     return {
         "state": finding_mark(finding).text,
         "where": where,
@@ -251,7 +251,7 @@ def _row(facts: Facts, where: str, key: str, title: str, decides: str, finding: 
 
 HISTORY_COLUMNS = (
     Column("at", "When", "time"),
-    Column("by", "Who"),
+    Column("by", "User"),
     Column("what", "What", width="small"),
     Column("title", "Item"),
     Column("comment", "Comment"),
@@ -278,6 +278,6 @@ def _history(here: Panel, facts: Facts) -> None:
         ]
         table(
             rows, HISTORY_COLUMNS, key="checklist_history", zone=here.zone, name="checklist_history",
-            empty="Nobody has ticked or signed anything yet.",
+            empty="No item has been ticked or signed yet.",
         )  # fmt: skip
-        page_link("The same with refusals on the Audit page", "audit")
+        page_link("Refusals are on the Audit page", "audit")

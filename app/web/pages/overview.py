@@ -1,4 +1,4 @@
-"""Overview: can we cut over? Gates, which side serves each table, the phases with every deliverable, what blocks."""
+"""Overview: gates that block cutover, the side that serves each table, phases with their deliverables."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _head() -> None:
     old = sum(s.side == "baseline" for s in served)
     figures(
         [
-            Figure("Gates that pass", f"{sum(not g.blocks for g in judged)} of {len(judged)}", "all must"),
+            Figure("Gates that pass", f"{sum(not g.blocks for g in judged)} of {len(judged)}", "all must pass"),
             Figure(
                 "Deliverables done",
                 f"{sum(p.done for p in done)} of {sum(p.total for p in done)}",
@@ -87,7 +87,7 @@ def _evidence() -> None:
     if not facts.snapshot.sources and not facts.snapshot.tables:
         empty(
             "Nothing has been collected from the workspace yet.",
-            "The worker does so within seconds of its start; what follows is judged without evidence.",
+            "The worker starts collecting within seconds of its start; without evidence every gate below blocks.",
         )
     _gates(here, gates(facts))
     _serving(here, facts)
@@ -99,18 +99,16 @@ def _evidence() -> None:
 GATE_COLUMNS = (
     Column("state", "State"),
     Column("title", "Gate", width=260),
-    Column("summary", "What the evidence says", width=320),
+    Column("summary", "Evidence", width=320),
     Column("as_of", "Evidence as of", "time"),
-    Column("age", "Counts for, h", "number", help="Older evidence is inconclusive, and inconclusive blocks"),
+    Column("age", "Valid for, h", "number", help="Older evidence is inconclusive, and an inconclusive gate blocks"),
     Column("source", "Source"),
 )
 
 
 def _gates(here: Panel, judged: Sequence[GateStatus]) -> None:
     blocking = sum(g.blocks for g in judged)
-    section(
-        f"What blocks cutover: {blocking} of {count(len(judged), 'gate')}" if blocking else "No gate blocks cutover"
-    )
+    section(f"{blocking} of {count(len(judged), 'gate')} block cutover" if blocking else "No gate blocks cutover")
     rows = [
         {
             "state": finding_mark(g.finding, gate=True).text,
@@ -127,8 +125,8 @@ def _gates(here: Panel, judged: Sequence[GateStatus]) -> None:
 
 SERVING_COLUMNS = (
     Column("side", "Served by", width="small"),
-    Column("table", "Table consumers read"),
-    Column("how", "How"),
+    Column("table", "Table, as consumers read it"),
+    Column("how", "How it is served"),
     Column("type", "Type", width="small"),
     Column("rows", "Rows", "number"),
     Column("verdict", "Last comparison"),
@@ -138,12 +136,12 @@ SERVING_COLUMNS = (
 
 
 def side_mark(side: str) -> str:
-    """Which side, as shape and word: a square is the old side, a circle the new, as in every chart."""
+    """The side as shape and word: a square for the old side, a circle for the new, as in every chart."""
     return {"baseline": "■ old", "candidate": "● new"}.get(side, "? unknown")
 
 
 def _serving(here: Panel, facts: Facts) -> None:
-    section("Which side serves each table now")
+    section("Side that serves each table")
     latest = facts.parity["production"]
     rows: list[dict[str, Any]] = []
     for definition, served in zip(facts.migration.tables, serving(facts), strict=True):
@@ -245,16 +243,18 @@ CONSUMER_COLUMNS = (
     Column("table", "Table"),
     Column("kind", "Kind"),
     Column("name", "Consumer"),
-    Column("user", "Read as"),
+    Column("user", "Reads as"),
     Column("last", "Last seen", "time"),
-    Column("reads", "Reads seen", "number"),
+    Column("reads", "Recorded reads", "number"),
 )
 
 
 def _consumers(here: Panel) -> None:
     found = here.store.collected.consumers()
-    with st.expander(f"**Who reads these tables**: {count(len(found), 'consumer')} seen", key="overview_consumers_box"):
-        st.caption("From lineage, which records a subset of reads: a consumer that is not here may still exist.")
+    with st.expander(
+        f"**Consumers of these tables**: {count(len(found), 'consumer')} in lineage", key="overview_consumers_box"
+    ):
+        st.caption("From lineage, which records only a subset of reads: a consumer may exist that is not listed here.")
         rows = [
             {
                 "table": c.table,
@@ -268,5 +268,5 @@ def _consumers(here: Panel) -> None:
         ]
         table(
             rows, CONSUMER_COLUMNS, key="overview_consumers", zone=here.zone, name="consumers",
-            empty="No read of these tables has been seen in lineage yet.",
+            empty="Lineage has recorded no read of these tables yet.",
         )  # fmt: skip

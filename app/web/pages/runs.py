@@ -1,4 +1,4 @@
-"""Runs: is the new pipeline healthy? Runs and updates of both sides, their datasets, expectations, events, errors."""
+"""Runs: job runs and pipeline updates of both sides, with their datasets, expectations, events and errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any
 
 import streamlit as st
 
-from app.store.collected.records import EventRecord, JobRunRecord, Snapshot, TaskRunRecord, UpdateRecord
+from app.store.collected.records import (
+    EventRecord,
+    ExpectationRecord,
+    JobRunRecord,
+    Snapshot,
+    TaskRunRecord,
+    UpdateRecord,
+)
 from app.web.components import asof, charts, hints, panel, sentences, sides
 from app.web.components.charts import Bar
 from app.web.components.frame import Figure, answer, empty, figures, section
@@ -26,7 +33,7 @@ SPANS: dict[str, timedelta | None] = {
     "all": None,
 }
 VIEWS = ("Runs", "Updates", "Datasets", "Expectations", "Event log", "Errors")
-BEGINNING = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+EARLIEST = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 EVENTS = 500
 SOURCES = ("runs", "updates", "events", "links")
 
@@ -44,13 +51,18 @@ def render() -> None:
         st.segmented_control(
             "Since", list(SPANS), default="7 days", required=True, key="since", bind="query-params", wrap=True
         )
-        st.toggle("Generated history", value=True, key="runs_generated", help="Runs made up before the first start")
+        st.toggle(
+            "Generated history",
+            value=True,
+            key="runs_generated",
+            help="Invented runs from before the first start of a local workspace",
+        )
     panel.live(_evidence)
 
 
 def _snapshot(here: Panel) -> Snapshot:
     span = SPANS.get(st.session_state.get("since") or "7 days", SPANS["7 days"])
-    return here.store.collected.snapshot(here.now - span if span else BEGINNING)
+    return here.store.collected.snapshot(here.now - span if span else EARLIEST)
 
 
 def _head() -> None:
@@ -77,8 +89,8 @@ def _head() -> None:
 def _last(here: Panel, label: str, record: JobRunRecord | UpdateRecord | None) -> Figure:
     if record is None:
         return Figure(label, "–", "none collected")
-    taken = record.run_seconds if isinstance(record, JobRunRecord) else record.seconds
-    note = f"{seconds(taken)}, {ago(record.end_time or record.start_time, here.now)}"
+    duration = record.run_seconds if isinstance(record, JobRunRecord) else record.seconds
+    note = f"{seconds(duration)}, {ago(record.end_time or record.start_time, here.now)}"
     return Figure(label, mark(record.state).text, note + (", generated" if record.generated else ""))
 
 
@@ -86,9 +98,9 @@ def _share(found: Snapshot) -> Figure:
     ended = [r for r in found.runs if r.side == "candidate" and not r.active and not r.generated]
     good = sum(r.state == "SUCCESS" for r in ended)
     return Figure(
-        "New job, runs that succeeded",
+        "Successful runs of the new job",
         percent(good / len(ended)) if ended else "–",
-        f"{good} of {count(len(ended), 'run')}, 14 days, generated left out",
+        f"{good} of {count(len(ended), 'run')}, 14 days, without generated runs",
     )
 
 
@@ -100,8 +112,8 @@ def _evidence() -> None:
     updates = [u for u in found.updates if generated or not u.generated]
     if not runs and not updates:
         empty(
-            "No run or update has been collected in this time.",
-            "Choose a longer time, or start one on the Operations page.",
+            "No run or update has been collected in this period.",
+            "Choose a longer period, or start one on the Operations page.",
         )
         return
     _timeline(here, runs, updates)
@@ -149,7 +161,7 @@ def _timeline(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[Updat
         for u in updates
     ]
     bars.sort(key=lambda b: ({"baseline": 0, "candidate": 1, "development": 2}.get(b.side, 3), b.lane))
-    title = f"When each side ran ({count(len(runs), 'run')}, {count(len(updates), 'update')})"
+    title = f"Runs and updates over time ({count(len(runs), 'run')}, {count(len(updates), 'update')})"
     charts.show(charts.timeline(bars, here.zone, here.now), title, key="runs_timeline")
 
 
@@ -183,7 +195,7 @@ def _runs_table(here: Panel, runs: Sequence[JobRunRecord]) -> None:
         }
         for r in runs
     ]
-    table(rows, RUN_COLUMNS, key="runs_table", zone=here.zone, name="runs", empty="No job run in this time.")
+    table(rows, RUN_COLUMNS, key="runs_table", zone=here.zone, name="runs", empty="There is no job run in this period.")
 
 
 UPDATE_COLUMNS = (
@@ -192,7 +204,7 @@ UPDATE_COLUMNS = (
     Column("state", "State"),
     Column("start", "Start", "time"),
     Column("seconds", "Seconds", "seconds"),
-    Column("what", "What"),
+    Column("what", "Kind"),
     Column("cause", "Cause"),
     Column("run", "Job run", "open"),
     Column("origin", "Origin", width="small"),
@@ -200,7 +212,7 @@ UPDATE_COLUMNS = (
 )
 
 
-def _what(u: UpdateRecord) -> str:
+def _kind_of(u: UpdateRecord) -> str:
     if u.validate_only:
         return "validate only"
     if u.full_refresh:
@@ -220,7 +232,7 @@ def _updates_table(here: Panel, updates: Sequence[UpdateRecord]) -> None:
             "state": mark(u.state).text,
             "start": u.start_time,
             "seconds": u.seconds,
-            "what": _what(u),
+            "what": _kind_of(u),
             "cause": (u.cause or "").replace("_", " ").lower() or None,
             "run": str(u.job_run_id) if u.job_run_id else None,
             "origin": _origin(u.generated),
@@ -234,7 +246,7 @@ def _updates_table(here: Panel, updates: Sequence[UpdateRecord]) -> None:
         key="updates_table",
         zone=here.zone,
         name="updates",
-        empty="No pipeline update in this time.",
+        empty="There is no pipeline update in this period.",
     )
 
 
@@ -276,7 +288,7 @@ def _datasets(here: Panel, updates: Sequence[UpdateRecord]) -> None:
         measured = [r for r in rows if r["update"] == newest.update_id and r["seconds"] is not None]
         if measured:
             measured.sort(key=lambda r: -r["seconds"])
-            title = f"Seconds of each dataset in the newest completed update, {moment(newest.start_time, here.zone)}"
+            title = f"Duration of each dataset in the newest completed update, {moment(newest.start_time, here.zone)}"
             charts.show(
                 charts.single_bars([(r["dataset"], r["seconds"]) for r in measured], "seconds"),
                 title,
@@ -288,7 +300,7 @@ def _datasets(here: Panel, updates: Sequence[UpdateRecord]) -> None:
         key="runs_datasets",
         zone=here.zone,
         name="datasets",
-        empty="No update with datasets in this time; start one on the Operations page.",
+        empty="No update in this period wrote datasets; start one on the Operations page.",
     )
 
 
@@ -314,7 +326,7 @@ def _expectation_rows(here: Panel, update_ids: Sequence[str]) -> list[dict[str, 
             "dataset": e.dataset,
             "name": e.name,
             "action": e.action,
-            "state": mark("passed" if e.failed == 0 else "failed" if e.action == "fail" else "warn", _kept(e)).text,
+            "state": mark("passed" if e.failed == 0 else "failed" if e.action == "fail" else "warn", _outcome(e)).text,
             "passed": e.passed,
             "failed": e.failed,
             "share": e.failed / (e.passed + e.failed) if e.passed + e.failed else None,
@@ -325,7 +337,7 @@ def _expectation_rows(here: Panel, update_ids: Sequence[str]) -> list[dict[str, 
     ]
 
 
-def _kept(e: Any) -> str:
+def _outcome(e: ExpectationRecord) -> str:
     if e.failed == 0:
         return "all passed"
     return {"drop": "rows dropped", "fail": "update failed", "warn": "rows kept"}.get(e.action or "", "rows failed")
@@ -340,8 +352,8 @@ def _expectations(here: Panel, updates: Sequence[UpdateRecord]) -> None:
     failing = {name: values for name, values in series.items() if any(failed for _, _, failed in values)}
     if failing:
         worst = sorted(failing.items(), key=lambda item: -item[1][-1][2])[:8]
-        title = "Share of rows that fail an expectation, by update" + (
-            f" (8 of {len(failing)} that ever failed)" if len(failing) > 8 else ""
+        title = "Share of rows that fail each expectation, by update" + (
+            f" (8 of {len(failing)} with failures)" if len(failing) > 8 else ""
         )
         charts.show(charts.failed_share(worst, here.zone, here.now), title, key="runs_expectations_chart")
     elif rows:
@@ -355,7 +367,7 @@ def _expectations(here: Panel, updates: Sequence[UpdateRecord]) -> None:
         key="runs_expectations",
         zone=here.zone,
         name="expectations",
-        empty="No expectation results in this time; they come with each update of the production pipeline.",
+        empty="There are no expectation results in this period; each update of the production pipeline adds some.",
     )
 
 
@@ -391,7 +403,7 @@ def _events(here: Panel, updates: Sequence[UpdateRecord], update_id: str | None 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         levels = st.pills("Levels", LEVELS, selection_mode="multi", key=f"{prefix}_levels", wrap=True)
         words = st.text_input("Text in message, dataset or type", key=f"{prefix}_text", type="search", live=True)
-    since = min((u.start_time for u in updates), default=BEGINNING)
+    since = min((u.start_time for u in updates), default=EARLIEST)
     found = here.store.collected.events(
         update_id=update_id, levels=levels or (), since=None if update_id else since, limit=EVENTS
     )
@@ -399,7 +411,7 @@ def _events(here: Panel, updates: Sequence[UpdateRecord], update_id: str | None 
         wanted = words.casefold()
         found = [e for e in found if wanted in f"{e.message} {e.dataset or ''} {e.event_type}".casefold()]
     if len(found) == EVENTS:
-        st.caption(f"Newest {EVENTS} events; filter or open one update for the rest.")
+        st.caption(f"Newest {EVENTS} events; filter, or open one update, for the others.")
     table(
         _event_rows(found),
         EVENT_COLUMNS,
@@ -411,7 +423,7 @@ def _events(here: Panel, updates: Sequence[UpdateRecord], update_id: str | None 
 
 
 def error_text(error: Any) -> str | None:
-    """The platform's own words out of an event's error: each exception's class and message, outermost first."""
+    """The platform's message from an event's error: class and message of each exception, outermost first."""
     if not error:
         return None
     exceptions = error.get("exceptions") if hasattr(error, "get") else None
@@ -427,7 +439,7 @@ ERROR_COLUMNS = (
     Column("when", "Time", "time"),
     Column("where", "Where"),
     Column("state", "State"),
-    Column("error", "As the platform says it"),
+    Column("error", "Error message"),
     Column("run", "Run", "open"),
     Column("update", "Update", "open"),
     Column("url", "Databricks", "link"),
@@ -460,7 +472,7 @@ def _errors(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[UpdateR
                 "when": (e.timestamp if e else u.end_time) or u.start_time,
                 "where": f"{u.pipeline_name}" + (f", {e.dataset}" if e and e.dataset else ""),
                 "state": mark(u.state).text,
-                "error": (error_text(e.error) or e.message) if e else "no error event: see the update's own page",
+                "error": (error_text(e.error) or e.message) if e else "no error event: open the update in Databricks",
                 "run": str(u.job_run_id) if u.job_run_id else None,
                 "update": u.update_id,
                 "url": safe(u.url),
@@ -474,7 +486,7 @@ def _errors(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[UpdateR
         key="runs_errors",
         zone=here.zone,
         name="errors",
-        empty="No run or update failed in this time.",
+        empty="No run or update failed in this period.",
     )
     if any(hints.timed_out(str(row["state"]), [row["error"]]) for row in rows):
         hints.show(here, ("timeout",))
@@ -495,7 +507,7 @@ def _run(run_id: str) -> None:
     with st.container(border=True):
         record = here.store.collected.run(number) if (number := whole(run_id)) is not None else None
         if record is None:
-            st.markdown(f"Run {code(run_id)} is not among what was collected.")
+            st.markdown(f"Run {code(run_id)} has not been collected.")
             close_button("run")
             return
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -551,7 +563,7 @@ def _update(update_id: str) -> None:
     with st.container(border=True):
         record = here.store.collected.update(update_id)
         if record is None:
-            st.markdown(f"Update {code(update_id)} is not among what was collected.")
+            st.markdown(f"Update {code(update_id)} has not been collected.")
             close_button("update")
             return
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -563,7 +575,7 @@ def _update(update_id: str) -> None:
             close_button("update")
         st.caption(
             literal(
-                f"{moment(record.start_time, here.zone)}, {seconds(record.seconds)}, {_what(record)}, "
+                f"{moment(record.start_time, here.zone)}, {seconds(record.seconds)}, {_kind_of(record)}, "
                 f"cause {(record.cause or 'unknown').replace('_', ' ').lower()}"
             )
         )
@@ -585,7 +597,7 @@ def _update(update_id: str) -> None:
             key="update_expectations",
             zone=here.zone,
             name=f"update_{update_id}_expectations",
-            empty="This update reported no expectation.",
+            empty="This update reported no expectations.",
         )
         section("Events")
         _events(here, [record], update_id)

@@ -1,15 +1,15 @@
-"""Compare: is it as fast and as cheap? Run time, DBU and list price, old against new, per run and as distributions."""
+"""Performance: run time, DBU and list-price cost, old against new, per run and as distributions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
 from app.config.migration import Evidence
-from app.performance.measurements import Point, Summary, points, summaries
+from app.performance.measurements import MeasuredRun, Summary, billed_sums, measured_runs, summaries
 from app.progress.evidence import Status
 from app.progress.facts import DAYS, Facts
 from app.progress.rules import judge
@@ -34,13 +34,19 @@ def render() -> None:
             "Measure", list(MEASURES), default="Run time", required=True, key="measure", bind="query-params", wrap=True
         )
         st.segmented_control(
-            "Since", list(SPANS), default=LONGEST, required=True, key="compare_since", bind="query-params", wrap=True
+            "Since",
+            list(SPANS),
+            default=LONGEST,
+            required=True,
+            key="performance_since",
+            bind="query-params",
+            wrap=True,
         )
         st.toggle(
             "Generated history",
             value=False,
-            key="compare_generated",
-            help="Runs made up before the first start of a local workspace. They measure nothing and decide nothing.",
+            key="performance_generated",
+            help="Invented runs from before the first start of a local workspace. They do not count in any median.",
         )
     panel.live(_evidence)
 
@@ -48,7 +54,7 @@ def render() -> None:
 def _head() -> None:
     here = panel.current()
     facts = panel.facts(here)
-    measured = points(facts, generated=False)
+    measured = measured_runs(facts.snapshot.runs, facts.costs, generated=False)
     time, units, money = summaries(measured)
     state, sentence = sentences.as_fast_and_cheap(time, units)
     answer("Is the new side as fast and as cheap?", sentence, state)
@@ -63,21 +69,22 @@ def _head() -> None:
 def _evidence() -> None:
     here = panel.current()
     facts = panel.facts(here)
-    generated = bool(st.session_state.get("compare_generated", False))
-    since = here.now - SPANS.get(st.session_state.get("compare_since") or LONGEST, SPANS[LONGEST])
-    shown = [p for p in points(facts, generated=generated) if p.start >= since]
+    generated = bool(st.session_state.get("performance_generated", False))
+    since = here.now - SPANS.get(st.session_state.get("performance_since") or LONGEST, SPANS[LONGEST])
+    found = measured_runs(facts.snapshot.runs, facts.costs)
+    shown = [r for r in found if r.start >= since and (generated or not r.generated)]
     if not shown:
-        hidden = sum(p.generated for p in points(facts))
+        hidden = sum(r.generated for r in found)
         empty(
-            "No successful run in this time.",
+            "There is no successful run in this period.",
             f"{count(hidden, 'generated run')} can be shown with the switch above."
             if hidden and not generated
-            else "Run both jobs from the Operations page, or choose a longer time.",
+            else "Run both jobs on the Operations page, or choose a longer period.",
         )
         return
     _charts(here, shown)
     _runs(here, shown)
-    _prices(here, facts, since)
+    _prices(here, since)
 
 
 def _figures(time: Summary, units: Summary, money: Summary) -> None:
@@ -96,7 +103,7 @@ def _figures(time: Summary, units: Summary, money: Summary) -> None:
                 "Cost a run, median",
                 f"{usd(money.baseline)} → {usd(money.candidate)}",
                 f"list price, {ratio(money.ratio)}{lag}",
-                "DBU times the list price that held; without discounts, and without the cloud's own bill for machines",
+                "DBU times the list price at the time, without discounts and the cloud provider's machine costs",
             ),
         ]
     )
@@ -106,14 +113,14 @@ def _bare(value: float | None) -> str:
     return NOTHING if value is None else dbu(value).removesuffix(" DBU")
 
 
-def _warnings(facts: Facts, measured: Sequence[Point]) -> list[str]:
+def _warnings(facts: Facts, measured: Sequence[MeasuredRun]) -> list[str]:
     found = []
     schedules = facts.snapshot.schedules
     agree = judge(Evidence(kind="schedules_agree"), facts)
     if agree.status is Status.FAIL:
         found.append(
             f"The two jobs do not start together: {agree.summary}. They read different data, "
-            "so a difference between them may be time alone."
+            "so timing alone may cause a difference between them."
         )
     development = sentences.offset(schedules.get("baseline"), schedules.get("development"))
     if development:
@@ -121,12 +128,12 @@ def _warnings(facts: Facts, measured: Sequence[Point]) -> list[str]:
     lagging = sum(not p.final for p in measured)
     if lagging:
         found.append(
-            f"Billing is written late: {count(lagging, 'run')} of {len(measured)} may still gain records (not final)."
+            f"Billing arrives late: {count(lagging, 'run')} of {len(measured)} may still get records (not final)."
         )
     return found
 
 
-def _charts(here: Panel, shown: Sequence[Point]) -> None:
+def _charts(here: Panel, shown: Sequence[MeasuredRun]) -> None:
     chosen = st.session_state.get("measure") or "Run time"
     attribute, unit = MEASURES[chosen]
     drawn = [
@@ -143,17 +150,17 @@ def _charts(here: Panel, shown: Sequence[Point]) -> None:
     ]
     if not drawn:
         empty(
-            f"No {chosen.lower()} is known for these runs yet.",
-            "Billing records arrive hours after a run; the worker reads them when they do.",
+            f"The {chosen.lower()} of these runs is not known yet.",
+            "Billing records arrive hours after a run; the worker collects them.",
         )
         return
     left, right = st.columns([3, 2])
     with left:
         title = f"{chosen} of each successful run, {unit}"
-        charts.show(charts.runs_over_time(drawn, here.zone, here.now, unit), title, key="compare_runs_chart")
+        charts.show(charts.runs_over_time(drawn, here.zone, here.now, unit), title, key="performance_runs_chart")
     with right:
         title = f"Distribution, {unit}"
-        charts.show(charts.distribution(drawn, unit), title, key="compare_box")
+        charts.show(charts.distribution(drawn, unit), title, key="performance_box")
 
 
 RUN_COLUMNS = (
@@ -169,7 +176,7 @@ RUN_COLUMNS = (
 )
 
 
-def _runs(here: Panel, shown: Sequence[Point]) -> None:
+def _runs(here: Panel, shown: Sequence[MeasuredRun]) -> None:
     section("Each successful run")
     rows: list[dict[str, Any]] = [
         {
@@ -185,7 +192,7 @@ def _runs(here: Panel, shown: Sequence[Point]) -> None:
         }
         for p in shown
     ]
-    table(rows, RUN_COLUMNS, key="compare_runs", zone=here.zone, name="compare_runs", empty="No run.")
+    table(rows, RUN_COLUMNS, key="performance_runs", zone=here.zone, name="performance_runs", empty="No runs.")
 
 
 PRICE_COLUMNS = (
@@ -201,42 +208,29 @@ PRICE_COLUMNS = (
 )
 
 
-def _prices(here: Panel, facts: Facts, since: Any) -> None:
-    with st.expander("**Where the prices come from**", key="compare_prices_box"):
+def _prices(here: Panel, since: datetime) -> None:
+    with st.expander("**Source of the prices**", key="performance_prices_box"):
         st.caption(
-            "DBU from system.billing.usage, summed over all record types; price from system.billing.list_prices as it "
-            "held at each record's start. Discounts are not in it, nor, for classic compute, the cloud's own bill for "
-            "machines. "
-            "The new side is its job's records plus those of the updates it started, once each."
+            "DBU: sum of all record types in system.billing.usage. Price: system.billing.list_prices at each record's "
+            "start; discounts are not included, nor, for classic compute, the cloud provider's machine costs. "
+            "The new side counts its job's records plus those of the updates it started, once each."
         )
-        generated = bool(st.session_state.get("compare_generated", False))
-        sums: dict[tuple[Any, ...], list[float]] = {}
-        for u in here.store.collected.usage(since=since):
-            if u.generated and not generated:
-                continue
-            compute = ", ".join(
-                word for word, on in (("serverless", u.serverless), ("Photon", u.photon)) if on
-            ) or "classic"  # fmt: skip
-            key = (u.side, u.sku, u.product, compute, u.list_price_usd, u.generated)
-            total = sums.setdefault(key, [0.0, 0.0, 0])
-            total[0] += u.dbu
-            total[1] += u.usd or 0.0
-            total[2] += 1
+        generated = bool(st.session_state.get("performance_generated", False))
         rows = [
             {
-                "side": sides.NAMES.get(side, side),
-                "sku": sku,
-                "product": product,
-                "compute": compute,
-                "price": price,
-                "dbu": total[0],
-                "usd": total[1] if price is not None else None,
-                "records": int(total[2]),
-                "origin": "generated" if made_up else "billed",
+                "side": sides.NAMES.get(b.side, b.side),
+                "sku": b.sku,
+                "product": b.product,
+                "compute": b.compute,
+                "price": b.list_price_usd,
+                "dbu": b.dbu,
+                "usd": b.usd,
+                "records": b.records,
+                "origin": "generated" if b.generated else "billed",
             }
-            for (side, sku, product, compute, price, made_up), total in sorted(sums.items(), key=lambda i: str(i[0]))
+            for b in billed_sums(here.store.collected.usage(since=since), generated=generated)
         ]
         table(
-            rows, PRICE_COLUMNS, key="compare_prices", zone=here.zone, name="prices",
-            empty="No billing record in this time; system.billing.usage is filled hours late.",
+            rows, PRICE_COLUMNS, key="performance_prices", zone=here.zone, name="prices",
+            empty="There is no billing record in this period; system.billing.usage is filled hours late.",
         )  # fmt: skip
