@@ -54,7 +54,7 @@ def _local_settings(data: Path) -> dict[str, str]:
 
 
 class Settings(Frozen):
-    """Settings of one process, from the environment. See README for each variable."""
+    """Settings of one process, from the environment. docs/settings.md has each variable."""
 
     data: Path
     store_url: str
