@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime
@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from app.operations import compared
-from app.operations.steps import Grant, StartUpdate
-from app.operations.world import JobState, Kind, PipelineState, Privileges, Relation, Written
+from app.operations.requests import Call
+from app.operations.world import Grant, JobState, Kind, PipelineState, Privileges, Relation, Written
 from databricks_client import tables
 from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError
@@ -84,14 +84,6 @@ class DatabricksWorld:
             columns=tuple((c.name, c.type) for c in state.columns),
             grants=_grouped(self._workspace.tables.grants(state.name)),
         )
-
-    def grant(self, relation: str, grants: Sequence[Grant]) -> None:
-        """Adds privileges; what is there stays."""
-        self._workspace.tables.add_grants(relation, _single(grants))
-
-    def revoke(self, relation: str, grants: Sequence[Grant]) -> None:
-        """Takes privileges away."""
-        self._workspace.tables.restore_grants(relation, self._workspace.tables.grants(relation) - _single(grants))
 
     def privileges(self, swap: Sequence[str], read: Sequence[str], jobs: Sequence[int]) -> Privileges:
         """Whether the acting principal may rename and replace `swap`, read `read`, and pause `jobs`."""
@@ -188,45 +180,36 @@ class DatabricksWorld:
         """Updates of a pipeline that have not ended."""
         return [u.update_id for u in self._workspace.pipelines.active_updates(pipeline_id)]
 
-    def set_paused(self, job_id: int, paused: bool) -> None:
-        """Pauses or unpauses a job."""
-        self._workspace.jobs.set_paused(job_id, paused)
-
-    def set_parameters(self, job_id: int, values: Sequence[tuple[str, str]]) -> None:
-        """Sets defaults of a job's parameters."""
-        self._workspace.jobs.set_parameters(job_id, dict(values))
-
-    def run_now(self, job_id: int, token: str) -> str:
-        """Starts a run; the same token gives the same run."""
-        return str(self._workspace.jobs.run_now(job_id, token))
+    def send(self, call: Call) -> str:
+        """Sends one REST call, once; gives the id in its answer."""
+        answer = self._workspace.rest.send(call.what, call.method, call.path, dict(call.body))
+        match call.answer:
+            case "run_id":
+                return str(answer.whole("run_id", 1))
+            case "update_id":
+                return answer.name("update_id")
+            case "":
+                return ""
 
     def run_state(self, run_id: str) -> str:
         """State of a run."""
         return self._workspace.jobs.run(int(run_id)).state
 
-    def start_update(self, step: StartUpdate) -> str:
-        """Starts an update and returns its id."""
-        return self._workspace.pipelines.start_update(
-            step.pipeline_id,
-            full_refresh=step.full_refresh,
-            refresh_selection=step.refresh_selection,
-            full_refresh_selection=step.full_refresh_selection,
-            validate_only=step.validate_only,
-        )
-
-    def updates_like(self, step: StartUpdate, after: datetime, until: datetime) -> Sequence[str]:
-        """Ids of updates that were created between two moments by a call that asked for what the step asks for."""
+    def updates_like(
+        self, pipeline_id: str, body: Mapping[str, Any], after: datetime, until: datetime
+    ) -> Sequence[str]:
+        """Ids of updates that were created between two moments by an API call with this body."""
 
         def alike(update: Update) -> bool:
             return (
                 update.cause == "API_CALL"
-                and update.full_refresh == step.full_refresh
-                and update.validate_only == step.validate_only
-                and set(update.refresh_selection) == set(step.refresh_selection)
-                and set(update.full_refresh_selection) == set(step.full_refresh_selection)
+                and update.full_refresh == body.get("full_refresh", False)
+                and update.validate_only == body.get("validate_only", False)
+                and set(update.refresh_selection) == set(body.get("refresh_selection", ()))
+                and set(update.full_refresh_selection) == set(body.get("full_refresh_selection", ()))
             )
 
-        found = self._workspace.pipelines.updates_since(step.pipeline_id, after)
+        found = self._workspace.pipelines.updates_since(pipeline_id, after)
         return [u.update_id for u in found if u.created <= until and alike(u)]
 
     def update_state(self, pipeline_id: str, update_id: str) -> str:
@@ -247,10 +230,6 @@ def _grouped(grants: frozenset[tables.Grant]) -> tuple[Grant, ...]:
     for grant in sorted(grants):
         found.setdefault(grant.principal, []).append(grant.privilege)
     return tuple(Grant(principal, tuple(privileges)) for principal, privileges in found.items())
-
-
-def _single(grants: Sequence[Grant]) -> frozenset[tables.Grant]:
-    return frozenset(tables.Grant(g.principal, p) for g in grants for p in g.privileges)
 
 
 def _hangers(found: tables.Hangers) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
+from app.operations.model import Model
 from app.operations.steps import PlannedStep, dump
 from app.operations.world import JobState, PipelineState, Privileges, Relation, Written
 from app.progress.evidence import Finding
@@ -83,6 +84,11 @@ class Observation:
     def fingerprint(self) -> str:
         """SHA-256 over `pinned()`."""
         return hashlib.sha256(canonical(self.pinned()).encode()).hexdigest()
+
+    @property
+    def model(self) -> Model:
+        """The observed names and jobs, as steps read them."""
+        return Model.of(self.relations, (j for _, j in self.jobs))
 
     def relation(self, name: str) -> Relation:
         """The observed state of a name. Raises KeyError if it was not looked at."""

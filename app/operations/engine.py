@@ -15,20 +15,8 @@ from itertools import groupby
 from typing import Any
 
 from app.operations.journal import Journal, JournalLost
-from app.operations.perform import Detail, Performer, StepFailed
-from app.operations.preview import words
-from app.operations.steps import (
-    STEPS,
-    ConfirmUnchanged,
-    DropView,
-    PlannedStep,
-    RenameTable,
-    RunJob,
-    StartUpdate,
-    Step,
-    UnknownStep,
-    VerifyServing,
-)
+from app.operations.performer import Detail, Performer
+from app.operations.steps import PlannedStep, StepFailed, require_known
 from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
 from app.store.leases import Lease, LeaseLost, LeaseRepository
@@ -43,6 +31,8 @@ OPEN_AT_ONCE = 2
 
 ATTEMPTS = 4
 READ_BACKS = 5
+LONGEST_WAIT = 10.0
+"""Seconds that a step waits at most before it is retried, whatever the service asks for."""
 LEASE = "operations"
 LEASE_SECONDS = 15.0
 
@@ -179,8 +169,7 @@ class Engine:
         nothing more may start.
         """
         for planned in steps:
-            if STEPS.get(type(planned.step).__name__) is not type(planned.step):
-                raise UnknownStep(f"step {type(planned.step).__name__} is not one that operations know")
+            require_known(planned.step)
         for _, stage in groupby(steps, key=lambda p: p.stage):
             found = list(stage)
             lanes = [[p for p in found if p.lane == lane] for lane in dict.fromkeys(p.lane for p in found)]
@@ -251,7 +240,7 @@ class Engine:
             late: list[_Late] | None = [] if len(chain) > 1 else None
             try:
                 for planned, moment in zip(chain, moments, strict=True):
-                    if sent and not isinstance(sent[-1].planned.step, (RenameTable, DropView)):
+                    if sent and not sent[-1].planned.step.frees_name:
                         self._journal.check_alone()  # The name is there: whoever has the lease now can go on.
                     sent.append(self._send(planned, moment, late))
             except Exception:
@@ -280,10 +269,10 @@ class Engine:
         """Checks the lease, looks, journals the intent. None if it is so already, else the time of the first intent."""
         self.may_go_on()
         # The way back is always planned anew from the world: its numbers name other steps than an earlier try's.
-        before = self._history(planned) if self._journal.direction == "forward" and _only_once(planned.step) else {}
+        before = self._history(planned) if self._journal.direction == "forward" and planned.step.only_once else {}
         first = before.get(Phase.INTENT)
         if Phase.DONE in before:
-            self._note(planned, Phase.ALREADY, f"{words(planned.step)}: done before the interruption")
+            self._note(planned, Phase.ALREADY, f"{planned.step.text}: done before the interruption")
             return None
         try:
             done = self._retrying(planned, lambda: self._do.is_done(planned.step, first))
@@ -291,16 +280,16 @@ class Engine:
             self._note(planned, Phase.FAILED, str(e))
             raise
         if done:
-            self._note(planned, Phase.ALREADY, f"{words(planned.step)}: it is so already")
+            self._note(planned, Phase.ALREADY, f"{planned.step.text}: it is so already")
             return None
         moment = self._clock()
-        self._note(planned, Phase.INTENT, words(planned.step))
+        self._note(planned, Phase.INTENT, planned.step.text)
         return first or moment
 
     def _intend(self, planned: PlannedStep) -> datetime:
         """Journals the intent, without a look."""
         moment = self._clock()
-        self._note(planned, Phase.INTENT, words(planned.step))
+        self._note(planned, Phase.INTENT, planned.step.text)
         return moment
 
     def _send(self, planned: PlannedStep, since: datetime, late: list[_Late] | None = None) -> _Sent:
@@ -334,18 +323,18 @@ class Engine:
                     ) from e
                 problem = e
             # An update that another started looks like ours: only where no definite answer came can it be ours.
-            if (problem.uncertain or not isinstance(step, StartUpdate)) and self._shows(planned, {}, since, problem):
+            if (problem.uncertain or step.shared_effect) and self._shows(planned, {}, since, problem):
                 return _Sent(planned, since, {}, _seconds(started), problem)
             if not problem.retryable or attempt == ATTEMPTS:
                 note(Phase.FAILED, str(problem))
-                raise StepFailed(f"{words(step)}: {problem}") from problem
+                raise StepFailed(f"{step.text}: {problem}") from problem
             note(Phase.RETRY, f"attempt {attempt} of {ATTEMPTS}: {problem}")
-            self._sleep(self._timing.retry * 2 ** (attempt - 1))
+            self._sleep(max(self._timing.retry * 2 ** (attempt - 1), min(problem.retry_after or 0.0, LONGEST_WAIT)))
         raise AssertionError("unreachable")
 
     def _confirm(self, sent: _Sent) -> None:
         """Reads back what was answered as done, and journals it."""
-        planned, told = sent.planned, words(sent.planned.step)
+        planned, told = sent.planned, sent.planned.step.text
         if sent.lost is not None:
             told += f": the answer was lost ({sent.lost}), the effect is there"
         elif not self._shows(planned, sent.detail, sent.since, None):
@@ -378,7 +367,7 @@ class Engine:
                 return look()
             except WorkspaceError as e:
                 if not e.retryable or attempt == ATTEMPTS:
-                    raise StepFailed(f"{words(planned.step)}: cannot be looked at: {e}") from e
+                    raise StepFailed(f"{planned.step.text}: cannot be looked at: {e}") from e
                 self._sleep(self._timing.retry * 2 ** (attempt - 1))
         raise AssertionError("unreachable")
 
@@ -414,13 +403,6 @@ def _chain(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
     while found[-1].step.leaves_open and len(found) < len(steps):
         found.append(steps[len(found)])
     return found
-
-
-def _only_once(step: Step) -> bool:
-    """Steps that the world alone cannot tell to be done: what they started goes on, or what they saw has moved on."""
-    return isinstance(step, (StartUpdate, RunJob, ConfirmUnchanged)) or (
-        isinstance(step, VerifyServing) and step.passing
-    )
 
 
 @dataclass(frozen=True)

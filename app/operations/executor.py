@@ -18,9 +18,9 @@ from app.operations.journal import JournalLost, insist
 from app.operations.ledger import Ledger, evidence_of
 from app.operations.observe import look_back
 from app.operations.past import PastCutover, last_cutover, of_record
-from app.operations.perform import Performer, StepFailed
+from app.operations.performer import Performer
 from app.operations.planner import Planner
-from app.operations.steps import UnknownStep
+from app.operations.steps import StepFailed, UnknownStep
 from app.operations.world import World
 from app.store.base import StoreError
 from app.store.leases import LeaseLost

@@ -9,9 +9,11 @@ from typing import Any
 from app.access import Refused
 from app.config.migration import Migration
 from app.operations.definition import Kind, Observation
-from app.operations.model import absent, after, common, lacking, union, without
+from app.operations.grants import common, lacking, union, without
+from app.operations.model import Model
 from app.operations.positions import Place, Position, Swap, locate, method
 from app.operations.steps import (
+    SCRATCH_PREFIX,
     AwaitIdle,
     ConfirmUnchanged,
     CopyTable,
@@ -37,13 +39,12 @@ from app.operations.steps import (
     VerifySame,
     VerifyServing,
 )
-from app.operations.world import JobState, PipelineState, Relation
+from app.operations.world import JobState, PipelineState, Relation, absent
 
 IDLE_SECONDS = 1800.0
 """How long a cutover waits for runs that were active when it paused their job."""
 
 ROLLBACK_IDLE_SECONDS = 120.0
-SCRATCH_PREFIX = "cutover_rehearsal_"
 SCRATCH_ROWS = 10_000
 VIEW_PRIVILEGES = frozenset({"SELECT", "ALL_PRIVILEGES", "MANAGE", "APPLY_TAG"})
 """What can be granted on a view; MODIFY cannot, and whoever has it writes to the old table, which keeps its grants."""
@@ -366,16 +367,16 @@ def way_back(migration: Migration, observation: Observation, steps: Sequence[Pla
 
     Raises NoWayBack with the first step after which nothing leads back.
     """
-    relations = {r.name: r for r in observation.relations}
+    state = observation.model
     all_swaps = swaps(migration, observation)
     undo: list[Staged] = []
     for planned in steps:
         try:
-            moved = after(relations, planned.step)
-            if moved == relations and undo:
+            moved = planned.step.leaves(state)
+            if moved.relations == state.relations and undo:
                 continue
-            relations = moved
-            seen = with_relations(observation, relations.values())
+            state = moved
+            seen = with_relations(observation, state.relations.values())
             undo = back(all_swaps, seen, observation, pause_new=True, parameters=parallel_parameters(migration))
         except (ValueError, NoWayBack) as e:
             raise NoWayBack(f"step {planned.number} ({type(planned.step).__name__} {planned.lane}): {e}") from e
@@ -482,18 +483,17 @@ def rehearse(migration: Migration, observation: Observation, requested_by: str, 
     start = with_relations(observation, copied.values())
     for turn in (1, 2):
         forward = _forward(all_swaps, start, f" {turn}")
-        relations = dict(copied)
+        state = Model(copied)
         for _, _, step in forward:
-            relations = after(relations, step)
+            state = step.leaves(state)
         steps += forward
         for s in all_swaps:
             steps += [
                 (f"same as new {turn}", s.table, VerifySame(s.served, f"{s.candidate}_ref")),
                 (f"same as new {turn}", s.table, VerifySame(s.kept, f"{s.kept}_ref")),
             ]
-        steps += back(
-            all_swaps, with_relations(start, relations.values()), start, pause_new=True, jobs=False, round_=f" {turn}"
-        )
+        turned = with_relations(start, state.relations.values())
+        steps += back(all_swaps, turned, start, pause_new=True, jobs=False, round_=f" {turn}")
         for s in all_swaps:
             steps += [
                 (f"same as old {turn}", s.table, VerifySame(s.served, f"{s.kept}_ref")),

@@ -16,7 +16,7 @@ from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation
 from app.operations.gates import Judge
 from app.operations.observe import observe, relations, starts_old_job
 from app.operations.past import PastCutover, last_cutover, of_record
-from app.operations.perform import differences
+from app.operations.performer import differences
 from app.operations.positions import Place
 from app.operations.world import World
 from app.store.audit import AuditRepository

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
+from app.operations import statements
 from app.operations.world import Relation
-from databricks_client import statements
 
 
 @dataclass(frozen=True)

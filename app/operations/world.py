@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from app.operations.steps import Grant, StartUpdate
+from app.operations.requests import Call
 
 Kind = Literal["table", "view", "pipeline", "other", "absent"]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Privileges of one principal on one relation, sorted by name."""
+
+    principal: str
+    privileges: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -94,23 +102,33 @@ class Written:
     problem: str = ""
 
 
-class World(Protocol):
-    """The workspace. Every method may raise WorkspaceError; after one a write may or may not have landed."""
+def absent(name: str) -> Relation:
+    """A name that nothing has."""
+    return Relation(name, "absent")
+
+
+class Seen(Protocol):
+    """What a step reads to decide: the workspace by fresh reads, or a model of it (see `app.operations.model`)."""
 
     def relation(self, name: str) -> Relation:
-        """What a name stands for, with owner, columns and grants, by fresh reads; kind `absent` if nothing has it.
+        """What a name stands for, with owner, columns and grants; kind `absent` if nothing has it.
 
         Comments, tags, hangers, unknown and version are not read: they are empty whatever the catalog holds.
         """
 
-    def inspect(self, name: str) -> Relation:
-        """As `relation`, with comments, the version of its data and, of a table, all that hangs on the name."""
-
     def tags(self, name: str) -> tuple[tuple[str, str], ...]:
-        """Tags set on a table or view itself, by a fresh read, sorted; empty if nothing has the name."""
+        """Tags set on a table or view itself, sorted; empty if nothing has the name."""
 
     def job(self, name: str, job_id: int | None = None) -> JobState:
         """A job by name; by id where that is given."""
+
+
+class World(Seen, Protocol):
+    """The workspace, by fresh reads. Every method may raise WorkspaceError; after one a write may or may not have
+    landed."""
+
+    def inspect(self, name: str) -> Relation:
+        """As `relation`, with comments, the version of its data and, of a table, all that hangs on the name."""
 
     def pipeline(self, name: str) -> PipelineState:
         """A pipeline by name."""
@@ -130,26 +148,13 @@ class World(Protocol):
     def query(self, sql: str) -> Sequence[Sequence[Any]]:
         """Rows of one query."""
 
-    def grant(self, relation: str, grants: Sequence[Grant]) -> None:
-        """Adds privileges on a relation; what is there stays."""
+    def send(self, call: Call) -> str:
+        """Sends one REST call, once. Returns the id that its answer gives, in the field that `call.answer` names."""
 
-    def revoke(self, relation: str, grants: Sequence[Grant]) -> None:
-        """Takes privileges away."""
-
-    def set_paused(self, job_id: int, paused: bool) -> None:
-        """Reads the job, sends its complete block with the other pause status."""
-
-    def set_parameters(self, job_id: int, values: Sequence[tuple[str, str]]) -> None:
-        """Reads the job, sends all of its parameters with these values; a name that it lacks is refused."""
-
-    def run_now(self, job_id: int, token: str) -> str:
-        """Starts a run; the same token gives the same run. Returns the run's id."""
-
-    def start_update(self, step: StartUpdate) -> str:
-        """Starts an update and returns its id."""
-
-    def updates_like(self, step: StartUpdate, after: datetime, until: datetime) -> Sequence[str]:
-        """Ids of updates that were created between two moments by a call that asked for what the step asks for."""
+    def updates_like(
+        self, pipeline_id: str, body: Mapping[str, Any], after: datetime, until: datetime
+    ) -> Sequence[str]:
+        """Ids of updates that were created between two moments by an API call with this body."""
 
     def run_state(self, run_id: str) -> str:
         """State of a run, to read back that it exists."""

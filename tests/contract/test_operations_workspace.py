@@ -19,13 +19,14 @@ from app.config.migration import Role
 from app.operations.databricks import DatabricksWorld
 from app.operations.definition import Kind
 from app.operations.service import OperationsService
-from app.operations.steps import Grant
+from app.operations.steps import RestoreGrants, RevokeGrants, UnpauseSchedule
+from app.operations.world import Grant
 from app.store.operations import State
-from databricks_client import statements
 from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
 from databricks_client.errors import WorkspaceError
 from tests.contract.operations_process import MIGRATION, service
+from tests.support.world_contract import do, tag_table
 
 ERIN = Actor("engineer@example.com", frozenset({Role.OPERATOR}), "persona", local=True)
 LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)
@@ -120,7 +121,7 @@ class Reader:
 def test_six_tables_are_cut_over_and_rolled_back_while_a_consumer_reads(operations: Any, workspace: Any) -> None:
     found, world, _ = operations
     tagged = MIGRATION.tables[0].baseline
-    world.execute(statements.set_tags(tagged, {"domain": "fde"}))
+    world.execute(tag_table(tagged, {"domain": "fde"}))
     before, paused = names(world), schedules(world)
     assert before[tagged].tags == (("domain", "fde"),)
     sides = {t.baseline: {rows_of(world, t.baseline)[0], rows_of(world, t.candidate)[0]} for t in MIGRATION.tables}
@@ -232,7 +233,7 @@ def test_pausing_sends_the_complete_schedule_and_is_read_back(operations: Any) -
             assert now.settings == before.settings
     finally:
         if world.job(ref.name, ref.id).paused:
-            world.set_paused(before.job_id, False)
+            do(world, UnpauseSchedule(before.job_id, before.name))
 
 
 def test_an_update_that_validates_only_is_started_once(operations: Any) -> None:
@@ -269,10 +270,10 @@ def test_grants_are_added_and_taken_back_and_nothing_else_is_touched(operations:
     name = MIGRATION.tables[0].candidate
     before = world.relation(name).grants
     extra = (Grant("rds-viewers", ("SELECT",)),)
-    world.grant(name, extra)
+    do(world, RestoreGrants(name, extra))
     try:
         assert "rds-viewers" in {g.principal for g in world.relation(name).grants}
     finally:
         if "rds-viewers" not in {g.principal for g in before}:
-            world.revoke(name, extra)
+            do(world, RevokeGrants(name, extra))
             assert world.relation(name).grants == before

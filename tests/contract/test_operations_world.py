@@ -9,12 +9,11 @@ import pytest
 from databricks.sdk.service.jobs import CronSchedule, JobParameterDefinition, PauseStatus
 
 from app.operations.databricks import DatabricksWorld
-from databricks_client import statements
 from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError
 from databricks_client.quoting import literal, quote_table
 from emulator.process import LocalWorkspace
-from tests.support.world_contract import Ground, WorldContract
+from tests.support.world_contract import Ground, WorldContract, tag_table
 
 
 class WorkspaceGround:
@@ -50,7 +49,7 @@ class WorkspaceGround:
     def _tries_tags(self) -> bool:
         self.table(f"{self.schema}.tagged")
         try:
-            self.world.execute(statements.set_tags(f"{self.schema}.tagged", {"k": "v"}))
+            self.world.execute(tag_table(f"{self.schema}.tagged", {"k": "v"}))
         except WorkspaceError:
             return False
         return True

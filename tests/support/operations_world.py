@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import StaticPool
@@ -19,10 +21,10 @@ from app.operations import compared
 from app.operations.definition import Kind
 from app.operations.engine import Timing
 from app.operations.executor import Patience
-from app.operations.model import absent, union, without
+from app.operations.grants import union, without
+from app.operations.requests import Call
 from app.operations.service import OperationsService
-from app.operations.steps import Grant, StartUpdate
-from app.operations.world import JobState, PipelineState, Privileges, Relation, Written
+from app.operations.world import Grant, JobState, PipelineState, Privileges, Relation, Written, absent
 from app.progress.evidence import Finding, Status
 from app.store.audit import AuditRepository
 from app.store.base import metadata
@@ -90,6 +92,23 @@ class Faults:
                 raise Crash(name)
 
 
+@dataclass(frozen=True)
+class Hook:
+    """What happens before or after the effects whose name has a text."""
+
+    when: str
+    text: str
+    action: Callable[[], object]
+    once: bool
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+PERMISSIONS = "/api/2.1/unity-catalog/permissions/table/"
+
+
 class FakeWorld:
     """Tables, views, jobs and a pipeline in memory, with the service's refusals."""
 
@@ -98,8 +117,12 @@ class FakeWorld:
         self.faults = Faults()
         self.lock = threading.RLock()
         self.log: list[str] = []
+        """Names of the effects that landed."""
+        self.sent: list[str] = []
+        """The statements, queries and calls as they came, of those that landed."""
+        self.hooks: list[Hook] = []
         self.runs: dict[int, list[str]] = {OLD_JOB: [], NEW_JOB: [], DEV_JOB: []}
-        self.updates: list[tuple[str, datetime, bool, StartUpdate | None]] = []
+        self.updates: list[tuple[str, datetime, bool, Mapping[str, Any] | None]] = []
         self.tokens: dict[str, str] = {}
         self.ids = itertools.count(1)
         self.me = "cutover-app"
@@ -213,70 +236,87 @@ class FakeWorld:
     def query(self, sql: str) -> Sequence[Sequence[Any]]:
         self._alive()
         name = _names(sql)[0]
+        self._hooked("before", f"query {name}")
+        self.sent.append(sql)
         return [(self.read(name),)]
 
     def execute(self, sql: str) -> None:
-        self._effect(sql, lambda: self._run(sql))
-
-    def grant(self, relation: str, grants: Sequence[Grant]) -> None:
         def change() -> None:
-            found = self._granted_on(relation)
-            if found.kind == "view" and any("MODIFY" in g.privileges for g in grants):
+            self._run(sql)
+            self.sent.append(sql)
+
+        self._effect(sql, change)
+
+    def send(self, call: Call) -> str:
+        """Understands the calls of the steps, and no other."""
+        path, body = call.path, json.loads(json.dumps(call.body))
+        answer: list[str] = []
+        if path.startswith(PERMISSIONS):
+            name, change = self._changed_grants(unquote(path.removeprefix(PERMISSIONS)), body["changes"])
+        elif path == "/api/2.2/jobs/update":
+            name, change = self._updated_job(int(body["job_id"]), body["new_settings"])
+        elif path == "/api/2.2/jobs/run-now":
+            name, change = "run now", lambda: answer.append(self._run_now(body["job_id"], body["idempotency_token"]))
+        elif path == f"/api/2.0/pipelines/{PIPELINE}/updates":
+            name, change = "start update", lambda: answer.append(self._start_update(body))
+        else:
+            raise AssertionError(f"the fake knows no such call: {call}")
+
+        def landing() -> None:
+            change()
+            self.sent.append(str(call))
+
+        self._effect(name, landing)
+        return answer[0] if call.answer else ""
+
+    def _changed_grants(self, relation: str, changes: Sequence[Mapping[str, Any]]) -> tuple[str, Callable[[], None]]:
+        more = tuple(Grant(c["principal"], tuple(c["add"])) for c in changes if "add" in c)
+        less = tuple(Grant(c["principal"], tuple(c["remove"])) for c in changes if "remove" in c)
+
+        def change() -> None:
+            found = self._existing(relation)
+            if found.kind == "absent":
+                raise WorkspaceError(f"change grants on {relation}", f"table '{relation}' does not exist", status=404)
+            if found.kind == "view" and any("MODIFY" in g.privileges for g in more):
                 raise WorkspaceError("grant", "MODIFY does not apply to a view", status=400)
-            self.names[relation] = replace(found, grants=union(found.grants, tuple(grants)))
+            self.names[relation] = replace(found, grants=without(union(found.grants, more), less))
 
-        self._effect(f"grant {relation}", change)
+        return f"{'grant' if more else 'revoke'} {relation}", change
 
-    def revoke(self, relation: str, grants: Sequence[Grant]) -> None:
+    def _updated_job(self, job_id: int, settings: Mapping[str, Any]) -> tuple[str, Callable[[], None]]:
+        job = self.jobs[job_id]
+        if "parameters" in settings:
+            given = {p["name"]: p["default"] for p in settings["parameters"]}
+            name = f"parameters {job.name}"
+            changed = replace(job, parameters=tuple(given.items()))
+        else:
+            block = dict(settings[job.block])
+            paused = block.pop("pause_status") == "PAUSED"
+            name = f"{'pause' if paused else 'unpause'} {job.name}"
+            changed = replace(job, paused=paused, settings=json.dumps(block, separators=(",", ":")))
+
         def change() -> None:
-            found = self._granted_on(relation)
-            self.names[relation] = replace(found, grants=without(found.grants, tuple(grants)))
+            self.jobs[job_id] = changed
 
-        self._effect(f"revoke {relation}", change)
+        return name, change
 
-    def _granted_on(self, relation: str) -> Relation:
-        found = self._existing(relation)
-        if found.kind == "absent":
-            raise WorkspaceError(f"change grants on {relation}", f"table '{relation}' does not exist", status=404)
-        return found
-
-    def set_paused(self, job_id: int, paused: bool) -> None:
-        def change() -> None:
-            self.jobs[job_id] = replace(self.jobs[job_id], paused=paused)
-
-        self._effect(f"{'pause' if paused else 'unpause'} {self.jobs[job_id].name}", change)
-
-    def set_parameters(self, job_id: int, values: Sequence[tuple[str, str]]) -> None:
-        def change() -> None:
-            job = self.jobs[job_id]
-            unknown = {n for n, _ in values} - {n for n, _ in job.parameters}
-            if unknown:
-                raise WorkspaceError("set parameters", f"there is no parameter {', '.join(sorted(unknown))}")
-            self.jobs[job_id] = replace(job, parameters=tuple((n, dict(values).get(n, v)) for n, v in job.parameters))
-
-        self._effect(f"parameters {self.jobs[job_id].name}", change)
-
-    def run_now(self, job_id: int, token: str) -> str:
-        def change() -> None:
-            if token not in self.tokens:
-                self.tokens[token] = f"run-{len(self.tokens) + 1}"
-                self.runs[job_id].append(self.tokens[token])
-
-        self._effect("run now", change)
+    def _run_now(self, job_id: int, token: str) -> str:
+        if token not in self.tokens:
+            self.tokens[token] = f"run-{len(self.tokens) + 1}"
+            self.runs[job_id].append(self.tokens[token])
         return self.tokens[token]
 
-    def start_update(self, step: StartUpdate) -> str:
-        def change() -> None:
-            if any(active for _, _, active, _ in self.updates):
-                raise WorkspaceError("start update", "an update is active", status=409)
-            self.updates.insert(0, (f"u{len(self.updates) + 2}", self.clock(), True, step))
-
-        self._effect("start update", change)
+    def _start_update(self, body: Mapping[str, Any]) -> str:
+        if any(active for _, _, active, _ in self.updates):
+            raise WorkspaceError("start update", "an update is active", status=409)
+        self.updates.insert(0, (f"u{len(self.updates) + 2}", self.clock(), True, body))
         return self.updates[0][0]
 
-    def updates_like(self, step: StartUpdate, after: datetime, until: datetime) -> Sequence[str]:
+    def updates_like(
+        self, pipeline_id: str, body: Mapping[str, Any], after: datetime, until: datetime
+    ) -> Sequence[str]:
         self._alive()
-        return [u for u, at, _, asked in self.updates if after <= at <= until and asked == step]
+        return [u for u, at, _, asked in self.updates if after <= at <= until and asked == body]
 
     def run_state(self, run_id: str) -> str:
         self._alive()
@@ -296,9 +336,43 @@ class FakeWorld:
         self._alive()
         return 100, self.read(relation)
 
+    # What goes wrong, and what others do meanwhile
+
+    def before(self, text: str, action: Callable[[], object], *, once: bool = False) -> None:
+        """Calls `action` before each effect (or only the next) whose name has this text; what it raises, is raised."""
+        self.hooks.append(Hook("before", text, action, once))
+
+    def after(self, text: str, action: Callable[[], object], *, once: bool = False) -> None:
+        """Calls `action` after each effect (or only the next) whose name has this text has landed."""
+        self.hooks.append(Hook("after", text, action, once))
+
+    def crash_after(self, text: str) -> None:
+        """The process dies once, right after such an effect."""
+        self.after(text, lambda: _raise(Crash(f"after {text}")), once=True)
+
+    def lose_answer(self, text: str) -> None:
+        """The next such effect lands, and its answer is lost."""
+        lost = WorkspaceError(text, "no answer from the workspace", retryable=True, uncertain=True)
+        self.after(text, lambda: _raise(lost), once=True)
+
+    def undisturbed(self) -> None:
+        """Nothing goes wrong any more."""
+        self.hooks.clear()
+
+    def _hooked(self, when: str, name: str) -> None:
+        for hook in [h for h in self.hooks if h.when == when and h.text in name]:
+            if hook.once:
+                self.hooks.remove(hook)
+            hook.action()
+
     # Effects
 
     def _effect(self, name: str, change: Callable[[], None]) -> None:
+        self._hooked("before", name)
+        self._land(name, change)
+        self._hooked("after", name)
+
+    def _land(self, name: str, change: Callable[[], None]) -> None:
         self.faults.point(f"before {name}")
         with self.lock:
             self.faults.effects += 1

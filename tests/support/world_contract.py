@@ -8,14 +8,40 @@ from typing import Any, Protocol
 
 import pytest
 
-from app.operations.steps import Grant
-from app.operations.world import Relation, World
-from databricks_client import statements
+from app.operations import statements
+from app.operations.model import Model
+from app.operations.requests import Call, Statement
+from app.operations.steps import (
+    PauseSchedule,
+    RestoreGrants,
+    RestoreTags,
+    RevokeGrants,
+    SetParameters,
+    Step,
+    StepFailed,
+    UnpauseSchedule,
+)
+from app.operations.world import Grant, Relation, Seen, World
 from databricks_client.errors import WorkspaceError
 
 COLUMNS = (("a", "bigint"), ("b", "string"))
 TAGS = {"domain": "fde", "it's \\ odd": "two words"}
 SERIAL = itertools.count(1)
+
+
+def do(world: World, step: Step, seen: Seen | None = None) -> None:
+    """Sends what a step sends. seen: what it is built from, if not the world as it is."""
+    for request in step.requests(seen or world):
+        match request:
+            case Statement():
+                world.execute(request.text)
+            case Call():
+                world.send(request)
+
+
+def tag_table(name: str, tags: dict[str, str]) -> str:
+    """What an administrator runs to set a table's tags."""
+    return statements.set_view_tags(name, tags).replace("ALTER VIEW", "ALTER TABLE", 1)
 
 
 class Ground(Protocol):
@@ -86,24 +112,27 @@ class WorldContract:
     def test_grants_are_added_and_taken_and_the_rest_stays(self, ground: Ground, n: Names) -> None:
         ground.table(n.x)
         world, to = ground.world, ground.group
-        world.grant(n.x, (Grant(to, ("MODIFY", "SELECT")),))
-        world.grant(n.x, (Grant(to, ("SELECT",)),))
+        do(world, RestoreGrants(n.x, (Grant(to, ("MODIFY", "SELECT")),)))
+        do(world, RestoreGrants(n.x, (Grant(to, ("SELECT",)),)))
         assert world.relation(n.x).grants == world.inspect(n.x).grants == (Grant(to, ("MODIFY", "SELECT")),)
-        world.revoke(n.x, (Grant(to, ("MODIFY",)), Grant("nobody", ("SELECT",))))
+        do(world, RevokeGrants(n.x, (Grant(to, ("MODIFY",)), Grant("nobody", ("SELECT",)))))
         assert world.relation(n.x).grants == (Grant(to, ("SELECT",)),)
-        world.revoke(n.x, (Grant(to, ("SELECT",)),))
+        do(world, RevokeGrants(n.x, (Grant(to, ("SELECT",)),)))
         assert world.relation(n.x).grants == ()
 
     def test_grants_on_what_does_not_exist_fail(self, ground: Ground, n: Names) -> None:
-        for change in (ground.world.grant, ground.world.revoke):
+        grants = (Grant(ground.group, ("SELECT",)),)
+        for step, had in ((RestoreGrants(n.x, grants), ()), (RevokeGrants(n.x, grants), grants)):
+            with pytest.raises(StepFailed, match="does not exist"):
+                do(ground.world, step)
             with pytest.raises(WorkspaceError) as e:
-                change(n.x, (Grant(ground.group, ("SELECT",)),))
+                do(ground.world, step, Model({n.x: Relation(n.x, "table", grants=had)}))
             assert e.value.not_found
 
     def test_a_renamed_table_is_the_same_table(self, ground: Ground, n: Names) -> None:
         ground.table(n.x, "All of it", "Key")
         world = ground.world
-        world.grant(n.x, (Grant(ground.group, ("SELECT",)),))
+        do(world, RestoreGrants(n.x, (Grant(ground.group, ("SELECT",)),)))
         before, rows = world.inspect(n.x), world.fingerprint(n.x)
         world.execute(statements.rename_table(n.x, n.kept))
         assert world.relation(n.x).kind == "absent"
@@ -147,7 +176,7 @@ class WorldContract:
         ground.table(n.other)
         world = ground.world
         world.execute(statements.create_view(n.x, n.kept, "said"))
-        world.grant(n.x, (Grant(ground.group, ("SELECT",)),))
+        do(world, RestoreGrants(n.x, (Grant(ground.group, ("SELECT",)),)))
         before = world.inspect(n.x)
         world.execute(statements.alter_view(n.x, n.other))
         after = world.inspect(n.x)
@@ -178,7 +207,7 @@ class WorldContract:
         ground.table(n.kept)
         ground.world.execute(statements.create_view(n.x, n.kept))
         with pytest.raises(WorkspaceError):
-            ground.world.grant(n.x, (Grant(ground.group, ("MODIFY",)),))
+            do(ground.world, RestoreGrants(n.x, (Grant(ground.group, ("MODIFY",)),)))
         assert ground.world.relation(n.x).grants == ()
 
     def test_tags_are_read_where_they_were_set_and_never_by_relation(self, ground: Ground, n: Names) -> None:
@@ -189,8 +218,11 @@ class WorldContract:
         world.execute(statements.create_view(n.x, n.kept))
         for name, kind in ((n.kept, "TABLE"), (n.x, "VIEW")):
             assert world.tags(name) == ()
-            world.execute(statements.set_tags(name, TAGS, kind))
-            world.execute(statements.set_tags(name, {"more": ""}, kind))
+            for tags in (TAGS, {"more": ""}):
+                if kind == "VIEW":
+                    do(world, RestoreTags(name, tuple(tags.items())))
+                else:
+                    world.execute(tag_table(name, tags))
             assert world.tags(name) == tuple(sorted({**TAGS, "more": ""}.items()))
             assert world.relation(name).tags == ()
         assert world.inspect(n.kept).tags == world.tags(n.kept)
@@ -202,12 +234,12 @@ class WorldContract:
         ground.table(n.x)
         ground.table(n.other)
         world = ground.world
-        world.execute(statements.set_tags(n.x, TAGS))
+        world.execute(tag_table(n.x, TAGS))
         world.execute(statements.rename_table(n.x, n.kept))
         assert world.tags(n.kept) == tuple(sorted(TAGS.items()))
         world.execute(statements.create_view(n.x, n.kept))
         assert world.tags(n.x) == ()
-        world.execute(statements.set_tags(n.x, {"of": "the view"}, "VIEW"))
+        do(world, RestoreTags(n.x, (("of", "the view"),)))
         world.execute(statements.alter_view(n.x, n.other))
         assert world.tags(n.x) == (("of", "the view"),)
 
@@ -228,7 +260,7 @@ class WorldContract:
     def test_pausing_changes_nothing_else_of_a_job(self, ground: Ground) -> None:
         before = ground.world.job(ground.job)
         for paused in (True, True, False):
-            ground.world.set_paused(before.job_id, paused)
+            do(ground.world, (PauseSchedule if paused else UnpauseSchedule)(before.job_id, before.name))
             now = ground.world.job(ground.job)
             assert now.paused is paused
             assert (now.settings, now.parameters, now.block) == (before.settings, before.parameters, before.block)
@@ -236,11 +268,11 @@ class WorldContract:
     def test_a_parameter_that_a_job_lacks_is_refused_and_others_keep_their_values(self, ground: Ground) -> None:
         before = ground.world.job(ground.job)
         assert len(before.parameters) > 1
-        ground.world.set_parameters(before.job_id, (("prefix", "other"),))
+        do(ground.world, SetParameters(before.job_id, before.name, (("prefix", "other"),)))
         assert dict(ground.world.job(ground.job).parameters) == {**dict(before.parameters), "prefix": "other"}
-        with pytest.raises(WorkspaceError):
-            ground.world.set_parameters(before.job_id, (("lacking", "x"),))
-        ground.world.set_parameters(before.job_id, before.parameters)
+        with pytest.raises(StepFailed, match="no parameter lacking"):
+            do(ground.world, SetParameters(before.job_id, before.name, (("lacking", "x"),)))
+        do(ground.world, SetParameters(before.job_id, before.name, before.parameters))
         assert ground.world.job(ground.job) == before
 
     def test_a_pipeline_of_another_name_is_not_found(self, ground: Ground) -> None:

@@ -10,8 +10,8 @@ import pytest
 from app.access import Refused
 from app.operations.definition import Kind
 from app.operations.engine import LEASE, Interrupted
-from app.operations.model import absent, union
-from app.operations.steps import Grant
+from app.operations.grants import union
+from app.operations.world import Grant, absent
 from app.progress.evidence import Finding, Status
 from app.store.leases import LeaseLost
 from app.store.operations import Phase, State
@@ -231,13 +231,9 @@ def submitted_update(g: Given) -> str:
 
 def test_an_update_that_another_started_is_not_taken_for_ours(given: Given) -> None:
     operation = submitted_update(given)
-    start = given.world.start_update
-
-    def beaten(step: object) -> str:
-        given.world.updates.insert(0, ("u-scheduled", given.clock(), True, None))
-        return start(step)  # type: ignore[arg-type]
-
-    given.world.start_update = beaten  # type: ignore[method-assign, assignment]
+    given.world.before(
+        "start update", lambda: given.world.updates.insert(0, ("u-scheduled", given.clock(), True, None))
+    )
     record = given.service.apply(operation, "worker")
     assert record.state is State.FAILED and "an update is active" in record.reason
     assert given.world.log == []
@@ -253,14 +249,11 @@ def test_an_update_whose_start_had_no_answer_is_found_again(given: Given) -> Non
 
 def test_which_of_two_equal_updates_is_ours_is_not_guessed(given: Given) -> None:
     operation = submitted_update(given)
-    start = given.world.start_update
-
-    def lost(step: object) -> str:
-        start(step)  # type: ignore[arg-type]
-        given.world.updates.insert(0, ("u-other", given.clock(), True, given.world.updates[0][3]))
-        raise WorkspaceError("start update", "no answer", retryable=True, uncertain=True)
-
-    given.world.start_update = lost  # type: ignore[method-assign, assignment]
+    given.world.after(
+        "start update",
+        lambda: given.world.updates.insert(0, ("u-other", given.clock(), True, given.world.updates[0][3])),
+    )
+    given.world.lose_answer("start update")
     record = given.service.apply(operation, "worker")
     assert record.state is State.FAILED
     assert len(given.world.updates) == 2
@@ -268,8 +261,7 @@ def test_which_of_two_equal_updates_is_ours_is_not_guessed(given: Given) -> None
 
 def test_a_stop_is_heard_while_a_run_is_waited_for(given: Given) -> None:
     operation = given.approved()
-    pause = given.world.set_paused
-    given.world.set_paused = lambda job, on: (pause(job, on), given.world.runs[OLD_JOB].append("r1"))[0]  # type: ignore[method-assign]
+    given.world.after("pause 00_RDS", lambda: given.world.runs[OLD_JOB].append("r1"))
     asked: list[float] = []
 
     def sleep(seconds: float) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import update
 from app.access import Refused
 from app.config.migration import JobRef, Migration
 from app.operations.definition import Kind
-from app.operations.steps import Grant, RestoreGrants
-from app.operations.world import Relation
+from app.operations.steps import RestoreGrants
+from app.operations.world import Grant, Relation
 from app.store.operations import State, operations
 from databricks_client.errors import WorkspaceError
 from tests.support.operations_world import (
@@ -75,14 +75,14 @@ def test_the_old_owner_can_read_the_view(given: Given) -> None:
 
 def test_a_view_that_its_old_owner_cannot_read_is_not_verified(given: Given) -> None:
     operation = given.approved()
-    grant = given.world.grant
 
-    def leaves_out(relation: str, grants: tuple[Grant, ...]) -> None:
-        grant(relation, tuple(g for g in grants if g.principal != OWNER))
+    def take_from_owner() -> None:
+        view = given.world.names[X]
+        given.world.names[X] = replace(view, grants=tuple(g for g in view.grants if g.principal != OWNER))
 
-    given.world.grant = leaves_out  # type: ignore[method-assign, assignment]
+    given.world.after(f"grant {X}", take_from_owner)
     record = given.service.apply(operation, "worker")
-    assert record.state is State.UNDONE and "Give back on" in record.reason and all_old(given)
+    assert record.state is State.UNDONE and "Grant on" in record.reason and all_old(given)
 
 
 def test_an_owner_with_a_grant_of_his_own_keeps_that(given: Given) -> None:

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
+import app
 from app.access import Refused
 from app.operations.codec import plan_from_json, plan_to_json
 from app.operations.definition import Kind, Plan
 from app.operations.engine import LEASE, Engine, Hold
-from app.operations.perform import Performer, StepFailed
+from app.operations.grants import union
+from app.operations.model import Model
+from app.operations.performer import Performer
 from app.operations.plan import number
-from app.operations.preview import preview, previews
-from app.operations.statements import sql
+from app.operations.preview import preview, preview_inverse, previews
 from app.operations.steps import (
     STEPS,
     FlipView,
     Grant,
     PlannedStep,
     Step,
+    StepFailed,
     UnknownStep,
 )
+from app.operations.world import Relation
 from app.store.operations import Phase, State
 from databricks_client.errors import WorkspaceError
 from tests.support.operations_world import (
+    BACK,
     CUT,
     ERIN,
     LARS,
@@ -39,6 +48,8 @@ from tests.support.operations_world import (
     take_kept_name,
 )
 
+X = "product.fde.dim_fde"
+
 
 @dataclass(frozen=True)
 class Invented(Step):
@@ -48,15 +59,118 @@ class Invented(Step):
     name: str
 
 
-def test_preview_equals_apply_the_statements_shown_are_those_sent(given: Given) -> None:
+def paused_already(g: Given) -> tuple[Kind, dict[str, Any]]:
+    return Kind.PAUSE, {"job": "candidate"}
+
+
+def rolled_back_after_grants_changed(g: Given) -> tuple[Kind, dict[str, Any]]:
+    """So that a rollback revokes, and grants only what is missing."""
+    g.service.apply(g.approved(), "worker")
+    view = g.world.names[X]
+    kept = tuple(p for p in view.grants if p.principal != "data-consumers")
+    g.world.names[X] = replace(view, grants=union(kept, (Grant("new-team", ("SELECT",)),)))
+    return Kind.ROLLBACK, {}
+
+
+def rehearsed_over_what_is_left(g: Given) -> tuple[Kind, dict[str, Any]]:
+    left = f"{MIGRATION.rehearsal_schema}.cutover_rehearsal_dim_fde"
+    g.world.names[left] = Relation(left, "table", "MANAGED", table_id="left", owner=g.world.me)
+    g.world.rows[left] = "left"
+    return Kind.REHEARSE, {"rows": 100}
+
+
+PIPELINE = MIGRATION.pipelines[1].name
+ALL_TABLES = [t.name for t in MIGRATION.tables]
+CASES: list[tuple[str, Sequence[str], Callable[[Given], tuple[Kind, dict[str, Any]]]]] = [
+    ("cutover by views", (), lambda g: (Kind.CUTOVER, {})),
+    ("cutover by renaming", ALL_TABLES, lambda g: (Kind.CUTOVER, {})),
+    ("rollback of views", (), rolled_back_after_grants_changed),
+    ("rollback of renamed tables", ALL_TABLES, rolled_back_after_grants_changed),
+    ("rehearsal", (), rehearsed_over_what_is_left),
+    ("pause", (), lambda g: (Kind.PAUSE, {"job": "baseline"})),
+    ("pause of a paused job", (), paused_already),
+    ("unpause", (), lambda g: (Kind.UNPAUSE, {"job": "candidate"})),
+    ("run", (), lambda g: (Kind.RUN_NOW, {"job": "candidate"})),
+    ("update", (), lambda g: (Kind.START_UPDATE, {"pipeline": PIPELINE})),
+    ("full refresh", (), lambda g: (Kind.START_UPDATE, {"pipeline": PIPELINE, "full_refresh_selection": ["a"]})),
+]
+
+
+@pytest.mark.parametrize(("rename", "case"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_what_the_preview_shows_is_what_is_sent(
+    rename: Sequence[str], case: Callable[[Given], tuple[Kind, dict[str, Any]]]
+) -> None:
+    g = Given(rename=rename)
+    made = g.service.plan(*case(g), ERIN)
+    g.world.sent.clear()
+    g.service.submit(made, ERIN, made.confirmation)
+    if made.needs_approval:
+        g.service.approve(made.operation_id, LARS)
+    record = g.service.apply(made.operation_id, "worker")
+    assert record.state is State.VERIFIED, record.reason
+    assert g.world.sent == [text for p in preview(made) for text in p.sends]
+    SHOWN_AND_SENT.update(type(p.step).__name__ for p in made.steps)
+
+
+SHOWN_AND_SENT: set[str] = set()
+"""Kinds of steps for which the preview was compared with what was sent."""
+
+
+def test_the_preview_was_compared_for_every_kind_of_step() -> None:
+    if not SHOWN_AND_SENT:  # Run alone.
+        for _, rename, case in CASES:
+            test_what_the_preview_shows_is_what_is_sent(rename, case)
+    assert set(STEPS) == SHOWN_AND_SENT
+
+
+def test_the_preview_of_the_way_back_starts_where_the_plan_ends(given: Given) -> None:
     operation = given.approved()
-    shown = [
-        s for p in given.service.operation(operation).previews for s in p.sends if s.split()[0] in ("ALTER", "CREATE")
-    ]
+    made = given.service.operation(operation).plan
+    shown = [text for p in preview_inverse(made) for text in p.sends]
     given.service.apply(operation, "worker")
-    sent = [s for s in given.world.log if s.split()[0] in ("ALTER", "CREATE")]
-    assert sent == shown
-    assert len(sent) == 6 * 3 + 1  # rename, view and flip of six tables, and the tags of one
+    given.world.sent.clear()
+    given.service.rollback(ERIN, BACK)
+    assert given.world.sent == shown
+
+
+def test_the_preview_shows_only_the_grants_that_are_missing() -> None:
+    g = Given(rename=ALL_TABLES)
+    new = g.world.names["product.fde.dlt_v2_dim_fde"]
+    g.world.names[new.name] = replace(new, grants=(Grant("data-consumers", ("SELECT",)),))
+    made = g.service.plan(Kind.CUTOVER, {}, ERIN)
+    (step,) = (p for p in preview(made) if p.lane == "dim_fde" and "Grant on" in p.text)
+    assert "data-consumers" in step.text and "writers" in step.sends[0] and "data-consumers" not in step.sends[0]
+
+
+@pytest.mark.parametrize("name", sorted(STEPS))
+def test_a_kind_of_step_is_handled_in_one_module_beside_its_own(name: str) -> None:
+    """Planners construct steps; what matches on their class, or asks for it, handles them."""
+    own = Path(sys.modules[STEPS[name].__module__].__file__ or "")
+    handlers = {f for f in APP.rglob("*.py") if f != own and name in handled(f)}
+    assert handlers <= {APP / "operations" / "performer.py"}
+
+
+APP = Path(app.__file__).parent
+
+
+@cache
+def handled(file: Path) -> frozenset[str]:
+    """Classes that a module names in a `case`, in `isinstance` or `issubclass`, or compares a type with."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        parts: list[ast.AST] = []
+        match node:
+            case ast.MatchClass(cls=cls):
+                parts = [cls]
+            case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, classes]):
+                parts = [classes]
+            case ast.Compare() if "type" in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}:
+                parts = [node]
+        names = [n for part in parts for n in ast.walk(part)]
+        found |= {n.id for n in names if isinstance(n, ast.Name)} | {
+            n.attr for n in names if isinstance(n, ast.Attribute)
+        }
+    return frozenset(found)
 
 
 def test_preview_equals_apply_one_list_of_steps_drives_both(given: Given) -> None:
@@ -167,13 +281,7 @@ def test_a_plan_is_pinned_anything_changed_since_is_refused_with_zero_writes(
 
 def test_a_plan_is_pinned_data_that_moves_between_apply_and_the_pause_stops_it_before_any_rename(given: Given) -> None:
     operation = given.approved()
-    pause = given.world.set_paused
-
-    def a_run_ends_just_then(job_id: int, paused: bool) -> None:
-        pause(job_id, paused)
-        change_data(given)
-
-    given.world.set_paused = a_run_ends_just_then  # type: ignore[method-assign]
+    given.world.after("pause 00_RDS", lambda: change_data(given))  # A run ended just before.
     record = given.service.apply(operation, "worker")
     assert record.state is State.UNDONE
     assert "version" in record.reason
@@ -219,6 +327,7 @@ def test_equal_worlds_give_equal_plans_and_every_change_another_hash(given: Give
 
 def test_identifiers_are_quoted_whatever_they_are() -> None:
     step: Step = FlipView("a.b.x`y", "a.b.z", "a.b.c; DROP TABLE t")
-    assert sql(step) == "ALTER VIEW `a`.`b`.`x``y` AS SELECT * FROM `a`.`b`.`c; DROP TABLE t`"
+    (sent,) = step.requests(Model({}))
+    assert str(sent) == "ALTER VIEW `a`.`b`.`x``y` AS SELECT * FROM `a`.`b`.`c; DROP TABLE t`"
     assert PlannedStep(1, "s", "", step).step is step
     assert Grant("p", ("SELECT",)) == Grant("p", ("SELECT",))

@@ -8,7 +8,8 @@ import streamlit as st
 
 from app.operations.definition import Plan
 from app.operations.engine import LEASE
-from app.operations.preview import Preview, previews
+from app.operations.preview import Preview, preview_inverse
+from app.operations.steps import PlannedStep
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
 from app.web.components import panel
 from app.web.components.frame import section
@@ -57,12 +58,12 @@ def rail(drawn: OperationRecord, drawn_stuck: bool, made: Plan, lines: tuple[Pre
             "stage": p.stage,
             "lane": p.lane or None,
             "text": p.text,
-            "sends": " ; ".join(p.sends) or "only looks",
+            "sends": _sends(p, planned),
             "probe": p.probe,
             "inverse": p.inverse,
             "at": forward[p.number].at if p.number in forward else None,
         }
-        for p in lines
+        for p, planned in zip(lines, made.steps, strict=True)
     ]
     table(
         rows, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{drawn.id}",
@@ -70,6 +71,10 @@ def rail(drawn: OperationRecord, drawn_stuck: bool, made: Plan, lines: tuple[Pre
     )  # fmt: skip
     _started(entries)
     _journal(here, drawn.id, entries)
+
+
+def _sends(shown: Preview, planned: PlannedStep) -> str:
+    return " ; ".join(shown.sends) or ("no change needed" if planned.step.changes else "read-only")
 
 
 def _progress_text(here: Panel, record: OperationRecord, done: int, total: int) -> str:
@@ -200,7 +205,7 @@ def plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Pre
                 wrap_lines=True,
             )
         else:
-            st.caption("It only looks.")
+            st.caption("Nothing: it changes nothing.")
     if made.inverse:
         with st.expander(f"**The way back**, {count(len(made.inverse), 'step')}", key="operation_inverse"):
             rows = [
@@ -209,9 +214,9 @@ def plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Pre
                     "stage": p.stage,
                     "lane": p.lane or None,
                     "text": p.text,
-                    "sends": " ; ".join(p.sends) or "only looks",
+                    "sends": _sends(p, planned),
                 }
-                for p in previews(made.inverse, made.observation)
+                for p, planned in zip(preview_inverse(made), made.inverse, strict=True)
             ]
             columns = tuple(c for c in STEP_COLUMNS if c.key in ("number", "stage", "lane", "text", "sends"))
             table(rows, columns, key="operation_back", zone=here.zone, name=f"way_back_{record.id}", empty="")

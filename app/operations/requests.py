@@ -1,0 +1,55 @@
+"""What a step sends, as values: the preview prints them and the performer sends the same ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement that changes something."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def detail(self) -> Mapping[str, Any]:
+        """What the journal keeps of it."""
+        return {"sql": self.text}
+
+
+@dataclass(frozen=True)
+class Query:
+    """One SQL query."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Call:
+    """One REST call that changes something.
+
+    what: the action and its object, for errors. answer: the field of the answer that holds the id of what it started.
+    detail: what the journal keeps of it, besides that id.
+    """
+
+    what: str
+    method: Literal["POST", "PATCH"]
+    path: str
+    body: Mapping[str, Any]
+    answer: Literal["", "run_id", "update_id"] = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {json.dumps(self.body, ensure_ascii=False)}"
+
+
+Request = Statement | Query | Call
