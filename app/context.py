@@ -19,9 +19,11 @@ from databricks_client.endpoint import Endpoint, EndpointError
 
 if TYPE_CHECKING:
     from app.operations.service import OperationsService
+    from app.parity.service import ParityService
     from app.progress.facts import Facts
     from app.progress.sign_off import ChecklistService
     from databricks_client.client import Workspace
+    from validation.connector import DatabricksWarehouse
 
 # The Databricks SDK takes a second to import: what a command or a first page does not use is imported where it is made.
 
@@ -93,6 +95,13 @@ class Context:
         )
 
     @cached_property
+    def parity(self) -> ParityService:
+        """Comparisons: requested, cancelled, one row in clear."""
+        from app.parity.service import ParityService
+
+        return ParityService(self.migration, self.store.parity, self.access, self.open_warehouse)
+
+    @cached_property
     def checklist(self) -> ChecklistService:
         """Ticks and sign-offs."""
         from app.progress.sign_off import ChecklistService
@@ -107,6 +116,12 @@ class Context:
             return self.workspace.identity.roles_of(user, self.migration.roles.groups)
         except (WorkspaceError, EndpointError, StoreError) as e:
             raise Refused(f"the roles of {user} cannot be looked up: {e}") from e
+
+    def open_warehouse(self) -> DatabricksWarehouse:
+        """A new connection to the SQL warehouse, to be closed when done. Raises WorkspaceError, EndpointError."""
+        from app.parity.workspace import open_warehouse
+
+        return open_warehouse(self.workspace)
 
     def facts(self) -> Facts:
         """The evidence in the store now."""

@@ -10,17 +10,16 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from app.access import Actor, Refused
+from app.access import Refused
 from app.cli.context import POLL_SECONDS, context
 from app.cli.ending import WrongUse, end
 from app.cli.options import As, Here, Json, Wait
 from app.cli.output import count, moment, plain, rows, show
 from app.cli.terminal import Terminal
-from app.config.migration import Role
 from app.left_behind import cancel_left_behind
 from app.parity.estimate import expected
 from app.parity.provenance import but_not, provenance_of
-from app.parity.reveal import Sampled, reveal_row
+from app.parity.reveal import Sampled
 from app.parity.runner import ParityRunner
 from app.parity.workspace import open_warehouse, table_updates
 from app.progress import streaks
@@ -85,10 +84,7 @@ def parity_run(
     _check_sides(sides)
     wanted = _tables(tables)
     actor = context.actor(as_)
-    subject = "all tables" if len(wanted) == len(context.migration.tables) else ", ".join(wanted)
-    _require(actor, Role.OPERATOR, "parity.request", subject)
-    _audit(actor, "parity.request", "allowed", subject, detail={"final": final, "sides": sides})
-    parity_id = context.store.parity.request(wanted, actor.user_name, final=final, sides=sides)
+    parity_id = context.parity.request(wanted, actor, final=final, sides=sides)
     if here:
         store, workspace = context.store, context.workspace
         runner = ParityRunner(
@@ -167,16 +163,7 @@ def parity_show(
 @app.command("cancel")
 def parity_cancel(comparison: ParityId, as_: As = None, as_json: Json = False) -> None:
     """Stops a comparison that waits or runs; its query on the warehouse is cancelled."""
-    actor = context.actor(as_)
-    _require(actor, Role.OPERATOR, "parity.cancel", comparison)
-    found = context.store.parity.run(comparison)
-    if found is None or found.state not in (ParityState.QUEUED, ParityState.RUNNING):
-        reason = f"comparison {comparison} does not wait or run"
-        _audit(actor, "parity.cancel", "refused", comparison[:200], reason=reason)
-        raise Refused(reason)
-    _audit(actor, "parity.cancel", "allowed", comparison)
-    if not context.store.parity.cancel(comparison, actor.user_name):
-        raise Refused(f"comparison {comparison} ended before it could be cancelled")
+    context.parity.cancel(comparison, context.actor(as_))
     show(
         as_json,
         {"comparison": comparison, "cancel_requested": True},
@@ -222,15 +209,7 @@ def parity_reveal(
     as_json: Json = False,
 ) -> None:
     """One sampled row in clear, sensitive columns too; it is kept nowhere, and the audit log has who asked."""
-    found = reveal_row(
-        Sampled(comparison, table, row),
-        context.actor(as_),
-        why,
-        parity=context.store.parity,
-        audit=context.store.audit,
-        roles_of=context.roles_of,
-        open_warehouse=lambda: open_warehouse(context.workspace),
-    )
+    found = context.parity.reveal(Sampled(comparison, table, row), context.actor(as_), why)
     lines = [(side, column, value) for side, f in found.items() for column, value in (f.row or {}).items()]
 
     def draw(console: Terminal) -> None:
@@ -398,21 +377,3 @@ def _verdict(text: str | None) -> str:
 def _check_sides(sides: str) -> None:
     if sides not in ("production", "development"):
         raise WrongUse(f"--sides {sides!r} is neither production nor development")
-
-
-def _audit(
-    actor: Actor, action: str, outcome: str, subject: str, *, reason: str = "", detail: Mapping[str, Any] | None = None
-) -> None:
-    context.store.audit.append(
-        actor=actor.user_name, source=actor.source, local=actor.local, action=action, outcome=outcome, subject=subject,
-        reason=reason, detail=detail,
-    )  # fmt: skip
-
-
-def _require(actor: Actor, role: Role, action: str, subject: str) -> None:
-    try:
-        if role not in context.roles_of(actor.user_name):
-            raise Refused(f"{action} needs the role {role}, which {actor.user_name} lacks")
-    except Refused as e:
-        _audit(actor, action, "refused", subject[:200], reason=str(e))
-        raise

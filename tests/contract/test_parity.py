@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from app.access import Actor, Refused
+from app.access import Access, Actor, Refused
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
-from app.parity.reveal import ACTION, Sampled, reveal_row
+from app.parity.reveal import Sampled
+from app.parity.service import REVEAL, ParityService
 from app.parity.workspace import table_updates
 from app.store.open import open_store
 from databricks_client.client import Workspace
@@ -199,20 +200,16 @@ def test_a_sampled_row_is_revealed_to_an_operator_who_says_why(warehouse: Databr
     warehouse.execute(f"UPDATE {b} SET name = 'Ada C.'")
     roles = {"erin": frozenset({Role.VIEWER, Role.OPERATOR}), "sofia": frozenset({Role.VIEWER})}
 
+    service = ParityService(
+        MIGRATION, store.parity, Access(store.audit, roles.__getitem__), lambda: nullcontext(warehouse)
+    )
+
     def ask(who: str, why: str, number: int = 1) -> Any:
-        return reveal_row(
-            Sampled(parity_id, "people", number),
-            Actor(who, frozenset(), "test"),
-            why,
-            parity=store.parity,
-            audit=store.audit,
-            roles_of=roles.__getitem__,
-            open_warehouse=lambda: nullcontext(warehouse),
-        )
+        return service.reveal(Sampled(parity_id, "people", number), Actor(who, frozenset(), "test"), why)
 
     for who, why, number, says in (
         ("sofia", "curious", 1, "role operator"),
-        ("erin", " ", 1, "why"),
+        ("erin", " ", 1, "give a reason"),
         ("erin", "ticket 7", 2, "row 2"),
     ):
         with pytest.raises(Refused, match=says):
@@ -222,7 +219,7 @@ def test_a_sampled_row_is_revealed_to_an_operator_who_says_why(warehouse: Databr
     warehouse.execute(f"DROP TABLE {b}")
     with pytest.raises(Refused, match="cannot be read"):
         ask("erin", "ticket 8")
-    failed, allowed, done, *records = store.audit.records(action=ACTION)
+    failed, allowed, done, *records = store.audit.records(action=REVEAL)
     one = {"baseline": 1, "candidate": 1}
     assert (done.outcome, done.detail) == ("done", {"shown": one, "same_key": one})
     assert (failed.outcome, allowed.reason) == ("failed", "ticket 8") and "Ada" not in failed.reason

@@ -21,7 +21,7 @@ from app.operations.executor import Patience
 from app.operations.preview import Preview
 from app.operations.service import OperationsService
 from app.parity.provenance import provenance_of
-from app.parity.reveal import ACTION
+from app.parity.service import REVEAL
 from app.progress.evidence import Finding, Status
 from app.store.base import StoreError, now
 from app.store.leases import WORKER_LEASE
@@ -464,12 +464,12 @@ def test_a_row_is_not_revealed_without_right_and_reason(here: Here, monkeypatch:
     parity_id = compared(here, "dim_fde")
     for arguments, says in (
         (("--as", SOFIA.user_name, "--why", "curious"), "needs the role operator"),
-        (AS_ERIN, "say why"),
+        (AS_ERIN, "give a reason"),
         ((*AS_ERIN, "--why", "ticket 7"), "no sampled row 1"),
     ):
         status, _, err = here("parity", "reveal", parity_id, "dim_fde", "1", *arguments)
         assert (status, err.count("\n")) == (1, 1) and says in err
-    assert {r.outcome for r in here.store.audit.records(action=ACTION)} == {"refused"}
+    assert {r.outcome for r in here.store.audit.records(action=REVEAL)} == {"refused"}
 
 
 def test_the_row_of_clean_pairs_is_told_with_what_ended_it(here: Here) -> None:

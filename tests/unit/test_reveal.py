@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from app.access import Actor
+from app.access import Access, Actor
 from app.config.migration import Role
-from app.parity.reveal import Sampled, reveal_row
+from app.parity.reveal import Sampled
+from app.parity.service import ParityService
 from app.store.audit import AuditRepository
 from app.store.base import StoreError
 from app.store.open import Store
-from tests.support.pages_open import Fill, frames, open_page, text_of
+from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of
 from tests.support.validation_warehouse import DESCRIBED, Scripted
 from validation import Cell, ComparisonSpec, ParityReport, Sample, SampleKind, SideState, Verdict, reveal
 from validation.reveal import Revealed
@@ -99,11 +100,9 @@ def _sampled(store: Store, sample: Sample) -> Sampled:
 
 
 def _ask(store: Store, warehouse: Any, sample: Sample, audit: AuditRepository | None = None) -> Any:
-    return reveal_row(
-        _sampled(store, sample), Actor("erin", frozenset(), "test"), " ticket 7 ",
-        parity=store.parity, audit=audit or store.audit, roles_of=lambda _: frozenset({Role.OPERATOR}),
-        open_warehouse=lambda: nullcontext(warehouse),
-    )  # fmt: skip
+    access = Access(audit or store.audit, lambda _: frozenset({Role.OPERATOR}))
+    service = ParityService(MIGRATION, store.parity, access, lambda: nullcontext(warehouse))
+    return service.reveal(_sampled(store, sample), Actor("erin", frozenset(), "test"), " ticket 7 ")
 
 
 @pytest.mark.parametrize(("sample", "candidate"), [(MODIFIED, 1), (MISSING, 0)])
@@ -149,7 +148,7 @@ def test_the_page_shows_one_row_a_side_and_tells_how_many_have_its_key(
 ) -> None:
     fill(differing=True)
     sides = {"baseline": Revealed({"id": "1", "x": "ada"}, 40, True), "candidate": Revealed(None, 3, False)}
-    monkeypatch.setattr("app.parity.reveal.reveal_row", lambda *_, **__: sides)
+    monkeypatch.setattr("app.parity.service.ParityService.reveal", lambda *_: sides)
     monkeypatch.setattr("app.web.components.identity.actor", lambda *_: Actor("erin", frozenset(), "test"))
     at = open_page("parity", table="income_verification")
     at.button(key="parity_reveal").click().run()

@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from app.access import Refused
-from app.config.migration import Role
 from app.parity.estimate import expected
 from app.parity.provenance import provenance_of
+from app.parity.reveal import Sampled
+from app.parity.service import CANCEL, REQUEST, REVEAL
 from app.store.parity import ParityRun, ParityState, ParityTable, Producer
 from app.web.components import asof, charts, hints, identity, notice, panel, sentences
 from app.web.components.frame import Figure, answer, empty, figures, section
@@ -114,13 +115,10 @@ def _start() -> None:
 
 
 def _request(here: Panel, tables: Sequence[str], final: bool) -> None:
-    subject = "all tables" if len(tables) == len(here.migration.tables) else ", ".join(tables)
+    parity = here.context.parity
+    subject = parity.subject(tables)
     try:
-        who = identity.actor(here, "parity.request", subject)
-        here.context.access.require(who, Role.OPERATOR, "parity.request", subject)
-        detail = {"final": final, "sides": _pair()}
-        here.context.access.record(who, "parity.request", "allowed", subject, detail=detail)
-        here.store.parity.request(tables, who.user_name, final=final, sides=_pair())
+        parity.request(tables, identity.actor(here, REQUEST, subject), final=final, sides=_pair())
     except Refused as e:
         notice.say("parity", f"Refused: {e}", False)
         return
@@ -131,14 +129,11 @@ def _request(here: Panel, tables: Sequence[str], final: bool) -> None:
 def _cancel(parity_id: str) -> None:
     here = panel.current()
     try:
-        who = identity.actor(here, "parity.cancel", parity_id)
-        here.context.access.require(who, Role.OPERATOR, "parity.cancel", parity_id)
-        here.context.access.record(who, "parity.cancel", "allowed", parity_id)
-        cancelled = here.store.parity.cancel(parity_id, who.user_name)
+        here.context.parity.cancel(parity_id, identity.actor(here, CANCEL, parity_id))
     except Refused as e:
         notice.say("parity", f"Refused: {e}", False)
         return
-    notice.say("parity", "Asked to cancel." if cancelled else "It had ended already.")
+    notice.say("parity", "Asked to cancel.")
 
 
 def _active() -> None:
@@ -474,20 +469,9 @@ def _reveal(parity_id: str, name: str, samples: int) -> None:
     why = st.text_input("Why it has to be seen", key="parity_reveal_why", autocomplete="off")
     if not st.button("Reveal", type="primary", key="parity_reveal_go"):
         return
-    from app.parity.reveal import ACTION, Sampled, reveal_row
-    from app.parity.workspace import open_warehouse
-
     sampled = Sampled(parity_id, name, int(number))
     try:
-        found = reveal_row(
-            sampled,
-            identity.actor(here, ACTION, sampled.subject),
-            why or "",
-            parity=here.store.parity,
-            audit=here.store.audit,
-            roles_of=here.context.roles_of,
-            open_warehouse=lambda: open_warehouse(here.context.workspace),
-        )
+        found = here.context.parity.reveal(sampled, identity.actor(here, REVEAL, sampled.subject), why or "")
     except Refused as e:
         st.error(f"Refused: {literal(e)}", icon=":material/block:")
         return
