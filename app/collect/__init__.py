@@ -1,4 +1,4 @@
-"""Brings the workspace's news into the store: each source by itself, from where it last was."""
+"""Collects the workspace's state into the store: each source separately, from its cursor."""
 
 from app.collect.collector import Collector
 from app.collect.context import CollectContext

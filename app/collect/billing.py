@@ -5,33 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from app.collect.context import CollectContext, moment
+from app.collect.context import CollectContext, parsed_time
+from app.collect.mapping import record_of
 from app.store.collected.records import UsageRecord
 from databricks_client.billing import Usage
 from databricks_client.errors import WorkspaceError
 
-# Billing is filled late and corrected: so much before the newest record is read again each time.
+# Billing arrives late and is corrected: this much before the newest record is read again each time.
 BILLING_OVERLAP = timedelta(hours=48)
-# Billing goes back this far at the first reading, and takes this much of it in one turn.
+# History that is read at first, and the part of it that one turn reads.
 BILLING_HISTORY = timedelta(days=180)
 BILLING_CHUNK = timedelta(days=30)
 
 
 def read_billing(ctx: CollectContext) -> str | None:
-    """Billing records with their list prices: the last hours again each time, older ones in parts."""
+    """Billing records with their list prices: recent ones again each time, older ones in parts."""
     source = "billing"
     cursor = ctx.store.cursor(source)
-    began = ctx.clock()
+    started = ctx.clock()
     jobs = _known_jobs(ctx)
     pipelines = {ctx.pipeline_id(ref): ref.environment for ref in ctx.migration.pipelines}
-    until = moment(cursor.get("until"))
-    start = began - BILLING_CHUNK if until is None else until - BILLING_OVERLAP
+    until = parsed_time(cursor.get("until"))
+    start = started - BILLING_CHUNK if until is None else until - BILLING_OVERLAP
     ctx.check()
-    usage = ctx.workspace.billing.usage(list(jobs.values()), list(pipelines), start, began)
+    usage = ctx.workspace.billing.usage(list(jobs.values()), list(pipelines), start, started)
     ctx.store.put_usage([_usage_record(u, jobs, pipelines) for u in usage])
-    cursor["until"] = began.isoformat()
-    oldest = moment(cursor.get("oldest")) or start
-    limit = moment(cursor.get("limit")) or began - BILLING_HISTORY
+    cursor["until"] = started.isoformat()
+    oldest = parsed_time(cursor.get("oldest")) or start
+    limit = parsed_time(cursor.get("limit")) or started - BILLING_HISTORY
     if until is not None and oldest > limit:
         ctx.check()
         older = oldest - BILLING_CHUNK
@@ -40,7 +41,7 @@ def read_billing(ctx: CollectContext) -> str | None:
         oldest = older
     cursor["oldest"], cursor["limit"] = oldest.isoformat(), limit.isoformat()
     ctx.store.set_cursor(source, cursor)
-    return f"billing before {oldest.date()} is still to come" if oldest > limit else None
+    return f"billing before {oldest.date()} is not read yet" if oldest > limit else None
 
 
 def _known_jobs(ctx: CollectContext) -> dict[str, int]:
@@ -61,22 +62,4 @@ def _usage_record(usage: Usage, jobs: Mapping[str, int], pipelines: Mapping[str,
     else:
         side = next((s for s, job_id in jobs.items() if job_id == usage.job_id), "candidate")
     price = usage.list_price_usd
-    return UsageRecord(
-        record_id=usage.record_id,
-        record_type=usage.record_type,
-        side=side,
-        job_id=usage.job_id,
-        job_run_id=usage.job_run_id,
-        pipeline_id=usage.pipeline_id,
-        update_id=usage.update_id,
-        sku=usage.sku,
-        dbu=usage.dbu,
-        list_price_usd=price,
-        usd=None if price is None else usage.dbu * price,
-        start=usage.start,
-        end=usage.end,
-        product=usage.product,
-        serverless=usage.serverless,
-        photon=usage.photon,
-        generated=usage.generated,
-    )
+    return record_of(UsageRecord, usage, side=side, usd=None if price is None else usage.dbu * price)

@@ -1,4 +1,4 @@
-"""Gives each source its turns, side by side: a source that fails backs off and holds up no other."""
+"""Runs each source at its interval, concurrently: a failing source backs off and delays no other."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 15.0
 LONGEST_PAUSE = 60.0
-# A service that is throttling or broken is left alone for longer.
+# A service that throttles or fails gets longer pauses.
 LONGEST_BURDENED = 600.0
 LONGEST_RETRY_AFTER = 900.0
-"""Seconds of a Retry-After that are heeded at most: a service, or a proxy before it, may ask for hours by mistake."""
+"""Limit of an honoured Retry-After, in seconds: a service, or a proxy before it, may send hours by mistake."""
 
 
 def pause_after(interval: float, failures: int, retry_after: float | None = None, burdened: bool = False) -> float:
     """Seconds until the next turn: the interval; after failures a pause that doubles with each in a row.
 
-    It stays short, because what is missing or away may be there any moment, unless the service is `burdened`; it is
-    never shorter than what the service asked for, up to LONGEST_RETRY_AFTER.
+    It stays short, because a missing object or service may appear any time, unless the service is `burdened`. It is
+    never shorter than the service's Retry-After, up to LONGEST_RETRY_AFTER.
     """
     if not failures:
         return interval
@@ -37,10 +37,10 @@ def pause_after(interval: float, failures: int, retry_after: float | None = None
 
 
 class Collector:
-    """Runs sources in threads of their own, each source in one thread at a time.
+    """Runs sources in threads, at most one thread for each source.
 
-    There is no limit across sources: a warehouse that hangs must not hold up what comes over REST.
-    `tick` is called again and again by the worker; it starts what is due and never waits for a source.
+    There is no limit across sources: a warehouse that hangs must not delay what is read over REST.
+    The worker calls `tick` repeatedly; it starts the due sources and never waits for one.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Collector:
         stop: threading.Event | None = None,
         awaited: Callable[[], bool] = lambda: False,
     ) -> None:
-        """awaited: whether the workspace is still being prepared; what fails meanwhile is stored but not logged."""
+        """awaited: whether the workspace is still being prepared; failures meanwhile are stored but not logged."""
         self._sources = list(sources)
         self._store = collected
         self._clock = clock
@@ -62,18 +62,18 @@ class Collector:
         self._waiting_for: dict[int, set[str]] = {}
         self._seen_request = 0
         self._awaited = awaited
-        self._said: dict[str, str] = {}
+        self._logged: dict[str, str] = {}
 
     def tick(self) -> None:
-        """Starts what is due. A refresh request makes everything due, and is served once its quick sources have had a
-        turn that began after it."""
+        """Starts the due sources. A refresh request makes all due, and is served once every quick source has had a turn
+        that started after it."""
         self._take_requests()
-        moment = self._clock()
+        at = self._clock()
         for source in self._sources:
             with self._lock:
                 idle = source.name not in self._running
                 due = self._due.get(source.name)
-                if not idle or (due is not None and due > moment):
+                if not idle or (due is not None and due > at):
                     continue
                 served = [n for n, left in self._waiting_for.items() if source.name in left]
                 thread = threading.Thread(
@@ -88,7 +88,7 @@ class Collector:
             self._due.clear()
 
     def idle(self, timeout: float) -> bool:
-        """Waits until no source runs, at most so many seconds; whether none does."""
+        """Waits at most `timeout` seconds until no source runs; returns whether none does."""
         with self._lock:
             threads = list(self._running.values())
         share = timeout / max(1, len(threads))
@@ -97,7 +97,7 @@ class Collector:
         return not any(t.is_alive() for t in threads)
 
     def once(self) -> dict[str, str]:
-        """Takes one turn of every source, one after the other; source -> error of those that failed."""
+        """Runs one turn of every source, one after the other; returns the error of each failed source."""
         failed = {}
         for source in self._sources:
             error = self._read(source)
@@ -130,7 +130,7 @@ class Collector:
                 if not left and number in self._waiting_for:
                     del self._waiting_for[number]
                     finished.append(number)
-            # A request that came while this turn ran needs another turn.
+            # A request that arrived during this turn needs another turn.
             if any(source.name in left for left in self._waiting_for.values()):
                 self._due.pop(source.name, None)
         for number in finished:
@@ -140,32 +140,32 @@ class Collector:
                 log.error("%s", e)
 
     def _read(self, source: Source) -> str | None:
-        """One turn, its outcome recorded; gives the error of a failed one."""
-        began = self._clock()
+        """Runs one turn and records its outcome; returns the error of a failed one."""
+        started = self._clock()
         try:
             backlog = source.read()
-            self._store.source_succeeded(source.name, began, source.interval, backlog)
+            self._store.source_succeeded(source.name, started, source.interval, backlog)
         except Stopping:
             return "stopped"
         except WorkspaceError as e:
             burdened = e.status is not None and (e.status == 429 or e.status >= 500)
-            return self._failed(source, began, str(e), e.retry_after, burdened)
+            return self._failed(source, started, str(e), e.retry_after, burdened)
         except StoreError as e:
-            return self._failed(source, began, str(e))
+            return self._failed(source, started, str(e))
         except Exception as e:
             log.exception("source %s", source.name)
-            return self._failed(source, began, one_line(f"{type(e).__name__}: {e}"))
-        if self._said.pop(source.name, None) is not None:
-            log.info("source %s: works again", source.name)
+            return self._failed(source, started, one_line(f"{type(e).__name__}: {e}"))
+        if self._logged.pop(source.name, None) is not None:
+            log.info("source %s: recovered", source.name)
         with self._lock:
-            # Older history still to come: the next part soon, not after the whole interval.
+            # Older history is not read yet: the next part soon, not after the whole interval.
             self._due[source.name] = _later(self._clock(), 1.0 if backlog else source.interval)
         return None
 
     def _failed(
         self,
         source: Source,
-        began: datetime,
+        started: datetime,
         error: str,
         retry_after: float | None = None,
         burdened: bool = False,
@@ -175,16 +175,16 @@ class Collector:
 
         failures = 1
         try:
-            failures = self._store.source_failed(source.name, began, source.interval, error, next_attempt)
+            failures = self._store.source_failed(source.name, started, source.interval, error, next_attempt)
         except StoreError as e:
             log.error("%s", e)
-        if self._said.get(source.name) != error and not self._awaited():
-            self._said[source.name] = error
+        if self._logged.get(source.name) != error and not self._awaited():
+            self._logged[source.name] = error
             log.warning("source %s: %s", source.name, error)
         with self._lock:
             self._due[source.name] = next_attempt(failures)
         return error
 
 
-def _later(moment: datetime, seconds: float) -> datetime:
-    return moment + timedelta(seconds=seconds)
+def _later(start: datetime, seconds: float) -> datetime:
+    return start + timedelta(seconds=seconds)

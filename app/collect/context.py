@@ -1,4 +1,4 @@
-"""What every source reads with: the store, the workspace, the migration, and the ids behind its names."""
+"""The context of all sources: store, workspace, migration, and the ids behind the migration's names."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from databricks_client.jobs import Job
 from databricks_client.pipelines import Pipeline
 
 BEGINNING = datetime(2015, 1, 1, tzinfo=UTC)
-"""Before anything that a workspace remembers."""
+"""Earlier than the data of any workspace."""
 
 OLDER_PAGES = 10
-"""Pages of older history that one turn takes, so that the first collection of years comes in parts."""
+"""Pages of older history read in one turn: years of history are collected in parts."""
 
 NEWER_PAGES = 30
-"""Pages that one turn takes forwards: more only after a long absence, and then the next turn goes on."""
+"""Pages of new data read in one turn. More exist only after a long pause; the next turn continues."""
 
 
 class Stopping(Exception):
-    """The worker ends; a source stops between two calls. What it has put into the store stays, and it goes on there."""
+    """The worker ends: a source stops between two calls. The store keeps its results and its cursor."""
 
 
 class CollectContext:
-    """One migration's store and workspace, shared by its sources, which take their turns side by side."""
+    """One migration's store and workspace, shared by its sources, which run concurrently."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class CollectContext:
             raise Stopping
 
     def job(self, side: str, ref: JobRef) -> Job:
-        """The job as it is now: by its id once that is known, by name again where it is gone. Raises WorkspaceError."""
+        """The job as it is now: by its id once known, by name again where that id is gone. Raises WorkspaceError."""
         known = self._job_ids.get(side)
         if known is not None:
             try:
@@ -99,6 +99,6 @@ class CollectContext:
         return known if known is not None else self.pipeline(ref).pipeline_id
 
 
-def moment(text: str | None) -> datetime | None:
-    """A moment as a cursor keeps it."""
+def parsed_time(text: str | None) -> datetime | None:
+    """A time from a cursor, which stores it in ISO-8601."""
     return datetime.fromisoformat(text) if text else None

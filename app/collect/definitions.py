@@ -1,15 +1,16 @@
-"""What starts the jobs, and the definitions of the pipelines."""
+"""Schedules of the jobs, and definitions of the pipelines."""
 
 from __future__ import annotations
 
 from app.collect.context import CollectContext
+from app.collect.mapping import record_of
 from app.config.migration import JobRef
 from app.store.collected.records import PipelineRecord, ScheduleRecord
 from databricks_client.errors import WorkspaceError
 
 
 def read_schedules(ctx: CollectContext) -> str | None:
-    """What starts the jobs of both sides, and of the development pipeline, by itself."""
+    """Schedules of the jobs of both sides and of the development pipeline."""
     refs: list[tuple[str, JobRef | None]] = [
         ("baseline", ctx.migration.baseline_job),
         ("candidate", ctx.migration.candidate_job),
@@ -22,7 +23,7 @@ def read_schedules(ctx: CollectContext) -> str | None:
         try:
             job = ctx.job(side, ref)
         except WorkspaceError as e:
-            # One job that is not there (yet) must not hide the others.
+            # A job that does not exist (yet) must not hide the others.
             if side != "development" or not e.not_found:
                 failed.append(e)
             continue
@@ -55,19 +56,7 @@ def read_pipelines(ctx: CollectContext) -> str | None:
         except WorkspaceError as e:
             failed.append(e)
             continue
-        records.append(
-            PipelineRecord(
-                environment=ref.environment,
-                pipeline_id=found.pipeline_id,
-                name=found.name,
-                state=found.state,
-                catalog=found.catalog,
-                schema=found.schema,
-                configuration=found.configuration,
-                url=found.url,
-                as_of=ctx.clock(),
-            )
-        )
+        records.append(record_of(PipelineRecord, found, environment=ref.environment, as_of=ctx.clock()))
     ctx.store.put_pipelines(records)
     if failed:
         raise failed[0]

@@ -1,4 +1,4 @@
-"""What the event log says of an update: rows and seconds of each dataset, expectation results, and its end."""
+"""Summary of an update from its events: rows and duration of each dataset, expectation results, and its end."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ UPDATE_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED"})
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the events of one update tell. ended_at: when it completed, failed or was cancelled; None while it runs.
+class UpdateSummary:
+    """The events of one update, summed up. ended_at: when it completed, failed or was cancelled; None while it runs.
 
-    generated: the events say that they were made up, not measured.
+    generated: the events are marked as generated history, not measured.
     """
 
     flows: tuple[FlowRecord, ...]
@@ -27,11 +27,11 @@ class Told:
     generated: bool = False
 
 
-def told_by(update_id: str, events: Iterable[EventRecord]) -> Told:
-    """Reads the events of one update, in any order. Raises WorkspaceError where details cannot be read.
+def summarize(update_id: str, events: Iterable[EventRecord]) -> UpdateSummary:
+    """Sums up the events of one update, given in any order. Raises WorkspaceError where details are malformed.
 
-    Rows, dropped rows and expectation counts of a flow are sums over its events, as each event reports what is new
-    since the one before (documentation of the event log: data quality is summed by dataset and expectation).
+    Rows, dropped rows and expectation counts of a flow are sums over its events, since each event reports the increment
+    since the previous one (documentation of the event log: data quality is summed by dataset and expectation).
     """
     by_dataset: dict[str, list[EventRecord]] = {}
     ended_at: datetime | None = None
@@ -50,7 +50,7 @@ def told_by(update_id: str, events: Iterable[EventRecord]) -> Told:
     for dataset, of_dataset in by_dataset.items():
         flows.append(_flow(update_id, dataset, of_dataset))
         expectations += _expectations(update_id, of_dataset)
-    return Told(tuple(flows), tuple(expectations), ended_at, generated)
+    return UpdateSummary(tuple(flows), tuple(expectations), ended_at, generated)
 
 
 def _what(event: EventRecord) -> str:

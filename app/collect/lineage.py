@@ -1,18 +1,19 @@
-"""Who read the tables lately."""
+"""Consumers that read the tables recently, from lineage."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from app.collect.context import CollectContext
+from app.collect.mapping import record_of
 from app.store.collected.records import ConsumerRecord
 
-# The platform keeps lineage for a year; consumers seen within this time count.
+# The platform keeps lineage for a year; recent consumers matter.
 CONSUMERS_SINCE = timedelta(days=30)
 
 
 def read_lineage(ctx: CollectContext) -> str | None:
-    """Who read the tables lately."""
+    """Consumers that read the tables within CONSUMERS_SINCE."""
     names = [n for t in ctx.migration.tables for n in (t.baseline, t.candidate, t.kept)]
     found = ctx.workspace.lineage.consumers(names, ctx.clock() - CONSUMERS_SINCE)
     jobs = {
@@ -21,18 +22,5 @@ def read_lineage(ctx: CollectContext) -> str | None:
     }
     pipelines = {ctx.pipeline_id(ref): ref.name for ref in ctx.migration.pipelines}
     known = {**jobs, **pipelines}
-    ctx.store.put_consumers(
-        [
-            ConsumerRecord(
-                table=c.table,
-                kind=c.kind,
-                consumer_id=c.consumer_id,
-                name=c.name or known.get(c.consumer_id),
-                user=c.user,
-                last_seen=c.last_seen,
-                reads=c.reads,
-            )
-            for c in found
-        ]
-    )
+    ctx.store.put_consumers([record_of(ConsumerRecord, c, name=c.name or known.get(c.consumer_id)) for c in found])
     return None

@@ -1,4 +1,4 @@
-"""Job runs of one side with their tasks and the errors of those that failed."""
+"""Job runs of one side, with their tasks and the errors of failed tasks."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, CollectContext, moment
+from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, CollectContext, parsed_time
+from app.collect.mapping import record_of
 from app.store.collected.records import JobRunRecord, TaskRunRecord
 from databricks_client.errors import WorkspaceError
 from databricks_client.jobs import JobRun
 
-# Errors of failed tasks are read one by one; a turn reads so many at most.
+# Errors of failed tasks are read one by one; this is the limit for one turn.
 TASK_ERRORS = 25
 
 
 def read_runs(ctx: CollectContext, side: str) -> str | None:
-    """Job runs with their tasks: what is new or was still running, then a part of what is older."""
+    """Job runs with their tasks: new and active ones first, then a part of the older history."""
     source, job_id = f"runs:{side}", ctx.job_id(side)
     cursor = ctx.store.cursor(source)
     if cursor.get("job_id") != job_id:
         cursor = {"job_id": job_id}
-    newest = moment(cursor.get("newest"))
+    newest = parsed_time(cursor.get("newest"))
     first = newest is None
     token: str | None = None
     open_since: datetime | None = None
     seen: list[JobRun] = []
     for _ in range(OLDER_PAGES if first else NEWER_PAGES):
         ctx.check()
-        start_from = None if first else moment(cursor.get("open_since")) or newest
+        start_from = None if first else parsed_time(cursor.get("open_since")) or newest
         page = ctx.workspace.jobs.runs_page(job_id, start_from=start_from, page_token=token)
         _put_runs(ctx, side, page.runs)
         seen += page.runs
@@ -41,26 +42,26 @@ def read_runs(ctx: CollectContext, side: str) -> str | None:
         open_since = min(active) if active else None
         cursor["newest"] = newest.isoformat()
     if not first and token is not None:
-        # So much happened that the turn did not reach what is known: what lies between is older history now.
+        # The turn did not reach the runs known before: those in between become older history.
         cursor["oldest"], cursor["complete"] = min(r.start for r in seen).isoformat(), False
     cursor["open_since"] = open_since.isoformat() if open_since else None
     if first and seen:
         cursor["oldest"], cursor["complete"] = min(r.start for r in seen).isoformat(), token is None
     elif first:
-        # No run yet: everything from now on is new.
+        # There is no run yet: every later one is new.
         cursor["newest"], cursor["complete"] = BEGINNING.isoformat(), True
     elif not cursor.get("complete", True):
         _older_runs(ctx, side, job_id, cursor)
     ctx.store.set_cursor(source, cursor)
-    return None if cursor.get("complete", True) else f"runs before {cursor['oldest'][:10]} are still to come"
+    return None if cursor.get("complete", True) else f"runs before {cursor['oldest'][:10]} are not read yet"
 
 
 def _older_runs(ctx: CollectContext, side: str, job_id: int, cursor: dict[str, Any]) -> None:
     token: str | None = None
-    oldest = moment(cursor["oldest"]) or BEGINNING
+    oldest = parsed_time(cursor["oldest"]) or BEGINNING
     for _ in range(OLDER_PAGES):
         ctx.check()
-        page = ctx.workspace.jobs.runs_page(job_id, start_to=moment(cursor["oldest"]), page_token=token)
+        page = ctx.workspace.jobs.runs_page(job_id, start_to=parsed_time(cursor["oldest"]), page_token=token)
         _put_runs(ctx, side, page.runs)
         oldest = min([oldest, *(r.start for r in page.runs)])
         token = page.next_page_token
@@ -87,20 +88,7 @@ def _put_runs(ctx: CollectContext, side: str, runs: Iterable[JobRun]) -> None:
                 else:
                     errors_left -= 1
                     error = _task_error(ctx, task.task_run_id) or error
-            tasks.append(
-                TaskRunRecord(
-                    run_id=run.run_id,
-                    task_key=task.task_key,
-                    task_run_id=task.task_run_id,
-                    state=task.state,
-                    start=task.start,
-                    end=task.end,
-                    seconds=task.seconds,
-                    error=error,
-                    pipeline_id=task.pipeline_id,
-                    url=task.url,
-                )
-            )
+            tasks.append(record_of(TaskRunRecord, task, run_id=run.run_id, error=error))
     ctx.store.put_runs(records, tasks)
 
 
@@ -110,23 +98,8 @@ def _task_error(ctx: CollectContext, task_run_id: int) -> str | None:
     except WorkspaceError as e:
         if e.retryable:
             raise
-        return None  # Some kinds of task have no output; the state's message stands then.
+        return None  # Some kinds of task have no output; the state's message remains.
 
 
 def _run_record(side: str, run: JobRun) -> JobRunRecord:
-    return JobRunRecord(
-        side=side,
-        job_id=run.job_id,
-        run_id=run.run_id,
-        number=run.number,
-        trigger=run.trigger,
-        life_cycle_state=run.life_cycle_state,
-        result_state=run.result_state,
-        state_message=run.state_message,
-        start_time=run.start,
-        end_time=run.end,
-        run_seconds=run.run_seconds,
-        queue_seconds=run.queue_seconds,
-        run_page_url=run.url,
-        generated=run.generated,
-    )
+    return record_of(JobRunRecord, run, side=side, start_time=run.start, end_time=run.end, run_page_url=run.url)

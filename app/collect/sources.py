@@ -1,4 +1,4 @@
-"""The sources of one migration: how often each has its turn, those first whose news others need."""
+"""The sources of one migration with their intervals, in the order of their dependencies."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from app.collect.updates import read_links, read_updates
 
 @dataclass(frozen=True)
 class Source:
-    """One source. interval: seconds between turns. read: takes a turn; gives what history is still to come, or None.
+    """One source. interval: seconds between turns. read: runs one turn; returns which history is not read yet, or None.
 
-    read raises WorkspaceError or StoreError where it fails, and Stopping. quick: a refresh asked for by a person waits
-    for it.
+    read raises WorkspaceError or StoreError where it fails, and Stopping. quick: a requested refresh waits for it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""State, grants and rows of every table of the migration, on all sides."""
+"""State, grants and row counts of every table of the migration, on all sides."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from app.store.collected.records import ColumnRecord, TableRecord
 from databricks_client.errors import WorkspaceError
 from databricks_client.tables import TableState
 
-# Rows of a table are counted again when something wrote it, and otherwise after this time.
+# Rows of a table are counted again after a write, and otherwise after this time.
 ROWS_AGE = timedelta(minutes=15)
 
 
 def read_tables(ctx: CollectContext) -> str | None:
-    """State and grants of every table on all sides, and its rows where something may have written it."""
+    """State and grants of every table on all sides, and its row count where it may have been written."""
     before = ctx.store.tables()
-    marks = _write_marks(ctx)
+    writes = _last_writes(ctx)
     failed: list[WorkspaceError] = []
     for table in ctx.migration.tables:
         names = [("baseline", table.baseline), ("candidate", table.candidate), ("kept", table.kept)]
@@ -38,7 +38,7 @@ def read_tables(ctx: CollectContext) -> str | None:
             pairs = tuple(sorted((g.principal, g.privilege) for g in grants))
             record = _table_record(ctx, table.name, side, state, pairs)
             known = before.get(name)
-            same = known is not None and known.exists and _same_thing(known, record)
+            same = known is not None and known.exists and _same_relation(known, record)
             if same and known is not None:
                 record = replace(
                     record,
@@ -48,9 +48,9 @@ def read_tables(ctx: CollectContext) -> str | None:
                     rows_as_of=known.rows_as_of,
                 )
             ctx.store.put_tables([record])
-            if record.exists and _worth_counting(ctx, record, marks):
+            if record.exists and _worth_counting(ctx, record, writes):
                 try:
-                    ctx.store.put_tables([_counted(ctx, record, marks)])
+                    ctx.store.put_tables([_counted(ctx, record, writes)])
                 except WorkspaceError as e:
                     if e.retryable:
                         raise
@@ -97,43 +97,43 @@ def _table_record(
     )
 
 
-def _write_marks(ctx: CollectContext) -> dict[str, datetime]:
-    """side -> when a run or update last ended that may have written its tables."""
-    marks: dict[str, datetime] = {}
+def _last_writes(ctx: CollectContext) -> dict[str, datetime]:
+    """Side to the end of the last run or update that may have written its tables."""
+    writes: dict[str, datetime] = {}
     for run in ctx.store.runs("baseline", limit=20):
         if run.end_time is not None:
-            marks["baseline"] = max(marks.get("baseline", BEGINNING), run.end_time)
+            writes["baseline"] = max(writes.get("baseline", BEGINNING), run.end_time)
     for environment, side in (("production", "candidate"), ("development", "development")):
         for update in ctx.store.updates(environment, states=("COMPLETED",), limit=5):
             if update.end_time is not None and not update.validate_only:
-                marks[side] = max(marks.get(side, BEGINNING), update.end_time)
-    marks["kept"] = marks.get("baseline", BEGINNING)
-    return marks
+                writes[side] = max(writes.get(side, BEGINNING), update.end_time)
+    writes["kept"] = writes.get("baseline", BEGINNING)
+    return writes
 
 
-def _worth_counting(ctx: CollectContext, record: TableRecord, marks: Mapping[str, datetime]) -> bool:
+def _worth_counting(ctx: CollectContext, record: TableRecord, writes: Mapping[str, datetime]) -> bool:
     if record.table_type == "VIEW" and record.serves is not None:
-        return False  # Its rows are those of the table that it serves, which is counted itself.
+        return False  # It has the rows of the table that it serves, which is counted separately.
     if record.rows_as_of is None:
         return True
-    written = marks.get(record.side, BEGINNING)
+    written = writes.get(record.side, BEGINNING)
     return record.rows_as_of <= written or ctx.clock() - record.rows_as_of > ROWS_AGE
 
 
-def _counted(ctx: CollectContext, record: TableRecord, marks: Mapping[str, datetime]) -> TableRecord:
-    began = ctx.clock()
+def _counted(ctx: CollectContext, record: TableRecord, writes: Mapping[str, datetime]) -> TableRecord:
+    started = ctx.clock()
     tables = ctx.workspace.tables
-    version, updated_at = None, marks.get(record.side)
+    version, updated_at = None, writes.get(record.side)
     if record.table_type in ("MANAGED", "EXTERNAL", "STREAMING_TABLE"):
         head = tables.history_head(record.name)
         version, updated_at = head.version, head.timestamp
         if version == record.version and record.rows is not None:
-            return replace(record, rows_as_of=began)
-    return replace(record, rows=tables.count(record.name), version=version, updated_at=updated_at, rows_as_of=began)
+            return replace(record, rows_as_of=started)
+    return replace(record, rows=tables.count(record.name), version=version, updated_at=updated_at, rows_as_of=started)
 
 
-def _same_thing(known: TableRecord, record: TableRecord) -> bool:
-    """It is still the same table or view, so what was counted still describes it (a rename brings another one)."""
+def _same_relation(known: TableRecord, record: TableRecord) -> bool:
+    """Whether it is the same table or view, so that its row count still holds; a rename brings another one."""
     return (
         record.exists
         and known.table_type == record.table_type

@@ -1,4 +1,4 @@
-"""What evidence says about one thing: a status, the sentence that explains it, its age and where it comes from."""
+"""The finding of one piece of evidence: status, explanation, age and source."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """PASS: proven. FAIL: disproven. INCONCLUSIVE: evidence is missing, stale, generated or unreadable: no pass."""
+    """PASS: proven. FAIL: disproven. INCONCLUSIVE: no usable evidence (missing, stale, generated, unreadable)."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -17,13 +17,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """A judgement with its proof.
+    """A status with its proof.
 
-    summary: one sentence for a person.
-    as_of: the moment of the oldest piece of evidence that the judgement rests on, None where there is none.
-    source: where it was read (`jobs/runs/list`, `parity`, `system.billing.usage`, a person's name).
-    references: ids of runs, updates, parity runs or operations that prove it.
-    manual: a person decides this one.
+    summary: one sentence for the user.
+    as_of: time of the oldest evidence it is based on, None where there is none.
+    source: where the evidence comes from (`jobs/runs/list`, `parity`, `system.billing.usage`, a user name).
+    references: ids of runs, updates, comparisons or operations that prove it.
+    manual: a person decides it.
     """
 
     status: Status
@@ -35,11 +35,11 @@ class Finding:
 
     @property
     def passed(self) -> bool:
-        """Whether this is proven; INCONCLUSIVE is not."""
+        """Whether it is proven; INCONCLUSIVE is not."""
         return self.status is Status.PASS
 
     def aged(self, now: datetime, max_age_hours: float | None) -> Finding:
-        """This finding, or INCONCLUSIVE when its evidence is older than `max_age_hours` or has no age at all."""
+        """This finding; INCONCLUSIVE where its evidence is older than `max_age_hours` or has no time."""
         if max_age_hours is None or self.status is not Status.PASS:
             return self
         if self.as_of is None:
@@ -47,7 +47,7 @@ class Finding:
         age = now - self.as_of
         if age > timedelta(hours=max_age_hours):
             hours = age.total_seconds() / 3600
-            text = f"{self.summary} (evidence is {hours:.0f} h old, at most {max_age_hours:g} h count)"
+            text = f"{self.summary} (evidence is {hours:.0f} h old, valid for {max_age_hours:g} h)"
             return replace(self, status=Status.INCONCLUSIVE, summary=text)
         return self
 

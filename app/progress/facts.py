@@ -1,4 +1,4 @@
-"""The evidence of one moment, read from the store once, that every judgement is made from."""
+"""The evidence at one time, read from the store once, as input of all rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from app.config.migration import Migration
-from app.store.base import now as this_moment
+from app.store.base import now as current_time
 from app.store.checklist import Tick
 from app.store.collected.records import (
     ExpectationRecord,
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from app.store.open import Store
 
 DAYS = 22
-"""How far back runs and updates are read; longer than any window that a rule asks for."""
+"""How far back runs and updates are read; longer than the window of any rule."""
 
 PAIRS = ("production", "development")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known at `now`. Generated history is in `snapshot` too; rules leave it out, it proves nothing.
+    """The evidence at `now`. `snapshot` includes generated history; rules leave it out, it proves nothing.
 
     tasks: run id to tasks, of the newest ended run of each side. expectations: of the newest completed update of each
     environment. parity: pair to table to newest result; final_parity: to the newest of a deterministic comparison.
     schema_differences: table to deciding differences, newest production comparison. verified: operation kind to the
-    newest that was verified. personas: whether what personas ticked and signed counts: on a local workspace alone.
+    newest that was verified. personas: whether ticks and sign-offs of personas count; only on a local workspace.
     """
 
     now: datetime
@@ -56,22 +56,22 @@ class Facts:
     personas: bool = False
 
     def tick(self, key: str) -> Tick | None:
-        """The newest mark of a key where it says done and counts."""
+        """The newest tick of a key, if it is not withdrawn and counts."""
         found = self.ticks.get(key)
         return found if found is not None and found.counts(self.personas) else None
 
     def real_runs(self, side: str) -> list[JobRunRecord]:
-        """Ended, really measured runs of a side, newest first."""
+        """Ended runs of a side, newest first, without generated history."""
         return [r for r in self.snapshot.runs if r.side == side and not r.generated and not r.active]
 
     def real_updates(self, environment: str) -> list[UpdateRecord]:
-        """Ended, real updates of a pipeline that wrote tables, newest first."""
+        """Ended updates of a pipeline that may have written tables, newest first, without generated history."""
         return [u for u in self._writing_updates(environment) if not u.active]
 
     def last_write(self, environment: str) -> datetime | None:
-        """When a run of the old job or an update of this pipeline last may have written: any that is active may still.
+        """When a run of the old job or an update of this pipeline may last have written; `now` while one is active.
 
-        An update that failed or was stopped may have refreshed some of its tables.
+        An update that failed or was cancelled may have refreshed some of its tables.
         """
         ends = [
             self.now if r.active else r.end_time for r in self.snapshot.runs if r.side == "baseline" and not r.generated
@@ -86,9 +86,9 @@ class Facts:
 
 
 def load_facts(store: Store, migration: Migration, now: datetime | None = None) -> Facts:
-    """Reads the store (a handful of queries, whatever the length of its history) and nothing else."""
-    moment = now or this_moment()
-    since = moment - timedelta(days=DAYS)
+    """Reads the store only, with a few queries whatever the length of its history."""
+    as_of = now or current_time()
+    since = as_of - timedelta(days=DAYS)
     snapshot = store.collected.snapshot(since, runs=2000, updates=2000)
     newest_runs = [
         next((r.run_id for r in snapshot.runs if r.side == side and not r.generated and not r.active), None)
@@ -114,7 +114,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         if last is not None:
             verified[kind] = last
     return Facts(
-        now=moment,
+        now=as_of,
         migration=migration,
         snapshot=snapshot,
         tasks=store.collected.tasks([r for r in newest_runs if r is not None]),
@@ -138,7 +138,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
 
 
 def _schema_differences(report: Mapping[str, Any] | None) -> int | None:
-    """How many differences of the schemas decide; None where the schemas were not read."""
+    """Number of deciding schema differences; None where the schemas were not read."""
     if report is None:
         return None
     deciding = sum(1 for d in report.get("schema_differences", ()) if d["decides"])

@@ -1,4 +1,4 @@
-"""Where the migration stands: every deliverable, metric, sign-off and gate with its finding."""
+"""Status of the migration: every deliverable, metric, sign-off and gate with its finding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.progress.serving import Serving, serving_side
 
 @dataclass(frozen=True)
 class DeliverableStatus:
-    """A deliverable and what evidence says of it."""
+    """A deliverable and its finding."""
 
     deliverable: Deliverable
     finding: Finding
@@ -21,7 +21,7 @@ class DeliverableStatus:
 
 @dataclass(frozen=True)
 class StepStatus:
-    """A step of a phase."""
+    """A step of a phase with its deliverables."""
 
     step: Step
     deliverables: tuple[DeliverableStatus, ...]
@@ -29,7 +29,7 @@ class StepStatus:
 
 @dataclass(frozen=True)
 class PhaseStatus:
-    """A phase: done of total deliverables."""
+    """A phase with its steps."""
 
     phase: Phase
     steps: tuple[StepStatus, ...]
@@ -70,7 +70,7 @@ class GateStatus:
 
 @dataclass(frozen=True)
 class MetricStatus:
-    """A success metric and what evidence says of it."""
+    """A success metric and its finding."""
 
     metric: Metric
     finding: Finding
@@ -78,7 +78,7 @@ class MetricStatus:
 
 @dataclass(frozen=True)
 class SignOffStatus:
-    """A sign-off; given or not."""
+    """A sign-off and whether it is given."""
 
     sign_off: SignOff
     finding: Finding
@@ -102,7 +102,7 @@ def phases(facts: Facts) -> tuple[PhaseStatus, ...]:
 
 
 def gates(facts: Facts) -> tuple[GateStatus, ...]:
-    """All gates of cutover, each no older than it may be."""
+    """All gates of cutover; evidence older than a gate's limit is inconclusive."""
     return tuple(
         GateStatus(g, judge(g.evidence, facts, key=g.key, max_age_hours=g.max_age_hours)) for g in facts.migration.gates
     )
@@ -117,11 +117,11 @@ def sign_offs(facts: Facts) -> tuple[SignOffStatus, ...]:
     """All sign-offs."""
     found = []
     for s in facts.migration.sign_offs:
-        mark = facts.tick(s.key)
-        if mark is not None:
-            found.append(SignOffStatus(s, Finding(Status.PASS, f"Signed by {mark.by}", mark.at, mark.by, manual=True)))
+        tick = facts.tick(s.key)
+        if tick is not None:
+            found.append(SignOffStatus(s, Finding(Status.PASS, f"Signed by {tick.by}", tick.at, tick.by, manual=True)))
         else:
-            found.append(SignOffStatus(s, Finding(Status.INCONCLUSIVE, f"Waits for the {s.role}", manual=True)))
+            found.append(SignOffStatus(s, Finding(Status.INCONCLUSIVE, f"Waiting for the {s.role}", manual=True)))
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""The rules that turn evidence into a judgement: one function a kind, named in the migration file. All are pure."""
+"""Rules that turn evidence into a finding: one pure function for each kind of evidence in the migration file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HUNDREDTH = 0.01
 BILLING = "system.billing.usage"
 
 UNREAD = timedelta(minutes=15)
-"""Runs that could not be read for so long may have ended otherwise than the newest known one."""
+"""Age from which the collected runs say nothing: later runs may have ended differently."""
 
 
 def rule(function: Rule) -> Rule:
@@ -36,7 +36,7 @@ def rule(function: Rule) -> Rule:
 
 
 def judge(evidence: Evidence, facts: Facts, *, key: str = "", max_age_hours: float | None = None) -> Finding:
-    """What `facts` say about `evidence`. key: the item's own key, by which people's marks are found."""
+    """The finding of `evidence` by `facts`. key: the item's key, which its ticks have."""
     return RULES[evidence.kind](facts, {**evidence.told.model_dump(exclude_none=True), "_key": key}).aged(
         facts.now, max_age_hours
     )
@@ -47,12 +47,12 @@ def judge(evidence: Evidence, facts: Facts, *, key: str = "", max_age_hours: flo
 
 @rule
 def manual(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """A person ticked it."""
-    mark = facts.tick(params["_key"])
-    if mark is None:
-        return Finding(Status.INCONCLUSIVE, "Nobody has ticked it yet", manual=True)
-    comment = f": {mark.comment}" if mark.comment else ""
-    return Finding(Status.PASS, f"Ticked by {mark.by}{comment}", mark.at, mark.by, manual=True)
+    """A person has ticked the item."""
+    tick = facts.tick(params["_key"])
+    if tick is None:
+        return Finding(Status.INCONCLUSIVE, "Not ticked yet", manual=True)
+    comment = f": {tick.comment}" if tick.comment else ""
+    return Finding(Status.PASS, f"Ticked by {tick.by}{comment}", tick.at, tick.by, manual=True)
 
 
 @rule
@@ -67,17 +67,17 @@ def signed(facts: Facts, params: Mapping[str, Any]) -> Finding:
     titles = {s.key: s.title for s in wanted}
     if not facts.migration.one_person_may_sign_all and (twice := signed_twice(given)):
         what = "; ".join(f"{by} signed {' and '.join(titles[k] for k in keys)}" for by, keys in twice.items())
-        return Finding(Status.FAIL, f"Each sign-off needs another person: {what}", facts.now, "checklist")
+        return Finding(Status.FAIL, f"Each sign-off needs a different person: {what}", facts.now, "checklist")
     by = ", ".join(sorted({m.by for m in given}))
     return verdict(True, f"Signed by {by}", max((m.at for m in given), default=None), "checklist")
 
 
 def signed_twice(given: Sequence[Tick]) -> dict[str, list[str]]:
-    """People who gave more than one of these sign-offs, with their keys; names differ in case by accident only."""
+    """Users who gave more than one of these sign-offs, with the keys; upper and lower case are the same user."""
     by_person: dict[str, list[Tick]] = {}
-    for mark in given:
-        by_person.setdefault(mark.by.strip().casefold(), []).append(mark)
-    return {marks[0].by: [m.key for m in marks] for marks in by_person.values() if len(marks) > 1}
+    for tick in given:
+        by_person.setdefault(tick.by.strip().casefold(), []).append(tick)
+    return {ticks[0].by: [t.key for t in ticks] for ticks in by_person.values() if len(ticks) > 1}
 
 
 # What exists
@@ -85,7 +85,7 @@ def signed_twice(given: Sequence[Tick]) -> dict[str, list[str]]:
 
 @rule
 def pipeline_exists(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The pipeline of `environment` is in the workspace."""
+    """The pipeline of `environment` exists in the workspace."""
     name = next(p.name for p in facts.migration.pipelines if p.environment == params["environment"])
     found = facts.snapshot.pipelines.get(params["environment"])
     if found is None:
@@ -95,7 +95,7 @@ def pipeline_exists(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def job_exists(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The job of `side` is in the workspace."""
+    """The job of `side` exists in the workspace."""
     found = facts.snapshot.schedules.get(params["side"])
     if found is None:
         return _not_seen(facts, "schedules", f"The {params['side']} job is not in the workspace")
@@ -115,12 +115,12 @@ def schedule_active(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def tables_exist(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The tables (all, or those in `tables`) of `side` are there."""
+    """The tables (all, or those in `tables`) of `side` exist."""
     wanted = [t for t in facts.migration.tables if t.name in params.get("tables", [t.name])]
     names = [n for t in wanted if (n := getattr(t, params["side"]))]
     records = [facts.snapshot.tables.get(n) for n in names]
     if any(r is None for r in records):
-        return _not_seen(facts, "tables", "Not every table has been looked at yet")
+        return _not_seen(facts, "tables", "Not every table has been collected yet")
     missing = [r.name for r in records if r is not None and not r.exists]
     as_of = min((r.as_of for r in records if r is not None), default=None)
     if missing:
@@ -133,7 +133,7 @@ def kept_tables_gone(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """The old tables were deleted, `days` after cutover at the earliest."""
     cutover = facts.verified.get("cutover")
     if cutover is None or cutover.ended_at is None:
-        return unknown("There was no cutover yet", "operations")
+        return unknown("No cutover has been verified yet", "operations")
     left = [t.kept for t in facts.migration.tables if (r := facts.snapshot.tables.get(t.kept)) is None or r.exists]
     due = cutover.ended_at + timedelta(days=params["days"])
     if left:
@@ -157,7 +157,7 @@ def update_completed(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def runs_succeeded(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest `runs` runs of `side` all succeeded, as far as runs could be read until now."""
+    """The newest `runs` runs of `side` all succeeded, and runs were read within `UNREAD`."""
     unread = _unread(facts, f"runs:{params['side']}", "Runs", "jobs/runs")
     if unread is not None:
         return unread
@@ -333,7 +333,7 @@ def _expectations(facts: Facts, environment: str, share: float) -> Finding:
 
 @rule
 def compared(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The tables of `pair` (all, or those in `tables`) have been compared, whatever came out."""
+    """The tables of `pair` (all, or those in `tables`) have been compared, with any verdict."""
     results = facts.parity.get(params["pair"], {})
     wanted = _tables(facts, params)
     missing = [t for t in wanted if t not in results]
@@ -345,12 +345,12 @@ def compared(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def parity_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest comparison of every table says IDENTICAL, of rows that there are, and no run or update wrote since.
+    """The newest comparison of every table is IDENTICAL and has rows, and no run or update has written since.
 
-    final: only comparisons count that compared every value, not hashes alone.
+    final: only comparisons of every value count, not those of hashes alone.
 
-    What else may write, as a statement by hand, is looked for in the tables themselves when a cutover is planned and
-    again when it begins.
+    Other writes, such as a manual statement, are found in the tables' versions when a cutover is planned and again when
+    it starts.
     """
     final = bool(params.get("final"))
     newest = facts.parity.get(params["pair"], {})
@@ -388,8 +388,8 @@ def parity_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 
 def _not_outdated(final: Mapping[str, ParityTable], newest: Mapping[str, ParityTable]) -> dict[str, ParityTable]:
-    """The final results, but where a newer comparison of any kind was not identical, that one: a final comparison that
-    finds a difference by its hashes already has no final result."""
+    """The final results, replaced by any newer result that is not identical: a final comparison whose hashes differ
+    already has no final result."""
 
     def newer(other: ParityTable, mine: ParityTable) -> bool:
         return other.finished_at is None or mine.finished_at is None or other.finished_at > mine.finished_at
@@ -403,7 +403,7 @@ def _not_outdated(final: Mapping[str, ParityTable], newest: Mapping[str, ParityT
 
 @rule
 def schema_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest comparison of every table read both schemas and found no difference that decides."""
+    """The newest comparison of every table read both schemas and found no deciding difference."""
     wanted = _tables(facts, params)
     missing = [t for t in wanted if t not in facts.schema_differences]
     if missing:
@@ -487,7 +487,7 @@ def schedules_agree(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """An operation of the kind `operation` was carried out and read back; a cutover that was rolled back is none."""
+    """An operation of the kind `operation` was executed and verified; a cutover that was rolled back does not count."""
     found = facts.verified.get(params["operation"])
     if found is None:
         word = {"rehearse": "rehearsal"}.get(params["operation"], params["operation"])
@@ -499,15 +499,15 @@ def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
         and (rollback.ended_at or facts.now) > (found.ended_at or facts.now)
     ):
         return verdict(False, f"Rolled back by {rollback.requested_by}", rollback.ended_at, "operations", rollback.id)
-    return verdict(True, f"Verified, asked for by {found.requested_by}", found.ended_at, "operations", found.id)
+    return verdict(True, f"Verified, requested by {found.requested_by}", found.ended_at, "operations", found.id)
 
 
 @rule
 def days_since_cutover(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """`days` days have passed since a cutover that still serves every table."""
+    """`days` days have passed since a cutover, and the new side still serves every table."""
     cutover = facts.verified.get("cutover")
     if cutover is None or cutover.ended_at is None:
-        return unknown("There was no cutover yet", "operations")
+        return unknown("No cutover has been verified yet", "operations")
     if any(serving_side(t, facts.snapshot.tables).side != "candidate" for t in facts.migration.tables):
         return verdict(False, "The new side does not serve every table", facts.now, "tables")
     days = (facts.now - cutover.ended_at).total_seconds() / 86400
@@ -522,19 +522,19 @@ def _tables(facts: Facts, params: Mapping[str, Any]) -> list[str]:
     return [t.name for t in facts.migration.tables if t.name in params.get("tables", [t.name])]
 
 
-def _unread(facts: Facts, source: str, what: str, told_as: str) -> Finding | None:
-    """INCONCLUSIVE where what a source would bring could not be read for too long; None where it was read."""
+def _unread(facts: Facts, source: str, what: str, shown: str) -> Finding | None:
+    """INCONCLUSIVE where a source was not read within `UNREAD`; None where it was. shown: the finding's source."""
     status = facts.snapshot.sources.get(source)
     read = status.last_success if status is not None else None
     if read is not None and facts.now - read <= UNREAD:
         return None
     since = "were never read" if read is None else f"have not been read since {read:%Y-%m-%d %H:%M} UTC"
     cause = f": {status.error}" if status is not None and status.error else ""
-    return unknown(f"{what} {since}{cause}", told_as, read)
+    return unknown(f"{what} {since}{cause}", shown, read)
 
 
 def _not_seen(facts: Facts, source: str, summary: str) -> Finding:
-    """FAIL where the source was read and the thing is not there; INCONCLUSIVE where it could not be read."""
+    """FAIL where the source was read and does not have it; INCONCLUSIVE where the source could not be read."""
     status = facts.snapshot.sources.get(source)
     if status is None or status.last_success is None:
         return unknown(f"{summary} (not read yet)", source)
@@ -563,5 +563,5 @@ def _ratio(new: float, old: float) -> str:
 
 
 def judges(facts: Facts) -> Callable[[Gate], Finding]:
-    """Judges gates of the migration file, all from the same evidence."""
+    """A function that judges gates of the migration file, all from the same evidence."""
     return lambda gate: judge(gate.evidence, facts, key=gate.key, max_age_hours=gate.max_age_hours)

@@ -1,4 +1,4 @@
-"""Which side serves a table's public name now."""
+"""The side that serves a table's public name now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.store.collected.records import TableRecord
 
 @dataclass(frozen=True)
 class Serving:
-    """side: `baseline`, `candidate` or `unknown`; how: the sentence that says why."""
+    """side: `baseline`, `candidate` or `unknown`; how: how that side serves it, in words."""
 
     table: str
     side: str
@@ -21,12 +21,14 @@ class Serving:
 
 
 def serving_side(table: Table, records: Mapping[str, TableRecord]) -> Serving:
-    """What consumers of `table` read, from the newest collected state of its names."""
+    """The side that consumers of `table` read, from the newest collected state of its names."""
     public, candidate, kept = (records.get(n) for n in (table.baseline, table.candidate, table.kept))
     if public is None:
-        return Serving(table.name, "unknown", "not looked at yet", None)
+        return Serving(table.name, "unknown", "not collected yet", None)
     if not public.exists:
-        return Serving(table.name, "unknown", f"{table.baseline} does not exist: nobody can read it", public.as_of)
+        return Serving(
+            table.name, "unknown", f"{table.baseline} does not exist: consumers cannot read it", public.as_of
+        )
     if public.table_type == "VIEW":
         if public.serves == table.candidate:
             return Serving(table.name, "candidate", f"a view over {table.candidate}", public.as_of)

@@ -15,7 +15,7 @@ from app.collect.collector import LONGEST_RETRY_AFTER, Collector, pause_after
 from app.collect.context import OLDER_PAGES, CollectContext, Stopping
 from app.collect.definitions import read_schedules
 from app.collect.events import read_events
-from app.collect.flows import told_by
+from app.collect.flows import summarize
 from app.collect.runs import read_runs
 from app.collect.sources import Source
 from app.collect.tables import read_tables
@@ -213,7 +213,7 @@ def test_the_newest_runs_come_first(fake: Fake, store: Store, context: CollectCo
     for i in range(1, 1001):
         fake.run(i)
     backlog = read_runs(context, "baseline")
-    assert backlog is not None and "still to come" in backlog
+    assert backlog is not None and "not read yet" in backlog
     found = store.collected.runs("baseline", limit=2000)
     assert found[0].run_id == 1000 and len(found) == OLDER_PAGES * 24
 
@@ -466,7 +466,7 @@ def test_a_turn_stops_between_two_calls_when_the_worker_ends(fake: Fake, store: 
         read_runs(context, "baseline")
 
 
-# -------------------------------------------------------------------------------------------------------- told_by
+# -------------------------------------------------------------------------------------------------------- summarize
 
 
 def told_event(n: int, status: str, **progress: Any) -> EventRecord:
@@ -485,13 +485,13 @@ def test_rows_and_expectations_of_several_batches_add_up() -> None:
         )
         for n in (1, 2)
     ]
-    told = told_by("u", [told_event(9, "COMPLETED"), *batches, told_event(0, "STARTING")])
+    told = summarize("u", [told_event(9, "COMPLETED"), *batches, told_event(0, "STARTING")])
     assert (told.flows[0].rows, told.flows[0].dropped, told.flows[0].seconds) == (8, 2, 8.0)
     assert (told.expectations[0].passed, told.expectations[0].failed) == (6, 2)
 
 
 def test_a_flow_that_did_not_say_its_rows_has_unknown_rows() -> None:
-    told = told_by("u", [told_event(1, "RUNNING"), told_event(2, "FAILED")])
+    told = summarize("u", [told_event(1, "RUNNING"), told_event(2, "FAILED")])
     assert told.flows[0].rows is None and told.flows[0].status == "FAILED" and told.ended_at is None
 
 
@@ -551,7 +551,7 @@ def test_a_failure_is_said_once_and_that_it_is_over(store: Store, caplog: pytest
     assert said == [
         ("WARNING", "source jobs: read it: no such job"),
         ("WARNING", "source jobs: read it: no rights"),
-        ("INFO", "source jobs: works again"),
+        ("INFO", "source jobs: recovered"),
         ("WARNING", "source jobs: read it: no such job"),
     ]
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from app.collect.flows import told_by
+from app.collect.flows import summarize
 from app.config.migration import Roles
 from app.store.collected.records import EventRecord
 from databricks_client.billing import Billing
@@ -494,6 +494,6 @@ def test_damaged_details_of_a_stored_event_are_a_workspace_error() -> None:
             event = EventRecord("p1", "e1", "u1", MOMENT, "INFO", "flow_progress", "m", None,
                                 damage(PROGRESS, at, value), None)  # fmt: skip
             try:
-                told_by("u1", [event])
+                summarize("u1", [event])
             except WorkspaceError as e:
                 assert "read event e1" in str(e)
