@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.parity import KEYS, contents, names_of, timed
 from benchmarks.table import show
 from databricks_client.endpoint import Endpoint
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse
 

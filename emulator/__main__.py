@@ -18,12 +18,11 @@ from types import FrameType
 
 import uvicorn
 
-from databricks_client.endpoint import ADDRESS
-from databricks_client.terminal import emit, log_to_stderr
 from emulator.filling import FillerError, filler_of_project, load_filler
-from emulator.folder import PRIVATE, FolderError, take_folder
+from emulator.folder import ADDRESS, PRIVATE, FolderError, take_folder
 from emulator.jars import JarsError
 from emulator.rest.app import create_app
+from emulator.shared.terminal import emit, log_to_stderr
 from emulator.spark_server import SparkServerError
 from emulator.workspace import FillError, Workspace
 

@@ -18,7 +18,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from databricks_client.names import folded, folded_path
 from emulator.dialect.names import NameBook, spark_schema
 from emulator.folder import private_file
 from emulator.metadata import (
@@ -33,6 +32,7 @@ from emulator.metadata import (
     table_not_found,
 )
 from emulator.records import now_ms
+from emulator.shared.names import folded, folded_path
 from emulator.sql.errors import SqlError, not_here
 
 ADMINS = "admins"

@@ -13,6 +13,10 @@ PRIVATE = 0o077
 """Permission bits of other users: nothing in a data folder has one, since tokens, tables and logs lie there."""
 
 
+ADDRESS = "workspace.json"
+"""File in the folder of a workspace that runs: its address and token, for clients on the same machine."""
+
+
 class FolderError(Exception):
     """The folder cannot be used; the text is one line with the way out."""
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from databricks_client.names import folded
 from emulator.catalog import Catalog
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord
+from emulator.shared.names import folded
 
 _TIME = pa.timestamp("us", tz="UTC")
 

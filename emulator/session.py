@@ -21,13 +21,13 @@ from pyspark.sql.connect.readwriter import DataFrameReader
 from pyspark.sql.connect.session import SparkSession
 from pyspark.sql.connect.streaming.readwriter import DataStreamReader
 
-from databricks_client.names import folded
 from emulator.catalog import Catalog
 from emulator.dialect.names import literal, quote, quoted, spark_part, spark_schema, split_name
 from emulator.dialect.parser import parse
 from emulator.dialect.render import Place, render
 from emulator.dialect.statement import Statement
 from emulator.dialect.tokens import tokenize
+from emulator.shared.names import folded
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.literals import bound

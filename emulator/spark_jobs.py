@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from databricks_client.names import same_name
+from emulator.shared.names import same_name
 
 PAUSE_SECONDS = 0.3
 QUIET_SECONDS = 2.0

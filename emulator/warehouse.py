@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 from pyspark.errors import PySparkException
 
-from databricks_client.names import folded, folded_path
 from emulator.catalog import ACCOUNT_USERS, SYSTEM_OWNER, Catalog
 from emulator.dialect.names import hidden_schema_name, literal, quote, quoted, spark_schema
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, Grant, SchemaRecord, TableRecord, table_exists
 from emulator.records import now_ms
+from emulator.shared.names import folded, folded_path
 from emulator.spark_jobs import end_flows
 from emulator.spark_server import SparkServer, SparkSettings
 from emulator.sql import commands, ddl

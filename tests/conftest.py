@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from app.config.migration import DEFAULT_MIGRATION, Migration
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 
 pytest.register_assert_rewrite("tests.support")
 pytest_plugins = ["tests.support.fixtures"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from databricks_client.names import folded
 from emulator.dialect.keywords import NO_ALIAS
 from emulator.dialect.names import quoted, split_name
 from emulator.dialect.statement import Ref, Role, Statement
 from emulator.dialect.tokens import Kind, Token, unquote_string
+from emulator.shared.names import folded
 from emulator.sql.errors import SqlError
 
 

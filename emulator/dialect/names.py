@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from databricks_client.names import folded
 from emulator.dialect.tokens import tokenize
+from emulator.shared.names import folded
 from emulator.sql.errors import SqlError
 
 

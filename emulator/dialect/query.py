@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from databricks_client.names import folded
 from emulator.dialect.cursor import Cursor
 from emulator.dialect.keywords import CLAUSE, NO_ALIAS, NOT_A_FUNCTION, QUERY_START
 from emulator.dialect.names import is_path
 from emulator.dialect.statement import Call, Chain, Role
 from emulator.dialect.tokens import Kind, unquote_string
+from emulator.shared.names import folded
 from emulator.sql.errors import not_here
 
 # Delta's functions that find a table by a string.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from databricks_client.names import folded
 from emulator.dialect.names import quote
 from emulator.dialect.statement import Chain, Ref, Statement
+from emulator.shared.names import folded
 
 
 @dataclass(frozen=True)

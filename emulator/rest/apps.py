@@ -119,7 +119,7 @@ def delete_app(call: Call) -> Json:
 @route("POST", f"{API}/{{name}}/deployments", query=())
 def deploy(call: Call) -> Json:
     the_app(call, "CAN_MANAGE")
-    raise not_implemented("AppsAPI.deploy", "the local workspace runs no apps; start the panel with `make run`")
+    raise not_implemented("AppsAPI.deploy", "the local workspace runs no apps")
 
 
 @route("POST", f"{API}/{{name}}/start")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from databricks_client.names import folded
 from emulator.dialect.names import if_need_be, literal, quote, quoted, spark_schema, split_name
 from emulator.information_schema import InformationSchema
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, no_permission
 from emulator.records import now_ms
+from emulator.shared.names import folded
 from emulator.sql.as_json import described_as_json
 from emulator.sql.commit_info import revealed
 from emulator.sql.ddl import check_name, check_principal, drop_record

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import PySparkException
 
-from databricks_client.names import folded
 from emulator.access import may_be_granted_in
 from emulator.catalog import Catalog
 from emulator.dialect.names import literal, quoted, spark_part, spark_schema
@@ -17,6 +16,7 @@ from emulator.dialect.render import Place
 from emulator.dialect.statement import Role
 from emulator.metadata import EXTERNAL, MANAGED, PIPELINE_TYPES, VIEW, TableRecord, table_exists, table_not_found
 from emulator.records import now_ms
+from emulator.shared.names import folded
 from emulator.sql.delta_log import delta_properties
 from emulator.sql.errors import SqlError, not_here
 from emulator.sql.rows import Rows

@@ -14,10 +14,10 @@ import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql.connect.plan import SubqueryAlias
 
-from databricks_client.names import folded
 from emulator.catalog import Catalog
 from emulator.dialect.names import literal, quote, quoted, spark_part, spark_schema, split_name
 from emulator.metadata import MANAGED, Intent, TableRecord
+from emulator.shared.names import folded
 from emulator.sql import commit_info, dml
 from emulator.sql.commands import Commands
 from emulator.sql.delta_log import folder_of, partition_columns

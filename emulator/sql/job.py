@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark.sql.connect.plan import SubqueryAlias
 
-from databricks_client.names import folded
 from emulator.dialect.names import is_path, literal, quote, quoted, spark_part
 from emulator.dialect.parser import parse
 from emulator.dialect.render import Place, render
@@ -16,6 +15,7 @@ from emulator.dialect.statement import Ref, Role, Statement
 from emulator.dialect.tokens import Kind, line_of
 from emulator.information_schema import InformationSchema
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, no_permission, table_not_found
+from emulator.shared.names import folded
 from emulator.sql import ddl, dml, tags
 from emulator.sql.errors import SqlError, not_here
 from emulator.sql.literals import Parameters

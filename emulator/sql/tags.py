@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from databricks_client.names import same_name
 from emulator.dialect.names import quoted
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, TableRecord
+from emulator.shared.names import same_name
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import Rows
 

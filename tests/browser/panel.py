@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 from scripts.run import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent

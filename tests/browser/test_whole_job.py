@@ -17,7 +17,7 @@ from app.operations.plan import rehearsal_names
 from app.store.base import now
 from app.store.open import Store, open_store
 from databricks_client.endpoint import Endpoint
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 from tests.browser.consumer import Consumer
 from tests.browser.panel import ROOT, RunningPanel, Visitor, browser_executable, wait
 

@@ -12,7 +12,7 @@ from app.operations.databricks import DatabricksWorld
 from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError
 from databricks_client.quoting import literal, quote_table
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 from tests.support.world_contract import Ground, WorldContract, tag_table
 
 

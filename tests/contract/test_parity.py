@@ -25,7 +25,7 @@ from app.parity.workspace import table_updates
 from app.store.open import open_store
 from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 from tests.contract.test_workspace import as_user
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from databricks.sql.exc import ServerOperationError
 
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 
 TABLE = "product.fde.dlt_v2_dim_fde"
 OWNED = "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"

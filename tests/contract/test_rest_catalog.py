@@ -15,7 +15,7 @@ from databricks.sdk.service import catalog
 from databricks.sdk.service import sql as warehouse
 
 from databricks_client.endpoint import Endpoint
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 
 pytestmark = pytest.mark.timeout(300)
 CATALOG = f"contract_catalog_{uuid.uuid4().hex[:6]}"

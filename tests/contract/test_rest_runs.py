@@ -16,7 +16,7 @@ from databricks.sdk.service import catalog, jobs, pipelines
 from databricks.sdk.service import workspace as tree
 from databricks.sql import ServerOperationError
 
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 
 pytestmark = pytest.mark.timeout(600)
 CATALOG = f"contract_rest_{uuid.uuid4().hex[:6]}"

@@ -22,7 +22,7 @@ from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError
 from databricks_client.sql import Cancel
 from databricks_client.tables import Grant
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 
 SELECT = frozenset({Grant("data-consumers", "SELECT"), Grant("rds-viewers", "SELECT")})
 

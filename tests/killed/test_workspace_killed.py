@@ -12,7 +12,7 @@ from databricks.sdk.service import jobs
 from databricks.sdk.service.workspace import ImportFormat, Language
 
 from app.config.migration import DEFAULT_MIGRATION, Migration
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
 TABLE = "team_sandbox.data_engineering.kept_over_a_kill"

@@ -19,7 +19,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sql.exc import DatabaseError, RequestError, ServerOperationError
 
 from databricks_client.endpoint import Endpoint
-from emulator.process import LocalWorkspace
+from scripts.local_workspace import LocalWorkspace
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse
 
