@@ -1,8 +1,8 @@
-"""The worker: collects, compares and carries out operations; one at a time by a lease in the store.
+"""The worker process: collects, compares and executes operations. A lease in the store allows one worker at a time.
 
-`python -m app.worker`. Ends within 10 s of SIGTERM. After kill -9 the next one begins once the lease has run out: what
-was collected goes on from its cursors, comparisons that were running start again, and an operation that was interrupted
-is brought back: a cutover is undone, a rollback goes on, of any other it is recorded what may have started.
+`python -m app.worker`. Ends within 10 s of SIGTERM. After SIGKILL the next worker starts once the lease has expired:
+collection continues from its cursors, running comparisons restart, and an interrupted operation is recovered: a cutover
+is undone, a rollback continues, and for any other kind the journal records what may have started.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from app import preparation
 from app.access import Refused
 from app.collect import CollectContext, Collector, sources
 from app.config.base import ConfigError
@@ -30,7 +31,6 @@ from app.store.base import StoreError
 from app.store.heartbeat import Heartbeat
 from app.store.leases import WORKER_LEASE, Lease, process_owner
 from app.store.operations import State
-from app.web import preparation
 from databricks_client.client import Workspace
 from databricks_client.connection import BACKGROUND_SECONDS
 from databricks_client.endpoint import Endpoint, EndpointError
@@ -44,13 +44,13 @@ log = logging.getLogger("cutover.worker")
 
 LEASE_SECONDS = 20.0
 TICK_SECONDS = 0.5
-LOOK_SECONDS = 5.0
-"""Between two looks at what changes seldom: the workspace's address, pairs of runs that ended."""
+CHECK_SECONDS = 5.0
+"""Interval of checks for rare changes: the workspace's address, pairs of runs that ended."""
 STOP_SECONDS = 10.0
 CANCEL_SECONDS = 2.0
 PAUSE_AFTER_FAILURE = 5.0
 WRONG_CONFIGURATION = 2
-"""Exit status where a setting or the migration file is unusable: starting again changes nothing."""
+"""Exit status for an unusable setting or migration file: a restart does not help."""
 
 
 class Worker:
@@ -70,13 +70,13 @@ class Worker:
         self._stop.set()
 
     def run(self) -> int:
-        """Works until `stop`. 0: stopped as asked; 1: the lease was lost, another worker may be at work."""
+        """Works until `stop`. Returns 0 when stopped, 1 when the lease is lost: another worker may be running."""
         lease = self._await_lease()
         if lease is None:
             return 0
         log.info("working as %s", self.owner)
         try:
-            # Kept until the work has ended, which takes some seconds after `stop`.
+            # Kept until all work has ended, some seconds after `stop`.
             with self._lease_kept(lease):
                 while not self._stop.is_set():
                     endpoint = self._await_workspace()
@@ -91,15 +91,15 @@ class Worker:
     # ---------------------------------------------------------------------------------------------------- the lease
 
     def _await_lease(self) -> Lease | None:
-        said = False
+        logged = False
         while not self._stop.is_set():
             lease = self._store.leases.acquire(WORKER_LEASE, self.owner, LEASE_SECONDS)
             if lease is not None:
                 return lease
-            if not said:
+            if not logged:
                 holder = self._store.leases.holder(WORKER_LEASE)
-                log.info("waiting: %s works already", holder.owner if holder else "another worker")
-                said = True
+                log.info("waiting: %s is the active worker", holder.owner if holder else "another worker")
+                logged = True
             self._stop.wait(1.0)
         return None
 
@@ -116,25 +116,25 @@ class Worker:
         log.error("%s: this worker ends", reason)
         self._lost = True
         self._stop.set()
-        # At once, not when the main loop, which may wait for the store, looks next.
+        # At once: the main loop may be waiting for the store.
         self._leave.set()
 
     # ------------------------------------------------------------------------------------------------------ the work
 
     def _await_workspace(self) -> Endpoint | None:
-        said = ""
+        logged = ""
         while not self._stop.is_set():
             try:
                 return self._discover()
             except EndpointError as e:
-                if str(e) != said and not preparation.under_way():
-                    said = str(e)
-                    log.warning("waiting: %s", said)
+                if str(e) != logged and not preparation.under_way():
+                    logged = str(e)
+                    log.warning("waiting: %s", logged)
             self._stop.wait(1.0)
         return None
 
     def _work_with(self, endpoint: Endpoint) -> None:
-        """Works with one workspace until told to stop, or until the local workspace has another address."""
+        """Works with one workspace until `stop`, or until the local workspace has another address."""
         log.info("the workspace is %s", endpoint.host)
         ended = self._leave = threading.Event()
         if self._lost:
@@ -153,23 +153,23 @@ class Worker:
         ]
         for thread in threads:
             thread.start()
-        looked = time.monotonic()
+        checked = time.monotonic()
         preparing = preparation.under_way()
         try:
             while not self._stop.is_set():
                 if preparing and not preparation.under_way():
-                    # What was put in place meanwhile may be older than what was read before it.
+                    # Objects created meanwhile may have earlier times than the cursors.
                     if not collector.idle(TICK_SECONDS):
                         continue
-                    preparing = not self._guarded("reading anew", self._store.collected.forget_cursors)
+                    preparing = not self._guarded("resetting cursors", self._store.collected.forget_cursors)
                     collector.collect_now()
                 self._guarded("collecting", collector.tick)
-                if time.monotonic() - looked >= LOOK_SECONDS:
-                    looked = time.monotonic()
+                if time.monotonic() - checked >= CHECK_SECONDS:
+                    checked = time.monotonic()
                     if self._moved(endpoint):
                         log.info("the workspace has another address")
                         return
-                    self._guarded("looking for pairs of runs", lambda: self._request_comparisons(runner))
+                    self._guarded("requesting comparisons", lambda: self._request_comparisons(runner))
                 self._stop.wait(TICK_SECONDS)
         finally:
             ended.set()
@@ -177,8 +177,8 @@ class Worker:
             for thread in threads:
                 thread.join(max(0.1, deadline - time.monotonic()))
             if not threads[0].is_alive():
-                # Whoever works next need not wait until it counts as dead.
-                self._guarded("leaving comparisons", lambda: self._store.parity.requeue_interrupted(self.owner))
+                # The next worker need not wait until this one counts as dead.
+                self._guarded("requeueing comparisons", lambda: self._store.parity.requeue_interrupted(self.owner))
             collector.idle(max(0.1, min(3.0, deadline - time.monotonic())))
             workspace.close()
 
@@ -186,14 +186,14 @@ class Worker:
         try:
             return self._discover() != endpoint
         except EndpointError:
-            return False  # It is away, perhaps restarting; sources say so themselves.
+            return False  # Unavailable, perhaps restarting; the sources report it.
 
     def _request_comparisons(self, runner: ParityRunner) -> None:
         if not self._store.operations.find(states=[State.RUNNING], limit=1):
             runner.request_after_runs()
 
     def _bound(self, workspace: Workspace, read: Callable[[], str | None]) -> Callable[[], str | None]:
-        """`read` for a store that belongs to this workspace: nothing of another one gets into it."""
+        """`read`, once the store is bound to this workspace: no data of another workspace gets into it."""
 
         def turn() -> str | None:
             bind(self._store, workspace)
@@ -211,18 +211,18 @@ class Worker:
                 if runner.run_next() is not None:
                     continue
             except WorkspaceError:
-                ended.wait(PAUSE_AFTER_FAILURE)  # It does not answer, as every source says.
+                ended.wait(PAUSE_AFTER_FAILURE)  # It does not answer; every source reports that.
             except StoreError as e:
                 log.error("%s", e)
                 ended.wait(PAUSE_AFTER_FAILURE)
             except Exception:
-                # Left running, it is put back into the queue; a thread that ended would compare nothing any more.
+                # The comparison returns to the queue; a dead thread would execute no further one.
                 log.exception("comparisons")
                 ended.wait(PAUSE_AFTER_FAILURE)
             ended.wait(TICK_SECONDS)
 
     def _operate(self, here: Context, ended: threading.Event) -> None:
-        said: dict[str, str] = {}
+        logged: dict[str, str] = {}
         while not ended.is_set():
             pause = TICK_SECONDS
             try:
@@ -236,12 +236,12 @@ class Worker:
                         done = act(operation_id, self.owner)
                         log.info("operation %s: %s", operation_id, done.state)
                     except Refused as e:
-                        if said.get(operation_id) != str(e):
-                            said[operation_id] = str(e)
+                        if logged.get(operation_id) != str(e):
+                            logged[operation_id] = str(e)
                             log.warning("operation %s: %s", operation_id, e)
                         pause = PAUSE_AFTER_FAILURE
                     except Interrupted as e:
-                        log.warning("%s; the next worker brings it back", e)
+                        log.warning("%s; the next worker recovers it", e)
                         return
                     finally:
                         self._store.collected.request_refresh(f"operation {operation_id}")
@@ -249,7 +249,7 @@ class Worker:
                 log.error("%s", e)
                 pause = PAUSE_AFTER_FAILURE
             except Exception:
-                # The journal has what was begun; other operations must still be possible.
+                # The journal has every started step; other operations must stay possible.
                 log.exception("operations")
                 pause = PAUSE_AFTER_FAILURE
             ended.wait(pause)
@@ -271,12 +271,12 @@ def main() -> int:
     """
     install()
     log_to_stderr(os.environ.get("CUTOVER_LOG", "INFO"), "%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # The clients tell every repeated request; the sources' state says what matters.
+    # The clients log every retried request; the state of the sources has what matters.
     for noisy in ("databricks", "urllib3", "alembic"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     try:
         context = Context()
-        # The file first: with a wrong one no store is opened or made.
+        # The migration file first: with a wrong one no store is opened or created.
         settings, _ = context.settings, context.migration
         worker = Worker(context, lambda: Endpoint.discover(settings.data))
     except ConfigError as e:
@@ -297,7 +297,7 @@ def main() -> int:
             signal.signal(number, on_signal)
     try:
         status = worker.run()
-        # What ended in time is gone; what did not must not run on without anybody who waits for it.
+        # Statements that still run must not continue without a process that waits for them.
         RUNNING.cancel_all(CANCEL_SECONDS)
         return status_of(received[0]) if received and status == 0 else status
     except StoreError as e:
@@ -309,5 +309,5 @@ if __name__ == "__main__":
     status = main()
     logging.shutdown()
     sys.stdout.flush()
-    # Threads that wait for an answer of the workspace are left; nothing that they hold needs closing.
+    # Threads that wait for an answer of the workspace are abandoned; they hold nothing that needs closing.
     os._exit(status)

@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from app.web import preparation
+from app import preparation
 from databricks_client.endpoint import ADDRESS
 from databricks_client.terminal import emit
 from emulator.folder import PRIVATE, FolderError, take_folder

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.web import preparation
-from app.web.preparation import Preparation, parse
+from app import preparation
+from app.preparation import Preparation, parse
 from tests.support.workspace_server import serving
 
 URL = "http://127.0.0.1:1/status"

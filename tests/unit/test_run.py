@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.web import preparation
+from app import preparation
 from databricks_client.endpoint import ADDRESS
 from demo import tick
 from emulator.__main__ import gone

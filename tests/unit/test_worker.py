@@ -15,14 +15,13 @@ from typing import Any
 
 import pytest
 
-from app import worker
+from app import preparation, worker
 from app.access import Refused
 from app.collect.sources import Source
 from app.config.migration import Migration
 from app.context import Context
 from app.store.open import Store, open_store
 from app.store.parity import ParityState
-from app.web import preparation
 from app.worker import Worker
 from databricks_client.endpoint import Endpoint
 from tests.support.parity_running import Compared, report, silent
@@ -108,7 +107,7 @@ class Running:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "TICK_SECONDS", 0.05)
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "CHECK_SECONDS", 0.1)
     monkeypatch.setattr(worker, "PAUSE_AFTER_FAILURE", 0.1)
     monkeypatch.setattr(worker, "LEASE_SECONDS", 10.0)
 

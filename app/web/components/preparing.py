@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.web import preparation
+from app import preparation
 from app.web.components.text import literal
 
 
