@@ -72,7 +72,7 @@ class Workspace:
 
     @cached_property
     def pipelines(self) -> Pipelines:
-        return Pipelines(self.rest, self.links, self.identity)
+        return Pipelines(self.rest, self.links)
 
     @cached_property
     def tables(self) -> Tables:

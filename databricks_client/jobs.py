@@ -362,10 +362,6 @@ class Jobs:
             if token is None:
                 return
 
-    def cancel_run(self, run_id: int) -> None:
-        """Asks the service to cancel a run; it ends some time later."""
-        self._rest.send(f"cancel run {run_id}", "POST", "/api/2.2/jobs/runs/cancel", {"run_id": run_id})
-
     def task_error(self, task_run_id: int) -> str | None:
         """The platform's error of a failed task, None where it has none."""
         what = f"read the output of task run {task_run_id}"

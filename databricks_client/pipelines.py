@@ -11,7 +11,6 @@ from urllib.parse import quote
 from databricks_client.answers import Answer
 from databricks_client.errors import WorkspaceError, one_line
 from databricks_client.event_details import flow_progress, update_state
-from databricks_client.identity import Identity
 from databricks_client.links import Links
 from databricks_client.rest import Rest, next_page_token
 
@@ -100,10 +99,9 @@ _PAGE = 100
 class Pipelines:
     """Pipelines of the workspace. All methods raise WorkspaceError."""
 
-    def __init__(self, rest: Rest, links: Links, identity: Identity) -> None:
+    def __init__(self, rest: Rest, links: Links) -> None:
         self._rest = rest
         self._links = links
-        self._identity = identity
 
     def find(self, name: str) -> Pipeline:
         """The one pipeline named `name`. Fails where there is none, or several."""
@@ -285,29 +283,6 @@ class Pipelines:
     def stop(self, pipeline_id: str) -> None:
         """Asks the service to stop the active update; it ends some time later."""
         self._rest.send(f"stop pipeline {pipeline_id}", "POST", f"{_path(pipeline_id)}/stop", {})
-
-    def may_run(self, pipeline_id: str) -> bool | None:
-        """Whether the acting principal has CAN_RUN, CAN_MANAGE or owns the pipeline; None where it may not be told."""
-        try:
-            answer = self._rest.get(
-                f"read permissions of pipeline {pipeline_id}",
-                f"/api/2.0/permissions/pipelines/{quote(pipeline_id, safe='')}",
-            )
-            me = self._identity.me()
-        except WorkspaceError as e:
-            if e.denied:
-                return None
-            raise
-        mine = {me.user_name, *me.groups}
-        for entry in answer.objects("access_control_list", required=True):
-            names = [entry.name_or_none(k) for k in ("user_name", "group_name", "service_principal_name")]
-            who = {name for name in names if name}
-            if not who:
-                entry.fail("user_name", "is missing, and so is every other name")
-            levels = {p.word("permission_level") for p in entry.objects("all_permissions", required=True)}
-            if mine & who and levels & {"CAN_RUN", "CAN_MANAGE", "IS_OWNER"}:
-                return True
-        return False
 
     def _update(self, info: Answer, pipeline_id: str) -> Update:
         update_id = info.name("update_id")

@@ -1,4 +1,4 @@
-"""Tables and views of Unity Catalog: state, grants, what hangs on a name, and the statements of the swap."""
+"""Tables and views of Unity Catalog: state, grants, and what is attached to a name."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def grant_changes(current: frozenset[Grant], wanted: frozenset[Grant]) -> tuple[
 
 
 class Tables:
-    """Tables of the workspace. Statements of the swap are those of `databricks_client.statements`.
+    """Tables of the workspace.
 
     All methods raise WorkspaceError. A write whose answer was lost raises it with `uncertain`: read the state back.
     """
@@ -355,31 +355,6 @@ class Tables:
             return
         path, body = self.grants_call(name, changes)
         self._rest.send(f"change grants on {name}", "PATCH", path, body)
-
-    def rename(self, old: str, new: str) -> None:
-        """Renames a table."""
-        self._sql.run(statements.rename_table(old, new), what=f"rename {old} to {new}")
-
-    def create_view(self, name: str, over: str, comment: str | None = None) -> None:
-        """Creates view `name` that serves `over`; fails where the name is taken."""
-        self._sql.run(statements.create_view(name, over, comment), what=f"create view {name} over {over}")
-
-    def alter_view(self, name: str, over: str) -> None:
-        """Points view `name` at `over`; grants stay."""
-        self._sql.run(statements.alter_view(name, over), what=f"point view {name} at {over}")
-
-    def drop_view(self, name: str) -> None:
-        """Drops a view (a table is refused)."""
-        self._sql.run(statements.drop_view(name), what=f"drop view {name}")
-
-    def set_comment(self, name: str, comment: str | None) -> None:
-        """Sets or removes the comment."""
-        self._sql.run(statements.set_comment(name, comment), what=f"set the comment of {name}")
-
-    def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
-        """Sets tags."""
-        kind = "VIEW" if self.state(name).is_view else "TABLE"
-        self._sql.run(statements.set_tags(name, tags, kind), what=f"set the tags of {name}")
 
     # --------------------------------------------------------------------------------------------------- privileges
 

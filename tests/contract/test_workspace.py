@@ -17,6 +17,7 @@ import pytest
 
 from app.collect import CollectContext, sources
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
+from app.operations import statements
 from app.store.open import Store, open_store
 from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError
@@ -98,6 +99,10 @@ def pair(ws: Workspace, schema: str) -> Iterator[tuple[str, str]]:
 # ---------------------------------------------------------------------------------------------------- tables and SQL
 
 
+def run(workspace: Workspace, statement: str) -> None:
+    workspace.sql.run(statement, what=statement)
+
+
 def test_a_table_is_swapped_by_view_and_back_with_its_grants(ws: Workspace, pair: tuple[str, str]) -> None:
     old, new = pair
     kept, tables = old + "_old", ws.tables
@@ -108,21 +113,21 @@ def test_a_table_is_swapped_by_view_and_back_with_its_grants(ws: Workspace, pair
     ws.sql.run(f"OPTIMIZE {old}", what="optimize")
     assert tables.rows_version(old) == version  # files are others, rows the same
 
-    tables.rename(old, kept)
+    run(ws, statements.rename_table(old, kept))
     assert not tables.exists(old) and tables.state(kept).table_id == before.table_id
-    tables.create_view(old, kept, before.comment)
+    run(ws, statements.create_view(old, kept, before.comment))
     tables.restore_grants(old, SELECT)
     view = tables.state(old)
     assert view.is_view and view.serves == kept and view.comment == "it's old" and tables.count(old) == 2
 
-    tables.alter_view(old, new)
+    run(ws, statements.alter_view(old, new))
     assert tables.state(old).serves == new and tables.count(old) == 1
     assert tables.grants(old) == SELECT, "ALTER VIEW keeps grants"
-    tables.alter_view(old, kept)
+    run(ws, statements.alter_view(old, kept))
     assert tables.count(old) == 2
 
-    tables.drop_view(old)
-    tables.rename(kept, old)
+    run(ws, statements.drop_view(old))
+    run(ws, statements.rename_table(kept, old))
     after = tables.state(old)
     assert (after.table_id, after.table_type, tables.grants(old)) == (before.table_id, "MANAGED", SELECT)
 
@@ -131,12 +136,12 @@ def test_what_must_not_happen_to_a_name_is_refused_for_certain(ws: Workspace, pa
     old, new = pair
     tables = ws.tables
     attempts: list[Callable[[], Any]] = [
-        lambda: tables.rename(old + "_none", old + "_other"),
-        lambda: tables.rename(old, new),
-        lambda: tables.create_view(old, new),
-        lambda: tables.create_view(old + "_view", old + "_none"),
-        lambda: tables.drop_view(old),
-        lambda: tables.alter_view(old, new),
+        lambda: run(ws, statements.rename_table(old + "_none", old + "_other")),
+        lambda: run(ws, statements.rename_table(old, new)),
+        lambda: run(ws, statements.create_view(old, new)),
+        lambda: run(ws, statements.create_view(old + "_view", old + "_none")),
+        lambda: run(ws, statements.drop_view(old)),
+        lambda: run(ws, statements.alter_view(old, new)),
     ]
     for attempt in attempts:
         with pytest.raises(WorkspaceError) as caught:
@@ -169,11 +174,11 @@ def test_grants_that_are_too_many_are_taken_away(ws: Workspace, pair: tuple[str,
 def test_a_comment_is_set_and_read_back(ws: Workspace, pair: tuple[str, str]) -> None:
     old, new = pair
     view = old + "_v"
-    ws.tables.create_view(view, new)
+    run(ws, statements.create_view(view, new))
     for name in (old, view):
-        ws.tables.set_comment(name, "a 'quoted' comment")
+        run(ws, f"COMMENT ON TABLE {name} IS 'a \\'quoted\\' comment'")
         assert ws.tables.state(name).comment == "a 'quoted' comment"
-        ws.tables.set_comment(name, None)
+        run(ws, f"COMMENT ON TABLE {name} IS NULL")
         assert not ws.tables.state(name).comment
 
 
@@ -183,18 +188,18 @@ def test_only_its_owner_points_a_view_elsewhere_and_who_manages_it_may_drop_it(
     old, new = pair
     view, person = old + "_v", "engineer@example.com"
     ws.sql.run(f"GRANT USE SCHEMA ON SCHEMA {old.rsplit('.', 1)[0]} TO `{person}`", what="let in")
-    ws.tables.create_view(view, old)
+    run(ws, statements.create_view(view, old))
     for name in (old, new, view):
         ws.tables.add_grants(name, frozenset({Grant(person, "SELECT"), Grant(person, "MANAGE")}))
     engineer = as_user(raw_workspace, person)
     try:
         with pytest.raises(WorkspaceError, match="not an owner of View") as caught:
-            engineer.tables.alter_view(view, new)
+            run(engineer, statements.alter_view(view, new))
         assert caught.value.denied
         with pytest.raises(WorkspaceError, match="another principal"):
             engineer.sql.run(f"ALTER VIEW {view} OWNER TO `stakeholder@example.com`", what="give it away")
         assert ws.tables.state(view).serves == old
-        engineer.tables.drop_view(view)
+        run(engineer, statements.drop_view(view))
     finally:
         engineer.close()
     assert not ws.tables.exists(view)
@@ -290,7 +295,7 @@ def test_privileges_are_probed_for_whoever_acts(
         found = analyst.tables.swap_privileges(old)
         assert not found.sufficient and not found.owner
         with pytest.raises(WorkspaceError) as caught:
-            analyst.tables.rename(old, old + "_stolen")
+            run(analyst, statements.rename_table(old, old + "_stolen"))
         assert caught.value.denied or caught.value.not_found
     finally:
         analyst.close()
@@ -394,7 +399,10 @@ def test_a_pipelines_table_cannot_be_renamed_or_dropped_and_says_whose_it_is(pre
     assert state.table_type == "MATERIALIZED_VIEW" and state.pipeline_id == pipeline.pipeline_id
     update = prepared.pipelines.last_write(pipeline.pipeline_id)
     assert update is not None and not update.validate_only and prepared.tables.count(name) > 0
-    for attempt in (lambda: prepared.tables.rename(name, name + "_x"), lambda: prepared.tables.drop_view(name)):
+    for attempt in (
+        lambda: run(prepared, statements.rename_table(name, name + "_x")),
+        lambda: run(prepared, statements.drop_view(name)),
+    ):
         with pytest.raises(WorkspaceError) as caught:
             attempt()
         assert not caught.value.uncertain
@@ -432,7 +440,6 @@ def test_a_second_update_beside_an_active_one_is_refused_for_certain(prepared: W
     ended = wait_until(lambda: u if not (u := pipelines.update(pipeline_id, update_id)).active else None, 300)
     assert ended.validate_only and ended.state == "COMPLETED"
     assert update_id in {u.update_id for u in pipelines.updates_since(pipeline_id, began)}
-    assert pipelines.may_run(pipeline_id) is True
 
 
 def test_billing_has_each_record_once_with_the_price_of_its_time(prepared: Workspace) -> None:

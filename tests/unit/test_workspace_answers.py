@@ -98,7 +98,7 @@ def parts(answers: dict[str, Any]) -> Parts:
     rest = Rest(Answers(answers), Patience(attempts=1))  # type: ignore[arg-type]
     links, sql, identity = Links("http://w"), Rows(answers), Identity(rest)
     return Parts(
-        Jobs(rest, links), Pipelines(rest, links, identity), Tables(rest, sql, links, identity), identity,
+        Jobs(rest, links), Pipelines(rest, links), Tables(rest, sql, links, identity), identity,
         Billing(sql), Lineage(sql),
     )  # fmt: skip
 
@@ -304,8 +304,6 @@ READERS = [
         lambda p: p.pipelines.last_write("p1"), under("updates", UPDATE_OPTIONAL)),
     reader("events", {"events": [EVENT]}, "/api/2.0/pipelines/p1/events", lambda p: p.pipelines.events_page("p1"),
         under("events", EVENT_OPTIONAL)),
-    reader("rights on a pipeline", PERMISSIONS, "/api/2.0/permissions/pipelines/p1",
-        lambda p: p.pipelines.may_run("p1"), set()),
     reader("the id of a started update", {"update_id": "u"}, "/api/2.0/pipelines/p1/updates",
         lambda p: p.pipelines.start_update("p1")),
     reader("a table", TABLE, f"{CATALOG}/tables/c.s.t", lambda p: p.tables.state("c.s.t"),

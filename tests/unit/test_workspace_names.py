@@ -29,13 +29,5 @@ def test_literals_cannot_end_early() -> None:
     assert literal("it's \\ x") == "'it\\'s \\\\ x'"
 
 
-def test_the_statements_of_the_swap() -> None:
-    assert statements.rename_table("c.s.x", "c.s.x_old") == "ALTER TABLE `c`.`s`.`x` RENAME TO `c`.`s`.`x_old`"
-    assert statements.create_view("c.s.x", "c.s.x_old", "a 'b'") == (
-        "CREATE VIEW `c`.`s`.`x` COMMENT 'a \\'b\\'' AS SELECT * FROM `c`.`s`.`x_old`"
-    )
-    assert statements.alter_view("c.s.x", "c.s.y") == "ALTER VIEW `c`.`s`.`x` AS SELECT * FROM `c`.`s`.`y`"
-    assert statements.drop_view("c.s.x") == "DROP VIEW `c`.`s`.`x`"
-    assert statements.set_tags("c.s.x", {"b": "2", "a": ""}) == "ALTER TABLE `c`.`s`.`x` SET TAGS ('a' = '', 'b' = '2')"
-    assert statements.set_comment("c.s.x", None) == "COMMENT ON TABLE `c`.`s`.`x` IS NULL"
+def test_what_an_administrator_runs() -> None:
     assert statements.grant("c.s.x", "APPLY_TAG", "u@x") == "GRANT APPLY TAG ON TABLE `c`.`s`.`x` TO `u@x`"
