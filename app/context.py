@@ -6,6 +6,7 @@ by name: `Context(store=..., workspace=...)`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from databricks_client.endpoint import Endpoint, EndpointError
 
 if TYPE_CHECKING:
     from app.operations.service import OperationsService
+    from app.parity.runner import ParityRunner
     from app.parity.service import ParityService
     from app.progress.facts import Facts
     from app.progress.sign_off import ChecklistService
@@ -122,6 +124,23 @@ class Context:
         from app.parity.workspace import open_warehouse
 
         return open_warehouse(self.workspace)
+
+    def parity_runner(self, owner: str, stop: threading.Event | None = None) -> ParityRunner:
+        """What executes comparisons as `owner`, until `stop`. Raises EndpointError, StoreError."""
+        from app.left_behind import cancel_left_behind
+        from app.operations.past import last_cutover
+        from app.parity.runner import ParityRunner
+
+        store, workspace, migration = self.store, self.workspace, self.migration
+        return ParityRunner(
+            store,
+            workspace,
+            migration,
+            owner,
+            kept_is=lambda *of: last_cutover(store.operations, migration).kept_is(*of),
+            stop=stop,
+            tidy=lambda: cancel_left_behind(workspace, store),
+        )
 
     def facts(self) -> Facts:
         """The evidence in the store now."""

@@ -24,7 +24,6 @@ from app.access import Refused
 from app.collect import CollectContext, Collector, sources
 from app.config.base import ConfigError
 from app.context import Context, bind
-from app.left_behind import cancel_left_behind
 from app.operations.engine import Interrupted
 from app.parity.runner import ParityRunner
 from app.store.base import StoreError
@@ -145,8 +144,7 @@ class Worker:
         collecting = CollectContext(collected, workspace, here.migration, stop=ended)
         read = [replace(s, read=self._bound(workspace, s.read)) for s in sources(collecting)]
         collector = Collector(read, collected, stop=ended, awaited=preparation.under_way)
-        tidy = partial(cancel_left_behind, workspace, self._store)
-        runner = ParityRunner(self._store, workspace, here.migration, self.owner, stop=ended, tidy=tidy)
+        runner = here.parity_runner(self.owner, ended)
         threads = [
             threading.Thread(target=self._compare, args=(workspace, runner, ended), name="comparisons", daemon=True),
             threading.Thread(target=self._operate, args=(here, ended), name="operations", daemon=True),

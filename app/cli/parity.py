@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -16,16 +15,15 @@ from app.cli.ending import WrongUse, end
 from app.cli.options import As, Here, Json, Wait
 from app.cli.output import count, moment, plain, rows, show
 from app.cli.terminal import Terminal
-from app.left_behind import cancel_left_behind
+from app.parity import streak_text
+from app.parity.current_streak import current_streak
 from app.parity.estimate import expected
 from app.parity.provenance import but_not, provenance_of
 from app.parity.reveal import Sampled
-from app.parity.runner import ParityRunner
+from app.parity.streak import Streak
 from app.parity.workspace import open_warehouse, table_updates
-from app.progress import streaks
 from app.store.leases import WORKER_LEASE, process_owner
 from app.store.parity import ParityRun, ParityState, ParityTable
-from app.store.streak import Streak
 from validation import ParityReport, Verdict, recheck
 from validation.views import as_csv, as_html, as_text
 
@@ -41,7 +39,7 @@ def parity(command: typer.Context, sides: Sides = "production", as_json: Json = 
         return
     _check_sides(sides)
     latest = context.store.parity.latest(sides)
-    streak = context.store.parity.streak([t.name for t in context.migration.tables], sides)
+    streak = current_streak(context.store, [t.name for t in context.migration.tables], sides)
     found = [(t.name, latest.get(t.name)) for t in context.migration.tables]
     value = {
         "tables": [{"table": n, **(plain(r) if r else {"verdict": None})} for n, r in found],
@@ -60,8 +58,8 @@ def parity(command: typer.Context, sides: Sides = "production", as_json: Json = 
     def draw(console: Terminal) -> None:
         rows(f"Parity ({sides})", ["table", "verdict", "reason", "as of"], lines)(console)
         told = [
-            streaks.in_a_row(streak, context.migration, sides),
-            *streaks.explained(streak, context.migration, sides),
+            streak_text.in_a_row(streak, context.migration, sides),
+            *streak_text.explained(streak, context.migration, sides),
         ]
         for line in told:
             console.say(line)
@@ -86,10 +84,7 @@ def parity_run(
     actor = context.actor(as_)
     parity_id = context.parity.request(wanted, actor, final=final, sides=sides)
     if here:
-        store, workspace = context.store, context.workspace
-        runner = ParityRunner(
-            store, workspace, context.migration, process_owner(), tidy=partial(cancel_left_behind, workspace, store)
-        )
+        runner = context.parity_runner(process_owner())
         while _parity_run(parity_id).state is ParityState.QUEUED and runner.run_next() is not None:
             pass
     elif wait and context.store.leases.holder(WORKER_LEASE) is None:
@@ -352,14 +347,14 @@ def _streak(streak: Streak, sides: str) -> dict[str, Any]:
     migration = context.migration
     return {
         "runs": streak.runs,
-        "wanted": streaks.pairs_wanted(migration, sides),
+        "wanted": streak_text.pairs_wanted(migration, sides),
         "tables": streak.tables,
         "since": streak.since,
         "until": streak.until,
-        "days": streak.days(streaks.longest_pause(migration, sides)).days,
+        "days": streak.days(streak_text.longest_pause(migration, sides)).days,
         "broken_by": streak.broken_by,
-        "ended": None if streak.ended is None else streaks.why(streak.ended),
-        "waiting": None if streak.waiting is None else streaks.waiting(streak.waiting),
+        "ended": None if streak.ended is None else streak_text.why(streak.ended),
+        "waiting": None if streak.waiting is None else streak_text.waiting(streak.waiting),
     }
 
 

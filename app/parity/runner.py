@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from app.config.base import ConfigError
 from app.config.migration import Migration, Table
-from app.operations.past import PastCutover, last_cutover
+from app.parity.names import KeptIs, names_now
 from app.parity.producers import Pair, Producers, contradictions, doubts, far_apart, same, with_others
 from app.parity.spec import spec_of
 from app.parity.workspace import open_warehouse, table_updates
@@ -26,7 +26,6 @@ from app.store.parity import ALIVE_SECONDS, ComparisonTaken, ParityRun, ParitySt
 from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError, one_line
 from databricks_client.running import working_on
-from databricks_client.tables import Tables
 from validation.compare import compare
 from validation.errors import SpecError
 from validation.report import ParityReport, Progress
@@ -57,16 +56,20 @@ class ParityRunner:
         workspace: Workspace,
         migration: Migration,
         owner: str,
+        kept_is: KeptIs,
         stop: threading.Event | None = None,
         clock: Callable[[], datetime] = now,
         tidy: Callable[[], object] = lambda: None,
     ) -> None:
-        """tidy: cancels what dead processes left on the warehouse: called first, and when a comparison is taken up."""
+        """kept_is: what the last cutover says of a table's kept name.
+
+        tidy: cancels what dead processes left on the warehouse: called first, and when a comparison is requeued.
+        """
         self._parity = store.parity
-        self._operations = store.operations
         self._producers = Producers(store.collected, workspace)
         self._workspace = workspace
         self._migration = migration
+        self._kept_is = kept_is
         self._owner = owner
         self._stop = stop or threading.Event()
         self._taken = threading.Event()
@@ -252,7 +255,7 @@ class ParityRunner:
                 table,
                 sides=run.sides,
                 final=run.final,
-                names=names_now(self._workspace.tables, table, last_cutover(self._operations, self._migration)),
+                names=names_now(self._workspace.tables, table, self._kept_is),
                 hash_key=self._parity.hash_key(run.id) or "",
             )
             with open_warehouse(self._workspace, cancelled) as warehouse:
@@ -395,25 +398,3 @@ def _compared(run: ParityRun, names: Sequence[str]) -> tuple[str, str] | None:
 
 def _share(one: tuple[str, str], other: tuple[str, str]) -> bool:
     return one[0] == other[0] or one[1] == other[1]
-
-
-def names_now(tables: Tables, table: Table, past: PastCutover) -> tuple[str, str]:
-    """Names of the old and the new table as they are: a cutover keeps the old one under another name.
-
-    Raises WorkspaceError; ConfigError where both names are tables and the last cutover does not tell whether they were
-    renamed or one is a backup: the wrong pair could be found identical.
-    """
-    if not tables.exists(table.kept):
-        return table.baseline, table.candidate
-    served = tables.state(table.baseline)
-    if served.is_view:
-        return table.kept, table.candidate
-    match past.kept_is(table, served.table_id, tables.state(table.kept).table_id):
-        case "old":
-            return table.kept, table.baseline
-        case "backup":
-            return table.baseline, table.candidate
-    raise ConfigError(
-        f"both {table.baseline} and {table.kept} are tables: which of them is the old one cannot be told; "
-        "rename what is only a backup, or roll back"
-    )

@@ -9,7 +9,6 @@ from app.access import Access, Actor, Refused
 from app.config.migration import Migration, Role
 from app.parity.reveal import NoSuchSample, Sampled, sampled_row
 from app.store.parity import ParityRepository, ParityState
-from databricks_client.errors import WorkspaceError
 from validation.errors import SideUnreadable, SpecError, StatementError
 from validation.reveal import Revealed, reveal
 from validation.warehouse import Warehouse
@@ -75,6 +74,9 @@ class ParityService:
         except NoSuchSample as e:
             raise self._access.refuse(actor, REVEAL, subject, str(e)) from e
         self._access.record(actor, REVEAL, "allowed", subject, why)
+        # Imported here as it loads the Databricks SDK, which takes a second that a page need not wait.
+        from databricks_client.errors import WorkspaceError
+
         try:
             with self._open_warehouse() as warehouse:
                 found = reveal(warehouse, spec, sample)

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from app.config.migration import Migration
+from app.parity.current_streak import current_streak
+from app.parity.streak import Streak
 from app.store.base import now as current_time
 from app.store.checklist import Tick
 from app.store.collected.records import (
@@ -20,7 +22,6 @@ from app.store.collected.records import (
 )
 from app.store.operations import OperationRecord, State
 from app.store.parity import ParityTable
-from app.store.streak import Streak
 
 if TYPE_CHECKING:
     from app.store.open import Store
@@ -125,7 +126,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         costs=store.collected.run_costs(since=since),
         parity=parity,
         final_parity={pair: store.parity.latest(pair, final=True) for pair in PAIRS},
-        streaks={pair: store.parity.streak(names, pair) for pair in PAIRS},
+        streaks={pair: current_streak(store, names, pair) for pair in PAIRS},
         schema_differences={
             table: deciding
             for table, result in parity["production"].items()

@@ -8,14 +8,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.config.migration import Evidence, Gate
+from app.parity import streak_text
+from app.parity.streak import Streak
 from app.performance.measurements import NewestRuns, newest_dbu, newest_run_times
-from app.progress import quartz, streaks
+from app.progress import quartz
 from app.progress.evidence import Finding, Status, unknown, verdict
 from app.progress.facts import Facts
 from app.progress.serving import serving_side
 from app.store.checklist import Tick
 from app.store.parity import ParityTable
-from app.store.streak import Streak
 
 Rule = Callable[[Facts, Mapping[str, Any]], Finding]
 
@@ -418,17 +419,17 @@ def schema_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
 def parity_streak(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """The newest `pairs` pairs of runs were all compared and all tables identical, as far as runs were read until now.
 
-    The row ends where both sides ran and no comparison covers it, and where that cannot be told (`app.store.streak`).
+    The row ends where both sides ran and no comparison covers it, and where that cannot be told (`app.parity.streak`).
     """
     streak, pairs = facts.streaks[params["pair"]], params["pairs"]
     more = f" ({streak.runs} in all)" if streak.runs > pairs else ""
-    text = f"{streaks.of_wanted(streak, pairs)} clean comparisons in a row{more}"
+    text = f"{streak_text.of_wanted(streak, pairs)} clean comparisons in a row{more}"
     if streak.runs < pairs:
         status = Status.FAIL if streak.broken_by else Status.INCONCLUSIVE
         references = (streak.broken_by,) if streak.broken_by else ()
         return Finding(status, text + _before(streak), streak.until, "parity", references)
     if streak.waiting is not None:
-        return unknown(f"{text}, but {streaks.waiting(streak.waiting)}", "parity", streak.until)
+        return unknown(f"{text}, but {streak_text.waiting(streak.waiting)}", "parity", streak.until)
     for source, what in (("runs:baseline", "runs of the old job"), (f"updates:{params['pair']}", "updates")):
         unread = _unread(facts, source, f"{text}, but {what}", "parity")
         if unread is not None:
@@ -449,14 +450,14 @@ def parallel_days(facts: Facts, params: Mapping[str, Any]) -> Finding:
     text = f"{found.days:.1f} of {params['days']} days of clean comparisons ({found.pairs} pair{plural} of runs)"
     if round(found.days, 1) >= params["days"]:
         return verdict(True, text, streak.until, "parity")
-    before = f"; before them {streaks.pause(found, longest)}" if found.pause else _before(streak)
+    before = f"; before them {streak_text.pause(found, longest)}" if found.pause else _before(streak)
     return unknown(text + before, "parity", streak.until)
 
 
 def _before(streak: Streak) -> str:
     if streak.ended is None:
         return ""
-    return f"{'; before them' if streak.runs else ':'} {streaks.why(streak.ended)}"
+    return f"{'; before them' if streak.runs else ':'} {streak_text.why(streak.ended)}"
 
 
 # Schedules and operations

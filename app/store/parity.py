@@ -1,4 +1,4 @@
-"""Parity: requests to compare, progress by table and step, reports, history and the streak of clean runs."""
+"""Comparisons in the store: requests, progress by table and step, reports, history."""
 
 from __future__ import annotations
 
@@ -31,9 +31,6 @@ from sqlalchemy import (
 )
 
 from app.store.base import Repository, UtcDateTime, metadata, now
-from app.store.collected.tables import runs_table as job_runs_table
-from app.store.collected.tables import sources_table, updates_table
-from app.store.streak import Clean, Collected, Comparison, Pair, Streak, Written
 from app.store.text import CleanJson, ExactJson, FreeText, Identity, Label
 
 SIDES = ("production", "development")
@@ -562,6 +559,12 @@ class ParityRepository(Repository):
             query = query.where(runs_table.c.sides == sides)
         return [_run(r) for r in self._all(query)]
 
+    def ended(self, sides: str, limit: int = 2000) -> list[ParityRun]:
+        """Comparisons that ended without being cancelled, newest end first."""
+        r = runs_table.c
+        query = select(runs_table).where(r.sides == sides, r.state.in_([ParityState.DONE, ParityState.FAILED]))
+        return [_run(row) for row in self._all(query.order_by(r.finished_at.desc()).limit(limit))]
+
     def table_results(self, parity_id: str) -> list[ParityTable]:
         """Progress and results of one comparison's tables, in its order."""
         query = _without_report().where(tables_table.c.parity_id == parity_id).order_by(tables_table.c.position)
@@ -618,45 +621,6 @@ class ParityRepository(Repository):
         found = self._one(select(runs_table.c.hash_key).where(runs_table.c.id == parity_id))
         return None if found is None else found[0]
 
-    def streak(self, tables: Sequence[str], sides: str = "production") -> Streak:
-        """The present row of clean pairs of runs over all of `tables`, as `app.store.streak` counts it.
-
-        Cancelled comparisons and those of some tables only are left out: they cover no pair.
-        """
-        r = runs_table.c
-        wanted = set(tables)
-        query = (
-            select(r.id, r.tables, r.state, r.verdict, r.finished_at, r.pair, r.baseline, r.candidate)
-            .where(r.sides == sides, r.state.in_([ParityState.DONE, ParityState.FAILED]))
-            .order_by(r.finished_at.desc())
-            .limit(2000)
-        )
-        clean = Clean.of(_comparison(row) for row in self._all(query) if wanted <= set(row.tables))
-        since = clean.since
-        if since is None:
-            return Streak(ended=clean.ended)
-        old, new = job_runs_table.c, updates_table.c
-        runs = select(old.run_id.label("id"), old.end_time.label("ended_at")).where(
-            old.side == "baseline", old.result_state == "SUCCESS", old.generated.is_(False), old.end_time > since
-        )
-        # The event log tells when an update ended, and may tell it late; it did not end before it was asked for.
-        ended = func.coalesce(new.end_time, new.start_time, type_=UtcDateTime)
-        updates = select(new.update_id.label("id"), ended.label("ended_at")).where(
-            new.environment == sides, new.state == "COMPLETED", new.generated.is_(False), new.validate_only.is_(False),
-            ended > since,
-        )  # fmt: skip
-        return clean.streak(
-            len(wanted),
-            Collected([Written(str(w.id), w.ended_at) for w in self._all(runs)], self._until("runs:baseline")),
-            Collected([Written(w.id, w.ended_at) for w in self._all(updates)], self._until(f"updates:{sides}")),
-        )
-
-    def _until(self, source: str) -> datetime | None:
-        """Up to when a source of the collection was read whole; None where older history of it is still to come."""
-        s = sources_table.c
-        found = self._one(select(s.last_success).where(s.source == source, s.backlog.is_(None)))
-        return None if found is None else found.last_success
-
 
 def pair_of(baseline: Producer | None, candidate: Producer | None) -> str | None:
     """A text that names the pair of producing runs; None where one is unknown."""
@@ -688,15 +652,6 @@ def _producer(value: Mapping[str, Any] | None) -> Producer | None:
     others = (OtherWrite(o["table"], o["what"], datetime.fromisoformat(o["at"])) for o in value.get("others", ()))
     state = value.get("state", "SUCCESS")
     return Producer(value["kind"], value["id"], value["job_run_id"], ended, state, started, tuple(others))
-
-
-def _comparison(row: Row[Any]) -> Comparison:
-    verdict = "failed" if row.state == ParityState.FAILED else row.verdict or "not_proven"
-    old, new = _producer(row.baseline), _producer(row.candidate)
-    pair = None
-    if row.pair is not None and old and new and old.ended_at and new.ended_at:
-        pair = Pair(Written(old.id, old.ended_at), Written(new.id, new.ended_at))
-    return Comparison(row.id, row.finished_at, verdict, pair)
 
 
 def _run(row: Row[Any]) -> ParityRun:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from app.config.migration import Migration
+from app.config.migration import Migration, Table
+from app.operations.past import last_cutover
 from app.parity import runner as parity_run
 from app.parity.runner import ParityRunner
 from app.store.collected.records import JobRunRecord, UpdateRecord
@@ -104,9 +105,16 @@ def runner_of(
     there: There | None = None,
     migration: Migration = MIGRATION,
     later: timedelta = timedelta(0),
+    tidy: Callable[[], object] = lambda: None,
 ) -> ParityRunner:
     workspace: Any = there or There()
-    return ParityRunner(store, workspace, migration, "w", stop, lambda: datetime.now(UTC) + later)
+
+    def kept_is(table: Table, served_id: str | None, kept_id: str | None) -> Literal["old", "backup", "unknown"]:
+        return last_cutover(store.operations, migration).kept_is(table, served_id, kept_id)
+
+    return ParityRunner(
+        store, workspace, migration, "w", kept_is, stop, clock=lambda: datetime.now(UTC) + later, tidy=tidy
+    )
 
 
 def found(store: Store, parity_id: str) -> ParityRun:

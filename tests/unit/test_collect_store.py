@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.parity.current_streak import current_streak
+from app.parity.streak import NotCollected, NotCompared, Streak
 from app.store.collected.records import (
     EventRecord,
     JobRunRecord,
@@ -20,7 +22,6 @@ from app.store.collected.records import (
 )
 from app.store.open import Store, open_store
 from app.store.parity import ALIVE_SECONDS, ComparisonTaken, ParityState, Producer, runs_table
-from app.store.streak import NotCollected, NotCompared, Streak
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -424,16 +425,16 @@ def test_the_streak_counts_pairs_of_runs_and_the_newest_comparison_of_a_pair_dec
     clean, bad = {"a": "identical", "b": "identical"}, {"a": "identical", "b": "different"}
     tables = ["a", "b"]
     collected(store, *range(1, 5))
-    assert store.parity.streak(tables).runs == 0
+    assert current_streak(store, tables).runs == 0
     compared(store, clean, pair(1))
     broken = compared(store, bad, pair(2))
-    assert store.parity.streak(tables).broken_by == broken and store.parity.streak(tables).runs == 0
+    assert current_streak(store, tables).broken_by == broken and current_streak(store, tables).runs == 0
     compared(store, bad, pair(3))
     compared(store, clean, pair(3))
     compared(store, clean, pair(4))
     compared(store, clean, pair(4))
     compared(store, {"a": "different"}, pair(5))
-    found = store.parity.streak(tables)
+    found = current_streak(store, tables)
     assert (found.runs, found.tables, found.broken_by) == (2, 4, broken)
     assert found.since is not None and found.until is not None and found.since < found.until
 
@@ -444,19 +445,19 @@ def test_one_old_run_against_many_updates_is_one_clean_pair(store: Store) -> Non
     compared(store, {"a": "identical"}, (run_, first))
     compared(store, {"a": "identical"}, (run_, second))
     compared(store, {"a": "identical"}, pair(3))
-    assert store.parity.streak(["a"]).runs == 2
+    assert current_streak(store, ["a"]).runs == 2
     compared(store, {"a": "identical"}, (None, None))
-    assert store.parity.streak(["a"]).runs == 2
+    assert current_streak(store, ["a"]).runs == 2
 
 
 def test_pairs_of_runs_that_were_collected_and_not_compared_end_the_row(store: Store) -> None:
     collected(store, *range(1, 6))
     for n in (1, 2, 5):
         compared(store, {"a": "identical"}, pair(n))
-    found = store.parity.streak(["a"])
+    found = current_streak(store, ["a"])
     assert isinstance(found.ended, NotCompared) and (found.runs, found.days().days) == (1, 0.0)
     assert [(p.run.id, p.update.id) for p in found.ended.pairs] == [("3", "u3"), ("4", "u4")]
-    assert store.parity.streak(["a"], "development") == Streak()
+    assert current_streak(store, ["a"], "development") == Streak()
 
 
 def test_neither_a_comparison_of_other_tables_nor_a_cancelled_one_covers_a_pair(store: Store) -> None:
@@ -468,7 +469,7 @@ def test_neither_a_comparison_of_other_tables_nor_a_cancelled_one_covers_a_pair(
     store.parity.set_producers(cancelled, *pair(3), None)
     store.parity.finish(cancelled, ParityState.CANCELLED, "cancelled by y")
     compared(store, {"a": "identical"}, pair(4))
-    found = store.parity.streak(["a"])
+    found = current_streak(store, ["a"])
     assert found.runs == 1 and isinstance(found.ended, NotCompared) and len(found.ended.pairs) == 2
 
 
@@ -483,7 +484,7 @@ def test_what_was_made_up_failed_or_only_validated_makes_no_pair(store: Store, m
         store.collected.put_updates([update("u2", start, validate_only=True)])
     for n in (1, 3):
         compared(store, {"a": "identical"}, pair(n))
-    assert store.parity.streak(["a"]).runs == 2
+    assert current_streak(store, ["a"]).runs == 2
 
 
 def test_an_update_whose_end_is_not_told_yet_counts_from_when_it_was_asked_for(store: Store) -> None:
@@ -492,7 +493,7 @@ def test_an_update_whose_end_is_not_told_yet_counts_from_when_it_was_asked_for(s
     store.collected.put_updates([update("u3", T + 17 * HOUR)])
     for n in (1, 2, 4):
         compared(store, {"a": "identical"}, pair(n))
-    found = store.parity.streak(["a"]).ended
+    found = current_streak(store, ["a"]).ended
     assert isinstance(found, NotCompared) and [w.id for w in found.updates] == ["u3"]
 
 
@@ -503,25 +504,25 @@ def test_a_comparison_that_counts_for_no_pair_leaves_its_runs_uncompared(store: 
     with store.engine.begin() as c:
         c.execute(runs_table.update().where(runs_table.c.id == blind).values(pair=None))
     compared(store, {"a": "identical"}, pair(3))
-    found = store.parity.streak(["a"])
+    found = current_streak(store, ["a"])
     assert found.runs == 1 and isinstance(found.ended, NotCompared) and found.ended.uncertain == (blind,)
 
 
 def test_history_that_is_still_to_come_leaves_of_the_row_what_can_be_shown(store: Store) -> None:
     for n in (1, 2, 3):
         compared(store, {"a": "identical"}, pair(n))
-    assert store.parity.streak(["a"]).runs == 1, "nothing was collected"
+    assert current_streak(store, ["a"]).runs == 1, "nothing was collected"
     collected(store, 1, 2, 3, backlog="older history is still to come")
-    found = store.parity.streak(["a"])
+    found = current_streak(store, ["a"])
     assert found.runs == 1 and isinstance(found.ended, NotCollected)
     collected(store)
-    assert store.parity.streak(["a"]).runs == 3
+    assert current_streak(store, ["a"]).runs == 3
 
 
 def test_a_comparison_that_proved_nothing_breaks_the_streak(store: Store) -> None:
     compared(store, {"a": "identical"}, pair(1))
     compared(store, {"a": "not_proven"}, pair(2))
-    assert store.parity.streak(["a"]).runs == 0
+    assert current_streak(store, ["a"]).runs == 0
 
 
 def test_the_time_between_what_produced_the_sides_is_kept(store: Store) -> None:

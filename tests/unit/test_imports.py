@@ -20,7 +20,9 @@ MAY_IMPORT = {
     "app/access.py": {"app.config", "app.store"},
     "app/store": {"app.store", "app.config", "databricks_client", "validation"},
     "app/performance": {"app.performance", "app.store"},
+    "app/parity": {"app.parity", "app.access", "app.config", "app.store", "databricks_client", "validation"},
     "app/progress": {
+        "app.parity",
         "app.performance",
         "app.progress",
         "app.access",

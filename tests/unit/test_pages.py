@@ -10,6 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app.parity.current_streak import current_streak
 from app.parity.estimate import Expected
 from app.store.open import Store
 from app.web.components import sentences
@@ -174,7 +175,7 @@ def test_a_link_to_a_comparison_opens_it_and_the_address_follows_what_is_picked(
 
 def test_the_streak_is_told_beside_what_a_gate_wants(store: Store, fill: Fill) -> None:
     fill()
-    assert store.parity.streak([t.name for t in MIGRATION.tables]).runs == 3
+    assert current_streak(store, [t.name for t in MIGRATION.tables]).runs == 3
     at = open_page("parity")
     assert "**1 of 1**\n" in text_of(at) and "18 h, 3 pairs, 18 table comparisons" in text_of(at)
 

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from app.config.migration import DEFAULT_MIGRATION, Migration
 from app.context import Context
-from app.progress import streaks
+from app.parity import streak_text
+from app.parity.streak import EndedProducer, NotCompared, Streak
 from app.store.open import Store
 from app.store.parity import ParityState, ParityTable
-from app.store.streak import NotCompared, Streak, Written
 from app.web.components import charts
 from app.web.components.marks import verdict_mark
 from app.web.components.panel import Panel
@@ -40,8 +40,10 @@ def test_what_somebody_cancelled_is_drawn_and_called_as_such() -> None:
 
 
 def test_pairs_that_were_not_compared_are_drawn_on_every_table() -> None:
-    ended = NotCompared((Written("1", T), Written("2", T + HOUR)), (Written("u1", T), Written("u2", T)))
-    waits = NotCompared((Written("3", T + 9 * HOUR),), (Written("u3", T + 8 * HOUR),))
+    ended = NotCompared(
+        (EndedProducer("1", T), EndedProducer("2", T + HOUR)), (EndedProducer("u1", T), EndedProducer("u2", T))
+    )
+    waits = NotCompared((EndedProducer("3", T + 9 * HOUR),), (EndedProducer("u3", T + 8 * HOUR),))
     drawn = entries([compared("dim_fde", 5, "identical")], TABLES, Streak(1, 6, ended=ended, waiting=waits))
     lacking = [(table, when) for table, when, what, _ in drawn if what == "not_compared"]
     assert sorted(lacking) == sorted((t, T + h * HOUR) for t in TABLES for h in (0, 1, 9))
@@ -51,16 +53,16 @@ def test_pairs_that_were_not_compared_are_drawn_on_every_table() -> None:
 def test_a_week_of_28_pairs_is_told_as_7_days_28_of_28() -> None:
     migration = Migration.load(DEFAULT_MIGRATION)
     week = Streak(28, 168, T - 162 * HOUR, T, tuple(T - 6 * n * HOUR for n in range(28)))
-    assert streaks.in_a_row(week, migration, "production") == "7 days, 28 of 28 clean pairs of runs in a row"
-    assert streaks.explained(week, migration, "production") == []
+    assert streak_text.in_a_row(week, migration, "production") == "7 days, 28 of 28 clean pairs of runs in a row"
+    assert streak_text.explained(week, migration, "production") == []
     here = Panel(Context(migration=migration), ZoneInfo("UTC"), T)
     shown = figure(here, "production", week)
     assert (shown.value, shown.note) == ("28 of 28", "7 days, 28 pairs, 168 table comparisons")
     almost = Streak(27, 162, T - 156 * HOUR, T, week.moments[:27])
-    assert streaks.in_a_row(almost, migration, "production") == "6.8 days, 27 of 28 clean pairs of runs in a row"
+    assert streak_text.in_a_row(almost, migration, "production") == "6.8 days, 27 of 28 clean pairs of runs in a row"
     paused = Streak(28, 168, T, T, (*week.moments[:14], *(m - 72 * HOUR for m in week.moments[14:])))
-    assert streaks.in_a_row(paused, migration, "production") == "3.5 days, 28 of 28 clean pairs of runs in a row"
-    assert streaks.explained(paused, migration, "production") == [
+    assert streak_text.in_a_row(paused, migration, "production") == "3.5 days, 28 of 28 clean pairs of runs in a row"
+    assert streak_text.explained(paused, migration, "production") == [
         "The days count from 2026-02-26 06:00 UTC: before it 78 h passed without a clean pair of runs, more than 24 h."
     ]
 

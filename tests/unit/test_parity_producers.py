@@ -12,6 +12,7 @@ import pytest
 from app.collect.context import CollectContext
 from app.collect.runs import read_runs
 from app.collect.updates import read_updates
+from app.parity.current_streak import current_streak
 from app.parity.producers import AtWork, Producers, contradictions, same, with_others
 from app.parity.provenance import provenance_of
 from app.store.open import Store
@@ -131,7 +132,7 @@ def test_what_ran_while_tables_were_compared_leaves_no_pair(store: Store, compar
     assert named.verdict == "identical" and named.pair is None
     assert named.baseline is not None and named.baseline.id == "1", "what was named at the beginning"
     assert "may have written the" in (named.warning or "") and "2, " in (named.warning or "")
-    assert store.parity.streak(["t"]).runs == 0
+    assert current_streak(store, ["t"]).runs == 0
 
 
 def test_the_end_of_an_update_that_is_told_meanwhile_is_kept(store: Store, compared: Compared) -> None:
@@ -256,7 +257,7 @@ def test_a_manual_write_after_the_run_is_named_and_leaves_no_pair(
         "not by run 1" in (named.warning or "")
     )
     assert "counts for no pair" in (named.warning or "")
-    assert store.parity.streak(["t"]).runs == 0
+    assert current_streak(store, ["t"]).runs == 0
     told = provenance_of(named, "t").baseline
     assert told is not None and told.what == f"{operation} by {user} (version 9), not by run 1"
     assert told.ended_at == T + timedelta(minutes=16)
@@ -266,7 +267,7 @@ def test_the_same_comparison_counts_where_the_run_wrote_last(store: Store, compa
     pair(store, 1, T)
     compared.during = lambda **_: replace(report(), baseline=side("MERGE", T - timedelta(minutes=16)))
     named = done(store)
-    assert (named.pair, named.warning) == ("run:1/update:u1", None) and store.parity.streak(["t"]).runs == 1
+    assert (named.pair, named.warning) == ("run:1/update:u1", None) and current_streak(store, ["t"]).runs == 1
 
 
 RUNS = AtWork(((T - 7 * HOUR, T - 6 * HOUR), (T, T + HOUR)), job_id=9)

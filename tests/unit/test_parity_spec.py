@@ -13,7 +13,7 @@ from app.config.migration import Table, Tolerance
 from app.operations.definition import Observation
 from app.operations.past import PastCutover
 from app.operations.world import Relation
-from app.parity import runner as parity_run
+from app.parity.names import names_now
 from app.parity.spec import spec_of
 from databricks_client.tables import TableState
 from tests.support.parity_running import T
@@ -79,7 +79,7 @@ def test_the_last_cutover_tells_a_renamed_table_from_a_backup(
     )
     past = PastCutover(before, {"t": method})
     if names is not None:
-        assert parity_run.names_now(tables, TABLE, past) == names
+        assert names_now(tables, TABLE, past.kept_is) == names
     else:
         with pytest.raises(ConfigError, match="cannot be told"):
-            parity_run.names_now(tables, TABLE, past)
+            names_now(tables, TABLE, past.kept_is)

@@ -10,6 +10,7 @@ import pytest
 
 from app.config.evidence_params import KINDS
 from app.config.migration import DEFAULT_MIGRATION, Evidence, Migration
+from app.parity.streak import EndedProducer, NotCollected, NotCompared, NotIdentical, Streak
 from app.performance.measurements import measured_runs, summaries
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts, _schema_differences
@@ -27,7 +28,6 @@ from app.store.collected.records import (
     UpdateRecord,
 )
 from app.store.parity import ParityState, ParityTable
-from app.store.streak import NotCollected, NotCompared, NotIdentical, Streak, Written
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
@@ -397,7 +397,7 @@ def test_28_pairs_at_6_hours_meet_both_the_streak_and_the_week() -> None:
 
 
 def test_what_was_not_compared_ends_the_row_and_is_named_with_its_time() -> None:
-    missed = NotCompared((Written("123", ago(90)),), (Written("abc", ago(90.1)),), ("blind",))
+    missed = NotCompared((EndedProducer("123", ago(90)),), (EndedProducer("abc", ago(90.1)),), ("blind",))
     text = "run 123 of 2026-02-26 18:00 UTC and update abc of 2026-02-26 17:54 UTC were not compared"
     for kind, params in (("parity_streak", {"pairs": 28}), ("parallel_days", {"days": 7})):
         found = told(kind, in_a_row(14, ended=missed), **params)
@@ -405,8 +405,8 @@ def test_what_was_not_compared_ends_the_row_and_is_named_with_its_time() -> None
         assert f"; before them {text} (comparison blind counts nothing" in found.summary
     nothing = told("parity_streak", in_a_row(0, ended=missed), pairs=28)
     assert nothing.summary.startswith(f"0 of 28 clean comparisons in a row: {text}")
-    runs = tuple(Written(str(n), ago(90 - n)) for n in range(13))
-    many = NotCompared(runs, tuple(Written(f"u{n}", ago(90 - n)) for n in range(12)))
+    runs = tuple(EndedProducer(str(n), ago(90 - n)) for n in range(13))
+    many = NotCompared(runs, tuple(EndedProducer(f"u{n}", ago(90 - n)) for n in range(12)))
     found = told("parity_streak", in_a_row(1, ended=many), pairs=28)
     assert "12 pairs of runs, the last of them run 12 of" in found.summary
 
@@ -425,7 +425,7 @@ def test_a_week_without_comparisons_is_no_week_though_its_ends_are_clean() -> No
 
 
 def test_a_streak_does_not_pass_while_its_newest_pair_waits_or_runs_cannot_be_read() -> None:
-    newest = NotCompared((Written("123", ago(0.5)),), (Written("abc", ago(0.4)),))
+    newest = NotCompared((EndedProducer("123", ago(0.5)),), (EndedProducer("abc", ago(0.4)),))
     found = told("parity_streak", in_a_row(28, waiting=newest), pairs=28)
     assert found.status is Status.INCONCLUSIVE and "28 of 28" in found.summary and "not compared yet" in found.summary
     assert told("parallel_days", in_a_row(28, waiting=newest), days=7).passed, "the week before it is over"

@@ -19,13 +19,11 @@ from sqlalchemy import update
 
 from app.left_behind import cancel_left_behind, is_dead
 from app.operations.engine import LEASE
-from app.parity.runner import ParityRunner
 from app.store.open import Store
 from app.store.parity import runs_table
 from databricks_client.running import Running, Tag, process, tag_of, tagged, working_on
-from tests.support.parity_running import There
+from tests.support.parity_running import There, runner_of
 from tests.support.workspace_server import Refusal, Request, Server, serving
-from tests.unit.test_collect import MIGRATION
 from validation.connector import DatabricksWarehouse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -183,7 +181,7 @@ def test_a_history_that_cannot_be_read_is_logged_and_keeps_nothing(
 def test_a_runner_tidies_up_at_first_and_when_it_takes_up_what_was_left(store: Store) -> None:
     looks: list[int] = []
     there: Any = There()
-    runner = ParityRunner(store, there, MIGRATION, "w", tidy=lambda: looks.append(1))
+    runner = runner_of(store, there=there, tidy=lambda: looks.append(1))
     runner.run_next()
     runner.run_next()
     assert len(looks) == 1

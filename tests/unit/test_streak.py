@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.store.streak import (
+from app.parity.streak import (
     Clean,
     Collected,
     Comparison,
+    EndedProducer,
     NotCollected,
     NotCompared,
     NotIdentical,
     Pair,
     Streak,
-    Written,
 )
 
 T = datetime(2026, 3, 1, 6, tzinfo=UTC)
@@ -28,21 +28,21 @@ FAR = T + timedelta(days=400)
 TABLES = 6
 
 
-def old(n: int, at: float) -> Written:
+def old(n: int, at: float) -> EndedProducer:
     """Run n of the old job, ended `at` hours after T."""
-    return Written(f"run{n}", T + at * HOUR)
+    return EndedProducer(f"run{n}", T + at * HOUR)
 
 
-def new(n: int, at: float) -> Written:
+def new(n: int, at: float) -> EndedProducer:
     """Update n of the new side."""
-    return Written(f"update{n}", T + at * HOUR)
+    return EndedProducer(f"update{n}", T + at * HOUR)
 
 
 def pair(n: int, at: float) -> Pair:
     return Pair(old(n, at), new(n, at - 0.25))
 
 
-def of(run: Written, update: Written, verdict: str = "identical", number: str = "") -> Comparison:
+def of(run: EndedProducer, update: EndedProducer, verdict: str = "identical", number: str = "") -> Comparison:
     """The comparison of a pair, a quarter of an hour after both sides had been written."""
     found = Pair(run, update)
     return Comparison(number or f"{run.id}/{update.id}", found.at + HOUR / 4, verdict, found)
@@ -54,8 +54,8 @@ def clean(pairs: Iterable[Pair]) -> list[Comparison]:
 
 def judged(
     comparisons: Iterable[Comparison],
-    runs: Iterable[Written] = (),
-    updates: Iterable[Written] = (),
+    runs: Iterable[EndedProducer] = (),
+    updates: Iterable[EndedProducer] = (),
     *,
     runs_until: datetime | None = FAR,
     updates_until: datetime | None = FAR,
@@ -221,7 +221,7 @@ moments = st.lists(st.integers(0, 400), min_size=1, max_size=25, unique=True).ma
 
 
 def compared_by_a_worker(
-    runs: Sequence[Written], updates: Sequence[Written], down: Callable[[datetime], bool]
+    runs: Sequence[EndedProducer], updates: Sequence[EndedProducer], down: Callable[[datetime], bool]
 ) -> list[Comparison]:
     """What the worker does: it compares the newest of both sides once both have been written since the last time."""
     found: list[Comparison] = []

@@ -13,7 +13,7 @@ from sqlalchemy import insert as plain_insert
 from sqlalchemy import update as plain_update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.store.base import Repository, now
+from app.store.base import Repository, UtcDateTime, now
 from app.store.collected.records import (
     BILLING_SETTLES_HOURS,
     ColumnRecord,
@@ -303,6 +303,34 @@ class CollectedRepository(Repository):
             query = query.where(func.coalesce(t.result_state, t.life_cycle_state).in_(list(states)))
         query = query.order_by(t.start_time.desc(), t.run_id.desc()).limit(limit)
         return [JobRunRecord(**r._mapping) for r in self._all(query)]
+
+    def successful_runs(self, side: str, since: datetime) -> list[tuple[str, datetime]]:
+        """Id and end of each run that ended with success after `since`, in any order; generated ones are left out."""
+        t = runs_table.c
+        query = select(t.run_id, t.end_time).where(
+            t.side == side, t.result_state == "SUCCESS", t.generated.is_(False), t.end_time > since
+        )
+        return [(str(r.run_id), r.end_time) for r in self._all(query)]
+
+    def completed_updates(self, environment: str, since: datetime) -> list[tuple[str, datetime]]:
+        """Id and end of each completed update after `since`, in any order; generated and validating ones are left out.
+
+        The event log says when an update ended, perhaps late: until then it counts with its start, as it did not end
+        before that.
+        """
+        t = updates_table.c
+        ended = func.coalesce(t.end_time, t.start_time, type_=UtcDateTime)
+        query = select(t.update_id, ended.label("ended_at")).where(
+            t.environment == environment, t.state == "COMPLETED", t.generated.is_(False), t.validate_only.is_(False),
+            ended > since,
+        )  # fmt: skip
+        return [(r.update_id, r.ended_at) for r in self._all(query)]
+
+    def complete_until(self, source: str) -> datetime | None:
+        """Up to when a source was read completely; None where older history of it is still to come."""
+        s = sources_table.c
+        found = self._one(select(s.last_success).where(s.source == source, s.backlog.is_(None)))
+        return None if found is None else found.last_success
 
     def run(self, run_id: int) -> JobRunRecord | None:
         """One run."""

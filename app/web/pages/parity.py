@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.access import Refused
+from app.parity.current_streak import current_streak
 from app.parity.estimate import expected
 from app.parity.provenance import provenance_of
 from app.parity.reveal import Sampled
@@ -66,7 +67,7 @@ def _head() -> None:
                 f"{sum(r.verdict == 'identical' for r in done)} of {len(names)}",
                 f"{count(len(done), 'table')} compared",
             ),
-            parity_history.figure(here, _pair(), here.store.parity.streak(names, _pair())),
+            parity_history.figure(here, _pair(), current_streak(here.store, names, _pair())),
             Figure(
                 "Rows compared",
                 count(sum(r.baseline_rows or 0 for r in done)),

@@ -7,9 +7,10 @@ from datetime import datetime
 
 import streamlit as st
 
-from app.progress import streaks
+from app.parity import streak_text
+from app.parity.current_streak import current_streak
+from app.parity.streak import NotCompared, Streak
 from app.store.parity import ParityState, ParityTable
-from app.store.streak import NotCompared, Streak
 from app.web.components import charts
 from app.web.components.frame import Figure, section
 from app.web.components.marks import verdict_mark
@@ -21,15 +22,15 @@ from app.web.components.text import count, literal
 
 def figure(here: Panel, pair: str, streak: Streak) -> Figure:
     """How many clean pairs of runs there are in a row, of how many a gate wants, and over how many days."""
-    value = streaks.of_wanted(streak, streaks.pairs_wanted(here.migration, pair))
+    value = streak_text.of_wanted(streak, streak_text.pairs_wanted(here.migration, pair))
     return Figure("Clean pairs of runs in a row", value, _note(here, pair, streak))
 
 
 def _note(here: Panel, pair: str, streak: Streak) -> str:
     if not streak.runs:
         return note_of_none(streak)
-    days = streak.days(streaks.longest_pause(here.migration, pair)).days
-    told = [streaks.days_word(days)] if days else []
+    days = streak.days(streak_text.longest_pause(here.migration, pair)).days
+    told = [streak_text.days_word(days)] if days else []
     told += [count(streak.runs, "pair"), count(streak.tables, "table comparison")]
     return ", ".join(told + (["the newest pair is not compared yet"] if streak.waiting else []))
 
@@ -70,13 +71,13 @@ def draw(here: Panel, pair: str) -> None:
         return
     section("History")
     order = [t.name for t in here.migration.tables]
-    streak = here.store.parity.streak(order, pair)
+    streak = current_streak(here.store, order, pair)
     charts.show(
         charts.verdicts(entries(found, order, streak), here.zone, here.now),
-        title(found, streaks.in_a_row(streak, here.migration, pair) if streak.runs else ""),
+        title(found, streak_text.in_a_row(streak, here.migration, pair) if streak.runs else ""),
         key="parity_history_chart",
     )
-    for sentence in streaks.explained(streak, here.migration, pair):
+    for sentence in streak_text.explained(streak, here.migration, pair):
         st.caption(literal(sentence))
     rows = [
         {

@@ -1,4 +1,4 @@
-"""The present row of clean pairs of runs: what counts in it, what ended it, for how many days it stands. Pure."""
+"""The streak, clean pairs of runs in a row: what counts in it, what ended it, for how many days it stands. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ hour on the day of a clock change: neither makes a week shorter or a pause longe
 
 
 @dataclass(frozen=True)
-class Written:
-    """A successful run of the old job, or a completed update of the new side, and when it ended."""
+class EndedProducer:
+    """A producer of a side that ended well: a successful run of the old job, or a completed update of the new side."""
 
     id: str
     ended_at: datetime
@@ -29,8 +29,8 @@ class Written:
 class Pair:
     """What produced the two sides of a comparison."""
 
-    run: Written
-    update: Written
+    run: EndedProducer
+    update: EndedProducer
 
     @property
     def at(self) -> datetime:
@@ -58,7 +58,7 @@ class Collected:
     until: all that ended by then is there; None where older history is still to come, or nothing was ever read.
     """
 
-    written: Sequence[Written]
+    written: Sequence[EndedProducer]
     until: datetime | None
 
     def whole(self, moment: datetime) -> bool:
@@ -81,8 +81,8 @@ class NotCompared:
     uncertain: comparisons of that time that count nothing, as it is not known what produced their sides.
     """
 
-    runs: tuple[Written, ...]
-    updates: tuple[Written, ...]
+    runs: tuple[EndedProducer, ...]
+    updates: tuple[EndedProducer, ...]
     uncertain: tuple[str, ...] = ()
 
     @property
@@ -255,11 +255,11 @@ class Clean:
 class _Uncovered:
     """What one side wrote that no comparison names, found by time."""
 
-    def __init__(self, written: Iterable[Written], covered: set[str]) -> None:
+    def __init__(self, written: Iterable[EndedProducer], covered: set[str]) -> None:
         self._written = sorted((w for w in written if w.id not in covered), key=lambda w: w.ended_at)
         self._ends = [w.ended_at for w in self._written]
 
-    def within(self, first: Written, last: Written | None = None) -> tuple[Written, ...]:
+    def within(self, first: EndedProducer, last: EndedProducer | None = None) -> tuple[EndedProducer, ...]:
         """What ended after `first`, and up to `last`; oldest first."""
         start = bisect_right(self._ends, first.ended_at)
         return tuple(self._written[start : None if last is None else bisect_right(self._ends, last.ended_at)])

@@ -1,4 +1,4 @@
-"""A row of clean pairs of runs in words, beside what the migration file asks; the same on pages, CLI and gates."""
+"""The streak in words, beside what the migration file requires; the same on pages, command line and gates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.config.migration import Evidence, Migration
-from app.store.streak import LONGEST_PAUSE, Days, Ended, NotCollected, NotCompared, NotIdentical, Streak, Written
+from app.parity.streak import (
+    LONGEST_PAUSE,
+    Days,
+    Ended,
+    EndedProducer,
+    NotCollected,
+    NotCompared,
+    NotIdentical,
+    Streak,
+)
 
 
 def pairs_wanted(migration: Migration, pair: str) -> int | None:
@@ -102,7 +111,7 @@ def _left_out(found: NotCompared) -> str:
     return f"{named} were" if count == 1 else f"{count} pairs of runs, the last of them {named}, were"
 
 
-def _of(written: Written) -> str:
+def _of(written: EndedProducer) -> str:
     return f"{written.id} of {stamp(written.ended_at)}"
 
 
