@@ -1,4 +1,4 @@
-"""Documents name modules and functions that exist."""
+"""Documents name modules, functions and files that exist."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+DOCUMENTS = sorted(
+    p
+    for pattern in ("*.md", "docs/*.md", "pipeline/*.md", "emulator/*.md", "demo/*.md", "benchmarks/*.md")
+    for p in ROOT.glob(pattern)
+)
 
 PATH = re.compile(r"`((?:app|validation|databricks_client|pipeline|emulator|demo|scripts|tests|docs)(?:/[\w.]+)*)/?`")
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
 ROW = re.compile(r"^\| `([\w/]+\.py)` \| (`[^|]+`) \|", re.M)
 
 
@@ -26,6 +32,11 @@ def defined(path: str) -> frozenset[str]:
         if isinstance(node, ast.ClassDef):
             found |= {f"{node.name}.{m.name}" for m in node.body if isinstance(m, ast.FunctionDef)}
     return frozenset(found)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(document: Path) -> None:
+    assert [link for link in LINK.findall(document.read_text()) if not (document.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
