@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from app.config.migration import Role
-from app.store.audit import AuditRepository
+if TYPE_CHECKING:
+    from app.config.migration import Role
+    from app.store.audit import AuditRepository
 
-RolesOf = Callable[[str], frozenset[Role]]
+RolesOf = Callable[[str], "frozenset[Role]"]
 """Looks up a user's roles now. Raises if it cannot: then nothing is allowed."""
 
 SUBJECT_LIMIT = 200

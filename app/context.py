@@ -12,22 +12,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from app.access import Access, Refused
-from app.config.migration import Migration, Role
-from app.config.settings import Settings
-from app.store.base import StoreError
-from app.store.open import Store, open_store
-from databricks_client.endpoint import Endpoint, EndpointError
 
 if TYPE_CHECKING:
+    from app.config.migration import Migration, Role
+    from app.config.settings import Settings
     from app.operations.service import OperationsService
     from app.parity.runner import ParityRunner
     from app.parity.service import ParityService
     from app.progress.facts import Facts
     from app.progress.sign_off import ChecklistService
+    from app.store.open import Store
     from databricks_client.client import Workspace
+    from databricks_client.endpoint import Endpoint
     from validation.connector import DatabricksWarehouse
 
-# The Databricks SDK takes a second to import: what a command or a first page does not use is imported where it is made.
+# The Databricks SDK takes a second to import, all else half a second: what a command or a first page does not use is
+# imported where it is made.
 
 
 class Context:
@@ -45,21 +45,29 @@ class Context:
     @cached_property
     def settings(self) -> Settings:
         """Settings of this process."""
+        from app.config.settings import Settings
+
         return Settings.from_environment()
 
     @cached_property
     def migration(self) -> Migration:
         """The migration file."""
+        from app.config.migration import Migration
+
         return Migration.load(self.settings.migration_path)
 
     @cached_property
     def store(self) -> Store:
         """The state store."""
+        from app.store.open import open_store
+
         return open_store(self.settings.store_url)
 
     @cached_property
     def workspace(self) -> Workspace:
         """The workspace that the store belongs to. Raises EndpointError where there is none, StoreError for another."""
+        from databricks_client.endpoint import Endpoint
+
         found = self.connect(Endpoint.discover(self.settings.data))
         bind(self.store, found)
         return found
@@ -112,6 +120,8 @@ class Context:
 
     def roles_of(self, user: str) -> frozenset[Role]:
         """A user's roles by a lookup now. Raises Refused where it cannot be made."""
+        from app.store.base import StoreError
+        from databricks_client.endpoint import EndpointError
         from databricks_client.errors import WorkspaceError
 
         try:

@@ -1,4 +1,4 @@
-"""`cutover audit`: the newest records, whether the chain is whole, the whole log."""
+"""`cutover audit`: lists the newest records, verifies the hash chain, exports the log."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from app.cli.options import Json
 from app.cli.output import moment, rows, show
 from databricks_client.terminal import emit
 
-app = typer.Typer(help="What happened, and is the record whole? Without a subcommand: the newest records.")
+app = typer.Typer(help="Show, verify and export the audit log. Without a subcommand: the newest records.")
 
 
 @app.callback(invoke_without_command=True)
 def audit(
     command: typer.Context,
-    subject: Annotated[str | None, typer.Option(help="Only this operation, comparison or item.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
+    subject: Annotated[str | None, typer.Option(help="Show only this operation, comparison or item.")] = None,
+    limit: Annotated[int, typer.Option(help="Show at most this many.", min=1, max=100_000)] = 50,
     as_json: Json = False,
 ) -> None:
-    """The newest records, newest first."""
+    """Show the newest records, newest first."""
     if command.invoked_subcommand is not None:
         return
     found = context.store.audit.records(subject=subject, limit=limit)
@@ -32,10 +32,10 @@ def audit(
 
 @app.command("verify")
 def audit_verify(
-    head: Annotated[str | None, typer.Option(help="Hash of an earlier export's last record.")] = None,
+    head: Annotated[str | None, typer.Option(help="Require this hash, of an earlier export's last record.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Whether the chain of records is whole; names the first record that is not what was written."""
+    """Verify the hash chain and name the first record that was changed."""
     found = context.store.audit.verify(head)
     text = f"{'whole' if found.whole else 'BROKEN'}: {found.reason}; head {found.head}"
     show(as_json, found, lambda console: console.say(text))
@@ -44,9 +44,9 @@ def audit_verify(
 
 @app.command("export")
 def audit_export(
-    form: Annotated[str, typer.Option("--format", help="json or csv.")] = "json", as_json: Json = False
+    form: Annotated[str, typer.Option("--format", help="Write json or csv.")] = "json", as_json: Json = False
 ) -> None:
-    """Prints the whole log, oldest first."""
+    """Print the whole log, oldest first."""
     if form not in ("json", "csv"):
         raise WrongUse(f"--format {form!r} is neither json nor csv")
     if form == "csv" and as_json:

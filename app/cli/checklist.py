@@ -1,4 +1,4 @@
-"""`cutover checklist`: deliverables, metrics and sign-offs, listed, ticked and signed."""
+"""`cutover checklist`: lists, ticks and signs deliverables, metrics and sign-offs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from app.cli.options import As, Comment, Json
 from app.cli.output import plain, rows, show
 from app.progress import phases as progress
 
-app = typer.Typer(help="Deliverables and sign-offs. Without a subcommand: all of them.")
+app = typer.Typer(help="Show, tick and sign deliverables, metrics and sign-offs. Without a subcommand: all of them.")
 
 
 @app.callback(invoke_without_command=True)
 def checklist(command: typer.Context, as_json: Json = False) -> None:
-    """Every deliverable, metric and sign-off with what evidence or people say."""
+    """List every deliverable, metric and sign-off with its status and evidence."""
     if command.invoked_subcommand is None:
         checklist_list(as_json)
 
 
 @app.command("list")
 def checklist_list(as_json: Json = False) -> None:
-    """Every deliverable, metric and sign-off with what evidence or people say."""
+    """List every deliverable, metric and sign-off with its status and evidence."""
     facts = context.facts()
     found = [
         *(
@@ -46,19 +46,19 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="Key of the item, as `cu
 
 @app.command("tick")
 def tick(key: Key, as_: As = None, comment: Comment = "", as_json: Json = False) -> None:
-    """Ticks a deliverable or metric that a person decides."""
+    """Tick a deliverable or metric that a person decides."""
     _mark(key, True, as_, comment, as_json)
 
 
 @app.command("untick")
 def untick(key: Key, as_: As = None, comment: Comment = "", as_json: Json = False) -> None:
-    """Withdraws a tick or a sign-off."""
+    """Withdraw a tick or a sign-off."""
     _mark(key, False, as_, comment, as_json)
 
 
 @app.command("sign")
 def sign(key: Key, as_: As = None, comment: Comment = "", as_json: Json = False) -> None:
-    """Gives a sign-off."""
+    """Sign a sign-off."""
     known = [s.key for s in context.migration.sign_offs]
     if key not in known:
         reason = f"{key!r} is no sign-off: {', '.join(known)}"

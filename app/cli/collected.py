@@ -1,11 +1,11 @@
-"""`cutover runs`, `compare`, `consumers`, `collect`: what the worker has read of the workspace; reading it again."""
+"""`cutover runs`, `compare`, `consumers`, `collect`: shows what the worker collected; requests a new collection."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,6 @@ from app.cli.context import POLL_SECONDS, context
 from app.cli.ending import WrongUse, end
 from app.cli.options import As, Json, Wait
 from app.cli.output import moment, rows, show
-from app.cli.terminal import Terminal
 from app.collect.refresh import request_refresh
 from app.performance.measurements import Summary, measured_runs, summaries
 from app.progress.facts import DAYS
@@ -22,21 +21,26 @@ from app.store.base import now
 from app.store.collected.records import JobRunRecord, UpdateRecord
 from app.store.leases import WORKER_LEASE
 
+if TYPE_CHECKING:
+    from app.cli.terminal import Terminal
+
 app = typer.Typer()
 
-Days = Annotated[int, typer.Option("--days", min=1, max=3650, help="How far back.")]
-Generated = Annotated[bool, typer.Option("--generated", help="With the history that a local workspace makes up.")]
+Days = Annotated[int, typer.Option("--days", min=1, max=3650, help="Go back this many days.")]
+Generated = Annotated[bool, typer.Option("--generated", help="Include the generated history of a local workspace.")]
 
 
 @app.command()
 def runs(
-    run: Annotated[int | None, typer.Option("--run", help="One job run with its tasks.")] = None,
-    update: Annotated[str | None, typer.Option("--update", help="One update with datasets and expectations.")] = None,
+    run: Annotated[int | None, typer.Option("--run", help="Show this job run with its tasks.")] = None,
+    update: Annotated[
+        str | None, typer.Option("--update", help="Show this update with its datasets and expectations.")
+    ] = None,
     days: Days = 7,
     generated: Generated = False,
     as_json: Json = False,
 ) -> None:
-    """Runs of both jobs and updates of the pipelines, newest first; or one of them whole."""
+    """List job runs and pipeline updates, or show one in full. Newest first."""
     if run is not None and update is not None:
         raise WrongUse("--run and --update exclude each other")
     if run is not None:
@@ -57,11 +61,11 @@ def runs(
 
 @app.command()
 def compare(
-    days: Annotated[int, typer.Option("--days", min=1, max=DAYS, help="How far back.")] = DAYS,
+    days: Annotated[int, typer.Option("--days", min=1, max=DAYS, help="Go back this many days.")] = DAYS,
     generated: Generated = False,
     as_json: Json = False,
 ) -> None:
-    """Old against new: run time, DBU and cost at list price of the successful runs, medians and ratios."""
+    """Compare run time, DBU and cost of the old and the new side. Medians of successful runs, costs at list price."""
     since = now() - timedelta(days=days)
     facts = context.facts()
     runs = measured_runs(facts.snapshot.runs, facts.costs, generated=generated)
@@ -78,10 +82,10 @@ def compare(
 
 @app.command()
 def consumers(
-    table: Annotated[str | None, typer.Argument(help="A name as consumers read it. Default: all.")] = None,
+    table: Annotated[str | None, typer.Argument(help="Name as consumers read it. Default: all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Who was seen reading the tables. Never the whole list: the platform records some of all reads."""
+    """List who was seen reading the tables. Incomplete: the platform records only some reads."""
     found = context.store.collected.consumers(table)
     lines = [(c.table, c.kind, c.name or c.consumer_id, c.user, c.reads, moment(c.last_seen)) for c in found]
     show(as_json, found, rows("Consumers", ["table", "kind", "what", "user", "reads", "last seen"], lines))
@@ -89,7 +93,7 @@ def consumers(
 
 @app.command()
 def collect(as_: As = None, wait: Wait = True, as_json: Json = False) -> None:
-    """Asks the worker to read every source of the workspace at once."""
+    """Have the worker read every source of the workspace now."""
     actor = context.actor(as_)
     collected = context.store.collected
     number = request_refresh(actor, collected, context.access)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from app.access import Actor
 from app.cli.ending import WrongUse
-from app.cli.terminal import Terminal
-from app.config.settings import IdentitySource
 from app.context import Context
+
+if TYPE_CHECKING:
+    from app.cli.terminal import Terminal
 
 POLL_SECONDS = 0.5
 
@@ -14,11 +18,24 @@ POLL_SECONDS = 0.5
 class CommandContext(Context):
     """The process's context with its two outputs."""
 
-    out = Terminal()
-    err = Terminal(stderr=True)
+    @cached_property
+    def out(self) -> Terminal:
+        """Standard output."""
+        from app.cli.terminal import Terminal
+
+        return Terminal()
+
+    @cached_property
+    def err(self) -> Terminal:
+        """Standard error."""
+        from app.cli.terminal import Terminal
+
+        return Terminal(stderr=True)
 
     def actor(self, persona: str | None) -> Actor:
         """Who acts: the persona where one may be chosen, otherwise the token's user. Raises WrongUse."""
+        from app.config.settings import IdentitySource
+
         if self.settings.identity is IdentitySource.PERSONA:
             if not persona:
                 raise WrongUse("say who you are: --as USER (CUTOVER_IDENTITY=persona lets a persona be chosen)")

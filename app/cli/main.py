@@ -1,4 +1,4 @@
-"""`cutover`: everything the pages can do, for a terminal and for the night the page is down.
+"""`cutover`: the command line, which can do everything that the pages can, without them.
 
 Exit status: 0 done or pass, 1 failed or blocked, 2 wrong use. With `--json`, one JSON value on standard output, of what
 failed `{"error": ...}`.
@@ -13,39 +13,22 @@ from contextlib import nullcontext
 
 import typer
 
-from app.access import Refused
-from app.cli import audit, checklist, collected, operations, parity, status
+from app.cli.commands import CommandGroup
 from app.cli.context import context
 from app.cli.ending import DONE, FAILED, WRONG_USE, Ended, WrongUse
-from app.config.base import ConfigError
-from app.operations.steps import UnknownStep
-from app.store.base import StoreError
-from app.store.leases import LeaseLost
-from databricks_client.endpoint import EndpointError, SettingError
-from databricks_client.errors import WorkspaceError
 from databricks_client.redact import install, redact
 from databricks_client.signals import Ending, ends_on_signals
 from databricks_client.terminal import emit_json, safe_output
-from validation.errors import SpecError
 
 _STOPPED = "stopped; what was begun is in the journal"
 # The terminal's parser catches Ctrl-C and returns this.
 INTERRUPTED = 130
 
-app = typer.Typer(
-    name="cutover",
-    help=(__doc__ or "").split("\n", 1)[0] + "\n\nExit status: 0 done or pass, 1 failed or blocked, 2 wrong use.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(status.app)
-app.add_typer(operations.app)
-app.add_typer(collected.app)
-app.add_typer(parity.app, name="parity")
-app.add_typer(audit.app, name="audit")
-app.add_typer(checklist.app, name="checklist")
+HELP = """Watch, prove, execute and undo the migration: everything that the pages can do.
+
+Exit status: 0 done or pass, 1 failed or blocked, 2 wrong use."""
+
+app = CommandGroup(name="cutover", help=HELP, no_args_is_help=True, rich_markup_mode=None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,14 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: Sequence[str], as_json: bool, end: Ending) -> int:
     try:
-        command = typer.main.get_command(app)
-        if command.main(list(given), prog_name="cutover", standalone_mode=False) == INTERRUPTED:
+        if app.main(list(given), prog_name="cutover", standalone_mode=False) == INTERRUPTED:
             raise KeyboardInterrupt
     except Ended as e:
         return e.status
-    except (WrongUse, ConfigError, SettingError) as e:
+    except _wrong_use() as e:
         return _complain(str(e), as_json, WRONG_USE)
-    except (Refused, StoreError, WorkspaceError, EndpointError, LeaseLost, UnknownStep, SpecError) as e:
+    except _failures() as e:
         return _complain(str(e), as_json, FAILED)
     except (KeyboardInterrupt, typer.Abort):
         if end.number is None:
@@ -97,6 +79,30 @@ def _run(given: Sequence[str], as_json: bool, end: Ending) -> int:
     finally:
         context.close()
     return DONE
+
+
+# Python evaluates these only when an exception arrives; until then their modules need not be imported.
+
+
+def _wrong_use() -> tuple[type[Exception], ...]:
+    """Errors whose text says what the user, a setting or the migration file must change."""
+    from app.config.base import ConfigError
+    from databricks_client.endpoint import SettingError
+
+    return WrongUse, ConfigError, SettingError
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Errors whose text is the whole answer: what failed, why, what to do."""
+    from app.access import Refused
+    from app.operations.steps import UnknownStep
+    from app.store.base import StoreError
+    from app.store.leases import LeaseLost
+    from databricks_client.endpoint import EndpointError
+    from databricks_client.errors import WorkspaceError
+    from validation.errors import SpecError
+
+    return Refused, StoreError, WorkspaceError, EndpointError, LeaseLost, UnknownStep, SpecError
 
 
 def _parser_words(error: Exception) -> str:

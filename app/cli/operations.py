@@ -1,43 +1,50 @@
-"""Plans and operations: planned, shown, confirmed, approved, carried out, followed, taken back."""
+"""The commands of plans and operations: plan, submit, approve, execute, follow, resume, roll back."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.access import Actor, Refused
 from app.cli.context import POLL_SECONDS, context
 from app.cli.ending import Ended, WrongUse, end
+from app.cli.operation_output import brief, draw_operations
 from app.cli.options import As, Comment, Here, Json, Wait
 from app.cli.output import moment, plain, rows, show
-from app.cli.terminal import Terminal
 from app.operations.definition import GateVerdict, Kind, Plan
 from app.operations.engine import LEASE
 from app.operations.preview import preview
 from app.store.leases import WORKER_LEASE
-from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
+from app.store.operations import ENDED, JournalEntry, Phase, State
 from databricks_client.terminal import one_line
+
+if TYPE_CHECKING:
+    from app.cli.terminal import Terminal
 
 app = typer.Typer()
 
-Confirm = Annotated[str | None, typer.Option("--confirm", metavar="TEXT", help="The text to type, instead of asking.")]
-OperationId = Annotated[str, typer.Argument(metavar="OPERATION", help="The operation's id, e.g. op-1a2b3c4d5e6f.")]
+Confirm = Annotated[
+    str | None, typer.Option("--confirm", metavar="TEXT", help="Confirm with this text instead of at a prompt.")
+]
+OperationId = Annotated[str, typer.Argument(metavar="OPERATION", help="Id of the operation, e.g. op-1a2b3c4d5e6f.")]
 
 
 @app.command()
 def plan(
-    kind: Annotated[Kind, typer.Argument(help="What to plan.")] = Kind.CUTOVER,
-    job: Annotated[str | None, typer.Option(help="baseline or candidate, for run-now, pause, unpause.")] = None,
+    kind: Annotated[Kind, typer.Argument(help="Kind of operation.")] = Kind.CUTOVER,
+    job: Annotated[str | None, typer.Option(help="Job, baseline or candidate, for run-now, pause, unpause.")] = None,
     pipeline: Annotated[str | None, typer.Option(help="Pipeline, for start-update.")] = None,
-    number: Annotated[int | None, typer.Option("--rows", help="Rows to copy, for rehearse.", min=1)] = None,
+    number: Annotated[
+        int | None, typer.Option("--rows", help="Rows to copy of each table, for rehearse.", min=1)
+    ] = None,
     as_: As = None,
     as_json: Json = False,
 ) -> None:
-    """Shows exactly what an operation would call and run, and which gates block it. Changes nothing."""
+    """Show what an operation would call and run, and its gates. Changes nothing."""
     args = {"job": job, "pipeline": pipeline, "rows": number}
     made = _plan(kind, {k: v for k, v in args.items() if v is not None}, context.actor(as_))
     show(as_json, _plan_value(made), lambda console: _draw_plan(console, made))
@@ -46,13 +53,13 @@ def plan(
 
 @app.command()
 def cutover(as_: As = None, confirm: Confirm = None, as_json: Json = False) -> None:
-    """Plans a cutover, shows it, and asks for it; then an approver other than you must approve it."""
+    """Plan a cutover, show it and submit it for approval. An approver other than you must approve it."""
     _ask(Kind.CUTOVER, {}, as_, confirm, as_json, here=False, wait=False)
 
 
 @app.command()
 def approve(operation: OperationId, as_: As = None, comment: Comment = "", as_json: Json = False) -> None:
-    """Approves an operation that someone else asked for, by its id or its plan's hash."""
+    """Approve another person's operation. OPERATION is its id or the hash of its plan."""
     operation_id = context.operations.approve(operation, context.actor(as_), comment)
     _tell(operation_id, as_json)
 
@@ -66,7 +73,7 @@ def apply(
     wait: Wait = True,
     as_json: Json = False,
 ) -> None:
-    """Asks for a plan that was shown before (with its confirmation), and follows it to its end."""
+    """Submit a plan shown before and follow it to its end. Needs the plan's confirmation."""
     actor = context.actor(as_)
     try:
         found = context.operations.operation(operation)
@@ -84,10 +91,10 @@ def apply(
 
 @app.command()
 def resume(operation: OperationId, as_: As = None, here: Here = True, as_json: Json = False) -> None:
-    """Goes on with an interrupted operation from where the world is, in this process.
+    """Continue an interrupted operation from the observed state.
 
-    A cutover that failed, was stopped or was being undone goes back. One by which no table serves the new side yet is
-    checked again first.
+    Runs in this process. A cutover that failed, was stopped or was being undone is rolled back; one after which no
+    table serves the new side yet is checked again first.
     """
     actor = context.actor(as_)
     with _Narrator(operation, as_json):
@@ -97,7 +104,7 @@ def resume(operation: OperationId, as_: As = None, here: Here = True, as_json: J
 
 @app.command()
 def cancel(operation: OperationId, as_: As = None, comment: Comment = "", as_json: Json = False) -> None:
-    """Withdraws an operation, or asks a running one to stop and undo what it did."""
+    """Withdraw an operation, or stop a running one and undo it."""
     context.operations.cancel(operation, context.actor(as_), comment)
     record = context.operations.operation(operation).record
     show(as_json, brief(record), lambda console: console.say(f"{record.id} {record.state}"))
@@ -105,13 +112,13 @@ def cancel(operation: OperationId, as_: As = None, comment: Comment = "", as_jso
 
 @app.command()
 def rollback(as_: As = None, confirm: Confirm = None, as_json: Json = False) -> None:
-    """Makes the old side serve again, in this process, from wherever a cutover or rollback stopped."""
+    """Make the old side serve again, in this process. Starts from wherever a cutover or rollback stopped."""
     _ask(Kind.ROLLBACK, {}, as_, confirm, as_json, here=True, wait=True)
 
 
 @app.command()
 def rehearse(
-    number: Annotated[int | None, typer.Option("--rows", help="Rows to copy of each table.", min=1)] = None,
+    number: Annotated[int | None, typer.Option("--rows", help="Copy this many rows of each table.", min=1)] = None,
     whole: Annotated[bool, typer.Option("--all-rows", help="Copy all rows.")] = False,
     as_: As = None,
     confirm: Confirm = None,
@@ -119,7 +126,7 @@ def rehearse(
     wait: Wait = True,
     as_json: Json = False,
 ) -> None:
-    """Forward, back, forward and back on scratch copies; what is served must be what the copy held."""
+    """Run cutover and rollback twice on scratch copies. Each time the tables served must equal the copies."""
     if whole and number is not None:
         raise WrongUse("--rows and --all-rows exclude each other")
     args: dict[str, Any] = {"rows": None} if whole else {} if number is None else {"rows": number}
@@ -139,7 +146,7 @@ def start_update(
     wait: Wait = True,
     as_json: Json = False,
 ) -> None:
-    """Starts an update of a pipeline."""
+    """Start an update of a pipeline."""
     args: dict[str, Any] = {"pipeline": pipeline or context.migration.production_pipeline.name}
     chosen = {
         "full_refresh": full_refresh,
@@ -158,7 +165,7 @@ Job = Annotated[str, typer.Argument(metavar="JOB", help="baseline, candidate or 
 def run(
     job: Job, as_: As = None, confirm: Confirm = None, here: Here = False, wait: Wait = True, as_json: Json = False
 ) -> None:
-    """Runs a job now."""
+    """Run a job now."""
     _ask(Kind.RUN_NOW, {"job": _side(job)}, as_, confirm, as_json, here, wait)
 
 
@@ -166,7 +173,7 @@ def run(
 def pause(
     job: Job, as_: As = None, confirm: Confirm = None, here: Here = False, wait: Wait = True, as_json: Json = False
 ) -> None:
-    """Pauses the schedule of a job."""
+    """Pause a job's schedule."""
     _ask(Kind.PAUSE, {"job": _side(job)}, as_, confirm, as_json, here, wait)
 
 
@@ -174,13 +181,13 @@ def pause(
 def unpause(
     job: Job, as_: As = None, confirm: Confirm = None, here: Here = False, wait: Wait = True, as_json: Json = False
 ) -> None:
-    """Unpauses the schedule of a job."""
+    """Unpause a job's schedule."""
     _ask(Kind.UNPAUSE, {"job": _side(job)}, as_, confirm, as_json, here, wait)
 
 
 @app.command("show")
 def show_operation(operation: OperationId, as_json: Json = False) -> None:
-    """One operation with its steps, journal and approvals."""
+    """Show an operation with its steps, journal and approvals."""
     found = context.operations.operation(operation)
     value = {
         **_plan_value(found.plan),
@@ -201,17 +208,17 @@ def show_operation(operation: OperationId, as_json: Json = False) -> None:
 
 @app.command("operations")
 def list_operations(
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option(help="List at most this many.", min=1, max=1000)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Operations that were asked for, newest first."""
+    """List submitted operations, newest first."""
     found = context.store.operations.find(states=frozenset(State) - {State.PLANNED}, limit=limit)
     show(as_json, [brief(o) for o in found], draw_operations(found))
 
 
 @app.command()
 def worker() -> None:
-    """Collects, compares and carries out operations until it is stopped."""
+    """Collect, compare and execute operations until stopped."""
     from app.worker import main as work
 
     raise Ended(work())
@@ -331,32 +338,6 @@ def _side(job: str) -> str:
             f"{job!r} is no job of this migration: say {' or '.join([*(j.name for j in jobs.values()), *jobs])}"
         )
     return side
-
-
-def brief(o: OperationRecord) -> dict[str, Any]:
-    """An operation in a line: whose it is, how it stands, its times; `seconds` it took."""
-    return {
-        "operation": o.id,
-        "kind": o.kind,
-        "state": o.state,
-        "reason": o.reason,
-        "plan_hash": o.plan_hash,
-        "requested_by": o.requested_by,
-        "executor": o.executor,
-        "created_at": o.created_at,
-        "started_at": o.started_at,
-        "ended_at": o.ended_at,
-        "seconds": o.seconds,
-    }
-
-
-def draw_operations(found: Sequence[OperationRecord]) -> Callable[[Terminal], None]:
-    """Draws operations as a table."""
-    lines = [
-        (o.id, o.kind, o.state.upper(), o.requested_by, moment(o.ended_at or o.started_at or o.created_at), o.reason)
-        for o in found
-    ]
-    return rows("Operations", ["operation", "kind", "state", "asked by", "at", "reason"], lines)
 
 
 def _gate_value(g: GateVerdict) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
-
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from app.cli.context import context
-from app.cli.terminal import Terminal
 from databricks_client.terminal import emit_json
+
+if TYPE_CHECKING:
+    from app.cli.terminal import Terminal
 
 
 def plain(value: Any) -> Any:
@@ -44,6 +44,8 @@ def rows(title: str, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> 
     """Draws a table."""
 
     def draw(console: Terminal) -> None:
+        from rich.table import Table
+
         table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
         for column in columns:
             table.add_column(column, overflow="fold")

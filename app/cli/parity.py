@@ -27,7 +27,9 @@ from app.store.parity import ParityRun, ParityState, ParityTable
 from validation import ParityReport, Verdict, recheck
 from validation.views import as_csv, as_html, as_text
 
-app = typer.Typer(help="Are the tables equal? Without a subcommand: the newest result of each table.")
+app = typer.Typer(
+    help="Compare the tables of both sides and show the results. Without a subcommand: the newest result of each table."
+)
 
 Sides = Annotated[str, typer.Option("--sides", help="production or development.")]
 

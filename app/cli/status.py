@@ -1,20 +1,22 @@
-"""`cutover status`: where the migration stands."""
+"""`cutover status`: shows the state of the migration."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.context import context
 from app.cli.ending import end
-from app.cli.operations import brief, draw_operations
+from app.cli.operation_output import brief, draw_operations
 from app.cli.options import Json
 from app.cli.output import moment, plain, rows, show
-from app.cli.terminal import Terminal
-from app.operations.engine import LEASE
 from app.progress import phases as progress
+from app.store.leases import OPERATIONS_LEASE
 from app.store.operations import State
+
+if TYPE_CHECKING:
+    from app.cli.terminal import Terminal
 
 app = typer.Typer()
 
@@ -22,15 +24,15 @@ app = typer.Typer()
 @app.command()
 def status(
     as_json: Json = False,
-    check: Annotated[bool, typer.Option("--check", help="End with 1 if a gate blocks.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with status 1 if a gate blocks.")] = False,
 ) -> None:
-    """Where the migration stands: phases, which side serves each table, gates, what is under way."""
+    """Show phases, serving side, gates and unfinished operations."""
     facts = context.facts()
     phases, serving, gates = progress.phases(facts), progress.serving(facts), progress.gates(facts)
     under_way = context.store.operations.find(
         states=[State.SUBMITTED, State.READY, State.RUNNING, State.NEEDS_HUMAN], limit=20
     )
-    held = context.store.leases.holder(LEASE) is not None
+    held = context.store.leases.holder(OPERATIONS_LEASE) is not None
     headline = progress.headline(facts)
     value = {
         "headline": headline,

@@ -19,7 +19,7 @@ from app.operations.performer import Detail, Performer
 from app.operations.steps import PlannedStep, StepFailed, require_known
 from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
-from app.store.leases import Lease, LeaseLost, LeaseRepository
+from app.store.leases import OPERATIONS_LEASE, Lease, LeaseLost, LeaseRepository
 from app.store.operations import OperationsRepository, Phase
 from databricks_client.errors import WorkspaceError
 
@@ -33,7 +33,7 @@ ATTEMPTS = 4
 READ_BACKS = 5
 LONGEST_WAIT = 10.0
 """Seconds that a step waits at most before it is retried, whatever the service asks for."""
-LEASE = "operations"
+LEASE = OPERATIONS_LEASE
 LEASE_SECONDS = 15.0
 
 

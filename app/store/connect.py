@@ -11,54 +11,17 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.store.base import StoreError
 
-CONNECT_SECONDS = 5
-LOCK_SECONDS = 5
-STATEMENT_SECONDS = 15
-IDLE_SECONDS = 60
-"""Limits of a PostgreSQL session, for connecting, a lock, a statement, and an open transaction without one."""
-
-ANSWER_SECONDS = 20.0
-"""A PostgreSQL server that says nothing for so long, not even that a limit is over, counts as away."""
-
 SQLITE_SECONDS = 10
 """How long SQLite waits for another writer."""
 
 POOL_SECONDS = 10
 TOKEN_SECONDS = 10.0
-
-_TCP = {
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS; the last is in milliseconds."""
-
-
-class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that waits at most `answer_seconds` for an answer, and is closed when none came."""
-
-    answer_seconds = ANSWER_SECONDS
-
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As psycopg's; raises OperationalError when the time is up."""
-        limit = self.answer_seconds if timeout is None else timeout
-        try:
-            return super().wait(gen, interval=interval, timeout=limit)
-        except psycopg.OperationalError as e:
-            if timeout is None and type(e).__name__ == "_WaitTimeout":
-                # What a late answer belongs to could not be known.
-                self.pgconn.finish()
-                raise psycopg.OperationalError(f"the server does not answer for {limit:g} s") from e
-            raise
 
 
 def open_engine(url: str) -> Engine:
@@ -103,27 +66,11 @@ def _server(url: URL) -> Engine:
     if url.password is None and os.environ.get("DATABRICKS_CLIENT_ID"):
         _sign_in_with_token(engine)
     if engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg":
-        _limit(engine)
+        # Imports psycopg, 0.05 s that a store in SQLite does without.
+        from app.store.postgres import limit
+
+        limit(engine)
     return engine
-
-
-def _limit(engine: Engine) -> None:
-    """What the URL itself sets goes before the settings here."""
-
-    @event.listens_for(engine, "do_connect")
-    def _connect(_dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> Any:
-        return BoundedConnection.connect(*arguments, **{"connect_timeout": CONNECT_SECONDS, **_TCP, **parameters})
-
-    @event.listens_for(engine, "connect")
-    def _session(connection: Any, _record: Any) -> None:
-        # Statements, since a connection pooler may refuse such settings at the start of a session.
-        limits = {
-            "statement_timeout": STATEMENT_SECONDS,
-            "lock_timeout": LOCK_SECONDS,
-            "idle_in_transaction_session_timeout": IDLE_SECONDS,
-        }
-        connection.execute("; ".join(f"SET {name} = '{seconds}s'" for name, seconds in limits.items()))
-        connection.commit()
 
 
 def _sign_in_with_token(engine: Engine) -> None:

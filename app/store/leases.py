@@ -45,6 +45,9 @@ class Lease:
 WORKER_LEASE = "worker"
 """Name of the lease of the process that collects and carries out."""
 
+OPERATIONS_LEASE = "operations"
+"""Name of the lease of the process that executes an operation."""
+
 
 def process_owner() -> str:
     """A name for this process as a lease's owner: host, process id, and a random part that no other process has."""

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from app.store import audit, connect
+from app.store import postgres as sessions
 from app.store.base import StoreError
 from app.store.connect import Within, open_engine
 from app.store.faults import cause
@@ -25,9 +26,9 @@ PATIENCE = 60.0
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits of a test's length; what they are is of the session's settings, which one test reads."""
-    monkeypatch.setattr(connect, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(sessions, "LOCK_SECONDS", 0.2)
     monkeypatch.setattr(connect, "SQLITE_SECONDS", 0.2)
-    monkeypatch.setattr(connect, "CONNECT_SECONDS", 2)
+    monkeypatch.setattr(sessions, "CONNECT_SECONDS", 2)
     monkeypatch.setattr(connect, "TOKEN_SECONDS", 0.2)
     monkeypatch.setattr(audit, "APPEND_SECONDS", 0.0)
 
@@ -114,7 +115,7 @@ def test_a_server_that_is_frozen_counts_as_away_and_serves_again_once_it_goes_on
     server_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(server_store)
-    monkeypatch.setattr(connect.BoundedConnection, "answer_seconds", 0.5)
+    monkeypatch.setattr(sessions.BoundedConnection, "answer_seconds", 0.5)
     with server_store.engine.connect() as c:
         process = c.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         os.kill(process, signal.SIGSTOP)
@@ -138,7 +139,7 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up() -> None:
 def test_a_statement_that_needs_too_long_is_ended_and_named(
     postgres: Callable[[], Postgres], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "STATEMENT_SECONDS", 0.2)
+    monkeypatch.setattr(sessions, "STATEMENT_SECONDS", 0.2)
     with postgres().fresh() as url:
         engine = open_engine(url)
         with engine.connect() as c, pytest.raises(Exception) as e:

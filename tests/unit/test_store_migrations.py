@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, event, inspect, select
 
 from app import worker
@@ -19,8 +21,8 @@ from app.cli.context import context
 from app.store import migrate as module
 from app.store.base import StoreError, metadata
 from app.store.connect import open_engine
-from app.store.migrate import BASE, migrate
-from app.store.open import Store, open_store
+from app.store.migrate import BASE, MIGRATIONS, migrate
+from app.store.open import SCHEMA_VERSION, Store, open_store
 from tests.support import pages_seed
 from tests.support.databases import Postgres
 from tests.support.pages_open import MIGRATION, open_page, text_of
@@ -201,3 +203,9 @@ def test_the_command_goes_back_and_up_and_refuses_what_it_does_not_know(
     assert store.leases.acquire("worker", "me", 60)
     assert module.main(["0002"]) == 1
     assert "worker me uses the store: stop it first" in capsys.readouterr().err
+
+
+def test_the_store_knows_its_newest_migration_without_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA_VERSION

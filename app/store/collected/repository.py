@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, Select, Table, case, delete, func, or_, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy import update as plain_update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.store.base import Repository, UtcDateTime, now
 from app.store.collected.records import (
@@ -556,6 +555,9 @@ def upsert(
     """
     if not rows:
         return
+    # Only writing needs them, and importing them takes longer than most reads.
+    from sqlalchemy.dialects import postgresql, sqlite
+
     insert = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
     statement = insert(table)
     new = statement.excluded
