@@ -1,1 +1,1 @@
-"""The bundled migration in a local workspace: its jobs, pipelines, generated source tables and history."""
+"""Fills a local workspace with the bundled migration: its jobs and pipelines, generated tables and history."""

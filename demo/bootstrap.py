@@ -1,4 +1,4 @@
-"""A first start with the bundled migration: people, catalogs, notebooks, jobs, source data, a first run, history.
+"""Fills a workspace with the bundled migration: people, catalogs, notebooks, jobs, source data, a first run, history.
 
 Every step can be repeated and marks itself done only when it is whole, so that a start after a kill goes on from there.
 """
@@ -79,13 +79,13 @@ class Step:
 
     key: str
     title: str
-    carry_out: Callable[[], None]
+    execute: Callable[[], None]
 
 
 def fill(workspace: Workspace, entries: int, seed: int, progress: Progress) -> None:
     """Puts the bundled migration in place, or what of it is missing; needs a running Spark.
 
-    entries, seed: size and seed of the source data; a folder that has its data keeps it, whatever is asked for later.
+    entries, seed: size and seed of the source data; a folder that has its data keeps it, whatever is requested later.
     Raises FillError, naming the step.
     """
     made = _Bootstrap(workspace, entries, seed, progress)
@@ -96,7 +96,7 @@ def fill(workspace: Workspace, entries: int, seed: int, progress: Progress) -> N
             continue
         progress(step.title, 0, 0, f"Step {number + 1} of {len(steps)}: {step.title}")
         try:
-            step.carry_out()
+            step.execute()
         except Exception as e:
             if workspace.stopping.is_set():
                 raise
@@ -236,7 +236,7 @@ class _Bootstrap:
         return load(ROOT / "databricks.yml", "local", ids=IDS, variables=given)
 
     def jobs(self) -> None:
-        """Creates what is missing; what is there may have been changed by somebody and stays as it is."""
+        """Creates what is missing; what exists may have been changed since and stays as it is."""
         bundle = self.bundle()
         for resource in bundle.pipelines.values():
             pipeline_id = IDS[resource.reference]
@@ -271,12 +271,12 @@ class _Bootstrap:
         with ThreadPoolExecutor(DECLARERS, thread_name_prefix="declare") as pool:
             list(pool.map(declare, TABLES.values()))
 
-        def told(table: str, done: int, total: int) -> None:
+        def show(table: str, done: int, total: int) -> None:
             self.progress("Source data", done, total, f"Source data: {done} of {total} tables, last {table}")
 
         spark = _spark(self.workspace)
         try:
-            generate(spark, spark_name, entries=self.entries, seed=self.seed, as_of=self.as_of, progress=told)
+            generate(spark, spark_name, entries=self.entries, seed=self.seed, as_of=self.as_of, progress=show)
         finally:
             spark.stop()
 

@@ -157,7 +157,7 @@ class _Values:
         self._ids = ids
         self._open: list[str] = []
         own = _merged(document.get("workspace") or {}, override.get("workspace") or {})
-        # Without a root path the service takes a folder of whoever deploys: nobody is known here.
+        # Without a root path the service takes a folder of the deploying user, who is unknown here.
         root = own.get("root_path")
         folders = {f"{k}_path": f"{root}/{v}" for k, v in _FOLDERS.items()} if root else {}
         self.workspace: dict[str, str] = {**folders, **own}

@@ -1,4 +1,4 @@
-"""Weeks of runs from before the first start, made up so that charts have something to show, and marked as generated.
+"""Generates weeks of runs from before the first start, so that charts have something to show; all marked as generated.
 
 Nothing of it was ever executed. Every record says so: `generated` on runs and updates, "(generated history)" in run
 names and event messages, `custom_tags['generated']` in the billing records that follow from them.
@@ -80,7 +80,7 @@ FAILURES = {
 
 @dataclass(frozen=True)
 class History:
-    """What was made up: records as the workspace keeps them, `generated` set."""
+    """Generated records as the workspace keeps them, with `generated` set."""
 
     runs: tuple[Run, ...] = ()
     tasks: tuple[TaskRun, ...] = ()
@@ -92,7 +92,7 @@ class History:
 class Sides:
     """The two sides as they are defined now; history is made of their definitions.
 
-    actor: whom runs and updates are put down to. entries: size of the source data, for row counts.
+    actor: the creator of all runs and updates. entries: size of the source data, for row counts.
     measured: seconds of the old job's tasks, from a run that was executed; what is missing is taken from TASK_SECONDS.
     """
 
@@ -239,7 +239,7 @@ class _Maker:
         return self.keep(_concluded(run, tasks), tasks)
 
     def repaired_run(self, job: Job, start: int, fails: str) -> Run:
-        """A task fails; half an hour later somebody repairs the run: the failed and skipped tasks run again."""
+        """A task fails; half an hour later the run is repaired: the failed and skipped tasks run again."""
         run = self.run(job, start, "PERIODIC")
         first = self.course(run, job.settings["tasks"], start + 800, fails)
         again = {t.task_key for t in first if t.result_state != "SUCCESS"}
@@ -264,8 +264,8 @@ class _Maker:
         tasks = []
         for task in self.course(run, job.settings["tasks"], start + 800, None):
             if task.end_ms > at:
-                begun = min(task.start_ms, at)
-                task = _ended(task, "TERMINATED", "CANCELED", "Run cancelled.", at, at - begun, begun)
+                started = min(task.start_ms, at)
+                task = _ended(task, "TERMINATED", "CANCELED", "Run cancelled.", at, at - started, started)
             tasks.append(task)
         ended = _concluded(run, tasks, end=at)
         ended = replace(

@@ -1,4 +1,4 @@
-"""`python -m demo.tick [--share S]`: lets time pass in the source tables of the local workspace that runs."""
+"""`python -m demo.tick [--share S]`: changes the generated source tables of the running local workspace."""
 
 from __future__ import annotations
 

@@ -259,7 +259,7 @@ def hours(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
 def usage_rows(compute: Compute, now_ms: int, workspace_id: int, lag_seconds: float = LAG_SECONDS) -> list[Json]:
     """The records of one cluster's life that are visible at `now_ms`, one an hour, as rows of USAGE_SCHEMA.
 
-    The same record has the same id whenever it is asked for. Quantity is DBU: seconds / 3600 x DBU an hour.
+    The same record has the same id in every read. Quantity is DBU: seconds / 3600 x DBU an hour.
     Of generated clusters one in forty is corrected a day later: RETRACTION takes the record back, RESTATEMENT gives it
     anew with 3 % less.
     """

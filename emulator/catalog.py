@@ -342,7 +342,7 @@ class Catalog:
     # ------------------------------------------------------------------------------------------------------- intents
 
     def begin(self, operation: str, full_name: str, **details: Any) -> int:
-        """Note a change before Spark is told of it. Returns its id for `finish`."""
+        """Notes a change before Spark executes it. Returns its id for `finish`."""
         with self._write() as db:
             cursor = db.execute(
                 "INSERT INTO intents (operation, full_name, pid, pid_start, details) VALUES (?, ?, ?, ?, ?)",
@@ -466,7 +466,7 @@ class Catalog:
                 ):
                     return True
         if privilege == "MANAGE":
-            # Whoever owns the container manages what is in it.
+            # The owner of the container manages what is in it.
             return any(
                 self.owner_of(level, level_name) in holders
                 for level, level_name in _upwards(kind, name)[1:]
@@ -534,7 +534,7 @@ class Catalog:
 
     @staticmethod
     def _forget(db: sqlite3.Connection, kind: str, name: str) -> None:
-        """Takes away what hangs on a securable that is gone, or new under its old name: grants and tags."""
+        """Removes grants and tags of a securable that is gone, or new under its old name."""
         for table in ("grants", "tags"):
             db.execute(f"DELETE FROM {table} WHERE securable_type = ? AND full_name = ?", (kind.upper(), name))
 

@@ -129,7 +129,7 @@ class Files:
         return item
 
     def import_source(self, path: str, text: str, language: str | None = None) -> WorkspaceObject:
-        """Puts a notebook from its source text (Databricks source format; its first line tells the language if not
+        """Puts a notebook from its source text (Databricks source format; its first line names the language if not
         given).
 
         A Python or SQL text without that first line becomes a notebook of `language`, or a plain file without one.

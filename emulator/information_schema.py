@@ -1,4 +1,4 @@
-"""`information_schema` of each catalog and of `system`: rows made from the catalog for whoever asks."""
+"""`information_schema` of each catalog and of `system`: rows made from the catalog for one principal."""
 
 from __future__ import annotations
 

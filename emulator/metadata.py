@@ -124,7 +124,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Intent:
-    """A change of Spark and catalog together that was begun; kept until both have it."""
+    """A change of Spark and catalog together that was started; kept until both have it."""
 
     id: int
     operation: str
@@ -140,7 +140,7 @@ class Intent:
 
 
 def process_start(pid: int) -> str:
-    """When a process began, in clock ticks since boot (tells a recycled id from the old one); "" if there is none."""
+    """When a process started, in clock ticks since boot (distinguishes a recycled id); "" if there is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
     except (OSError, IndexError):

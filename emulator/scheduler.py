@@ -78,7 +78,7 @@ class Scheduled(Protocol):
 class Scheduler:
     """Triggers runs with trigger PERIODIC. What was missed while the workspace was down is not made up for.
 
-    clock: tells the time, in UTC.
+    clock: returns the time, in UTC.
     """
 
     def __init__(self, workspace: Scheduled, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:

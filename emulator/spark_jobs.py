@@ -1,8 +1,8 @@
 """Ends what a stopped update still runs inside Spark, through the pages of Spark's own job list.
 
-Interrupting a session ends its statements. It does not end the flows of a pipeline: Spark asks their threads to stop,
-and they go on to the end of their query. Those threads are shared by all updates and keep the tags of whichever update
-made them, so a job's tags do not say whose it is; the table that its query writes does.
+Interrupting a session ends its statements. It does not end the flows of a pipeline: Spark signals their threads to
+stop, and they go on to the end of their query. Those threads are shared by all updates and keep the tags of whichever
+update made them, so a job's tags do not say whose it is; the table that its query writes does.
 """
 
 from __future__ import annotations

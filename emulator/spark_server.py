@@ -262,7 +262,7 @@ class SparkServer:
             "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
             "spark.sql.sources.default": "delta",
-            # `${name}` in a statement would become text that nobody looked at for names and rights.
+            # `${name}` in a statement would become text that was not checked for names and rights.
             "spark.sql.variable.substitute": "false",
             "spark.databricks.delta.snapshotPartitions": "2",
             "spark.sql.shuffle.partitions": "4",

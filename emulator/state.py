@@ -208,7 +208,7 @@ class State:
         return self._principal(row) if row else None
 
     def principal_named(self, name: str, kind: str | None = None) -> Principal | None:
-        """A principal by its name, of any kind unless told; users first, then service principals, then groups."""
+        """A principal by its name, of that kind or any; users first, then service principals, then groups."""
         rows = self._all("SELECT * FROM principals WHERE name = ? COLLATE NOCASE", name)
         order = ("user", "service_principal", "group")
         for row in sorted(rows, key=lambda r: order.index(r["kind"])):
@@ -595,7 +595,7 @@ class State:
         return [(int(r["seq"]), json.loads(r["body"])) for r in self._all(query, *values, limit)]
 
     def _end_queries(self, at: int) -> None:
-        """What ran when the process ended has failed; of what was finished nobody takes rows any more."""
+        """What ran when the process ended has failed; the rows of finished ones are no longer available."""
         for row in self._all("SELECT body FROM queries WHERE is_final = 0"):
             body = json.loads(row["body"]) | {"is_final": True, "query_end_time_ms": at}
             if body["status"] != "FINISHED":

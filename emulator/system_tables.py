@@ -73,7 +73,7 @@ LINEAGE_SCHEMA = pa.schema(
 
 
 class Jobs(Protocol):
-    """Tells whom a job's runs act as."""
+    """Knows the principal that a job's runs act as."""
 
     def run_as(self, job: Job) -> str: ...
 

@@ -263,7 +263,7 @@ class SqlWorkspace:
                 self._cancelled.discard(key)
 
     def cancel(self, cancel_key: str) -> None:
-        """Interrupt what `execute` runs under that key; if it has not begun, it will not."""
+        """Interrupt what `execute` runs under that key; if it has not started, it will not."""
         with self._lock:
             found = self._tags.get(cancel_key)
             if found is None:

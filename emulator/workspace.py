@@ -133,7 +133,7 @@ class Workspace:
 
     @cached_property
     def sql(self) -> SqlWorkspace:
-        # A folder that has its data keeps it, whatever size is asked for later.
+        # A folder that has its data keeps it, whatever size is requested later.
         entries = int(self.state.meta(SIZE) or self.entries or 0)
         return SqlWorkspace(
             self.data,
@@ -307,17 +307,17 @@ class Workspace:
         self, *, principal: str, reads: Sequence[str], writes: Sequence[str], error: str | None = None, **_: object
     ) -> None:
         """Called by the SQL half after each statement: into lineage, once a day and reader."""
-        told = [n for n in reads if not n.startswith("system.") and ".information_schema." not in n]
-        if error or not (told or writes):
+        sources = [n for n in reads if not n.startswith("system.") and ".information_schema." not in n]
+        if error or not (sources or writes):
             return
-        tables = "/".join([principal, *sorted(told), "", *sorted(writes)])
+        tables = "/".join([principal, *sorted(sources), "", *sorted(writes)])
         note_lineage(
             self.state,
             entity_type="DBSQL_QUERY",
             entity_id=str(uuid.uuid5(uuid.UUID(int=0), tables)),
             entity_run_id=datetime.now(UTC).date().isoformat(),
             created_by=principal,
-            sources=told,
+            sources=sources,
             targets=writes,
         )
 

@@ -62,7 +62,7 @@ class LocalWorkspace:
         )
 
     def wait_ready(self) -> None:
-        """Waits until REST and SQL answer, whoever launched it."""
+        """Waits until REST and SQL answer; another process may have launched it."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             with contextlib.suppress(EndpointError, OSError):
@@ -101,7 +101,7 @@ class LocalWorkspace:
                 self.process.wait()
 
     def kill(self) -> None:
-        """kill -9 of the workspace's own process, whoever launched it."""
+        """kill -9 of the workspace's own process; another process may have launched it."""
         file = self.data / ADDRESS
         os.kill(json.loads(file.read_text())["pid"], signal.SIGKILL)
         file.unlink()

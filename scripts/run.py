@@ -47,7 +47,7 @@ def port_problem(port: int) -> str | None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
+    """A port of 127.0.0.1 on which no server listens now."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
@@ -123,10 +123,10 @@ def _since(started: float) -> str:
     return f"{time.monotonic() - started:.1f} s"
 
 
-def last_words(data: Path, begun: int) -> str:
-    """Why the workspace says that it ended, from what its log holds since `begun`; "" where it does not say."""
+def last_words(data: Path, start: int) -> str:
+    """Why the workspace says that it ended, from its log behind position `start`; "" where it does not say."""
     with (data / "workspace.log").open("rb") as file:
-        file.seek(begun)
+        file.seek(start)
         lines = file.read().decode(errors="replace").splitlines()
     said = [line.removeprefix("emulator: ") for line in lines if line.startswith("emulator: ")]
     return f" ({said[-1]})" if said else ""
@@ -162,7 +162,7 @@ def main() -> int:
         emit(f"cutover: {e}", error=True)
         return 2
     workspace_port = free_port()
-    # A workspace that was killed leaves its address; nobody runs here now, so nobody misses it.
+    # A workspace that was killed leaves its address; no workspace runs here now.
     (chosen.data / ADDRESS).unlink(missing_ok=True)
     migration = os.environ.get("CUTOVER_MIGRATION") or str(ROOT / "app/migrations/00_rds_local.yaml")
     leave_settings(chosen.data, migration)
@@ -183,7 +183,7 @@ def main() -> int:
     # Each in a session of its own: Ctrl-C reaches this process alone, which then ends both in order.
     panel = subprocess.Popen([sys.executable, "-m", "app.serve"], cwd=ROOT, env=environment, start_new_session=True)
     log = (chosen.data / "workspace.log").open("ab")
-    begun = log.tell()
+    log_start = log.tell()
     workspace = subprocess.Popen(
         [
             sys.executable,
@@ -210,11 +210,8 @@ def main() -> int:
                 status = 1
                 break
             if workspace.poll() is not None:
-                emit(
-                    f"cutover: the workspace ended with status {workspace.returncode}{last_words(chosen.data, begun)}; "
-                    f"see {chosen.data}/workspace.log",
-                    error=True,
-                )
+                how = f"status {workspace.returncode}{last_words(chosen.data, log_start)}"
+                emit(f"cutover: the workspace ended with {how}; see {chosen.data}/workspace.log", error=True)
                 status = 1
                 break
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Source data of the bundled migration: invented, deterministic, sized by one number."""
+"""Generated source data of the bundled migration: invented, deterministic, sized by one number."""
 
 from demo.sources.generate import generate
 from demo.sources.schemas import SCHEMAS, TABLES

@@ -1,4 +1,4 @@
-"""What hangs below an entry: applicants, proofs, submissions, and the sources of a submission's documents."""
+"""Generated rows below an entry: applicants, proofs, submissions, and the sources of a submission's documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders and the entries in them: when each was made, sent and reported, and what came of it."""
+"""Generated folders and their entries: when each was created, submitted and reported, and its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the source tables: whole, as Delta tables, from one number and a seed."""
+"""Writes the generated source tables: whole, as Delta tables, from one number and a seed."""
 
 from __future__ import annotations
 

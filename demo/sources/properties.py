@@ -1,4 +1,4 @@
-"""Companies, their properties, and what is known of each property."""
+"""Generated companies, their properties, and what is known of each property."""
 
 from __future__ import annotations
 

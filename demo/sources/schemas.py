@@ -41,7 +41,7 @@ ELIGIBILITIES = ("APPROVED", "REJECTED", "NEEDS_REVIEW")
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, its Spark SQL type, and what a reader of the catalog is told about it."""
+    """One column: its name, its Spark SQL type, and its comment in the catalog."""
 
     name: str
     type: str

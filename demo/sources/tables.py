@@ -1,4 +1,4 @@
-"""The rows of every source table, as Spark expressions over row numbers.
+"""The generated rows of every source table, as Spark expressions over row numbers.
 
 A child's row number is its parent's times a fixed factor plus its place among its siblings, so that a child knows its
 parent's id without a join, and every table can be made alone. Each class below adds what rests on those before it.

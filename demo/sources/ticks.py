@@ -1,4 +1,4 @@
-"""Time passes in the sources: what two runs, six hours apart, find new and changed."""
+"""Changes the generated sources as they change between two runs six hours apart: new rows and updated ones."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def micros(moment: datetime) -> int:
 
 
 def salt(*parts: object) -> int:
-    """A signed 64-bit number for a name: what tells one drawn column from another."""
+    """A signed 64-bit number for a name: the salt of one drawn column."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

@@ -1,4 +1,4 @@
-"""Income, asset and fraud verification: what was asked, reviewed, found and calculated."""
+"""Generated income, asset and fraud verifications: requests, reviews, results and calculations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Verification(Documents):
     """The frames of verifications, their results and calculations, payroll accounts and fraud results."""
 
     def _verifications(self, table: str, share: float) -> DataFrame:
-        """The document sources that a verification was asked for; `key` is the source's own."""
+        """The document sources for which a verification was requested; `key` is the source's own."""
         d = self.draw(table, F.col("key"))
         return (
             self._sources.where(F.col("sent").isNotNull() & d.chance("asked", share))

@@ -1,4 +1,4 @@
-"""Words for invented companies, properties, people and documents; nobody real is meant."""
+"""Words for invented companies, properties, people and documents; no real ones are meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words of SQL that tell, without a grammar, where a query begins, a clause ends, and what is no alias or function."""
+"""Words of SQL that show, without a grammar, where a query begins, a clause ends, and what is no alias or function."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Ref:
     """A table or view named in a statement. text[start:end] is the name (with `@v1` if it has one).
 
     parts: one to three identifiers. alias: the alias it has in the query, None without one. version: text of the time
-    travel it asks for (`VERSION AS OF 1`), however it was written. appended: what must follow the new name (from
+    travel it requests (`VERSION AS OF 1`), however it was written. appended: what must follow the new name (from
     `@v1`).
     """
 

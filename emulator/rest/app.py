@@ -185,7 +185,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _replay(raw: bytes, rest: Receive) -> Receive:
-    """The body that was read already, then whatever the server still tells (a disconnect)."""
+    """The body that was read already, then what else the server sends (a disconnect)."""
     sent = False
 
     async def receive() -> MutableMapping[str, Any]:

@@ -16,7 +16,7 @@ from emulator.rest.schema import fields_of_dataclass
 
 API = "/api/2.0/apps"
 FIELDS = fields_of_dataclass(sdk.App)
-# What whoever makes an app says of it; the rest of its record is the workspace's to say.
+# The fields that an app's creator sets; the workspace sets the rest of its record.
 SETTABLE = (
     "budget_policy_id",
     "compute_max_instances",

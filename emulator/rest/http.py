@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """One request: who asks what.
+    """One request and its caller.
 
     query: the last value of each parameter; repeated: all its values; body: the JSON object, {} without one.
     """
@@ -101,7 +101,7 @@ class Route:
     """One method and path. sdk: the SDK method whose parameters are the call's fields; None checks nothing.
 
     query: parameters that are sent in the query besides (or, for GET and DELETE, instead of) the SDK's.
-    body: types of body fields where no SDK method tells them; other fields pass. anonymous: answered without a token.
+    body: types of body fields where no SDK method names them; other fields pass. anonymous: answered without a token.
     raw: the body is a file, not JSON.
     """
 
@@ -117,7 +117,7 @@ class Route:
 
     @property
     def in_query(self) -> bool:
-        """Whether all that is asked comes in the address: a body is not read."""
+        """Whether all parameters come in the address: a body is not read."""
         return self.method in ("GET", "DELETE")
 
     def check(self, query: Mapping[str, str], body: Mapping[str, Any], params: Mapping[str, str]) -> None:

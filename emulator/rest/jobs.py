@@ -34,7 +34,7 @@ JOB_ARRAYS = ("tasks", "job_clusters", "environments", "parameters")
 RUN_ARRAYS = ("tasks", "job_clusters", "job_parameters", "repair_history")
 PARAMETER_BYTES = 10_000
 """Of the JSON of a run's parameters."""
-# What tells the entries of a job's arrays apart when an update merges them.
+# The field that identifies an entry of a job's arrays when an update merges them.
 KEYS = {
     "tasks": "task_key",
     "job_clusters": "job_cluster_key",
@@ -264,7 +264,7 @@ def create_job(call: Call) -> Json:
 
 
 def check_settings(call: Call, settings: Mapping[str, Any]) -> None:
-    """Refuses a time zone that is none, and that anybody but an administrator lets a job run as somebody else."""
+    """Refuses an unknown time zone, and a `run_as` of another principal unless the caller is an administrator."""
     schedule = settings.get("schedule")
     if schedule:
         try:
@@ -468,7 +468,7 @@ def get_run(call: Call) -> Json:
 
 
 def task_run_document(call: Call, run: Run, task: TaskRun) -> Json:
-    """A task run asked for by its own id: shaped as a run with that one task."""
+    """A task run requested by its own id: shaped as a run with that one task."""
     whole = run_document(call, run, [task], sdk.Run)
     whole.pop("next_page_token", None)
     one = task_document(call, run, task)

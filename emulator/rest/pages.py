@@ -20,7 +20,7 @@ pre {{ overflow-x: auto; padding: 0.75rem; border: 1px solid; }}
 </style></head><body>
 <h1>{title}</h1>
 <p>This is the local workspace; it has no pages of its own. On Databricks this link opens {what}.</p>
-<p>To see it here, ask the REST API, with a token, or the command line of Databricks:</p>
+<p>To see it here, call the REST API with a token, or use the command line of Databricks:</p>
 <pre>{ways}</pre>
 </body></html>
 """

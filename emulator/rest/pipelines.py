@@ -45,7 +45,7 @@ def the_update(call: Call, pipeline: Pipeline) -> Update:
 
 
 def state_document(call: Call, pipeline: Pipeline) -> Json:
-    """What both listing and reading a pipeline tell of its state."""
+    """What both listing and reading a pipeline return of its state."""
     updates = call.workspace.state.updates(pipeline.pipeline_id, limit=LATEST)
     newest = updates[0] if updates else None
     ended = next((u for u in updates if not u.active), None)

@@ -272,7 +272,7 @@ def perform(workspace: Workspace, statement: Statement, text: str, parameters: J
 
 
 def cancel(workspace: Workspace, statement: Statement) -> None:
-    """Ends a statement for good: asks until it has, since one that is only just starting hears nothing."""
+    """Ends a statement for good: repeats until it has ended, since one that is just starting ignores an interrupt."""
     if statement.done.is_set():
         return
     statement.become("CANCELED")

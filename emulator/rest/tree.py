@@ -54,7 +54,7 @@ def visible(call: Call, item: WorkspaceObject) -> bool:
 
 
 def readable(call: Call, path: str) -> WorkspaceObject:
-    """What lies at a path, for somebody who may read it."""
+    """What lies at a path, if the caller may read it."""
     with service_errors():
         item = call.workspace.files.get(path)
     if item.path not in access.EVERYBODYS:
@@ -81,7 +81,7 @@ def save(
 
 
 def own(call: Call, item: WorkspaceObject) -> None:
-    """Whoever makes an object manages it."""
+    """The creator of an object manages it."""
     entry = {(call.principal.kind, call.user): "CAN_MANAGE"}
     call.workspace.state.set_permissions(access.TREE[item.object_type], str(item.object_id), entry)
 

@@ -1,5 +1,4 @@
-"""One update while it is carried out: runs the pipeline's source files as they lie in the workspace, then publishes the
-datasets at once."""
+"""One active update: runs the pipeline's source files from the workspace tree, then publishes the datasets at once."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ PUBLISHERS = 6
 
 
 class ActiveUpdate:
-    """One update while it is carried out."""
+    """One active update."""
 
     def __init__(self, workspace: Host, pipeline: Pipeline, update: Update) -> None:
         self.workspace, self.state = workspace, workspace.state
@@ -58,7 +57,7 @@ class ActiveUpdate:
 
     # -- the course of an update ---------------------------------------------------------------------------------------
 
-    def carry_out(self) -> None:
+    def execute(self) -> None:
         request, short = self.update.request, self.update.update_id[:6]
         create: Json = {"cause": self.update.cause, "config": self.pipeline.spec, **request}
         if self.update.job_run_id is not None:
@@ -487,7 +486,7 @@ class ActiveUpdate:
         self.state.add_event(progress_event(self.pipeline, self.update, error))
 
     def tidy(self) -> None:
-        """Drops what the update has replaced, once it has ended and nobody waits for it."""
+        """Drops what the update has replaced, once it has ended and has been reported."""
         if self.replaced:
             self.drop_generations()
 

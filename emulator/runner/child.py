@@ -1,8 +1,8 @@
 """The runner's own processes: `python -m emulator.runner.child FD` imports Spark's client once and forks for each task.
 
 Over FD comes one connected socket a task. On it: one JSON line with the request, then messages back, one JSON object a
-line (`started`, `ready`, ..., `result`). The line `go` lets a task on that asked; the line `cancel`, or the end of the
-connection, ends it.
+line (`started`, `ready`, ..., `result`). The line `go` lets a task continue that has sent `ready`; the line `cancel`,
+or the end of the connection, ends it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One run of a job while it is carried out: tasks by their dependencies, in parallel, each attempt a real execution."""
+"""One active run of a job: tasks by their dependencies, in parallel, each attempt a real execution."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Jobs(Protocol):
 
 
 class ActiveRun:
-    """One run while it is carried out."""
+    """One active run."""
 
     def __init__(self, runner: Jobs, run: Run, tasks: Sequence[TaskRun] | None) -> None:
         self.runner, self.workspace, self.state = runner, runner.workspace, runner.workspace.state
@@ -113,7 +113,7 @@ class ActiveRun:
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
-    def carry_out(self) -> None:
+    def execute(self) -> None:
         """Runs every task whose time has come until none is left, then ends the run."""
         tasks = latest_attempts(self.state.tasks(self.run.run_id))
         again = {t.run_id for t in self.repaired} if self.repaired is not None else None
@@ -288,13 +288,13 @@ class ActiveRun:
 
     def end_task(self, task: TaskRun, outcome: Outcome) -> TaskRun:
         at = now_ms()
-        begun = task.start_ms or at
+        started = task.start_ms or at
         skipped = outcome.result in ("UPSTREAM_FAILED", "UPSTREAM_CANCELED", "EXCLUDED") and not task.start_ms
-        execution = outcome.execution_ms if outcome.execution_ms is not None else at - begun - outcome.setup_ms
+        execution = outcome.execution_ms if outcome.execution_ms is not None else at - started - outcome.setup_ms
         return self.state.put_task(
             replace(
                 task,
-                start_ms=begun,
+                start_ms=started,
                 end_ms=at,
                 life_cycle_state="SKIPPED" if skipped else "TERMINATED",
                 result_state=outcome.result,
@@ -489,7 +489,7 @@ class ActiveRun:
         workspace = self.workspace
         workspace.wait_for_sql()
         principal = self.run_as()
-        begun = time.monotonic()
+        started = time.monotonic()
         execution = workspace.processes.run(
             {
                 "kind": "notebook",
@@ -518,7 +518,7 @@ class ActiveRun:
         def on_message(message: Json) -> None:
             nonlocal setup
             if message["type"] == "ready":
-                setup = int((time.monotonic() - begun) * 1000)
+                setup = int((time.monotonic() - started) * 1000)
 
         try:
             answer = self.execution_answer(task, execution, on_message)

@@ -152,8 +152,8 @@ class JobRunner:
             ]
             state.put_runs([run], attempts)
             starting = [self._made_active(run)] if run.life_cycle_state == "PENDING" else []
-        for begun in starting:
-            self._start(begun)
+        for ready in starting:
+            self._start(ready)
         return run
 
     @staticmethod
@@ -170,12 +170,12 @@ class JobRunner:
 
     def _start(self, active: ActiveRun) -> None:
         name = f"run-{active.run.run_id}"
-        threading.Thread(target=self._carry_out, args=[active], name=name, daemon=True).start()
+        threading.Thread(target=self._execute, args=[active], name=name, daemon=True).start()
 
-    def _carry_out(self, active: ActiveRun) -> None:
+    def _execute(self, active: ActiveRun) -> None:
         run = active.run
         try:
-            active.carry_out()
+            active.execute()
         except Exception as e:
             log.exception("run %s broke", run.run_id)
             active.end("INTERNAL_ERROR", "FAILED", f"{type(e).__name__}: {e}", "INTERNAL_ERROR")
@@ -207,8 +207,8 @@ class JobRunner:
                 run = replace(run, life_cycle_state="PENDING", state_message="", queue_ms=now_ms() - run.start_ms)
                 self.workspace.state.put_run(run)
                 starting.append(self._made_active(run))
-        for begun in starting:
-            self._start(begun)
+        for ready in starting:
+            self._start(ready)
 
     def wait(self, run_id: int, timeout: float | None = None) -> Run:
         """The run once it has ended. Raises TimeoutError after `timeout` seconds."""
@@ -225,7 +225,7 @@ class JobRunner:
                 self._ended.wait(0.2)
 
     def cancel(self, run_id: int) -> None:
-        """Asks a run to end: kills its processes and interrupts their Spark operations. Nothing for an ended run."""
+        """Ends a run: kills its processes and interrupts their Spark operations. Nothing for an ended run."""
         with self._lock:
             active = self._active.get(run_id)
             run = self.workspace.state.run(run_id)

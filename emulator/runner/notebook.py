@@ -293,10 +293,10 @@ class Lineage:
     def note(
         self, *, reads: Sequence[str] = (), writes: Sequence[str] = (), error: str | None = None, **_: Any
     ) -> None:
-        """Told of each finished statement; a failed one has moved nothing."""
-        told = tuple(sorted(n for n in reads if not n.startswith("system.")))
-        if error is None and (told or writes):
-            self.pairs.add((told, tuple(sorted(writes))))
+        """Called after each statement; a failed one has moved nothing."""
+        sources = tuple(sorted(n for n in reads if not n.startswith("system.")))
+        if error is None and (sources or writes):
+            self.pairs.add((sources, tuple(sorted(writes))))
 
 
 def run_notebook(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:

@@ -200,13 +200,13 @@ class PipelineRunner:
             running = ActiveUpdate(self.workspace, pipeline, update)
             self._active[update.update_id] = running
         name = f"update-{update.update_id[:8]}"
-        threading.Thread(target=self._carry_out, args=[running], name=name, daemon=True).start()
+        threading.Thread(target=self._execute, args=[running], name=name, daemon=True).start()
         return update
 
-    def _carry_out(self, running: ActiveUpdate) -> None:
+    def _execute(self, running: ActiveUpdate) -> None:
         update_id = running.update.update_id
         try:
-            running.carry_out()
+            running.execute()
         except Exception as e:
             log.exception("update %s broke", update_id)
             running.fail([{"class_name": type(e).__name__, "message": str(e), "stack": []}])

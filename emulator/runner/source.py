@@ -22,7 +22,7 @@ class Cell:
 
 
 def cells_of(source: str, language: str) -> list[Cell]:
-    """The cells of a notebook. language: the notebook's own (PYTHON, SQL), used where its first line does not tell."""
+    """The cells of a notebook. language: the notebook's own (PYTHON, SQL), used where its first line does not say."""
     language = language_of_source(source) or language
     mark = COMMENT[language]
     lines = source.lstrip("\ufeff").split("\n")

@@ -1,9 +1,8 @@
 """Executes one pipeline update in a forked process: reads the source files, defines the graph, runs it, reports.
 
-The same as `spark-pipelines run` (or `dry-run`), with three things more: names are three-level, definitions are
-collected
-before any is sent (a flow's reads can then be told apart from the pipeline's own datasets), and what each flow wrote is
-read back while others still run.
+The same as `spark-pipelines run` (or `dry-run`), with three additions: names are three-level; definitions are
+collected before any is sent, to tell a flow's reads from the pipeline's own datasets; and what each flow wrote is read
+back while others still run.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ def run_update(request: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     output = io.StringIO()
     try:
         with contextlib.redirect_stdout(output):
-            return UpdateRun(request, channel).carry_out()
+            return UpdateRun(request, channel).execute()
     except Exception as e:  # noqa: BLE001  becomes the update's error
         changed = "TableMaterializationException" in str(e) and "[DELTA_" in str(e)
         return {"ok": False, "exceptions": exceptions_of(e), "schema_changed": changed, "logs": output.getvalue()}
@@ -107,7 +106,7 @@ class UpdateRun:
         self.readers = ThreadPoolExecutor(2)
         self.read_back: dict[str, Future[dict[str, Any]]] = {}
 
-    def carry_out(self) -> dict[str, Any]:
+    def execute(self) -> dict[str, Any]:
         from pyspark.sql import SparkSession
 
         builder = SparkSession.builder.remote(self.request["remote"])

@@ -18,9 +18,9 @@ _UNITS = {
 
 
 def described_as_json(record: TableRecord) -> str:
-    """What the service tells of a table or view whose columns were read just now."""
+    """What the service returns for a table or view whose columns were read just now."""
     fields = [T.StructField.fromJson(json.loads(c.type_json)) for c in record.columns]
-    told = {
+    described = {
         "table_name": record.name,
         "catalog_name": record.catalog_name,
         "namespace": [record.schema_name],
@@ -36,7 +36,7 @@ def described_as_json(record: TableRecord) -> str:
         "location": record.storage_location if record.table_type in ("MANAGED", "EXTERNAL") else None,
         "table_properties": dict(sorted(record.properties.items())) if record.properties else None,
     }
-    return json.dumps({name: value for name, value in told.items() if value is not None}, ensure_ascii=False)
+    return json.dumps({name: value for name, value in described.items() if value is not None}, ensure_ascii=False)
 
 
 def _field(field: T.StructField) -> dict[str, Any]:

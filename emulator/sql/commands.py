@@ -220,7 +220,7 @@ class Commands:
         if detail.get("partitionColumns"):
             lines.append(f"PARTITIONED BY ({', '.join(map(if_need_be, detail['partitionColumns']))})")
         if detail.get("clusteringColumns"):
-            # Delta tells these as paths, quoted where they have to be: a clustering column may lie in a struct.
+            # Delta returns these as paths, quoted where they have to be: a clustering column may lie in a struct.
             paths = (split_name(path) for path in detail["clusteringColumns"])
             lines.append(f"CLUSTER BY ({', '.join('.'.join(map(if_need_be, path)) for path in paths)})")
         if record.comment:

@@ -34,7 +34,7 @@ def newest_version(location: str | None) -> int | None:
 def rows_written(location: str | None, after: int) -> int | None:
     """Rows that the one WRITE committed after a version wrote, from its commit's own metrics.
 
-    None where that cannot be told: others wrote at the same time, and a commit does not say whose it is.
+    None where that is unknown: others wrote at the same time, and a commit does not name its author.
     """
     folder = folder_of(location)
     newest = newest_version(location)

@@ -34,10 +34,10 @@ StatementHook = Callable[..., None]
 
 @dataclass(frozen=True)
 class _Clock:
-    """When a statement began: `started` by the calendar (s since 1970), `begun` by a clock that only goes forward."""
+    """When a statement started: `started` in seconds since 1970, `monotonic` by a clock that only goes forward."""
 
     started: float = field(default_factory=time.time)
-    begun: float = field(default_factory=time.monotonic)
+    monotonic: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -90,12 +90,12 @@ class Engine:
             rows = job.run()
         except (PySparkException, SqlError) as e:
             error = self.translated(e)
-            self._told(job, clock, error)
+            self._report(job, clock, error)
             if error is e:
                 raise
             raise error from e
         except BaseException as e:
-            self._told(job, clock, SqlError("INTERNAL_ERROR", f"{type(e).__name__}: {e}"))
+            self._report(job, clock, SqlError("INTERNAL_ERROR", f"{type(e).__name__}: {e}"))
             raise
         return Rows(rows.schema, self._watched(rows.tables, job, clock), rows.modified)
 
@@ -111,7 +111,7 @@ class Engine:
             error = self.translated(e)
             raise
         finally:
-            self._told(job, _Clock(), error)
+            self._report(job, _Clock(), error)
 
     def write_table(
         self, name: str, mode: str, act: Callable[[str, str | None], None], external: str | None, provider: str
@@ -119,7 +119,7 @@ class Engine:
         """A DataFrame written to a table. mode: error, ignore, append, overwrite, replace or insert.
 
         act: does the writing, given Spark's name of the table and the location to create it at (None to leave it).
-        external: the location that the writer was told. Raises SqlError.
+        external: the location that the writer named. Raises SqlError.
         """
         parts = split_name(name)
         job = Job(self, f"INSERT INTO {quoted(parts)} VALUES (1)", NO_PARAMETERS, None)
@@ -146,9 +146,9 @@ class Engine:
             error = self.translated(e)
             raise error from e
         finally:
-            self._told(job, clock, error)
+            self._report(job, clock, error)
 
-    def _told(self, job: Job, clock: _Clock, error: SqlError | None) -> None:
+    def _report(self, job: Job, clock: _Clock, error: SqlError | None) -> None:
         if self.on_statement is None:
             return
         self.on_statement(
@@ -158,7 +158,7 @@ class Engine:
             reads=sorted(job.reads),
             writes=sorted(job.writes),
             started=clock.started,
-            seconds=time.monotonic() - clock.begun,
+            seconds=time.monotonic() - clock.monotonic,
             error=str(error) if error else None,
         )
 
@@ -269,7 +269,7 @@ class Engine:
         catalog = self.catalog
         if intent.operation == "create" and len(parts) == 3:
             record = TableRecord(**{**intent.details["record"], "columns": ()})
-            # What Spark has may be another's, who tells the catalog of it. Asked first: one who ends has told it.
+            # Spark may hold another writer's table. Read first: a writer that has ended has entered its table by then.
             theirs = self.changed_by_another(intent.full_name, intent.id)
             if catalog.find(record.key) is None and not self.spark_has(record.key):
                 self.remove_folder(record.storage_location)
@@ -315,8 +315,8 @@ class Engine:
 
         record: of what is made.
 
-        After an error nobody knows whether Spark did it (it may have, before it was cancelled or died): the two are
-        made to agree. If Spark cannot be asked either, the next start does that.
+        After an error it is unknown whether Spark did it (it may have, before it was cancelled or died): the two are
+        made to agree. If Spark does not answer either, the next start does that.
         """
         details |= {"session": self.link.session_id, "url": self.link.url}
         if record is not None:

@@ -1,4 +1,4 @@
-"""One statement: its names resolved, its principal's rights checked, its text for Spark, and who carries it out."""
+"""One statement: its names resolved, its principal's rights checked, its text for Spark, and its execution."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from pyspark.sql.types import StructType
 from emulator.sql.errors import SqlError, not_here
 from emulator.sql.rows import Rows, holds_months, readable, spark_schema_of
 
-# Each failed statement is told to whoever ran it; pyspark would print it here as well.
+# The caller gets the error of each failed statement; pyspark would print it here as well.
 logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.CRITICAL)
 
 
@@ -60,7 +60,7 @@ def end_session(url: str, session_id: str) -> None:
 
 
 def patient(spark: SparkSession) -> SparkSession:
-    """A server that is down is asked again for about ten seconds (pyspark's own habit is ten minutes)."""
+    """Retries a server that is down for about ten seconds (pyspark's own policy is ten minutes)."""
     spark.client.set_retry_policies(
         [DefaultPolicy(max_retries=6, initial_backoff=100, max_backoff=3000, min_jitter_threshold=1000, jitter=200)]
     )
@@ -159,7 +159,7 @@ class SparkLink:
 
     @contextmanager
     def _tagged(self, tag: str | None) -> Iterator[None]:
-        # Tags belong to the thread; the request is built when the stream is first asked.
+        # Tags belong to the thread; the request is built when the stream is first read.
         if tag is None:
             yield
             return
@@ -220,7 +220,7 @@ def translate_error(error: Exception, translate: Callable[[str], str]) -> SqlErr
     error_class = found[1] if found else condition
     state = error.getSqlState() or (state_match[1] if state_match else None)
     if error_class == "NOT_SUPPORTED_COMMAND_FOR_V2_TABLE":
-        # Delta's tables outside of the service are such to Spark; whoever wrote the statement knows of no other kind.
+        # Delta's tables outside of the service are such to Spark; the author of the statement knows no other kind.
         return not_here(_CLASS.sub("", message).partition(" is not supported")[0])
     if error_class in ("OPERATION_CANCELED", "INTERRUPTED") or "OPERATION_CANCELED" in message:
         return SqlError("OPERATION_CANCELED", "Operation has been canceled.", "HY008")
@@ -240,7 +240,7 @@ class _Worded(SqlError):
         self.text = message
 
 
-# The server forgets a session that nobody used for 12 hours.
+# The server drops a session that was unused for 12 hours.
 POOLED_SECONDS = 6 * 3600.0
 
 

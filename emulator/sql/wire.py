@@ -1,4 +1,4 @@
-"""Rows on the wire of the SQL protocol: Arrow as the client asks for it, columns for those without, type codes."""
+"""Rows on the wire of the SQL protocol: Arrow as the client requests it, columns for those without, type codes."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class WireTypes:
     intervals: bool = False
 
     @classmethod
-    def of(cls, asked: Any) -> WireTypes:
+    def of(cls, requested: Any) -> WireTypes:
         """From TSparkArrowTypes; a field that is not set is False, as on the service."""
-        if asked is None:
+        if requested is None:
             return cls(timestamps=False, decimals=False, complex=False)
         return cls(
-            bool(asked.timestampAsArrow),
-            bool(asked.decimalAsArrow),
-            bool(asked.complexTypesAsArrow),
-            bool(asked.intervalTypesAsArrow),
+            bool(requested.timestampAsArrow),
+            bool(requested.decimalAsArrow),
+            bool(requested.complexTypesAsArrow),
+            bool(requested.intervalTypesAsArrow),
         )
 
 
@@ -92,7 +92,7 @@ Converter = Callable[[pa.Array], pa.Array]
 
 
 class Encoder:
-    """Turns Spark's Arrow into what one client asked for. zone: the session's time zone, for times as text."""
+    """Turns Spark's Arrow into what one client requested. zone: the session's time zone, for times as text."""
 
     def __init__(self, schema: T.StructType, types: WireTypes, zone: str = "UTC") -> None:
         self.schema = schema

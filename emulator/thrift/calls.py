@@ -33,7 +33,7 @@ class Calls:
     """The protocol's calls for one request of one principal. Names and shapes are the protocol's."""
 
     def __init__(self, server: ThriftServer, principal: str, warehouse_id: str, until_done: bool = False) -> None:
-        """until_done: a statement has ended before its call is answered, whatever the call asks."""
+        """until_done: a statement has ended before its call is answered, whatever the call requests."""
         self.server = server
         self.principal = principal
         self.warehouse_id = warehouse_id

@@ -17,7 +17,7 @@ from emulator.sql.rows import Rows
 from emulator.sql.spark import new_tag
 from emulator.sql.wire import Encoder, WireTypes
 
-# Bounds of one piece of a result, whatever the client asks for.
+# Bounds of one piece of a result, whatever the client requests.
 MAX_ROWS = 100_000
 MAX_BYTES = 16 * 1024 * 1024
 

@@ -205,7 +205,7 @@ class ThriftServer:
             rows = work()
             operation.encoder = Encoder(rows.schema, operation.types)
             operation.rows = rows
-            # The first piece: whoever asks next has it, and an error in the query shows now.
+            # The first piece is ready for the next fetch, and an error in the query shows now.
             operation.fill(1)
             operation.finish(State.FINISHED_STATE)
         except SqlError as e:
@@ -239,7 +239,7 @@ class ThriftServer:
         threading.Thread(target=self._interrupt, args=[operation], name="cancel", daemon=True).start()
 
     def _interrupt(self, operation: Operation) -> None:
-        # What has not reached Spark yet cannot be found there: ask a few times.
+        # A statement may not have reached Spark yet: retry a few times.
         for pause in (0.0, 0.2, 0.5, 1.0, 2.0):
             time.sleep(pause)
             try:
@@ -256,7 +256,7 @@ class ThriftServer:
         if operation.entry is not None:
             operation.entry.closed(operation.offset)
         if operation.rows is not None and not operation.exhausted and not operation.running:
-            # Rows that nobody will take: stop their making.
+            # No client will fetch these rows: stop the query.
             self.statements.submit(self._drop, operation)
 
     def _drop(self, operation: Operation) -> None:
@@ -266,7 +266,7 @@ class ThriftServer:
                 close = getattr(operation.rows.tables if operation.rows else None, "close", None)
                 if close is not None:
                     close()
-        except Exception:  # noqa: BLE001 - nobody waits for it
+        except Exception:  # noqa: BLE001 - no caller waits for it
             return
 
 
