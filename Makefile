@@ -19,9 +19,9 @@ test:
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest -n 2 $(TESTS)
 
-# What needs no Spark and no browser.
+# What needs no Spark, no browser, no PostgreSQL and no killed process; `make test` runs all of it on both databases.
 unit: setup
-	@$(PY) -m pytest tests/unit
+	@$(PY) -m pytest -n 2 --sqlite-only tests/unit
 
 lint: setup
 	@.venv/bin/ruff check .

@@ -18,7 +18,7 @@ from app.config.migration import DEFAULT_MIGRATION, Migration
 from scripts.local_workspace import LocalWorkspace
 
 pytest.register_assert_rewrite("tests.support")
-pytest_plugins = ["tests.support.fixtures"]
+pytest_plugins = ["tests.support.fixtures", "tests.support.sql_engine"]
 
 # How fast a machine makes examples says nothing of what must hold.
 settings.register_profile("cutover", deadline=None, suppress_health_check=[HealthCheck.too_slow])

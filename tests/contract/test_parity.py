@@ -26,7 +26,7 @@ from app.store.open import open_store
 from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
 from scripts.local_workspace import LocalWorkspace
-from tests.contract.test_workspace import as_user
+from tests.support.users import as_user
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse
 from validation.updates import pipeline_updates

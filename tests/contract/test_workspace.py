@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,21 +22,9 @@ from databricks_client.errors import WorkspaceError
 from databricks_client.sql import Cancel
 from databricks_client.tables import Grant
 from scripts.local_workspace import LocalWorkspace
+from tests.support.users import as_user, control
 
 SELECT = frozenset({Grant("data-consumers", "SELECT"), Grant("rds-viewers", "SELECT")})
-
-
-def control(local: LocalWorkspace, method: str, path: str, body: Any = None) -> dict[str, Any]:
-    """A call of the local workspace's own control routes."""
-    request = urllib.request.Request(
-        local.host + path,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {local.token}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        found: dict[str, Any] = json.load(answer)
-        return found
 
 
 @contextmanager
@@ -54,11 +40,6 @@ def fault(local: LocalWorkspace, **rule: Any) -> Iterator[Callable[[], int]]:
         yield applied
     finally:
         control(local, "DELETE", f"/emulator/faults/{made['id']}")
-
-
-def as_user(local: LocalWorkspace, user: str) -> Workspace:
-    token = control(local, "POST", "/emulator/tokens", {"user": user})["token"]
-    return Workspace(replace(local.endpoint, token=token))
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 120.0) -> Any:

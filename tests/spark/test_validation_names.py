@@ -9,7 +9,7 @@ import pytest
 
 from databricks_client.names import folded, named_alike
 from tests.spark.validation_support import counts
-from tests.unit.test_validation_names import ONE_NAME, TWO_NAMES
+from tests.support.validation_names import ONE_NAME, TWO_NAMES
 from validation import ComparisonSpec, SchemaAspect, Tolerance, Verdict, compare
 from validation.errors import StatementError
 from validation.spec import DECIDING_BY_DEFAULT

@@ -12,9 +12,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, MetaData, select
 from sqlalchemy.engine import make_url
 
-from app.store.open import open_store
+from app.store.base import metadata
+from app.store.open import Store, open_store
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 TEMPLATE = "template_store"
@@ -88,3 +92,21 @@ class Databases:
             open_store(f"sqlite:///{self._template}").engine.dispose()
         shutil.copyfile(self._template, folder / "cutover.db")
         yield f"sqlite:///{folder / 'cutover.db'}"
+
+
+def is_whole(store: Store) -> bool:
+    """Whether a store has exactly the tables of this version."""
+    with store.engine.connect() as c:
+        return compare_metadata(MigrationContext.configure(c), metadata) == []
+
+
+def content(engine: Engine) -> dict[str, list[dict[str, Any]]]:
+    """Rows of every table but the version's, sorted."""
+    found = MetaData()
+    found.reflect(engine)
+    with engine.connect() as c:
+        return {
+            t.name: sorted((dict(r._mapping) for r in c.execute(select(t))), key=str)
+            for t in found.sorted_tables
+            if t.name != "alembic_version"
+        }

@@ -29,6 +29,7 @@ from tests.support.pages_open import MIGRATION, MIGRATION_FILE, Fill
 from tests.support.parity_running import compared as compared
 from tests.support.parity_running import quick_comparisons as quick_comparisons
 from tests.support.rest_calls import client_of
+from tests.support.workspace_server import Server, serving
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +53,19 @@ PAGES = ("test_pages.py", "test_dialogs.py")
 """Pages only read, through the repositories whose own tests run on both databases; each test copies a seeded file."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--sqlite-only",
+        action="store_true",
+        help="run the tests of a store on SQLite alone (default: on SQLite and on PostgreSQL)",
+    )
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test of a store runs on each database, save those of pages."""
     if "store_urls" in metafunc.fixturenames:
         page = "page_settings" in metafunc.fixturenames or metafunc.definition.path.name in PAGES
-        kinds = [SQLITE] if page else [SQLITE, POSTGRES]
+        kinds = [SQLITE] if page or metafunc.config.getoption("sqlite_only") else [SQLITE, POSTGRES]
         metafunc.parametrize("store_urls", kinds, indirect=True)
 
 
@@ -139,6 +148,13 @@ def fill(page_settings: None, store: Store, seeds: Callable[..., Path]) -> Fill:
 def _copy(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as a, closing(sqlite3.connect(target)) as b:
         a.backup(b)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """An HTTP server that gives the answers that a test puts into it."""
+    with serving() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

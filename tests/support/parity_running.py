@@ -22,8 +22,7 @@ from databricks_client.errors import WorkspaceError
 from databricks_client.jobs import JobRun
 from databricks_client.pipelines import Update
 from databricks_client.tables import TableState
-from tests.unit.test_collect import MIGRATION
-from tests.unit.test_collect_store import run, update
+from tests.support.collecting import MIGRATION, run, update
 from validation.report import ParityReport, SideState, Verdict
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -14,36 +14,13 @@ from app.parity.current_streak import current_streak
 from app.parity.streak import NotCollected, NotCompared, Streak
 from app.store.collected.records import (
     EventRecord,
-    JobRunRecord,
     TableRecord,
     TaskRunRecord,
-    UpdateRecord,
     UsageRecord,
 )
 from app.store.open import Store, open_store
 from app.store.parity import ALIVE_SECONDS, ComparisonTaken, ParityState, Producer, runs_table
-
-T = datetime(2026, 3, 1, 12, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-
-
-def run(run_id: int, side: str = "baseline", start: datetime = T, **more: Any) -> JobRunRecord:
-    values: dict[str, Any] = {
-        "side": side, "job_id": 1, "run_id": run_id, "number": run_id, "trigger": "PERIODIC",
-        "life_cycle_state": "TERMINATED", "result_state": "SUCCESS", "state_message": "", "start_time": start,
-        "end_time": start + HOUR, "run_seconds": 3600.0, "queue_seconds": 0.0, "run_page_url": "u",
-    }  # fmt: skip
-    return JobRunRecord(**{**values, **more})
-
-
-def update(update_id: str, start: datetime = T, **more: Any) -> UpdateRecord:
-    values: dict[str, Any] = {
-        "pipeline_id": "p", "pipeline_name": "P", "environment": "production", "update_id": update_id,
-        "state": "COMPLETED", "cause": "JOB_TASK", "full_refresh": False, "validate_only": False,
-        "refresh_selection": ("a",), "start_time": start, "end_time": None, "seconds": None, "job_run_id": None,
-        "url": "u",
-    }  # fmt: skip
-    return UpdateRecord(**{**values, **more})
+from tests.support.collecting import HOUR, T, run, update
 
 
 def usage(record_id: str, dbu: float, usd: float | None, record_type: str = "ORIGINAL", **more: Any) -> UsageRecord:

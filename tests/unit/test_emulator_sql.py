@@ -14,70 +14,14 @@ from pyspark.sql.types import IntegerType, StructType
 
 from emulator import session
 from emulator.catalog import Catalog
-from emulator.metadata import MANAGED, Grant, TableRecord
+from emulator.metadata import Grant
 from emulator.sql.delta_log import rows_written
-from emulator.sql.engine import Context, Engine
+from emulator.sql.engine import Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import STRING, Rows
 from emulator.state import State
 from emulator.warehouse import SqlWorkspace
-
-ADMIN, ANALYST = "admin@example.com", "analyst@example.com"
-
-
-class Link:
-    """Stands in for a session of Spark: keeps what it is told."""
-
-    url, session_id = "sc://127.0.0.1:1", "s-1"
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self.settings: dict[str, str] = {}
-
-    def configure(self, name: str, value: str) -> None:
-        self.settings[name] = value
-
-    def forget_settings(self) -> None:
-        self.settings.clear()
-
-    def command(self, text: str, views: Sequence[Any] = (), tag: str | None = None) -> Rows:
-        self.told.append(text)
-        return Rows.none()
-
-    query = command
-
-
-def record(name: str, location: str | None = None) -> TableRecord:
-    catalog, schema, table = name.split(".")
-    return TableRecord(
-        catalog, schema, table, MANAGED, ADMIN, None, 1, ADMIN, 1, ADMIN, name, storage_location=location
-    )
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
-    made = Catalog(tmp_path / "catalog.sqlite", lambda name: {"admins"} if name == ADMIN else set())
-    for name in ("main", "product"):
-        made.create_catalog(name, ADMIN)
-    made.create_schema("main.default", ADMIN)
-    made.create_schema("product.fde", ADMIN)
-    made.put_table(record("product.fde.t"))
-    return made
-
-
-@pytest.fixture
-def engine(catalog: Catalog, tmp_path: Path) -> Engine:
-    """A session of somebody who may use the schema and no table in it."""
-    catalog.put_grants("CATALOG", "product", [Grant(ANALYST, "USE_CATALOG")], ADMIN)
-    catalog.put_grants("SCHEMA", "product.fde", [Grant(ANALYST, "USE_SCHEMA")], ADMIN)
-    catalog.put_grants("CATALOG", "main", [Grant("account users", "USE_CATALOG")], ADMIN)
-    catalog.put_grants("SCHEMA", "main.default", [Grant("account users", "USE_SCHEMA")], ADMIN)
-    return Engine(Link(), catalog, Context(ANALYST), tmp_path / "tables")  # type: ignore[arg-type]
-
-
-def told(engine: Engine) -> list[str]:
-    return engine.link.told  # type: ignore[attr-defined, no-any-return]
-
+from tests.support.sql_engine import ADMIN, ANALYST, Link, record, told
 
 REACHING = [
     "TRUNCATE TABLE {}",

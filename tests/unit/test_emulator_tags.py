@@ -13,7 +13,7 @@ from emulator.metadata import Grant
 from emulator.sql.engine import Context, Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import columns_of
-from tests.unit.test_emulator_sql import ADMIN, ANALYST, Link, catalog, record, told  # noqa: F401  (a fixture)
+from tests.support.sql_engine import ADMIN, ANALYST, Link, catalog, record, told  # noqa: F401  (a fixture)
 
 NAMES = {
     "table_tags": ("schema_name", "table_name", "tag_name", "tag_value"),

@@ -18,8 +18,8 @@ from app.store.open import Store
 from app.store.parity import ParityState
 from tests.support.operations_world import Given
 from tests.support.parity_running import Compared, runner_of
+from tests.support.worker_running import FakeOperations, Running, endpoint
 from tests.support.workspace_server import serving
-from tests.unit.test_worker import FakeOperations, Running, endpoint
 
 PATIENCE = 30.0
 

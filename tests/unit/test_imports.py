@@ -174,3 +174,14 @@ def test_an_import_inside_a_function_closes_a_cycle_and_one_for_a_type_checker_d
     assert cycle(import_graph(modules)) == []
     modules["b"] = ast.parse("import a")
     assert cycle(import_graph(modules)) == ["a", "b", "a"]
+
+
+def test_no_test_module_imports_a_test_module() -> None:
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in python_files("tests")
+        for name in imports(file)
+        if any(part.startswith("test_") for part in name.split(".")[1:-1])
+        or name.rpartition(".")[2].startswith("test_")
+    ]
+    assert not wrong, "\n".join(wrong)

@@ -14,9 +14,8 @@ from app.parity.producers import far_apart
 from app.store.open import Store
 from app.store.parity import ParityRun, ParityState, Producer
 from databricks_client.errors import WorkspaceError
+from tests.support.collecting import MIGRATION, run, update
 from tests.support.parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair, report, runner_of
-from tests.unit.test_collect import MIGRATION
-from tests.unit.test_collect_store import run, update
 from validation.report import ParityReport, SideState, Verdict
 
 pytestmark = pytest.mark.usefixtures("quick_comparisons")

@@ -18,10 +18,9 @@ from app.parity.provenance import provenance_of
 from app.store.open import Store
 from app.store.parity import ParityState, Producer
 from databricks_client.errors import WorkspaceError
+from tests.support.collecting import MIGRATION, MS, Fake, run, update
 from tests.support.parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair, report, runner_of
 from tests.support.workspace_server import serving
-from tests.unit.test_collect import MIGRATION, MS, Fake
-from tests.unit.test_collect_store import run, update
 from validation.report import ParityReport, SideState, TableWrite, Verdict
 
 pytestmark = pytest.mark.usefixtures("quick_comparisons")

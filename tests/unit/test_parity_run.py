@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,9 +16,9 @@ from app.store.base import StoreError
 from app.store.open import Store
 from app.store.parity import ParityState, Producer, runs_table
 from databricks_client.errors import WorkspaceError
+from tests.support.collecting import MIGRATION, run, update
 from tests.support.parity_running import HOUR, Compared, T, There, found, report, runner_of, silent
-from tests.unit.test_collect import MIGRATION
-from tests.unit.test_collect_store import run, update
+from tests.support.waiting import wait_until
 from validation.report import ParityReport, Progress, Verdict
 
 pytestmark = pytest.mark.usefixtures("quick_comparisons")
@@ -123,13 +122,6 @@ def silence(store: Store) -> timedelta:
     with store.engine.connect() as c:
         told: datetime = c.execute(select(runs_table.c.alive_at)).scalar_one()
     return datetime.now(UTC) - told
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 # ------------------------------------------------------------------------------------- a store that is away a moment

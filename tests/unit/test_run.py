@@ -1,4 +1,4 @@
-"""The start command: what it refuses, each in one line, before anything is started; and that nothing outlives it."""
+"""The start command: what it refuses, each in one line, before anything is started."""
 
 from __future__ import annotations
 
@@ -21,33 +21,6 @@ from emulator.folder import take_folder
 from scripts import run
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def said(*arguments: str) -> tuple[int, str]:
-    """Exit status and the one line that the command prints."""
-    command = [sys.executable, "-m", "scripts.run", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
-    assert done.stdout == "" and done.stderr.count("\n") == 1 and done.stderr.startswith("cutover: ")
-    return done.returncode, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("port", "x"), ("port", "0"), ("port", "70000"), ("entries", "9"), ("entries", "1e6")]
-)
-def test_a_wrong_value_is_named(tmp_path: Path, name: str, value: str) -> None:
-    status, line = said("--data", str(tmp_path / "data"), f"--{name}", value)
-    assert status == 2 and f"{name.upper()}={value} is not a whole number" in line
-    assert not (tmp_path / "data").exists()
-
-
-def test_a_port_in_use_is_said_with_another_to_take(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        status, line = said("--data", str(tmp_path / "data"), "--port", str(port))
-    assert status == 2 and f"port {port} is in use" in line and f"PORT={port + 1}" in line
-    assert not (tmp_path / "data").exists()
 
 
 def test_a_port_that_only_root_may_take_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,33 +93,6 @@ def test_why_the_workspace_ended_is_told_from_its_log_of_this_start(tmp_path: Pa
     assert run.last_words(tmp_path, begun) == " (Spark did not start: no jars)"
 
 
-@pytest.mark.parametrize("wrong", ["--entries=0", "--entries=x", "--port=70000"])
-def test_a_workspace_with_a_wrong_value_does_not_start(tmp_path: Path, wrong: str) -> None:
-    command = [sys.executable, "-m", "emulator", "--data", str(tmp_path / "data"), wrong]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 2 and "is not a whole number from" in done.stderr and "Traceback" not in done.stderr
-    assert not (tmp_path / "data").exists()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
-def test_a_killed_starter_leaves_no_process_behind() -> None:
-    """As `app.serve` starts the pages and the worker."""
-    text = (
-        "import subprocess, sys, time; from app.serve import end_with_parent;"
-        "child = subprocess.Popen(['sleep', '60'], preexec_fn=end_with_parent);"
-        "print(child.pid, flush=True); time.sleep(60)"
-    )
-    starter = subprocess.Popen([sys.executable, "-c", text], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert starter.stdout is not None
-    child = int(starter.stdout.readline())
-    starter.kill()
-    starter.wait()
-    deadline = time.monotonic() + 10
-    while running(child):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_the_workspace_sees_the_end_of_its_owner() -> None:
     """Its parent's though nobody has waited for that, any other's once somebody has."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
@@ -155,13 +101,6 @@ def test_the_workspace_sees_the_end_of_its_owner() -> None:
     assert not gone(os.getpid(), os.getppid())
     assert not gone(os.getppid(), os.getppid())
     assert gone(os.getpid(), os.getpid())  # Its parent was another when it was started.
-
-
-def running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_time_passes_only_where_a_workspace_runs(

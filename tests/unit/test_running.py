@@ -1,14 +1,10 @@
-"""Statements say whose they are, what dead processes left running is found by that, and a signal leaves nothing running."""
+"""Statements say whose they are, and what dead processes left running is found by that."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +19,7 @@ from app.store.open import Store
 from app.store.parity import runs_table
 from databricks_client.running import Running, Tag, process, tag_of, tagged, working_on
 from tests.support.parity_running import There, runner_of
-from tests.support.workspace_server import Refusal, Request, Server, serving
+from tests.support.workspace_server import Refusal, Request, Server
 from validation.connector import DatabricksWarehouse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,12 +99,6 @@ def test_what_an_interrupted_thread_was_waiting_for_is_cancelled() -> None:
 
 
 # What was left behind
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
 
 
 def history(server: Server, running: dict[str, str]) -> None:
@@ -192,81 +182,6 @@ def test_a_runner_tidies_up_at_first_and_when_it_takes_up_what_was_left(store: S
         patched.setattr(runner, "_carry_out_or_fail", lambda _: None)
         runner.run_next()
     assert len(looks) == 2
-
-
-# Signals
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize(
-    ("command", "last"),
-    [
-        (["validation", "a.b.c", "a.b.d", "--json"], '"reason": "cancelled by {} before the comparison was complete"'),
-        (["app.cli.main", "plan", "cutover", "--json"], '{{"error": "stopped; what was begun is in the journal"}}'),
-    ],
-)
-def test_a_signal_ends_a_command_that_connects(
-    tmp_path: Path, command: list[str], last: str, number: signal.Signals
-) -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen(50)
-        silent.settimeout(60)
-        environment = {
-            **os.environ,
-            "DATABRICKS_HOST": f"http://127.0.0.1:{silent.getsockname()[1]}",
-            "DATABRICKS_TOKEN": "token",
-            "DATABRICKS_WAREHOUSE_ID": "w",
-            "CUTOVER_STORE_URL": f"sqlite:///{tmp_path}/store.db",
-            "CUTOVER_IDENTITY": "token",
-            "no_proxy": "*",
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=ROOT, env=environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        connection, _ = silent.accept()
-        with connection:
-            process.send_signal(number)
-            out, err = process.communicate(timeout=30)
-    assert process.returncode == 128 + number, err
-    assert last.format(number.name) in out and "Traceback" not in err
-
-
-STUCK = """
-import socket, sys, threading
-from databricks_client.running import RUNNING
-from databricks_client.signals import ends_on_signals
-
-cancelled = threading.Event()
-with ends_on_signals(lambda name: print("last words:", name, cancelled.is_set(), flush=True)):
-    with RUNNING.watch(cancelled.set):
-        print("ready", flush=True)
-        lock = threading.Lock(); lock.acquire()
-        while True:
-            try:
-                lock.acquire()
-            except KeyboardInterrupt:
-                pass
-"""
-
-
-def test_a_main_thread_that_never_ends_is_ended_and_its_statement_cancelled() -> None:
-    process = subprocess.Popen([sys.executable, "-c", STUCK], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=30)
-    assert (process.returncode, out) == (128 + signal.SIGTERM, "last words: SIGTERM True\n")
-
-
-def test_a_signal_that_was_ignored_stays_ignored() -> None:
-    text = (
-        "import os, signal\nfrom databricks_client.signals import ends_on_signals\n"
-        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "with ends_on_signals():\n    os.kill(os.getpid(), signal.SIGHUP)\n    print('goes on')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (0, "goes on\n"), done.stderr
 
 
 def test_a_statement_of_a_comparison_is_watched_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from app.store.open import open_store
 from app.web.components.tables import Column, to_csv
-from tests.unit.test_validation_report import _report
+from tests.support.reports import full_report
 from validation.report import Cell, Sample, SampleKind
 from validation.spreadsheet import cell, csv_line
 from validation.views import as_csv
@@ -69,7 +69,7 @@ def test_every_csv_has_the_guard_in_its_header_and_cells(tmp_path: Path) -> None
         actor=FORMULA, source="token", local=False, action=FORMULA, outcome=FORMULA, subject=FORMULA, reason=FORMULA
     )
     texts = [
-        as_csv(replace(_report(), keys=(FORMULA,), samples=(sample,))),
+        as_csv(replace(full_report(), keys=(FORMULA,), samples=(sample,))),
         store.audit.export_csv(),
         to_csv([{"a": FORMULA, "b": -1, "c": datetime(2026, 1, 1, tzinfo=UTC)}], [Column(k, FORMULA) for k in "abc"]),
     ]

@@ -1,9 +1,7 @@
-"""The store: its migrations make exactly its tables, on SQLite and on Postgres, and many may open it at once."""
+"""The store: its migrations make exactly its tables, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -14,10 +12,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import StatementError
 
-from app.store.base import StoreError, metadata, now
-from app.store.leases import LeaseRepository
+from app.store.base import StoreError, metadata
 from app.store.open import Store, open_store
-from tests.support.databases import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -44,14 +40,6 @@ def test_a_moment_without_a_zone_is_refused(store: Store) -> None:
         connection.execute(leases.select().where(leases.c.expires_at < datetime(2026, 1, 1)))
     with store.engine.begin() as connection:
         connection.execute(leases.select().where(leases.c.expires_at < datetime(2026, 1, 1, tzinfo=UTC)))
-
-
-def test_many_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:
-    code = f"from app.store.open import open_store; open_store('sqlite:///{tmp_path}/new.db').checklist.latest()"
-    running = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)]
-    for process in running:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors.decode()[-500:]
 
 
 @pytest.mark.parametrize(
@@ -92,28 +80,3 @@ def test_a_store_that_fails_is_one_line_that_names_what(store: Store, names: str
     assert "\n" not in str(raised.value)
     with store.engine.begin() as connection:
         metadata.create_all(connection)
-
-
-def test_a_server_tells_the_time_of_leases_whatever_a_machines_clock_says(
-    postgres: Callable[[], Postgres],
-) -> None:
-    with postgres().fresh() as url:
-        store = open_store(url)
-        _a_servers_clock_decides(store)
-        store.engine.dispose()
-
-
-def _a_servers_clock_decides(store: Store) -> None:
-    ahead = LeaseRepository(store.engine, lambda: now() + timedelta(hours=1))
-    behind = LeaseRepository(store.engine, lambda: now() - timedelta(hours=1))
-    name = "clocks"
-    held = behind.acquire(name, "worker", 60)
-    assert held is not None
-    assert ahead.acquire(name, "laptop", 60) is None, "an hour ahead, and it is held all the same"
-    ahead.check(held)
-    holder = ahead.holder(name)
-    assert holder is not None and holder.owner == "worker"
-    renewed = ahead.renew(held, 60)
-    assert abs(renewed.expires_at - now() - timedelta(seconds=60)) < timedelta(seconds=30)
-    behind.release(held)
-    assert ahead.acquire(name, "laptop", 60) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,15 +13,9 @@ from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
 from databricks_client.errors import WorkspaceError
 from databricks_client.workspace_id import WorkspaceId
-from tests.support.workspace_server import Server, serving
+from tests.support.workspace_server import Server
 
 REMOTE = ("1234", "https://prod.example.com", False)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
 
 
 def workspace(server: Server, number: int | None) -> Workspace:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, event, inspect, select
 
 from app import worker
 from app.cli import main as cli
@@ -24,98 +17,8 @@ from app.store.connect import open_engine
 from app.store.migrate import BASE, MIGRATIONS, migrate
 from app.store.open import SCHEMA_VERSION, Store, open_store
 from tests.support import pages_seed
-from tests.support.databases import Postgres
+from tests.support.databases import content, is_whole
 from tests.support.pages_open import MIGRATION, open_page, text_of
-
-KILLED_AFTER = [*range(1, 6), *range(6, 90, 7)]
-"""Statements after which the process dies: a schema takes about 75."""
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path, postgres: Callable[[], Postgres]) -> Iterator[str]:
-    """The address of a database without tables."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/empty.db"
-        return
-    with postgres().fresh("template1") as url:
-        yield url
-
-
-def killed_after(url: str, statements: int, version: str = "head") -> bool:
-    """Whether a process of its own was killed (-9) behind so many statements of taking the schema to `version`."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            count = 0
-            engine = open_engine(url)
-
-            @event.listens_for(engine, "after_cursor_execute")
-            def _die(*_: Any) -> None:
-                nonlocal count
-                count += 1
-                if count == statements:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-            migrate(engine, version)
-            status = 0
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
-
-
-def is_whole(store: Store) -> bool:
-    with store.engine.connect() as c:
-        return compare_metadata(MigrationContext.configure(c), metadata) == []
-
-
-def content(engine: Engine) -> dict[str, list[dict[str, Any]]]:
-    found = MetaData()
-    found.reflect(engine)
-    with engine.connect() as c:
-        return {
-            t.name: sorted((dict(r._mapping) for r in c.execute(select(t))), key=str)
-            for t in found.sorted_tables
-            if t.name != "alembic_version"
-        }
-
-
-def test_a_process_that_dies_at_any_statement_of_a_new_schema_leaves_a_store_that_opens(empty: str) -> None:
-    deaths = 0
-    for statements in KILLED_AFTER:
-        deaths += killed_after(empty, statements)
-        assert_opens_and_forget(empty)
-    assert deaths > len(KILLED_AFTER) // 2
-
-
-def assert_opens_and_forget(url: str) -> None:
-    engine = open_engine(url)
-    with engine.connect() as c:
-        version = MigrationContext.configure(c).get_current_revision()
-    assert (version is None) == (inspect(engine).get_table_names() in ([], ["alembic_version"])), "all or nothing"
-    engine.dispose()
-    store = open_store(url)
-    assert is_whole(store)
-    migrate(store.engine, BASE)
-    store.engine.dispose()
-
-
-def test_a_process_that_dies_while_it_upgrades_loses_no_record(store: Store) -> None:
-    pages_seed.seed(store, MIGRATION, days=1)
-    migrate(store.engine, "0001")
-    before = content(store.engine)
-    url = store.engine.url.render_as_string(hide_password=False)
-    deaths = 0
-    for statements in range(1, 30, 3):
-        store.engine.dispose()
-        deaths += killed_after(url, statements)
-        if inspect(store.engine).has_table("store_workspace"):
-            break
-        assert content(store.engine) == before
-    assert deaths > 2
-    assert is_whole(open_store(url))
 
 
 def test_going_back_and_up_again_keeps_every_record(store: Store) -> None:

@@ -17,9 +17,9 @@ from app.store.operations import State
 from app.store.parity import ParityState
 from app.store.text import LONGEST, Identity, Label, shortened, storable
 from databricks_client.errors import WorkspaceError
+from tests.support.collecting import run, update
 from tests.support.operations_world import Given, all_old
 from tests.support.parity_running import Compared, done, found
-from tests.unit.test_collect_store import run, update
 
 BAD, CLEAN = (
     "a\0b\ud800c\udfff \x1b[31m é",

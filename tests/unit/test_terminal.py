@@ -1,4 +1,4 @@
-"""What is printed: no control character reaches a terminal, UTF-8 whatever the locale, a closed pipe changes nothing."""
+"""What is printed: no control character reaches a terminal, and all output has one place."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import ast
 import io
 import json
 import logging
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -67,67 +65,6 @@ def test_a_record_of_the_log_is_one_line_and_its_traceback_is_harmless() -> None
     lines = PrintableFormatter("%(levelname)s %(message)s").format(record).splitlines()
     assert lines[0] == f"ERROR operation {one_line(CLIPBOARD)}\\n2026 INFO w: verified"
     assert lines[1].startswith("Traceback") and not [c for line in lines for c in line if c in HARMFUL]
-
-
-def _python(code: str, *arguments: str, out: int = subprocess.PIPE, **settings: str) -> tuple[int, bytes, bytes]:
-    """Status, standard output and standard error of a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        stdout=out,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'unit'}", **settings},
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout or b"", done.stderr
-
-
-COMPARE = """
-import sys
-from tests.support.validation_warehouse import DESCRIBED, Scripted, bucket
-from validation.__main__ import main
-described = [{**d, "col_name": d["col_name"] + "é\\u202e"} if d["col_name"] == "x" else d for d in DESCRIBED]
-other = [{**d, "data_type": "int"} if d["col_name"].startswith("x") else d for d in described]
-answers = iter([described, other] * 2)
-class Sides(Scripted):
-    def execute(self, sql, *rest):
-        return next(answers) if sql.startswith("DESCRIBE TABLE") else super().execute(sql, *rest)
-sys.exit(main(["ä", "b", "--key", "id", *sys.argv[1:]], Sides(WITH=[bucket(na=1, nb=1)])))
-"""
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
-@pytest.mark.parametrize("form", ["--json", "--html", "--csv", "--quiet"])
-def test_a_comparison_keeps_its_status_and_writes_utf_8_in_any_locale(encoding: str, form: str) -> None:
-    status, out, err = _python(COMPARE, form, PYTHONIOENCODING=encoding, LC_ALL="C")
-    assert (status, err) == (1, b"")
-    shown = out.decode("utf-8")
-    assert form == "--csv" or "é" in shown
-    if form == "--json":
-        assert json.loads(shown)["schema_differences"][0]["column"] == "xé\u202e"
-
-
-def test_a_reader_that_leaves_changes_no_status_and_leaves_no_complaint() -> None:
-    read, write = os.pipe()
-    os.close(read)
-    try:
-        assert _python(COMPARE, "--json", out=write) == (1, b"", b"")
-    finally:
-        os.close(write)
-
-
-def test_the_console_goes_on_without_its_reader() -> None:
-    code = "\n".join(
-        (
-            "import os, sys",
-            "from app.cli.terminal import Terminal",
-            "read, write = os.pipe(); os.close(read); os.dup2(write, 1)",
-            "console = Terminal()",
-            "for n in range(3): console.say('x' * 100_000)",
-            "print('on', file=sys.stderr)",
-        )
-    )
-    assert _python(code) == (0, b"", b"on\n")
 
 
 def test_emit_ends_every_text_with_one_line_end(capsys: pytest.CaptureFixture[str]) -> None:

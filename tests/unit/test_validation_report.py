@@ -12,18 +12,14 @@ from typing import Any
 
 import pytest
 
+from tests.support.reports import full_report
 from validation import (
-    Cause,
     Cell,
     ComparisonSpec,
-    Fingerprint,
     ParityReport,
     Sample,
     SampleKind,
     SchemaAspect,
-    SchemaDifference,
-    SideState,
-    Timing,
     Tolerance,
     Verdict,
 )
@@ -31,40 +27,8 @@ from validation.report import Producer, Provenance
 from validation.views import as_csv, as_html, as_text, asked
 
 
-def _report() -> ParityReport:
-    return ParityReport(
-        verdict=Verdict.DIFFERENT,
-        reason="1 missing rows",
-        baseline=SideState(
-            "c.s.a", "MANAGED", "delta:1", "delta:1", rows=3, last_write=datetime(2026, 1, 1, tzinfo=UTC)
-        ),
-        candidate=SideState("c.s.b", "VIEW", rows=2),
-        keys=("id",),
-        columns=("id", "x"),
-        missing_rows=1,
-        extra_rows=0,
-        modified_rows=1,
-        duplicate_rows={"baseline": 0, "candidate": 1},
-        column_mismatches={"x": 1},
-        schema_differences=(SchemaDifference("comments", "x", "", "<b>", False),),
-        causes=(Cause("case", "Text equal but for case", 1, ("x",), "Look."),),
-        samples=(
-            Sample(SampleKind.MISSING, {"id": "1"}, (Cell("x", "=cmd()", None),)),
-            Sample(SampleKind.MODIFIED, {"id": None}, (Cell("x", "<script>", "b", False, "case"),)),
-        ),
-        notes=("a note",),
-        fingerprints={"baseline": Fingerprint({"0": (3, 1, 2, 3, 4)}, "ab"), "candidate": Fingerprint({}, "cd")},
-        started_at=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
-        seconds=1.5,
-        timings=(Timing("schema", 0.1),),
-        requested_by="engineer@example.com",
-        missed_difference_probability=2.0**-62,
-        spec=ComparisonSpec("c.s.a", "c.s.b", keys=("id",)).to_dict(),
-    )
-
-
 def test_a_report_survives_json() -> None:
-    report = _report()
+    report = full_report()
     text = json.dumps(report.to_dict())
     assert ParityReport.from_dict(json.loads(text)) == report
     assert {
@@ -87,20 +51,20 @@ def test_a_report_survives_json() -> None:
 @pytest.mark.parametrize("broken", [{"verdict": "perhaps"}, {"surprise": 1}, {"baseline": "c.s.a"}])
 def test_what_is_no_report_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        ParityReport.from_dict({**_report().to_dict(), **broken})
+        ParityReport.from_dict({**full_report().to_dict(), **broken})
 
 
 def test_views_escape_what_tables_hold() -> None:
-    page = as_html(_report())
+    page = as_html(full_report())
     assert "<script>" not in page and "&lt;script&gt;" in page
-    assert "=cmd()" in as_csv(_report()) and ",=cmd()" not in as_csv(_report())
-    whole = replace(_report(), not_compared={"g": "sketch has no exact normal form"}, within_tolerance_rows=4)
+    assert "=cmd()" in as_csv(full_report()) and ",=cmd()" not in as_csv(full_report())
+    whole = replace(full_report(), not_compared={"g": "sketch has no exact normal form"}, within_tolerance_rows=4)
     for view in (as_html(whole), as_text(whole)):
         assert "sketch has no exact normal form" in view
     assert "equal within the tolerance 4" in as_text(whole)
     for part in ("Compared columns (2): id, x", "<td>schema</td><td>0.10</td>", "Equal within tolerance"):
         assert part in as_html(whole)
-    text = as_text(_report())
+    text = as_text(full_report())
     assert text.startswith("DIFFERENT: 1 missing rows") and "id=NULL" in text
 
 
@@ -110,7 +74,7 @@ def test_a_report_tells_what_was_asked_for() -> None:
         column_mapping={"old": "new"}, column_tolerances={"n": Tolerance(0.5, 0.1), "at": Tolerance(seconds=2)},
         row_threshold=3, deciding=frozenset({SchemaAspect.TYPES}), baseline_exclusion="test",
     )  # type: ignore[arg-type]  # fmt: skip
-    report = replace(_report(), spec=spec.to_dict())
+    report = replace(full_report(), spec=spec.to_dict())
     for view in (as_text(report), html.unescape(as_html(report))):
         for told in (
             "rows where: x > 1", "candidate's rows where: y > 1", "columns left out: loaded", "old to new",
@@ -118,23 +82,23 @@ def test_a_report_tells_what_was_asked_for() -> None:
             "of the schema decide: types", "exclusion rule explains: test",
         ):  # fmt: skip
             assert told in view
-    assert asked(replace(_report(), spec={})) == []
+    assert asked(replace(full_report(), spec={})) == []
     pinned = ComparisonSpec(
         "a", "b", ("id",), tolerance=Tolerance(0.5), column_tolerances={"n": Tolerance()}, candidate_exclusion="x",
         baseline_version=0,
     )  # type: ignore[arg-type]  # fmt: skip
-    assert asked(replace(_report(), spec=pinned.to_dict())) == [
+    assert asked(replace(full_report(), spec=pinned.to_dict())) == [
         "candidate's rows that an exclusion rule explains: x",
         "baseline's version: 0",
         "every column but n may differ by 0.5",
     ]
     of_before = {**ComparisonSpec("a", "b").to_dict(), "sensitive_columns": ["at"], "watermark_columns": ["at"]}
-    assert "today" in asked(replace(_report(), spec=of_before))[0]
+    assert "today" in asked(replace(full_report(), spec=of_before))[0]
 
 
 def test_csv_tells_null_from_an_empty_text_and_formulas_from_numbers() -> None:
     cells = (Cell("x", None, ""), Cell("y", "-1.5e3", "-1+cmd()"), Cell("z", 'a"b', "é\n"))
-    lines = as_csv(replace(_report(), samples=(Sample(SampleKind.MODIFIED, {"id": None}, cells),)))
+    lines = as_csv(replace(full_report(), samples=(Sample(SampleKind.MODIFIED, {"id": None}, cells),)))
     rows = list(csv.reader(io.StringIO(lines)))
     assert [r[2:5] for r in rows[1:]] == [["x", "", ""], ["y", "-1.5e3", "'-1+cmd()"], ["z", 'a"b', "é\n"]]
     assert lines.splitlines()[1] == '"modified",,"x",,"","value","False"'
@@ -144,28 +108,28 @@ def test_no_control_character_is_in_any_view() -> None:
     hostile = "a\x00\x1b[2J\x9b\x7f\u202e\ud800\r"
     cells = (Cell(hostile, hostile, None, False, hostile),)
     report = replace(
-        _report(), reason=hostile, keys=(hostile,), columns=(hostile,), not_compared={hostile: hostile},
+        full_report(), reason=hostile, keys=(hostile,), columns=(hostile,), not_compared={hostile: hostile},
         samples=(Sample(SampleKind.MODIFIED, {hostile: hostile}, cells),), notes=(hostile,), requested_by=hostile,
     )  # fmt: skip
     for view in (as_html(report, Provenance(Producer(hostile), None, hostile)), as_text(report), as_csv(report)):
         view.encode("utf-8")
         assert not [c for c in "\x00\x1b\x9b\x7f\u202e\ud800" if c in view] and "\\x00\\x1b[2J" in view
-    assert as_text(replace(_report(), reason="a\nIDENTICAL")).startswith("DIFFERENT: a\\nIDENTICAL\n")
+    assert as_text(replace(full_report(), reason="a\nIDENTICAL")).startswith("DIFFERENT: a\\nIDENTICAL\n")
 
 
 def test_a_row_that_is_all_key_is_in_every_view() -> None:
-    report = replace(_report(), samples=(Sample(SampleKind.MISSING, {"id": "4711"}, ()),))
+    report = replace(full_report(), samples=(Sample(SampleKind.MISSING, {"id": "4711"}, ()),))
     assert list(csv.reader(io.StringIO(as_csv(report))))[1][:2] == ["missing", "4711"]
     assert "id=4711" in as_html(report) and "4711" in as_text(report)
 
 
 def test_rows_that_could_not_be_counted_are_told_so_in_text_too() -> None:
-    report = replace(_report(), duplicate_rows={"baseline": None, "candidate": None})
+    report = replace(full_report(), duplicate_rows={"baseline": None, "candidate": None})
     assert "duplicates not counted / not counted" in as_text(report)
 
 
 def test_timing_has_its_own_label_and_still_is_different() -> None:
-    report = replace(_report(), explained_by_time=True)
+    report = replace(full_report(), explained_by_time=True)
     assert report.label == "DIFFERENT, all explained by time" and report.verdict is Verdict.DIFFERENT
 
 
@@ -177,7 +141,7 @@ WRITTEN = Provenance(
 
 
 def test_a_filed_report_tells_what_wrote_the_sides_and_what_warns_of_them() -> None:
-    page = as_html(_report(), WRITTEN)
+    page = as_html(full_report(), WRITTEN)
     for told in (
         "<strong>Warning: the sides were written 180 min apart &lt;b&gt;</strong>",
         "<td>baseline</td><td>run 42</td><td>2026-01-01T06:00:00+00:00</td>",
@@ -185,18 +149,18 @@ def test_a_filed_report_tells_what_wrote_the_sides_and_what_warns_of_them() -> N
         "Time between the two: 180 min.",
     ):
         assert told in page
-    filed = json.loads(json.dumps(_report().to_dict(WRITTEN)))
+    filed = json.loads(json.dumps(full_report().to_dict(WRITTEN)))
     assert filed["provenance"] == {
         "baseline": {"what": "run 42", "ended_at": "2026-01-01T06:00:00+00:00"},
         "candidate": {"what": "update u1 of run 43", "ended_at": "2026-01-01T09:00:00+00:00"},
         "warning": "the sides were written 180 min apart <b>",
         "seconds_apart": 10800.0,
     }
-    assert ParityReport.from_dict(filed) == _report()
+    assert ParityReport.from_dict(filed) == full_report()
 
 
 def test_what_is_not_known_of_the_sides_is_told_as_unknown() -> None:
-    page = as_html(_report(), Provenance(None, Producer("run 42")))
+    page = as_html(full_report(), Provenance(None, Producer("run 42")))
     assert "<td>not known</td><td>unknown</td>" in page and "<td>run 42</td><td>unknown</td>" in page
     assert "Time between the two: unknown" in page and "Warning" not in page
-    assert "Written by" not in as_html(_report()) and "provenance" not in _report().to_dict()
+    assert "Written by" not in as_html(full_report()) and "provenance" not in full_report().to_dict()

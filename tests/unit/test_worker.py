@@ -1,16 +1,11 @@
-"""The worker: one at a time, comparisons and operations beside collection, and an end within seconds of SIGTERM."""
+"""The worker: one at a time, comparisons and operations beside collection."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,31 +13,15 @@ import pytest
 from app import preparation, worker
 from app.access import Refused
 from app.collect.sources import Source
-from app.config.migration import Migration
-from app.context import Context
-from app.store.open import Store, open_store
+from app.store.open import Store
 from app.store.parity import ParityState
-from app.worker import Worker
-from databricks_client.endpoint import Endpoint
 from tests.support.parity_running import Compared, report, silent
-from tests.support.workspace_server import Request, Server, serving
-from tests.unit.test_collect import MIGRATION
+from tests.support.waiting import wait_until
+from tests.support.worker_running import FakeOperations, Running, endpoint
+from tests.support.workspace_server import Server, serving
 from validation.report import ParityReport
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -53,67 +32,12 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> Compared:
 # ------------------------------------------------------------------------------------------------------- the worker
 
 
-class FakeOperations:
-    """What the worker calls of the operations service."""
-
-    def __init__(self) -> None:
-        self.waiting: list[str] = []
-        self.interrupted: list[str] = []
-        self.brought_back: list[tuple[str, str]] = []
-        self.applied: list[tuple[str, str]] = []
-        self.act: Callable[[str], None] = lambda _: None
-
-    def left(self) -> Any:
-        return [SimpleNamespace(id=i) for i in self.interrupted]
-
-    def bring_back(self, operation_id: str, executor: str) -> Any:
-        self.interrupted.remove(operation_id)
-        self.brought_back.append((operation_id, executor))
-        return SimpleNamespace(state="undone")
-
-    def ready(self) -> Any:
-        return [SimpleNamespace(id=i) for i in self.waiting]
-
-    def apply(self, operation_id: str, executor: str) -> Any:
-        self.act(operation_id)
-        self.waiting.remove(operation_id)
-        self.applied.append((operation_id, executor))
-        return SimpleNamespace(state="verified")
-
-
-class Running:
-    """A worker in a thread."""
-
-    def __init__(
-        self, store: Store, endpoint: Endpoint, operations: FakeOperations, migration: Migration = MIGRATION
-    ) -> None:
-        self.endpoint = endpoint
-        context = Context(store=store, migration=migration, operations=operations)
-        self.worker = Worker(context, lambda: self.endpoint)
-        self.status: int | None = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        self.status = self.worker.run()
-
-    def stop(self) -> int | None:
-        self.worker.stop()
-        self.thread.join(20)
-        assert not self.thread.is_alive()
-        return self.status
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "TICK_SECONDS", 0.05)
     monkeypatch.setattr(worker, "CHECK_SECONDS", 0.1)
     monkeypatch.setattr(worker, "PAUSE_AFTER_FAILURE", 0.1)
     monkeypatch.setattr(worker, "LEASE_SECONDS", 10.0)
-
-
-def endpoint(server: Server) -> Endpoint:
-    return Endpoint(server.host, "w1", "t")
 
 
 def test_only_one_worker_works_and_the_next_takes_over(
@@ -264,38 +188,3 @@ def test_a_workspace_that_moves_is_followed(store: Store, server: Server) -> Non
         running.endpoint = endpoint(other)
         wait_until(lambda: other.requests)
         running.stop()
-
-
-def test_the_process_ends_within_ten_seconds_of_sigterm_though_the_workspace_hangs(
-    store_url: str, server: Server
-) -> None:
-    release = threading.Event()
-
-    def hang(_: Request) -> Any:
-        release.wait(60)
-        return {}
-
-    for path in ("/api/2.2/jobs/list", "/api/2.2/jobs/get", "/api/2.0/pipelines"):
-        server.on("GET", path, hang)
-    environment = {
-        **os.environ,
-        "DATABRICKS_HOST": server.host,
-        "DATABRICKS_TOKEN": "t",
-        "DATABRICKS_WAREHOUSE_ID": "w",
-        "CUTOVER_STORE_URL": store_url,
-    }
-    process = subprocess.Popen([sys.executable, "-m", "app.worker"], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
-    try:
-        wait_until(lambda: len(server.requests) >= 2, 30)
-        began = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 128 + signal.SIGTERM
-        assert time.monotonic() - began < 10
-        assert open_store(store_url).leases.holder("worker") is None
-    finally:
-        release.set()
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()

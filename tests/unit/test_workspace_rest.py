@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,15 +11,9 @@ from app.config.migration import Role, Roles
 from databricks_client.errors import WorkspaceError
 from databricks_client.rest import Patience
 from databricks_client.tables import Grant, GrantChange, grant_changes, served_by
-from tests.support.workspace_server import Hangup, Refusal, Request, Server, serving
+from tests.support.workspace_server import Hangup, Refusal, Request, Server
 
 JOB = 314473856953682
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
 
 
 def job(pause: str = "UNPAUSED", **more: Any) -> dict[str, Any]:
