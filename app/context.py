@@ -167,7 +167,7 @@ class Context:
         return Context(ended, **self._given | shared | {"workspace": workspace})
 
     def close(self) -> None:
-        """Closes what was opened on the workspace; what is needed after that is opened anew."""
+        """Closes the client of the workspace; a later use opens a new one."""
         if (workspace := self.__dict__.pop("workspace", None)) is not None:
             workspace.close()
 

@@ -1,4 +1,4 @@
-"""The kinds of evidence that a migration file may ask for, and what each of them is told: checked when it is read."""
+"""The kinds of evidence in a migration file and their parameters, checked when the file is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Side = Literal["baseline", "candidate", "development"]
 JobSide = Literal["baseline", "candidate"]
 Pair = Literal["production", "development"]
 
-# Strict: YAML's `true` or `"5"` is no number. Bounded: a moment so many days away still exists.
+# Strict: YAML's `true` or `"5"` is no number. Bounded: a time this many days away is still representable.
 Count = Annotated[int, Field(gt=0, le=1_000_000, strict=True)]
 DayCount = Annotated[int, Field(gt=0, le=36_500, strict=True)]
 Hours = Annotated[float, Field(gt=0, le=876_000, strict=True)]
@@ -19,8 +19,8 @@ Ratio = Annotated[float, Field(gt=0, le=1_000_000, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
-class Told(BaseModel):
-    """Base of what a rule of `app.progress.rules` is told; an unknown name is an error, not a silent typo.
+class RuleParams(BaseModel):
+    """Base of the parameters of a rule in `app.progress.rules`; an unknown name is an error, not a silent typo.
 
     tables: tables of the migration, None for all. keys: sign-offs of the migration, None for all.
     """
@@ -31,16 +31,16 @@ class Told(BaseModel):
     keys: tuple[str, ...] | None = Field(None, min_length=1)
 
 
-class _Nothing(Told):
+class _Nothing(RuleParams):
     tables: None = None
     keys: None = None
 
 
-class _OfSignOffs(Told):
+class _OfSignOffs(RuleParams):
     tables: None = None
 
 
-class _OfTables(Told):
+class _OfTables(RuleParams):
     keys: None = None
 
 
@@ -121,7 +121,7 @@ class _Operation(_Nothing):
     operation: Literal["rehearse", "cutover", "rollback"]
 
 
-KINDS: dict[str, type[Told]] = {
+KINDS: dict[str, type[RuleParams]] = {
     "manual": _Nothing,
     "signed": _OfSignOffs,
     "pipeline_exists": _Environment,

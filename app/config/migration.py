@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from app.config.base import ConfigError, Frozen
-from app.config.evidence_params import KINDS, Told
+from app.config.evidence_params import KINDS, RuleParams
 from app.config.migration_yaml import MigrationFileError, read_migration
 from databricks_client.names import all_folded, folded_path
 from validation.causes import CAUSES
@@ -148,13 +148,13 @@ class Evidence(Frozen):
         if self.kind not in KINDS:
             raise ValueError(f"evidence kind {self.kind!r} is none of {', '.join(sorted(KINDS))}")
         try:
-            _ = self.told
+            _ = self.checked_params
         except ValidationError as e:
             raise ValueError(f"evidence {self.kind}: {_first(e)}") from e
         return self
 
     @cached_property
-    def told(self) -> Told:
+    def checked_params(self) -> RuleParams:
         """The parameters, checked."""
         return KINDS[self.kind].model_validate(self.params)
 
@@ -316,7 +316,10 @@ class Migration(Frozen):
     def _evidence_names_what_there_is(self) -> Migration:
         tables, keys = {t.name for t in self.tables}, {s.key for s in self.sign_offs}
         for key, evidence in self._evidence():
-            for what, named, known in (("table", evidence.told.tables, tables), ("sign-off", evidence.told.keys, keys)):
+            for what, named, known in (
+                ("table", evidence.checked_params.tables, tables),
+                ("sign-off", evidence.checked_params.keys, keys),
+            ):
                 unknown = sorted(set(named or ()) - known)
                 if unknown:
                     raise ValueError(f"{key}: {unknown[0]!r} is no {what} of this migration")

@@ -11,7 +11,7 @@ from app.operations import plan as planning
 from app.operations.definition import GateVerdict, Kind, Observation
 from app.operations.past import PastCutover
 from app.operations.positions import Position
-from app.progress.evidence import Finding, Status, unknown, verdict
+from app.progress.evidence import Finding, Status, pass_or_fail, unknown
 
 Judge = Callable[[Gate], Finding]
 """Judges one gate of the migration file from evidence that was read once."""
@@ -63,7 +63,7 @@ def of_world(kind: Kind, migration: Migration, observation: Observation, past: P
 
 def _gate(key: str, title: str, problems: Iterable[str], fine: str, observation: Observation) -> GateVerdict:
     found = "; ".join(problems)
-    return GateVerdict(key, title, verdict(not found, found or fine, observation.as_of, "workspace"))
+    return GateVerdict(key, title, pass_or_fail(not found, found or fine, observation.as_of, "workspace"))
 
 
 def _unfinished(observation: Observation) -> GateVerdict:

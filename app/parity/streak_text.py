@@ -33,7 +33,7 @@ def longest_pause(migration: Migration, pair: str) -> timedelta:
 
 
 def _told(evidence: Iterator[Evidence], kind: str, pair: str) -> Iterator[dict[str, Any]]:
-    told = (e.told.model_dump() for e in evidence if e.kind == kind)
+    told = (e.checked_params.model_dump() for e in evidence if e.kind == kind)
     return (t for t in told if t["pair"] == pair)
 
 

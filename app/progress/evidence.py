@@ -57,6 +57,6 @@ def unknown(summary: str, source: str = "", as_of: datetime | None = None) -> Fi
     return Finding(Status.INCONCLUSIVE, summary, as_of, source)
 
 
-def verdict(passed: bool, summary: str, as_of: datetime | None, source: str, *references: str) -> Finding:
+def pass_or_fail(passed: bool, summary: str, as_of: datetime | None, source: str, *references: str) -> Finding:
     """PASS or FAIL."""
     return Finding(Status.PASS if passed else Status.FAIL, summary, as_of, source, references)

@@ -1,4 +1,4 @@
-"""When a schedule fires within a day: enough of Quartz cron to compare two schedules, and to say when it cannot."""
+"""Firing times of a schedule within a day: the part of Quartz cron that comparing two daily schedules needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DAY_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class ScheduleComparison:
-    """Two daily schedules. offsets: for each baseline firing, seconds until the candidate's nearest one (signed)."""
+    """Two daily schedules. offsets: for each baseline firing, signed seconds to the nearest candidate firing."""
 
     baseline_per_day: int
     candidate_per_day: int
@@ -34,7 +34,7 @@ def _field(text: str, low: int, high: int) -> tuple[int, ...]:
             first, last = (int(x) for x in span.split("-", 1))
         else:
             first = int(span)
-            # Quartz: `5/6` begins at 5 and goes on to the end of the range; a bare `5` is that value alone.
+            # Quartz: `5/6` starts at 5 and continues to the end of the range; a bare `5` is that value alone.
             last = high if step_text else first
         if not low <= first <= last <= high:
             raise ValueError(f"{text!r} is not within {low} to {high}")
@@ -43,15 +43,15 @@ def _field(text: str, low: int, high: int) -> tuple[int, ...]:
 
 
 def fires_daily(expression: str) -> tuple[int, ...]:
-    """Seconds after midnight (in the schedule's zone) at which a Quartz expression fires, on every day alike.
+    """Seconds after midnight (in the schedule's zone) at which a Quartz expression fires every day.
 
-    Raises ValueError for an expression that does not fire alike every day, or that is not Quartz.
+    Raises ValueError for an expression that differs between days, or that is not Quartz.
     """
     parts = expression.split()
     if len(parts) not in (6, 7):
         raise ValueError(f"{expression!r} has {len(parts)} fields; Quartz has 6 or 7, seconds first")
     if any(p not in ("*", "?", "*/1", "1/1") for p in parts[3:]):
-        raise ValueError(f"{expression!r} does not fire alike every day")
+        raise ValueError(f"{expression!r} does not fire at the same times every day")
     seconds, minutes, hours = _field(parts[0], 0, 59), _field(parts[1], 0, 59), _field(parts[2], 0, 23)
     return tuple(h * 3600 + m * 60 + s for h in hours for m in minutes for s in seconds)
 

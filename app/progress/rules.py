@@ -12,7 +12,7 @@ from app.parity import streak_text
 from app.parity.streak import Streak
 from app.performance.measurements import NewestRuns, newest_dbu, newest_run_times
 from app.progress import quartz
-from app.progress.evidence import Finding, Status, unknown, verdict
+from app.progress.evidence import Finding, Status, pass_or_fail, unknown
 from app.progress.facts import Facts
 from app.progress.serving import serving_side
 from app.store.checklist import Tick
@@ -38,7 +38,7 @@ def rule(function: Rule) -> Rule:
 
 def judge(evidence: Evidence, facts: Facts, *, key: str = "", max_age_hours: float | None = None) -> Finding:
     """The finding of `evidence` by `facts`. key: the item's key, which its ticks have."""
-    return RULES[evidence.kind](facts, {**evidence.told.model_dump(exclude_none=True), "_key": key}).aged(
+    return RULES[evidence.kind](facts, {**evidence.checked_params.model_dump(exclude_none=True), "_key": key}).aged(
         facts.now, max_age_hours
     )
 
@@ -70,7 +70,7 @@ def signed(facts: Facts, params: Mapping[str, Any]) -> Finding:
         what = "; ".join(f"{by} signed {' and '.join(titles[k] for k in keys)}" for by, keys in twice.items())
         return Finding(Status.FAIL, f"Each sign-off needs a different person: {what}", facts.now, "checklist")
     by = ", ".join(sorted({m.by for m in given}))
-    return verdict(True, f"Signed by {by}", max((m.at for m in given), default=None), "checklist")
+    return pass_or_fail(True, f"Signed by {by}", max((m.at for m in given), default=None), "checklist")
 
 
 def signed_twice(given: Sequence[Tick]) -> dict[str, list[str]]:
@@ -91,7 +91,9 @@ def pipeline_exists(facts: Facts, params: Mapping[str, Any]) -> Finding:
     found = facts.snapshot.pipelines.get(params["environment"])
     if found is None:
         return _not_seen(facts, "pipelines", f"Pipeline {name} is not in the workspace")
-    return verdict(True, f"{found.name} is {(found.state or 'in an unknown state').lower()}", found.as_of, "pipelines")
+    return pass_or_fail(
+        True, f"{found.name} is {(found.state or 'in an unknown state').lower()}", found.as_of, "pipelines"
+    )
 
 
 @rule
@@ -100,7 +102,7 @@ def job_exists(facts: Facts, params: Mapping[str, Any]) -> Finding:
     found = facts.snapshot.schedules.get(params["side"])
     if found is None:
         return _not_seen(facts, "schedules", f"The {params['side']} job is not in the workspace")
-    return verdict(True, f"{found.name}: {(found.pause_status or 'no schedule').lower()}", found.as_of, "jobs")
+    return pass_or_fail(True, f"{found.name}: {(found.pause_status or 'no schedule').lower()}", found.as_of, "jobs")
 
 
 @rule
@@ -111,7 +113,7 @@ def schedule_active(facts: Facts, params: Mapping[str, Any]) -> Finding:
         return _not_seen(facts, "schedules", f"The {params['job']} job is not in the workspace")
     active = found.pause_status == "UNPAUSED"
     text = f"{found.name}: {found.quartz or 'no cron'} {found.timezone or ''}, {(found.pause_status or 'none').lower()}"
-    return verdict(active, text, found.as_of, "jobs")
+    return pass_or_fail(active, text, found.as_of, "jobs")
 
 
 @rule
@@ -125,8 +127,8 @@ def tables_exist(facts: Facts, params: Mapping[str, Any]) -> Finding:
     missing = [r.name for r in records if r is not None and not r.exists]
     as_of = min((r.as_of for r in records if r is not None), default=None)
     if missing:
-        return verdict(False, f"Missing: {', '.join(missing)}", as_of, "tables")
-    return verdict(True, f"{len(names)} of {len(names)} tables exist", as_of, "tables")
+        return pass_or_fail(False, f"Missing: {', '.join(missing)}", as_of, "tables")
+    return pass_or_fail(True, f"{len(names)} of {len(names)} tables exist", as_of, "tables")
 
 
 @rule
@@ -139,8 +141,8 @@ def kept_tables_gone(facts: Facts, params: Mapping[str, Any]) -> Finding:
     due = cutover.ended_at + timedelta(days=params["days"])
     if left:
         state = "may be deleted now" if facts.now >= due else f"are kept until {due:%Y-%m-%d %H:%M} UTC"
-        return verdict(False, f"{len(left)} old tables {state}", facts.now, "tables")
-    return verdict(True, "All old tables are gone", facts.now, "tables")
+        return pass_or_fail(False, f"{len(left)} old tables {state}", facts.now, "tables")
+    return pass_or_fail(True, "All old tables are gone", facts.now, "tables")
 
 
 # Runs
@@ -152,7 +154,7 @@ def update_completed(facts: Facts, params: Mapping[str, Any]) -> Finding:
     for update in facts.real_updates(params["environment"]):
         if update.state == "COMPLETED":
             text = f"Update {update.update_id} completed in {_seconds(update.seconds)}"
-            return verdict(True, text, update.end_time or update.start_time, "updates", update.update_id)
+            return pass_or_fail(True, text, update.end_time or update.start_time, "updates", update.update_id)
     return _not_seen(facts, "updates", "No real update has completed")
 
 
@@ -187,10 +189,10 @@ def runs_per_day(facts: Facts, params: Mapping[str, Any]) -> Finding:
     full = sum(1 for n in counts.values() if n >= params["per_day"])
     text = f"{full} of {params['days']} days with {params['per_day']} successful runs"
     if full == params["days"]:
-        return verdict(True, text, runs[0].end_time, "jobs/runs")
+        return pass_or_fail(True, text, runs[0].end_time, "jobs/runs")
     oldest = min((r.start_time for r in facts.real_runs("candidate")), default=None)
     waiting = oldest is None or (facts.now - oldest) < timedelta(days=params["days"] + 1)
-    return unknown(text, "jobs/runs", facts.now) if waiting else verdict(False, text, facts.now, "jobs/runs")
+    return unknown(text, "jobs/runs", facts.now) if waiting else pass_or_fail(False, text, facts.now, "jobs/runs")
 
 
 @rule
@@ -202,7 +204,7 @@ def no_failed_runs(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if not runs:
         return unknown("No real run has ended yet", "jobs/runs")
     text = f"{len(bad)} of {len(runs)} runs failed in {params['days']} days"
-    return verdict(not bad, text, runs[0].end_time, "jobs/runs", *(str(r.run_id) for r in bad[:5]))
+    return pass_or_fail(not bad, text, runs[0].end_time, "jobs/runs", *(str(r.run_id) for r in bad[:5]))
 
 
 @rule
@@ -215,7 +217,7 @@ def reliability(facts: Facts, params: Mapping[str, Any]) -> Finding:
     share = sum(1 for u in updates if u.state == "COMPLETED") / len(updates)
     text = f"{share:.1%} of {len(updates)} updates completed"
     as_of = updates[0].end_time or updates[0].start_time
-    return verdict(share >= params["minimum"], text, as_of, "updates")
+    return pass_or_fail(share >= params["minimum"], text, as_of, "updates")
 
 
 @rule
@@ -228,9 +230,9 @@ def reports_delivered(facts: Facts, params: Mapping[str, Any]) -> Finding:
     bad = [k for k in params["tasks"] if states.get(k) != "SUCCESS"]
     if bad:
         text = ", ".join(f"{k}: {states.get(k, 'no such task')}" for k in bad)
-        return verdict(False, text, runs[0].end_time, "jobs/runs", str(runs[0].run_id))
+        return pass_or_fail(False, text, runs[0].end_time, "jobs/runs", str(runs[0].run_id))
     text = f"{len(params['tasks'])} report tasks succeeded"
-    return verdict(True, text, runs[0].end_time, "jobs/runs", str(runs[0].run_id))
+    return pass_or_fail(True, text, runs[0].end_time, "jobs/runs", str(runs[0].run_id))
 
 
 # Time and cost
@@ -251,7 +253,7 @@ def runtime_measured(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if too_few := _too_few(found, params["runs"], "successful runs", "jobs/runs"):
         return too_few
     old, new = found.medians
-    return verdict(True, f"Median run: {_seconds(old)} before, {_seconds(new)} now", found.as_of, "jobs/runs")
+    return pass_or_fail(True, f"Median run: {_seconds(old)} before, {_seconds(new)} now", found.as_of, "jobs/runs")
 
 
 @rule
@@ -262,7 +264,7 @@ def runtime_at_most(facts: Facts, params: Mapping[str, Any]) -> Finding:
         return too_few
     old, new = found.medians
     text = f"New side {_seconds(new)}, old side {_seconds(old)}: {_ratio(new, old)}"
-    return verdict(new <= old * params["factor"], text, found.as_of, "jobs/runs")
+    return pass_or_fail(new <= old * params["factor"], text, found.as_of, "jobs/runs")
 
 
 @rule
@@ -272,7 +274,7 @@ def cost_measured(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if too_few := _too_few(found, params["runs"], "runs with final billing", BILLING):
         return too_few
     old, new = found.medians
-    return verdict(True, f"Median run: {old:.2f} DBU before, {new:.2f} DBU now", found.as_of, BILLING)
+    return pass_or_fail(True, f"Median run: {old:.2f} DBU before, {new:.2f} DBU now", found.as_of, BILLING)
 
 
 @rule
@@ -283,7 +285,7 @@ def cost_at_most(facts: Facts, params: Mapping[str, Any]) -> Finding:
         return too_few
     old, new = found.medians
     text = f"New side {new:.2f} DBU, old side {old:.2f} DBU: {_ratio(new, old)}"
-    return verdict(new <= old * params["factor"], text, found.as_of, BILLING)
+    return pass_or_fail(new <= old * params["factor"], text, found.as_of, BILLING)
 
 
 # Quality
@@ -298,7 +300,7 @@ def expectations_tracked(facts: Facts, params: Mapping[str, Any]) -> Finding:
     datasets = len({e.dataset for e in found})
     as_of = max(e.timestamp for e in found)
     text = f"{len(found)} expectations on {datasets} datasets are reported"
-    return verdict(True, text, as_of, "pipeline events", found[0].update_id)
+    return pass_or_fail(True, text, as_of, "pipeline events", found[0].update_id)
 
 
 @rule
@@ -323,10 +325,10 @@ def _expectations(facts: Facts, environment: str, share: float) -> Finding:
         worst = max(over, key=lambda e: e.failed / (e.passed + e.failed))
         part = worst.failed / (worst.passed + worst.failed)
         text = f"{len(over)} of {len(found)} fail; {worst.name} on {worst.dataset}: {worst.failed:,} rows ({part:.2%})"
-        return verdict(False, text, as_of, "pipeline events", worst.update_id)
+        return pass_or_fail(False, text, as_of, "pipeline events", worst.update_id)
     failed = sum(e.failed for e in found)
     text = f"{len(found)} expectations hold ({failed:,} failed rows, at most {share:.0%} each)"
-    return verdict(True, text, as_of, "pipeline events", found[0].update_id)
+    return pass_or_fail(True, text, as_of, "pipeline events", found[0].update_id)
 
 
 # Parity
@@ -341,7 +343,9 @@ def compared(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if missing:
         return unknown(f"Not compared yet: {', '.join(missing)}", "parity")
     as_of = min((f for t in wanted if (f := results[t].finished_at)), default=None)
-    return verdict(True, f"{len(wanted)} tables compared", as_of, "parity", *{results[t].parity_id for t in wanted})
+    return pass_or_fail(
+        True, f"{len(wanted)} tables compared", as_of, "parity", *{results[t].parity_id for t in wanted}
+    )
 
 
 @rule
@@ -412,14 +416,14 @@ def schema_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
     bad = [f"{t} ({n})" for t in wanted if (n := facts.schema_differences[t])]
     results = facts.parity[params["pair"]]
     as_of = min((f for t in wanted if t in results and (f := results[t].finished_at)), default=None)
-    return verdict(not bad, f"Schemas differ: {', '.join(bad)}" if bad else "All schemas agree", as_of, "parity")
+    return pass_or_fail(not bad, f"Schemas differ: {', '.join(bad)}" if bad else "All schemas agree", as_of, "parity")
 
 
 @rule
 def parity_streak(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """The newest `pairs` pairs of runs were all compared and all tables identical, as far as runs were read until now.
 
-    The row ends where both sides ran and no comparison covers it, and where that cannot be told (`app.parity.streak`).
+    The streak ends where both sides ran and no comparison covers it, and where that is unknown (`app.parity.streak`).
     """
     streak, pairs = facts.streaks[params["pair"]], params["pairs"]
     more = f" ({streak.runs} in all)" if streak.runs > pairs else ""
@@ -434,14 +438,14 @@ def parity_streak(facts: Facts, params: Mapping[str, Any]) -> Finding:
         unread = _unread(facts, source, f"{text}, but {what}", "parity")
         if unread is not None:
             return unread
-    return verdict(True, text, streak.until, "parity")
+    return pass_or_fail(True, text, streak.until, "parity")
 
 
 @rule
 def parallel_days(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """Clean comparisons for `days` days, judged to a tenth, no two pairs of runs more than `longest_hours` apart.
 
-    A row that was not compared in full ends as for `parity_streak`; how days are counted is told in `Streak.days`.
+    A streak ends as for `parity_streak`; `Streak.days` says how days are counted.
     """
     streak = facts.streaks[params["pair"]]
     longest = timedelta(hours=params["longest_hours"])
@@ -449,7 +453,7 @@ def parallel_days(facts: Facts, params: Mapping[str, Any]) -> Finding:
     plural = "" if found.pairs == 1 else "s"
     text = f"{found.days:.1f} of {params['days']} days of clean comparisons ({found.pairs} pair{plural} of runs)"
     if round(found.days, 1) >= params["days"]:
-        return verdict(True, text, streak.until, "parity")
+        return pass_or_fail(True, text, streak.until, "parity")
     before = f"; before them {streak_text.pause(found, longest)}" if found.pause else _before(streak)
     return unknown(text + before, "parity", streak.until)
 
@@ -473,17 +477,17 @@ def schedules_agree(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if not old.quartz or not new.quartz:
         return unknown("A job has no cron schedule", "jobs", as_of)
     if old.timezone != new.timezone:
-        return verdict(False, f"Time zones differ: {old.timezone} and {new.timezone}", as_of, "jobs")
+        return pass_or_fail(False, f"Time zones differ: {old.timezone} and {new.timezone}", as_of, "jobs")
     try:
         compared = quartz.compare(old.quartz, new.quartz)
     except ValueError as e:
         same = old.quartz == new.quartz
-        return verdict(True, f"Both: {old.quartz}", as_of, "jobs") if same else unknown(str(e), "jobs", as_of)
+        return pass_or_fail(True, f"Both: {old.quartz}", as_of, "jobs") if same else unknown(str(e), "jobs", as_of)
     if compared.agree:
-        return verdict(True, f"Both: {old.quartz} {old.timezone}", as_of, "jobs")
+        return pass_or_fail(True, f"Both: {old.quartz} {old.timezone}", as_of, "jobs")
     minutes = max((abs(o) for o in compared.offsets), default=0) / 60
     text = f"{compared.baseline_per_day} against {compared.candidate_per_day} runs a day, up to {minutes:.0f} min apart"
-    return verdict(False, text, as_of, "jobs")
+    return pass_or_fail(False, text, as_of, "jobs")
 
 
 @rule
@@ -499,8 +503,10 @@ def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
         and rollback
         and (rollback.ended_at or facts.now) > (found.ended_at or facts.now)
     ):
-        return verdict(False, f"Rolled back by {rollback.requested_by}", rollback.ended_at, "operations", rollback.id)
-    return verdict(True, f"Verified, requested by {found.requested_by}", found.ended_at, "operations", found.id)
+        return pass_or_fail(
+            False, f"Rolled back by {rollback.requested_by}", rollback.ended_at, "operations", rollback.id
+        )
+    return pass_or_fail(True, f"Verified, requested by {found.requested_by}", found.ended_at, "operations", found.id)
 
 
 @rule
@@ -510,10 +516,10 @@ def days_since_cutover(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if cutover is None or cutover.ended_at is None:
         return unknown("No cutover has been verified yet", "operations")
     if any(serving_side(t, facts.snapshot.tables).side != "candidate" for t in facts.migration.tables):
-        return verdict(False, "The new side does not serve every table", facts.now, "tables")
+        return pass_or_fail(False, "The new side does not serve every table", facts.now, "tables")
     days = (facts.now - cutover.ended_at).total_seconds() / 86400
     text = f"{days:.1f} of {params['days']} days since cutover"
-    return verdict(True, text, facts.now, "operations") if days >= params["days"] else unknown(text, "operations")
+    return pass_or_fail(True, text, facts.now, "operations") if days >= params["days"] else unknown(text, "operations")
 
 
 # Shared
@@ -541,7 +547,7 @@ def _not_seen(facts: Facts, source: str, summary: str) -> Finding:
         return unknown(f"{summary} (not read yet)", source)
     if status.error:
         return unknown(f"{summary} (reading failed: {status.error})", source, status.last_success)
-    return verdict(False, summary, status.last_success, source)
+    return pass_or_fail(False, summary, status.last_success, source)
 
 
 def _too_few(found: NewestRuns, wanted: int, what: str, source: str) -> Finding | None:

@@ -131,7 +131,7 @@ def chooser(here: Panel) -> None:
             "A persona's roles come from its groups in the workspace, looked up at each action.",
         )
         if not names:
-            st.caption("No users are known yet: the workspace is starting.")
+            st.caption("No users are known: the workspace does not answer yet.")
         return
     user = name(here)
     if source is IdentitySource.TOKEN:
