@@ -225,7 +225,8 @@ class Worker:
             pause = TICK_SECONDS
             try:
                 operations = here.operations
-                waiting = [(operations.bring_back, r.id) for r in operations.left()]
+                waiting = [(operations.resume_requested, r.id) for r in operations.to_resume()]
+                waiting += [(operations.bring_back, r.id) for r in operations.left()]
                 waiting += [(operations.apply, r.id) for r in operations.ready()]
                 for act, operation_id in waiting:
                     if ended.is_set():

@@ -90,7 +90,7 @@ def apply(
 
 
 @app.command()
-def resume(operation: OperationId, as_: As = None, here: Here = True, as_json: Json = False) -> None:
+def resume(operation: OperationId, as_: As = None, as_json: Json = False) -> None:
     """Continue an interrupted operation from the observed state.
 
     Runs in this process. A cutover that failed, was stopped or was being undone is rolled back; one after which no

@@ -12,7 +12,7 @@ from typing import Any
 from app import access
 from app.access import Actor, Refused, RolesOf
 from app.config.migration import Migration, Role
-from app.operations import approvals, confirm
+from app.operations import approvals, confirm, resumption
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Plan
 from app.operations.engine import LEASE, Hold
 from app.operations.executor import Executor, Patience
@@ -216,19 +216,52 @@ class OperationsService:
         A cutover that failed, was asked to stop or was being undone goes back, never forward again. One by which no
         table serves the new side yet is checked again as at its beginning.
         """
-        with self._ledger.audited(actor, "resume", operation_id):
-            self._check_persona(actor)
-            access.require(actor.user_name, Role.OPERATOR, self._roles_of, "resuming")
+        return self._resume(operation_id, actor, actor)
+
+    def request_resume(self, operation_id: str, actor: Actor) -> None:
+        """Asks the worker to resume an interrupted operation. Raises Refused."""
+        with self._ledger.audited(actor, resumption.REQUEST, operation_id):
+            self._check_resume(operation_id, actor)
+            record = self._store.operations.get(operation_id)
+            if record is not None and record.state is State.RUNNING and not self.interrupted(record):
+                raise Refused(f"operation {operation_id} is being executed: there is nothing to resume")
+            plan_hash = None if record is None else record.plan_hash
+            self._ledger.audit(actor, resumption.REQUEST, "allowed", operation_id, plan_hash)
+
+    def resume_requested(self, operation_id: str, executor: str) -> OperationRecord:
+        """Resumes an operation as requested, with the rights that its requester has now: for the worker. executor: the
+        worker's name. Raises Refused."""
+        request = resumption.open_request(self._store.audit, operation_id)
+        if request is None:
+            raise Refused(f"nobody requests to resume operation {operation_id}")
+        requester = Actor(request.actor, frozenset(), request.source, local=request.local)
+        return self._resume(operation_id, requester, Actor(executor, frozenset(), "worker"))
+
+    def to_resume(self) -> Sequence[OperationRecord]:
+        """Interrupted operations whose resumption is requested, oldest first (for the worker)."""
+        if self._store.leases.holder(LEASE) is not None:
+            return []
+        found = self._store.operations.find(states=[State.RUNNING, State.NEEDS_HUMAN])
+        return [o for o in found if resumption.open_request(self._store.audit, o.id) is not None][::-1]
+
+    def _resume(self, operation_id: str, requester: Actor, executor: Actor) -> OperationRecord:
+        with self._ledger.audited(executor, resumption.RESUME, operation_id):
             try:
-                record, known = self._ledger.get(operation_id)
+                record, known = self._check_resume(operation_id, requester)
             except PlanUnreadable as e:
-                return self._end_unreadable(e, actor)
-            if record.state not in (State.RUNNING, State.NEEDS_HUMAN):
-                raise Refused(f"operation {operation_id} is {record.state}: there is nothing to resume")
-            if known.kind is Kind.REHEARSE:
-                raise Refused("a rehearsal is not resumed: cancel it and plan a new one, which clears what is left")
+                return self._end_unreadable(e, executor)
             with self._lease(wait=True) as hold:
-                return self._executor.go_on(record, known, hold, actor)
+                return self._executor.go_on(record, known, hold, executor)
+
+    def _check_resume(self, operation_id: str, requester: Actor) -> tuple[OperationRecord, Plan]:
+        self._check_persona(requester)
+        access.require(requester.user_name, Role.OPERATOR, self._roles_of, "resuming")
+        record, known = self._ledger.get(operation_id)
+        if record.state not in (State.RUNNING, State.NEEDS_HUMAN):
+            raise Refused(f"operation {operation_id} is {record.state}: there is nothing to resume")
+        if known.kind is Kind.REHEARSE:
+            raise Refused("a rehearsal is not resumed: cancel it and plan a new one, which clears what is left")
+        return record, known
 
     def bring_back(self, operation_id: str, executor: str) -> OperationRecord:
         """Ends an interrupted operation without a person: for the worker. Raises Refused.
@@ -298,10 +331,12 @@ class OperationsService:
         return record.state is State.RUNNING and self._store.leases.holder(LEASE) is None
 
     def left(self) -> Sequence[OperationRecord]:
-        """Operations that were started and that nobody executes now, oldest first (for the worker)."""
+        """Operations that were started, that no process executes and nobody requests to resume, oldest first (for the
+        worker)."""
         if self._store.leases.holder(LEASE) is not None:
             return []
-        return self._store.operations.find(states=[State.RUNNING])[::-1]
+        found = self._store.operations.find(states=[State.RUNNING])
+        return [o for o in found if resumption.open_request(self._store.audit, o.id) is None][::-1]
 
     def operations(self, limit: int = 50) -> Sequence[OperationRecord]:
         """Operations that were asked for, newest first."""

@@ -21,10 +21,20 @@ class FakeOperations:
 
     def __init__(self) -> None:
         self.waiting: list[str] = []
+        self.requested: list[str] = []
         self.interrupted: list[str] = []
         self.brought_back: list[tuple[str, str]] = []
         self.applied: list[tuple[str, str]] = []
         self.act: Callable[[str], None] = lambda _: None
+
+    def to_resume(self) -> Any:
+        return [SimpleNamespace(id=i) for i in self.requested]
+
+    def resume_requested(self, operation_id: str, executor: str) -> Any:
+        self.act(operation_id)
+        self.requested.remove(operation_id)
+        self.applied.append((operation_id, executor))
+        return SimpleNamespace(state="verified")
 
     def left(self) -> Any:
         return [SimpleNamespace(id=i) for i in self.interrupted]

@@ -125,8 +125,8 @@ def test_resuming_tells_both_directions_and_wants_the_word(store: Store, handed:
     assert at.button(key=f"resume_{OPERATION}").disabled
     at = _type(at, "resume", "resume_typed", "resume")
     at = _click(at, "resume", "resume")
-    assert handed.calls == [("resume", OPERATION, ERIN)]
-    assert "Resuming" in text_of(at)
+    assert handed.calls == [("request_resume", OPERATION, ERIN)]
+    assert "Resume requested" in text_of(at)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,15 @@ def test_an_operation_is_carried_out_and_the_news_are_asked_for(store: Store, se
     running.stop()
 
 
+def test_an_operation_is_resumed_when_that_is_requested(store: Store, server: Server) -> None:
+    operations = FakeOperations()
+    operations.requested.append("op1")
+    running = Running(store, endpoint(server), operations)
+    wait_until(lambda: operations.applied)
+    assert operations.applied == [("op1", running.worker.owner)]
+    running.stop()
+
+
 def test_a_refused_operation_does_not_stop_the_next(store: Store, server: Server) -> None:
     operations = FakeOperations()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from app.operations import resumption
 from app.operations.definition import Plan
 from app.operations.engine import LEASE
 from app.operations.preview import Preview, preview_inverse
@@ -26,6 +27,13 @@ def interrupted(here: Panel, records: Sequence[OperationRecord]) -> list[str]:
     return running if running and here.store.leases.holder(LEASE) is None else []
 
 
+def resume_requested(here: Panel, record: OperationRecord) -> bool:
+    """Whether the worker is to resume it, and has not yet."""
+    if record.state not in (State.RUNNING, State.NEEDS_HUMAN):
+        return False
+    return resumption.open_request(here.store.audit, record.id) is not None
+
+
 STEP_COLUMNS = (
     Column("number", "Step", "number", width="small"),
     Column("state", "State"),
@@ -39,11 +47,15 @@ STEP_COLUMNS = (
 )
 
 
-def rail(drawn: OperationRecord, drawn_stuck: bool, made: Plan, lines: tuple[Preview, ...]) -> None:
+def rail(
+    drawn: OperationRecord, drawn_stuck: bool, drawn_requested: bool, made: Plan, lines: tuple[Preview, ...]
+) -> None:
     here = panel.current()
     record = here.store.operations.get(drawn.id)
     stuck = record is not None and bool(interrupted(here, [record]))
-    if record is None or record.state is not drawn.state or stuck is not drawn_stuck:
+    if record is None or (record.state, stuck, resume_requested(here, record)) != (
+        drawn.state, drawn_stuck, drawn_requested,
+    ):  # fmt: skip
         st.rerun()  # The buttons above are those of another state.
     entries = here.store.operations.journal(drawn.id)
     forward = {e.number: e for e in entries if e.direction == "forward" and e.phase is not Phase.NOTE}

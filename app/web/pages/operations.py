@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
-from app.access import Actor, Refused
+from app.access import Refused
+from app.operations import resumption
 from app.operations.codec import CodecError, plan_from_json
 from app.operations.definition import CONVERGING, Kind, Plan
 from app.operations.preview import preview
 from app.operations.service import ASKED_FOR
-from app.store.base import StoreError
 from app.store.collected.records import ScheduleRecord
-from app.store.leases import LeaseLost
 from app.store.operations import OperationRecord, State
 from app.web.components import asof, identity, notice, panel, sentences, sides
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import KINDS, state_mark, word_of
 from app.web.components.native import button, page_link
 from app.web.components.opening import choice, close_button, opened, put
-from app.web.components.operation import interrupted, plan_view, rail
+from app.web.components.operation import interrupted, plan_view, rail, resume_requested
 from app.web.components.panel import LIVE_SECONDS, Panel
 from app.web.components.status import Mark, mark
 from app.web.components.tables import Column, table
 from app.web.components.text import ago, code, count, literal, moment, seconds
 from databricks_client.endpoint import EndpointError
-from databricks_client.errors import WorkspaceError, one_line
+from databricks_client.errors import WorkspaceError
 
 SOURCES = ("schedules", "tables", "pipelines", "runs", "updates")
 LIMIT = 200
-RESUME_SECONDS = 6.0
-"""So long a click on Resume waits for a refusal; roles, state, lease and mostly the evidence are looked at by then."""
 
 
 def render() -> None:
@@ -217,9 +213,11 @@ def _detail(operation_id: str) -> None:
             return
         _title(here, record, made)
         _buttons(here, record, made)
-        every = LIVE_SECONDS if record.state in (State.SUBMITTED, State.READY, State.RUNNING) else None
+        requested = resume_requested(here, record)
+        live = record.state in (State.SUBMITTED, State.READY, State.RUNNING) or requested
         stuck = bool(interrupted(here, [record]))
-        panel.live(lambda: rail(record, stuck, made, lines), every=every, key="operation_rail")
+        every = LIVE_SECONDS if live else None
+        panel.live(lambda: rail(record, stuck, requested, made, lines), every=every, key="operation_rail")
         plan_view(here, record, made, lines)
 
 
@@ -250,8 +248,9 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
             _confirm(record.id, made.confirmation, word_of(record.kind), made.needs_approval)
         if record.state is State.SUBMITTED and _primary("Approve…", "approve", ":material/how_to_reg:"):
             _approve(record.id, record.plan_hash, record.requested_by)
-        resumable = stuck and record.kind != Kind.REHEARSE
-        if (resumable or record.state is State.NEEDS_HUMAN) and _primary("Resume…", "resume", ":material/resume:"):
+        requested = resume_requested(here, record)
+        resumable = (stuck and record.kind != Kind.REHEARSE) or record.state is State.NEEDS_HUMAN
+        if resumable and not requested and _primary("Resume…", "resume", ":material/resume:"):
             _resume(record.id)
         word = _cancel_word(record, stuck)
         if word is not None and st.button(f"{word}…", key="cancel_operation", icon=":material/cancel:"):
@@ -271,6 +270,10 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
                 else "What it started may still be running: look first, then resume it or end it."
             )
         )
+    if requested:
+        st.info("Resume requested: the worker starts it within seconds.", icon=":material/resume:")
+    elif refusal := resumption.refusal(here.store.audit, record.id):
+        st.error(f"✕ The worker did not resume it: {literal(refusal)}")
     if record.state is State.SUBMITTED:
         st.info(
             f"Waits for approval by a second person: an approver other than {literal(record.requested_by)}.",
@@ -394,41 +397,14 @@ def _resume(operation_id: str) -> None:
     if st.button("Resume", key=f"resume_{operation_id}", type="primary", disabled=(typed or "").strip() != "resume"):
         try:
             who = identity.actor(here, "resume", operation_id)
-        except Refused as e:
+            here.context.operations.request_resume(operation_id, who)
+        except (Refused, WorkspaceError, EndpointError) as e:
             st.error(f"Refused: {literal(e)}")
             return
-        with st.spinner("Looking whether it may go on"):
-            refusal = _resume_beside(here, operation_id, who)
-        if refusal is not None:
-            st.error(literal(refusal))
-            return
-        notice.say("operations", "Resuming; its journal shows how far it is.")
+        panel.forget()
+        notice.say("operations", "Resume requested. The worker starts it within seconds.")
         st.rerun()
 
-
-def _resume_beside(here: Panel, operation_id: str, who: Actor) -> str | None:
-    """Goes on in a thread of its own; gives why not, where that shows within `RESUME_SECONDS`."""
-    # Not in the page's own run: closing the browser must interrupt nothing. The lease lets only one carry it out.
-    found = here.context.operations
-    refusals: list[str] = []
-
-    def go_on() -> None:
-        try:
-            found.resume(operation_id, who)
-        except (Refused, WorkspaceError, EndpointError, StoreError, LeaseLost) as e:
-            refusals.append(f"Refused: {e}" if isinstance(e, Refused) else str(e))
-            panel.log.error("resume of %s: %s", operation_id, e)
-        except Exception as e:  # noqa: BLE001 (a thread has nobody else who would say so)
-            refusals.append(f"{type(e).__name__}: {one_line(e)}; it goes on being interrupted: resume it again")
-            panel.log.exception("resume of %s", operation_id)
-
-    thread = threading.Thread(target=go_on, name=f"resume-{operation_id}")
-    thread.start()
-    thread.join(RESUME_SECONDS)
-    return refusals[0] if refusals else None
-
-
-# Steps and journal
 
 # Schedules and history
 
