@@ -41,11 +41,11 @@ def cancel_left_behind(workspace: Workspace, store: Store) -> list[str]:
 
 
 def is_dead(tag: Tag, store: Store) -> bool:
-    """Whether nobody waits for a statement any more, as far as this store and this machine can tell. StoreError."""
+    """Whether the process that sent the statement is dead, as far as this store and machine show. Raises StoreError."""
     if tag.process == process():
         return False
     if tag.kind == "comparison" and store.parity.run(tag.id) is not None:
-        worker = store.parity.carrier(tag.id)
+        worker = store.parity.executor(tag.id)
         return worker is None or not tag.same_process(worker)
     if tag.kind == "operation" and store.operations.get(tag.id) is not None:
         holder = store.leases.holder(LEASE)

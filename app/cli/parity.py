@@ -1,4 +1,4 @@
-"""`cutover parity`: comparisons asked for, shown, listed, estimated, checked again, cancelled; one row in clear."""
+"""`cutover parity`: request, show, list, estimate, recheck and cancel comparisons; reveal a sampled row."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Sides = Annotated[str, typer.Option("--sides", help="production or development."
 
 @app.callback(invoke_without_command=True)
 def parity(command: typer.Context, sides: Sides = "production", as_json: Json = False) -> None:
-    """The newest result of each table, and how many pairs of runs in a row were clean."""
+    """Show the newest result of each table and the streak of clean pairs of runs."""
     if command.invoked_subcommand is not None:
         return
     _check_sides(sides)
@@ -73,14 +73,14 @@ def parity(command: typer.Context, sides: Sides = "production", as_json: Json = 
 @app.command("run")
 def parity_run(
     tables: Annotated[list[str] | None, typer.Argument(help="Default: all tables.")] = None,
-    final: Annotated[bool, typer.Option("--final", help="Compare row by row as well, for the last sign-off.")] = False,
+    final: Annotated[bool, typer.Option("--final", help="Also compare values row by row, for the sign-off.")] = False,
     sides: Sides = "production",
     as_: As = None,
     here: Here = False,
     wait: Wait = True,
     as_json: Json = False,
 ) -> None:
-    """Compares tables: asks the worker for it, or does it here."""
+    """Request a comparison from the worker, or execute it in this process with --here."""
     _check_sides(sides)
     wanted = _tables(tables)
     actor = context.actor(as_)
@@ -90,7 +90,7 @@ def parity_run(
         while _parity_run(parity_id).state is ParityState.QUEUED and runner.run_next() is not None:
             pass
     elif wait and context.store.leases.holder(WORKER_LEASE) is None:
-        raise Refused(f"comparison {parity_id} waits and no worker is running: start one, or use --here")
+        raise Refused(f"comparison {parity_id} is queued and no worker is running: start one, or use --here")
     last = ""
     while wait and _is_open(parity_id):
         states = [
@@ -99,9 +99,9 @@ def parity_run(
         if states and states[-1] != last and not as_json:
             last = states[-1]
             context.out.say(last)
-        at_work = context.store.leases.holder(WORKER_LEASE) or context.store.parity.carried_out(parity_id)
-        if not at_work and _is_open(parity_id):
-            raise Refused(f"nobody carries out comparison {parity_id} any more: start a worker")
+        executed = context.store.leases.holder(WORKER_LEASE) or context.store.parity.executor(parity_id)
+        if not executed and _is_open(parity_id):
+            raise Refused(f"comparison {parity_id} is interrupted, no worker executes it: start a worker")
         time.sleep(POLL_SECONDS)
     _show_comparison(_parity_run(parity_id), as_json)
 
@@ -112,7 +112,7 @@ def parity_estimate(
     sides: Sides = "production",
     as_json: Json = False,
 ) -> None:
-    """What a comparison would read and how long it may take, from what is known; asks the warehouse nothing."""
+    """Estimate what a comparison would read and how long it would take, without a query."""
     _check_sides(sides)
     found = expected(context.store.parity, context.store.collected, _tables(tables), sides)
     lines = [
@@ -130,7 +130,7 @@ def parity_history(
     limit: Annotated[int, typer.Option(min=1, max=5000)] = 50,
     as_json: Json = False,
 ) -> None:
-    """Finished comparisons, newest first."""
+    """List finished comparisons, newest first."""
     _check_sides(sides)
     found = context.store.parity.history(table, sides=sides, limit=limit)
     lines = [(r.parity_id, r.table, _result(r), r.reason, moment(r.finished_at)) for r in found]
@@ -144,11 +144,11 @@ ParityId = Annotated[str, typer.Argument(metavar="COMPARISON", help="The compari
 def parity_show(
     comparison: ParityId,
     table: Annotated[str | None, typer.Argument()] = None,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write its report as a page.")] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write its samples as CSV.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as HTML.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the samples as CSV.")] = None,
     as_json: Json = False,
 ) -> None:
-    """One comparison; with a table's name its report, the whole of it with --json or --html."""
+    """Show a comparison; with TABLE, its report (complete with --json or --html)."""
     found = _parity_run(comparison)
     if table is None and html is None and csv is None:
         _show_comparison(found, as_json)
@@ -159,12 +159,12 @@ def parity_show(
 
 @app.command("cancel")
 def parity_cancel(comparison: ParityId, as_: As = None, as_json: Json = False) -> None:
-    """Stops a comparison that waits or runs; its query on the warehouse is cancelled."""
+    """Cancel a queued or running comparison and its query on the warehouse."""
     context.parity.cancel(comparison, context.actor(as_))
     show(
         as_json,
         {"comparison": comparison, "cancel_requested": True},
-        lambda c: c.say(f"{comparison} is being stopped"),
+        lambda c: c.say(f"Cancelling {comparison}"),
     )
 
 
@@ -172,7 +172,7 @@ def parity_cancel(comparison: ParityId, as_: As = None, as_json: Json = False) -
 def parity_recheck(
     comparison: ParityId, table: Annotated[str | None, typer.Argument()] = None, as_json: Json = False
 ) -> None:
-    """Whether a comparison's reports still describe the tables: same versions, or else the same fingerprints."""
+    """Check whether a comparison's reports still describe the tables: same versions or same fingerprints."""
     run_ = _parity_run(comparison)
     wanted = [t for t in run_.tables if table in (None, t)]
     if not wanted:
@@ -205,7 +205,7 @@ def parity_reveal(
     as_: As = None,
     as_json: Json = False,
 ) -> None:
-    """One sampled row in clear, sensitive columns too; it is kept nowhere, and the audit log has who asked."""
+    """Show one sampled row in clear, with sensitive columns. It is not stored; the audit log records who saw it."""
     found = context.parity.reveal(Sampled(comparison, table, row), context.actor(as_), why)
     lines = [(side, column, value) for side, f in found.items() for column, value in (f.row or {}).items()]
 
@@ -361,7 +361,7 @@ def _streak(streak: Streak, sides: str) -> dict[str, Any]:
 
 
 def _result(found: ParityTable) -> str:
-    """A table's verdict; what somebody cancelled has none."""
+    """A table's verdict; a cancelled comparison has none."""
     if found.state is ParityState.CANCELLED:
         return _verdict(found.state)
     return _verdict(found.label or found.verdict) or found.state

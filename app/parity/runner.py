@@ -1,4 +1,4 @@
-"""Carries out requested comparisons and asks for one after each pair of runs."""
+"""Executes queued comparisons, and requests one after each pair of runs."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 AUTO = "auto"
-# How often a running comparison asks the store whether somebody cancelled it, and says how far it is (seconds).
-ASK_SECONDS = 1.0
-TELL_SECONDS = 0.5
-# How often whoever carries out a comparison says so (seconds); see `app.store.parity.ALIVE_SECONDS`.
+# How often a running comparison checks the store for a request to cancel, and records its progress (seconds).
+CANCEL_CHECK_SECONDS = 1.0
+PROGRESS_SECONDS = 0.5
+# Between two heartbeats of a running comparison (seconds); see `app.store.parity.ALIVE_SECONDS`.
 ALIVE_PAUSE = 5.0
-# How long, and how often, what must not be lost is tried while store or workspace are away (seconds).
-INSIST_SECONDS = 60.0
-INSIST_PAUSE = 2.0
+# How long, and how often, what must not be lost is retried while store or workspace are unavailable (seconds).
+RETRY_SECONDS = 60.0
+RETRY_PAUSE = 2.0
 # An automatic comparison that proved nothing is tried again so long after it ended, each time of these once.
 TRY_AGAIN = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 
@@ -72,32 +72,32 @@ class ParityRunner:
         self._kept_is = kept_is
         self._owner = owner
         self._stop = stop or threading.Event()
-        self._taken = threading.Event()
+        self._claimed_elsewhere = threading.Event()
         self._clock = clock
         self._away = False
         self._tidy = tidy
         self._tidied = False
 
     def run_next(self) -> str | None:
-        """Carries out the oldest waiting request; gives its id, None where none waits.
+        """Executes the oldest queued comparison; returns its id, None where none is queued.
 
-        Raises StoreError where the store stays away. Then, and when the worker is told to stop, the comparison is left
-        as it is, and the next call puts it back into the queue: what this owner left running nobody carries out now.
-        So it does with what others left who have died. Where another took this one, nothing more of it is recorded.
+        Raises StoreError where the store stays unavailable. Then, and when the worker stops, the comparison is left as
+        it is, and the next call requeues it, as it does with comparisons of dead workers. Where another worker claimed
+        this one, nothing more of it is recorded.
         """
         left = self._parity.requeue_interrupted(self._owner)
         if left:
-            log.info("comparisons that were interrupted start again: %s", ", ".join(left))
+            log.info("requeued interrupted comparisons: %s", ", ".join(left))
         if left or not self._tidied:
             self._tidied = True
             self._tidy()
         run = self._parity.claim(self._owner)
         if run is None:
             return None
-        log.info("comparison %s of %s begins", run.id, ", ".join(run.tables))
+        log.info("comparison %s of %s starts", run.id, ", ".join(run.tables))
         try:
             with self._alive(run), working_on("comparison", run.id):
-                self._carry_out_or_fail(run)
+                self._execute_or_fail(run)
         except ComparisonTaken as e:
             log.warning("%s: nothing more of it is recorded", e)
         except KeyboardInterrupt:
@@ -105,9 +105,9 @@ class ParityRunner:
             raise
         return run.id
 
-    def _carry_out_or_fail(self, run: ParityRun) -> None:
+    def _execute_or_fail(self, run: ParityRun) -> None:
         try:
-            self._carry_out(run)
+            self._execute(run)
         except (StoreError, ComparisonTaken):
             raise
         except Exception as e:
@@ -115,7 +115,7 @@ class ParityRunner:
             log.error("comparison %s: %s", run.id, fault, exc_info=None if self._sensitive(run) else e)
             # What breaks while the workspace is being left says nothing of the comparison.
             if not self._leaving():
-                self._insist(lambda: self._parity.finish(run.id, ParityState.FAILED, fault, self._owner))
+                self._retry(lambda: self._parity.finish(run.id, ParityState.FAILED, fault, self._owner))
 
     def _sensitive(self, run: ParityRun) -> bool:
         return any(t.sensitive for t in self._migration.tables if t.name in run.tables)
@@ -128,7 +128,7 @@ class ParityRunner:
         place = traceback.extract_tb(error.__traceback__)[-1]
         return f"{kind} in {place.name} ({Path(place.filename).name}:{place.lineno})"
 
-    def _carry_out(self, run: ParityRun) -> None:
+    def _execute(self, run: ParityRun) -> None:
         before = self._begin(run)
         tables = {t.name: t for t in self._migration.tables}
         finished = self._finished(run)
@@ -147,19 +147,19 @@ class ParityRunner:
 
     @contextmanager
     def _alive(self, run: ParityRun) -> Iterator[None]:
-        """Says every ALIVE_PAUSE that this process executes it, until the block ends.
+        """Sends a heartbeat every ALIVE_PAUSE until the block ends.
 
-        It is left where another took it, and where this process could not say so for as long as others wait for it.
+        The comparison is left where another worker claimed it, and after ALIVE_SECONDS without a stored heartbeat.
         """
-        self._taken.clear()
+        self._claimed_elsewhere.clear()
 
         def lose(reason: str) -> None:
             log.warning("%s: nothing more of it is recorded", reason)
-            self._taken.set()
+            self._claimed_elsewhere.set()
 
         with Heartbeat(
             f"comparison {run.id}",
-            partial(self._parity.keep_alive, run.id, self._owner),
+            partial(self._parity.heartbeat, run.id, self._owner),
             every=ALIVE_PAUSE,
             within=ALIVE_SECONDS,
             on_lost=lose,
@@ -167,27 +167,27 @@ class ParityRunner:
             yield
 
     def _leaving(self) -> bool:
-        return self._stop.is_set() or self._taken.is_set()
+        return self._stop.is_set() or self._claimed_elsewhere.is_set()
 
     def _begin(self, run: ParityRun) -> Pair:
         """Records what produced the sides, and gives it. What was compared while others had is compared again."""
         try:
-            before = self._insist(lambda: self._producers.now(run.sides), patient=False)
+            before = self._retry(lambda: self._producers.now(run.sides), patient=False)
         except WorkspaceError as e:
             log.warning("comparison %s: what produced its sides is taken from what was collected: %s", run.id, e)
-            before = self._insist(lambda: self._producers.collected(run.sides))
+            before = self._retry(lambda: self._producers.collected(run.sides))
         if self._finished(run) and not same(before, (run.baseline, run.candidate)):
-            self._insist(lambda: self._parity.forget_results(run.id, self._owner))
+            self._retry(lambda: self._parity.forget_results(run.id, self._owner))
         self._record(run, before, doubts(before, before))
         return before
 
     def _end(self, run: ParityRun, before: Pair) -> None:
         """Ends it as done. Of what speaks against the pair of the beginning there is a warning."""
-        results = self._insist(lambda: self._parity.table_results(run.id))
-        reports = {t.table: self._insist(partial(self._parity.report, run.id, t.table)) for t in results}
+        results = self._retry(lambda: self._parity.table_results(run.id))
+        reports = {t.table: self._retry(partial(self._parity.report, run.id, t.table)) for t in results}
         found: list[str] = []
         try:
-            after = self._insist(lambda: self._producers.now(run.sides))
+            after = self._retry(lambda: self._producers.now(run.sides))
         except WorkspaceError as e:
             if self._leaving():
                 return
@@ -199,57 +199,57 @@ class ParityRunner:
         pair = after if same(before, after) else before
         known = {t: r for t, r in reports.items() if r is not None}
         found += doubts(before, after) + contradictions(known, before)
-        at_work = self._insist(lambda: self._producers.at_work(run.sides))
+        at_work = self._retry(lambda: self._producers.at_work(run.sides))
         pair, others = with_others(known, pair, at_work)
         self._record(run, pair, found + others)
-        verdict = self._insist(lambda: self._parity.finish(run.id, ParityState.DONE, worker=self._owner))
+        verdict = self._retry(lambda: self._parity.finish(run.id, ParityState.DONE, worker=self._owner))
         log.info("comparison %s: %s", run.id, verdict)
 
     def _record(self, run: ParityRun, pair: Pair, found: Sequence[str]) -> None:
-        told = [w for w in (far_apart(*pair), *found) if w]
+        warnings = [w for w in (far_apart(*pair), *found) if w]
         if found:
-            told.append("this comparison counts for no pair of runs")
-        self._insist(
+            warnings.append("this comparison counts for no pair of runs")
+        self._retry(
             lambda: self._parity.set_producers(
-                run.id, *pair, "; ".join(told) or None, proven=not found, worker=self._owner
+                run.id, *pair, "; ".join(warnings) or None, proven=not found, worker=self._owner
             )
         )
 
     def _finished(self, run: ParityRun) -> set[str]:
-        results = self._insist(lambda: self._parity.table_results(run.id))
+        results = self._retry(lambda: self._parity.table_results(run.id))
         return {t.table for t in results if t.state in (ParityState.DONE, ParityState.FAILED)}
 
     def _cancelled(self, run: ParityRun) -> bool:
-        """Whether somebody asked to cancel it; then it has ended."""
-        by = self._insist(lambda: self._parity.cancel_requested(run.id))
+        """Whether a cancel was requested; then it has ended."""
+        by = self._retry(lambda: self._parity.cancel_requested(run.id))
         if by is not None:
-            self._insist(lambda: self._parity.finish(run.id, ParityState.CANCELLED, f"cancelled by {by}", self._owner))
+            self._retry(lambda: self._parity.finish(run.id, ParityState.CANCELLED, f"cancelled by {by}", self._owner))
         return by is not None
 
     def _compare(self, run: ParityRun, table: Table) -> None:
-        asked = 0.0
-        told = (-1.0, "")
+        checked = 0.0
+        reported = (-1.0, "")
         cancelled_by: str | None = None
 
         def cancelled() -> bool:
-            nonlocal asked, cancelled_by
+            nonlocal checked, cancelled_by
             if self._leaving() or cancelled_by is not None:
                 return True
-            if time.monotonic() - asked >= ASK_SECONDS:
-                asked = time.monotonic()
-                cancelled_by = self._if_there(lambda: self._parity.cancel_requested(run.id))
+            if time.monotonic() - checked >= CANCEL_CHECK_SECONDS:
+                checked = time.monotonic()
+                cancelled_by = self._try(lambda: self._parity.cancel_requested(run.id))
             return cancelled_by is not None
 
         def progress(p: Progress) -> None:
-            nonlocal told
+            nonlocal reported
             moment = time.monotonic()
-            if self._leaving() or (p.step == told[1] and moment - told[0] < TELL_SECONDS):
+            if self._leaving() or (p.step == reported[1] and moment - reported[0] < PROGRESS_SECONDS):
                 return
-            told = (moment, p.step)
+            reported = (moment, p.step)
             fraction = p.done / p.total if p.total else 0.0
-            self._if_there(lambda: self._parity.progress(run.id, table.name, p.step, fraction, self._owner))
+            self._try(lambda: self._parity.progress(run.id, table.name, p.step, fraction, self._owner))
 
-        self._insist(lambda: self._parity.progress(run.id, table.name, "start", 0.0, self._owner))
+        self._retry(lambda: self._parity.progress(run.id, table.name, "start", 0.0, self._owner))
         try:
             spec = spec_of(
                 table,
@@ -274,44 +274,44 @@ class ParityRunner:
         if self._leaving() or cancelled_by is not None:
             return  # What was cancelled is no result; the caller ends the request, or leaves it to the next worker.
         try:
-            self._insist(lambda: self._parity.finish_table(run.id, table.name, report.to_dict(), self._owner))
+            self._retry(lambda: self._parity.finish_table(run.id, table.name, report.to_dict(), self._owner))
         except StoreError:
             if self._leaving():
                 raise
             # A store that takes this and not the report will not take it after another comparison either.
-            self._fail_table(run, table.name, "its result could not be kept in the store: see the worker's log")
+            self._fail_table(run, table.name, "its result could not be stored: see the worker's log")
 
     def _fail_table(self, run: ParityRun, table: str, why: str) -> None:
-        self._insist(lambda: self._parity.fail_table(run.id, table, why, self._owner))
+        self._retry(lambda: self._parity.fail_table(run.id, table, why, self._owner))
 
     # ------------------------------------------------------------------------------------ a store that is away a moment
 
-    def _insist(self, act: Callable[[], R], patient: bool = True) -> R:
-        """What `act` gives. Where store or workspace are away it is tried again, for INSIST_SECONDS at most.
+    def _retry(self, act: Callable[[], R], patient: bool = True) -> R:
+        """What `act` returns. Retries while store or workspace are unavailable, for RETRY_SECONDS at most.
 
-        patient: waits for the workspace too. Raises what `act` raises, at once when the worker is told to stop or when
-        another took the comparison.
+        patient: retries for the workspace too. Raises what `act` raises, at once when the worker stops or when another
+        worker claimed the comparison.
         """
-        until = time.monotonic() + INSIST_SECONDS
+        until = time.monotonic() + RETRY_SECONDS
         while True:
             try:
                 return act()
             except (StoreError, WorkspaceError) as e:
                 again = isinstance(e, StoreError) or (patient and e.retryable)
-                if not again or time.monotonic() >= until or self._leaving() or self._stop.wait(INSIST_PAUSE):
+                if not again or time.monotonic() >= until or self._leaving() or self._stop.wait(RETRY_PAUSE):
                     raise
-                log.warning("tried again: %s", e)
+                log.warning("retrying: %s", e)
 
-    def _if_there(self, act: Callable[[], R]) -> R | None:
-        """What `act` gives, None where the store is away: the comparison goes on, and the next call tells."""
+    def _try(self, act: Callable[[], R]) -> R | None:
+        """What `act` returns, None where the store is unavailable: the comparison continues without it."""
         try:
             found = act()
         except ComparisonTaken:
-            self._taken.set()
+            self._claimed_elsewhere.set()
             return None
         except StoreError as e:
             if not self._away:
-                log.warning("the comparison goes on: %s", e)
+                log.warning("the comparison continues: %s", e)
             self._away = True
             return None
         self._away = False
@@ -320,13 +320,13 @@ class ParityRunner:
     # --------------------------------------------------------------------------------------- comparisons by themselves
 
     def request_after_runs(self) -> list[str]:
-        """Asks for a comparison of each side pair that is due (`due`); gives the ids.
+        """Requests a comparison of each pair of sides that is due (`due`); returns the ids.
 
         That is after a run of the old job and an update of the new side that both succeeded, with nothing after them or
         at work: the comparison would only find that a side changed, or it would not be known what wrote it.
         """
         names = [t.name for t in self._migration.tables]
-        asked = []
+        requested = []
         for sides in ("production", "development"):
             if sides == "development" and not all(t.development for t in self._migration.tables):
                 continue
@@ -337,16 +337,16 @@ class ParityRunner:
             past = self._parity.runs(sides=sides, limit=200)
             if not due(past, names, baseline, candidate, self._clock()) or not self._still(sides, pair):
                 continue
-            asked.append(self._parity.request(names, "worker", sides=sides, trigger=AUTO))
-            log.info("comparison %s follows run %s and update %s", asked[-1], baseline.id, candidate.id)
-        return asked
+            requested.append(self._parity.request(names, "worker", sides=sides, trigger=AUTO))
+            log.info("comparison %s follows run %s and update %s", requested[-1], baseline.id, candidate.id)
+        return requested
 
     def _still(self, sides: str, pair: Pair) -> bool:
-        """Asks the workspace itself, since what was collected is some seconds old; False where it cannot be told."""
+        """Checks with the workspace, as what was collected is some seconds old; False where it is unknown."""
         try:
             return same(pair, self._producers.now(sides))
         except WorkspaceError as e:
-            log.warning("no comparison asked for: %s", e)
+            log.warning("no comparison requested: %s", e)
             return False
 
 

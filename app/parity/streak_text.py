@@ -38,7 +38,7 @@ def _told(evidence: Iterator[Evidence], kind: str, pair: str) -> Iterator[dict[s
 
 
 def of_wanted(streak: Streak, wanted: int | None) -> str:
-    """`28 of 28`; where none are asked for, how many there are."""
+    """`28 of 28`; the count alone where no gate requires a number."""
     return f"{min(streak.runs, wanted)} of {wanted}" if wanted else f"{streak.runs:,}"
 
 
@@ -57,16 +57,16 @@ def in_a_row(streak: Streak, migration: Migration, pair: str) -> str:
 
 
 def explained(streak: Streak, migration: Migration, pair: str) -> list[str]:
-    """What ended the row, what ended its days where that is another thing, and what it still lacks; a sentence each."""
+    """What ended the streak, what ended its days where that differs, and what it still lacks; a sentence each."""
     longest = longest_pause(migration, pair)
     days = streak.days(longest)
     told = []
     if streak.waiting is not None:
-        told.append(f"After the row: {waiting(streak.waiting)}.")
+        told.append(f"After the streak: {waiting(streak.waiting)}.")
     if days.pause is not None:
         told.append(f"The days count from {stamp(days.since)}: before it {pause(days, longest)}.")
     if streak.ended is not None:
-        told.append(f"{'The row begins anew where' if streak.runs else 'There is no row, as'} {why(streak.ended)}.")
+        told.append(f"{'The streak restarts where' if streak.runs else 'There is no streak:'} {why(streak.ended)}.")
     return told
 
 

@@ -36,7 +36,7 @@ from app.store.text import CleanJson, ExactJson, FreeText, Identity, Label
 SIDES = ("production", "development")
 
 ALIVE_SECONDS = 20.0
-"""Who carries out a comparison and has not said so for this long is dead: it starts again."""
+"""A comparison sends heartbeats. One without a heartbeat for this long has no live worker: it is requeued."""
 
 
 class ParityState(StrEnum):
@@ -121,7 +121,7 @@ class ParityTable:
     """One table of a comparison: its progress, then its result. fraction is 0 to 1; seconds of the comparison.
 
     label: the verdict for people, as `DIFFERENT, all explained by time`. final: the deterministic comparison ran too
-    (before the end: was asked for).
+    (before the end: was requested).
     """
 
     parity_id: str
@@ -202,15 +202,15 @@ _ENDED = (ParityState.DONE, ParityState.FAILED, ParityState.CANCELLED)
 
 
 class ComparisonTaken(Exception):
-    """Who wants to record something of a comparison does not carry it out any more: it ended, or another took it."""
+    """The worker does not own the comparison any more: it ended, or another worker claimed it."""
 
 
 class ParityRepository(Repository):
     """Requests, progress and results of comparisons. All methods raise StoreError where the store cannot be used.
 
-    State changes compare and swap: a request is claimed once, and what has ended stays as it ended. Whoever carries one
-    out names itself as `worker`: what it records, it records only while the comparison is its own, and it says with it
-    that it is alive. Otherwise ComparisonTaken is raised and nothing recorded.
+    State changes compare and swap: a request is claimed once, and an ended comparison stays as it ended. A worker names
+    itself with each record of a comparison that it executes: the record is kept only while that worker owns it, and is
+    a heartbeat too. Otherwise ComparisonTaken is raised and nothing recorded.
     """
 
     _what = "comparisons"
@@ -224,7 +224,7 @@ class ParityRepository(Repository):
         sides: str = "production",
         trigger: str = "manual",
     ) -> str:
-        """Asks for a comparison and gives its id. An equal request that still waits is not doubled: its id is given.
+        """Queues a comparison; returns its id, or that of an equal request which is still queued.
 
         Raises ValueError for no tables or unknown sides.
         """
@@ -278,10 +278,10 @@ class ParityRepository(Repository):
         return parity_id
 
     def cancel(self, parity_id: str, by: str) -> bool:
-        """Asks to cancel; a waiting request ends at once, a running one soon. False where it has ended already."""
+        """Cancels: a queued comparison ends at once, a running one soon. False where it has ended already."""
         with self._write() as c:
             r = runs_table
-            asked = c.execute(
+            requested = c.execute(
                 update(r)
                 .where(r.c.id == parity_id, r.c.state.in_([ParityState.QUEUED, ParityState.RUNNING]))
                 .values(cancel_requested_by=by)
@@ -293,12 +293,12 @@ class ParityRepository(Repository):
             ).rowcount
             if waiting:
                 self._end_open_tables(c, parity_id, ParityState.CANCELLED, f"cancelled by {by}")
-        return asked == 1
+        return requested == 1
 
     # ------------------------------------------------------------------------------------------------ the worker
 
     def claim(self, worker: str) -> ParityRun | None:
-        """Takes the oldest waiting request, or None. People's requests go before automatic ones."""
+        """Claims the oldest queued comparison for `worker`; None without one. Manual requests go first."""
         r = runs_table
         with self._write() as c:
             waiting = c.execute(
@@ -316,13 +316,13 @@ class ParityRepository(Repository):
             ).rowcount
         return self.run(str(waiting)) if taken == 1 else None
 
-    def keep_alive(self, parity_id: str, worker: str) -> None:
-        """Says that `worker` carries it out still."""
+    def heartbeat(self, parity_id: str, worker: str) -> None:
+        """Records that `worker` still executes it. Raises ComparisonTaken where it does not own it."""
         with self._write() as c:
             self._own(c, parity_id, worker)
 
     def _own(self, c: Connection, parity_id: str, worker: str | None) -> None:
-        """Raises ComparisonTaken unless `worker` (None: nobody is asked) carries it out now, and says that it does."""
+        """Raises ComparisonTaken unless `worker` owns it now, and records a heartbeat. None: no check."""
         r = runs_table
         if worker is None:
             return
@@ -332,21 +332,10 @@ class ParityRepository(Repository):
             .values(alive_at=self._moment(c))
         ).rowcount
         if mine != 1:
-            raise ComparisonTaken(f"comparison {parity_id} ended, or another process took it")
+            raise ComparisonTaken(f"comparison {parity_id} ended, or another process claimed it")
 
-    def carried_out(self, parity_id: str) -> bool:
-        """Whether somebody carries it out and said so lately."""
-        r = runs_table
-        with self._read() as c:
-            found = c.execute(
-                select(r.c.id).where(
-                    r.c.id == parity_id, r.c.state == ParityState.RUNNING, r.c.alive_at >= self._silence(c)
-                )
-            ).one_or_none()
-        return found is not None
-
-    def carrier(self, parity_id: str) -> str | None:
-        """The name of who carries it out and said so lately; None where nobody does."""
+    def executor(self, parity_id: str) -> str | None:
+        """The worker that executes it and sent a heartbeat within ALIVE_SECONDS; None where there is none."""
         r = runs_table
         with self._read() as c:
             found: str | None = c.execute(
@@ -357,15 +346,15 @@ class ParityRepository(Repository):
         return found
 
     def _silence(self, c: Connection) -> datetime:
-        """Who was alive before this moment and not since is dead."""
+        """A worker whose last heartbeat is older than this is dead."""
         return self._moment(c) - timedelta(seconds=ALIVE_SECONDS)
 
     def requeue_interrupted(self, worker: str) -> list[str]:
-        """Puts back what was left running, from the table that it was at; gives the ids.
+        """Requeues comparisons that were interrupted; returns their ids.
 
-        That is what `worker`, who carries out nothing now, had claimed, and what others have not kept alive.
-        A comparison only reads, so starting it again is safe. Tables that were finished keep their result. What
-        somebody asked to cancel ends as cancelled, whosever it was.
+        Those are what `worker`, which executes none now, had claimed, and those of other workers without a heartbeat.
+        A comparison only reads, so starting it again is safe. Finished tables keep their result. A comparison with a
+        request to cancel ends as cancelled, whichever worker had it.
         """
         r, t = runs_table, tables_table
         with self._write() as c:
@@ -396,7 +385,7 @@ class ParityRepository(Repository):
         return put_back
 
     def forget_results(self, parity_id: str, worker: str | None = None) -> None:
-        """Makes all tables of a running comparison be compared again: their sides were written since."""
+        """Drops the results of a running comparison, to compare all tables again: their sides were written since."""
         t = tables_table
         kept = {"parity_id", "table", "sides", "position", "state", "step", "fraction", "final"}
         with self._write() as c:
@@ -414,7 +403,7 @@ class ParityRepository(Repository):
             )
 
     def cancel_requested(self, parity_id: str) -> str | None:
-        """Who asked to cancel it, None where nobody did."""
+        """Who requested to cancel it; None without a request."""
         found = self._one(select(runs_table.c.cancel_requested_by).where(runs_table.c.id == parity_id))
         return None if found is None else found[0]
 
@@ -430,7 +419,7 @@ class ParityRepository(Repository):
     ) -> None:
         """Records what produced the sides, and a warning as where they are far apart.
 
-        proven: these two produced what was compared, as far as is known; else it counts for no pair of runs.
+        proven: these two produced what was compared, as far as is known; otherwise it counts for no pair.
         """
         skew = None
         if baseline and candidate and baseline.ended_at and candidate.ended_at:

@@ -33,10 +33,10 @@ RUNNING = {"life_cycle_state": "RUNNING", "result_state": None, "end_time": None
 @pytest.fixture
 def quick_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries, questions and progress without pauses."""
-    monkeypatch.setattr(parity_run, "INSIST_PAUSE", 0.0)
-    monkeypatch.setattr(parity_run, "INSIST_SECONDS", 0.2)
-    monkeypatch.setattr(parity_run, "ASK_SECONDS", 0.0)
-    monkeypatch.setattr(parity_run, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(parity_run, "RETRY_PAUSE", 0.0)
+    monkeypatch.setattr(parity_run, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(parity_run, "CANCEL_CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(parity_run, "PROGRESS_SECONDS", 0.0)
 
 
 def report(verdict: Verdict = Verdict.IDENTICAL) -> ParityReport:

@@ -478,7 +478,7 @@ def test_the_row_of_clean_pairs_is_told_with_what_ended_it(here: Here) -> None:
     assert value["streak"]["broken_by"] in value["streak"]["ended"]
     status, out, _ = here("parity")
     assert "18 h, 3 of 28 clean pairs of runs in a row\n" in out
-    assert f"The row begins anew where {value['streak']['ended']}.\n" in out
+    assert f"The streak restarts where {value['streak']['ended']}.\n" in out
     assert "0 of 28" not in here("parity", "--sides", "development")[1], "no gate waits for that pair"
 
 

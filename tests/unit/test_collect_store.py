@@ -296,18 +296,18 @@ def test_what_a_dead_worker_left_running_starts_again_from_the_table_it_was_at(s
     p.claim("dead")
     p.finish_table(parity_id, "a", {"verdict": "identical"})
     p.progress(parity_id, "b", "fingerprint", 0.4)
-    p.keep_alive(parity_id, "dead")
-    assert p.carried_out(parity_id)
+    p.heartbeat(parity_id, "dead")
+    assert p.executor(parity_id) == "dead"
     assert p.requeue_interrupted("new") == [], "it may be at work"
     with store.engine.begin() as c:
         c.execute(runs_table.update().values(alive_at=datetime.now(UTC) - timedelta(seconds=ALIVE_SECONDS + 1)))
-    assert not p.carried_out(parity_id) and p.requeue_interrupted("new") == [parity_id]
+    assert p.executor(parity_id) is None and p.requeue_interrupted("new") == [parity_id]
     states = {t.table: t.state for t in p.table_results(parity_id)}
     assert states == {"a": ParityState.DONE, "b": ParityState.INTERRUPTED}
     assert p.claim("new").id == parity_id  # type: ignore[union-attr]
     before = p.run(parity_id), p.table_results(parity_id)
     for record in (
-        lambda: p.keep_alive(parity_id, "dead"),
+        lambda: p.heartbeat(parity_id, "dead"),
         lambda: p.progress(parity_id, "b", "details", 0.9, "dead"),
         lambda: p.finish_table(parity_id, "b", {"verdict": "identical"}, "dead"),
         lambda: p.fail_table(parity_id, "a", "no connection", "dead"),

@@ -97,7 +97,7 @@ def test_a_comparison_whose_heartbeat_fails_is_left_and_starts_again(
     store: Store, compared: Compared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parity_run, "ALIVE_PAUSE", 0.01)
-    keep_alive = store.parity.keep_alive
+    heartbeat = store.parity.heartbeat
     ended = threading.Event()
 
     def during(cancelled: Callable[[], bool], **_: Any) -> Any:
@@ -106,14 +106,14 @@ def test_a_comparison_whose_heartbeat_fails_is_left_and_starts_again(
         raise AssertionError("what was left is not recorded")
 
     compared.during = during
-    store.parity.keep_alive = raising(TokenRefused("no"))  # type: ignore[method-assign]
+    store.parity.heartbeat = raising(TokenRefused("no"))  # type: ignore[method-assign]
     parity_id = store.parity.request(["t"], "x")
     stuck = threading.Timer(PATIENCE, ended.set)
     stuck.start()
     runner_of(store).run_next()
     assert not ended.is_set()
     stuck.cancel()
-    store.parity.keep_alive = keep_alive  # type: ignore[method-assign]
+    store.parity.heartbeat = heartbeat  # type: ignore[method-assign]
     left = store.parity.run(parity_id)
     assert left is not None and left.state is ParityState.RUNNING
     assert store.parity.requeue_interrupted("w") == [parity_id]

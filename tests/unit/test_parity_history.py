@@ -79,7 +79,7 @@ def test_the_page_tells_what_was_not_compared(store: Store, fill: Fill) -> None:
     text = text_of(at)
     assert "1 pair, 6 table comparisons" in text
     assert "(30 table comparisons, 6 cancelled): 1 of 1 clean pairs of runs in a row" in text
-    assert "The row begins anew where run 10002 of " in text and "were not compared." in text
+    assert "The streak restarts where run 10002 of " in text and "were not compared." in text
     assert "cancelled" in frames(at)
     assert "Clean comparisons in a row" in text_of(open_page("overview"))
 

@@ -177,7 +177,7 @@ def test_a_store_that_is_away_while_a_statement_runs_ends_nothing(store: Store, 
 def test_what_a_store_that_stays_away_interrupts_is_taken_up_by_the_same_worker_with_what_was_done(
     store: Store, compared: Compared, away: Away, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr(parity_run, "INSIST_SECONDS", 0.0)
+    monkeypatch.setattr(parity_run, "RETRY_SECONDS", 0.0)
     runner = runner_of(store)
     parity_id = store.parity.request(["gone", "t"], "x")
 
@@ -211,7 +211,7 @@ def test_a_report_that_the_store_never_takes_is_not_compared_for_ever(
     parity_id = store.parity.request(["t"], "x")
     runner_of(store).run_next()
     (table,) = store.parity.table_results(parity_id)
-    assert found(store, parity_id).verdict == "not_proven" and "could not be kept" in (table.reason or "")
+    assert found(store, parity_id).verdict == "not_proven" and "could not be stored" in (table.reason or "")
     assert len(compared.specs) == 1
 
 
@@ -271,7 +271,7 @@ def test_what_another_took_after_a_long_silence_is_left_to_it(
     parity_id = store.parity.request(["t", "gone"], "x")
     runner_of(store).run_next()
     assert found(store, parity_id).state is ParityState.RUNNING
-    store.parity.keep_alive(parity_id, "other")
+    store.parity.heartbeat(parity_id, "other")
     assert [t.verdict for t in store.parity.table_results(parity_id)] == [None, None]
 
 

@@ -179,7 +179,7 @@ def test_a_runner_tidies_up_at_first_and_when_it_takes_up_what_was_left(store: S
     store.parity.claim("w")
     there.error = None
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(runner, "_carry_out_or_fail", lambda _: None)
+        patched.setattr(runner, "_execute_or_fail", lambda _: None)
         runner.run_next()
     assert len(looks) == 2
 

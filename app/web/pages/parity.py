@@ -76,7 +76,7 @@ def _head() -> None:
             Figure(
                 "Newest comparison",
                 ago(max((r.finished_at for r in done if r.finished_at), default=None), here.now),
-                f"took {seconds(sum(r.seconds or 0 for r in done))} in all" if done else "",
+                f"duration {seconds(sum(r.seconds or 0 for r in done))} in total" if done else "",
             ),
         ]
     )
@@ -97,7 +97,7 @@ def _start() -> None:
         final = st.toggle(
             "Final: also the deterministic comparison",
             key="parity_final",
-            help="Adds a one-way EXCEPT ALL to the fingerprints: slower, and no hash is trusted. For the sign-off.",
+            help="Adds a one-way EXCEPT ALL, which compares values, not hashes: slower. For the sign-off.",
         )
         st.caption(
             "A comparison only reads and changes no table. It runs in the worker: this page can be closed meanwhile."
@@ -123,7 +123,7 @@ def _request(here: Panel, tables: Sequence[str], final: bool) -> None:
     except Refused as e:
         notice.say("parity", f"Refused: {e}", False)
         return
-    notice.say("parity", f"Asked for a comparison of {subject}; the worker begins within seconds.")
+    notice.say("parity", f"Requested a comparison of {subject}. The worker starts it within seconds.")
 
 
 @panel.guarded
@@ -134,7 +134,7 @@ def _cancel(parity_id: str) -> None:
     except Refused as e:
         notice.say("parity", f"Refused: {e}", False)
         return
-    notice.say("parity", "Asked to cancel.")
+    notice.say("parity", "Cancelling the comparison.")
 
 
 def _active() -> None:
@@ -146,7 +146,7 @@ def _under_way(drawn: list[str]) -> None:
     here = panel.current()
     runs = here.store.parity.active()
     if [run.id for run in runs] != drawn:
-        st.rerun()  # One began or ended: all of the page says so.
+        st.rerun()  # One started or ended: the whole page shows it.
     for run in runs:
         with st.container(border=True):
             _progress(here, run)
@@ -159,11 +159,11 @@ def _progress(here: Panel, run: ParityRun) -> None:
         pair = PAIRS.get(run.sides, run.sides)
         st.markdown(
             f"{mark(str(run.state)).badge} Comparing {literal(what)} ({literal(pair)}{final}), "
-            f"asked for by {literal(run.requested_by)} {literal(ago(run.requested_at, here.now))}",
+            f"requested by {literal(run.requested_by)} {literal(ago(run.requested_at, here.now))}",
             width="stretch",
         )
         if run.cancel_requested_by:
-            st.caption(f"Cancelling, asked for by {literal(run.cancel_requested_by)}")
+            st.caption(f"Cancelling, requested by {literal(run.cancel_requested_by)}")
         else:
             st.button(
                 "Cancel",
@@ -176,7 +176,7 @@ def _progress(here: Panel, run: ParityRun) -> None:
     if run.warning:
         st.warning("▲ " + literal(run.warning))
     if run.state is ParityState.QUEUED:
-        st.caption("Waits for the worker.")
+        st.caption("Queued: waits for the worker.")
     for t in here.store.parity.table_results(run.id):
         words = t.verdict.replace("_", " ") if t.verdict else t.step or str(t.state)
         st.progress(min(1.0, max(0.0, t.fraction)), text=f"{code(t.table)} {literal(words)}")
@@ -455,8 +455,8 @@ def _samples(here: Panel, name: str, report: ParityReport, run: ParityRun | None
     )
     if any(cell.masked for s in report.samples for cell in s.cells):
         st.caption(
-            "Values of sensitive columns are keyed hashes: they tell whether two values are equal, nothing else. "
-            "An operator may see one row in clear; who did, and why, is in the audit log."
+            "Values of sensitive columns are shown as keyed hashes, which show only whether two values are equal. "
+            "An operator can reveal one row in clear; the audit log records who did, and why."
         )
         if run is not None and st.button("Reveal a row", key="parity_reveal", icon=":material/visibility:"):
             _reveal(run.id, name, len(report.samples))
@@ -467,7 +467,7 @@ def _samples(here: Panel, name: str, report: ParityReport, run: ParityRun | None
 def _reveal(parity_id: str, name: str, samples: int) -> None:
     here = panel.current()
     number = st.number_input("Row of the samples", 1, samples, 1, key="parity_reveal_row")
-    why = st.text_input("Why it has to be seen", key="parity_reveal_why", autocomplete="off")
+    why = st.text_input("Reason", key="parity_reveal_why", autocomplete="off")
     if not st.button("Reveal", type="primary", key="parity_reveal_go"):
         return
     sampled = Sampled(parity_id, name, int(number))
@@ -497,12 +497,12 @@ def _value(value: str | None, absent: bool) -> str:
 
 
 def _proof(here: Panel, name: str, report: ParityReport, run: ParityRun | None) -> None:
-    with st.expander("**What this rests on**: versions, columns, hashes, times", key="parity_proof_box"):
+    with st.expander("**Evidence**: versions, columns, hashes, times", key="parity_proof_box"):
         rows = [
             ("Old side", _side(here, report.baseline)),
             ("New side", _side(here, report.candidate)),
-            ("Key", ", ".join(report.keys) or "none: rows compared as a bag"),
-            ("Asked for", "; ".join(asked(report)) or "all rows and columns, exactly"),
+            ("Key", ", ".join(report.keys) or "none: rows compared as a multiset"),
+            ("Options", "; ".join(asked(report)) or "all rows and columns, exactly"),
             ("Columns compared", count(len(report.columns))),
             (
                 "Not compared",
@@ -515,10 +515,10 @@ def _proof(here: Panel, name: str, report: ParityReport, run: ParityRun | None) 
             ),
             ("SQL", report.sql_hash or NOTHING),
             ("Fingerprints", ", ".join(f"{s}: {f.digest[:16]}" for s, f in report.fingerprints.items()) or NOTHING),
-            ("Asked for by", report.requested_by or (run.requested_by if run else NOTHING)),
+            ("Requested by", report.requested_by or (run.requested_by if run else NOTHING)),
             ("Started", moment(report.started_at, here.zone)),
             (
-                "Took",
+                "Duration",
                 f"{seconds(report.seconds)}: " + ", ".join(f"{t.step} {seconds(t.seconds)}" for t in report.timings),
             ),
         ]
