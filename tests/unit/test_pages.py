@@ -173,7 +173,7 @@ def test_a_link_to_a_comparison_opens_it_and_the_address_follows_what_is_picked(
     assert "There is no finished comparison" in text_of(open_page("parity", table="dim_fde", report="nonsense"))
 
 
-def test_the_streak_is_told_beside_what_a_gate_wants(store: Store, fill: Fill) -> None:
+def test_the_streak_is_shown_with_its_gate(store: Store, fill: Fill) -> None:
     fill()
     assert current_streak(store, [t.name for t in MIGRATION.tables]).runs == 3
     at = open_page("parity")

@@ -169,7 +169,7 @@ def test_two_empty_tables_are_nothing_to_compare() -> None:
     assert status("parity_identical", facts(parity={"production": results}), pair="production") is Status.INCONCLUSIVE
 
 
-def test_the_final_comparison_is_asked_for_by_itself() -> None:
+def test_a_gate_may_require_the_final_comparison() -> None:
     results = {"production": {t: compared(t, 1) for t in TABLES}}
     assert status("parity_identical", facts(parity=results), pair="production", final=True) is Status.INCONCLUSIVE
     assert status("parity_identical", facts(final_parity=results), pair="production", final=True) is Status.PASS
@@ -436,7 +436,7 @@ def test_a_streak_does_not_pass_while_its_newest_pair_waits_or_runs_cannot_be_re
     assert told("parity_streak", in_a_row(28, pair="development"), pairs=28, pair="development").passed
 
 
-def test_a_row_that_a_comparison_broke_fails_and_one_that_cannot_be_told_is_inconclusive() -> None:
+def test_a_row_that_a_comparison_broke_fails_and_an_unknown_one_is_inconclusive() -> None:
     broken = told("parity_streak", in_a_row(3, ended=NotIdentical("c7", "not_proven")), pairs=28)
     assert (broken.status, broken.references) == (Status.FAIL, ("c7",))
     assert broken.summary == "3 of 28 clean comparisons in a row; before them comparison c7 was not proven"

@@ -66,7 +66,7 @@ def test_a_worker_that_lost_its_lease_ends(store: Store, server: Server) -> None
     assert running.status == 1
 
 
-def test_an_operation_is_carried_out_and_the_news_are_asked_for(store: Store, server: Server) -> None:
+def test_an_operation_is_executed_and_a_refresh_requested(store: Store, server: Server) -> None:
     operations = FakeOperations()
     operations.waiting.append("op1")
     running = Running(store, endpoint(server), operations)
