@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -84,6 +84,16 @@ class Observation:
     def fingerprint(self) -> str:
         """SHA-256 over `pinned()`."""
         return hashlib.sha256(canonical(self.pinned()).encode()).hexdigest()
+
+    def fingerprint_of(self, names: Iterable[str]) -> str:
+        """Fingerprint of some relations alone. Raises KeyError for one that was not observed."""
+        return Observation(self.as_of).with_relations(self.relation(n) for n in names).fingerprint
+
+    def with_relations(self, relations: Iterable[Relation]) -> Observation:
+        """The observation with these relations in place of those of the same names."""
+        changed = {r.name: r for r in relations}
+        kept = tuple(r for r in self.relations if r.name not in changed)
+        return replace(self, relations=(*kept, *changed.values()))
 
     @property
     def model(self) -> Model:

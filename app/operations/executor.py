@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from app.access import Actor, Refused
 from app.config.migration import Migration
-from app.operations import plan as planning
+from app.operations import plan_swap
 from app.operations.codec import CodecError
 from app.operations.definition import CONVERGING, Kind, Observation, Plan
+from app.operations.draft import NoWayBack, number
 from app.operations.engine import LEASE_SECONDS, Engine, Hold, Interrupted, Stopped, Timing
 from app.operations.journal import JournalLost, insist
 from app.operations.ledger import Ledger, evidence_of
@@ -251,7 +252,7 @@ class Executor:
         owned, unwritten = True, list[str]()
         while True:
             seen = look_back(self._world, self._migration, self._clock(), past)
-            steps = planning.back(
+            steps = plan_swap.back(
                 past.swaps_in(self._migration, seen),
                 seen,
                 past.before,
@@ -263,7 +264,7 @@ class Executor:
             )
             engine = self._engine(known, hold, "back", may_stop=False, seen=seen, silent=silent)
             try:
-                engine.run(planning.number(steps))
+                engine.run(number(steps))
             except JournalLost:
                 silent = True
                 continue
@@ -393,7 +394,7 @@ class _Walk:
 def _why(problem: Exception) -> str:
     if isinstance(problem, JournalLost):
         return f"its journal could not be written: {problem}"
-    known = isinstance(problem, (StepFailed, Stopped, WorkspaceError, UnknownStep, planning.NoWayBack))
+    known = isinstance(problem, (StepFailed, Stopped, WorkspaceError, UnknownStep, NoWayBack))
     return str(problem) if known else f"{type(problem).__name__}: {problem}"
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from app.config.migration import Gate, Migration
-from app.operations import compared
-from app.operations import plan as planning
+from app.operations import compared, plan_swap
 from app.operations.definition import GateVerdict, Kind, Observation
+from app.operations.draft import NoWayBack
 from app.operations.past import PastCutover
 from app.operations.positions import Position
 from app.progress.evidence import Finding, Status, pass_or_fail, unknown
@@ -79,7 +79,7 @@ def _own_names(migration: Migration, observation: Observation, past: PastCutover
     title = "The old job's tables have their names"
     all_swaps = past.every_swap(migration, observation)
     problems = []
-    found = planning.places(all_swaps, observation).values()
+    found = plan_swap.places(all_swaps, observation).values()
     for s, place in zip(all_swaps, found, strict=True):
         served, kept = observation.relation(s.served), observation.relation(s.kept)
         if place.position is Position.UNTOUCHED or served.kind == kept.kind == "absent":
@@ -97,9 +97,9 @@ def _own_names(migration: Migration, observation: Observation, past: PastCutover
 
 
 def _start(migration: Migration, observation: Observation) -> GateVerdict:
-    all_swaps = planning.swaps(migration, observation)
+    all_swaps = plan_swap.swaps(migration, observation)
     problems: list[str] = []
-    for s, (table, place) in zip(all_swaps, planning.places(all_swaps, observation).items(), strict=True):
+    for s, (table, place) in zip(all_swaps, plan_swap.places(all_swaps, observation).items(), strict=True):
         if place.position is not Position.UNTOUCHED:
             problems.append(f"{table}: {place.text}")
         candidate = observation.relation(s.candidate)
@@ -164,7 +164,7 @@ def _schedules(observation: Observation) -> GateVerdict:
 
 def _parameters(migration: Migration, observation: Observation) -> tuple[GateVerdict, ...]:
     """A rollback sets them back to what the migration file says: so they have to be that now."""
-    wanted, job = planning.parallel_parameters(migration), observation.job("candidate")
+    wanted, job = plan_swap.parallel_parameters(migration), observation.job("candidate")
     if not wanted:
         return ()
     there = dict(job.parameters)
@@ -195,10 +195,10 @@ def _privileges(observation: Observation) -> GateVerdict:
 
 def _way_back(migration: Migration, observation: Observation) -> GateVerdict:
     title = "The way back is built"
-    steps = planning.cutover(migration, observation).steps
+    steps = plan_swap.cutover(migration, observation).steps
     try:
-        inverse = planning.way_back(migration, observation, steps)
-    except planning.NoWayBack as e:
+        inverse = plan_swap.way_back(migration, observation, steps)
+    except NoWayBack as e:
         return _gate("world.way_back", title, [str(e)], "", observation)
     fine = f"{len(inverse)} steps undo it, and there is a way back from after each of its {len(steps)} steps"
     return _gate("world.way_back", title, () if inverse else ["no step would undo it"], fine, observation)

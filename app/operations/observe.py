@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from app.access import Refused
 from app.config.migration import Migration
-from app.operations import plan as planning
+from app.operations import plan_rehearsal, plan_swap
 from app.operations.definition import Kind, Observation
 from app.operations.past import JobName, PastCutover
 from app.operations.positions import Swap
@@ -62,7 +62,7 @@ def observe(
             return replace(seen, written=_written(world, migration, seen, past)) if counts else seen
         case Kind.REHEARSE:
             sources = [n for t in migration.tables for n in (t.baseline, t.candidate)]
-            found = relations(world, [*sources, *planning.rehearsal_names(migration)])
+            found = relations(world, [*sources, *plan_rehearsal.rehearsal_names(migration)])
             read = world.privileges((), sources, ())
             return Observation(moment, tuple(found), privileges=read, unfinished=tuple(unfinished))
         case Kind.START_UPDATE:
@@ -99,7 +99,7 @@ def relations(world: World, names: Sequence[str], *, deep: bool = False) -> list
 
 def look(world: World, migration: Migration, moment: datetime) -> Observation:
     """The names of a swap with all that hangs on them, its jobs and its pipeline: what a cutover rests on."""
-    found = relations(world, planning.names(migration), deep=True)
+    found = relations(world, plan_swap.names(migration), deep=True)
     jobs = tuple((side, _job(world, migration, side)) for side in ("baseline", "candidate"))
     return Observation(moment, tuple(found), jobs, (world.pipeline(migration.production_pipeline.name),))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from app.config.migration import Migration, Table
-from app.operations import plan as planning
+from app.operations import plan_swap
 from app.operations.codec import CodecError, observation_from_json
 from app.operations.definition import Kind, Observation
 from app.operations.positions import Place, Swap
@@ -48,21 +48,21 @@ class PastCutover:
     def names(self, migration: Migration) -> tuple[str, ...]:
         """Every relation that the way back looks at."""
         if not self.swaps:
-            return planning.names(migration)
+            return plan_swap.names(migration)
         return tuple(n for s in self.swaps for n in (s.served, s.kept, s.candidate))
 
     def swaps_in(self, migration: Migration, seen: Observation) -> tuple[Swap, ...]:
         """The swaps to take back: those of the cutover, or without memory those that the migration file names."""
-        return self.swaps or planning.swaps(migration, seen, self.methods)
+        return self.swaps or plan_swap.swaps(migration, seen, self.methods)
 
     def every_name(self, migration: Migration) -> tuple[str, ...]:
         """The names of the cutover and those of the migration file."""
-        return tuple(dict.fromkeys((*self.names(migration), *planning.names(migration))))
+        return tuple(dict.fromkeys((*self.names(migration), *plan_swap.names(migration))))
 
     def every_swap(self, migration: Migration, seen: Observation) -> tuple[Swap, ...]:
         """The swaps of the cutover, and those of the migration file's tables that it did not move."""
         moved = {s.served for s in self.swaps}
-        added = [s for s in planning.swaps(migration, seen, self.methods) if s.served not in moved]
+        added = [s for s in plan_swap.swaps(migration, seen, self.methods) if s.served not in moved]
         taken = {s.table for s in self.swaps}
         return (*self.swaps, *(replace(s, table=s.served) if s.table in taken else s for s in added))
 
@@ -72,7 +72,7 @@ class PastCutover:
         found: dict[str, Place] = {}
         for s in all_swaps:
             known = moved is None or s.served in moved
-            found |= planning.places([s], seen, self.before if known else None, self.unknown)
+            found |= plan_swap.places([s], seen, self.before if known else None, self.unknown)
         return found
 
     def jobs(self, migration: Migration) -> tuple[tuple[JobName, JobName], ...]:
@@ -86,7 +86,7 @@ class PastCutover:
 
     def back_parameters(self, migration: Migration) -> tuple[tuple[str, str], ...]:
         """Name and value of what the new job's parameters are set back to."""
-        return self.parameters if self.before is not None else planning.parallel_parameters(migration)
+        return self.parameters if self.before is not None else plan_swap.parallel_parameters(migration)
 
     def unrestored(self, migration: Migration, seen: Observation, *, pause_new: bool) -> tuple[str, ...]:
         """A sentence for each schedule that the way back cannot set as it has to be."""

@@ -11,7 +11,6 @@ from typing import Any
 from app.operations.definition import Observation
 from app.operations.grants import lacking
 from app.operations.observe import relations
-from app.operations.plan import relations_fingerprint
 from app.operations.requests import Call, Query, Request, Statement
 from app.operations.steps import (
     AwaitIdle,
@@ -153,7 +152,7 @@ class Performer:
     def _confirm_unchanged(self, step: ConfirmUnchanged) -> Detail:
         found = relations(self._world, step.relations, deep=True)
         seen = Observation(self._clock(), tuple(found))
-        if relations_fingerprint(seen, step.relations) == step.fingerprint:
+        if seen.fingerprint_of(step.relations) == step.fingerprint:
             return {"fingerprint": step.fingerprint}
         now = {r.name: asdict(r) for r in found}
         was = {n: asdict(self._observation.relation(n)) for n in step.relations}

@@ -10,9 +10,9 @@ from typing import Any
 from app import access
 from app.access import Refused, RolesOf
 from app.config.migration import Migration, Role
-from app.operations import approvals, confirm, gates
-from app.operations import plan as planning
+from app.operations import approvals, confirm, gates, plan_job, plan_rehearsal, plan_swap
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation, Plan
+from app.operations.draft import Draft
 from app.operations.gates import Judge
 from app.operations.observe import observe, relations, starts_old_job
 from app.operations.past import PastCutover, last_cutover, of_record
@@ -90,12 +90,12 @@ class Planner:
         requested_by: str,
         operation_id: str,
         past: PastCutover,
-    ) -> planning.Draft:
+    ) -> Draft:
         match kind:
             case Kind.CUTOVER:
-                return planning.cutover(self._migration, seen)
+                return plan_swap.cutover(self._migration, seen)
             case Kind.ROLLBACK:
-                return planning.rollback(
+                return plan_swap.rollback(
                     past.swaps_in(self._migration, seen),
                     seen,
                     past.before,
@@ -105,10 +105,10 @@ class Planner:
                     reminders=self._migration.reminders.rollback,
                 )
             case Kind.REHEARSE:
-                rows = args.get("rows", planning.SCRATCH_ROWS)
-                return planning.rehearse(self._migration, seen, requested_by, rows)
+                rows = args.get("rows", plan_rehearsal.SCRATCH_ROWS)
+                return plan_rehearsal.rehearse(self._migration, seen, requested_by, rows)
             case _:
-                return planning.light(kind, args, seen, operation_id)
+                return plan_job.light(kind, args, seen, operation_id)
 
     def _observe(
         self, kind: Kind, args: Mapping[str, Any], past: PastCutover, but: str | None = None, counts: bool = True
@@ -199,7 +199,7 @@ class Planner:
         past = last_cutover(self._operations, self._migration)
         seen = self._observe(known.kind, known.args, past, but=record.id, counts=False)
         if resumed:
-            seen = planning.unmoved(of_record(record).swaps, seen, known.observation)
+            seen = plan_swap.unmoved(of_record(record).swaps, seen, known.observation)
         was, is_now = known.observation.pinned(schedules=not resumed), seen.pinned(schedules=not resumed)
         if was != is_now:
             raise Refused(

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect
 
 from app.config.migration import Migration
-from app.operations.plan import rehearsal_names
+from app.operations.plan_rehearsal import rehearsal_names
 from app.parity.current_streak import current_streak
 from app.store.base import now
 from app.store.open import Store, open_store

@@ -16,11 +16,11 @@ import app
 from app.access import Refused
 from app.operations.codec import plan_from_json, plan_to_json
 from app.operations.definition import Kind, Plan
+from app.operations.draft import number
 from app.operations.engine import LEASE, Engine, Hold
 from app.operations.grants import union
 from app.operations.model import Model
 from app.operations.performer import Performer
-from app.operations.plan import number
 from app.operations.preview import preview, preview_inverse, previews
 from app.operations.steps import (
     STEPS,

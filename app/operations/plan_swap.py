@@ -1,27 +1,32 @@
-"""From what was observed to a frozen list of typed steps: pure functions, no clock, no workspace, no store."""
+"""Cutover and rollback: from what was observed to steps. Pure functions, no clock, no workspace, no store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from app.access import Refused
 from app.config.migration import Migration
-from app.operations.definition import Kind, Observation
-from app.operations.grants import common, lacking, union, without
-from app.operations.model import Model
+from app.operations.definition import Observation
+from app.operations.draft import Draft, NoWayBack, Staged, number
+from app.operations.grants import (
+    carried,
+    common,
+    lacking,
+    not_carried,
+    on_successor,
+    on_view,
+    union,
+    with_owner,
+    without,
+)
 from app.operations.positions import Place, Position, Swap, locate, method
 from app.operations.steps import (
-    SCRATCH_PREFIX,
     AwaitIdle,
     ConfirmUnchanged,
-    CopyTable,
     CreateView,
-    DropScratch,
     DropView,
     FlipView,
-    Grant,
     PauseSchedule,
     PlannedStep,
     RenameBack,
@@ -29,47 +34,20 @@ from app.operations.steps import (
     RestoreGrants,
     RestoreTags,
     RevokeGrants,
-    RunJob,
     SaveState,
     SetParameters,
-    StartUpdate,
     Step,
     UnpauseSchedule,
     VerifyOutcome,
-    VerifySame,
     VerifyServing,
 )
-from app.operations.world import JobState, PipelineState, Relation, absent
+from app.operations.world import Grant, JobState, Relation, absent
 
 IDLE_SECONDS = 1800.0
 """How long a cutover waits for runs that were active when it paused their job."""
 
+
 ROLLBACK_IDLE_SECONDS = 120.0
-SCRATCH_ROWS = 10_000
-VIEW_PRIVILEGES = frozenset({"SELECT", "ALL_PRIVILEGES", "MANAGE", "APPLY_TAG"})
-"""What can be granted on a view; MODIFY cannot, and whoever has it writes to the old table, which keeps its grants."""
-
-Staged = tuple[str, str, Step]
-"""Stage, lane and step."""
-
-
-class NoWayBack(Exception):
-    """From here no statement of ours leads back; the text says what was found. A person has to look."""
-
-
-@dataclass(frozen=True)
-class Draft:
-    """Steps with what would undo them, how each table is swapped, and what people must know."""
-
-    steps: tuple[PlannedStep, ...]
-    inverse: tuple[PlannedStep, ...] = ()
-    method: Mapping[str, str] | None = None
-    notes: tuple[str, ...] = ()
-
-
-def number(steps: Iterable[Staged]) -> tuple[PlannedStep, ...]:
-    """Gives each step its place."""
-    return tuple(PlannedStep(i, stage, lane, step) for i, (stage, lane, step) in enumerate(steps, 1))
 
 
 def names(migration: Migration) -> tuple[str, ...]:
@@ -109,42 +87,13 @@ def unmoved(all_swaps: Sequence[Swap], observation: Observation, before: Observa
     for s in all_swaps:
         if found[s.table].position in (Position.RENAMED, Position.SHADOWED):
             home += [replace(observation.relation(s.kept), name=s.served), absent(s.kept)]
-    return with_relations(observation, home)
+    return observation.with_relations(home)
 
 
 def _ids(swap: Swap, before: Observation | None) -> tuple[str | None, str | None]:
     if before is None:
         return None, None
     return before.relation(swap.served).table_id, before.relation(swap.candidate).table_id
-
-
-def carried(grants: Iterable[Grant]) -> tuple[Grant, ...]:
-    """The part of the grants that a view can carry."""
-    kept = ((g.principal, tuple(p for p in g.privileges if p in VIEW_PRIVILEGES)) for g in grants)
-    return tuple(Grant(principal, privileges) for principal, privileges in kept if privileges)
-
-
-def on_view(old: Relation) -> tuple[Grant, ...]:
-    """What a view in a table's place is granted: what it can carry of the table's grants, and SELECT to the owner, who
-    needed no grant to read the table."""
-    return _with_owner(carried(old.grants), old, ("SELECT",))
-
-
-def on_successor(old: Relation, new: Relation) -> tuple[Grant, ...]:
-    """What a table that takes another's name is granted: the other's grants, and to its owner, who needed none, what
-    gives access to rows."""
-    return old.grants if old.owner == new.owner else _with_owner(old.grants, old, ("MODIFY", "SELECT"))
-
-
-def _with_owner(grants: tuple[Grant, ...], old: Relation, privileges: tuple[str, ...]) -> tuple[Grant, ...]:
-    more = lacking(grants, (Grant(old.owner, privileges),)) if old.owner else ()
-    return union(grants, more) if more else grants
-
-
-def not_carried(grants: Iterable[Grant]) -> tuple[Grant, ...]:
-    """The part of the grants that a view cannot carry."""
-    lost = ((g.principal, tuple(p for p in g.privileges if p not in VIEW_PRIVILEGES)) for g in grants)
-    return tuple(Grant(principal, privileges) for principal, privileges in lost if privileges)
 
 
 def cutover(migration: Migration, observation: Observation) -> Draft:
@@ -158,8 +107,8 @@ def cutover(migration: Migration, observation: Observation) -> Draft:
         ("save", "", SaveState(names(migration), (old.name, new.name))),
         *(("pause", "", PauseSchedule(j.job_id, j.name)) for j in (old, new) if j.paused is not None),
         ("idle", "", AwaitIdle(_targets(old, new), ((pipeline.pipeline_id, pipeline.name),), IDLE_SECONDS)),
-        ("confirm", "", ConfirmUnchanged(names(migration), relations_fingerprint(observation, names(migration)))),
-        *_forward(all_swaps, observation),
+        ("confirm", "", ConfirmUnchanged(names(migration), observation.fingerprint_of(names(migration)))),
+        *forward(all_swaps, observation),
         *(("parameters", "", SetParameters(*p)) for p in parameters),
         *(("unpause", "", UnpauseSchedule(new.job_id, new.name)) for _ in (1,) if new.paused is not None),
         (
@@ -186,7 +135,7 @@ def cutover(migration: Migration, observation: Observation) -> Draft:
     )
 
 
-def _forward(all_swaps: Sequence[Swap], observation: Observation, round_: str = "") -> list[Staged]:
+def forward(all_swaps: Sequence[Swap], observation: Observation, round_: str = "") -> list[Staged]:
     """Names and views from old to new: shadow, verify, flip, verify."""
     steps: list[Staged] = []
     for s in all_swaps:
@@ -354,7 +303,7 @@ def changed_grants(
         return (), ()
     had = carried(grants_before(swap, since, before))
     old = since.relation(swap.kept) if before is None else before.relation(swap.served)
-    return lacking(_with_owner(had, old, ("SELECT",)), view.grants), lacking(view.grants, had)
+    return lacking(with_owner(had, old, ("SELECT",)), view.grants), lacking(view.grants, had)
 
 
 def parallel_parameters(migration: Migration) -> tuple[tuple[str, str], ...]:
@@ -376,7 +325,7 @@ def way_back(migration: Migration, observation: Observation, steps: Sequence[Pla
             if moved.relations == state.relations and undo:
                 continue
             state = moved
-            seen = with_relations(observation, state.relations.values())
+            seen = observation.with_relations(state.relations.values())
             undo = back(all_swaps, seen, observation, pause_new=True, parameters=parallel_parameters(migration))
         except (ValueError, NoWayBack) as e:
             raise NoWayBack(f"step {planned.number} ({type(planned.step).__name__} {planned.lane}): {e}") from e
@@ -426,137 +375,6 @@ def rollback(
             *reminders,
         ),
     )
-
-
-def rehearsal_swaps(migration: Migration) -> tuple[Swap, ...]:
-    """Names of the scratch copies. They are ordinary tables; the swap is rehearsed in the way of views."""
-
-    def scratch(name: str) -> str:
-        return f"{migration.rehearsal_schema}.{SCRATCH_PREFIX}{name}"
-
-    return tuple(
-        Swap(t.name, scratch(t.name), scratch(t.name + "_old"), scratch(t.name + "_new"), "view")
-        for t in migration.tables
-    )
-
-
-def rehearsal_names(migration: Migration) -> tuple[str, ...]:
-    """Every scratch name, references included."""
-    return tuple(
-        n
-        for s in rehearsal_swaps(migration)
-        for n in (s.served, s.kept, s.candidate, f"{s.kept}_ref", f"{s.candidate}_ref")
-    )
-
-
-def rehearse(migration: Migration, observation: Observation, requested_by: str, rows: int | None) -> Draft:
-    """Copies, forward, back, forward, back; after each turn the copy must serve what it held. Then all is removed.
-
-    Scratch copies are granted to the requester alone: they may hold what consumers may not see.
-    """
-    all_swaps = rehearsal_swaps(migration)
-    grants = (Grant(requested_by, ("SELECT",)),)
-    steps: list[Staged] = []
-    for s in all_swaps:
-        for name in (s.served, s.kept, s.candidate, f"{s.kept}_ref", f"{s.candidate}_ref"):
-            found = observation.relation(name)
-            if found.kind in ("table", "view"):
-                steps.append(("clear", s.table, DropScratch(name, found.kind == "view")))
-    for t, s in zip(migration.tables, all_swaps, strict=True):
-        steps += [
-            ("copy", t.name, step)
-            for step in (
-                CopyTable(t.baseline, s.served, rows),
-                CopyTable(s.served, f"{s.kept}_ref", None),
-                CopyTable(t.candidate, s.candidate, rows),
-                CopyTable(s.candidate, f"{s.candidate}_ref", None),
-                RestoreGrants(s.served, grants),
-            )
-        ]
-    copied: dict[str, Relation] = {}
-    for t, s in zip(migration.tables, all_swaps, strict=True):
-        old, new = observation.relation(t.baseline), observation.relation(t.candidate)
-        # Their ids are not known before they are made; any two that differ tell them apart.
-        copied[s.served] = Relation(s.served, "table", table_id="old", columns=old.columns, grants=grants)
-        copied[s.kept] = absent(s.kept)
-        copied[s.candidate] = Relation(s.candidate, "table", table_id="new", columns=new.columns)
-    start = with_relations(observation, copied.values())
-    for turn in (1, 2):
-        forward = _forward(all_swaps, start, f" {turn}")
-        state = Model(copied)
-        for _, _, step in forward:
-            state = step.leaves(state)
-        steps += forward
-        for s in all_swaps:
-            steps += [
-                (f"same as new {turn}", s.table, VerifySame(s.served, f"{s.candidate}_ref")),
-                (f"same as new {turn}", s.table, VerifySame(s.kept, f"{s.kept}_ref")),
-            ]
-        turned = with_relations(start, state.relations.values())
-        steps += back(all_swaps, turned, start, pause_new=True, jobs=False, round_=f" {turn}")
-        for s in all_swaps:
-            steps += [
-                (f"same as old {turn}", s.table, VerifySame(s.served, f"{s.kept}_ref")),
-                (f"same as old {turn}", s.table, VerifySame(s.candidate, f"{s.candidate}_ref")),
-            ]
-    for s in all_swaps:
-        steps += [
-            ("remove", s.table, DropScratch(name, False))
-            for name in (s.served, s.candidate, f"{s.kept}_ref", f"{s.candidate}_ref")
-        ]
-    much = "all rows" if rows is None else f"at most {rows:,} rows"
-    return Draft(
-        number(steps),
-        method={s.table: "view" for s in all_swaps},
-        notes=(
-            f"works on copies of {much} of each table, named {SCRATCH_PREFIX}* in {migration.rehearsal_schema}",
-            "candidates are copied into ordinary tables: a view over a pipeline's own table is not rehearsed",
-            "schedules are not touched",
-        ),
-    )
-
-
-def light(kind: Kind, args: Mapping[str, Any], observation: Observation, token: str) -> Draft:
-    """start-update, run-now, pause, unpause. token: makes a repeated run request the same run."""
-    if kind is Kind.START_UPDATE:
-        return Draft(number([("update", "", _start_update(args, observation.pipelines[0]))]))
-    job = observation.job(str(args["job"]))
-    if kind is Kind.RUN_NOW:
-        return Draft(number([("run", "", RunJob(job.job_id, job.name, token))]))
-    if job.paused is None:
-        raise Refused(f"job {job.name} has no schedule, trigger or continuous block: there is nothing to {kind}")
-    step = PauseSchedule if kind is Kind.PAUSE else UnpauseSchedule
-    notes = (
-        (f"{job.name} is {'paused' if job.paused else 'not paused'} already",)
-        if job.paused is (kind is Kind.PAUSE)
-        else ()
-    )
-    return Draft(number([("schedule", "", step(job.job_id, job.name))]), notes=notes)
-
-
-def _start_update(args: Mapping[str, Any], pipeline: PipelineState) -> StartUpdate:
-    full, refresh = tuple(args.get("full_refresh_selection") or ()), tuple(args.get("refresh_selection") or ())
-    all_full, validate = bool(args.get("full_refresh")), bool(args.get("validate_only"))
-    if all_full and (full or refresh):
-        raise Refused("a full refresh of everything takes no selection: choose one of them")
-    if validate and (all_full or full or refresh):
-        raise Refused("validate only refreshes nothing: it takes neither full refresh nor a selection")
-    both = sorted(set(full) & set(refresh))
-    if both:
-        raise Refused(f"{both[0]} is in both selections: refresh it or refresh it fully")
-    return StartUpdate(pipeline.pipeline_id, pipeline.name, all_full, full, refresh, validate)
-
-
-def relations_fingerprint(observation: Observation, wanted: Iterable[str]) -> str:
-    """Fingerprint of some relations alone."""
-    return with_relations(Observation(observation.as_of), (observation.relation(n) for n in wanted)).fingerprint
-
-
-def with_relations(observation: Observation, relations: Iterable[Relation]) -> Observation:
-    """The observation with these relations instead of those of the same names."""
-    changed = {r.name: r for r in relations}
-    kept = tuple(r for r in observation.relations if r.name not in changed)
-    return replace(observation, relations=(*kept, *changed.values()))
 
 
 def _targets(*jobs: JobState) -> tuple[tuple[int, str], ...]:
