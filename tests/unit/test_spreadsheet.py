@@ -94,4 +94,4 @@ def test_the_pages_have_no_export_beside_the_guarded_one() -> None:
         and node.func.attr in ("dataframe", "data_editor")
     }
     # A row in clear is looked at and kept nowhere.
-    assert drawn == {("app/web/components/tables.py", "dataframe"), ("app/web/pages/parity.py", "dataframe")}
+    assert drawn == {("app/web/components/tables.py", "dataframe"), ("app/web/pages/parity_report.py", "dataframe")}
