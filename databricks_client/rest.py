@@ -21,6 +21,9 @@ from databricks_client.errors import WorkspaceError, from_rest
 
 T = TypeVar("T")
 
+JITTER = random.Random()  # noqa: S311 (no secret)
+"""A generator of its own: a seed that another sets for the process's must not make clients retry in step."""
+
 _UNTIL: ContextVar[float] = ContextVar("until", default=float("inf"))
 """The moment at which calls are given up, whatever their own limit is."""
 
@@ -61,7 +64,7 @@ class Patience:
         if error.retry_after is not None:
             return error.retry_after if error.retry_after <= self.longest else None
         pause = min(self.longest, self.first * 2.0 ** (attempt - 1))
-        return pause * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)
+        return pause * JITTER.uniform(0.75, 1.25)
 
 
 class Rest:

@@ -90,7 +90,7 @@ def leave_settings(data: Path, migration: str) -> None:
     (data / "panel.json").write_text(json.dumps({"identity": "persona", "migration": migration}))
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
@@ -100,7 +100,7 @@ def _answers(url: str) -> bool:
 
 def announce(url: str, status_url: str, panel: subprocess.Popen[bytes], started: float) -> None:
     """Prints the panel's address once its page answers, then what of the workspace is being prepared, until it is."""
-    while panel.poll() is None and not _answers(f"{url}/_stcore/health"):
+    while panel.poll() is None and not answers(f"{url}/_stcore/health"):
         time.sleep(0.2)
     if panel.poll() is None:
         emit(f"\n  Cutover: {url}    (page up after {_since(started)}; Ctrl-C stops all)\n\n")

@@ -20,6 +20,8 @@ from app.store.text import FreeText, Identity, Label, Unstorable, kept, storable
 from databricks_client.terminal import json_text
 from validation.spreadsheet import csv_line
 
+SPREAD = random.Random()  # noqa: S311 (no secret)
+"""Spreads writers that collided. A generator of its own: a seed of the process's must not make them retry in step."""
 GENESIS = "0" * 64
 """The hash that the first record names as its predecessor's."""
 
@@ -180,7 +182,7 @@ class AuditRepository(Repository):
             if time.monotonic() >= until:
                 break
             attempt += 1
-            time.sleep(random.uniform(0, min(0.1, 0.002 * attempt)))  # noqa: S311 (spreads writers, no secret)
+            time.sleep(SPREAD.uniform(0, min(0.1, 0.002 * attempt)))
         if isinstance(problem, OperationalError):
             raise store_error(f"{self._what} cannot be written", problem) from problem
         raise StoreError(f"{self._what} cannot be written: too many write at once; try again") from problem

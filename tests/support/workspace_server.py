@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
+from databricks_client.jobs import Jobs
 from databricks_client.rest import Patience, Rest
 
 
@@ -76,7 +77,9 @@ class Server:
     def workspace(self, patience: Patience | None = None, slept: list[float] | None = None) -> Workspace:
         """A workspace on this server that does not really sleep between attempts."""
         made = Workspace(Endpoint(self.host, "w1", "token"))
-        made.__dict__["rest"] = Rest(made.client, patience or Patience(), (slept if slept is not None else []).append)
+        sleep = (slept if slept is not None else []).append
+        made.rest = Rest(made.client, patience or Patience(), sleep)
+        made.jobs = Jobs(made.rest, made.links, sleep)
         return made
 
 

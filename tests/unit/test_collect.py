@@ -57,9 +57,9 @@ def sql() -> FakeSql:
 
 
 @pytest.fixture
-def context(server: Server, fake: Fake, store: Store, sql: FakeSql) -> CollectContext:
+def collecting(server: Server, fake: Fake, store: Store, sql: FakeSql) -> CollectContext:
     workspace = server.workspace()
-    workspace.__dict__["sql"] = sql
+    workspace.sql = sql
     return CollectContext(store.collected, workspace, MIGRATION, clock=lambda: T + timedelta(days=1))
 
 
@@ -75,47 +75,47 @@ EVENTS = "/api/2.0/pipelines/p/events"
 
 
 def test_new_runs_cost_one_call_however_long_the_history(
-    server: Server, fake: Fake, store: Store, context: CollectContext
+    server: Server, fake: Fake, store: Store, collecting: CollectContext
 ) -> None:
     for i in range(1, 1001):
         fake.run(i)
     turns = 0
-    while read_runs(context, "baseline") is not None:
+    while read_runs(collecting, "baseline") is not None:
         turns += 1
         assert turns < 20
     assert turns >= 3, "a long history comes in parts"
     assert len(store.collected.runs("baseline", limit=2000)) == 1000
     fake.run(1001)
-    assert calls(server, RUNS, lambda: read_runs(context, "baseline")) == 1
+    assert calls(server, RUNS, lambda: read_runs(collecting, "baseline")) == 1
     assert store.collected.runs("baseline", limit=1)[0].run_id == 1001
 
 
-def test_the_newest_runs_come_first(fake: Fake, store: Store, context: CollectContext) -> None:
+def test_the_newest_runs_come_first(fake: Fake, store: Store, collecting: CollectContext) -> None:
     for i in range(1, 1001):
         fake.run(i)
-    backlog = read_runs(context, "baseline")
+    backlog = read_runs(collecting, "baseline")
     assert backlog is not None and "not read yet" in backlog
     found = store.collected.runs("baseline", limit=2000)
     assert found[0].run_id == 1000 and len(found) == OLDER_PAGES * 24
 
 
 def test_a_running_run_is_read_again_until_it_has_ended_though_newer_ones_ended_before(
-    fake: Fake, store: Store, context: CollectContext
+    fake: Fake, store: Store, collecting: CollectContext
 ) -> None:
     fake.run(1, end_time=0, state={"life_cycle_state": "RUNNING"})
-    read_runs(context, "baseline")
+    read_runs(collecting, "baseline")
     assert store.collected.run(1).active  # type: ignore[union-attr]
     for i in range(2, 60):
         fake.run(i)
         if i % 20 == 0:
-            read_runs(context, "baseline")
+            read_runs(collecting, "baseline")
     fake.run(1, state={"life_cycle_state": "TERMINATED", "result_state": "FAILED"})
-    read_runs(context, "baseline")
+    read_runs(collecting, "baseline")
     assert store.collected.run(1).state == "FAILED"  # type: ignore[union-attr]
 
 
 def test_a_collection_that_was_killed_goes_on_without_a_gap(
-    server: Server, fake: Fake, store: Store, context: CollectContext
+    server: Server, fake: Fake, store: Store, collecting: CollectContext
 ) -> None:
     for i in range(1, 301):
         fake.run(i)
@@ -134,7 +134,7 @@ def test_a_collection_that_was_killed_goes_on_without_a_gap(
     failures = 0
     for _ in range(20):
         try:
-            if read_runs(context, "baseline") is None:
+            if read_runs(collecting, "baseline") is None:
                 break
         except WorkspaceError:
             failures += 1
@@ -142,26 +142,26 @@ def test_a_collection_that_was_killed_goes_on_without_a_gap(
 
 
 def test_a_job_without_runs_is_no_error_and_its_first_run_is_seen(
-    fake: Fake, store: Store, context: CollectContext
+    fake: Fake, store: Store, collecting: CollectContext
 ) -> None:
-    assert read_runs(context, "candidate") is None and read_runs(context, "candidate") is None
+    assert read_runs(collecting, "candidate") is None and read_runs(collecting, "candidate") is None
     fake.run(5, job_id=2)
-    read_runs(context, "candidate")
+    read_runs(collecting, "candidate")
     assert [r.run_id for r in store.collected.runs("candidate")] == [5]
 
 
 def test_the_error_of_a_failed_task_is_read_once(
-    server: Server, fake: Fake, store: Store, context: CollectContext
+    server: Server, fake: Fake, store: Store, collecting: CollectContext
 ) -> None:
     failed = {"life_cycle_state": "TERMINATED", "result_state": "FAILED", "state_message": "see output"}
     fake.run(1, state=failed, tasks=[{"task_key": "a", "run_id": 11, "state": failed}])
     output = "/api/2.2/jobs/runs/get-output"
-    assert calls(server, output, lambda: (read_runs(context, "baseline"), read_runs(context, "baseline"))) == 1
+    assert calls(server, output, lambda: (read_runs(collecting, "baseline"), read_runs(collecting, "baseline"))) == 1
     assert store.collected.tasks([1])[1][0].error == "Traceback: the whole story"
 
 
 def test_updates_are_collected_in_parts_and_then_with_one_call(
-    server: Server, fake: Fake, store: Store, context: CollectContext
+    server: Server, fake: Fake, store: Store, collecting: CollectContext
 ) -> None:
     ref = MIGRATION.pipelines[0]
     for i in range(2500):
@@ -169,13 +169,13 @@ def test_updates_are_collected_in_parts_and_then_with_one_call(
             {"update_id": f"u{i}", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS + i * 1000}
         )
     turns = 1
-    while read_updates(context, ref) is not None:
+    while read_updates(collecting, ref) is not None:
         turns += 1
     assert turns > 1 and len(store.collected.updates(limit=5000)) == 2500
     fake.updates.append({"update_id": "new", "pipeline_id": "p", "state": "RUNNING", "creation_time": MS + 10**7})
-    assert calls(server, UPDATES, lambda: read_updates(context, ref)) == 1
+    assert calls(server, UPDATES, lambda: read_updates(collecting, ref)) == 1
     fake.updates[-1]["state"] = "COMPLETED"
-    read_updates(context, ref)
+    read_updates(collecting, ref)
     assert store.collected.update("new").state == "COMPLETED"  # type: ignore[union-attr]
 
 
@@ -192,13 +192,13 @@ def course(fake: Fake, update: str, at: int, mark: str = "") -> None:
 
 
 def test_events_tell_rows_seconds_expectations_and_the_end_of_an_update(
-    fake: Fake, store: Store, context: CollectContext
+    fake: Fake, store: Store, collecting: CollectContext
 ) -> None:
     ref = MIGRATION.pipelines[0]
     fake.updates.append({"update_id": "u", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS})
     course(fake, "u", 10)
-    read_updates(context, ref)
-    read_events(context, ref)
+    read_updates(collecting, ref)
+    read_events(collecting, ref)
     update = store.collected.update("u")
     assert update is not None and update.seconds == 16.0 and not update.generated
     (flow,) = store.collected.flows(["u"])["u"]
@@ -207,43 +207,43 @@ def test_events_tell_rows_seconds_expectations_and_the_end_of_an_update(
     assert (expectation.name, expectation.passed, expectation.failed) == ("ok", 8, 2)
 
 
-def test_counts_do_not_grow_when_events_are_read_again(fake: Fake, store: Store, context: CollectContext) -> None:
+def test_counts_do_not_grow_when_events_are_read_again(fake: Fake, store: Store, collecting: CollectContext) -> None:
     ref = MIGRATION.pipelines[0]
     course(fake, "u", 10)
     for _ in range(3):
-        read_events(context, ref)
+        read_events(collecting, ref)
     assert store.collected.expectations(["u"])[0].passed == 8
     assert store.collected.flows(["u"])["u"][0].rows == 8
 
 
 def test_a_long_event_log_comes_in_parts_and_late_events_are_found(
-    server: Server, fake: Fake, store: Store, context: CollectContext
+    server: Server, fake: Fake, store: Store, collecting: CollectContext
 ) -> None:
     ref = MIGRATION.pipelines[0]
     for i in range(3000):
         fake.event(i * 10, f"u{i // 30}", "user_action", {})
     turns = 1
-    while read_events(context, ref) is not None:
+    while read_events(collecting, ref) is not None:
         turns += 1
     assert turns > 1 and len(store.collected.events(limit=5000)) == 3000
     fake.event(29_985, "late", "user_action", {})  # before the newest, as events may arrive
     fake.event(30_005, "new", "user_action", {})
-    assert calls(server, EVENTS, lambda: read_events(context, ref)) == 1
+    assert calls(server, EVENTS, lambda: read_events(collecting, ref)) == 1
     assert len(store.collected.events(limit=5000)) == 3002
 
 
-def test_history_that_was_made_up_is_marked(fake: Fake, store: Store, context: CollectContext) -> None:
+def test_history_that_was_made_up_is_marked(fake: Fake, store: Store, collecting: CollectContext) -> None:
     ref = MIGRATION.pipelines[0]
     fake.updates.append({"update_id": "u", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS})
     course(fake, "u", 10, "(generated history)")
-    read_events(context, ref)
-    read_updates(context, ref)
-    read_events(context, ref)
+    read_events(collecting, ref)
+    read_updates(collecting, ref)
+    read_events(collecting, ref)
     fake.event(100, "u", "user_action", {})
-    read_events(context, ref)
+    read_events(collecting, ref)
     assert store.collected.update("u").generated  # type: ignore[union-attr]
     fake.run(1, description="(generated) history")
-    read_runs(context, "baseline")
+    read_runs(collecting, "baseline")
     assert store.collected.run(1).generated  # type: ignore[union-attr]
 
 
@@ -257,11 +257,11 @@ def record(n: int, **more: Any) -> dict[str, Any]:
 
 
 def test_billing_reads_its_last_hours_again_and_takes_corrections(
-    store: Store, context: CollectContext, sql: FakeSql
+    store: Store, collecting: CollectContext, sql: FakeSql
 ) -> None:
     rows = [record(1, list_price=None), record(2, job_id=None, pipeline_id="p", update_id="u")]
     sql.answers["system.billing.usage"] = rows
-    while read_billing(context) is not None:
+    while read_billing(collecting) is not None:
         pass
     assert {u.record_id: (u.side, u.usd) for u in store.collected.usage()} == {
         "r1": ("baseline", None),
@@ -269,7 +269,7 @@ def test_billing_reads_its_last_hours_again_and_takes_corrections(
     }
     rows[0] = record(1)
     rows.append(record(1, record_type="RETRACTION", usage_quantity=-2))
-    read_billing(context)
+    read_billing(collecting)
     assert sum(u.usd or 0 for u in store.collected.usage() if u.side == "baseline") == 0.0
     text, values = sql.asked[-1]
     assert values["start_from"] == T + timedelta(days=1) - timedelta(hours=48)
@@ -281,7 +281,7 @@ def table(kind: str, **more: Any) -> dict[str, Any]:
 
 
 def test_tables_are_counted_when_something_may_have_written_them(
-    fake: Fake, store: Store, context: CollectContext, sql: FakeSql
+    fake: Fake, store: Store, collecting: CollectContext, sql: FakeSql
 ) -> None:
     fake.tables["c.s.t"] = table("MANAGED")
     fake.tables["c.s.v2_t"] = table("MATERIALIZED_VIEW", pipeline_id="p")
@@ -290,32 +290,32 @@ def test_tables_are_counted_when_something_may_have_written_them(
         {"version": 3, "timestamp": T, "operation": "WRITE", "operationMetrics": metrics}
     ]
     sql.answers["count(*)"] = [{"n": 5}]
-    read_tables(context)
+    read_tables(collecting)
     found = store.collected.tables()
     assert (found["c.s.t"].rows, found["c.s.t"].version, found["c.s.t"].grants) == (5, 3, (("a", "SELECT"),))
     assert found["c.s.v2_t"].rows == 5 and found["c.s.t_old"].exists is False
     asked = len(sql.asked)
-    read_tables(context)
+    read_tables(collecting)
     assert len(sql.asked) == asked, "nothing was written since, so nothing is counted"
 
 
 def test_a_name_that_became_a_view_forgets_what_was_counted_of_the_table(
-    fake: Fake, store: Store, context: CollectContext, sql: FakeSql
+    fake: Fake, store: Store, collecting: CollectContext, sql: FakeSql
 ) -> None:
     fake.tables["c.s.t"] = table("MANAGED")
     sql.answers["DESCRIBE HISTORY"] = [{"version": 3, "timestamp": T, "operation": "WRITE", "operationMetrics": {}}]
     sql.answers["count(*)"] = [{"n": 5}]
-    read_tables(context)
+    read_tables(collecting)
     fake.tables["c.s.t_old"] = fake.tables["c.s.t"]
     fake.tables["c.s.t"] = table("VIEW", view_definition="SELECT * FROM `c`.`s`.`v2_t`")
-    read_tables(context)
+    read_tables(collecting)
     found = store.collected.tables()
     assert (found["c.s.t"].serves, found["c.s.t"].rows) == ("c.s.v2_t", None)
     assert found["c.s.t_old"].rows == 5
 
 
 def test_one_table_that_may_not_be_read_does_not_hide_the_others(
-    server: Server, fake: Fake, store: Store, context: CollectContext, sql: FakeSql
+    server: Server, fake: Fake, store: Store, collecting: CollectContext, sql: FakeSql
 ) -> None:
     fake.tables["c.s.v2_t"] = table("VIEW", view_definition="SELECT 1")
     sql.answers["count(*)"] = [{"n": 1}]
@@ -325,26 +325,26 @@ def test_one_table_that_may_not_be_read_does_not_hide_the_others(
 
     server.on("GET", "/api/2.1/unity-catalog/tables/c.s.t", denied)
     with pytest.raises(WorkspaceError, match="no USE SCHEMA"):
-        read_tables(context)
+        read_tables(collecting)
     assert store.collected.tables()["c.s.v2_t"].rows == 1
 
 
 def test_a_job_that_is_missing_does_not_hide_the_other(
-    server: Server, fake: Fake, store: Store, context: CollectContext
+    server: Server, fake: Fake, store: Store, collecting: CollectContext
 ) -> None:
     server.on("GET", "/api/2.2/jobs/list", lambda r: fake.list_jobs(r) if r.one("name") == "new" else {"jobs": []})
     with pytest.raises(WorkspaceError, match="no job of this name"):
-        read_schedules(context)
+        read_schedules(collecting)
     found = store.collected.schedules()
     assert set(found) == {"candidate"} and found["candidate"].pause_status == "PAUSED"
 
 
 def test_a_turn_stops_between_two_calls_when_the_worker_ends(fake: Fake, store: Store, server: Server) -> None:
     stop = threading.Event()
-    context = CollectContext(store.collected, server.workspace(), MIGRATION, stop=stop)
+    collecting = CollectContext(store.collected, server.workspace(), MIGRATION, stop=stop)
     stop.set()
     with pytest.raises(Stopping):
-        read_runs(context, "baseline")
+        read_runs(collecting, "baseline")
 
 
 # -------------------------------------------------------------------------------------------------------- summarize

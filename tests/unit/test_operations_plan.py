@@ -26,7 +26,6 @@ from app.operations.steps import (
     STEPS,
     FlipView,
     Grant,
-    PlannedStep,
     Step,
     StepFailed,
     UnknownStep,
@@ -329,5 +328,3 @@ def test_identifiers_are_quoted_whatever_they_are() -> None:
     step: Step = FlipView("a.b.x`y", "a.b.z", "a.b.c; DROP TABLE t")
     (sent,) = step.requests(Model({}))
     assert str(sent) == "ALTER VIEW `a`.`b`.`x``y` AS SELECT * FROM `a`.`b`.`c; DROP TABLE t`"
-    assert PlannedStep(1, "s", "", step).step is step
-    assert Grant("p", ("SELECT",)) == Grant("p", ("SELECT",))

@@ -43,7 +43,7 @@ def test_the_address_is_said_first_then_each_step_of_the_preparation_once(
             preparation.Preparation(True, ready=True),
         ]
     )
-    monkeypatch.setattr(run, "_answers", lambda url: True)
+    monkeypatch.setattr(run, "answers", lambda url: True)
     monkeypatch.setattr(preparation, "read", lambda url: next(answers))
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 

@@ -18,7 +18,7 @@ from app.operations.engine import LEASE
 from app.store.open import Store
 from app.store.parity import runs_table
 from databricks_client.running import Running, Tag, process, tag_of, tagged, working_on
-from tests.support.parity_running import There, runner_of
+from tests.support.parity_running import Compared, There, runner_of
 from tests.support.workspace_server import Refusal, Request, Server
 from validation.connector import DatabricksWarehouse
 
@@ -168,7 +168,7 @@ def test_a_history_that_cannot_be_read_is_logged_and_keeps_nothing(
     assert "is unknown: read the query history" in caplog.text
 
 
-def test_a_runner_tidies_up_at_first_and_when_it_takes_up_what_was_left(store: Store) -> None:
+def test_a_runner_tidies_up_at_first_and_when_it_takes_up_what_was_left(store: Store, compared: Compared) -> None:
     looks: list[int] = []
     there: Any = There()
     runner = runner_of(store, there=there, tidy=lambda: looks.append(1))
@@ -178,10 +178,8 @@ def test_a_runner_tidies_up_at_first_and_when_it_takes_up_what_was_left(store: S
     store.parity.request(["t"], "ada")
     store.parity.claim("w")
     there.error = None
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(runner, "_execute_or_fail", lambda _: None)
-        runner.run_next()
-    assert len(looks) == 2
+    runner.run_next()
+    assert len(looks) == 2 and compared.specs
 
 
 def test_a_statement_of_a_comparison_is_watched_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,7 +245,6 @@ def test_run_now_repeats_with_the_same_token(server: Server) -> None:
 
     server.on("POST", "/api/2.2/jobs/run-now", answer)
     workspace = server.workspace()
-    workspace.jobs._sleep = lambda _: None
     assert workspace.jobs.run_now(JOB, "t" * 64) == 77
     assert calls == [{"job_id": JOB, "idempotency_token": "t" * 64}] * 2
     with pytest.raises(ValueError, match="1 to 64"):
