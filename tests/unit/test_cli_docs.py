@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from app.cli.main import app
 from validation.__main__ import parser
@@ -28,7 +27,7 @@ def commands(command: Any, path: str) -> dict[str, Any]:
     return found
 
 
-COMMANDS = commands(typer.main.get_command(app), "cutover")
+COMMANDS = commands(app, "cutover")
 
 
 def options(command: Any) -> set[str]:
