@@ -1,15 +1,14 @@
-"""Statements on the SQL warehouse: values bound, connections reused, running statements cancellable."""
+"""Statements on the SQL warehouse: executes and cancels one, and keeps a pool of connections."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-from databricks.sql import exc
 
 from databricks_client.connection import GivenUp
 from databricks_client.errors import WorkspaceError, from_sql
@@ -21,7 +20,8 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 # A warehouse forgets sessions that idle; a connection that lay longer than this is opened anew.
 IDLE_SECONDS = 300.0
 
-CANCEL_AGAIN_SECONDS = 0.3
+POLL_SECONDS = 0.2
+"""Between two looks whether to cancel, and between two cancel requests for a statement that has not ended."""
 
 # No page and no collection needs an answer that takes longer; comparisons have connections of their own.
 QUERY_SECONDS = 300.0
@@ -30,54 +30,78 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
     "_use_arrow_native_complex_types": True,
     "session_configuration": {"TIMEZONE": "UTC"},
 }
+"""Of every session: some casts and differences of times depend on its time zone."""
 
 
-class Cancel:
-    """Cancels from another thread what runs under it; once set, what starts under it fails at once."""
+def never() -> bool:
+    """The cancel flag of a caller who does not cancel."""
+    return False
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._set = False
-        self._running: dict[int, Any] = {}
 
-    @property
-    def is_set(self) -> bool:
-        """It was cancelled."""
-        return self._set
+@dataclass(frozen=True)
+class Outcome:
+    """How a statement ended. error: what the connector raised. cancelled: the caller asked for its cancellation.
 
-    def set(self) -> None:
-        """Cancel now: running statements are cancelled on the warehouse."""
-        with self._lock:
-            if self._set:
-                return
-            self._set = True
-        threading.Thread(target=self._until_ended, name="cancel", daemon=True).start()
+    A cancelled statement may have succeeded before the request reached the warehouse: then there is no error.
+    """
 
-    def _until_ended(self) -> None:
-        """Asks again until the statements have ended: before the service has answered a statement's request the
-        connector knows no command that it could cancel."""
-        while True:
-            with self._lock:
-                running = list(self._running.values())
-            if not running:
-                return
-            for cursor in running:
-                # The statement may have ended meanwhile; then there is nothing to cancel.
-                with contextlib.suppress(exc.Error):
-                    cursor.cancel()
-            time.sleep(CANCEL_AGAIN_SECONDS)
+    rows: list[Row]
+    error: Exception | None = None
+    cancelled: bool = False
 
-    @contextlib.contextmanager
-    def watch(self, cursor: Any) -> Iterator[None]:
-        """Puts a cursor under this while its statement runs."""
-        with self._lock:
-            if not self._set:
-                self._running[id(cursor)] = cursor
+
+def execute(
+    connection: Any,
+    text: str,
+    parameters: Parameters = None,
+    *,
+    rows: bool = True,
+    cancelled: Callable[[], bool] = never,
+) -> Outcome:
+    """Executes one statement, tagged with its owner, in a thread of its own: so it can be cancelled meanwhile.
+
+    rows: whether its rows are read. cancelled: called every POLL_SECONDS; once true, the statement is cancelled on the
+    warehouse. What `cancelled` raises, and an interrupt of the waiting thread, cancel the statement too and are raised
+    once it has ended. Raises what the connector raises where it gives no cursor.
+    """
+    cursor = connection.cursor()
+    sent = tagged(text)
+    found: list[Row] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
         try:
-            yield
-        finally:
-            with self._lock:
-                self._running.pop(id(cursor), None)
+            with RUNNING.watch(cursor.cancel):
+                cursor.execute(sent, parameters or None)
+                if rows and cursor.description:
+                    found.extend(row.asDict() for row in cursor.fetchall())
+        except BaseException as e:  # noqa: BLE001 - handed to the waiting caller, below
+            raised.append(e)
+
+    thread = threading.Thread(target=run, name="warehouse-statement", daemon=True)
+    thread.start()
+    stopped = False
+    interrupt: BaseException | None = None
+    while thread.is_alive():
+        try:
+            thread.join(POLL_SECONDS)
+            if not stopped and interrupt is None and thread.is_alive():
+                stopped = cancelled()
+        except BaseException as e:  # Raised below, once nothing runs on the warehouse.
+            if stopped or interrupt is not None:
+                raise  # The second request to end: the service does not answer.
+            interrupt = e
+        if (stopped or interrupt is not None) and thread.is_alive():
+            # Repeated until it ends: before the service has answered there is no command to cancel.
+            _quietly(cursor.cancel)
+    # A cursor whose statement failed may fail to close too; what was read stays good.
+    _quietly(cursor.close)
+    if interrupt is not None:
+        raise interrupt
+    error = raised[0] if raised else None
+    if error is not None and not isinstance(error, Exception):
+        raise error
+    return Outcome(found, error, stopped)
 
 
 class Sql:
@@ -96,45 +120,38 @@ class Sql:
         parameters: Parameters = None,
         *,
         what: str = "query",
-        cancel: Cancel | None = None,
+        cancelled: Callable[[], bool] = never,
         limit: float = QUERY_SECONDS,
     ) -> list[Row]:
         """Rows of a statement that changes nothing, as dicts; repeated once on a fresh connection after no answer.
 
-        parameters: values for `:name` or `?` markers. limit: seconds after which the statement is cancelled on the
-        warehouse and fails. Raises WorkspaceError.
+        parameters: values for `:name` or `?` markers. cancelled: as of `execute`. limit: seconds after which the
+        statement is cancelled on the warehouse and fails. Raises WorkspaceError.
         """
-        under = cancel or Cancel()
-        too_long = threading.Event()
+        until = time.monotonic() + limit
 
-        def give_up() -> None:
-            too_long.set()
-            under.set()
+        def given_up() -> bool:
+            return time.monotonic() >= until or cancelled()
 
-        timer = threading.Timer(limit, give_up)
-        timer.daemon = True
-        timer.start()
         try:
             try:
-                return self._execute(text, parameters, what, under, rows=True)
+                return self._execute(text, parameters, what, given_up, rows=True)
             except WorkspaceError as e:
-                if not e.uncertain or under.is_set:
+                if not e.uncertain or given_up():
                     raise
             self._forget()
-            return self._execute(text, parameters, what, under, rows=True)
+            return self._execute(text, parameters, what, given_up, rows=True)
         except WorkspaceError as e:
-            if too_long.is_set():
+            if time.monotonic() >= until:
                 raise WorkspaceError(
                     what, f"no result within {limit:.0f} s; it was cancelled", "see what keeps the SQL warehouse busy",
                     retryable=True,
                 ) from e  # fmt: skip
             raise
-        finally:
-            timer.cancel()
 
-    def run(self, text: str, *, what: str, cancel: Cancel | None = None) -> None:
+    def run(self, text: str, *, what: str) -> None:
         """A statement that changes something; sent once. Raises WorkspaceError (`uncertain`: read back)."""
-        self._execute(text, None, what, cancel, rows=False)
+        self._execute(text, None, what, never, rows=False)
 
     def close(self) -> None:
         """Closes all connections that are not in use; those in use close when their statement ends."""
@@ -142,40 +159,35 @@ class Sql:
             self._closed = True
         self._forget()
 
-    def _execute(self, text: str, parameters: Parameters, what: str, cancel: Cancel | None, rows: bool) -> list[Row]:
-        if cancel is not None and cancel.is_set:
-            raise WorkspaceError(what, "cancelled before it began", error_code="OPERATION_CANCELED")
-        connection = self._take(what, cancel)
+    def _execute(
+        self, text: str, parameters: Parameters, what: str, cancelled: Callable[[], bool], rows: bool
+    ) -> list[Row]:
+        from databricks.sql.exc import Error
+
+        if cancelled():
+            raise _not_started(what)
+        connection = self._take(what, cancelled)
         usable = False
         try:
-            cursor = connection.cursor()
+            if cancelled():
+                usable = True
+                raise _not_started(what)
             try:
-                watched = cancel.watch(cursor) if cancel is not None else contextlib.nullcontext()
-                with RUNNING.watch(cursor.cancel), watched:
-                    if cancel is not None and cancel.is_set:
-                        raise WorkspaceError(what, "cancelled before it began", error_code="OPERATION_CANCELED")
-                    sent = tagged(text)
-                    cursor.execute(sent, parameters) if parameters else cursor.execute(sent)
-                    found = [row.asDict() for row in cursor.fetchall()] if rows and cursor.description else []
+                outcome = execute(connection, text, parameters, rows=rows, cancelled=cancelled)
+            except Error as e:
+                raise from_sql(what, e) from e
+            if outcome.error is None:
                 usable = True
-                return found
-            except WorkspaceError:
-                usable = True
-                raise
-            except Exception as e:
-                if RUNNING.ending or (cancel is not None and cancel.is_set):
-                    raise WorkspaceError(what, "cancelled", error_code="OPERATION_CANCELED") from e
-                error = from_sql(what, e)
-                usable = not error.uncertain
-                raise error from e
-            finally:
-                # A cursor whose statement failed may fail to close too; the failure that counts is already on its way.
-                with contextlib.suppress(Exception):
-                    cursor.close()
+                return outcome.rows
+            if RUNNING.ending or outcome.cancelled:
+                raise WorkspaceError(what, "cancelled", error_code="OPERATION_CANCELED") from outcome.error
+            error = from_sql(what, outcome.error)
+            usable = not error.uncertain
+            raise error from outcome.error
         finally:
             self._give_back(connection, usable)
 
-    def _take(self, what: str, cancel: Cancel | None) -> Any:
+    def _take(self, what: str, cancelled: Callable[[], bool]) -> Any:
         while True:
             with self._lock:
                 if not self._idle:
@@ -183,12 +195,11 @@ class Sql:
                 since, connection = self._idle.pop()
             if self._clock() - since < IDLE_SECONDS:
                 return connection
-            _close(connection)
+            close(connection)
         try:
-            stopped = (lambda: cancel.is_set) if cancel is not None else (lambda: False)
-            return _send_once(self._connect(stopped=stopped, **CONNECTION_OPTIONS))
+            return _send_once(self._connect(stopped=cancelled, **CONNECTION_OPTIONS))
         except GivenUp as e:
-            raise WorkspaceError(what, "cancelled before it began", error_code="OPERATION_CANCELED") from e
+            raise _not_started(what) from e
         except Exception as e:
             error = from_sql(what, e)
             # Nothing was sent yet, so nothing can have taken effect.
@@ -202,13 +213,13 @@ class Sql:
             if keep:
                 self._idle.append((self._clock(), connection))
         if not keep:
-            _close(connection)
+            close(connection)
 
     def _forget(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, []
         for _, connection in idle:
-            _close(connection)
+            close(connection)
 
 
 def _send_once(connection: Any) -> Any:
@@ -228,7 +239,16 @@ def utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _close(connection: Any) -> None:
-    # The session is given up: if the service no longer knows it, that is as good as closed.
+def close(connection: Any) -> None:
+    """Closes a connection; a session that the service no longer knows counts as closed."""
+    _quietly(connection.close)
+
+
+def _not_started(what: str) -> WorkspaceError:
+    return WorkspaceError(what, "cancelled before it began", error_code="OPERATION_CANCELED")
+
+
+def _quietly(end: Callable[[], object]) -> None:
+    """Ends what the service may have ended already, or may no longer answer for."""
     with contextlib.suppress(Exception):
-        connection.close()
+        end()

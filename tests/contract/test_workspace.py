@@ -19,7 +19,6 @@ from app.operations import statements
 from app.store.open import Store, open_store
 from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError
-from databricks_client.sql import Cancel
 from databricks_client.tables import Grant
 from scripts.local_workspace import LocalWorkspace
 from tests.support.users import as_user, control
@@ -204,16 +203,16 @@ def test_values_are_bound_and_come_back_as_they_went(ws: Workspace) -> None:
 
 
 def test_a_running_statement_is_cancelled_from_another_thread(ws: Workspace) -> None:
-    cancel = Cancel()
+    cancel = threading.Event()
     timer = threading.Timer(1.5, cancel.set)
     timer.start()
     began = time.monotonic()
     with pytest.raises(WorkspaceError) as caught:
-        ws.sql.query("SELECT sum(sin(id)) FROM range(100000000000000)", cancel=cancel)
+        ws.sql.query("SELECT sum(sin(id)) FROM range(100000000000000)", cancelled=cancel.is_set)
     timer.join()
     assert caught.value.error_code == "OPERATION_CANCELED" and time.monotonic() - began < 60
     with pytest.raises(WorkspaceError, match="before it began"):
-        ws.sql.query("SELECT 1", cancel=cancel)
+        ws.sql.query("SELECT 1", cancelled=cancel.is_set)
     assert ws.sql.query("SELECT 1 AS one") == [{"one": 1}]
 
 

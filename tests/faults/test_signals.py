@@ -27,10 +27,13 @@ from databricks_client.signals import ends_on_signals
 cancelled = threading.Event()
 with ends_on_signals(lambda name: print("last words:", name, cancelled.is_set(), flush=True)):
     with RUNNING.watch(cancelled.set):
-        print("ready", flush=True)
         lock = threading.Lock(); lock.acquire()
+        ready = False
         while True:
             try:
+                if not ready:
+                    ready = True
+                    print("ready", flush=True)
                 lock.acquire()
             except KeyboardInterrupt:
                 pass

@@ -183,12 +183,14 @@ def test_a_runner_tidies_up_at_first_and_when_it_takes_up_what_was_left(store: S
 
 
 def test_a_statement_of_a_comparison_is_watched_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    from validation import connector
+    from databricks_client import sql
 
     running, cancels = Running(), threading.Event()
-    monkeypatch.setattr(connector, "RUNNING", running)
+    monkeypatch.setattr(sql, "RUNNING", running)
 
     class Session:
+        description = (("n",),)
+
         def cursor(self) -> Session:
             return self
 

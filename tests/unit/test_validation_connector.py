@@ -15,6 +15,8 @@ from validation.connector import DatabricksWarehouse
 class Session:
     """A connection of the connector and its cursor in one: what fails is named, a statement runs until cancelled."""
 
+    description = (("n",),)
+
     def __init__(self, *failing: str) -> None:
         self.failing, self.cancelled, self.closed = failing, 0, 0
 

@@ -12,7 +12,7 @@ from databricks.sql.exc import RequestError, ServerOperationError
 
 from databricks_client.errors import WorkspaceError
 from databricks_client.running import tag_of
-from databricks_client.sql import IDLE_SECONDS, Cancel, Sql
+from databricks_client.sql import IDLE_SECONDS, Sql
 
 LOST = RequestError("Error during request to server", {"original-exception": ConnectionResetError("reset")})
 REFUSED = ServerOperationError("[TABLE_OR_VIEW_NOT_FOUND] no. SQLSTATE: 42P01")
@@ -139,15 +139,15 @@ def runs_until_cancelled(_: str, cursor: Cursor) -> list[Any]:
 
 
 def test_cancelling_before_the_service_has_answered_works_too(warehouse: Warehouse) -> None:
-    sql, cancel = Sql(warehouse.connect), Cancel()
+    sql, cancel = Sql(warehouse.connect), threading.Event()
     warehouse.act = runs_until_cancelled
     threading.Timer(0.05, cancel.set).start()
     with pytest.raises(WorkspaceError) as caught:
-        sql.query("slow", cancel=cancel)
+        sql.query("slow", cancelled=cancel.is_set)
     assert caught.value.error_code == "OPERATION_CANCELED" and warehouse.cancels >= 2
     assert len(warehouse.sent) == 1, "what was cancelled is not asked again"
     with pytest.raises(WorkspaceError, match="before it began"):
-        sql.query("next", cancel=cancel)
+        sql.query("next", cancelled=cancel.is_set)
     assert len(warehouse.sent) == 1
 
 
