@@ -131,7 +131,7 @@ class Context:
 
     def open_warehouse(self) -> DatabricksWarehouse:
         """A new connection to the SQL warehouse, to be closed when done. Raises WorkspaceError, EndpointError."""
-        from app.parity.workspace import open_warehouse
+        from app.parity.warehouse import open_warehouse
 
         return open_warehouse(self.workspace)
 

@@ -24,7 +24,7 @@ from validation.errors import SpecError, StatementError
 from validation.report import Estimate, ParityReport, Progress, SideState, Verdict
 from validation.spec import EXACT, ComparisonSpec, SchemaAspect, Tolerance
 from validation.state import UpdateOf
-from validation.updates import current_user, pipeline_updates
+from validation.updates import current_user, readable_updates
 from validation.views import as_csv, as_html, as_text
 from validation.warehouse import Warehouse
 
@@ -222,8 +222,11 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None, end: Ending
         endpoint = Endpoint.discover()
         try:
             with DatabricksWarehouse.open(endpoint) as opened:
-                workspace = endpoint.workspace()
-                return answer(opened, pipeline_updates(workspace), partial(current_user, workspace))
+                # Loads the Databricks SDK, which `--help` and wrong use do not need.
+                from databricks_client.client import Workspace
+
+                workspace = Workspace(endpoint)
+                return answer(opened, readable_updates(workspace), lambda: current_user(endpoint.workspace()))
         except StatementError as e:
             return show(not_proven(spec, str(e)))
     except Signalled as e:

@@ -1,8 +1,8 @@
-"""Which pipeline update last refreshed a table, when, and who asks: from the workspace's REST API, if there is one."""
+"""Which pipeline update last refreshed a table, and when; the acting user. From the workspace's REST API."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -16,11 +16,10 @@ from validation.state import ENDED, TableUpdate, UpdateOf
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
-_NEWEST = 25
-"""Updates to look at: the newest that counts is among them, or the pipeline was validated 25 times since."""
+    from databricks_client.client import Workspace
 
-_EVENTS = 100
-"""Entries of the event log that are asked for at once; the service gives no more than 250."""
+_REFUSED = (400, 403, 404)
+"""Statuses of a definite refusal: a privilege, a filter or the object itself is missing."""
 
 
 @dataclass(frozen=True)
@@ -62,43 +61,63 @@ def _is(table: str, dataset: str | None) -> bool:
     return [folded(p) for p in split_name(table)][-len(named) :] == named
 
 
-def pipeline_updates(workspace: WorkspaceClient) -> UpdateOf:
-    """A function from a three-level table name to the newest update of the pipeline that owns the table.
+def table_updates(workspace: Workspace) -> UpdateOf:
+    """A function from a three-level table name to the newest update of the pipeline that owns it, read at each call.
 
-    It gives None for a table that no pipeline owns, and where the catalog or the pipeline may not be read: then the
-    state of the table is taken from SQL alone. It raises SideUnreadable where the service does not answer.
+    It returns None for a table that no pipeline owns and for any other name, and raises WorkspaceError. When an update
+    that has ended wrote the table is read once; an event log that may not be read leaves it unknown.
     """
-    from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied
-    from databricks.sdk.errors.base import DatabricksError
+    # Imported here as it loads the Databricks SDK, which a comparison without a workspace does not need.
+    from databricks_client.errors import WorkspaceError
+
+    @cache
+    def owner(name: str) -> str | None:
+        return workspace.tables.state(name).pipeline_id
 
     @cache  # An update that has ended writes no more.
     def written(name: str, pipeline_id: str, update_id: str) -> datetime | None:
+        events = workspace.pipelines.events_of(pipeline_id, update_id)
         try:
-            return written_at(name, _entries(workspace, pipeline_id, update_id))
-        except (NotFound, PermissionDenied, BadRequest):
-            return None
+            return written_at(name, (LogEntry(e.event_type, e.dataset, e.timestamp, e.details) for e in events))
+        except WorkspaceError as e:
+            if e.status in _REFUSED:
+                return None
+            raise
 
     def update_of(name: str) -> TableUpdate | None:
         parts = split_name(name)
-        if len(parts) != 3:
+        if len(parts) != 3 or any("." in p for p in parts):
             return None
-        try:
-            owner = workspace.tables.get(".".join(parts)).pipeline_id
-            if owner is None:
-                return None
-            newest = workspace.pipelines.list_updates(owner, max_results=_NEWEST).updates or []
-            update = next((u for u in newest if not u.validate_only), None)
-            if update is None or update.state is None:
-                return None
-            found = TableUpdate(update.update_id or "", update.state.value)
-            return replace(found, written_at=written(name, owner, found.update_id)) if found.ended else found
-        except (NotFound, PermissionDenied, BadRequest):
+        plain_name = ".".join(parts)
+        pipeline_id = owner(plain_name)
+        update = None if pipeline_id is None else workspace.pipelines.last_write(pipeline_id)
+        if pipeline_id is None or update is None:
             return None
-        # The SDK gives up on a service that does not answer with the built-in TimeoutError.
-        except (DatabricksError, OSError) as e:
-            raise SideUnreadable(f"which update last wrote {name} cannot be told: {e}") from e
+        found = TableUpdate(update.update_id, update.state)
+        return replace(found, written_at=written(plain_name, pipeline_id, found.update_id)) if found.ended else found
 
     return update_of
+
+
+def readable_updates(workspace: Workspace) -> UpdateOf:
+    """As `table_updates`, for a user whose privileges are unknown.
+
+    None also where the catalog or the pipeline may not be read: then SQL alone shows the state of the table. Raises
+    SideUnreadable where the service does not answer.
+    """
+    from databricks_client.errors import WorkspaceError
+
+    update_of = table_updates(workspace)
+
+    def readable(name: str) -> TableUpdate | None:
+        try:
+            return update_of(name)
+        except WorkspaceError as e:
+            if e.status in _REFUSED:
+                return None
+            raise SideUnreadable(f"which update last wrote {name} cannot be told: {e}") from e
+
+    return readable
 
 
 def current_user(workspace: WorkspaceClient) -> str:
@@ -109,26 +128,3 @@ def current_user(workspace: WorkspaceClient) -> str:
         return workspace.current_user.me().user_name or ""
     except (DatabricksError, OSError):
         return ""
-
-
-def _entries(workspace: WorkspaceClient, pipeline_id: str, update_id: str) -> Iterator[LogEntry]:
-    """The event log of one update, newest first; a page is asked for once it is needed.
-
-    By raw calls: the SDK's event has no details, and its paging sends the filter along with the token, which the
-    service refuses.
-    """
-    query: dict[str, Any] = {"filter": f"update_id = '{update_id}'", "order_by": ["timestamp desc"]}
-    while True:
-        answer: Any = workspace.api_client.do(
-            "GET", f"/api/2.0/pipelines/{pipeline_id}/events", query={**query, "max_results": _EVENTS}
-        )
-        for event in answer.get("events", []):
-            yield LogEntry(
-                event.get("event_type", ""),
-                event.get("origin", {}).get("dataset_name"),
-                datetime.fromisoformat(event["timestamp"]),
-                event.get("details") or {},
-            )
-        if not answer.get("next_page_token"):
-            return
-        query = {"page_token": answer["next_page_token"]}

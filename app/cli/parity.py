@@ -21,10 +21,11 @@ from app.parity.estimate import expected
 from app.parity.provenance import but_not, provenance_of
 from app.parity.reveal import Sampled
 from app.parity.streak import Streak
-from app.parity.workspace import open_warehouse, table_updates
+from app.parity.warehouse import open_warehouse
 from app.store.leases import WORKER_LEASE, process_owner
 from app.store.parity import ParityRun, ParityState, ParityTable
 from validation import ParityReport, Verdict, recheck
+from validation.updates import table_updates
 from validation.views import as_csv, as_html, as_text
 
 app = typer.Typer(

@@ -18,7 +18,7 @@ from app.config.migration import Migration, Table
 from app.parity.names import KeptIs, names_now
 from app.parity.producers import Pair, Producers, contradictions, doubts, far_apart, same, with_others
 from app.parity.spec import spec_of
-from app.parity.workspace import open_warehouse, table_updates
+from app.parity.warehouse import open_warehouse
 from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
 from app.store.open import Store
@@ -29,6 +29,7 @@ from databricks_client.running import working_on
 from validation.compare import compare
 from validation.errors import SpecError
 from validation.report import ParityReport, Progress
+from validation.updates import table_updates
 
 log = logging.getLogger(__name__)
 

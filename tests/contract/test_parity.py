@@ -21,7 +21,6 @@ from app.access import Access, Actor, Refused
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
 from app.parity.reveal import Sampled
 from app.parity.service import REVEAL, ParityService
-from app.parity.workspace import table_updates
 from app.store.open import open_store
 from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
@@ -29,7 +28,7 @@ from scripts.local_workspace import LocalWorkspace
 from tests.support.users import as_user
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse
-from validation.updates import pipeline_updates
+from validation.updates import readable_updates, table_updates
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
@@ -73,12 +72,12 @@ def test_a_materialized_view_is_pinned_by_the_update_that_filled_it(
     assert report.candidate.table_type == "MATERIALIZED_VIEW"
     assert report.candidate.version_before == report.candidate.version_after == f"update:{latest.update_id}"
     assert (report.baseline.version_before or "").startswith("delta:")
-    # When its own flow completed, by both ways of asking.
+    # When its own flow completed.
     flows = Workspace(both_sides.endpoint).pipelines.events_of(owner, latest.update_id or "")
     wrote = max(e.timestamp for e in flows if e.dataset == ROI.candidate and "has COMPLETED" in e.message)
     assert report.candidate.last_write == wrote and report.baseline.last_write is not None
     assert latest.creation_time is not None and wrote.timestamp() * 1000 > latest.creation_time
-    assert pipeline_updates(client)(ROI.candidate) == updates_of_panel(ROI.candidate)
+    assert readable_updates(Workspace(both_sides.endpoint))(ROI.candidate) == updates_of_panel(ROI.candidate)
 
 
 def test_who_may_not_read_a_side_proves_nothing(raw_workspace: LocalWorkspace, warehouse: DatabricksWarehouse) -> None:

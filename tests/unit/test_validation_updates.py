@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from databricks.sdk.errors import BadRequest, InternalError, PermissionDenied
-from databricks.sdk.service.catalog import TableInfo
-from databricks.sdk.service.pipelines import ListUpdatesResponse, UpdateInfo, UpdateInfoState
+from databricks.sdk.errors import PermissionDenied
 
 from tests.support.validation_warehouse import AT, DESCRIBED, SPEC, Scripted, bucket, done
-from validation import Recheck, RecheckState, SideUnreadable, TableUpdate, Verdict, compare, recheck
+from validation import Recheck, RecheckState, TableUpdate, Verdict, compare, recheck
 from validation.state import identifies_data
-from validation.updates import LogEntry, current_user, pipeline_updates, written_at
+from validation.updates import LogEntry, current_user, written_at
 
 
 def test_a_new_update_between_reads_is_not_proven() -> None:
@@ -108,81 +105,3 @@ def test_a_table_was_written_when_its_own_flow_completed(entries: tuple[LogEntry
 def test_a_log_is_read_only_as_far_as_the_tables_flow() -> None:
     log = iter([END, entry(3, "c.s.t", "COMPLETED"), entry(2, "c.s.t", "RUNNING")])
     assert written_at("c.s.t", log) is not None and len(list(log)) == 1
-
-
-class Workspace:
-    """The three calls of the workspace that `pipeline_updates` makes.
-
-    `failure` is raised by the first, `log` by that of the event log, which gives one entry a page and takes nothing
-    beside a token but the size, as the service.
-    """
-
-    def __init__(self, *updates: UpdateInfo, failure: Exception | None = None, log: Exception | None = None) -> None:
-        self.updates, self.failure, self.log = updates, failure, log
-        self.tables = self.pipelines = self.api_client = self
-        self.asked: list[dict[str, Any]] = []
-
-    def get(self, name: str) -> Any:
-        if self.failure is not None:
-            raise self.failure
-        return TableInfo(pipeline_id="p1" if name == "c.s.t" else None)
-
-    def list_updates(self, pipeline_id: str, **options: Any) -> Any:
-        return ListUpdatesResponse(updates=list(self.updates))
-
-    def do(self, method: str, path: str, query: dict[str, Any]) -> Any:
-        assert (method, path) == ("GET", "/api/2.0/pipelines/p1/events")
-        self.asked.append(query)
-        if self.log is not None:
-            raise self.log
-        if "page_token" not in query:
-            assert query["filter"] == "update_id = 'u1'" and query["order_by"] == ["timestamp desc"]
-            ended = {"event_type": "update_progress", "timestamp": "2026-01-02T00:00:00Z", "origin": {}}
-            return {
-                "events": [{**ended, "details": {"update_progress": {"state": "COMPLETED"}}}],
-                "next_page_token": "2",
-            }
-        assert set(query) == {"page_token", "max_results"}
-        wrote = {"event_type": "flow_progress", "timestamp": "2026-01-01T00:00:00.000Z"}
-        wrote |= {"origin": {"dataset_name": "c.s.t"}, "details": {"flow_progress": {"status": "COMPLETED"}}}
-        return {"events": [wrote]}
-
-
-COMPLETED = UpdateInfo(update_id="u1", state=UpdateInfoState.COMPLETED)
-
-
-def test_the_newest_update_counts_whatever_became_of_it() -> None:
-    running = UpdateInfo(update_id="u2", state=UpdateInfoState.RUNNING)
-    validation = UpdateInfo(update_id="u3", state=UpdateInfoState.COMPLETED, validate_only=True)
-
-    def newest(*updates: UpdateInfo) -> TableUpdate | None:
-        return pipeline_updates(Workspace(*updates))("c.s.t")  # type: ignore[arg-type]
-
-    assert newest(validation, running, COMPLETED) == TableUpdate("u2", "RUNNING")
-    assert newest(validation, COMPLETED) == TableUpdate("u1", "COMPLETED", AT)
-    assert newest() is None
-    assert pipeline_updates(Workspace(COMPLETED))("c.s.other") is None  # type: ignore[arg-type]
-    assert pipeline_updates(Workspace(COMPLETED))("other") is None  # type: ignore[arg-type]
-
-
-def test_when_an_update_that_has_ended_wrote_a_table_is_asked_once() -> None:
-    workspace = Workspace(COMPLETED)
-    update_of = pipeline_updates(workspace)  # type: ignore[arg-type]
-    assert update_of("c.s.t") == update_of("c.s.t") == TableUpdate("u1", "COMPLETED", AT)
-    assert len(workspace.asked) == 2  # the two pages
-
-
-@pytest.mark.parametrize("refusal", [PermissionDenied("no"), BadRequest("no such filter")])
-def test_an_event_log_that_may_not_be_read_leaves_the_time_unknown_and_the_update_known(refusal: Exception) -> None:
-    assert pipeline_updates(Workspace(COMPLETED, log=refusal))("c.s.t") == TableUpdate("u1", "COMPLETED")  # type: ignore[arg-type]
-    with pytest.raises(SideUnreadable, match="which update last wrote"):
-        pipeline_updates(Workspace(COMPLETED, log=InternalError("down")))("c.s.t")  # type: ignore[arg-type]
-
-
-def test_a_catalog_that_may_not_be_read_is_no_update_and_one_that_does_not_answer_proves_nothing() -> None:
-    assert pipeline_updates(Workspace(failure=PermissionDenied("no")))("c.s.t") is None  # type: ignore[arg-type]
-    warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=[bucket(na=1, nb=1)])
-    spec = replace(SPEC, baseline="c.s.t")
-    for failure in (TimeoutError("Timed out after 0:01:00"), InternalError("down")):
-        report = compare(warehouse, spec, update_of=pipeline_updates(Workspace(failure=failure)))  # type: ignore[arg-type]
-        assert report.verdict is Verdict.NOT_PROVEN and "which update last wrote c.s.t" in report.reason

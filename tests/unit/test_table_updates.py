@@ -1,19 +1,20 @@
-"""What comparisons ask of the workspace: which update last wrote a table, and when that table was written."""
+"""Which update last wrote a table and when, read from the workspace; what may not be read, and what does not answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from app.parity.workspace import table_updates
 from databricks_client.errors import WorkspaceError
-from tests.support.validation_warehouse import delta_tables
+from tests.support.validation_warehouse import DESCRIBED, SPEC, Scripted, bucket, delta_tables
 from tests.support.workspace_server import Refusal, Request, Server, serving
-from validation import ComparisonSpec, compare
+from validation import ComparisonSpec, SideUnreadable, Verdict, compare
 from validation.state import TableUpdate
+from validation.updates import readable_updates, table_updates
 
 WROTE = datetime(2026, 1, 31, 6, 5, tzinfo=UTC)
 EVENTS = "/api/2.0/pipelines/p1/events"
@@ -32,9 +33,19 @@ def server() -> Iterator[Server]:
         yield found
 
 
-def _updates(server: Server, state: str) -> None:
-    update = {"update_id": "u1", "pipeline_id": "p1", "state": state, "creation_time": 1_000}
-    server.on("GET", "/api/2.0/pipelines/p1/updates", {"updates": [update]})
+def _updates(server: Server, *states: str, validating: int = 0) -> None:
+    """Updates of p1, newest first; the newest `validating` of them only validate. The oldest is u1."""
+    updates = [
+        {
+            "update_id": f"u{len(states) - n}",
+            "pipeline_id": "p1",
+            "state": state,
+            "creation_time": 1_000,
+            "validate_only": n < validating,
+        }
+        for n, state in enumerate(states)
+    ]
+    server.on("GET", "/api/2.0/pipelines/p1/updates", {"updates": updates})
 
 
 def _events(request: Request) -> Any:
@@ -93,3 +104,50 @@ def test_a_report_of_the_worker_notes_sides_that_were_written_far_apart(server: 
     report = compare(warehouse, spec, update_of=table_updates(server.workspace()))
     assert (report.candidate.last_write, report.candidate.produced_by) == (WROTE, "update u1")
     assert any("written 3.0 h apart" in n for n in report.notes), report
+
+
+def test_the_newest_update_counts_whatever_became_of_it(server: Server) -> None:
+    update_of = table_updates(server.workspace())
+    _updates(server, "COMPLETED", "RUNNING", "COMPLETED", validating=1)
+    assert update_of("c.s.new") == TableUpdate("u2", "RUNNING")
+    _updates(server, "COMPLETED", "COMPLETED", validating=1)
+    assert update_of("c.s.new") == TableUpdate("u1", "COMPLETED", WROTE)
+    _updates(server)
+    assert update_of("c.s.new") is None
+
+
+def test_a_name_that_is_not_of_three_levels_belongs_to_no_pipeline(server: Server) -> None:
+    update_of = table_updates(server.workspace())
+    assert update_of("new") is update_of("c.s.`new.er`") is None
+    assert not server.requests
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_catalog_that_may_not_be_read_is_no_update(server: Server, status: int) -> None:
+    def refuse(request: Request) -> Any:
+        raise Refusal(status, "PERMISSION_DENIED", "no")
+
+    server.on("GET", "/api/2.1/unity-catalog/tables/c.s.new", refuse)
+    assert readable_updates(server.workspace())("c.s.new") is None
+    assert readable_updates(server.workspace())("c.s.old") is None
+    if status != 404:
+        with pytest.raises(WorkspaceError, match="read table"):
+            table_updates(server.workspace())("c.s.new")
+
+
+@pytest.mark.parametrize("path", ["/api/2.1/unity-catalog/tables/c.s.new", "/api/2.0/pipelines/p1/updates", EVENTS])
+def test_a_workspace_that_does_not_answer_proves_nothing(server: Server, path: str) -> None:
+    def fail(request: Request) -> Any:
+        raise Refusal(501, "NOT_IMPLEMENTED", "down")
+
+    server.on("GET", path, fail)
+    update_of = readable_updates(server.workspace())
+    with pytest.raises(SideUnreadable, match=r"which update last wrote c\.s\.new"):
+        update_of("c.s.new")
+    warehouse = Scripted(DESCRIBE_TABLE=DESCRIBED, WITH=[bucket(na=1, nb=1)])
+    report = compare(warehouse, replace(SPEC, baseline="c.s.new"), update_of=update_of)
+    assert report.verdict is Verdict.NOT_PROVEN and "which update last wrote c.s.new" in report.reason
+
+
+def test_a_readable_update_is_that_of_the_pipeline(server: Server) -> None:
+    assert readable_updates(server.workspace())("c.s.new") == TableUpdate("u1", "COMPLETED", WROTE)
