@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -41,22 +41,37 @@ from databricks_client.terminal import log_to_stderr
 
 log = logging.getLogger("cutover.worker")
 
-LEASE_SECONDS = 20.0
-TICK_SECONDS = 0.5
-CHECK_SECONDS = 5.0
-"""Interval of checks for rare changes: the workspace's address, pairs of runs that ended."""
 STOP_SECONDS = 10.0
 CANCEL_SECONDS = 2.0
-PAUSE_AFTER_FAILURE = 5.0
 WRONG_CONFIGURATION = 2
 """Exit status for an unusable setting or migration file: a restart does not help."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Intervals of a worker in seconds.
+
+    lease: how long its lease is valid, renewed every `renew`. retry: pause between two attempts to acquire the lease
+    or to find the workspace. tick: pause between two looks for work. check: interval of checks for rare changes, the
+    workspace's address and pairs of runs that ended. failure: pause after a failure.
+    """
+
+    lease: float = 20.0
+    renew: float = lease / 3
+    retry: float = 1.0
+    tick: float = 0.5
+    check: float = 5.0
+    failure: float = 5.0
 
 
 class Worker:
     """One worker process. `discover` finds the workspace now; `context` has the parts that do not depend on it."""
 
-    def __init__(self, context: Context, discover: Callable[[], Endpoint], owner: str | None = None) -> None:
+    def __init__(
+        self, context: Context, discover: Callable[[], Endpoint], owner: str | None = None, pace: Pace | None = None
+    ) -> None:
         self._context = context
+        self._pace = pace or Pace()
         self._store = context.store
         self._discover = discover
         self.owner = owner or process_owner()
@@ -92,22 +107,22 @@ class Worker:
     def _await_lease(self) -> Lease | None:
         logged = False
         while not self._stop.is_set():
-            lease = self._store.leases.acquire(WORKER_LEASE, self.owner, LEASE_SECONDS)
+            lease = self._store.leases.acquire(WORKER_LEASE, self.owner, self._pace.lease)
             if lease is not None:
                 return lease
             if not logged:
                 holder = self._store.leases.holder(WORKER_LEASE)
                 log.info("waiting: %s is the active worker", holder.owner if holder else "another worker")
                 logged = True
-            self._stop.wait(1.0)
+            self._stop.wait(self._pace.retry)
         return None
 
     def _lease_kept(self, lease: Lease) -> Heartbeat:
         return Heartbeat(
             "the worker's lease",
-            partial(self._store.leases.renew, lease, LEASE_SECONDS),
-            every=LEASE_SECONDS / 3,
-            within=LEASE_SECONDS,
+            partial(self._store.leases.renew, lease, self._pace.lease),
+            every=self._pace.renew,
+            within=self._pace.lease,
             on_lost=self._lose,
         )
 
@@ -129,7 +144,7 @@ class Worker:
                 if str(e) != logged and not preparation.under_way():
                     logged = str(e)
                     log.warning("waiting: %s", logged)
-            self._stop.wait(1.0)
+            self._stop.wait(self._pace.retry)
         return None
 
     def _work_with(self, endpoint: Endpoint) -> None:
@@ -157,18 +172,18 @@ class Worker:
             while not self._stop.is_set():
                 if preparing and not preparation.under_way():
                     # Objects created meanwhile may have earlier times than the cursors.
-                    if not collector.idle(TICK_SECONDS):
+                    if not collector.idle(self._pace.tick):
                         continue
                     preparing = not self._guarded("resetting cursors", self._store.collected.forget_cursors)
                     collector.collect_now()
                 self._guarded("collecting", collector.tick)
-                if time.monotonic() - checked >= CHECK_SECONDS:
+                if time.monotonic() - checked >= self._pace.check:
                     checked = time.monotonic()
                     if self._moved(endpoint):
                         log.info("the workspace has another address")
                         return
                     self._guarded("requesting comparisons", lambda: self._request_comparisons(runner))
-                self._stop.wait(TICK_SECONDS)
+                self._stop.wait(self._pace.tick)
         finally:
             ended.set()
             deadline = time.monotonic() + STOP_SECONDS
@@ -209,20 +224,20 @@ class Worker:
                 if runner.run_next() is not None:
                     continue
             except WorkspaceError:
-                ended.wait(PAUSE_AFTER_FAILURE)  # It does not answer; every source reports that.
+                ended.wait(self._pace.failure)  # It does not answer; every source reports that.
             except StoreError as e:
                 log.error("%s", e)
-                ended.wait(PAUSE_AFTER_FAILURE)
+                ended.wait(self._pace.failure)
             except Exception:
                 # The comparison returns to the queue; a dead thread would execute no further one.
                 log.exception("comparisons")
-                ended.wait(PAUSE_AFTER_FAILURE)
-            ended.wait(TICK_SECONDS)
+                ended.wait(self._pace.failure)
+            ended.wait(self._pace.tick)
 
     def _operate(self, here: Context, ended: threading.Event) -> None:
         logged: dict[str, str] = {}
         while not ended.is_set():
-            pause = TICK_SECONDS
+            pause = self._pace.tick
             try:
                 operations = here.operations
                 waiting = [(operations.resume_requested, r.id) for r in operations.to_resume()]
@@ -238,7 +253,7 @@ class Worker:
                         if logged.get(operation_id) != str(e):
                             logged[operation_id] = str(e)
                             log.warning("operation %s: %s", operation_id, e)
-                        pause = PAUSE_AFTER_FAILURE
+                        pause = self._pace.failure
                     except Interrupted as e:
                         log.warning("%s; the next worker recovers it", e)
                         return
@@ -246,11 +261,11 @@ class Worker:
                         self._store.collected.request_refresh(f"operation {operation_id}")
             except (StoreError, WorkspaceError) as e:
                 log.error("%s", e)
-                pause = PAUSE_AFTER_FAILURE
+                pause = self._pace.failure
             except Exception:
                 # The journal has every started step; other operations must stay possible.
                 log.exception("operations")
-                pause = PAUSE_AFTER_FAILURE
+                pause = self._pace.failure
             ended.wait(pause)
 
     def _guarded(self, what: str, action: Callable[[], Any]) -> bool:
@@ -258,7 +273,7 @@ class Worker:
             action()
         except StoreError as e:
             log.error("%s: %s", what, e)
-            self._stop.wait(PAUSE_AFTER_FAILURE)
+            self._stop.wait(self._pace.failure)
             return False
         return True
 

@@ -10,7 +10,7 @@ from typing import Any
 from app.config.migration import Migration
 from app.context import Context
 from app.store.open import Store
-from app.worker import Worker
+from app.worker import Pace, Worker
 from databricks_client.endpoint import Endpoint
 from tests.support.collecting import MIGRATION
 from tests.support.workspace_server import Server
@@ -54,18 +54,27 @@ class FakeOperations:
         return SimpleNamespace(state="verified")
 
 
+QUICK = Pace(lease=20.0, renew=0.05, retry=0.02, tick=0.02, check=0.04, failure=0.04)
+"""No test waits for a worker's intervals; a lease that is not renewed outlives its test."""
+
+
 class Running:
-    """A worker in a thread."""
+    """A worker in a thread. `discovered` counts how often it has looked for the workspace."""
 
     def __init__(
         self, store: Store, endpoint: Endpoint, operations: FakeOperations, migration: Migration = MIGRATION
     ) -> None:
         self.endpoint = endpoint
+        self.discovered = 0
         context = Context(store=store, migration=migration, operations=operations)
-        self.worker = Worker(context, lambda: self.endpoint)
+        self.worker = Worker(context, self._discover, pace=QUICK)
         self.status: int | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
+
+    def _discover(self) -> Endpoint:
+        self.discovered += 1
+        return self.endpoint
 
     def _run(self) -> None:
         self.status = self.worker.run()

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from app import worker
 from app.operations.engine import Hold
 from app.parity import runner as parity_run
 from app.store.base import StoreError
@@ -72,8 +71,7 @@ def test_what_was_left_is_not_lost() -> None:
     assert heartbeat.lost is None
 
 
-def test_a_worker_whose_heartbeat_fails_for_whatever_reason_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "LEASE_SECONDS", 1.0)
+def test_a_worker_whose_heartbeat_fails_for_whatever_reason_ends(store: Store) -> None:
     with serving() as server:
         store.leases.renew = raising(TokenRefused("no"))  # type: ignore[method-assign]
         running = Running(store, endpoint(server), FakeOperations())
