@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 
-def quote(name: str) -> str:
-    """One identifier (column, principal, part of a table's name) in backticks."""
-    if not name or "\0" in name:
+def quote(name: str, *, may_be_empty: bool = False) -> str:
+    """One identifier (column, principal, part of a table's name) in backticks, backticks inside doubled.
+
+    may_be_empty: a view may have a column without a name. Raises ValueError for what cannot be an identifier.
+    """
+    if not (name or may_be_empty) or "\0" in name:
         raise ValueError(f"{name!r} is not an identifier")
     return "`" + name.replace("`", "``") + "`"
 

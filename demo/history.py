@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from databricks_client.quartz import Cron
 from emulator.constants import WORKSPACE_ID
-from emulator.quartz import Cron
 from emulator.records import Event, Job, Json, Pipeline, Run, TaskRun, Update
 from emulator.runner.event_log import timestamp
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from emulator.quartz import Cron, CronError, zone_of
 from emulator.records import Job, Json
 from emulator.rest.errors import ServiceError
+from emulator.shared.quartz import Cron, CronError, zone_of
 from emulator.state import State
 
 log = logging.getLogger("emulator.scheduler")

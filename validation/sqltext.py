@@ -1,10 +1,11 @@
-"""SQL text: every identifier is quoted here, every filter checked; values are bound, not pasted."""
+"""SQL text of comparisons: names split and quoted, filters checked; values are bound, not pasted."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from databricks_client import quoting
 from validation.errors import SpecError
 
 _PART = re.compile(r"\s*(?:`((?:[^`]|``)+)`|([^`.\s][^`.]*?))\s*(?:\.|$)")
@@ -15,9 +16,10 @@ def quote(identifier: str) -> str:
 
     An empty name is one: a view may have a column without a name.
     """
-    if "\0" in identifier:
-        raise SpecError(f"{identifier!r} is no name of a column or table")
-    return "`" + identifier.replace("`", "``") + "`"
+    try:
+        return quoting.quote(identifier, may_be_empty=True)
+    except ValueError as e:
+        raise SpecError(f"{identifier!r} is no name of a column or table") from e
 
 
 def split_name(name: str) -> tuple[str, ...]:

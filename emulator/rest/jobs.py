@@ -10,7 +10,6 @@ from databricks.sdk.service import jobs as sdk
 from databricks.sdk.service.jobs import JobsAPI
 
 from emulator import access
-from emulator.quartz import CronError, zone_of
 from emulator.records import Job, Json, Run, TaskRun
 from emulator.rest.errors import ServiceError, bad, not_implemented
 from emulator.rest.http import Call, route
@@ -26,6 +25,7 @@ from emulator.rest.paging import (
 from emulator.rest.permissions import apply_access_list
 from emulator.rest.schema import fields_of_dataclass
 from emulator.runner.job_run import DEFAULT_MESSAGE, latest_attempts
+from emulator.shared.quartz import CronError, zone_of
 
 API = "/api/2.1|2.2/jobs"
 JOBS_LIMIT, RUNS_LIMIT = 100, 24

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from emulator.quartz import Cron, CronError
 from emulator.records import Json
 from emulator.rest.errors import bad, not_implemented
+from emulator.shared.quartz import Cron, CronError
 
 RUNNABLE = ("notebook_task", "pipeline_task", "spark_python_task", "condition_task", "run_job_task")
 KINDS = (

@@ -12,10 +12,10 @@ from databricks.sdk.service.jobs import JobSettings
 from databricks.sdk.service.pipelines import PipelineSpec
 
 from app.config.migration import DEFAULT_MIGRATION, Migration
+from databricks_client.quartz import Cron
 from demo.bootstrap import IDS, NOTEBOOKS, PIPELINE, _Bootstrap
 from demo.bundle import Bundle, BundleError, Permission, load, parse
 from demo.sources.schemas import EXCLUDED_COMPANY_SHORT_IDS, EXEMPT_COMPANY_ID
-from emulator.quartz import Cron
 
 FILE = Path(__file__).parents[2] / "databricks.yml"
 

@@ -15,7 +15,12 @@ MAY_IMPORT = {
     "databricks_client": {"databricks_client"},
     "validation": {"validation", "databricks_client"},
     "pipeline": {"pipeline"},
-    "emulator": {"emulator", "databricks_client.names", "databricks_client.terminal"},
+    "emulator": {
+        "emulator",
+        "databricks_client.names",
+        "databricks_client.quartz",
+        "databricks_client.terminal",
+    },
     "app/config": {"app.config", "databricks_client", "validation"},
     "app/access.py": {"app.config", "app.store"},
     "app/store": {"app.store", "app.config", "databricks_client", "validation"},

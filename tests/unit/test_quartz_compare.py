@@ -22,6 +22,19 @@ def test_midnight_is_near_to_late_evening() -> None:
     assert compare("0 55 23 * * ?", "0 5 0 * * ?").offsets == (600,)
 
 
+@pytest.mark.parametrize(
+    "text", ["0 0 6 * * ?", "0 0 6 ? * *", "0 0 6 */1 1/1 ?", "0 0 6 1/1 * ? *", "0 0 6 ? * SUN-SAT"]
+)
+def test_every_way_to_write_every_day_is_daily(text: str) -> None:
+    assert fires_daily(text) == (6 * 3600,)
+
+
+@pytest.mark.parametrize("text", ["0 0 5 * * ? 2027", "0 0 5 L * ?", "0 0 5 * 1-11 ?"])
+def test_what_differs_between_days_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match="does not fire at the same times every day"):
+        fires_daily(text)
+
+
 @pytest.mark.parametrize("text", ["0 0 5 * *", "0 0 5 ? * MON", "0 0 5 1 * ?", "0 61 * * * ?", "0 0/0 * * * ?"])
 def test_what_cannot_be_compared_is_refused(text: str) -> None:
     with pytest.raises(ValueError):

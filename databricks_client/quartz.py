@@ -21,9 +21,11 @@ class CronError(ValueError):
 
 @dataclass(frozen=True)
 class DayRule:
-    """Days of the month beyond plain numbers. kind: `L` (last, minus n), `W` (weekday nearest to n), `LW`, `dow-L`
-    (last
-    weekday w), `#` (n-th weekday w). weekday: 1 = Sunday."""
+    """Days of the month beyond plain numbers.
+
+    kind: `L` (last, minus n), `W` (weekday nearest to n), `LW`, `dow-L` (last weekday w), `#` (n-th weekday w).
+    weekday: 1 = Sunday.
+    """
 
     kind: str
     n: int = 0
@@ -91,6 +93,16 @@ class Cron:
             years,
         )
 
+    def daily(self) -> tuple[int, ...]:
+        """Seconds after midnight, in the schedule's zone, at which it fires every day.
+
+        Raises CronError where it does not fire at the same times on every day.
+        """
+        all_days = self.days == frozenset(range(1, 32)) or self.weekdays == frozenset(range(1, 8))
+        if not all_days or self.months != frozenset(range(1, 13)) or self.years is not None:
+            raise CronError(f"{self.text!r} does not fire at the same times every day")
+        return tuple(h * 3600 + m * 60 + s for h in self.hours for m in self.minutes for s in self.seconds)
+
     def falls_on(self, day: date) -> bool:
         """Whether the expression names any moment of that day."""
         if day.month not in self.months:
@@ -107,9 +119,8 @@ class Cron:
     def moments(self, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         """Every moment later than `after`, in UTC, in order.
 
-        A wall-clock time that does not exist in the zone (clocks go forward) is left out; one that comes twice
-        (clocks go
-        back) counts once, the first time: so the service words it for its schedules.
+        A wall-clock time that does not exist in the zone (clocks go forward) is left out; one that comes twice (clocks
+        go back) counts once, the first time, as the service documents for its schedules.
         """
         if after.tzinfo is None:
             raise ValueError("`after` must have a time zone")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from emulator.quartz import Cron, CronError
+from databricks_client.quartz import Cron, CronError
 
 NEW_YORK = ZoneInfo("America/New_York")
 
