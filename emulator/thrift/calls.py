@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from databricks.sql.thrift_api.TCLIService import ttypes
@@ -18,9 +18,7 @@ from emulator.sql.wire import WireTypes, table_schema
 from emulator.thrift import metadata
 from emulator.thrift.operations import InvalidHandle, Operation, State
 from emulator.thrift.parameters import parameters_of
-
-if TYPE_CHECKING:
-    from emulator.thrift.server import ThriftServer
+from emulator.thrift.sessions import Sessions
 
 # Seconds: how long a call waits for a running statement.
 DIRECT_WAIT = 1.0
@@ -32,9 +30,9 @@ _VERSION = ttypes.TProtocolVersion.SPARK_CLI_SERVICE_PROTOCOL_V7
 class Calls:
     """The protocol's calls for one request of one principal. Names and shapes are the protocol's."""
 
-    def __init__(self, server: ThriftServer, principal: str, warehouse_id: str, until_done: bool = False) -> None:
+    def __init__(self, sessions: Sessions, principal: str, warehouse_id: str, until_done: bool = False) -> None:
         """until_done: a statement has ended before its call is answered, whatever the call requests."""
-        self.server = server
+        self.sessions = sessions
         self.principal = principal
         self.warehouse_id = warehouse_id
         self.until_done = until_done
@@ -49,13 +47,13 @@ class Calls:
             catalog = req.initialNamespace.catalogName or catalog
             schema = req.initialNamespace.schemaName or schema
         try:
-            session = self.server.open(self.principal, self.warehouse_id, catalog, schema)
+            session = self.sessions.open(self.principal, self.warehouse_id, catalog, schema)
         except SqlError as e:
             return ttypes.TOpenSessionResp(status=_failed(e), serverProtocolVersion=_VERSION)
         try:
             apply_settings(session.engine, configuration)
         except (SqlError, PySparkException) as e:
-            self.server.close(session)
+            self.sessions.close(session)
             return ttypes.TOpenSessionResp(status=_failed(session.engine.translated(e)), serverProtocolVersion=_VERSION)
         context = session.engine.context
         return ttypes.TOpenSessionResp(
@@ -72,7 +70,7 @@ class Calls:
 
     def CloseSession(self, req: Any) -> Any:
         try:
-            self.server.close(self.server.session(req.sessionHandle.sessionId.guid, self.principal))
+            self.sessions.close(self.sessions.session(req.sessionHandle.sessionId.guid, self.principal))
         except InvalidHandle as e:
             return ttypes.TCloseSessionResp(status=_invalid(e))
         return ttypes.TCloseSessionResp(status=_ok())
@@ -84,7 +82,7 @@ class Calls:
             ttypes.TGetInfoType.CLI_DBMS_VER: "4.2.0",
         }
         try:
-            self.server.session(req.sessionHandle.sessionId.guid, self.principal)
+            self.sessions.session(req.sessionHandle.sessionId.guid, self.principal)
         except InvalidHandle as e:
             return ttypes.TGetInfoResp(status=_invalid(e), infoValue=ttypes.TGetInfoValue(stringValue=""))
         return ttypes.TGetInfoResp(
@@ -95,7 +93,7 @@ class Calls:
 
     def ExecuteStatement(self, req: Any) -> Any:
         try:
-            session = self.server.session(req.sessionHandle.sessionId.guid, self.principal)
+            session = self.sessions.session(req.sessionHandle.sessionId.guid, self.principal)
         except InvalidHandle as e:
             return ttypes.TExecuteStatementResp(status=_invalid(e))
         overlay = dict(req.confOverlay or {})
@@ -110,12 +108,14 @@ class Calls:
         except SqlError as e:
             return ttypes.TExecuteStatementResp(status=_failed(e))
         settings = {name.upper(): str(value) for name, value in {**session.engine.context.settings, **overlay}.items()}
-        self.server.record(operation, req.statement, settings.get("QUERY_TAGS", ""))
-        self.server.begin(operation, lambda: self.server.awake(session).run(req.statement, parameters, operation.tag))
+        self.sessions.record(operation, req.statement, settings.get("QUERY_TAGS", ""))
+        self.sessions.start(
+            operation, lambda: self.sessions.awake(session).run(req.statement, parameters, operation.tag)
+        )
         until_done = self.until_done or req.runAsync is False
-        return self._begun(ttypes.TExecuteStatementResp, operation, req.getDirectResults, until_done)
+        return self._started(ttypes.TExecuteStatementResp, operation, req.getDirectResults, until_done)
 
-    def _begun(self, answer: Any, operation: Operation, direct: Any, until_done: bool = False) -> Any:
+    def _started(self, answer: Any, operation: Operation, direct: Any, until_done: bool = False) -> Any:
         handle = ttypes.TOperationHandle(
             operationId=ttypes.THandleIdentifier(guid=operation.guid, secret=operation.guid),
             operationType=ttypes.TOperationType.EXECUTE_STATEMENT,
@@ -134,13 +134,13 @@ class Calls:
                     operation.finish(State.ERROR_STATE, e)
                     results = ttypes.TSparkDirectResults(operationStatus=self._status(operation))
             if results.resultSet is None or not results.resultSet.hasMoreRows:
-                self.server.forget(operation)
+                self.sessions.forget(operation)
                 results.closeOperation = ttypes.TCloseOperationResp(status=_ok())
         return answer(status=_ok(), operationHandle=handle, directResults=results)
 
     def GetOperationStatus(self, req: Any) -> Any:
         try:
-            operation = self.server.operation(req.operationHandle, self.principal)
+            operation = self.sessions.operation(req.operationHandle, self.principal)
         except InvalidHandle as e:
             return ttypes.TGetOperationStatusResp(status=_invalid(e))
         operation.wait(POLL_WAIT)
@@ -171,25 +171,25 @@ class Calls:
 
     def CancelOperation(self, req: Any) -> Any:
         try:
-            self.server.cancel(self.server.operation(req.operationHandle, self.principal))
+            self.sessions.cancel(self.sessions.operation(req.operationHandle, self.principal))
         except InvalidHandle as e:
             return ttypes.TCancelOperationResp(status=_invalid(e))
         return ttypes.TCancelOperationResp(status=_ok())
 
     def CloseOperation(self, req: Any) -> Any:
         try:
-            operation = self.server.operation(req.operationHandle, self.principal)
+            operation = self.sessions.operation(req.operationHandle, self.principal)
         except InvalidHandle as e:
             return ttypes.TCloseOperationResp(status=_invalid(e))
-        self.server.cancel(operation)
-        self.server.forget(operation)
+        self.sessions.cancel(operation)
+        self.sessions.forget(operation)
         return ttypes.TCloseOperationResp(status=_ok())
 
     # ---- results
 
     def GetResultSetMetadata(self, req: Any) -> Any:
         try:
-            operation = self.server.operation(req.operationHandle, self.principal)
+            operation = self.sessions.operation(req.operationHandle, self.principal)
             return self._metadata(self._finished(operation))
         except InvalidHandle as e:
             return ttypes.TGetResultSetMetadataResp(status=_invalid(e))
@@ -223,7 +223,7 @@ class Calls:
 
     def FetchResults(self, req: Any) -> Any:
         try:
-            operation = self._finished(self.server.operation(req.operationHandle, self.principal))
+            operation = self._finished(self.sessions.operation(req.operationHandle, self.principal))
         except InvalidHandle as e:
             return ttypes.TFetchResultsResp(status=_invalid(e))
         except SqlError as e:
@@ -262,13 +262,13 @@ class Calls:
 
     def _listing(self, answer: Any, req: Any, rows: Callable[[Engine], Rows]) -> Any:
         try:
-            session = self.server.session(req.sessionHandle.sessionId.guid, self.principal)
+            session = self.sessions.session(req.sessionHandle.sessionId.guid, self.principal)
         except InvalidHandle as e:
             return answer(status=_invalid(e))
         # Listings come as columns: every client reads those.
         operation = Operation(session, WireTypes(), arrow=False)
-        self.server.begin(operation, lambda: rows(session.engine))
-        return self._begun(answer, operation, req.getDirectResults, until_done=True)
+        self.sessions.start(operation, lambda: rows(session.engine))
+        return self._started(answer, operation, req.getDirectResults, until_done=True)
 
     def GetCatalogs(self, req: Any) -> Any:
         return self._listing(ttypes.TGetCatalogsResp, req, metadata.catalogs)

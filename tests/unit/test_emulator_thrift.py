@@ -34,13 +34,13 @@ def open_session(workspace: Workspace, warehouse: str, user: str = "analyst@exam
     from thrift.transport.TTransport import TMemoryBuffer
 
     server = ThriftServer(workspace)
-    server.open = lambda *_: SimpleNamespace(  # type: ignore[method-assign, assignment, return-value]
+    server.sessions.open = lambda *_: SimpleNamespace(  # type: ignore[method-assign, assignment, return-value]
         guid=b"1" * 16, engine=SimpleNamespace(context=SimpleNamespace(catalog="main", schema="default"))
     )
     sent = TMemoryBuffer()
     request = ttypes.TOpenSessionReq(client_protocol_i64=ttypes.TProtocolVersion.SPARK_CLI_SERVICE_PROTOCOL_V7)
     TCLIService.Client(TBinaryProtocol(sent)).send_OpenSession(request)
-    return server._answer(workspace.token_for(user), warehouse, sent.getvalue())
+    return server.answer(workspace.token_for(user), warehouse, sent.getvalue())
 
 
 def document(answer: Response) -> dict[str, Any]:
@@ -84,19 +84,19 @@ def test_a_timeout_of_zero_leaves_the_other_one(
 
     given = {} if statement_timeout is None else {"STATEMENT_TIMEOUT": statement_timeout}
     context = SimpleNamespace(settings={} if overlaid else given)
-    begun: list[Any] = []
-    server = SimpleNamespace(
+    started: list[Any] = []
+    sessions = SimpleNamespace(
         session=lambda *_: SimpleNamespace(engine=SimpleNamespace(context=context)),
         record=lambda *_: None,
-        begin=lambda operation, _: begun.append(operation),
+        start=lambda operation, _: started.append(operation),
     )
     handle = ttypes.TSessionHandle(sessionId=ttypes.THandleIdentifier(guid=b"1" * 16, secret=b"1" * 16))
     request = ttypes.TExecuteStatementReq(
         sessionHandle=handle, statement="SELECT 1", confOverlay=given if overlaid else None, queryTimeout=query_timeout
     )
     request.runAsync = True
-    Calls(server, "analyst@example.com", "w").ExecuteStatement(request)  # type: ignore[arg-type]
-    assert begun[0].timeout == seconds
+    Calls(sessions, "analyst@example.com", "w").ExecuteStatement(request)  # type: ignore[arg-type]
+    assert started[0].timeout == seconds
 
 
 OPEN = b"\x80\x01\x00\x01\x00\x00\x00\x0bOpenSession"
@@ -105,7 +105,7 @@ OPEN = b"\x80\x01\x00\x01\x00\x00\x00\x0bOpenSession"
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(body=st.binary(max_size=60) | st.binary(max_size=30).map(lambda rest: OPEN + rest))
 def test_what_is_no_request_is_answered(local: Workspace, body: bytes):
-    answer = ThriftServer(local)._answer(local.admin_token, local.warehouse_id, body)
+    answer = ThriftServer(local).answer(local.admin_token, local.warehouse_id, body)
     assert answer.status_code in (200, 400), bytes(answer.body)
 
 
