@@ -5,6 +5,7 @@ Times are milliseconds since the epoch, as in the REST API.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ VIEW = "VIEW"
 MATERIALIZED_VIEW = "MATERIALIZED_VIEW"
 STREAMING_TABLE = "STREAMING_TABLE"
 PIPELINE_TYPES = frozenset({MATERIALIZED_VIEW, STREAMING_TABLE})
+_BAD_NAME = re.compile(r"[\x00-\x20./\x7f]")
 
 
 @dataclass(frozen=True)
@@ -181,3 +183,13 @@ def table_exists(key: Sequence[str]) -> SqlError:
         "drop or replace the existing "
         "object, or add the IF NOT EXISTS clause to tolerate pre-existing objects.",
     )
+
+
+def check_name(name: str) -> None:
+    """Raises INVALID_PARAMETER_VALUE for what Unity takes as the name of no catalog, schema or table."""
+    if not name or _BAD_NAME.search(name) or len(name) > 255:
+        raise SqlError(
+            "INVALID_PARAMETER_VALUE",
+            f'name "{name}" is not a valid name. Valid names must not contain spaces, periods, forward slashes or '
+            "control characters and have at most 255 characters.",
+        )

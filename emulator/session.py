@@ -28,10 +28,11 @@ from emulator.dialect.render import Place, render
 from emulator.dialect.statement import Statement
 from emulator.dialect.tokens import tokenize
 from emulator.shared.names import folded
-from emulator.sql.engine import Context, Engine
+from emulator.sql.engine import Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.literals import bound
 from emulator.sql.rows import Rows
+from emulator.sql.session import Context
 from emulator.sql.spark import SparkLink, patient, scheduled
 
 

@@ -21,11 +21,12 @@ from emulator.shared.names import folded, folded_path
 from emulator.spark_jobs import end_flows
 from emulator.spark_server import SparkServer, SparkSettings
 from emulator.sql import commands, ddl
-from emulator.sql.engine import Context, Engine, StatementHook
+from emulator.sql.engine import Engine, StatementHook
 from emulator.sql.errors import SqlError
 from emulator.sql.job import Job
 from emulator.sql.literals import NO_PARAMETERS, bound
 from emulator.sql.rows import arrow_schema, columns_of, spark_schema_of, sql_type, type_name
+from emulator.sql.session import Context
 from emulator.sql.settings import apply_setting
 from emulator.sql.spark import SparkLink, SparkPool, new_tag
 

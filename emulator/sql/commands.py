@@ -6,24 +6,22 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from emulator.dialect.names import if_need_be, literal, quote, quoted, spark_schema, split_name
 from emulator.information_schema import InformationSchema
-from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, no_permission
+from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, check_name, no_permission
 from emulator.records import now_ms
 from emulator.shared.names import folded
 from emulator.sql.as_json import described_as_json
 from emulator.sql.commit_info import revealed
-from emulator.sql.ddl import check_name, check_principal, drop_record
+from emulator.sql.ddl import check_principal, drop_record
 from emulator.sql.errors import SqlError, not_here
+from emulator.sql.job import Job
 from emulator.sql.rows import BOOLEAN, STRING, Rows, declared_column
-
-if TYPE_CHECKING:
-    from emulator.sql.engine import Engine
-    from emulator.sql.job import Job
+from emulator.sql.session import SqlSession
 
 Text = list[tuple[str, Any]]
 
@@ -48,9 +46,11 @@ def matches(pattern: str | None, name: str) -> bool:
 class Commands:
     """The commands of one session."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._catalog = engine.catalog
+    def __init__(self, session: SqlSession, run: Callable[[str], Rows]) -> None:
+        """run: executes another statement of the session."""
+        self._session = session
+        self._run = run
+        self._catalog = session.catalog
         self._answers: dict[str, Callable[[Job], Rows]] = {
             "USE CATALOG": self._use_catalog,
             "USE": self._use,
@@ -90,7 +90,7 @@ class Commands:
         name = folded(job.statement.name[0])
         self._catalog.get_catalog(name)
         self._catalog.require_use(job.me, name)
-        self._engine.use(name, "default")
+        self._session.use(name, "default")
         return Rows.none()
 
     def _use(self, job: Job) -> Rows:
@@ -103,11 +103,11 @@ class Commands:
             and self._catalog.find_catalog(name[0]) is not None
         ):
             return self._use_catalog(job)
-        catalog, schema = self._engine.full_schema(name)
+        catalog, schema = self._session.full_schema(name)
         if schema != "information_schema":
             self._catalog.get_schema(f"{catalog}.{schema}")
         self._catalog.require_use(job.me, catalog, schema if schema != "information_schema" else None)
-        self._engine.use(catalog, schema)
+        self._session.use(catalog, schema)
         return Rows.none()
 
     # ---- listings
@@ -126,7 +126,7 @@ class Commands:
         return Rows.local(_texts("databaseName"), [(n,) for n in names if matches(job.statement.pattern, n)])
 
     def _tables_in(self, job: Job) -> tuple[str, list[TableRecord]]:
-        catalog, schema = self._engine.full_schema(job.statement.name)
+        catalog, schema = self._session.full_schema(job.statement.name)
         self._catalog.get_catalog(catalog)
         if schema == "information_schema":
             return schema, []
@@ -179,11 +179,11 @@ class Commands:
     def _show_columns(self, job: Job) -> Rows:
         s = job.statement
         if s.name and s.target is not None and len(s.target.parts) == 1:
-            catalog, schema = self._engine.full_schema(s.name)
+            catalog, schema = self._session.full_schema(s.name)
             record = self._catalog.get_table(f"{catalog}.{schema}.{s.target.parts[0]}")
             if not self._catalog.can_see(job.me, "TABLE", record.full_name):
                 raise no_permission("SELECT", "TABLE", record.full_name)
-            return Rows.local(_texts("col_name"), [(c.name,) for c in self._engine.read_columns(record).columns])
+            return Rows.local(_texts("col_name"), [(c.name,) for c in self._session.read_columns(record).columns])
         return job.command(job.spark_text())
 
     def _show_properties(self, job: Job) -> Rows:
@@ -197,7 +197,7 @@ class Commands:
         if record.table_type in (VIEW, *PIPELINE_TYPES):
             columns = ",\n  ".join(
                 if_need_be(c.name) + (f" COMMENT {literal(c.comment)}" if c.comment else "")
-                for c in self._engine.read_columns(record).columns
+                for c in self._session.read_columns(record).columns
             )
             kind = {VIEW: "VIEW", MATERIALIZED_VIEW: "MATERIALIZED VIEW"}.get(record.table_type, "STREAMING TABLE")
             comment = f"COMMENT {literal(record.comment)}\n" if record.comment else ""
@@ -210,10 +210,9 @@ class Commands:
 
     def _create_statement(self, record: TableRecord) -> str:
         """CREATE TABLE of a Delta table (Delta does not answer SHOW CREATE TABLE itself)."""
-        fresh = self._engine.read_columns(record)
-        detail = (
-            self._engine.link.command(f"DESCRIBE DETAIL {self._engine.spark_name(record.key)}").collect().to_pylist()[0]
-        )
+        fresh = self._session.read_columns(record)
+        described = self._session.link.command(f"DESCRIBE DETAIL {self._session.spark_name(record.key)}")
+        detail = described.collect().to_pylist()[0]
         columns = ",\n  ".join(map(declared_column, fresh.columns))
         name = ".".join(map(if_need_be, (record.catalog_name, record.schema_name, record.name)))
         lines = [f"CREATE TABLE {name} (\n  {columns})", "USING delta"]
@@ -267,7 +266,7 @@ class Commands:
             # A table that this process answers: its columns are those of its rows.
             ref = job.statement.target
             assert ref is not None
-            rows = self._engine.link.query(f"SELECT * FROM {job.places[ref.start].text}", job.views)
+            rows = self._session.link.query(f"SELECT * FROM {job.places[ref.start].text}", job.views)
             data = [(f.name, f.dataType.simpleString(), None) for f in rows.schema.fields]
             rows.collect()
             return Rows.local(_texts("col_name", "data_type", "comment"), data)
@@ -291,7 +290,7 @@ class Commands:
             raise SqlError("NOT_IMPLEMENTED", "DESCRIBE ... AS JSON of a system table is not implemented.")
         if record is None:
             return job.translated_rows(job.command(job.rendered()))
-        return Rows.local(_texts("json_metadata"), [(described_as_json(self._engine.read_columns(record)),)])
+        return Rows.local(_texts("json_metadata"), [(described_as_json(self._session.read_columns(record)),)])
 
     def _describe_delta(self, job: Job) -> Rows:
         record = self._target(job)
@@ -318,7 +317,7 @@ class Commands:
         return Rows.local(_texts("info_name", "info_value"), data)
 
     def _describe_schema(self, job: Job) -> Rows:
-        catalog, schema = self._engine.full_schema(job.statement.name)
+        catalog, schema = self._session.full_schema(job.statement.name)
         s = self._catalog.get_schema(f"{catalog}.{schema}")
         if not self._catalog.can_see(job.me, "SCHEMA", s.full_name):
             raise no_permission("USE_SCHEMA", "SCHEMA", s.full_name)
@@ -343,9 +342,9 @@ class Commands:
         if kind == "CATALOG":
             return kind, folded(s.name[0])
         if kind == "SCHEMA":
-            return kind, ".".join(self._engine.full_schema(s.name))
+            return kind, ".".join(self._session.full_schema(s.name))
         if kind == "TABLE":
-            return kind, ".".join(self._engine.full(s.name))
+            return kind, ".".join(self._session.full(s.name))
         raise not_here(f"{job.kind} on a securable of type {kind}")
 
     def _grant(self, job: Job) -> Rows:
@@ -383,31 +382,31 @@ class Commands:
         s = job.statement
         if "if_not_exists" in s.flags and self._catalog.find_catalog(s.name[0]) is not None:
             return Rows.none()
-        create_catalog(self._engine, s.name[0], job.me, s.comment)
+        create_catalog(self._session, s.name[0], job.me, s.comment)
         return Rows.none()
 
     def _create_schema(self, job: Job) -> Rows:
         s = job.statement
-        catalog, schema = self._engine.full_schema(s.name)
+        catalog, schema = self._session.full_schema(s.name)
         self._catalog.get_catalog(catalog)
         if "if_not_exists" in s.flags and self._catalog.find_schema(catalog, schema) is not None:
             return Rows.none()
-        create_schema(self._engine, catalog, schema, job.me, s.comment)
+        create_schema(self._session, catalog, schema, job.me, s.comment)
         return Rows.none()
 
     def _drop_catalog(self, job: Job) -> Rows:
         s = job.statement
         if "if_exists" in s.flags and self._catalog.find_catalog(s.name[0]) is None:
             return Rows.none()
-        drop_catalog(self._engine, s.name[0], job.me, "cascade" in s.flags)
+        drop_catalog(self._session, s.name[0], job.me, "cascade" in s.flags)
         return Rows.none()
 
     def _drop_schema(self, job: Job) -> Rows:
         s = job.statement
-        catalog, schema = self._engine.full_schema(s.name)
+        catalog, schema = self._session.full_schema(s.name)
         if "if_exists" in s.flags and self._catalog.find_schema(catalog, schema) is None:
             return Rows.none()
-        drop_schema(self._engine, catalog, schema, job.me, "cascade" in s.flags)
+        drop_schema(self._session, catalog, schema, job.me, "cascade" in s.flags)
         return Rows.none()
 
     def _alter_container(self, job: Job) -> Rows:
@@ -421,7 +420,7 @@ class Commands:
             check_principal(self._catalog, s.principal)
             self._catalog.put_catalog(replace(c, owner=s.principal, updated_at=now, updated_by=job.me))
         else:
-            record = self._catalog.get_schema(".".join(self._engine.full_schema(s.name)))
+            record = self._catalog.get_schema(".".join(self._session.full_schema(s.name)))
             self._catalog.require_manage(job.me, "SCHEMA", record.full_name)
             check_principal(self._catalog, s.principal)
             self._catalog.put_schema(replace(record, owner=s.principal, updated_at=now, updated_by=job.me))
@@ -431,9 +430,9 @@ class Commands:
         s = job.statement
         now = now_ms()
         if s.securable == "COLUMN":
-            name = self._engine.full(s.name[:-1])
+            name = self._session.full(s.name[:-1])
             text = f"ALTER TABLE {quoted(name)} ALTER COLUMN {quote(s.name[-1])} COMMENT {literal(s.comment or '')}"
-            return self._engine.run(text)
+            return self._run(text)
         kind, full_name = self._securable(job)
         if kind == "CATALOG":
             c = self._catalog.get_catalog(full_name)
@@ -449,7 +448,7 @@ class Commands:
             job.refuse_pipeline(record)
             if not record.is_view:
                 text = "NULL" if s.comment is None else literal(s.comment)
-                job.command(f"COMMENT ON TABLE {self._engine.spark_name(record.key)} IS {text}")
+                job.command(f"COMMENT ON TABLE {self._session.spark_name(record.key)} IS {text}")
             self._catalog.put_table(replace(record, comment=s.comment, updated_at=now, updated_by=job.me))
         return Rows.none()
 
@@ -457,17 +456,17 @@ class Commands:
 # ---- containers in Spark and catalog together, for SQL and REST
 
 
-def create_catalog(engine: Engine, name: str, actor: str, comment: str | None) -> None:
+def create_catalog(session: SqlSession, name: str, actor: str, comment: str | None) -> None:
     """A catalog with its schema `default`."""
-    catalog = engine.catalog
+    catalog = session.catalog
     catalog.require(actor, "CREATE_CATALOG", "METASTORE", "")
     check_name(name)
     catalog.create_catalog(name, actor, comment)
-    create_schema(engine, folded(name), "default", actor, "Default schema (auto-created)")
+    create_schema(session, folded(name), "default", actor, "Default schema (auto-created)")
 
 
-def create_schema(engine: Engine, catalog_name: str, name: str, actor: str, comment: str | None) -> None:
-    catalog = engine.catalog
+def create_schema(session: SqlSession, catalog_name: str, name: str, actor: str, comment: str | None) -> None:
+    catalog = session.catalog
     catalog.get_catalog(catalog_name)
     catalog.require_use(actor, catalog_name)
     catalog.require(actor, "CREATE_SCHEMA", "CATALOG", catalog_name)
@@ -480,13 +479,13 @@ def create_schema(engine: Engine, catalog_name: str, name: str, actor: str, comm
             "existing schema, or add the IF NOT EXISTS clause to tolerate pre-existing schema.",
         )
     full_name = f"{folded(catalog_name)}.{folded(name)}"
-    with engine.intent("schema", full_name):
-        engine.link.command(f"CREATE DATABASE IF NOT EXISTS {quote(spark_schema(catalog_name, name))}")
+    with session.intent("schema", full_name):
+        session.link.command(f"CREATE DATABASE IF NOT EXISTS {quote(spark_schema(catalog_name, name))}")
         catalog.create_schema(full_name, actor, comment)
 
 
-def drop_schema(engine: Engine, catalog_name: str, name: str, actor: str, cascade: bool) -> None:
-    catalog = engine.catalog
+def drop_schema(session: SqlSession, catalog_name: str, name: str, actor: str, cascade: bool) -> None:
+    catalog = session.catalog
     full_name = catalog.get_schema(f"{catalog_name}.{name}").full_name
     catalog.require_manage(actor, "SCHEMA", full_name)
     tables = catalog.list_tables(full_name)
@@ -498,13 +497,13 @@ def drop_schema(engine: Engine, catalog_name: str, name: str, actor: str, cascad
             "the schema and all its objects.",
         )
     for record in tables:
-        drop_record(engine, record)
-    engine.link.command(f"DROP DATABASE IF EXISTS {quote(spark_schema(catalog_name, name))} CASCADE")
+        drop_record(session, record)
+    session.link.command(f"DROP DATABASE IF EXISTS {quote(spark_schema(catalog_name, name))} CASCADE")
     catalog.remove_schema(full_name)
 
 
-def drop_catalog(engine: Engine, name: str, actor: str, cascade: bool) -> None:
-    catalog = engine.catalog
+def drop_catalog(session: SqlSession, name: str, actor: str, cascade: bool) -> None:
+    catalog = session.catalog
     record = catalog.get_catalog(name)
     catalog.require_manage(actor, "CATALOG", record.name)
     schemas = catalog.list_schemas(record.name)
@@ -514,5 +513,5 @@ def drop_catalog(engine: Engine, name: str, actor: str, cascade: bool) -> None:
             "CATALOG_NOT_EMPTY", f"Cannot drop catalog '{name}' because it is not empty. Use CASCADE.", "2BP01"
         )
     for schema in schemas:
-        drop_schema(engine, record.name, schema.name, actor, cascade=True)
+        drop_schema(session, record.name, schema.name, actor, cascade=True)
     catalog.remove_catalog(record.name)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyspark.errors import PySparkException
 
@@ -19,26 +18,12 @@ from emulator.records import now_ms
 from emulator.shared.names import folded
 from emulator.sql.delta_log import delta_properties
 from emulator.sql.errors import SqlError, not_here
+from emulator.sql.job import Job
 from emulator.sql.rows import Rows
-
-if TYPE_CHECKING:
-    from emulator.sql.engine import Engine, FullName
-    from emulator.sql.job import Job
+from emulator.sql.session import FullName, SqlSession
 
 # What Spark says of a table or view that is there. A column or a field can "already exist" too.
 _TABLE_EXISTS = {"TABLE_OR_VIEW_ALREADY_EXISTS", "DELTA_TABLE_ALREADY_EXISTS"}
-
-_BAD_NAME = re.compile(r"[\x00-\x20./\x7f]")
-
-
-def check_name(name: str) -> None:
-    """Raises INVALID_PARAMETER_VALUE for what Unity takes as the name of no catalog, schema or table."""
-    if not name or _BAD_NAME.search(name) or len(name) > 255:
-        raise SqlError(
-            "INVALID_PARAMETER_VALUE",
-            f'name "{name}" is not a valid name. Valid names must not contain spaces, periods, forward slashes or '
-            "control characters and have at most 255 characters.",
-        )
 
 
 def check_principal(catalog: Catalog, name: str) -> None:
@@ -60,7 +45,7 @@ def create_table(job: Job) -> Rows:
     s = job.statement
     ref, name = job.target()
     full_name = ".".join(name)
-    if name[1] == "information_schema" or full_name in job.engine.virtual:
+    if name[1] == "information_schema" or full_name in job.session.virtual:
         job.virtual(ref, name)
     job.resolve()
     existing = job.records.get(ref.start)
@@ -95,7 +80,7 @@ def create_table(job: Job) -> Rows:
     table_type = EXTERNAL if s.location is not None else MANAGED
     record = new_record(job, name, table_type, storage_location=location, data_source_format=provider.upper())
     if location is None:
-        folder = job.engine.tables_root / record.table_id
+        folder = job.session.tables_root / record.table_id
         location = folder.as_uri()
         edits.append((s.clause_at, s.clause_at, f" LOCATION {literal(location)} "))
         record = replace(record, storage_location=location)
@@ -111,12 +96,12 @@ def create_table(job: Job) -> Rows:
     job.writes.add(full_name)
     text = job.rendered(edits)
     operation = "create" if existing is None else "refresh"
-    with job.engine.intent(operation, full_name, record) as intent:
+    with job.session.intent(operation, full_name, record) as intent:
         try:
             rows = _command_over_orphan(job, text, name, intent) if existing is None else job.command(text)
         except BaseException:
             if existing is None and record.table_type == MANAGED and not _exists_quietly(job, name):
-                job.engine.remove_folder(record.storage_location)
+                job.session.remove_folder(record.storage_location)
             raise
         with job.catalog.transaction():
             if job.catalog.find(name) is None:
@@ -134,24 +119,24 @@ def _command_over_orphan(job: Job, text: str, name: FullName, intent: int) -> Ro
         return job.command(text)
     except PySparkException as e:
         # Before the catalog is looked into: who ends in between has put the table there.
-        racing = job.engine.changed_by_another(".".join(name), intent)
-        there = job.engine.translated(e).error_class in _TABLE_EXISTS
+        racing = job.session.changed_by_another(".".join(name), intent)
+        there = job.session.translated(e).error_class in _TABLE_EXISTS
         if not there or racing or job.catalog.find(name) is not None:
             raise
-        job.engine.drop_orphan(spark_schema(name[0], name[1]), spark_part(name[2]))
+        job.session.drop_orphan(spark_schema(name[0], name[1]), spark_part(name[2]))
         return job.command(text)
 
 
 def _exists_quietly(job: Job, name: FullName) -> bool:
     try:
-        return job.engine.spark_has(name)
+        return job.session.spark_has(name)
     except Exception:  # noqa: BLE001 - the statement's own error matters more; unknown counts as existing
         return True
 
 
 def with_details(job: Job, record: TableRecord) -> TableRecord:
     """Columns and table properties after DDL."""
-    record = job.engine.read_columns(record)
+    record = job.session.read_columns(record)
     if record.is_view:
         return record
     return replace(record, properties=delta_properties(record.storage_location) or record.properties)
@@ -190,12 +175,12 @@ def create_view(job: Job) -> Rows:
         job.require_manage(existing)
     record = new_record(job, name, VIEW, data_source_format=None, view_definition=_definition(job))
     text = job.rendered(calls=False)
-    with job.engine.intent("create" if existing is None else "refresh", full_name, record) as intent:
+    with job.session.intent("create" if existing is None else "refresh", full_name, record) as intent:
         rows = _command_over_orphan(job, text, name, intent) if existing is None else job.command(text)
         with job.catalog.transaction():
             # A replaced view is a new one: it has a new owner and none of the old grants.
             job.catalog.drop_grants("TABLE", full_name)
-            job.catalog.put_table(job.engine.read_columns(record))
+            job.catalog.put_table(job.session.read_columns(record))
     return rows
 
 
@@ -203,7 +188,7 @@ def _definition(job: Job) -> str:
     """The view's query with every name in three levels."""
     s = job.statement
     places = {
-        ref.start: Place(quoted(job.engine.full(ref.parts)) if len(ref.parts) < 3 else job.text[ref.start : ref.end])
+        ref.start: Place(quoted(job.session.full(ref.parts)) if len(ref.parts) < 3 else job.text[ref.start : ref.end])
         for ref in s.refs
         if ref.role is Role.READ and not ref.appended and ref.start in job.places
     }
@@ -223,9 +208,9 @@ def alter_view(job: Job) -> Rows:
     _require_view_owner(job, record)
     changed = replace(record, view_definition=_definition(job), updated_at=now_ms(), updated_by=job.me)
     text = job.rendered(calls=False)
-    with job.engine.intent("refresh", record.full_name):
+    with job.session.intent("refresh", record.full_name):
         rows = job.command(text)
-        job.catalog.put_table(job.engine.read_columns(changed))
+        job.catalog.put_table(job.session.read_columns(changed))
     return rows
 
 
@@ -250,7 +235,7 @@ def rename(job: Job) -> Rows:
     s = job.statement
     ref, name = job.target()
     assert s.second is not None
-    to = job.engine.full(s.second.parts)
+    to = job.session.full(s.second.parts)
     job.resolve()
     record = job.records[ref.start]
     assert record is not None
@@ -270,16 +255,16 @@ def rename(job: Job) -> Rows:
     if job.records.get(s.second.start) is not None:
         raise table_exists(to)
     full_name = ".".join(name)
-    with job.engine.intent("rename", full_name, to=".".join(to), actor=job.me):
+    with job.session.intent("rename", full_name, to=".".join(to), actor=job.me):
         if to[1] == name[1]:
             word = "VIEW" if record.is_view else "TABLE"
-            job.command(f"ALTER {word} {job.engine.spark_name(name)} RENAME TO {job.engine.spark_name(to)}")
+            job.command(f"ALTER {word} {job.session.spark_name(name)} RENAME TO {job.session.spark_name(to)}")
         elif record.is_view or record.data_source_format != "DELTA":
             raise not_here("ALTER ... RENAME TO another schema, of anything but a Delta table,")
         else:
             place = literal(record.storage_location or "")
-            job.command(f"CREATE TABLE {job.engine.spark_name(to)} USING DELTA LOCATION {place}")
-            job.command(f"DROP TABLE {job.engine.spark_name(name)}")
+            job.command(f"CREATE TABLE {job.session.spark_name(to)} USING DELTA LOCATION {place}")
+            job.command(f"DROP TABLE {job.session.spark_name(name)}")
         job.catalog.rename_table(record, to, job.me)
     return Rows.none()
 
@@ -317,7 +302,7 @@ def alter_table(job: Job) -> Rows:
         )
     else:
         job.catalog.require(job.me, "MODIFY", "TABLE", record.full_name)
-    with job.engine.intent("refresh", record.full_name):
+    with job.session.intent("refresh", record.full_name):
         rows = job.command(job.rendered())
         changed = with_details(job, replace(record, updated_at=now_ms(), updated_by=job.me))
         with job.catalog.transaction():
@@ -334,7 +319,7 @@ def drop(job: Job) -> Rows:
         rows = job.command(job.rendered())
         job.context.temp_views.discard(folded(ref.parts[0]))
         return rows
-    if name[1] == "information_schema" or ".".join(name) in job.engine.virtual:
+    if name[1] == "information_schema" or ".".join(name) in job.session.virtual:
         job.virtual(ref, name)
     if "if_exists" in s.flags and (
         job.catalog.find_catalog(name[0]) is None or job.catalog.find_schema(name[0], name[1]) is None
@@ -357,18 +342,18 @@ def drop(job: Job) -> Rows:
             "42809",
         )
     job.require_manage(record)
-    drop_record(job.engine, record, job.tag)
+    drop_record(job.session, record, job.tag)
     return Rows.none()
 
 
-def drop_record(engine: Engine, record: TableRecord, tag: str | None = None) -> None:
+def drop_record(session: SqlSession, record: TableRecord, tag: str | None = None) -> None:
     """Take a table out of Spark and catalog, and its files if it is managed; rights were checked."""
     word = "TABLE" if record.table_type in (MANAGED, EXTERNAL) else "VIEW"
-    with engine.intent("drop", record.full_name):
-        engine.link.command(f"DROP {word} IF EXISTS {engine.spark_name(record.key)}", tag=tag)
-        engine.catalog.remove_table(record.full_name)
+    with session.intent("drop", record.full_name):
+        session.link.command(f"DROP {word} IF EXISTS {session.spark_name(record.key)}", tag=tag)
+        session.catalog.remove_table(record.full_name)
         if record.table_type == MANAGED:
-            engine.remove_folder(record.storage_location)
+            session.remove_folder(record.storage_location)
 
 
 def cache(job: Job) -> Rows:
@@ -400,7 +385,7 @@ def create_function(job: Job) -> Rows:
     job.catalog.get_catalog(name[0])
     job.catalog.require_use(job.me, name[0], name[1])
     job.catalog.require(job.me, "CREATE_FUNCTION", "SCHEMA", f"{name[0]}.{name[1]}")
-    text = job.spark_text([(s.target.start, s.target.end, job.engine.spark_name(name))])
+    text = job.spark_text([(s.target.start, s.target.end, job.session.spark_name(name))])
     rows = job.command(text)
     job.catalog.put_function(name, job.me)
     return rows
@@ -414,6 +399,6 @@ def drop_function(job: Job) -> Rows:
     _, name = job.target()
     job.catalog.get_schema(f"{name[0]}.{name[1]}")
     job.catalog.require_use(job.me, name[0], name[1])
-    rows = job.command(job.spark_text([(s.target.start, s.target.end, job.engine.spark_name(name))]))
+    rows = job.command(job.spark_text([(s.target.start, s.target.end, job.session.spark_name(name))]))
     job.catalog.remove_function(name)
     return rows

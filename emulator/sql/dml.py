@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from emulator.dialect.statement import Ref, Role
 from emulator.metadata import EXTERNAL, MANAGED, table_exists, table_not_found
 from emulator.records import now_ms
 from emulator.sql.ddl import new_record, with_details
 from emulator.sql.delta_log import newest_version, rows_written
+from emulator.sql.job import Job
 from emulator.sql.rows import LONG, Rows
-
-if TYPE_CHECKING:
-    from emulator.sql.engine import FullName
-    from emulator.sql.job import Job
+from emulator.sql.session import FullName
 
 
 def insert(job: Job) -> Rows:
@@ -45,7 +42,7 @@ def change_rows(job: Job) -> Rows:
     ref = job.statement.target
     record = job.records.get(ref.start) if ref is not None else None
     if record is not None and job.kind == "MERGE" and "EVOLUTION" in job.text.upper():
-        job.catalog.put_table(job.engine.read_columns(record))
+        job.catalog.put_table(job.session.read_columns(record))
     return Rows(rows.schema, iter([table]), modified)
 
 
@@ -55,8 +52,8 @@ def write_frame(
     """A DataFrame written to a table; arguments as of `Engine.write_table`."""
     full_name = ".".join(name)
     job.check_containers(name, read=False)
-    found = job.engine.find(name)
-    spark_name = job.engine.spark_name(name)
+    found = job.session.find(name)
+    spark_name = job.session.spark_name(name)
     if found is None:
         if mode in ("insert", "replace"):
             raise table_not_found(name)
@@ -65,8 +62,8 @@ def write_frame(
             job, name, EXTERNAL if external else MANAGED, storage_location=external, data_source_format=provider.upper()
         )
         if external is None:
-            record = replace(record, storage_location=(job.engine.tables_root / record.table_id).as_uri())
-        with job.engine.intent("create", full_name, record):
+            record = replace(record, storage_location=(job.session.tables_root / record.table_id).as_uri())
+        with job.session.intent("create", full_name, record):
             act(spark_name, record.storage_location)
             with job.catalog.transaction():
                 job.catalog.drop_grants("TABLE", full_name)
@@ -81,7 +78,7 @@ def write_frame(
     if mode in ("append", "insert"):
         act(spark_name, None)
         return
-    with job.engine.intent("refresh", full_name):
+    with job.session.intent("refresh", full_name):
         act(spark_name, found.storage_location)
         job.catalog.put_table(with_details(job, replace(found, updated_at=now_ms(), updated_by=job.me)))
 

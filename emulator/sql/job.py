@@ -1,9 +1,9 @@
-"""One statement: its names resolved, its principal's rights checked, its text for Spark, and its execution."""
+"""One statement: its names resolved, its principal's rights checked, and its text for Spark."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql.connect.plan import SubqueryAlias
@@ -14,26 +14,30 @@ from emulator.dialect.render import Place, render
 from emulator.dialect.statement import Ref, Role, Statement
 from emulator.dialect.tokens import Kind, line_of
 from emulator.information_schema import InformationSchema
-from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, VIEW, TableRecord, no_permission, table_not_found
+from emulator.metadata import (
+    MATERIALIZED_VIEW,
+    PIPELINE_TYPES,
+    VIEW,
+    TableRecord,
+    check_name,
+    no_permission,
+    table_not_found,
+)
 from emulator.shared.names import folded
-from emulator.sql import ddl, dml, tags
-from emulator.sql.errors import SqlError, not_here
+from emulator.sql.errors import SqlError
 from emulator.sql.literals import Parameters
 from emulator.sql.rows import Rows
-from emulator.sql.settings import session_setting, set_parameter
+from emulator.sql.session import FullName, SqlSession
 from emulator.sql.spark import local_view
-
-if TYPE_CHECKING:
-    from emulator.sql.engine import Engine, FullName
 
 
 class Job:
-    """One statement on its way through the engine."""
+    """One statement of a session, until it has ended."""
 
-    def __init__(self, engine: Engine, text: str, parameters: Parameters, tag: str | None) -> None:
-        self.engine = engine
-        self.catalog = engine.catalog
-        self.context = engine.context
+    def __init__(self, session: SqlSession, text: str, parameters: Parameters, tag: str | None) -> None:
+        self.session = session
+        self.catalog = session.catalog
+        self.context = session.context
         self.text = text
         self.tag = tag
         self.parameters = parameters
@@ -55,28 +59,12 @@ class Job:
     def me(self) -> str:
         return self.context.principal
 
-    def run(self) -> Rows:
-        kind = self.statement.kind
-        if not self.statement.is_query and not self._shows():
-            self.engine.sign_commits()
-        special = _HANDLERS.get(kind)
-        if special is not None:
-            return special(self)
-        answered = self.engine.commands.answer(self)
-        if answered is not None:
-            return answered
-        if kind not in _SPARKS:
-            raise not_here(kind)
-        text = self.spark_text()
-        if self.statement.is_query:
-            return self.engine.link.query(text, self.views, self.tag)
-        return self.translated_rows(self.command(text)) if self._shows() else self.command(text)
-
-    def _shows(self) -> bool:
+    def shows(self) -> bool:
+        """Whether it only shows something, and changes nothing."""
         return self.kind.startswith(("SHOW", "DESCRIBE", "EXPLAIN"))
 
     def command(self, text: str) -> Rows:
-        return self.engine.link.command(text, self.views, self.tag)
+        return self.session.link.command(text, self.views, self.tag)
 
     # ----------------------------------------------------------------------------------- names and text
 
@@ -115,7 +103,7 @@ class Job:
             if (
                 token.is_name
                 and book.is_sparks(token.name)
-                and (self._shows() or (after is not None and after.text == "."))
+                and (self.shows() or (after is not None and after.text == "."))
                 and not any(start <= token.start < end for start, end in placed)
             ):
                 raise SqlError(
@@ -162,8 +150,8 @@ class Job:
     def function_name(self, parts: tuple[str, ...]) -> str | None:
         if len(parts) > 3:
             return None
-        name = self.engine.full(parts)
-        return self.engine.spark_name(name) if self.catalog.has_function(name) else None
+        name = self.session.full(parts)
+        return self.session.spark_name(name) if self.catalog.has_function(name) else None
 
     def resolve(self) -> None:
         """Give every ref its place. Raises what the service raises for names and rights."""
@@ -176,17 +164,17 @@ class Job:
     def _resolve(self, ref: Ref) -> None:
         if self.known_to_spark(ref):
             return
-        name = self.engine.full(ref.parts)
+        name = self.session.full(ref.parts)
         full_name = ".".join(name)
         virtual = self.virtual(ref, name)
         if virtual is not None:
             self.places[ref.start] = virtual
             return
         self.check_containers(name, ref.role is Role.READ)
-        record = self.engine.find(name)
+        record = self.session.find(name)
         self.records[ref.start] = record
         alias = name[2] if spark_part(name[2]) != name[2] else None
-        text = self.engine.spark_name(name)
+        text = self.session.spark_name(name)
         self.places[ref.start] = Place(text, quote(alias) if alias else text, name, alias)
         if record is None:
             if ref.role in (Role.CREATE, Role.RENAME_TO):
@@ -230,11 +218,11 @@ class Job:
                 table = InformationSchema(self.catalog, self.me).table(name[0], name[2])
                 if table is None:
                     raise table_not_found(name)
-        elif full_name in self.engine.virtual:
+        elif full_name in self.session.virtual:
             if ref.role in (Role.READ, Role.DESCRIBE):
                 self.check_containers(name, read=True)
                 self.catalog.require(self.me, "SELECT", "TABLE", full_name)
-                table = self.engine.virtual[full_name]()
+                table = self.session.virtual[full_name]()
         else:
             return None
         if table is None:
@@ -305,7 +293,7 @@ class Job:
     def require_create(self, name: FullName) -> None:
         self.catalog.get_schema(f"{name[0]}.{name[1]}")
         self.catalog.require(self.me, "CREATE_TABLE", "SCHEMA", f"{name[0]}.{name[1]}")
-        ddl.check_name(name[2])
+        check_name(name[2])
 
     def require_manage(self, record: TableRecord) -> None:
         if not (self.catalog.owns(self.me, "TABLE", record.full_name) or self.catalog.is_admin(self.me)):
@@ -329,44 +317,4 @@ class Job:
         ref = self.statement.target
         if ref is None:
             raise SqlError("PARSE_SYNTAX_ERROR", "Syntax error at or near end of input: a table name is expected.")
-        return ref, self.engine.full(ref.parts)
-
-
-# What goes to Spark with its names replaced and no more. All else that is not answered or handled here is refused.
-_SPARKS = frozenset({
-    "ANALYZE", "CLEAR CACHE", "DESCRIBE FUNCTION", "DESCRIBE QUERY", "DROP VARIABLE", "EXPLAIN", "MSCK", "OPTIMIZE",
-    "REORG", "SCRIPT", "SELECT", "SHOW FUNCTIONS", "SHOW PARTITIONS", "TRUNCATE", "UNCACHE", "VACUUM",
-})  # fmt: skip
-
-_HANDLERS: dict[str, Callable[[Job], Rows]] = {
-    "CREATE TABLE": ddl.create_table,
-    "CREATE VIEW": ddl.create_view,
-    "CREATE FUNCTION": ddl.create_function,
-    "DROP FUNCTION": ddl.drop_function,
-    "ALTER VIEW AS": ddl.alter_view,
-    "SET TAGS": tags.change_tags,
-    "UNSET TAGS": tags.change_tags,
-    "ALTER TABLE RENAME": ddl.rename,
-    "ALTER VIEW RENAME": ddl.rename,
-    "ALTER MATERIALIZED VIEW RENAME": ddl.rename,
-    "ALTER STREAMING TABLE RENAME": ddl.rename,
-    "ALTER TABLE": ddl.alter_table,
-    "ALTER VIEW": ddl.alter_table,
-    "ALTER MATERIALIZED VIEW": ddl.alter_table,
-    "ALTER STREAMING TABLE": ddl.alter_table,
-    "DROP TABLE": ddl.drop,
-    "DROP VIEW": ddl.drop,
-    "DROP MATERIALIZED VIEW": ddl.drop,
-    "DROP STREAMING TABLE": ddl.drop,
-    "INSERT": dml.insert,
-    "UPDATE": dml.change_rows,
-    "DELETE": dml.change_rows,
-    "MERGE": dml.change_rows,
-    "RESTORE": dml.restore,
-    "CACHE": ddl.cache,
-    "REFRESH": ddl.refresh,
-    "SET": set_parameter,
-    "RESET": session_setting,
-    "SET VAR": session_setting,
-    "DECLARE": session_setting,
-}
+        return ref, self.session.full(ref.parts)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from emulator.dialect.names import literal
 from emulator.sql.errors import SqlError
+from emulator.sql.job import Job
 from emulator.sql.rows import STRING, Rows
+from emulator.sql.session import SqlSession
 from emulator.sql.spark import scheduled
-
-if TYPE_CHECKING:
-    from emulator.sql.engine import Engine
-    from emulator.sql.job import Job
 
 # Databricks SQL's session parameters: Spark's setting, or None where nothing in Spark corresponds (kept and shown).
 PARAMETERS: Mapping[str, str | None] = {
@@ -54,7 +51,7 @@ def spark_setting(name: str) -> str | None:
     raise unavailable(name)
 
 
-def apply_setting(engine: Engine, name: str, value: str) -> None:
+def apply_setting(session: SqlSession, name: str, value: str) -> None:
     """Set one for the session. Raises SqlError for an unknown name or a value that Spark refuses."""
     clean = value.strip().strip("'\"") if not value.strip().startswith("'") else value.strip()[1:-1]
     setting = spark_setting(name)
@@ -62,27 +59,27 @@ def apply_setting(engine: Engine, name: str, value: str) -> None:
     if name.upper() == "STATEMENT_TIMEOUT" and not clean.isdigit():
         raise SqlError("INVALID_PARAMETER_VALUE", f"STATEMENT_TIMEOUT takes seconds, not {clean!r}.")
     if setting is not None:
-        engine.link.command(f"SET {setting}={clean}" if ";" not in clean else f"SET `{setting}`={literal(clean)}")
-        engine.context.changed = True
-        engine.link.forget_settings()
-    engine.context.settings[name.upper() if name.upper() in PARAMETERS else name] = clean
+        session.link.command(f"SET {setting}={clean}" if ";" not in clean else f"SET `{setting}`={literal(clean)}")
+        session.context.changed = True
+        session.link.forget_settings()
+    session.context.settings[name.upper() if name.upper() in PARAMETERS else name] = clean
 
 
-def apply_settings(engine: Engine, configuration: Mapping[str, str]) -> None:
+def apply_settings(session: SqlSession, configuration: Mapping[str, str]) -> None:
     """Set what a driver sends at the opening of a session."""
     for name, value in configuration.items():
         if not _IGNORED.match(name):
-            apply_setting(engine, name.removeprefix("set:hiveconf:"), str(value))
+            apply_setting(session, name.removeprefix("set:hiveconf:"), str(value))
 
 
 def session_setting(job: Job) -> Rows:
     """SET and RESET of Spark, variables."""
     refuse_fixed(job.text)
     job.context.changed = True
-    job.engine.link.forget_settings()
+    job.session.link.forget_settings()
     rows = job.command(job.spark_text())
     if job.kind == "RESET":
-        scheduled(job.engine.link.spark)
+        scheduled(job.session.link.spark)
         _forget_reset(job)
     return rows
 
@@ -104,7 +101,7 @@ def set_parameter(job: Job) -> Rows:
     name, value = found[1], found[2]
     columns = [("key", STRING), ("value", STRING)]
     if value is not None:
-        apply_setting(job.engine, name, value)
+        apply_setting(job.session, name, value)
         return Rows.local(columns, [(name, value.strip())])
     setting = spark_setting(name)
     kept = job.context.settings.get(name.upper(), job.context.settings.get(name))

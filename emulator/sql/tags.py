@@ -6,16 +6,13 @@ Limits are those of the service's documentation, "Apply tags to Unity Catalog se
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from emulator.dialect.names import quoted
 from emulator.metadata import MATERIALIZED_VIEW, PIPELINE_TYPES, TableRecord
 from emulator.shared.names import same_name
 from emulator.sql.errors import SqlError
+from emulator.sql.job import Job
 from emulator.sql.rows import Rows
-
-if TYPE_CHECKING:
-    from emulator.sql.job import Job
 
 MOST_TAGS = 50
 KEY_CHARACTERS = 255
@@ -51,7 +48,7 @@ def _securable(job: Job) -> str:
     if s.securable == "CATALOG":
         return job.catalog.get_catalog(s.name[0]).name
     if s.securable == "SCHEMA":
-        return job.catalog.get_schema(".".join(job.engine.full_schema(s.name))).full_name
+        return job.catalog.get_schema(".".join(job.session.full_schema(s.name))).full_name
     ref, name = job.target()
     job.resolve()
     record = job.records.get(ref.start)

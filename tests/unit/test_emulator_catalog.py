@@ -22,9 +22,11 @@ from emulator.catalog import Catalog
 from emulator.dialect.parser import parse
 from emulator.metadata import MANAGED, VIEW, Grant, TableRecord
 from emulator.sql.commands import Commands, matches
-from emulator.sql.engine import Context, Engine
+from emulator.sql.engine import Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.literals import of_python, typed
+from emulator.sql.rows import Rows
+from emulator.sql.session import Context, SqlSession
 from emulator.state import State
 
 GROUPS = {"root": {"admins"}, "ada": {"readers"}}
@@ -138,7 +140,7 @@ def test_a_grant_names_somebody_who_is_there(tmp_path: Path, catalog: Catalog, k
     state = State(tmp_path / "workspace.db")
     state.create_principal("group", "team", "Team")
     state.close()
-    commands = Commands(cast(Engine, SimpleNamespace(catalog=catalog)))
+    commands = Commands(cast(SqlSession, SimpleNamespace(catalog=catalog)), lambda text: Rows.local([], []))
     word = "TO" if kind == "GRANT" else "FROM"
 
     def run(principal: str) -> None:

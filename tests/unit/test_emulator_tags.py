@@ -10,9 +10,10 @@ from pyspark.sql.types import IntegerType, StringType, StructType
 from emulator.catalog import Catalog
 from emulator.information_schema import InformationSchema
 from emulator.metadata import Grant
-from emulator.sql.engine import Context, Engine
+from emulator.sql.engine import Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import columns_of
+from emulator.sql.session import Context
 from tests.support.sql_engine import ADMIN, ANALYST, Link, catalog, record, told  # noqa: F401  (a fixture)
 
 NAMES = {

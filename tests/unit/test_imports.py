@@ -115,17 +115,17 @@ def module_name(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def executed_imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The imports below a node that can run, those inside functions too: all but those for a type checker."""
+def all_imports(node: ast.AST, types: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports below a node, those inside functions too. types: those for a type checker as well."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+        if not types and isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
             continue
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child
-        yield from executed_imports(child)
+        yield from all_imports(child, types)
 
 
-def import_graph(modules: Mapping[str, ast.Module]) -> dict[str, set[str]]:
+def import_graph(modules: Mapping[str, ast.Module], types: bool = False) -> dict[str, set[str]]:
     """Of each module by its name those of `modules` that it imports, at the top or inside a function."""
     graph: dict[str, set[str]] = {}
     for name, tree in modules.items():
@@ -133,7 +133,7 @@ def import_graph(modules: Mapping[str, ast.Module]) -> dict[str, set[str]]:
         # What a relative import counts from: the package itself, or that which the module lies in.
         is_package = any(m.startswith(f"{name}.") for m in modules)
         parts = name.split(".") if is_package else name.split(".")[:-1]
-        for node in executed_imports(tree):
+        for node in all_imports(tree, types):
             if isinstance(node, ast.Import):
                 named.update(alias.name for alias in node.names)
                 continue
@@ -172,11 +172,19 @@ def test_no_module_imports_itself_by_way_of_others_not_even_inside_a_function() 
     assert not cycle(graph), " -> ".join(cycle(graph))
 
 
+@pytest.mark.parametrize("room", [room for room in ROOMS if room != "app"])
+def test_outside_of_the_panel_no_cycle_exists_for_a_type_checker_either(room: str) -> None:
+    files = [f for f in python_files(room) if NOTEBOOKS not in f.parents]
+    graph = import_graph({module_name(f): ast.parse(f.read_text()) for f in files}, types=True)
+    assert not cycle(graph), " -> ".join(cycle(graph))
+
+
 def test_an_import_inside_a_function_closes_a_cycle_and_one_for_a_type_checker_does_not() -> None:
     first = "def f() -> None:\n    from b import g\n    g()"
     second = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\n"
     modules = {"a": ast.parse(first), "b": ast.parse(second)}
     assert cycle(import_graph(modules)) == []
+    assert cycle(import_graph(modules, types=True)) == ["a", "b", "a"]
     modules["b"] = ast.parse("import a")
     assert cycle(import_graph(modules)) == ["a", "b", "a"]
 
