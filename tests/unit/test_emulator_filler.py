@@ -12,6 +12,7 @@ from emulator.__main__ import arguments
 from emulator.filling import FillerError, filler_of_project, load_filler
 from emulator.rest.errors import ServiceError
 from emulator.workspace import Progress, Workspace
+from scripts import run
 from tests.support.emulator_workspace import Caller, workspace_in
 
 
@@ -31,7 +32,8 @@ class Filler:
 
 
 def test_this_project_fills_with_the_bundled_migration() -> None:
-    assert load_filler(filler_of_project()) is bootstrap
+    assert filler_of_project() == run.FILLER
+    assert load_filler(run.FILLER) is bootstrap
 
 
 def test_a_package_that_lies_in_no_project_has_no_filler(tmp_path: Path) -> None:
