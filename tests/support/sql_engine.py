@@ -10,8 +10,9 @@ import pytest
 
 from emulator.catalog import Catalog
 from emulator.metadata import MANAGED, Grant, TableRecord
-from emulator.sql.engine import Context, Engine
+from emulator.sql.engine import Engine
 from emulator.sql.rows import Rows
+from emulator.sql.session import Context
 
 ADMIN, ANALYST = "admin@example.com", "analyst@example.com"
 

@@ -19,7 +19,6 @@ from emulator.sql.delta_log import rows_written
 from emulator.sql.engine import Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import STRING, Rows
-from emulator.sql.session import Context
 from emulator.state import State
 from emulator.warehouse import SqlWorkspace
 from tests.support.sql_engine import ADMIN, ANALYST, Link, record, told
