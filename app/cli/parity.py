@@ -23,7 +23,7 @@ from app.parity.reveal import Sampled
 from app.parity.streak import Streak
 from app.parity.warehouse import open_warehouse
 from app.store.leases import WORKER_LEASE, process_owner
-from app.store.parity import ParityRun, ParityState, ParityTable
+from app.store.parity_records import ParityRun, ParityState, ParityTable
 from validation import ParityReport, Verdict, recheck
 from validation.updates import table_updates
 from validation.views import as_csv, as_html, as_text

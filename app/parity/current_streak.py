@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.parity.streak import Clean, Collected, Comparison, EndedProducer, Pair, Streak
 from app.store.open import Store
-from app.store.parity import ParityRun, ParityState
+from app.store.parity_records import ParityRun, ParityState
 
 
 def current_streak(store: Store, tables: Sequence[str], sides: str = "production") -> Streak:

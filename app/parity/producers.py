@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from app.parity.spec import FAR_APART_SECONDS
 from app.store.collected.records import JobRunRecord, UpdateRecord
 from app.store.collected.repository import CollectedRepository
-from app.store.parity import OtherWrite, Producer
+from app.store.parity_records import OtherWrite, Producer
 from databricks_client.client import Workspace
 from databricks_client.jobs import JobRun
 from validation.report import TableWrite

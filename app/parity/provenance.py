@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.store.parity import ParityRun
-from app.store.parity import Producer as Stored
+from app.store.parity_records import ParityRun
+from app.store.parity_records import Producer as Stored
 from validation.report import Producer, Provenance
 
 

@@ -8,13 +8,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from app.config.base import ConfigError
 from app.config.migration import Migration, Table
+from app.parity.due import AUTO, due
 from app.parity.names import KeptIs, names_now
 from app.parity.producers import Pair, Producers, contradictions, doubts, far_apart, same, with_others
 from app.parity.spec import spec_of
@@ -22,7 +23,8 @@ from app.parity.warehouse import open_warehouse
 from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
 from app.store.open import Store
-from app.store.parity import ALIVE_SECONDS, ComparisonTaken, ParityRun, ParityState, Producer
+from app.store.parity import ALIVE_SECONDS, ComparisonTaken
+from app.store.parity_records import ParityRun, ParityState
 from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError, one_line
 from databricks_client.running import working_on
@@ -35,7 +37,6 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-AUTO = "auto"
 # How often a running comparison checks the store for a request to cancel, and records its progress (seconds).
 CANCEL_CHECK_SECONDS = 1.0
 PROGRESS_SECONDS = 0.5
@@ -44,8 +45,6 @@ ALIVE_PAUSE = 5.0
 # How long, and how often, what must not be lost is retried while store or workspace are unavailable (seconds).
 RETRY_SECONDS = 60.0
 RETRY_PAUSE = 2.0
-# An automatic comparison that proved nothing is tried again so long after it ended, each time of these once.
-TRY_AGAIN = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 
 
 class ParityRunner:
@@ -349,53 +348,3 @@ class ParityRunner:
         except WorkspaceError as e:
             log.warning("no comparison requested: %s", e)
             return False
-
-
-def due(
-    past: Sequence[ParityRun], names: Sequence[str], baseline: Producer, candidate: Producer, moment: datetime
-) -> bool:
-    """Whether the pair that last wrote the sides is to be compared now. past: comparisons of these sides, newest first.
-
-    names: the tables of a whole comparison. Both sides must have been written since the last pair that was compared,
-    by an automatic comparison or by one that spared it, and the comparison must have proved something and be known to
-    be of that pair. An automatic comparison that proved nothing is due again as TRY_AGAIN has it, unless it was
-    cancelled.
-    """
-    if not (baseline.succeeded and candidate.succeeded and baseline.ended_at and candidate.ended_at):
-        return False
-    used: tuple[str, str] | None = None
-    for run in reversed(past):
-        compared = _compared(run, names)
-        if compared and (run.trigger == AUTO or used is None or not _share(compared, used)):
-            used = compared
-    if used is not None and _share((baseline.id, candidate.id), used):
-        return False
-    pair, ended = (baseline, candidate), max(baseline.ended_at, candidate.ended_at)
-
-    def of_pair(run: ParityRun) -> bool:
-        # What did not begin, as it was cancelled before, names no producers.
-        begun = run.baseline is not None or run.candidate is not None
-        return same((run.baseline, run.candidate), pair) if begun else run.requested_at >= ended
-
-    tries = [r for r in past if r.trigger == AUTO and of_pair(r)]
-    if not tries:
-        return True
-    last = tries[0]
-    if last.state is ParityState.CANCELLED or last.verdict != "not_proven" or last.finished_at is None:
-        return False
-    return len(tries) <= len(TRY_AGAIN) and moment - last.finished_at >= TRY_AGAIN[len(tries) - 1]
-
-
-def _compared(run: ParityRun, names: Sequence[str]) -> tuple[str, str] | None:
-    """Ids of the run and the update whose rows a whole comparison found equal or not; None where it did not."""
-    b, c = run.baseline, run.candidate
-    whole = (
-        run.state is ParityState.DONE and run.verdict in ("identical", "different") and set(names) <= set(run.tables)
-    )
-    if not whole or run.pair is None or b is None or c is None or b.ended_at is None or c.ended_at is None:
-        return None
-    return b.id, c.id
-
-
-def _share(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    return one[0] == other[0] or one[1] == other[1]

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from app.access import Access, Actor, Refused
 from app.config.migration import Migration, Role
 from app.parity.reveal import NoSuchSample, Sampled, sampled_row
-from app.store.parity import ParityRepository, ParityState
+from app.store.parity import ParityRepository
+from app.store.parity_records import ParityState
 from validation.errors import SideUnreadable, SpecError, StatementError
 from validation.reveal import Revealed, reveal
 from validation.warehouse import Warehouse

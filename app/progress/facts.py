@@ -21,7 +21,7 @@ from app.store.collected.records import (
     UpdateRecord,
 )
 from app.store.operations import OperationRecord, State
-from app.store.parity import ParityTable
+from app.store.parity_records import ParityTable
 
 if TYPE_CHECKING:
     from app.store.open import Store

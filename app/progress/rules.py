@@ -16,7 +16,7 @@ from app.progress.evidence import Finding, Status, pass_or_fail, unknown
 from app.progress.facts import Facts
 from app.progress.serving import serving_side
 from app.store.checklist import Tick
-from app.store.parity import ParityTable
+from app.store.parity_records import ParityTable
 
 Rule = Callable[[Facts, Mapping[str, Any]], Finding]
 

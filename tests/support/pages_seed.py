@@ -32,7 +32,7 @@ from app.store.collected.records import (
 )
 from app.store.open import Store, open_store
 from app.store.operations import OperationRecord, Phase, State
-from app.store.parity import ParityState, Producer, runs_table, tables_table
+from app.store.parity_records import ParityState, Producer, runs_table, tables_table
 from validation.report import (
     Cause,
     Cell,

@@ -17,7 +17,8 @@ from app.parity import runner as parity_run
 from app.parity.runner import ParityRunner
 from app.store.collected.records import JobRunRecord, UpdateRecord
 from app.store.open import Store
-from app.store.parity import ALIVE_SECONDS, ParityRun, runs_table
+from app.store.parity import ALIVE_SECONDS
+from app.store.parity_records import ParityRun, runs_table
 from databricks_client.errors import WorkspaceError
 from databricks_client.jobs import JobRun
 from databricks_client.pipelines import Update

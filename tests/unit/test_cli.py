@@ -24,7 +24,7 @@ from app.progress.evidence import Finding, Status
 from app.store.base import StoreError, now
 from app.store.leases import WORKER_LEASE
 from app.store.open import Store
-from app.store.parity import OtherWrite, ParityState, Producer
+from app.store.parity_records import OtherWrite, ParityState, Producer
 from databricks_client.endpoint import EndpointError
 from databricks_client.errors import WorkspaceError
 from tests.support.operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld

@@ -19,7 +19,8 @@ from app.store.collected.records import (
     UsageRecord,
 )
 from app.store.open import Store, open_store
-from app.store.parity import ALIVE_SECONDS, ComparisonTaken, ParityState, Producer, runs_table
+from app.store.parity import ALIVE_SECONDS, ComparisonTaken
+from app.store.parity_records import ParityState, Producer, runs_table
 from tests.support.collecting import HOUR, T, run, update
 
 

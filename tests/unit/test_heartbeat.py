@@ -14,7 +14,7 @@ from app.store.base import StoreError
 from app.store.heartbeat import Heartbeat
 from app.store.leases import LeaseLost
 from app.store.open import Store
-from app.store.parity import ParityState
+from app.store.parity_records import ParityState
 from tests.support.operations_world import Given
 from tests.support.parity_running import Compared, runner_of
 from tests.support.worker_running import FakeOperations, Running, endpoint

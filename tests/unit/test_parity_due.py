@@ -12,7 +12,7 @@ import pytest
 from app.parity.current_streak import current_streak
 from app.parity.producers import far_apart
 from app.store.open import Store
-from app.store.parity import ParityRun, ParityState, Producer
+from app.store.parity_records import ParityRun, ParityState, Producer
 from databricks_client.errors import WorkspaceError
 from tests.support.collecting import MIGRATION, run, update
 from tests.support.parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair, report, runner_of

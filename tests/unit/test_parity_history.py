@@ -10,7 +10,7 @@ from app.context import Context
 from app.parity import streak_text
 from app.parity.streak import EndedProducer, NotCompared, Streak
 from app.store.open import Store
-from app.store.parity import ParityState, ParityTable
+from app.store.parity_records import ParityState, ParityTable
 from app.web.components import charts
 from app.web.components.marks import verdict_mark
 from app.web.components.panel import Panel

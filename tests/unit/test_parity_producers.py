@@ -16,7 +16,7 @@ from app.parity.current_streak import current_streak
 from app.parity.producers import AtWork, Producers, contradictions, same, with_others
 from app.parity.provenance import provenance_of
 from app.store.open import Store
-from app.store.parity import ParityState, Producer
+from app.store.parity_records import ParityState, Producer
 from databricks_client.errors import WorkspaceError
 from tests.support.collecting import MIGRATION, MS, Fake, run, update
 from tests.support.parity_running import HOUR, RUNNING, Compared, T, There, done, found, pair, report, runner_of

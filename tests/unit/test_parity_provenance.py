@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.parity.provenance import provenance_of
 from app.store.open import Store
-from app.store.parity import Producer as Stored
+from app.store.parity_records import Producer as Stored
 from tests.support.pages_open import Fill, open_page
 from validation.report import ParityReport, Producer, Provenance
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from app.parity import runner as parity_run
 from app.store.base import StoreError
 from app.store.open import Store
-from app.store.parity import ParityState, Producer, runs_table
+from app.store.parity_records import ParityState, Producer, runs_table
 from databricks_client.errors import WorkspaceError
 from tests.support.collecting import MIGRATION, run, update
 from tests.support.parity_running import HOUR, Compared, T, There, found, report, runner_of, silent

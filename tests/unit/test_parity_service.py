@@ -14,7 +14,7 @@ from app.parity.service import CANCEL, REQUEST, ParityService
 from app.store.audit import AuditRepository
 from app.store.base import StoreError
 from app.store.open import Store
-from app.store.parity import ParityState
+from app.store.parity_records import ParityState
 from tests.support.pages_open import MIGRATION, Fill, open_page, text_of
 
 pytestmark = pytest.mark.usefixtures("page_settings")

@@ -27,7 +27,7 @@ from app.store.collected.records import (
     TableRecord,
     UpdateRecord,
 )
-from app.store.parity import ParityState, ParityTable
+from app.store.parity_records import ParityState, ParityTable
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MIGRATION = Migration.load(DEFAULT_MIGRATION)

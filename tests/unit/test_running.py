@@ -16,7 +16,7 @@ from sqlalchemy import update
 from app.left_behind import cancel_left_behind, is_dead
 from app.operations.engine import LEASE
 from app.store.open import Store
-from app.store.parity import runs_table
+from app.store.parity_records import runs_table
 from databricks_client.running import Running, Tag, process, tag_of, tagged, working_on
 from tests.support.parity_running import Compared, There, runner_of
 from tests.support.workspace_server import Refusal, Request, Server

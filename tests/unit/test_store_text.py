@@ -14,7 +14,7 @@ from app.store.base import StoreError, metadata
 from app.store.collected.records import EventRecord
 from app.store.open import Store
 from app.store.operations import State
-from app.store.parity import ParityState
+from app.store.parity_records import ParityState
 from app.store.text import LONGEST, Identity, Label, shortened, storable
 from databricks_client.errors import WorkspaceError
 from tests.support.collecting import run, update

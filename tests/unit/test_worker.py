@@ -13,7 +13,7 @@ from app import preparation, worker
 from app.access import Refused
 from app.collect.sources import Source
 from app.store.open import Store
-from app.store.parity import ParityState
+from app.store.parity_records import ParityState
 from tests.support.parity_running import Compared, report, silent
 from tests.support.waiting import wait_until
 from tests.support.worker_running import FakeOperations, Running, endpoint

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.operations.definition import Kind
 from app.progress.evidence import Finding
 from app.store.operations import JournalEntry, OperationRecord, Phase, State
-from app.store.parity import ParityState, ParityTable
+from app.store.parity_records import ParityState, ParityTable
 from app.web.components.status import Mark, mark
 
 

@@ -12,7 +12,7 @@ from app.progress.phases import SignOffStatus
 from app.store.audit import ChainCheck
 from app.store.collected.records import JobRunRecord, ScheduleRecord, UpdateRecord
 from app.store.operations import OperationRecord, State
-from app.store.parity import ParityTable
+from app.store.parity_records import ParityTable
 from app.web.components.status import Mark
 from app.web.components.text import ago, count, megabytes, ratio, seconds
 

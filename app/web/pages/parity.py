@@ -11,7 +11,7 @@ from app.access import Refused
 from app.parity.current_streak import current_streak
 from app.parity.estimate import expected
 from app.parity.service import CANCEL, REQUEST
-from app.store.parity import ParityRun, ParityState
+from app.store.parity_records import ParityRun, ParityState
 from app.web.components import asof, identity, notice, panel, sentences
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import verdict_mark

@@ -10,7 +10,7 @@ import streamlit as st
 from app.parity import streak_text
 from app.parity.current_streak import current_streak
 from app.parity.streak import NotCompared, Streak
-from app.store.parity import ParityState, ParityTable
+from app.store.parity_records import ParityState, ParityTable
 from app.web.components import charts
 from app.web.components.frame import Figure, section
 from app.web.components.marks import verdict_mark

@@ -11,7 +11,7 @@ from app.access import Refused
 from app.parity.provenance import provenance_of
 from app.parity.reveal import Sampled
 from app.parity.service import REVEAL
-from app.store.parity import ParityRun, ParityTable, Producer
+from app.store.parity_records import ParityRun, ParityTable, Producer
 from app.web.components import charts, hints, identity, panel
 from app.web.components.frame import Figure, empty, figures, section
 from app.web.components.marks import verdict_mark
