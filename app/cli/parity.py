@@ -21,7 +21,6 @@ from app.parity.estimate import expected
 from app.parity.provenance import but_not, provenance_of
 from app.parity.reveal import Sampled
 from app.parity.streak import Streak
-from app.parity.warehouse import open_warehouse
 from app.store.leases import WORKER_LEASE, process_owner
 from app.store.parity_records import ParityRun, ParityState, ParityTable
 from validation import ParityReport, Verdict, recheck
@@ -184,7 +183,7 @@ def parity_recheck(
         if stored is None:
             found.append({"table": name, "state": "stale", "reason": "it has no report"})
             continue
-        with open_warehouse(context.workspace) as warehouse:
+        with context.open_warehouse() as warehouse:
             answer = recheck(
                 warehouse,
                 ParityReport.from_dict(stored),

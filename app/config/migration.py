@@ -61,7 +61,7 @@ class Tolerance(Frozen):
 class Table(Frozen):
     """One table of the migration on both sides, and how its rows are compared.
 
-    key: columns that name a row; they need not be unique nor non-null; empty: compared as a bag of rows.
+    key: columns that name a row; they need not be unique nor non-null; empty: compared as a multiset of rows.
     watermark: timestamp columns that tell how fresh a side is.
     sensitive: columns whose values never leave the warehouse in clear.
     excluded_by: SQL predicate, true for rows that an exclusion rule explains (a hint, it changes no verdict).

@@ -1,4 +1,4 @@
-"""What last may have written the sides of a comparison, and what speaks against naming it as their pair."""
+"""Producers: the run and the update that last may have written the sides, and what contradicts that pair."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SIDES = ("old", "new")
 
 _LIMIT = 50
 
-_TOLD = {"run": "job run ", "update": "update "}
-"""How the state of a table names what wrote it (`validation.report.SideState.produced_by`), before the id."""
+_PREFIX = {"run": "job run ", "update": "update "}
+"""How the state of a table names its producer (`validation.report.SideState.produced_by`), before the id."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,19 @@ class _Write(NamedTuple):
 
 
 class Producers:
-    """Tells what last may have written the sides, whether it succeeded or not. What was made up wrote nothing."""
+    """The newest producer of each side, successful or not. Generated runs and updates produced nothing."""
 
     def __init__(self, collected: CollectedRepository, workspace: Workspace) -> None:
         self._collected = collected
         self._workspace = workspace
 
     def collected(self, sides: str) -> Pair:
-        """As far as it was collected, which may be some seconds ago. Raises StoreError."""
+        """As collected, which may be some seconds old. Raises StoreError."""
         runs, updates = self._known(sides)
         return _newest(filter(None, map(_by_run, runs))), _newest(map(_by_update, updates))
 
     def now(self, sides: str) -> Pair:
-        """As the workspace itself says, of jobs and pipelines that were collected. Raises StoreError, WorkspaceError.
+        """As the workspace has it now, for jobs and pipelines that were collected. Raises StoreError, WorkspaceError.
 
         When an update ended and which run started it is known only once that was collected.
         """
@@ -119,7 +119,7 @@ def far_apart(baseline: Producer | None, candidate: Producer | None) -> str | No
 
 
 def doubts(before: Pair, after: Pair) -> list[str]:
-    """Why the tables may hold what others wrote than `before` names; after: as `before`, once they were compared."""
+    """Why the tables may hold rows of another producer than `before`; after: the producers once they were compared."""
     found = []
     for side, p, q in zip(SIDES, before, after, strict=True):
         if p is not None and not p.succeeded:
@@ -146,9 +146,9 @@ def contradictions(reports: Mapping[str, Mapping[str, Any]], pair: Pair) -> list
         for table, report in reports.items():
             state = report.get(key) or {}
             told = str(state.get("produced_by") or "")
-            if state.get("written") and told.startswith(_TOLD["run"]):
+            if state.get("written") and told.startswith(_PREFIX["run"]):
                 continue
-            if p is not None and told.startswith(_TOLD[p.kind]) and told != _TOLD[p.kind] + p.id:
+            if p is not None and told.startswith(_PREFIX[p.kind]) and told != _PREFIX[p.kind] + p.id:
                 written = state.get("last_write")
                 late = written and p.ended_at and datetime.fromisoformat(written) > p.ended_at
                 if late or p.kind == "update":
@@ -219,7 +219,7 @@ def _newest(writes: Iterable[_Write]) -> Producer | None:
 
 
 def _by_run(run: JobRunRecord | JobRun) -> _Write | None:
-    """None for a run that was made up, or did not begin since another one was at work."""
+    """None for a generated run, and for one that was skipped because another one was active."""
     if run.generated or run.life_cycle_state == "SKIPPED":
         return None
     start, end = (run.start_time, run.end_time) if isinstance(run, JobRunRecord) else (run.start, run.end)

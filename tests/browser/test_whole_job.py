@@ -105,7 +105,7 @@ def compare(visitor: Visitor) -> None:
         visitor.settled()
         visitor.click("parity_start")
         try:
-            visitor.says("Asked for a comparison")
+            visitor.says("Requested a comparison")
             return
         except AssertionError:  # A busy machine may lose a click; a person loads the page anew and clicks again.
             visitor.unanswered += 1

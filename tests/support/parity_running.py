@@ -1,4 +1,4 @@
-"""Comparisons that a worker carries out, without a workspace: what stands in for it, and how they are asked for."""
+"""Comparisons executed without a workspace: its stand-ins, and how a test requests and executes one."""
 
 from __future__ import annotations
 
@@ -131,13 +131,13 @@ def pair(store: Store, n: int, at: datetime | None = None) -> None:
 
 
 def silent(store: Store) -> None:
-    """Nobody who carries out a comparison has said so for long."""
+    """No comparison has had a heartbeat for longer than ALIVE_SECONDS."""
     with store.engine.begin() as c:
         c.execute(runs_table.update().values(alive_at=datetime.now(UTC) - timedelta(seconds=ALIVE_SECONDS + 1)))
 
 
 def done(store: Store, there: There | None = None, tables: Sequence[str] = ("t",)) -> ParityRun:
-    """A comparison that was asked for and carried out."""
+    """A comparison that was requested and executed."""
     parity_id = store.parity.request(list(tables), "x")
     assert runner_of(store, there=there).run_next() == parity_id
     return found(store, parity_id)

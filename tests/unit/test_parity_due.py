@@ -1,4 +1,4 @@
-"""Comparisons that a worker asks for by itself: after which runs, and when one is tried again."""
+"""Comparisons that the worker requests: after which runs, and when one is retried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparisons carried out: how they end, what goes on while the store is away, and where the tables are."""
+"""Execution of comparisons: how they end, what continues while the store is unavailable, where the tables are."""
 
 from __future__ import annotations
 
