@@ -316,9 +316,9 @@ class _Narrator:
 
 
 def _line(entry: JournalEntry) -> str:
-    mark = {Phase.DONE: "done", Phase.ALREADY: "so already", Phase.RETRY: "again", Phase.FAILED: "FAILED"}
+    mark = {Phase.DONE: "done", Phase.ALREADY: "no change needed", Phase.RETRY: "retrying", Phase.FAILED: "FAILED"}
     way = " (back)" if entry.direction == "back" else ""
-    return f"{entry.at:%H:%M:%S} UTC {mark.get(entry.phase, entry.phase):>10}{way}  {entry.text}"
+    return f"{entry.at:%H:%M:%S} UTC {mark.get(entry.phase, entry.phase):>16}{way}  {entry.text}"
 
 
 def _tell(operation_id: str, as_json: bool, ended: bool = True) -> None:

@@ -14,9 +14,9 @@ VALID_FOR = timedelta(hours=24)
 
 
 def check_approver(user: str, requested_by: str, roles_of: RolesOf) -> None:
-    """Raises Refused unless this user may approve what that one asked for."""
+    """Raises Refused unless this user may approve what the other one requested."""
     if same_person(user, requested_by):
-        raise Refused(f"{user} asked for it and cannot approve it too: another approver must")
+        raise Refused(f"{user} requested it and cannot approve it: another approver must")
     require(user, Role.APPROVER, roles_of, "approving")
 
 
@@ -42,7 +42,7 @@ def valid(
         elif approval.expires_at <= moment:
             reasons.append(f"the approval of {approval.approver} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC")
         elif not personas and is_persona(approval.local, approval.source):
-            reasons.append(f"{approval.approver} was a persona chosen locally, which counts on a local workspace alone")
+            reasons.append(f"{approval.approver} was a local persona, which is valid only on a local workspace")
         elif not audited(approval):
             reasons.append(f"the approval of {approval.approver} is not in the audit log")
         else:
@@ -52,7 +52,7 @@ def valid(
                 reasons.append(str(e))
                 continue
             return approval
-    raise Refused(f"not approved: {'; '.join(reasons) or 'nobody has approved this plan'}")
+    raise Refused(f"not approved: {'; '.join(reasons) or 'no approver has approved this plan'}")
 
 
 def is_persona(local: bool, source: str) -> bool:

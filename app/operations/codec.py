@@ -1,4 +1,4 @@
-"""Plans as JSON and back, exactly: what was approved is what is carried out, in whatever process."""
+"""Plans as JSON and back, exactly: what was approved is what is executed, in any process."""
 
 from __future__ import annotations
 

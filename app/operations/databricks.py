@@ -48,7 +48,7 @@ class DatabricksWorld:
         found.update(
             comment=state.comment,
             tags=tuple(sorted(hangs.tags.items())),
-            hangers=_hangers(hangs),
+            hangers=_lost_by_view(hangs),
             unknown=tuple(hangs.unknown),
             version=self._version(base),
             column_comments=tuple((c.name, c.comment) for c in state.columns if c.comment),
@@ -232,7 +232,7 @@ def _grouped(grants: frozenset[tables.Grant]) -> tuple[Grant, ...]:
     return tuple(Grant(principal, tuple(privileges)) for principal, privileges in found.items())
 
 
-def _hangers(found: tables.Hangers) -> tuple[tuple[str, str], ...]:
+def _lost_by_view(found: tables.Hangers) -> tuple[tuple[str, str], ...]:
     """What no view carries: each would be lost, and a filter or mask lost shows rows that were hidden."""
     listed: list[tuple[str, str]] = []
     if found.row_filter:

@@ -18,7 +18,7 @@ from app.store.audit import canonical
 
 
 class Kind(StrEnum):
-    """What can be asked for."""
+    """What can be planned."""
 
     START_UPDATE = "start-update"
     RUN_NOW = "run-now"
@@ -52,7 +52,7 @@ class Observation:
     """The world as a plan saw it.
 
     jobs: side (`baseline`, `candidate`) to job. evidence: what the plan rests on, e.g. table to parity run.
-    active: runs and updates that had not ended. unfinished: operations that were begun and are not at an end.
+    active: runs and updates that had not ended. unfinished: operations that were started and are not at an end.
     Time, activity, privileges and row counts are not part of the fingerprint: they pass by themselves, and gates and
     steps look at them again.
     """

@@ -190,7 +190,7 @@ class Engine:
         pairs = [(p, since) for p, since in zip(steps, ready, strict=True) if since is not None]
         if pairs:
             # Once for all of them: a store that fails in between would leave some sent and some not.
-            self.may_go_on()
+            self.check_continue()
         self._all([partial(self._act_now, p, since) for p, since in pairs], self._parallel)
 
     def _all(self, calls: Sequence[Callable[[], Any]], width: int) -> list[Any]:
@@ -267,7 +267,7 @@ class Engine:
 
     def _prepare(self, planned: PlannedStep) -> datetime | None:
         """Checks the lease, looks, journals the intent. None if it is so already, else the time of the first intent."""
-        self.may_go_on()
+        self.check_continue()
         # The way back is always planned anew from the world: its numbers name other steps than an earlier try's.
         before = self._history(planned) if self._journal.direction == "forward" and planned.step.only_once else {}
         first = before.get(Phase.INTENT)
@@ -280,7 +280,7 @@ class Engine:
             self._note(planned, Phase.FAILED, str(e))
             raise
         if done:
-            self._note(planned, Phase.ALREADY, f"{planned.step.text}: it is so already")
+            self._note(planned, Phase.ALREADY, f"{planned.step.text}: no change needed")
             return None
         moment = self._clock()
         self._note(planned, Phase.INTENT, planned.step.text)
@@ -307,7 +307,7 @@ class Engine:
 
         for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1 and late is None:
-                self.may_go_on()
+                self.check_continue()
             started = time.monotonic()
             try:
                 detail = self._do.act(step)
@@ -319,7 +319,7 @@ class Engine:
                 if self._ended():
                     # Its statement was cancelled for that: it has not failed, and resuming looks what became of it.
                     raise Interrupted(
-                        f"operation {self._journal.operation_id} was left in a step: this process ends"
+                        f"operation {self._journal.operation_id} stopped within a step: this process is ending"
                     ) from e
                 problem = e
             # An update that another started looks like ours: only where no definite answer came can it be ours.
@@ -338,8 +338,8 @@ class Engine:
         if sent.lost is not None:
             told += f": the answer was lost ({sent.lost}), the effect is there"
         elif not self._shows(planned, sent.detail, sent.since, None):
-            self._note(planned, Phase.FAILED, f"{told}: it was answered as done and is not so", sent.detail)
-            raise StepFailed(f"{told}: it was answered as done and is not so")
+            self._note(planned, Phase.FAILED, f"{told}: the answer was success, but the effect is missing", sent.detail)
+            raise StepFailed(f"{told}: the answer was success, but the effect is missing")
         self._note(planned, Phase.DONE, told, {**sent.detail, "seconds": sent.seconds})
 
     def _shows(self, planned: PlannedStep, detail: Detail, since: datetime, problem: Exception | None) -> bool:
@@ -367,19 +367,21 @@ class Engine:
                 return look()
             except WorkspaceError as e:
                 if not e.retryable or attempt == ATTEMPTS:
-                    raise StepFailed(f"{planned.step.text}: cannot be looked at: {e}") from e
+                    raise StepFailed(f"{planned.step.text}: cannot be read: {e}") from e
                 self._sleep(self._timing.retry * 2 ** (attempt - 1))
         raise AssertionError("unreachable")
 
-    def may_go_on(self) -> None:
+    def check_continue(self) -> None:
         """Called between steps and while one waits. Raises what keeps the operation from going on."""
         if self._halt.is_set():
             raise _GaveWay("another table's step failed")
         self._journal.check()
         if self._ended():
-            raise Interrupted(f"operation {self._journal.operation_id} was left between two steps: this process ends")
+            raise Interrupted(
+                f"operation {self._journal.operation_id} stopped between two steps: this process is ending"
+            )
         if self._may_stop and self._journal.stop_requested():
-            raise Stopped("it was asked to stop")
+            raise Stopped("a stop was requested")
 
     def _history(self, planned: PlannedStep) -> dict[Phase, datetime]:
         """When this step was first journaled in each phase, by this run or one that was interrupted."""

@@ -1,4 +1,4 @@
-"""Carries out what may begin, goes on with what was interrupted, and brings back what failed."""
+"""Executes operations that may start, resumes interrupted ones, and undoes failed ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.operations.codec import CodecError
 from app.operations.definition import CONVERGING, Kind, Observation, Plan
 from app.operations.draft import NoWayBack, number
 from app.operations.engine import LEASE_SECONDS, Engine, Hold, Interrupted, Stopped, Timing
-from app.operations.journal import JournalLost, insist
+from app.operations.journal import JournalLost, retry_while_held
 from app.operations.ledger import Ledger, evidence_of
 from app.operations.observe import look_back
 from app.operations.past import PastCutover, last_cutover, of_record
@@ -72,14 +72,14 @@ class Executor:
         self._patience = patience
         self._ended = ended
 
-    def begin(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+    def start(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         """Executes what is READY, if all still holds. Raises Refused: nothing was written then."""
         with working_on("operation", record.id):
-            return self._begin(record, known, hold, actor)
+            return self._start(record, known, hold, actor)
 
-    def _begin(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+    def _start(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         if (current := self._operations.get(record.id)) is None or current.state is not State.READY:
-            raise Refused(f"operation {record.id} was begun by another process")
+            raise Refused(f"operation {record.id} was started by another process")
         try:
             self._planner.check_before(record, known)
         except (Refused, WorkspaceError) as e:
@@ -88,19 +88,19 @@ class Executor:
             raise Refused(f"refused, nothing was written: {e}") from e
         started = {"started_at": self._clock(), "executor": actor.user_name}
         if not self._operations.move(record.id, [State.READY], State.RUNNING, **started):
-            raise Refused(f"operation {record.id} was begun by another process")
+            raise Refused(f"operation {record.id} was started by another process")
         evidence = evidence_of(known)
-        self._insist(
+        self._persist(
             hold, lambda: self._ledger.audit(actor, "begin", "allowed", record.id, known.hash, detail=evidence)
         )
-        return self._carry_out(record, known, hold, actor)
+        return self._execute(record, known, hold, actor)
 
-    def go_on(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
-        """Goes on with what was interrupted, forward or back. Raises Refused: nothing was written then."""
+    def resume(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+        """Resumes an interrupted operation, forward or back. Raises Refused: nothing was written then."""
         with working_on("operation", record.id):
-            return self._go_on(record, known, hold, actor)
+            return self._resume(record, known, hold, actor)
 
-    def _go_on(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+    def _resume(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         operation_id = record.id
         fresh, _ = self._ledger.get(operation_id)  # What was true before the lease was waited for may be over.
         if fresh.state not in (State.RUNNING, State.NEEDS_HUMAN):
@@ -119,11 +119,11 @@ class Executor:
             actor, "resume", "allowed", operation_id, known.hash, detail=self._ledger.journal_digest(operation_id)
         )
         if undoing:
-            why = "it was asked to stop" if fresh.stop_requested else "it had failed, or its undo was interrupted"
+            why = "a stop was requested" if fresh.stop_requested else "it had failed, or its undo was interrupted"
             return self._undo(record, known, hold, actor, why)
         if known.kind is Kind.ROLLBACK:
             return self._roll_back_again(record, known, hold, actor, self._past(record, known))
-        return self._carry_out(record, known, hold, actor)
+        return self._execute(record, known, hold, actor)
 
     def bring_back(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         """Ends an operation that was interrupted, without a person and without going further forward.
@@ -146,12 +146,12 @@ class Executor:
             return self._end(record, known, hold, actor, State.FAILED, f"it was interrupted; {what}")
         verified = any(e.number == known.steps[-1].number and e.phase is Phase.DONE for e in entries)
         if verified and not self._goes_back(fresh):
-            return self._carry_out(record, known, hold, actor)
-        return self._undo(record, known, hold, actor, "it was interrupted and nobody resumed it")
+            return self._execute(record, known, hold, actor)
+        return self._undo(record, known, hold, actor, "it was interrupted and not resumed")
 
-    def _carry_out(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+    def _execute(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         # Read before anything moves: the way back must not need the store.
-        past = self._insist(hold, lambda: self._past(record, known))
+        past = self._persist(hold, lambda: self._past(record, known))
         try:
             may_stop = known.kind is not Kind.ROLLBACK
             self._engine(known, hold, "forward", may_stop=may_stop).run(known.steps)
@@ -194,7 +194,7 @@ class Executor:
         *,
         silent: bool = False,
     ) -> OperationRecord:
-        """Goes on with an interrupted rollback: its steps are planned anew from where the world is."""
+        """Resumes an interrupted rollback: its steps are planned again from the state of the workspace."""
         try:
             walk = self._walk_back(known, hold, past, pause_new=True, since=known.observation, silent=silent)
         except (LeaseLost, Interrupted):
@@ -215,7 +215,7 @@ class Executor:
         past = of_record(record)
         journal = self._engine(known, hold, "back", may_stop=False).journal
         try:
-            journal.note_undo(f"everything is to be as before: {why}")
+            journal.note_undo(f"undoing everything: {why}")
             silent = False
         except JournalLost:
             silent = True
@@ -231,7 +231,7 @@ class Executor:
             parts = (why, "every table has its own name again", walk.text, *unrestored)
             reason = self._where("; ".join(p for p in parts if p))
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, reason, walk.unwritten)
-        reason = "; ".join(p for p in (why, "everything is as before", walk.text) if p)
+        reason = "; ".join(p for p in (why, "everything is undone", walk.text) if p)
         return self._end(record, known, hold, actor, State.UNDONE, reason, walk.unwritten)
 
     def _walk_back(
@@ -288,7 +288,7 @@ class Executor:
         silent: bool = False,
     ) -> Engine:
         performer = Performer(
-            self._world, seen or known.observation, lambda: engine.may_go_on(), self._clock, self._sleep
+            self._world, seen or known.observation, lambda: engine.check_continue(), self._clock, self._sleep
         )
         engine = Engine(
             performer,
@@ -306,15 +306,15 @@ class Executor:
         )
         return engine
 
-    def _insist(self, hold: Hold, call: Callable[[], R]) -> R:
-        return insist(call, hold, clock=self._clock, sleep=self._sleep)
+    def _persist(self, hold: Hold, call: Callable[[], R]) -> R:
+        return retry_while_held(call, hold, clock=self._clock, sleep=self._sleep)
 
     def _where(self, why: str) -> str:
         """The reason with what each name serves now, for the person who has to look."""
         try:
             found = "; ".join(f"{t}: {s}" for t, s in self._planner.serving().items())
         except (WorkspaceError, StoreError) as e:
-            found = f"what the tables are cannot be seen: {e}"
+            found = f"the tables cannot be read: {e}"
         return f"NEEDS HUMAN: {why}. Now: {found}. Resume, or roll back, once the cause is removed."
 
     def _end(
@@ -346,7 +346,7 @@ class Executor:
             return self._ledger.get(record.id)[0]
 
         try:
-            return self._insist(hold, ended)
+            return self._persist(hold, ended)
         except JournalLost as e:
             way_out = f"the worker ends it once the store answers, or run: cutover resume {record.id}"
             raise JournalLost(f"that operation {record.id} came to {state} cannot be recorded: {e}; {way_out}") from e

@@ -44,7 +44,7 @@ def of_world(kind: Kind, migration: Migration, observation: Observation, past: P
                 _unfinished(observation),
                 _start(migration, observation),
                 _data(migration, observation),
-                _hangers(migration, observation),
+                _attached(migration, observation),
                 _schedules(observation),
                 *_parameters(migration, observation),
                 _idle(observation),
@@ -68,7 +68,9 @@ def _gate(key: str, title: str, problems: Iterable[str], fine: str, observation:
 
 def _unfinished(observation: Observation) -> GateVerdict:
     text = [f"{o}: resume it or roll it back first" for o in observation.unfinished]
-    return _gate("world.unfinished", "No other operation is unfinished", text, "none is", observation)
+    return _gate(
+        "world.unfinished", "No other operation is unfinished", text, "no other operation is unfinished", observation
+    )
 
 
 def _own_names(migration: Migration, observation: Observation, past: PastCutover) -> tuple[GateVerdict, ...]:
@@ -76,7 +78,7 @@ def _own_names(migration: Migration, observation: Observation, past: PastCutover
     relation was looked at where another job is. A table that never was is the old job's to make."""
     if not observation.relations:
         return ()
-    title = "The old job's tables have their names"
+    title = "The old job writes to its own tables"
     all_swaps = past.every_swap(migration, observation)
     problems = []
     found = plan_swap.places(all_swaps, observation).values()
@@ -93,7 +95,7 @@ def _own_names(migration: Migration, observation: Observation, past: PastCutover
             whose = "after a cutover by renaming" if is_kept == "old" else "the new side's or a backup"
             text = f"both {s.served} and {s.kept} are tables, {whose}"
         problems.append(f"{text}: the old job must not write there; roll back first, or rename what is only a backup")
-    return (_gate("world.own_names", title, problems, "a cutover has moved none of them", observation),)
+    return (_gate("world.own_names", title, problems, "no cutover has moved them", observation),)
 
 
 def _start(migration: Migration, observation: Observation) -> GateVerdict:
@@ -110,12 +112,12 @@ def _start(migration: Migration, observation: Observation) -> GateVerdict:
         if observation.relation(s.served).pipeline_id is not None:
             problems.append(f"{table}: {s.served} belongs to a pipeline and cannot be renamed")
     fine = f"all {len(all_swaps)} tables are the old ones, every candidate exists, every kept name is free"
-    return _gate("world.start", "Every table is where a cutover begins", problems, fine, observation)
+    return _gate("world.start", "Every table is in its initial state", problems, fine, observation)
 
 
 def _data(migration: Migration, observation: Observation) -> GateVerdict:
     """Runs are not all that writes: a statement by hand, or an update that failed halfway, changes rows too."""
-    title = "The rows that were compared are those that are there"
+    title = "The data is unchanged since it was compared"
     evidence = dict(observation.evidence)
     changed: list[str] = []
     unsure: list[str] = []
@@ -128,13 +130,15 @@ def _data(migration: Migration, observation: Observation) -> GateVerdict:
     if changed:
         return _gate("world.data", title, [f"changed since: {', '.join(changed)}: compare again"], "", observation)
     if unsure:
-        finding = unknown(f"cannot be told of {', '.join(unsure)}", "workspace", observation.as_of)
+        finding = unknown(f"unknown for {', '.join(unsure)}", "workspace", observation.as_of)
         return GateVerdict("world.data", title, finding)
-    return _gate("world.data", title, (), "every table of both sides is as it was compared", observation)
+    return _gate(
+        "world.data", title, (), "both sides of every table are unchanged since they were compared", observation
+    )
 
 
-def _hangers(migration: Migration, observation: Observation) -> GateVerdict:
-    title = "Nothing hangs on a name that a view cannot carry"
+def _attached(migration: Migration, observation: Observation) -> GateVerdict:
+    title = "Nothing attached to a table would be lost by a view"
     problems = [
         f"{t.baseline} has a {what} ({text})"
         for t in migration.tables
@@ -144,7 +148,7 @@ def _hangers(migration: Migration, observation: Observation) -> GateVerdict:
         return _gate("world.hangers", title, problems, "", observation)
     blind = [f"{t.baseline}: {u}" for t in migration.tables for u in observation.relation(t.baseline).unknown]
     if blind:
-        finding = unknown(f"could not be looked at: {'; '.join(blind)}", "workspace", observation.as_of)
+        finding = unknown(f"could not be read: {'; '.join(blind)}", "workspace", observation.as_of)
         return GateVerdict("world.hangers", title, finding)
     fine = "no row filter, column mask, constraint or share; comment, tags and grants are restored"
     return _gate("world.hangers", title, (), fine, observation)
@@ -169,7 +173,7 @@ def _parameters(migration: Migration, observation: Observation) -> tuple[GateVer
         return ()
     there = dict(job.parameters)
     problems = [
-        f"{job.name} has {f'{name} = {there[name]!r}' if name in there else f'no parameter {name}'}: make it {value!r}"
+        f"{job.name} has {f'{name} = {there[name]!r}' if name in there else f'no parameter {name}'}, not {value!r}"
         for name, value in wanted
         if there.get(name) != value
     ]
@@ -180,31 +184,31 @@ def _parameters(migration: Migration, observation: Observation) -> tuple[GateVer
 
 def _idle(observation: Observation) -> GateVerdict:
     problems = [f"{a} is active: wait until it has ended" for a in observation.active]
-    return _gate("world.idle", "Nothing runs", problems, "no active run or update", observation)
+    return _gate("world.idle", "Nothing is running", problems, "no active run or update", observation)
 
 
 def _privileges(observation: Observation) -> GateVerdict:
-    title = "Whoever carries it out has the privileges"
+    title = "The executing principal has the privileges"
     if observation.privileges.missing:
         return _gate("world.privileges", title, observation.privileges.missing, "", observation)
     if observation.privileges.unknown:
-        text = f"could not be told: {'; '.join(observation.privileges.unknown)}"
+        text = f"unknown: {'; '.join(observation.privileges.unknown)}"
         return GateVerdict("world.privileges", title, unknown(text, "workspace", observation.as_of))
     return _gate("world.privileges", title, (), "to rename, replace, grant, read and pause", observation)
 
 
 def _way_back(migration: Migration, observation: Observation) -> GateVerdict:
-    title = "The way back is built"
+    title = "The rollback is planned"
     steps = plan_swap.cutover(migration, observation).steps
     try:
         inverse = plan_swap.way_back(migration, observation, steps)
     except NoWayBack as e:
         return _gate("world.way_back", title, [str(e)], "", observation)
-    fine = f"{len(inverse)} steps undo it, and there is a way back from after each of its {len(steps)} steps"
-    return _gate("world.way_back", title, () if inverse else ["no step would undo it"], fine, observation)
+    fine = f"{len(inverse)} steps undo it, also from after each of its {len(steps)} steps"
+    return _gate("world.way_back", title, () if inverse else ["no steps would undo it"], fine, observation)
 
 
 def _sources(migration: Migration, observation: Observation) -> GateVerdict:
     names = [n for t in migration.tables for n in (t.baseline, t.candidate)]
     problems = [f"{n} does not exist" for n in names if observation.relation(n).kind == "absent"]
-    return _gate("world.sources", "Every table to copy exists", problems, f"all {len(names)} do", observation)
+    return _gate("world.sources", "Every table to copy exists", problems, f"all {len(names)} tables exist", observation)

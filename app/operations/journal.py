@@ -1,4 +1,4 @@
-"""The journal of an operation while it runs: writes insist while the lease lasts, and end in an orderly stop."""
+"""The journal of an operation while it runs: writes are retried while the lease lasts, and end in an orderly stop."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ R = TypeVar("R")
 
 
 class JournalLost(StoreError):
-    """The store did not answer for as long as one may insist. No further step may start; what is done is undone."""
+    """The store did not answer while the lease allowed retries. No further step may start; what is done is undone."""
 
 
-def insist(
+def retry_while_held(
     call: Callable[[], R],
     hold: Hold,
     *,
@@ -35,7 +35,7 @@ def insist(
     """What `call` gives. While it raises StoreError it is called again, up to half the lease's length and while half of
     the lease remains, so that the other half is left to undo.
 
-    given_up: whether another thread has insisted in vain. Raises JournalLost, and what else `call` raises.
+    given_up: whether another thread has already given up. Raises JournalLost, and what else `call` raises.
     """
     first = clock()
     pause = FIRST_PAUSE
@@ -54,7 +54,7 @@ class Journal:
     """One direction of one operation. Threads may share it.
 
     silent: the store is left alone: lines are kept in `unwritten`, and the lease counts by this process's clock. For
-    the way back once the store has failed: nobody else can hold the lease before it has run out.
+    the way back once the store has failed: no other process can hold the lease before it has expired.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Journal:
         text: str,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        self._insist(
+        self._persist(
             lambda: self._repository.write(
                 self._hold.lease,
                 self.operation_id,
@@ -121,23 +121,23 @@ class Journal:
         if self.silent:
             self._hold.check_alone()
         else:
-            self._insist(self._hold.check)
+            self._persist(self._hold.check)
 
     def check_alone(self) -> None:
         """Raises LeaseLost if the lease has run out by this process's clock; waits for no store."""
         self._hold.check_alone()
 
     def stop_requested(self) -> bool:
-        """Whether somebody asked the operation to stop."""
-        return not self.silent and self._insist(lambda: self._repository.stop_requested(self.operation_id))
+        """Whether a stop of the operation was requested."""
+        return not self.silent and self._persist(lambda: self._repository.stop_requested(self.operation_id))
 
     def entries(self) -> Sequence[JournalEntry]:
         """All lines of the operation so far."""
-        return self._insist(lambda: self._repository.journal(self.operation_id))
+        return self._persist(lambda: self._repository.journal(self.operation_id))
 
-    def _insist(self, call: Callable[[], R]) -> R:
+    def _persist(self, call: Callable[[], R]) -> R:
         try:
-            return insist(call, self._hold, clock=self._clock, sleep=self._sleep, given_up=lambda: self._lost)
+            return retry_while_held(call, self._hold, clock=self._clock, sleep=self._sleep, given_up=lambda: self._lost)
         except JournalLost:
             self._lost = True
             raise

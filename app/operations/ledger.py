@@ -91,8 +91,8 @@ class Ledger:
         self.audit(actor, "plan", "allowed", made.operation_id, made.hash, detail=evidence_of(made))
 
     def _undoes(self, migration: str) -> str | None:
-        begun = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED)
-        found = self._store.operations.find(kinds=[Kind.CUTOVER], states=begun, limit=20)
+        started = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED)
+        found = self._store.operations.find(kinds=[Kind.CUTOVER], states=started, limit=20)
         return next((o.id for o in found if o.migration == migration), None)
 
     def journal_digest(self, operation_id: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the store knows of the newest cutover: which names it moved, and how everything was before.
 
-The way back is built from this and not from the migration file, which may have changed since: a table that was removed
-from it or a candidate of another name is still what consumers read.
+The rollback is planned from this and not from the migration file, which may have changed since: a table that was
+removed from it or a candidate of another name is still what consumers read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.operations.definition import Kind, Observation
 from app.operations.positions import Place, Swap
 from app.store.operations import JournalEntry, OperationRecord, OperationsRepository, Phase, State
 
-_BEGUN = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED, State.UNDONE)
+_STARTED = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED, State.UNDONE)
 NOT_STORED = "no cutover of it is stored here"
 
 
@@ -94,12 +94,12 @@ class PastCutover:
         for job, _ in self.jobs(migration):
             now = seen.find_job(job.side)
             if now is None:
-                found.append(f"{job.name} cannot be seen: its schedule and its parameters stay as they are")
+                found.append(f"{job.name} cannot be read: its schedule and its parameters stay unchanged")
                 continue
             was = self.before.find_job(job.side) if self.before is not None else None
             wanted_on = was is not None and was.paused is False and not (pause_new and job.side == "candidate")
             if wanted_on and now.paused is None:
-                found.append(f"{now.name} has no schedule any more: it cannot be switched on again")
+                found.append(f"{now.name} no longer has a schedule: it cannot be unpaused")
         return tuple(found)
 
     def kept_is(self, table: Table, served_id: str | None, kept_id: str | None) -> Literal["old", "backup", "unknown"]:
@@ -125,12 +125,12 @@ class PastCutover:
 
 
 def last_cutover(operations: OperationsRepository, migration: Migration) -> PastCutover:
-    """The newest cutover of the migration (or of any of its tables) that was begun. Raises StoreError.
+    """The newest cutover of the migration (or of any of its tables) that was started. Raises StoreError.
 
     One whose plan cannot be read leaves no memory: `unknown` then says so, with what its journal tells.
     """
     served = {t.baseline for t in migration.tables}
-    found = operations.find(kinds=[Kind.CUTOVER], states=_BEGUN, limit=20)
+    found = operations.find(kinds=[Kind.CUTOVER], states=_STARTED, limit=20)
     for record in sorted(found, key=lambda o: o.started_at or o.created_at, reverse=True):
         try:
             past = of_record(record)
@@ -164,7 +164,7 @@ def unreadable(record: OperationRecord, problem: Exception, entries: Iterable[Jo
     last: dict[str, str] = {}
     for e in entries:
         if e.phase in (Phase.INTENT, Phase.DONE, Phase.FAILED):
-            ending = {Phase.INTENT: "may be done", Phase.DONE: "done", Phase.FAILED: "failed"}[e.phase]
+            ending = {Phase.INTENT: "outcome unknown", Phase.DONE: "done", Phase.FAILED: "failed"}[e.phase]
             last[e.lane] = f"{e.text} ({ending})"
     told = "; ".join(f"{lane or 'jobs'}: {text}" for lane, text in last.items()) or "nothing was started"
     cause = str(problem).removeprefix("the stored plan cannot be read: ")

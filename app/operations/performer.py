@@ -41,20 +41,20 @@ Detail = dict[str, Any]
 class Performer:
     """Executes steps by their own requests; here is only what needs more. Every method raises UnknownStep.
 
-    observation: what the plan saw. may_go_on: called while waiting; raises when the operation must stop.
+    observation: what the plan saw. check_continue: called while waiting; raises when the operation must stop.
     """
 
     def __init__(
         self,
         world: World,
         observation: Observation,
-        may_go_on: Callable[[], None],
+        check_continue: Callable[[], None],
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._world = world
         self._observation = observation
-        self._may_go_on = may_go_on
+        self._check_continue = check_continue
         self._clock = clock
         self._sleep = sleep
         self._sent: dict[Step, tuple[Request, ...]] = {}
@@ -146,7 +146,7 @@ class Performer:
                 return {"waited_seconds": round(waited, 1)}
             if waited >= step.seconds:
                 raise StepFailed(f"still active after {waited:.0f} s: {', '.join(active)}")
-            self._may_go_on()
+            self._check_continue()
             self._sleep(POLL_SECONDS)
 
     def _confirm_unchanged(self, step: ConfirmUnchanged) -> Detail:

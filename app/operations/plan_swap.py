@@ -393,10 +393,10 @@ def _cutover_notes(all_swaps: Sequence[Swap], observation: Observation) -> tuple
     notes: list[str] = []
     viewed = [observation.relation(s.served) for s in all_swaps if s.method == "view"]
     if viewed:
-        owners = ", ".join(sorted({x.owner for x in viewed if x.owner})) or "whoever owns them"
+        owners = ", ".join(sorted({x.owner for x in viewed if x.owner})) or "their owners"
         notes.append(
-            "the views belong to whoever carries the cutover out, as only its owner can point a view elsewhere; the old"
-            f" tables stay with {owners}, who get SELECT on the views"
+            "the views are owned by the principal that executes the cutover, as only its owner can redirect a view; the"
+            f" old tables stay owned by {owners}, who get SELECT on the views"
         )
     for s in all_swaps:
         x = observation.relation(s.served)
@@ -413,12 +413,12 @@ def _cutover_notes(all_swaps: Sequence[Swap], observation: Observation) -> tuple
             notes.append(f"{s.served}: the comments of {columns} differ in {s.candidate}, and readers will see those")
     mixed = [s.table for s in all_swaps if s.method == "rename"]
     if mixed:
-        notes.append(f"{', '.join(mixed)}: swapped by renaming; between the two renames nothing has the name")
+        notes.append(f"{', '.join(mixed)}: swapped by renaming; between the two renames the name does not exist")
     return tuple(notes)
 
 
 def _grant_notes(swap: Swap, given: tuple[Grant, ...], taken: tuple[Grant, ...]) -> list[str]:
-    told = ((given, "given since the cutover, stays"), (taken, "taken since the cutover, is not given back"))
+    told = ((given, "granted since the cutover, is kept"), (taken, "revoked since the cutover, is not restored"))
     return [f"{swap.served}: {', '.join(g.privileges)} of {g.principal}, {what}" for gs, what in told for g in gs]
 
 
@@ -429,8 +429,8 @@ def _grants_that_leave(swap: Swap, place: Place, observation: Observation, befor
     old, new = before.relation(swap.served), before.relation(swap.candidate)
     had = union(new.grants, on_successor(old, new))
     return [
-        f"{swap.served}: {', '.join(g.privileges)} of {g.principal}, given since the cutover, goes to {swap.candidate} "
-        f"with the new table: grant it again on {swap.served} afterwards"
+        f"{swap.served}: {', '.join(g.privileges)} of {g.principal}, granted since the cutover, goes to "
+        f"{swap.candidate} with the new table: grant it again on {swap.served} afterwards"
         for g in lacking(had, observation.relation(swap.served).grants)
     ]
 

@@ -120,7 +120,7 @@ class Planner:
         )
 
     def _unfinished(self, kind: Kind, args: Mapping[str, Any], but: str | None) -> list[str]:
-        """Cutovers and rollbacks begun and not at an end. One that needs a person blocks its like and the old job."""
+        """Cutovers and rollbacks started and not at an end. One that needs a person blocks its like and the old job."""
         by_stuck = kind in CONVERGING or starts_old_job(kind, args)
         states = [State.RUNNING, State.NEEDS_HUMAN] if by_stuck else [State.RUNNING]
         found = self._operations.find(kinds=CONVERGING, states=states, limit=20)
@@ -188,7 +188,7 @@ class Planner:
         """Everything that must still hold at the moment of acting. Raises Refused, WorkspaceError; writes nothing."""
         self.check_validity(record, known)
         access.require(
-            record.requested_by, Role.OPERATOR, self._roles_of, f"{known.kind} asked for by {record.requested_by}"
+            record.requested_by, Role.OPERATOR, self._roles_of, f"{known.kind} requested by {record.requested_by}"
         )
         if known.needs_approval:
             found = self._operations.approvals(record.id)
@@ -213,7 +213,7 @@ class Planner:
         """Raises Refused where a plan is no longer the one that was made, or too old."""
         if approvals.is_persona(record.local, record.source) and not self._personas():
             raise Refused(
-                f"{record.requested_by} was a persona chosen locally: it counts on a local workspace alone; plan again"
+                f"{record.requested_by} was a local persona, which is valid only on a local workspace: plan again"
             )
         if known.hash != record.plan_hash:
             raise Refused("the stored plan is not the one that was made: its hash differs")

@@ -1,4 +1,4 @@
-"""What pages, command line and worker ask of operations: plan, submit, approve, cancel, apply, resume, roll back."""
+"""Operations for pages, command line and worker: plan, submit, approve, cancel, apply, resume, roll back."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from app.store.base import now
 from app.store.leases import process_owner
 from app.store.operations import ApprovalRecord, JournalEntry, OperationRecord, State
 
-ASKED_FOR = frozenset(State) - {State.PLANNED}
+SUBMITTED_STATES = frozenset(State) - {State.PLANNED}
 
 
 @dataclass(frozen=True)
 class OperationView:
     """One operation with all that a page shows of it.
 
-    interrupted: it was begun and nobody holds the lease: `resume` or roll back.
+    interrupted: it was started and no process holds the lease: resume it or roll back.
     previews: the text of each step, in the order of `plan.steps`.
     """
 
@@ -46,7 +46,7 @@ class OperationView:
 
 
 class OperationsService:
-    """Everything that changes the workspace goes through here; everything asked for or refused is audited.
+    """Everything that changes the workspace goes through here; every request and refusal is audited.
 
     roles_of: looks up a user's roles now. judges: reads the evidence once and gives a judge of gates.
     evidence: names of the evidence that a cutover rests on (e.g. table to parity run), pinned in its plan.
@@ -99,10 +99,10 @@ class OperationsService:
             ended=ended,
         )
 
-    # Asking
+    # Requests
 
     def plan(self, kind: Kind, args: Mapping[str, Any], actor: Actor) -> Plan:
-        """Looks at the world and makes a plan, kept in the store as PLANNED. Writes nothing to the workspace.
+        """Reads the workspace and creates a plan, kept in the store as PLANNED. Writes nothing to the workspace.
 
         args: start-update: pipeline, full_refresh, full_refresh_selection, refresh_selection, validate_only;
         run-now, pause, unpause: job (a side of `Migration.jobs`); cutover, rollback: none; rehearse: rows (None: all).
@@ -116,7 +116,7 @@ class OperationsService:
             return made
 
     def submit(self, plan: Plan | str, actor: Actor, confirmation: str) -> str:
-        """Asks for a plan (or its operation id) with the typed confirmation; returns the operation's id.
+        """Submits a plan (or its operation id) with the typed confirmation; returns the operation's id.
 
         Any number of submits of one plan make one operation. Raises Refused.
         """
@@ -126,7 +126,7 @@ class OperationsService:
             record, known = self._ledger.get(operation_id)
             if not isinstance(plan, str) and plan.hash != record.plan_hash:
                 raise Refused("this is not the plan that was kept under its id: plan again")
-            access.require(actor.user_name, Role.OPERATOR, self._roles_of, f"asking for {known.kind}")
+            access.require(actor.user_name, Role.OPERATOR, self._roles_of, f"submitting {known.kind}")
             if not access.same_person(actor.user_name, record.requested_by):
                 raise Refused(f"{record.requested_by} made this plan: make your own")
             if record.state is State.PLANNED:
@@ -169,16 +169,16 @@ class OperationsService:
             return record.id
 
     def cancel(self, operation_id: str, actor: Actor, comment: str = "") -> None:
-        """Withdraws an operation that was not begun, or asks a running one to stop and undo. Raises Refused."""
+        """Cancels an operation that was not started, or requests a running one to stop and undo. Raises Refused."""
         with self._ledger.audited(actor, "cancel", operation_id):
             self._check_persona(actor)
             record, known = self._ledger.get(operation_id)
             access.require(actor.user_name, Role.OPERATOR, self._roles_of, "cancelling")
-            begun_not = [State.PLANNED, State.SUBMITTED, State.READY]
+            not_started = [State.PLANNED, State.SUBMITTED, State.READY]
             if known.kind in CONVERGING and self.interrupted(record):
-                raise Refused(f"nobody carries out operation {operation_id} now: resume it, or roll back")
+                raise Refused(f"operation {operation_id} is interrupted: resume it, or roll back")
             values = {"ended_at": self._clock(), "reason": f"cancelled by {actor.user_name}: {comment or 'no comment'}"}
-            if self._store.operations.move(operation_id, begun_not, State.CANCELLED, **values):
+            if self._store.operations.move(operation_id, not_started, State.CANCELLED, **values):
                 self._ledger.audit(actor, "cancel", "allowed", operation_id, known.hash, comment)
             elif self.interrupted(record):
                 self._store.operations.move(operation_id, [State.RUNNING], State.FAILED, **values)
@@ -188,10 +188,10 @@ class OperationsService:
             else:
                 raise Refused(f"operation {operation_id} is {record.state} and cannot be cancelled")
 
-    # Carrying out
+    # Execution
 
     def apply(self, operation_id: str, executor: Actor | str) -> OperationRecord:
-        """Carries out a READY operation, to its end. executor: who does it: a person, or the worker's name.
+        """Executes a READY operation, to its end. executor: a person, or the worker's name.
 
         Raises Refused where it may not begin: nothing was written then.
         """
@@ -208,10 +208,10 @@ class OperationsService:
             if record.state is not State.READY:
                 raise Refused(f"operation {operation_id} is {record.state}: only one that is ready can be applied")
             with self._lease(wait=known.kind is Kind.ROLLBACK) as hold:
-                return self._executor.begin(record, known, hold, actor)
+                return self._executor.start(record, known, hold, actor)
 
     def resume(self, operation_id: str, actor: Actor) -> OperationRecord:
-        """Goes on with an interrupted operation from where the world is. Raises Refused.
+        """Resumes an interrupted operation from the state of the workspace. Raises Refused.
 
         A cutover that failed, was asked to stop or was being undone goes back, never forward again. One by which no
         table serves the new side yet is checked again as at its beginning.
@@ -233,7 +233,7 @@ class OperationsService:
         worker's name. Raises Refused."""
         request = resumption.open_request(self._store.audit, operation_id)
         if request is None:
-            raise Refused(f"nobody requests to resume operation {operation_id}")
+            raise Refused(f"no request to resume operation {operation_id} is open")
         requester = Actor(request.actor, frozenset(), request.source, local=request.local)
         return self._resume(operation_id, requester, Actor(executor, frozenset(), "worker"))
 
@@ -251,7 +251,7 @@ class OperationsService:
             except PlanUnreadable as e:
                 return self._end_unreadable(e, executor)
             with self._lease(wait=True) as hold:
-                return self._executor.go_on(record, known, hold, executor)
+                return self._executor.resume(record, known, hold, executor)
 
     def _check_resume(self, operation_id: str, requester: Actor) -> tuple[OperationRecord, Plan]:
         self._check_persona(requester)
@@ -296,11 +296,11 @@ class OperationsService:
         return self._store.operations.get(record.id) or record
 
     def rollback(self, actor: Actor, confirmation: str) -> OperationRecord:
-        """Plans, submits and carries out a rollback in this process: the emergency path. Raises Refused."""
+        """Plans, submits and executes a rollback in this process: the emergency path. Raises Refused."""
         return self.apply_here(self.plan(Kind.ROLLBACK, {}, actor), actor, confirmation)
 
     def apply_here(self, made: Plan, actor: Actor, confirmation: str) -> OperationRecord:
-        """Submits a plan that needs no approval and carries it out in this process, never the worker: the lease is held
+        """Submits a plan that needs no approval and executes it in this process, never the worker: the lease is held
         before the operation becomes ready. Raises Refused: nothing was written then.
         """
         with self._ledger.audited(actor, "apply", made.operation_id, made.hash):
@@ -310,9 +310,9 @@ class OperationsService:
             with self._lease(wait=made.kind is Kind.ROLLBACK) as hold:
                 self.submit(made, actor, confirmation)
                 record, known = self._ledger.get(made.operation_id)
-                return self._executor.begin(record, known, hold, actor)
+                return self._executor.start(record, known, hold, actor)
 
-    # Looking
+    # Reading
 
     def operation(self, operation_id: str) -> OperationView:
         """One operation with its plan, previews and journal. Raises Refused if there is none of that id."""
@@ -327,11 +327,11 @@ class OperationsService:
         )
 
     def interrupted(self, record: OperationRecord) -> bool:
-        """Whether an operation was begun and nobody carries it out now."""
+        """Whether an operation was started and no process holds its lease."""
         return record.state is State.RUNNING and self._store.leases.holder(LEASE) is None
 
     def left(self) -> Sequence[OperationRecord]:
-        """Operations that were started, that no process executes and nobody requests to resume, oldest first (for the
+        """Operations that were started, that no process executes and no request resumes, oldest first (for the
         worker)."""
         if self._store.leases.holder(LEASE) is not None:
             return []
@@ -339,16 +339,16 @@ class OperationsService:
         return [o for o in found if resumption.open_request(self._store.audit, o.id) is None][::-1]
 
     def operations(self, limit: int = 50) -> Sequence[OperationRecord]:
-        """Operations that were asked for, newest first."""
-        return self._store.operations.find(states=ASKED_FOR, limit=limit)
+        """Submitted operations, newest first."""
+        return self._store.operations.find(states=SUBMITTED_STATES, limit=limit)
 
     def ready(self) -> Sequence[OperationRecord]:
-        """Operations that wait to be carried out, oldest first (for the worker). Those whose plan expired are ended."""
+        """Operations ready to execute, oldest first (for the worker). Those whose plan expired are ended."""
         moment = self._clock()
         waiting = (State.PLANNED, State.SUBMITTED, State.READY)
         for record in self._store.operations.find(states=waiting, limit=1000):
             if record.expires_at <= moment:
-                reason = "its plan expired before it was begun"
+                reason = "its plan expired before it was started"
                 if self._store.operations.move(record.id, waiting, State.EXPIRED, ended_at=moment, reason=reason):
                     self._ledger.audit(
                         Actor("worker", frozenset(), "worker"), "expire", "failed", record.id, record.plan_hash, reason
@@ -365,7 +365,7 @@ class OperationsService:
 
     def _check_persona(self, actor: Actor) -> None:
         if approvals.is_persona(actor.local, actor.source) and not self._personas():
-            raise Refused(f"{actor.user_name} is a persona chosen locally, which may act on a local workspace alone")
+            raise Refused(f"{actor.user_name} is a local persona, which may act only on a local workspace")
 
     # Store
 
@@ -379,7 +379,7 @@ class OperationsService:
             if not wait or waited >= self._patience.wait:
                 holder = self._store.leases.holder(LEASE)
                 who = f"{holder.owner} until {holder.expires_at:%H:%M:%S} UTC at least" if holder else "another process"
-                raise Refused(f"another operation is being carried out by {who}: wait until it has ended, or cancel it")
+                raise Refused(f"another operation is being executed by {who}: wait until it has ended, or cancel it")
             self._sleep(0.5)
             waited += 0.5
             moment = self._clock()

@@ -189,9 +189,9 @@ class Visitor:
     def ask(self, operation: str, confirmation: str) -> None:
         """Types the confirmation of the open plan and asks for it."""
         box = self.page.get_by_role("dialog").get_by_label("Confirmation")
-        self.dialog("ask_for_it", box)
+        self.dialog("submit_plan", box)
         box.fill(confirmation)
         button = self.page.locator(f".st-key-submit_{operation} button")
         expect(button).to_be_enabled(timeout=SLOW)
         button.click()
-        self.says("Asked for.")
+        self.says("Submitted.")

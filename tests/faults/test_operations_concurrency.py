@@ -52,7 +52,7 @@ def test_one_operation_at_a_time_by_a_lease_that_expires(given: Given) -> None:
     from tests.support.operations_world import Faults
 
     given.world.faults = Faults()
-    with pytest.raises(Refused, match="another operation is being carried out"):
+    with pytest.raises(Refused, match="another operation is being executed"):
         pause = given.service.plan(Kind.REHEARSE, {}, ERIN)
         given.service.submit(pause, ERIN, pause.confirmation) if not pause.blocking else None
         given.store.operations.move(pause.operation_id, [State.PLANNED], State.READY)

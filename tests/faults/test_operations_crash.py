@@ -101,7 +101,7 @@ def test_an_interrupted_cutover_that_nobody_carries_on_cannot_be_asked_to_stop()
     with pytest.raises(Crash):
         given.service.apply(operation, ERIN)
     given.restart()
-    with pytest.raises(Refused, match=r"nobody carries out .* resume it, or roll back"):
+    with pytest.raises(Refused, match=r"is interrupted: resume it, or roll back"):
         given.service.cancel(operation, ERIN)
     assert given.service.resume(operation, ERIN).state is State.VERIFIED
 
@@ -254,7 +254,7 @@ def test_a_workspace_that_stops_answering_ends_in_needs_human_and_both_ways_lead
         g.world._effect = fails  # type: ignore[method-assign]
         record = g.service.apply(operation, "worker")
         assert record.state is State.NEEDS_HUMAN
-        assert "cannot be seen" in record.reason
+        assert "cannot be read" in record.reason
         g.world._effect = effect  # type: ignore[method-assign]
         g.world.faults.fail = {}
         if way == "resume":

@@ -394,7 +394,7 @@ def a_plan(
     gates = [
         GateVerdict("parity", "All six tables identical", Finding(Status.PASS, "identical, 12 min ago", at, "parity")),
         GateVerdict(
-            "idle", "Nothing runs",
+            "idle", "Nothing is running",
             Finding(Status.FAIL, f"run 99999 has not ended {NASTY if nasty else ''}", at, "jobs") if blocked
             else Finding(Status.PASS, "nothing runs", at, "jobs"),
         ),

@@ -74,27 +74,27 @@ def _click(at: AppTest, opener: str, button: str) -> AppTest:
 
 @pytest.mark.parametrize("typed", ["", "cutover", "CUTOVER product.fde", "cutover product.fde; yes"])
 def test_nothing_is_asked_for_until_the_words_are_typed(store: Store, handed: Recorded, typed: str) -> None:
-    at = _opened(store, State.PLANNED, "ask_for_it")
-    assert "Type `cutover product.fde` to ask for it" in text_of(at)
-    at = _type(at, "ask_for_it", "typed", typed)
+    at = _opened(store, State.PLANNED, "submit_plan")
+    assert "Type `cutover product.fde` to submit it" in text_of(at)
+    at = _type(at, "submit_plan", "typed", typed)
     assert at.button(key=f"submit_{OPERATION}").disabled
     assert handed.calls == []
 
 
 def test_what_is_typed_is_handed_on_for_the_service_to_check(store: Store, handed: Recorded) -> None:
-    at = _opened(store, State.PLANNED, "ask_for_it")
+    at = _opened(store, State.PLANNED, "submit_plan")
     assert "approval by a second person" in text_of(at)
-    at = _type(at, "ask_for_it", "typed", " cutover product.fde ")
+    at = _type(at, "submit_plan", "typed", " cutover product.fde ")
     assert not at.button(key=f"submit_{OPERATION}").disabled
-    at = _click(at, "ask_for_it", "submit")
+    at = _click(at, "submit_plan", "submit")
     assert handed.calls == [("submit", OPERATION, ERIN, " cutover product.fde ")]
-    assert "Asked for" in text_of(at)
+    assert "Submitted" in text_of(at)
 
 
 def test_an_approval_names_the_plan_and_who_asked(store: Store, handed: Recorded) -> None:
     at = _opened(store, State.SUBMITTED, "approve")
     plan_hash = store.operations.find()[0].plan_hash
-    assert plan_hash[:12] in text_of(at) and "asked for by engineer@example.com" in text_of(at)
+    assert plan_hash[:12] in text_of(at) and "requested by engineer@example.com" in text_of(at)
     at.text_area(key=f"approval_{OPERATION}").input("  read <b>all</b> steps ")
     at = _click(at, "approve", "approve")
     assert handed.calls == [("approve", OPERATION, ERIN, "read <b>all</b> steps")]
@@ -132,7 +132,7 @@ def test_resuming_tells_both_directions_and_wants_the_word(store: Store, handed:
 @pytest.mark.parametrize(
     ("state", "opener", "button", "typed"),
     [
-        (State.PLANNED, "ask_for_it", "submit", ("typed", "cutover product.fde")),
+        (State.PLANNED, "submit_plan", "submit", ("typed", "cutover product.fde")),
         (State.SUBMITTED, "approve", "approve", None),
         (State.PLANNED, "cancel_operation", "cancel", None),
         (State.NEEDS_HUMAN, "resume", "resume", ("resume_typed", "resume")),

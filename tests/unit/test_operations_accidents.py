@@ -162,10 +162,10 @@ def test_a_rollback_brings_the_tables_back_though_a_job_is_gone(given: Given, jo
 
     given.world.job = seen  # type: ignore[method-assign, assignment]
     made = given.service.plan(Kind.ROLLBACK, {}, ERIN)
-    assert f"{name} cannot be seen: its schedule and its parameters stay as they are" in made.notes
+    assert f"{name} cannot be read: its schedule and its parameters stay unchanged" in made.notes
     record = given.service.apply_here(made, ERIN, BACK)
     assert record.state is State.NEEDS_HUMAN, "nobody knows what the job does now"
-    assert f"every table has its own name again; {name} cannot be seen" in record.reason
+    assert f"every table has its own name again; {name} cannot be read" in record.reason
     assert given.world.served() == OLD
     assert given.world.jobs[OLD_JOB].paused is (job == OLD_JOB)
     given.world.job = find  # type: ignore[method-assign]
@@ -195,7 +195,7 @@ def test_a_grant_that_leaves_with_a_renamed_table_is_told_before() -> None:
     given.world.names[X] = replace(table, grants=union(table.grants, (Grant("new-team", ("SELECT",)),)))
     notes = given.service.plan(Kind.ROLLBACK, {}, ERIN).notes
     (told,) = (n for n in notes if "grant it again" in n)
-    assert told.startswith(f"{X}: SELECT of new-team, given since the cutover, goes to ")
+    assert told.startswith(f"{X}: SELECT of new-team, granted since the cutover, goes to ")
 
 
 def test_what_was_granted_and_taken_since_the_cutover_stays_so(given: Given) -> None:
@@ -204,8 +204,8 @@ def test_what_was_granted_and_taken_since_the_cutover_stays_so(given: Given) -> 
     without = tuple(g for g in view.grants if g.principal != "data-consumers")
     given.world.names[X] = replace(view, grants=union(without, (Grant("new-team", ("SELECT",)),)))
     made = given.service.plan(Kind.ROLLBACK, {}, ERIN)
-    assert f"{X}: SELECT of new-team, given since the cutover, stays" in made.notes
-    assert f"{X}: SELECT of data-consumers, taken since the cutover, is not given back" in made.notes
+    assert f"{X}: SELECT of new-team, granted since the cutover, is kept" in made.notes
+    assert f"{X}: SELECT of data-consumers, revoked since the cutover, is not restored" in made.notes
     assert given.service.apply_here(made, ERIN, BACK).state is State.VERIFIED
     held = {g.principal: g.privileges for g in given.world.names[X].grants}
     assert held["new-team"] == ("SELECT",) and "data-consumers" not in held
@@ -271,7 +271,7 @@ def test_a_stop_is_heard_while_a_run_is_waited_for(given: Given) -> None:
             asked.append(given.slept)
 
     record = given.service_with(sleep=sleep).apply(operation, "worker")
-    assert record.state is State.UNDONE and "asked to stop" in record.reason
+    assert record.state is State.UNDONE and "a stop was requested" in record.reason
     assert given.slept - asked[0] < 150
 
 
@@ -333,7 +333,7 @@ def test_nothing_becomes_so_that_is_in_no_audit_log(given: Given, action: str) -
 def test_that_it_goes_back_is_journaled_before_anything_is_looked_at(given: Given) -> None:
     operation = stopped_and_blind(given)
     back = [e for e in given.service.operation(operation).journal if e.direction == "back"]
-    assert back[0].phase is Phase.NOTE and "everything is to be as before" in back[0].text
+    assert back[0].phase is Phase.NOTE and "undoing everything" in back[0].text
     assert back[0].at >= T0
 
 

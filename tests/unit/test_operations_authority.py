@@ -18,7 +18,7 @@ def test_four_eyes_the_requester_cannot_approve(given: Given) -> None:
     made = given.service.plan(Kind.CUTOVER, {}, LARS)
     given.service.submit(made, LARS, CUT)
     for same in (LARS, replace(LARS, user_name="LEAD@example.com ")):
-        with pytest.raises(Refused, match="asked for it"):
+        with pytest.raises(Refused, match="cannot approve it"):
             given.service.approve(made.operation_id, same)
     with pytest.raises(Refused, match="waits for an approval"):
         given.service.apply(made.operation_id, "worker")
@@ -31,7 +31,7 @@ def test_four_eyes_are_bound_to_the_plan_and_expire(given: Given) -> None:
     other = given.service.plan(Kind.CUTOVER, {}, ERIN)
     given.service.submit(other, ERIN, CUT)
     given.store.operations.move(other.operation_id, [State.SUBMITTED], State.READY)
-    with pytest.raises(Refused, match="nobody has approved this plan"):
+    with pytest.raises(Refused, match="no approver has approved this plan"):
         given.service.apply(other.operation_id, "worker")
     given.clock.go_on(24 * 3600)
     with pytest.raises(Refused, match="expired"):
@@ -109,7 +109,7 @@ def test_a_plan_that_expires_before_it_begins_is_audited_once(given: Given) -> N
     assert given.service.operation(operation).record.state is State.EXPIRED
     last, before = given.store.audit.records()[:2]
     assert (last.actor, last.action, last.outcome, last.subject) == ("worker", "expire", "failed", operation)
-    assert "expired before it was begun" in last.reason and before.action != "expire"
+    assert "expired before it was started" in last.reason and before.action != "expire"
 
 
 def test_the_audit_names_the_record_that_was_tampered_with(given: Given) -> None:
@@ -121,13 +121,13 @@ def test_the_audit_names_the_record_that_was_tampered_with(given: Given) -> None
 
 def test_a_persona_neither_requests_nor_approves_on_a_remote_workspace(given: Given) -> None:
     remote = given.service_with(personas=lambda: False)
-    with pytest.raises(Refused, match="persona chosen locally"):
+    with pytest.raises(Refused, match="is a local persona"):
         remote.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
     real = replace(ERIN, source="token", local=False)
     made = remote.plan(Kind.CUTOVER, {}, real)
     remote.submit(made, real, CUT)
     for disguised in (LARS, replace(LARS, local=False), replace(LARS, source="token")):
-        with pytest.raises(Refused, match="persona chosen locally"):
+        with pytest.raises(Refused, match="is a local persona"):
             remote.approve(made.operation_id, disguised)
     refused = given.store.audit.records(action="approve")
     assert [r.outcome for r in refused] == ["refused"] * 3
@@ -137,9 +137,9 @@ def test_a_persona_neither_requests_nor_approves_on_a_remote_workspace(given: Gi
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("UPDATE operation_approvals SET local = true", "counts on a local workspace alone"),
-        ("UPDATE operation_approvals SET source = 'persona'", "counts on a local workspace alone"),
-        ("UPDATE operations SET local = true", "requested by a persona|was a persona chosen locally"),
+        ("UPDATE operation_approvals SET local = true", "valid only on a local workspace"),
+        ("UPDATE operation_approvals SET source = 'persona'", "valid only on a local workspace"),
+        ("UPDATE operations SET local = true", "was a local persona"),
         ("DELETE FROM audit_log WHERE action = 'approve'", "the audit log is not whole"),
         ("UPDATE audit_log SET actor = 'lead@example.com' WHERE seq = 1", "the audit log is not whole"),
         ("UPDATE operation_approvals SET approver = 'other@example.com'", "is not in the audit log"),

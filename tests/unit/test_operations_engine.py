@@ -75,7 +75,7 @@ def test_a_stopped_operation_undoes_itself(given: Given) -> None:
     given.world._effect = stop  # type: ignore[method-assign]
     record = given.service.apply(operation, "worker")
     assert record.state is State.UNDONE
-    assert "asked to stop" in record.reason
+    assert "a stop was requested" in record.reason
     assert all_old(given)
 
 
@@ -90,7 +90,7 @@ def test_success_is_read_back_an_answer_that_lies_is_no_success(given: Given) ->
     given.world._run = lies  # type: ignore[method-assign]
     record = given.service.apply(operation, "worker")
     assert record.state is State.UNDONE
-    assert "is not so" in record.reason
+    assert "the effect is missing" in record.reason
     assert all_old(given)
 
 

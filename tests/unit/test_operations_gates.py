@@ -123,7 +123,7 @@ def test_a_new_job_without_the_parameters_that_a_rollback_sets_is_not_cut_over_t
     ):
         given.world.jobs[NEW_JOB] = replace(given.world.jobs[NEW_JOB], parameters=there)
         (gate,) = given.service.plan(Kind.CUTOVER, {}, ERIN).blocking
-        assert gate.key == "world.parameters" and f"{says}: make it 'v2_'" in gate.finding.summary
+        assert gate.key == "world.parameters" and f"{says}, not 'v2_'" in gate.finding.summary
 
 
 @pytest.mark.parametrize("kind", [Kind.RUN_NOW, Kind.UNPAUSE])

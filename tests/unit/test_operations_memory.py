@@ -66,7 +66,7 @@ def test_the_old_owner_can_read_the_view(given: Given) -> None:
     made = given.service.plan(Kind.CUTOVER, {}, ERIN)
     restored = [p.step for p in made.steps if isinstance(p.step, RestoreGrants) and p.step.relation == X]
     assert Grant(OWNER, ("SELECT",)) in restored[0].grants
-    assert any(f"stay with {OWNER}, who get SELECT on the views" in n for n in made.notes)
+    assert any(f"stay owned by {OWNER}, who get SELECT on the views" in n for n in made.notes)
     cut_over(given)
     assert Grant(OWNER, ("SELECT",)) in given.world.names[X].grants
     assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
@@ -132,7 +132,7 @@ def test_an_undo_that_cannot_see_a_job_does_not_say_that_all_is_as_before(
     given.world.job = seen  # type: ignore[method-assign, assignment]
     given.world._effect = watched  # type: ignore[method-assign]
     record = given.service.apply(operation, "worker")
-    assert record.state is State.NEEDS_HUMAN and f"{name} cannot be seen" in record.reason
+    assert record.state is State.NEEDS_HUMAN and f"{name} cannot be read" in record.reason
     assert given.world.served() == OLD
     given.world.job = find  # type: ignore[method-assign]
     assert given.service.resume(operation, ERIN).state is State.UNDONE and all_old(given)
@@ -143,7 +143,7 @@ def test_a_schedule_that_is_gone_cannot_be_switched_on_and_the_rollback_is_not_v
     given.world.jobs[OLD_JOB] = replace(given.world.jobs[OLD_JOB], paused=None, block="none", settings="{}")
     record = given.service.rollback(ERIN, BACK)
     assert record.state is State.NEEDS_HUMAN
-    assert "00_RDS has no schedule any more: it cannot be switched on again" in record.reason
+    assert "00_RDS no longer has a schedule: it cannot be unpaused" in record.reason
     assert given.world.served() == OLD
 
 

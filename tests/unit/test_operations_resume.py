@@ -68,7 +68,7 @@ def test_the_rights_of_the_requester_are_checked_at_the_request_and_again_when_i
     given.roles[ERIN.user_name] = frozenset({Role.VIEWER})
     with pytest.raises(Refused, match="needs the role operator"):
         given.service.resume_requested(operation, "worker-1")
-    with pytest.raises(Refused, match="nobody requests"):
+    with pytest.raises(Refused, match="no request"):
         given.service.resume_requested(operation, "worker-1")
 
 

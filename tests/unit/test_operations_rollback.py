@@ -53,7 +53,7 @@ def test_rollback_waits_for_no_gate_and_no_approval(given: Given) -> None:
 def test_rollback_takes_the_same_lock_and_journal(given: Given) -> None:
     given.service.apply(given.approved(), "worker")
     assert given.store.leases.acquire(LEASE, "somebody", 1000) is not None
-    with pytest.raises(Refused, match="another operation is being carried out by somebody"):
+    with pytest.raises(Refused, match="another operation is being executed by somebody"):
         given.service.rollback(ERIN, BACK)
     given.clock.go_on(2000)
     record = given.service.rollback(ERIN, BACK)

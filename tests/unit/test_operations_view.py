@@ -11,7 +11,7 @@ import pytest
 from app.operations.definition import Kind
 from app.store.operations import JournalEntry, OperationRecord, Phase, State
 from app.web.components.hints import timed_out
-from app.web.components.operation import _told
+from app.web.components.operation import _result
 from app.web.pages.operations import _CANCEL, _cancel_word
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_cancelling_is_offered_where_it_can_be_done(kind: Kind, state: State, st
     ],
 )
 def test_the_journal_tells_what_was_sent_and_found(detail: dict[str, Any], told: str) -> None:
-    assert _told(JournalEntry(1, "op-1", "forward", 1, "s", "", "FlipView", Phase.DONE, "t", detail, 1, AT)) == told
+    assert _result(JournalEntry(1, "op-1", "forward", 1, "s", "", "FlipView", Phase.DONE, "t", detail, 1, AT)) == told
 
 
 @pytest.mark.parametrize(

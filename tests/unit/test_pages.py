@@ -25,7 +25,7 @@ QUESTIONS = {
     "runs": "Is the new pipeline healthy?",
     "performance": "Is the new side as fast and as cheap?",
     "parity": "Are the tables equal?",
-    "operations": "What is running, and what may I do?",
+    "operations": "What is running?",
     "checklist": "Which sign-offs are missing?",
     "audit": "Is the audit log intact?",
 }

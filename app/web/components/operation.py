@@ -22,7 +22,7 @@ from app.web.components.text import ago, count, literal, moment, seconds
 
 
 def interrupted(here: Panel, records: Sequence[OperationRecord]) -> list[str]:
-    """Ids of those that were begun and that nobody carries on."""
+    """Ids of started operations whose lease no process holds."""
     running = [o.id for o in records if o.state is State.RUNNING]
     return running if running and here.store.leases.holder(LEASE) is None else []
 
@@ -39,10 +39,10 @@ STEP_COLUMNS = (
     Column("state", "State"),
     Column("stage", "Stage"),
     Column("lane", "Table"),
-    Column("text", "What it does", width="large"),
-    Column("sends", "Exactly what it sends", width="large"),
-    Column("probe", "Already so if"),
-    Column("inverse", "Undone by"),
+    Column("text", "Effect", width="large"),
+    Column("sends", "Sends", width="large"),
+    Column("probe", "No change needed if"),
+    Column("inverse", "Inverse"),
     Column("at", "Last entry", "time"),
 )
 
@@ -79,7 +79,7 @@ def rail(
     ]
     table(
         rows, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{drawn.id}",
-        empty="This plan has no steps: the workspace is already as it would make it."
+        empty="This plan has no steps: the workspace is already in the state that it would create."
     )  # fmt: skip
     _started(entries)
     _journal(here, drawn.id, entries)
@@ -91,13 +91,13 @@ def _sends(shown: Preview, planned: PlannedStep) -> str:
 
 def _progress_text(here: Panel, record: OperationRecord, done: int, total: int) -> str:
     if record.state is State.PLANNED:
-        return f"{count(total, 'step')}, none begun"
+        return f"{count(total, 'step')}, not started"
     if record.state in ENDED:
         return (
             f"{done} of {count(total, 'step')}, {seconds(record.seconds)}, ended {moment(record.ended_at, here.zone)}"
         )
     return f"{done} of {count(total, 'step')} done" + (
-        f", begun {ago(record.started_at, here.now)} by {record.executor}" if record.started_at else ""
+        f", started {ago(record.started_at, here.now)} by {record.executor}" if record.started_at else ""
     )
 
 
@@ -110,7 +110,7 @@ JOURNAL_COLUMNS = (
     Column("stage", "Stage"),
     Column("lane", "Table"),
     Column("text", "Text", width="large"),
-    Column("told", "Sent, and what came of it", width="large"),
+    Column("told", "Sent, and result", width="large"),
 )
 
 
@@ -128,14 +128,14 @@ def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) ->
             "stage": e.stage,
             "lane": e.lane or None,
             "text": e.text,
-            "told": _told(e) or None,
+            "told": _result(e) or None,
         }
         for e in reversed(entries)
     ]
     table(rows, JOURNAL_COLUMNS, key="operation_journal", zone=here.zone, name=f"journal_{operation_id}", empty="")
 
 
-def _told(entry: JournalEntry) -> str:
+def _result(entry: JournalEntry) -> str:
     """What an entry of the journal keeps besides its text: the SQL that was sent, ids, counts."""
     simple = {k: v for k, v in entry.detail.items() if isinstance(v, str | int | float) and k != "sql"}
     told = [f"{k.replace('_', ' ')} {v}" for k, v in simple.items()]
@@ -152,13 +152,13 @@ def _started(entries: Sequence[JournalEntry]) -> None:
 GATE_COLUMNS = (
     Column("state", "State", width="small"),
     Column("title", "Gate"),
-    Column("summary", "What was found", width="large"),
+    Column("summary", "Finding", width="large"),
     Column("as_of", "Evidence as of", "time"),
     Column("source", "Source"),
 )
 APPROVAL_COLUMNS = (
-    Column("at", "When", "time"),
-    Column("who", "Who"),
+    Column("at", "Time", "time"),
+    Column("who", "Approver"),
     Column("comment", "Comment"),
     Column("until", "Until", "time"),
     Column("plan", "Plan", width="small"),
@@ -206,7 +206,7 @@ def plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Pre
             name=f"approvals_{record.id}",
             empty="",
         )
-    with st.expander("**Exactly what it sends**, to copy", key="operation_sends"):
+    with st.expander("**What it sends**, to copy", key="operation_sends"):
         sends = [(p, text) for p in lines for text in p.sends]
         if sends:
             st.code(
@@ -219,7 +219,7 @@ def plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Pre
         else:
             st.caption("Nothing: it changes nothing.")
     if made.inverse:
-        with st.expander(f"**The way back**, {count(len(made.inverse), 'step')}", key="operation_inverse"):
+        with st.expander(f"**Rollback**, {count(len(made.inverse), 'step')}", key="operation_inverse"):
             rows = [
                 {
                     "number": p.number,

@@ -12,7 +12,7 @@ from app.operations import resumption
 from app.operations.codec import CodecError, plan_from_json
 from app.operations.definition import CONVERGING, Kind, Plan
 from app.operations.preview import preview
-from app.operations.service import ASKED_FOR
+from app.operations.service import SUBMITTED_STATES
 from app.store.collected.records import ScheduleRecord
 from app.store.operations import OperationRecord, State
 from app.web.components import asof, identity, notice, panel, sentences, sides
@@ -50,10 +50,10 @@ def render() -> None:
 
 def _head() -> None:
     here = panel.current()
-    records = here.store.operations.find(states=ASKED_FOR, limit=LIMIT)
+    records = here.store.operations.find(states=SUBMITTED_STATES, limit=LIMIT)
     stuck = interrupted(here, records)
     state, sentence = sentences.activity(records, stuck, here.now)
-    answer("What is running, and what may I do?", sentence, state)
+    answer("What is running?", sentence, state)
     asof.bar(asof.chosen(here.store.collected.sources(), SOURCES), here.zone, here.now)
     waiting = [o for o in records if o.state in (State.SUBMITTED, State.READY)]
     cutover, rollback = here.store.operations.last("cutover"), here.store.operations.last("rollback")
@@ -82,17 +82,17 @@ def _took(record: OperationRecord | None) -> str:
 
 def _ask() -> None:
     here = panel.current()
-    section("What may I do?", help="Every action makes a plan first. A plan only looks; you confirm it by typing.")
+    section("Actions", help="Every action starts with a plan. A plan is read-only; you confirm it by typing.")
     words = {k: f"{a.icon} {a.word}" for k, a in KINDS.items()}
     chosen = choice("Action", words, "action", pills=True)
     if not chosen:
-        st.caption("Choose an action to see exactly what it would call and run, and which gates it must pass.")
+        st.caption("Choose an action to see every statement and call that it would send, and its gates.")
         return
     action = KINDS[chosen]
     with st.container(border=True):
         st.markdown(f"**{literal(action.word)}**: {literal(action.text)}")
         args = _arguments(here, action.kind)
-        if args is not None and st.button("Make the plan", key=f"plan_{chosen}", icon=":material/list_alt:"):
+        if args is not None and st.button("Create plan", key=f"plan_{chosen}", icon=":material/list_alt:"):
             _plan(here, action.kind, args)
             st.rerun()
 
@@ -155,14 +155,14 @@ def _update_arguments(here: Panel) -> dict[str, Any] | None:
 def _plan(here: Panel, kind: Kind, args: Mapping[str, Any]) -> None:
     try:
         who = identity.actor(here, "plan", str(kind))
-        with st.spinner("Looking at the workspace and planning"):
+        with st.spinner("Reading the workspace and planning"):
             made = here.context.operations.plan(kind, args, who)
         put("operation", made.operation_id)
         notice.clear("operations")
     except Refused as e:
         notice.say("operations", f"Refused: {e}", False)
     except (WorkspaceError, EndpointError) as e:
-        notice.say("operations", f"No plan could be made, the workspace cannot be seen: {e}", False)
+        notice.say("operations", f"No plan, the workspace cannot be read: {e}", False)
 
 
 # Operations that wait for a person
@@ -182,7 +182,7 @@ def _waiting(open_id: str | None) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(
                 f"{state_mark(record, record.id in stuck).badge} **{literal(word_of(record.kind))}** "
-                f"asked for by {literal(record.requested_by)} "
+                f"requested by {literal(record.requested_by)} "
                 f"{literal(ago(record.submitted_at or record.created_at, here.now))}",
                 width="stretch",
             )
@@ -244,7 +244,7 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
         _before_asking(here, record, made)
     with st.container(horizontal=True):
         askable = record.state is State.PLANNED and not made.blocking and record.expires_at > here.now
-        if askable and _primary("Ask for it…", "ask_for_it", ":material/keyboard:"):
+        if askable and _primary("Submit…", "submit_plan", ":material/keyboard:"):
             _confirm(record.id, made.confirmation, word_of(record.kind), made.needs_approval)
         if record.state is State.SUBMITTED and _primary("Approve…", "approve", ":material/how_to_reg:"):
             _approve(record.id, record.plan_hash, record.requested_by)
@@ -258,16 +258,16 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
         page_link("In the audit log", "audit", audit_text=record.id)
     if stuck and record.kind in CONVERGING:
         st.error(
-            "✕ It was begun and nobody carries it on. Resume it, or roll back with the action below; "
+            "✕ Interrupted: no process holds the lease. Resume it, or roll back with the action below; "
             "or, without the page, `cutover resume` or `cutover rollback` on the command line."
         )
     elif stuck:
         st.error(
-            "✕ It was begun and nobody carries it on. "
+            "✕ Interrupted: no process holds the lease. "
             + (
                 "It works on scratch copies: end it and plan a new one, which clears what is left of this one."
                 if record.kind == Kind.REHEARSE
-                else "What it started may still be running: look first, then resume it or end it."
+                else "What it started may still be running: check first, then resume it or end it."
             )
         )
     if requested:
@@ -297,7 +297,7 @@ def _before_asking(here: Panel, record: OperationRecord, made: Plan) -> None:
         )
     else:
         passed = f"{len(made.gates)} of {len(made.gates)} gates pass"
-        st.success(f"✓ {passed}. Nothing has been changed yet: read the steps, then ask for it.")
+        st.success(f"✓ {passed}. Nothing has been changed yet: read the steps, then submit it.")
 
 
 @st.dialog("Confirm by typing", width="medium")
@@ -305,13 +305,15 @@ def _before_asking(here: Panel, record: OperationRecord, made: Plan) -> None:
 def _confirm(operation_id: str, expected: str, word: str, needs_approval: bool) -> None:
     here = panel.current()
     after = (
-        "It then waits for approval by a second person." if needs_approval else "The worker then begins within seconds."
+        "It then waits for approval by a second person."
+        if needs_approval
+        else "The worker then starts it within seconds."
     )
     st.markdown(f"**{literal(word)}**. {after}")
-    st.markdown(f"Type {code(expected)} to ask for it.")
+    st.markdown(f"Type {code(expected)} to submit it.")
     typed = st.text_input("Confirmation", key=f"typed_{operation_id}", autocomplete="off", live=True)
     matches = (typed or "").strip() == expected
-    if st.button("Ask for it", key=f"submit_{operation_id}", type="primary", disabled=not matches):
+    if st.button("Submit", key=f"submit_{operation_id}", type="primary", disabled=not matches):
         try:
             who = identity.actor(here, "submit", operation_id)
             here.context.operations.submit(operation_id, who, typed or "")
@@ -319,7 +321,7 @@ def _confirm(operation_id: str, expected: str, word: str, needs_approval: bool) 
             st.error(f"Refused: {literal(e)}")
             return
         panel.forget()
-        notice.say("operations", f"Asked for. {after}")
+        notice.say("operations", f"Submitted. {after}")
         st.rerun()
 
 
@@ -328,7 +330,7 @@ def _confirm(operation_id: str, expected: str, word: str, needs_approval: bool) 
 def _approve(operation_id: str, plan_hash: str, requested_by: str) -> None:
     here = panel.current()
     st.markdown(
-        f"You approve exactly this plan, {code(plan_hash[:12])}, asked for by {literal(requested_by)}. "
+        f"You approve exactly this plan, {code(plan_hash[:12])}, requested by {literal(requested_by)}. "
         "Approval needs the approver's role, looked up now, and expires."
     )
     comment = st.text_area("Comment", key=f"approval_{operation_id}", max_chars=2000, height=100)
@@ -340,7 +342,7 @@ def _approve(operation_id: str, plan_hash: str, requested_by: str) -> None:
             st.error(f"Refused: {literal(e)}")
             return
         panel.forget()
-        notice.say("operations", "Approved. The worker begins within seconds.")
+        notice.say("operations", "Approved. The worker starts it within seconds.")
         st.rerun()
 
 
@@ -357,8 +359,8 @@ def _cancel_word(record: OperationRecord, stuck: bool) -> str | None:
 
 _CANCEL = {
     "Withdraw": ("It is withdrawn. Nothing has been changed.", "Withdrawn."),
-    "Stop and undo": ("It stops before its next step and undoes what it has done.", "Asked to stop and undo."),
-    "Stop": ("It stops before its next step; what it has started in the workspace goes on.", "Asked to stop."),
+    "Stop and undo": ("It stops before its next step and undoes what it has done.", "Stop and undo requested."),
+    "Stop": ("It stops before its next step; what it has started in the workspace goes on.", "Stop requested."),
     "End": ("It is ended as failed; what it has started in the workspace goes on.", "Ended."),
 }
 """By the word of the button: what is said before and after."""
@@ -388,11 +390,11 @@ def _cancel(operation_id: str, word: str) -> None:
 def _resume(operation_id: str) -> None:
     here = panel.current()
     st.markdown(
-        "It goes on from where the workspace is: what is already done is seen and not done again. "
+        "It continues from the state of the workspace; what is done is not repeated. "
         "A cutover that failed, was stopped or was being undone goes back; one by which no table serves the new side "
         "yet is checked again first, as at its beginning."
     )
-    st.markdown(f"Type {code('resume')} to go on.")
+    st.markdown(f"Type {code('resume')} to continue.")
     typed = st.text_input("Confirmation", key=f"resume_typed_{operation_id}", autocomplete="off", live=True)
     if st.button("Resume", key=f"resume_{operation_id}", type="primary", disabled=(typed or "").strip() != "resume"):
         try:
@@ -437,11 +439,11 @@ HISTORY_COLUMNS = (
     Column("operation", "Operation", "open", help="Opens its plan and journal"),
     Column("kind", "What"),
     Column("state", "State"),
-    Column("by", "Asked for by"),
+    Column("by", "Requested by"),
     Column("at", "Planned", "time"),
-    Column("started", "Begun", "time"),
-    Column("seconds", "Took, s", "seconds"),
-    Column("executor", "Carried out by"),
+    Column("started", "Started", "time"),
+    Column("seconds", "Duration, s", "seconds"),
+    Column("executor", "Executed by"),
     Column("reason", "Reason"),
 )
 
@@ -449,10 +451,10 @@ HISTORY_COLUMNS = (
 def _history() -> None:
     here = panel.current()
     section("History")
-    plans = st.toggle("Show plans that nobody asked for", key="operations_plans")
-    records = here.store.operations.find(states=None if plans else ASKED_FOR, limit=LIMIT)
+    plans = st.toggle("Show unsubmitted plans", key="operations_plans")
+    records = here.store.operations.find(states=None if plans else SUBMITTED_STATES, limit=LIMIT)
     if not records:
-        empty("Nothing has been asked for yet.", "Choose an action above; its plan changes nothing.")
+        empty("No operations yet.", "Choose an action above; its plan changes nothing.")
         return
     stuck = interrupted(here, records)
     rows = [
