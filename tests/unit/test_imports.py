@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,16 +52,22 @@ MAY_IMPORT = {
 NEVER = {"app": {"emulator", "demo", "pipeline", "tests", "benchmarks"}}
 
 
-def imports(file: Path) -> set[str]:
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
+@cache
+def imports(file: Path) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
             found.update(a.name for a in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.update(f"{node.module}.{a.name}" for a in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
             found.add(".".join(file.relative_to(ROOT).parts[: -node.level]))
-    return {name for name in found if name.split(".")[0] in OURS}
+    return frozenset(name for name in found if name.split(".")[0] in OURS)
 
 
 def python_files(place: str) -> list[Path]:
@@ -93,15 +100,8 @@ def test_the_panel_never_imports_the_local_workspace_or_the_pipeline() -> None:
 def test_spark_is_not_imported_by_what_runs_on_databricks_apps() -> None:
     for place in ("app", "validation"):
         for file in python_files(place):
-            names = {
-                n.name
-                for node in ast.walk(ast.parse(file.read_text()))
-                if isinstance(node, ast.Import)
-                for n in node.names
-            }
-            names |= {
-                node.module or "" for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)
-            }
+            names = {n.name for node in ast.walk(parsed(file)) if isinstance(node, ast.Import) for n in node.names}
+            names |= {node.module or "" for node in ast.walk(parsed(file)) if isinstance(node, ast.ImportFrom)}
             assert not any(n.split(".")[0] in ("pyspark", "sqlglot", "starlette", "uvicorn") for n in names), file
 
 
@@ -167,7 +167,7 @@ def cycle(graph: Mapping[str, set[str]]) -> list[str]:
 
 def test_no_module_imports_itself_by_way_of_others_not_even_inside_a_function() -> None:
     files = [f for room in ROOMS for f in python_files(room) if NOTEBOOKS not in f.parents]
-    graph = import_graph({module_name(f): ast.parse(f.read_text()) for f in files})
+    graph = import_graph({module_name(f): parsed(f) for f in files})
     assert len(graph) > 150 and "pipeline.fde.submissions" in graph["pipeline.fde.assets"]
     assert not cycle(graph), " -> ".join(cycle(graph))
 
@@ -175,7 +175,7 @@ def test_no_module_imports_itself_by_way_of_others_not_even_inside_a_function() 
 @pytest.mark.parametrize("room", [room for room in ROOMS if room != "app"])
 def test_outside_of_the_panel_no_cycle_exists_for_a_type_checker_either(room: str) -> None:
     files = [f for f in python_files(room) if NOTEBOOKS not in f.parents]
-    graph = import_graph({module_name(f): ast.parse(f.read_text()) for f in files}, types=True)
+    graph = import_graph({module_name(f): parsed(f) for f in files}, types=True)
     assert not cycle(graph), " -> ".join(cycle(graph))
 
 
