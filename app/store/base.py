@@ -74,15 +74,17 @@ def store_error(failed: str, error: BaseException) -> StoreError:
 class Repository:
     """Reads and writes one kind of records. Where the database fails, StoreError names them and the cause.
 
-    clock: gives this moment in UTC; tests replace it.
+    clock: gives this moment in UTC; tests replace it. server_time: whether the clock of a database server, where there
+    is one, decides about leases.
     """
 
     _what: ClassVar[str]
     """What they are called in errors."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime] = now) -> None:
+    def __init__(self, engine: Engine, clock: Callable[[], datetime] = now, *, server_time: bool = True) -> None:
         self._engine = engine
         self._clock = clock
+        self._server_time = server_time
 
     @contextmanager
     def _read(self, what: str = "") -> Iterator[Connection]:
@@ -103,7 +105,7 @@ class Repository:
 
     def _moment(self, c: Connection) -> datetime:
         """Now by the database server's clock, where there is one: those who ask may be on several machines."""
-        if c.dialect.name != "postgresql":
+        if not self._server_time or c.dialect.name != "postgresql":
             return self._clock()
         told: datetime = c.execute(select(func.clock_timestamp())).scalar_one()
         return told.astimezone(UTC)

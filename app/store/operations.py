@@ -206,9 +206,12 @@ class OperationsRepository(Repository):
 
     _what = "operations"
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self, engine: Engine, clock: Callable[[], datetime] = now, leases: LeaseRepository | None = None
+    ) -> None:
+        """leases: checks the leases under which journal lines are written."""
         super().__init__(engine, clock)
-        self._leases = LeaseRepository(engine, clock)
+        self._leases = leases or LeaseRepository(engine, clock)
 
     def add(self, record: OperationRecord) -> None:
         """Keeps a new plan. A second plan of the same id is refused with StoreError."""

@@ -38,15 +38,7 @@ UPDATE = {"pipeline": MIGRATION.production_pipeline.name, "full_refresh": True}
 
 def at_first_view(g: Given, happens: Callable[[], None]) -> None:
     """Something happens once, right after the first view stands."""
-    effect, seen = g.world._effect, []
-
-    def watched(name: str, change: Callable[[], None]) -> None:
-        effect(name, change)
-        if name.startswith("CREATE VIEW") and not seen:
-            seen.append(name)
-            happens()
-
-    g.world._effect = watched  # type: ignore[method-assign]
+    g.world.after("CREATE VIEW", happens, once=True)
 
 
 def die() -> None:
@@ -278,20 +270,13 @@ def test_a_stop_is_heard_while_a_run_is_waited_for(given: Given) -> None:
 def test_a_process_that_is_to_end_stops_where_every_name_stands(given: Given) -> None:
     operation = given.approved()
     ending: list[str] = []
-    effect = given.world._effect
-
-    def watched(name: str, change: Callable[[], None]) -> None:
-        effect(name, change)
-        if "RENAME TO" in name:
-            ending.append(name)
-
-    given.world._effect = watched  # type: ignore[method-assign]
+    given.world.after("RENAME TO", lambda: ending.append("renamed"))
     with pytest.raises(Interrupted):
         given.service_with(ended=lambda: bool(ending)).apply(operation, "worker")
     assert len(ending) == 1, "and only the lane that was open was brought to its view"
     assert given.world.served() == OLD
     assert given.service.interrupted(given.store.operations.get(operation))  # type: ignore[arg-type]
-    given.world._effect = effect  # type: ignore[method-assign]
+    given.world.undisturbed()
     assert given.service.resume(operation, ERIN).state is State.VERIFIED
     assert all_new(given)
 

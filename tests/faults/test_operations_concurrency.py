@@ -68,15 +68,12 @@ def test_one_operation_at_a_time_by_a_lease_that_expires(given: Given) -> None:
 
 def test_the_lease_is_checked_before_every_step_and_who_lost_it_writes_nothing_more(given: Given) -> None:
     operation = given.approved()
-    effect = given.world._effect
 
-    def stolen(name: str, change: Callable[[], None]) -> None:
-        effect(name, change)
-        if "CREATE VIEW `product`.`fde`.`iv_fde_ax`" in name:
-            given.clock.go_on(16)
-            assert given.store.leases.acquire(LEASE, "thief", 60) is not None
+    def stolen() -> None:
+        given.clock.go_on(16)
+        assert given.store.leases.acquire(LEASE, "thief", 60) is not None
 
-    given.world._effect = stolen  # type: ignore[method-assign]
+    given.world.after("CREATE VIEW `product`.`fde`.`iv_fde_ax`", stolen)
     with pytest.raises(LeaseLost):
         given.service.apply(operation, "worker")
     assert given.world.log[-1].startswith("CREATE VIEW `product`.`fde`.`iv_fde_ax`")

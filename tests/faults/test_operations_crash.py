@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
@@ -238,24 +238,11 @@ def test_a_workspace_that_stops_answering_ends_in_needs_human_and_both_ways_lead
         g = Given()
         operation = g.approved()
         down = WorkspaceError("x", "no answer", retryable=True, uncertain=True)
-        effect = g.world._effect
-
-        def fails(
-            name: str,
-            change: Callable[[], None],
-            g: Given = g,
-            effect: Callable[..., None] = effect,
-            down: WorkspaceError = down,
-        ) -> None:
-            if "dlt_v2_iv_fde_ax" in name:
-                g.world.faults.fail = {"": down}
-            effect(name, change)
-
-        g.world._effect = fails  # type: ignore[method-assign]
+        g.world.before("dlt_v2_iv_fde_ax", partial(setattr, g.world.faults, "fail", {"": down}))
         record = g.service.apply(operation, "worker")
         assert record.state is State.NEEDS_HUMAN
         assert "cannot be read" in record.reason
-        g.world._effect = effect  # type: ignore[method-assign]
+        g.world.undisturbed()
         g.world.faults.fail = {}
         if way == "resume":
             resumed = g.service.resume(operation, ERIN)

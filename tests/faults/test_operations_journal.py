@@ -147,13 +147,7 @@ def test_after_a_journal_write_failed_for_good_nothing_goes_further_forward() ->
         g = ready.copy()
         tried = journal_fails(g, lambda n, at=at: n >= at)  # type: ignore[misc]
         seen: list[tuple[int, str]] = []
-        effect = g.world._effect
-
-        def watched(name: str, change: Callable[[], None], effect: Any = effect, seen: Any = seen, tried: Any = tried):  # type: ignore[no-untyped-def]
-            seen.append((len(tried), name))
-            effect(name, change)
-
-        g.world._effect = watched  # type: ignore[method-assign]
+        g.world.watch(lambda name, seen=seen, tried=tried: seen.append((len(tried), name)))  # type: ignore[misc]
         applied(g, operation)
         after = [name for n, name in seen if n > at]
         assert not [

@@ -117,20 +117,14 @@ def test_an_undo_that_cannot_see_a_job_does_not_say_that_all_is_as_before(
     operation = given.approved()
     find = given.world.job
     flipped: list[str] = []
-    effect = given.world._effect
 
     def seen(wanted: str, job_id: int | None = None) -> object:
         if wanted == name and flipped:
             raise WorkspaceError("find job", "cannot be seen", **error)  # type: ignore[arg-type]
         return find(wanted, job_id)
 
-    def watched(what: str, change: Callable[[], None]) -> None:
-        effect(what, change)
-        if "dlt_v2_roi_fraud_reduction" in what:
-            flipped.append(what)
-
     given.world.job = seen  # type: ignore[method-assign, assignment]
-    given.world._effect = watched  # type: ignore[method-assign]
+    given.world.after("dlt_v2_roi_fraud_reduction", lambda: flipped.append(name))
     record = given.service.apply(operation, "worker")
     assert record.state is State.NEEDS_HUMAN and f"{name} cannot be read" in record.reason
     assert given.world.served() == OLD
@@ -196,17 +190,9 @@ def test_a_kept_table_that_shows_no_id_is_not_proven(given: Given) -> None:
 
 
 def test_a_view_over_the_kept_table_proves_what_the_name_serves(given: Given) -> None:
-    effect = given.world._effect
-
-    def dies(name: str, change: Callable[[], None]) -> None:
-        if name.startswith("ALTER VIEW"):
-            raise Crash("before the first is flipped")
-        effect(name, change)
-
-    given.world._effect = dies  # type: ignore[method-assign]
+    given.world.crash_before("` AS SELECT * FROM `product`.`fde`.`dlt_v2")
     with pytest.raises(Crash):
         given.service.apply(given.approved(), "worker")
-    given.world._effect = effect  # type: ignore[method-assign]
     assert given.world.served() == OLD and given.world.names[X].kind == "view"
     other = forgotten(given)
     assert other.service.rollback(ERIN, BACK).state is State.VERIFIED

@@ -121,6 +121,7 @@ class FakeWorld:
         self.sent: list[str] = []
         """The statements, queries and calls as they came, of those that landed."""
         self.hooks: list[Hook] = []
+        self.watchers: list[tuple[str, Callable[[str], object]]] = []
         self.runs: dict[int, list[str]] = {OLD_JOB: [], NEW_JOB: [], DEV_JOB: []}
         self.updates: list[tuple[str, datetime, bool, Mapping[str, Any] | None]] = []
         self.tokens: dict[str, str] = {}
@@ -346,6 +347,10 @@ class FakeWorld:
         """Calls `action` after each effect (or only the next) whose name has this text has landed."""
         self.hooks.append(Hook("after", text, action, once))
 
+    def crash_before(self, text: str) -> None:
+        """The process dies once, right before such an effect."""
+        self.before(text, lambda: _raise(Crash(f"before {text}")), once=True)
+
     def crash_after(self, text: str) -> None:
         """The process dies once, right after such an effect."""
         self.after(text, lambda: _raise(Crash(f"after {text}")), once=True)
@@ -355,9 +360,22 @@ class FakeWorld:
         lost = WorkspaceError(text, "no answer from the workspace", retryable=True, uncertain=True)
         self.after(text, lambda: _raise(lost), once=True)
 
+    def fail(self, text: str, error: WorkspaceError) -> None:
+        """Each such effect or query fails with this error and does not land."""
+        self.before(text, lambda: _raise(error))
+
+    def ignore(self, text: str) -> None:
+        """Each such effect is answered as done and does not land."""
+        self.hooks.append(Hook("ignore", text, lambda: None, False))
+
+    def watch(self, see: Callable[[str], object], *, landed: bool = False) -> None:
+        """Calls `see` with the name of each effect, before it (or once it has landed)."""
+        self.watchers.append(("after" if landed else "before", see))
+
     def undisturbed(self) -> None:
         """Nothing goes wrong any more."""
         self.hooks.clear()
+        self.watchers.clear()
 
     def _hooked(self, when: str, name: str) -> None:
         for hook in [h for h in self.hooks if h.when == when and h.text in name]:
@@ -368,9 +386,18 @@ class FakeWorld:
     # Effects
 
     def _effect(self, name: str, change: Callable[[], None]) -> None:
+        self._watched("before", name)
         self._hooked("before", name)
+        if any(h.when == "ignore" and h.text in name for h in self.hooks):
+            return
         self._land(name, change)
+        self._watched("after", name)
         self._hooked("after", name)
+
+    def _watched(self, when: str, name: str) -> None:
+        for moment, see in self.watchers:
+            if moment == when:
+                see(name)
 
     def _land(self, name: str, change: Callable[[], None]) -> None:
         self.faults.point(f"before {name}")
@@ -484,12 +511,10 @@ class FakeStore:
 
             return call
 
-        self.operations = OperationsRepository(engine, clock)
+        # A server's own clock cannot be turned on; tests that let a lease expire turn theirs.
+        self.leases = LeaseRepository(engine, clock, server_time=False)
+        self.operations = OperationsRepository(engine, clock, LeaseRepository(engine, clock, server_time=False))
         self.audit = AuditRepository(engine, clock)
-        self.leases = LeaseRepository(engine, clock)
-        for leases in (self.leases, self.operations._leases):
-            # A server's own clock cannot be turned on; tests that let a lease expire turn theirs.
-            leases._moment = lambda _: clock()  # type: ignore[method-assign]
         for repository, names in (
             (self.operations, {"add": "plan", "move": "state", "write": "journal", "approve": "approval", "get": None}),
             (self.audit, {"append": "audit"}),

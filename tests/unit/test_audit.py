@@ -125,12 +125,9 @@ class Clock:
         return self.moment
 
 
-def test_a_lease_is_one_owners_until_it_expires_and_its_token_only_grows(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lease_is_one_owners_until_it_expires_and_its_token_only_grows(engine: Engine) -> None:
     clock = Clock()
-    monkeypatch.setattr(LeaseRepository, "_moment", lambda self, c: clock())
-    leases = LeaseRepository(engine, clock)
+    leases = LeaseRepository(engine, clock, server_time=False)
     first = leases.acquire("x", "a", 10)
     assert first is not None
     assert leases.acquire("x", "b", 10) is None
@@ -162,12 +159,9 @@ def test_of_many_that_ask_at_once_one_gets_the_lease(engine: Engine) -> None:
     assert len([f for f in found if f is not None]) == 1
 
 
-def test_an_expired_lease_is_not_renewed_even_if_nobody_took_it(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_expired_lease_is_not_renewed_even_if_nobody_took_it(engine: Engine) -> None:
     clock = Clock()
-    monkeypatch.setattr(LeaseRepository, "_moment", lambda self, c: clock())
-    leases = LeaseRepository(engine, clock)
+    leases = LeaseRepository(engine, clock, server_time=False)
     lease = leases.acquire("x", "a", 10)
     assert lease is not None
     clock.moment += timedelta(seconds=10)

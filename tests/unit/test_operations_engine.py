@@ -34,7 +34,6 @@ def test_intent_is_journaled_before_each_effect_and_outcome_after(given: Given) 
     operation = given.approved()
     steps = {p.number: p.step for p in given.service.operation(operation).plan.steps}
     seen: list[str] = []
-    effect = given.world._effect
 
     def about(step: Step, name: str) -> bool:
         match step:
@@ -47,15 +46,14 @@ def test_intent_is_journaled_before_each_effect_and_outcome_after(given: Given) 
             case _:
                 return step.changes and name in {str(r) for r in step.requests(given.world)}
 
-    def watched(name: str, change: Callable[[], None]) -> None:
+    def watched(name: str) -> None:
         lines = given.store.operations.journal(operation)
         ended = {e.number for e in lines if e.phase is not Phase.INTENT}
         opened = [e for e in lines if e.phase is Phase.INTENT and e.number not in ended]
         assert any(steps[e.number].text == e.text and about(steps[e.number], name) for e in opened), name
-        effect(name, change)
         seen.append(name)
 
-    given.world._effect = watched  # type: ignore[method-assign]
+    given.world.watch(watched)
     given.service.apply(operation, "worker")
     journal = given.service.operation(operation).journal
     acted = [e for e in journal if e.phase is Phase.DONE and STEPS[e.step].changes]
@@ -65,14 +63,8 @@ def test_intent_is_journaled_before_each_effect_and_outcome_after(given: Given) 
 
 def test_a_stopped_operation_undoes_itself(given: Given) -> None:
     operation = given.approved()
-    effect = given.world._effect
-
-    def stop(name: str, change: Callable[[], None]) -> None:
-        effect(name, change)
-        if "ALTER VIEW `product`.`fde`.`iv_fde_ax` AS SELECT * FROM `product`.`fde`.`dlt" in name:
-            given.service.cancel(operation, ERIN, "changed my mind")
-
-    given.world._effect = stop  # type: ignore[method-assign]
+    flip = "ALTER VIEW `product`.`fde`.`iv_fde_ax` AS SELECT * FROM `product`.`fde`.`dlt"
+    given.world.after(flip, lambda: given.service.cancel(operation, ERIN, "changed my mind"))
     record = given.service.apply(operation, "worker")
     assert record.state is State.UNDONE
     assert "a stop was requested" in record.reason
@@ -81,13 +73,7 @@ def test_a_stopped_operation_undoes_itself(given: Given) -> None:
 
 def test_success_is_read_back_an_answer_that_lies_is_no_success(given: Given) -> None:
     operation = given.approved()
-    run = given.world._run
-
-    def lies(sql_: str) -> None:
-        if "ALTER VIEW `product`.`fde`.`iv_fde_ax` AS SELECT * FROM `product`.`fde`.`dlt" not in sql_:
-            run(sql_)
-
-    given.world._run = lies  # type: ignore[method-assign]
+    given.world.ignore("ALTER VIEW `product`.`fde`.`iv_fde_ax` AS SELECT * FROM `product`.`fde`.`dlt")
     record = given.service.apply(operation, "worker")
     assert record.state is State.UNDONE
     assert "the effect is missing" in record.reason
@@ -104,28 +90,14 @@ def test_success_is_read_back_an_answer_that_lies_is_no_success(given: Given) ->
             "lacks SELECT",
         ),
         (lambda g: g.world.jobs.update({OLD_JOB: replace(g.world.jobs[OLD_JOB], paused=False)}), "is not paused"),
-        (lambda g: g.world.faults.fail.update({"sample": WorkspaceError("sample", "no")}), "sample: no"),
+        (lambda g: g.world.fail("query", WorkspaceError("sample", "no")), "sample: no"),
     ],
 )
 def test_success_is_read_back_from_fresh_reads_of_targets_grants_schedules_and_samples(
     given: Given, spoil: Callable[[Given], object], says: str
 ) -> None:
     operation = given.approved()
-    effect, query = given.world._effect, given.world.query
-    done = []
-
-    def after_the_flips(name: str, change: Callable[[], None]) -> None:
-        effect(name, change)
-        if "dlt_v2_roi_fraud_reduction" in name and not done:
-            done.append(name)
-            spoil(given)
-
-    def sampled(sql_: str) -> object:
-        given.world._fail("sample")
-        return query(sql_)
-
-    given.world._effect = after_the_flips  # type: ignore[method-assign]
-    given.world.query = sampled  # type: ignore[method-assign,assignment]
+    given.world.after("dlt_v2_roi_fraud_reduction", lambda: spoil(given), once=True)
     record = given.service.apply(operation, "worker")
     assert record.state is not State.VERIFIED
     assert says in record.reason

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from app.access import Refused
@@ -25,13 +23,7 @@ def test_rollback_serves_the_old_side_before_the_new_is_stopped(given: Given) ->
     given.service.apply(given.approved(), "worker")
     begin = len(given.world.log)
     seen: list[tuple[str, dict[str, str]]] = []
-    effect = given.world._effect
-
-    def watched(name: str, change: Callable[[], None]) -> None:
-        effect(name, change)
-        seen.append((name, given.world.served()))
-
-    given.world._effect = watched  # type: ignore[method-assign]
+    given.world.watch(lambda name: seen.append((name, given.world.served())), landed=True)
     given.service.rollback(ERIN, BACK)
     log = given.world.log[begin:]
     assert all(s.startswith("ALTER VIEW") for s in log[:6])
