@@ -1,5 +1,4 @@
-"""The local workspace as one object: wires state, SQL, runners, schedules and faults; REST and the
-filler speak to it."""
+"""The local workspace as one object: wires state, SQL, runners, schedules and faults, for REST and the filler."""
 
 from __future__ import annotations
 
@@ -82,9 +81,8 @@ class Workspace:
     """One local workspace, living in the folder `data`.
 
     What others use: `state` (records), `files` (the tree of notebooks), `jobs` and `pipelines` (create, run, wait),
-    `sql`
-    (the SQL half), `faults`, `status`, `use_warehouse`, `ensure_user/group/service_principal`.
-    Objects are made on first use and can be replaced by tests.
+    `sql` (the SQL half), `faults`, `status`, `use_warehouse`, `ensure_user/group/service_principal`. Objects are
+    created on first use; tests replace them.
     """
 
     def __init__(

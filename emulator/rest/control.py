@@ -1,5 +1,4 @@
-"""What the local workspace has beside the service's API: its status, tokens for tests, faults; and what clients
-probe."""
+"""What the local workspace answers beside the service's API: status, tokens, faults, ticks; and clients' probes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Checks request fields against the SDK's own signatures and dataclasses: what the SDK cannot send, the service
-refuses."""
+"""Checks request fields against the SDK's signatures and dataclasses: what the SDK cannot send is refused."""
 
 from __future__ import annotations
 
