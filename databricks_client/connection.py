@@ -83,7 +83,7 @@ class GivenUp(Exception):
 
 
 class Attempt(Generic[T]):
-    """One call in a thread of its own, so that whoever waits for it can be interrupted, or can abandon it.
+    """One call in a thread of its own, so that the waiting thread can be interrupted, or can abandon the call.
 
     The main thread can be interrupted nowhere else: a name lookup returns to Python only once it has ended.
     """
@@ -125,7 +125,7 @@ class Attempt(Generic[T]):
         return self._result[0]
 
     def abandon(self) -> None:
-        """Nobody waits for it any more."""
+        """Closes a late result: its caller waits no longer."""
         with self._lock:
             self._abandoned = True
 

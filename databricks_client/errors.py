@@ -8,7 +8,7 @@ from databricks_client.connection import words
 from databricks_client.redact import redact
 
 MAX_RETRY_AFTER = 86_400
-"""Seconds; what is asked beyond is a mistake, and who waits caps it further."""
+"""Seconds; a longer Retry-After counts as a mistake of the service. Callers cap it further."""
 
 _SQL_STATE = re.compile(r"SQLSTATE:?\s*([0-9A-Z]{5})")
 _ERROR_CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
@@ -21,7 +21,7 @@ class WorkspaceError(Exception):
     retryable: the same call may succeed later (throttled, unavailable, no answer).
     uncertain: no definite answer came, so a write may or may not have taken effect: read back before anything else.
     status: HTTP status, if one came. error_code: the platform's (`RESOURCE_DOES_NOT_EXIST`, or an SQL error class).
-    sql_state: five characters, for SQL. retry_after: seconds that the service asked to wait.
+    sql_state: five characters, for SQL. retry_after: seconds to wait, from the service.
     """
 
     def __init__(
@@ -100,9 +100,9 @@ def from_rest(what: str, error: Exception) -> WorkspaceError:
     return WorkspaceError(what, f"{type(error).__name__}: {error}", uncertain=True)
 
 
-def _seconds_to_wait(asked: int | None) -> float | None:
-    """The service's Retry-After, None where it asks for nothing that can be waited for."""
-    return None if asked is None or asked < 0 else float(min(asked, MAX_RETRY_AFTER))
+def _seconds_to_wait(requested: int | None) -> float | None:
+    """The service's Retry-After, None where it gives no usable time."""
+    return None if requested is None or requested < 0 else float(min(requested, MAX_RETRY_AFTER))
 
 
 def from_sql(what: str, error: Exception) -> WorkspaceError:

@@ -35,7 +35,7 @@ class Principal:
 
 
 class Identity:
-    """Users and groups of the workspace, asked each time. All methods raise WorkspaceError."""
+    """Users and groups of the workspace, looked up at each call. All methods raise WorkspaceError."""
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
@@ -54,7 +54,7 @@ class Identity:
         # The service compares names without regard to case, as mail addresses are.
         same = [u for u in found if u.name("userName").casefold() == user_name.casefold()]
         if len(same) > 1:
-            raise WorkspaceError(what, f"{len(same)} users have this name", "nobody can be told apart: fix the users")
+            raise WorkspaceError(what, f"{len(same)} users have this name", "give each user a name of its own")
         return _principal(same[0]) if same else None
 
     def user_names(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class Identity:
 
         roles: each role, and the groups whose members have it.
 
-        All of it within ROLE_SECONDS: a workspace that hangs must not hold the action that waits for it.
+        All of it within ROLE_SECONDS: a workspace that does not answer must not block the action.
         """
         with self._rest.limited(ROLE_SECONDS):
             return self._roles_of(user_name, roles)

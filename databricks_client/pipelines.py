@@ -36,7 +36,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Update:
-    """One update of a pipeline. state: one of the service's eleven. created: when it was asked for.
+    """One update of a pipeline. state: one of the service's eleven. created: when it was requested.
 
     generated: history made up before the first start of a local workspace, never measured.
     """
@@ -86,7 +86,7 @@ class Event:
 
 @dataclass(frozen=True)
 class EventPage:
-    """One page of events in the order asked for, and the token of the next."""
+    """One page of events in the requested order, and the token of the next."""
 
     events: tuple[Event, ...]
     next_page_token: str | None
@@ -271,7 +271,7 @@ class Pipelines:
         return EventPage(events, next_page_token(answer))
 
     def events_of(self, pipeline_id: str, update_id: str) -> Iterator[Event]:
-        """The events of one update, newest first; a page is asked for once it is needed."""
+        """The events of one update, newest first; a page is read when it is needed."""
         token: str | None = None
         while True:
             page = self.events_page(pipeline_id, update_id=update_id, page_token=token)
@@ -281,7 +281,7 @@ class Pipelines:
                 return
 
     def stop(self, pipeline_id: str) -> None:
-        """Asks the service to stop the active update; it ends some time later."""
+        """Requests the stop of the active update; the update ends some time later."""
         self._rest.send(f"stop pipeline {pipeline_id}", "POST", f"{_path(pipeline_id)}/stop", {})
 
     def _update(self, info: Answer, pipeline_id: str) -> Update:

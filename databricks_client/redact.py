@@ -37,7 +37,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Authorization: Bearer x, also as the text of a header's bytes; a word of prose has no digit or sign.
     (re.compile(r"(Authorization[\"']?\s*[:=]\s*(?:b?[\"'])?)[^\"'\r\n]+", re.IGNORECASE), rf"\1{HIDDEN}"),
     (re.compile(r"\b(Bearer\s+)(?=[^\s'\"]*[\d_.=-])[^\s'\",;]{8,}", re.IGNORECASE), rf"\1{HIDDEN}"),
-    # Tokens and secrets of the service, JSON web tokens: told by their form, wherever they stand.
+    # Tokens and secrets of the service, JSON web tokens: recognized by their form, anywhere in the text.
     (re.compile(r"\b(?:dapi|dkea|dose|dsapi|doau)[0-9A-Za-z]{8,}(?:-\d+)?"), HIDDEN),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"), HIDDEN),
     # scheme://user:password@host, up to the last @ of the word; what looks like a port is one.

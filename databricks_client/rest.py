@@ -145,10 +145,10 @@ class Rest:
 
         A page token that comes a second time is an error: the list would never end.
         """
-        asked = dict(query or {})
+        parameters = dict(query or {})
         seen: set[str] = set()
         while True:
-            page = self.get(what, path, asked)
+            page = self.get(what, path, parameters)
             yield page
             token = next_page_token(page)
             if token is None:
@@ -156,7 +156,7 @@ class Rest:
             if token in seen:
                 page.fail("next_page_token", "is one that came before, so the list would never end")
             seen.add(token)
-            asked["page_token"] = token
+            parameters["page_token"] = token
 
     def send(self, what: str, method: str, path: str, body: dict[str, Any]) -> Answer:
         """A call that changes something; sent once. Errors in reading its answer are `uncertain`."""

@@ -36,7 +36,7 @@ class Tag:
 
     @property
     def gone(self) -> bool:
-        """Whether the process is known to have ended: one of this machine whose id nobody has now."""
+        """Whether the process is known to have ended: one of this machine whose id no process has now."""
         host, _, pid = self.process.rsplit(":", 1)[0].rpartition(":")
         if host != _host() or not pid.isdigit():
             return False
@@ -106,7 +106,7 @@ class Running:
         except Exception:
             raise
         except BaseException:
-            # Whoever waited was interrupted; the statement was not.
+            # The waiting thread was interrupted; the statement was not.
             with contextlib.suppress(Exception):
                 within(1.0, cancel)
             raise
@@ -140,7 +140,7 @@ class Running:
 
 
 def _quietly(cancel: Callable[[], object]) -> None:
-    # It may have ended meanwhile, or the service may be away: the next attempt, or the end of the time, tells.
+    # It may have ended meanwhile, or the service may be away: the next attempt or the deadline decides.
     with contextlib.suppress(Exception):
         cancel()
 

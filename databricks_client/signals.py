@@ -23,7 +23,7 @@ END_SECONDS = 1.7
 
 
 class Signalled(KeyboardInterrupt):
-    """A signal asks this process to end. number: which one."""
+    """A signal requests the end of this process. number: which signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -36,10 +36,10 @@ def status_of(number: int) -> int:
 
 
 class Ending:
-    """Whether this process was asked to end by a signal."""
+    """Whether a signal has requested the end of this process."""
 
-    def __init__(self, last_words: Callable[[str], object]) -> None:
-        self._last_words = last_words
+    def __init__(self, final_message: Callable[[str], object]) -> None:
+        self._final_message = final_message
         self._said = threading.Lock()
         self.number: int | None = None
         self.raised = False
@@ -50,9 +50,9 @@ class Ending:
         return otherwise if self.number is None else status_of(self.number)
 
     def say(self, number: int) -> None:
-        """The last words of the command, once: by the command itself, or in its place."""
+        """Prints the final message of the command, once: called by the command itself, or in its place."""
         if self._said.acquire(blocking=False):
-            self._last_words(signal.Signals(number).name)
+            self._final_message(signal.Signals(number).name)
 
     def watch(self, pipe: int) -> None:
         """Waits for the first signal; cancels, and ends the process where the main thread does not."""
@@ -73,13 +73,14 @@ class Ending:
 
 
 @contextlib.contextmanager
-def ends_on_signals(last_words: Callable[[str], object] = lambda _: None) -> Iterator[Ending]:
+def ends_on_signals(final_message: Callable[[str], object] = lambda _: None) -> Iterator[Ending]:
     """For the whole of a command, in the main thread: a signal raises Signalled there.
 
     A thread of its own takes the signal too, since Python runs a handler only once the main thread is back from where
-    it blocks, as in a name lookup. last_words: called with the signal's name where the main thread does not end itself.
+    it blocks, as in a name lookup. final_message: called with the signal's name where the main
+    thread does not end itself.
     """
-    ending = Ending(last_words)
+    ending = Ending(final_message)
     if threading.current_thread() is not threading.main_thread():
         yield ending
         return

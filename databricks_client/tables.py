@@ -40,7 +40,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Hangers:
-    """What hangs on a table's name and what a view in its place would not carry.
+    """What is attached to a table and would be lost by a view in its place.
 
     unknown: what could not be read, with the reason; such a thing may exist.
     """
@@ -186,7 +186,7 @@ class Tables:
         return self.state(name).exists
 
     def hangers(self, name: str, state: TableState | None = None) -> Hangers:
-        """Everything that hangs on the name; what cannot be read is in `unknown`, never left out.
+        """Everything attached to the table; what cannot be read is in `unknown`, never left out.
 
         state: what was read just now, to save a call.
         """
@@ -292,7 +292,7 @@ class Tables:
 
     def grants(self, name: str) -> frozenset[Grant]:
         """Privileges given directly on the table or view (nothing inherited)."""
-        # max_results=0 asks for pages of the service's own size; a page may be empty and still have a next one.
+        # max_results=0 requests pages of the service's own size; a page may be empty and still have a next one.
         pages = self._rest.pages(f"read grants on {name}", f"{_PERMISSIONS}/{_in_path(name)}", {"max_results": 0})
         return frozenset(
             Grant(entry.name("principal"), _privilege(privilege))
@@ -389,7 +389,7 @@ class Tables:
                 if e.status == 404 and kind == "table":
                     missing.append(f"table {name} does not exist, or the acting principal may not see it")
                 elif e.denied:
-                    # Only who manages a securable may list everyone's privileges; one's own are always told.
+                    # Only who manages a securable may list everyone's privileges; one's own are always listed.
                     held[kind] = self._own(kind, full_name, me.user_name, unknown)
                 else:
                     unknown.append(f"privileges on {kind} {full_name}: {e.cause}")

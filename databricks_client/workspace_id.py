@@ -27,7 +27,7 @@ class WorkspaceId:
 
 
 def read_workspace_id(rest: Rest, host: str) -> WorkspaceId:
-    """The workspace behind `host`. Settings of this process are not asked: they may say anything.
+    """The workspace behind `host`. Not from settings of this process, which may be wrong.
 
     Raises WorkspaceError where the service does not answer.
     """

@@ -48,44 +48,58 @@ def parser() -> argparse.ArgumentParser:
     # No abbreviations: a script's `--js` would change its meaning with the next option.
     p = _Parser(prog="python -m validation", description="Are two tables equal, row for row?", allow_abbrev=False)
     p.add_argument("baseline", help="catalog.schema.table or shorter; completed by the warehouse's defaults")
-    p.add_argument("candidate", help="as the baseline")
-    p.add_argument("--key", action="append", default=[], metavar="COLUMN", help="identifies a row; may be repeated")
-    p.add_argument("--where", metavar="SQL", help="condition on both sides")
-    p.add_argument("--candidate-where", metavar="SQL", help="condition on the candidate instead of --where")
-    p.add_argument("--allow-empty", action="store_true", help="identical too if no row satisfies the condition")
+    p.add_argument("candidate", help="in the same form")
+    p.add_argument(
+        "--key", action="append", default=[], metavar="COLUMN", help="identify rows by this column; may be repeated"
+    )
+    p.add_argument("--where", metavar="SQL", help="compare only rows that satisfy this condition")
+    p.add_argument("--candidate-where", metavar="SQL", help="use this condition for the candidate, not --where")
+    p.add_argument("--allow-empty", action="store_true", help="accept two sides without rows as identical")
     p.add_argument("--exclude", action="append", default=[], metavar="COLUMN", help="leave this column out")
-    p.add_argument("--map", action="append", default=[], metavar="BASELINE=CANDIDATE", help="columns with unlike names")
-    p.add_argument("--absolute", type=float, default=0.0, metavar="N", help="numbers this close are equal")
     p.add_argument(
-        "--relative", type=float, default=0.0, metavar="N", help="numbers this close in proportion are equal"
+        "--map", action="append", default=[], metavar="BASELINE=CANDIDATE", help="compare columns of two names"
     )
-    p.add_argument("--seconds", type=float, default=0.0, metavar="N", help="timestamps this close are equal")
-    p.add_argument("--tolerate", action="append", default=[], metavar="COLUMN", help="only here do tolerances apply")
-    p.add_argument("--threshold", type=int, default=0, metavar="ROWS", help="differing rows that are acceptable")
+    p.add_argument("--absolute", type=float, default=0.0, metavar="N", help="accept numbers this close as equal")
     p.add_argument(
-        "--watermark", action="append", default=[], metavar="COLUMN", help="a time column: tells timing from error"
+        "--relative", type=float, default=0.0, metavar="N", help="accept numbers this close in proportion as equal"
     )
-    p.add_argument("--sensitive", action="append", default=[], metavar="COLUMN", help="show only keyed hashes of it")
-    p.add_argument("--samples", type=int, default=20, metavar="N", help="differing rows of each kind to show")
+    p.add_argument("--seconds", type=float, default=0.0, metavar="N", help="accept timestamps this close as equal")
+    p.add_argument(
+        "--tolerate", action="append", default=[], metavar="COLUMN", help="apply tolerances to this column only"
+    )
+    p.add_argument("--threshold", type=int, default=0, metavar="ROWS", help="accept this many differing rows")
+    p.add_argument(
+        "--watermark",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="separate late rows from errors by this time column",
+    )
+    p.add_argument(
+        "--sensitive", action="append", default=[], metavar="COLUMN", help="show only keyed hashes of this column"
+    )
+    p.add_argument("--samples", type=int, default=20, metavar="N", help="show this many differing rows of each kind")
     p.add_argument("--baseline-version", type=int, metavar="N", help="read this Delta version")
     p.add_argument("--candidate-version", type=int, metavar="N", help="read this Delta version")
     aspects = ", ".join(a.value for a in SchemaAspect)
     p.add_argument(
-        "--decide", action="append", default=[], metavar="ASPECT", help=f"schema aspect that decides: {aspects}"
+        "--decide", action="append", default=[], metavar="ASPECT", help=f"let this schema aspect decide: {aspects}"
     )
-    p.add_argument("--warn", action="append", default=[], metavar="ASPECT", help="schema aspect that is only reported")
+    p.add_argument("--warn", action="append", default=[], metavar="ASPECT", help="only report this schema aspect")
     p.add_argument("--final", action="store_true", help="also compare every value without hashes, for a sign-off")
     form = p.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="the whole report as one JSON object")
-    form.add_argument("--html", action="store_true", help="the report as a page to print")
-    form.add_argument("--csv", action="store_true", help="the sampled differences as CSV")
-    form.add_argument("--estimate", action="store_true", help="compare nothing: what would be read, from metadata")
-    p.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    form.add_argument("--json", action="store_true", help="print the whole report as one JSON object")
+    form.add_argument("--html", action="store_true", help="print the report as an HTML page")
+    form.add_argument("--csv", action="store_true", help="print the sampled differences as CSV")
+    form.add_argument(
+        "--estimate", action="store_true", help="compare nothing; estimate from metadata what would be read"
+    )
+    p.add_argument("--quiet", action="store_true", help="print no progress on standard error")
     return p
 
 
 def spec_of(arguments: argparse.Namespace) -> ComparisonSpec:
-    """The specification that the command line asks for. Raises SpecError."""
+    """The specification that the command line gives. Raises SpecError."""
     mapping: dict[str, str] = {}
     for pair in arguments.map:
         found = _MAPPED.fullmatch(pair)
@@ -135,7 +149,7 @@ def _unquoted(name: str) -> str:
 
 
 def output(report: ParityReport, arguments: argparse.Namespace) -> str:
-    """The report in the form that was asked for."""
+    """The report in the requested form."""
     if arguments.json:
         return json_text(report.to_dict(), indent=2)
     if arguments.html:
@@ -145,7 +159,7 @@ def output(report: ParityReport, arguments: argparse.Namespace) -> str:
     return as_text(report)
 
 
-def told(found: Estimate) -> str:
+def estimate_text(found: Estimate) -> str:
     """An estimate as text, one line a side."""
 
     def line(side: SideState) -> str:
@@ -201,7 +215,7 @@ def _cancelled(arguments: argparse.Namespace, signal_name: str) -> None:
 
 
 def _run(arguments: argparse.Namespace, warehouse: Warehouse | None, end: Ending) -> int:
-    def tell(progress: Progress) -> None:
+    def print_progress(progress: Progress) -> None:
         if not arguments.quiet and not arguments.json and sys.stderr.isatty():
             emit(f"[{progress.seconds:6.1f} s] {progress.message}", error=True)
 
@@ -211,9 +225,9 @@ def _run(arguments: argparse.Namespace, warehouse: Warehouse | None, end: Ending
 
     def answer(opened: Warehouse, update_of: UpdateOf | None, user: Callable[[], str]) -> int:
         if arguments.estimate:
-            emit(told(estimate(opened, spec)))
+            emit(estimate_text(estimate(opened, spec)))
             return 0
-        return show(compare(opened, spec, progress=tell, requested_by=user(), update_of=update_of))
+        return show(compare(opened, spec, progress=print_progress, requested_by=user(), update_of=update_of))
 
     try:
         spec = spec_of(arguments)

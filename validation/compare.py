@@ -76,7 +76,7 @@ def compare(
 
 
 def not_proven(spec: ComparisonSpec, reason: str, requested_by: str = "") -> ParityReport:
-    """The report of a comparison that could not even begin, as when no warehouse answers."""
+    """The report of a comparison that could not start, as when no warehouse answers."""
     return ParityReport(
         verdict=Verdict.NOT_PROVEN,
         reason=reason,
@@ -320,7 +320,7 @@ class _Comparison:
         )
 
     def _fingerprints(self) -> dict[str, Fingerprint]:
-        """Those of both sides, keyed where columns are sensitive; none where nobody keeps the key."""
+        """Those of both sides, keyed where columns are sensitive; none where the key is not kept."""
         if self.scan is None or self.plan is None:
             return {}
         prints = dict(zip(("baseline", "candidate"), self.scan.fingerprints, strict=True))
@@ -486,7 +486,7 @@ def recheck(
     """Whether `report` still describes the tables. hash_key: that of the comparison, for keyed fingerprints.
 
     HOLDS when both sides have the versions of the report, or else (with `read_again`) the same fingerprints; CHANGED
-    when schema or fingerprints are others; STALE when it cannot be told, as while something writes to a side.
+    when schema or fingerprints are others; STALE when it is unknown, as while something writes to a side.
     """
     spec = ComparisonSpec.from_dict(report.spec)
     if report.verdict is Verdict.NOT_PROVEN or not (report.fingerprints or spec.sensitive_columns):

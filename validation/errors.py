@@ -17,7 +17,7 @@ class ValidationError(Exception):
 
 
 class SpecError(ValidationError):
-    """The comparison was asked for wrongly (bad name, tolerance, key...): wrong use, nothing was run."""
+    """The specification of a comparison is wrong (bad name, tolerance, key...): wrong use, nothing was run."""
 
 
 class StatementError(ValidationError):

@@ -43,7 +43,7 @@ _PAIR = re.compile(rf"\b({'|'.join(_FIELDS)})\W+(\w+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest version of a table, or the one that was asked for. at: when it was committed.
+    """The newest version of a table, or the requested one. at: when it was committed.
 
     written: the last write at or before it, None where no entry of the history is one (it may have been cleaned).
     """

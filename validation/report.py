@@ -64,7 +64,7 @@ class TableWrite:
 class SideState:
     """One side as it was found.
 
-    name: as asked for. table_type: MANAGED, EXTERNAL, VIEW, MATERIALIZED_VIEW, STREAMING_TABLE, ... or "" (unknown).
+    name: as requested. table_type: MANAGED, EXTERNAL, VIEW, MATERIALIZED_VIEW, STREAMING_TABLE, ... or "" (unknown).
     version_before, version_after: what identifies the data before and after reading: `delta:12` for a Delta table,
         `update:<id>` where the caller knows the pipeline's update (`update:<id> (failed)` where it did not complete),
         `refreshed:`, `altered:` or `definition:` and what the service says of a view or materialized view; None where
@@ -215,10 +215,10 @@ class Producer:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What who asked for a comparison knows of it and the tables do not tell: a filed report says it too.
+    """What the requester knows of a comparison and the tables do not show; a filed report has it too.
 
     baseline, candidate: None where nothing is known to have written the side.
-    warning: why the sides may differ for that alone, or why it cannot be told; None where nothing speaks against them.
+    warning: why the sides may differ for that alone, or why that is unknown; None where there is none.
     """
 
     baseline: Producer | None = None

@@ -81,14 +81,14 @@ class ComparisonSpec:
     allow_empty: two sides without a row under a condition are identical; else they prove nothing.
     deciding: the schema aspects that make tables DIFFERENT; the others are reported as warnings.
     watermark_columns: columns (baseline names) of one type that grow with time; a row is as late as the latest of
-        them. They tell timing apart from error.
+        them. They separate late rows from errors.
     sensitive_columns: baseline names whose values leave the warehouse only as keyed hashes.
     sample_size: differing rows to bring back at most, for each kind of difference.
     baseline_exclusion, candidate_exclusion: a condition true for rows that a known exclusion rule drops; differing
         rows that satisfy it on their own side are grouped under that cause.
     baseline_version, candidate_version: read this Delta version instead of the current one.
     final: add the deterministic comparison (equal counts and an empty EXCEPT ALL) to the hashes.
-    hash_key: secret of the keyed hashes of sensitive values; empty draws a new one that nobody keeps.
+    hash_key: secret of the keyed hashes of sensitive values; empty draws a new one that is not kept.
     skew_warning: seconds between the last writes of the two sides from which the report warns.
     """
 

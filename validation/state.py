@@ -51,7 +51,7 @@ class TableUpdate:
 UpdateOf = Callable[[str], TableUpdate | None]
 """Table name to the newest update, in whatever state, of the pipeline that owns it; validate-only updates left out.
 
-None: no pipeline's table, or one that was never updated. Raises SideUnreadable where it cannot be told.
+None: no pipeline's table, or one that was never updated. Raises SideUnreadable where it is unknown.
 """
 
 

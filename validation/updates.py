@@ -115,13 +115,13 @@ def readable_updates(workspace: Workspace) -> UpdateOf:
         except WorkspaceError as e:
             if e.status in _REFUSED:
                 return None
-            raise SideUnreadable(f"which update last wrote {name} cannot be told: {e}") from e
+            raise SideUnreadable(f"which update last wrote {name} is unknown: {e}") from e
 
     return readable
 
 
 def current_user(workspace: WorkspaceClient) -> str:
-    """Name of who the token is, for the report; "" where it may use SQL and not be told that."""
+    """User name of the token, for the report; "" where the token may not read it."""
     from databricks.sdk.errors.base import DatabricksError
 
     try:

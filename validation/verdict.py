@@ -93,7 +93,7 @@ def schema_reason(alignment: Alignment) -> str:
 
 
 def _hidden(states: Sequence[SideState]) -> str | None:
-    """What keeps whoever compares from seeing all rows and values, as a clause."""
+    """What keeps the acting user from seeing all rows and values, as a clause."""
     for word, state in zip(("baseline", "candidate"), states, strict=True):
         if state.hidden is not None:
             return (

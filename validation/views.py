@@ -29,7 +29,7 @@ def as_text(report: ParityReport, samples: int = 5) -> str:
         )
     if report.within_tolerance_rows:
         lines.append(f"  equal within the tolerance {report.within_tolerance_rows:,}")
-    _section(lines, "Asked for", asked(report))
+    _section(lines, "Requested", asked(report))
     _section(lines, "Not compared", (f"{c}: {why}" for c, why in report.not_compared.items()))
     _section(lines, "Schema", (_schema_line(report, i) for i in range(len(report.schema_differences))))
     _section(lines, "Columns that differ", (f"{c}: {n:,} rows" for c, n in report.column_mismatches.items()))
@@ -50,13 +50,13 @@ def as_text(report: ParityReport, samples: int = 5) -> str:
 
 
 def asked(report: ParityReport) -> list[str]:
-    """What the comparison was told beyond names and key, one sentence each: what a verdict holds for."""
+    """The conditions of the comparison beyond names and key, one sentence each."""
     if not report.spec:
         return []
     try:
         spec = ComparisonSpec.from_dict(report.spec)
     except SpecError as e:
-        return [f"what cannot be asked for today: {e}"]
+        return [f"conditions that this version does not accept: {e}"]
     exact = [c for c, t in spec.column_tolerances.items() if not t]
     out = [
         f"{what}: {text}"
@@ -128,7 +128,7 @@ def as_html(report: ParityReport, provenance: Provenance | None = None) -> str:
         f"<h1>{e(report.label)}</h1><p>{e(report.reason)}</p>",
         f"<p><strong>Warning: {e(provenance.warning)}</strong></p>" if provenance and provenance.warning else "",
         f"<p>Started {e(when)}, took {report.seconds:.1f} s"
-        + (f", asked for by {e(report.requested_by)}" if report.requested_by else "")
+        + (f", requested by {e(report.requested_by)}" if report.requested_by else "")
         + f". {e(probability(report))}</p>",
         _table(
             (
@@ -185,7 +185,7 @@ def as_html(report: ParityReport, provenance: Provenance | None = None) -> str:
     )
     wanted = asked(report)
     if wanted:
-        parts.append("<h2>Asked for</h2><ul>" + "".join(f"<li>{e(a)}</li>" for a in wanted) + "</ul>")
+        parts.append("<h2>Requested</h2><ul>" + "".join(f"<li>{e(a)}</li>" for a in wanted) + "</ul>")
     if report.not_compared:
         parts.append("<h2>Not compared</h2>")
         parts.append(_table(("Column", "Why"), list(report.not_compared.items())))

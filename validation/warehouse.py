@@ -24,7 +24,7 @@ class Warehouse(Protocol):
     ) -> Sequence[Row]:
         """All rows of one statement; `:name` in `sql` is bound from `parameters`.
 
-        `cancelled` is asked a few times a second while the statement runs; once true, the statement is cancelled on
+        `cancelled` is called a few times a second while the statement runs; once true, the statement is cancelled on
         the warehouse and Cancelled is raised. Raises StatementError when the statement fails.
         """
         ...

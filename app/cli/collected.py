@@ -98,10 +98,10 @@ def collect(as_: As = None, wait: Wait = True, as_json: Json = False) -> None:
     collected = context.store.collected
     number = request_refresh(actor, collected, context.access)
     if context.store.leases.holder(WORKER_LEASE) is None:
-        raise Refused("requested, but no worker is running: start one")
+        raise Refused("requested, but no worker is running: start one with `cutover worker`")
     while wait and not collected.refresh_done(number):
         if context.store.leases.holder(WORKER_LEASE) is None:
-            raise Refused("the worker that was reading ended: start one")
+            raise Refused("the worker stopped before it had read every source: start one with `cutover worker`")
         time.sleep(POLL_SECONDS)
     sources = collected.sources()
     lines = [(s.source, moment(s.last_success), moment(s.next_attempt), s.error) for s in sources.values()]
@@ -112,7 +112,7 @@ def collect(as_: As = None, wait: Wait = True, as_json: Json = False) -> None:
 def _one_run(run_id: int, as_json: bool) -> None:
     found = context.store.collected.run(run_id)
     if found is None:
-        raise WrongUse(f"run {run_id} is not among what was collected")
+        raise WrongUse(f"run {run_id} has not been collected")
     tasks = context.store.collected.tasks([run_id]).get(run_id, [])
 
     def draw(console: Terminal) -> None:
@@ -127,7 +127,7 @@ def _one_update(update_id: str, as_json: bool) -> None:
     collected = context.store.collected
     found = collected.update(update_id)
     if found is None:
-        raise WrongUse(f"update {update_id!r} is not among what was collected")
+        raise WrongUse(f"update {update_id!r} has not been collected")
     flows = collected.flows([update_id]).get(update_id, [])
     expectations = collected.expectations(update_ids=[update_id])
     errors = collected.events(update_id=update_id, levels=("ERROR",), limit=20)
@@ -148,13 +148,13 @@ def _one_update(update_id: str, as_json: bool) -> None:
 
 
 def _run(found: JobRunRecord) -> dict[str, Any]:
-    """A run with its state in one word, as everywhere."""
+    """A run for `--json`, with its state in one word."""
     return {**vars(found), "state": found.state}
 
 
 def _draw_runs(console: Terminal, found: Sequence[JobRunRecord]) -> None:
     lines = [
-        (r.side, r.run_id, r.state, moment(r.start_time), _seconds(r.run_seconds), _told(r), r.state_message)
+        (r.side, r.run_id, r.state, moment(r.start_time), _seconds(r.run_seconds), _origin(r), r.state_message)
         for r in found
     ]
     rows("Job runs", ["side", "run", "state", "start", "seconds", "origin", "message"], lines)(console)
@@ -162,7 +162,7 @@ def _draw_runs(console: Terminal, found: Sequence[JobRunRecord]) -> None:
 
 def _draw_updates(console: Terminal, found: Sequence[UpdateRecord]) -> None:
     lines = [
-        (u.environment, u.update_id, u.state, _what(u), moment(u.start_time), _seconds(u.seconds), _told(u))
+        (u.environment, u.update_id, u.state, _what(u), moment(u.start_time), _seconds(u.seconds), _origin(u))
         for u in found
     ]
     columns = ["pipeline", "update", "state", "what", "start", "seconds", "origin"]
@@ -175,7 +175,7 @@ def _what(u: UpdateRecord) -> str:
     return "full refresh" if u.full_refresh or u.full_refresh_selection else "refresh"
 
 
-def _told(record: JobRunRecord | UpdateRecord) -> str:
+def _origin(record: JobRunRecord | UpdateRecord) -> str:
     return "generated" if record.generated else "measured"
 
 

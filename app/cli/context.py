@@ -1,4 +1,4 @@
-"""What commands work with: the process's context, the terminal, and who acts."""
+"""The context of a command: that of the process, with its two outputs and the acting user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POLL_SECONDS = 0.5
 
 
 class CommandContext(Context):
-    """The process's context with its two outputs."""
+    """The context of this process, with standard output and standard error."""
 
     @cached_property
     def out(self) -> Terminal:
@@ -38,7 +38,7 @@ class CommandContext(Context):
 
         if self.settings.identity is IdentitySource.PERSONA:
             if not persona:
-                raise WrongUse("say who you are: --as USER (CUTOVER_IDENTITY=persona lets a persona be chosen)")
+                raise WrongUse("no user given: add --as USER (with CUTOVER_IDENTITY=persona every command needs one)")
             return Actor(persona, frozenset(), "persona", local=True)
         me = self.workspace.identity.me().user_name
         if persona and persona.casefold() != me.casefold():

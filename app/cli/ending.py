@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, and what stops it before."""
+"""Exit status of a command, and the exceptions that end it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DONE, FAILED, WRONG_USE = 0, 1, 2
 
 
 class WrongUse(Exception):
-    """The command was given what makes no sense; one line that says what would."""
+    """The command line cannot be executed; one line that says what is wrong and what to write."""
 
 
 class Ended(Exception):

@@ -20,8 +20,8 @@ from databricks_client.redact import install, redact
 from databricks_client.signals import Ending, ends_on_signals
 from databricks_client.terminal import emit_json, safe_output
 
-_STOPPED = "stopped; what was begun is in the journal"
-# The terminal's parser catches Ctrl-C and returns this.
+_STOPPED = "stopped; the journal has every step that was started"
+# The parser of the command line catches Ctrl-C and returns this.
 INTERRUPTED = 130
 
 HELP = """Watch, prove, execute and undo the migration: everything that the pages can do.
@@ -32,16 +32,16 @@ app = CommandGroup(name="cutover", help=HELP, no_args_is_help=True, rich_markup_
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status; what a person did or the world lacks is one line."""
+    """Runs one command and returns its exit status; an error that the user can act on is one line."""
     install()
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = any(a.partition("=")[0] == "--json" for a in given)
 
-    def last_words(_signal: str) -> None:
-        _complain(_STOPPED, as_json, FAILED)
+    def final_message(_signal: str) -> None:
+        _fail(_STOPPED, as_json, FAILED)
 
     # The worker ends by itself, in its own time.
-    ending = nullcontext(Ending(last_words)) if given[:1] == ["worker"] else ends_on_signals(last_words)
+    ending = nullcontext(Ending(final_message)) if given[:1] == ["worker"] else ends_on_signals(final_message)
     with safe_output(), ending as end:
         return end.status(_run(given, as_json, end))
 
@@ -53,29 +53,29 @@ def _run(given: Sequence[str], as_json: bool, end: Ending) -> int:
     except Ended as e:
         return e.status
     except _wrong_use() as e:
-        return _complain(str(e), as_json, WRONG_USE)
+        return _fail(str(e), as_json, WRONG_USE)
     except _failures() as e:
-        return _complain(str(e), as_json, FAILED)
+        return _fail(str(e), as_json, FAILED)
     except (KeyboardInterrupt, typer.Abort):
         if end.number is None:
-            return _complain(_STOPPED, as_json, FAILED)
+            return _fail(_STOPPED, as_json, FAILED)
         end.say(end.number)
         return FAILED
     except BrokenPipeError:
         return FAILED
     except Exception as e:
-        # The terminal's parser has errors of its own; everything else is a fault of this program.
+        # The parser of the command line has errors of its own; everything else is an internal error.
         code = getattr(e, "exit_code", None)
         if code is None:
             if os.environ.get("CUTOVER_LOG", "").upper() == "DEBUG":
                 if as_json:
                     emit_json({"error": f"{type(e).__name__}: {e}"})
                 raise
-            fault = f"a fault of this program: {type(e).__name__}: {e} (CUTOVER_LOG=DEBUG shows where)"
-            return _complain(fault, as_json, FAILED)
+            fault = f"internal error: {type(e).__name__}: {e} (CUTOVER_LOG=DEBUG shows where)"
+            return _fail(fault, as_json, FAILED)
         if not given or "help" in type(e).__name__.lower():
-            return _complain("say what to do: cutover --help lists the commands", as_json, WRONG_USE)
-        return DONE if code == 0 else _complain(_parser_words(e), as_json, WRONG_USE)
+            return _fail("no command given: cutover --help lists the commands", as_json, WRONG_USE)
+        return DONE if code == 0 else _fail(_parser_words(e), as_json, WRONG_USE)
     finally:
         context.close()
     return DONE
@@ -111,7 +111,7 @@ def _parser_words(error: Exception) -> str:
     return text.replace("Value error, ", "") or "wrong use: cutover --help lists the commands"
 
 
-def _complain(text: str, as_json: bool, status: int) -> int:
+def _fail(text: str, as_json: bool, status: int) -> int:
     line = " ".join(redact(text).split())
     if as_json:
         emit_json({"error": line})

@@ -1,4 +1,4 @@
-"""How commands answer: one JSON value, or tables and lines for a person."""
+"""Output of commands: one JSON value, or tables and lines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def plain(value: Any) -> Any:
 
 
 def show(as_json: bool, value: Any, draw: Callable[[Terminal], None]) -> None:
-    """The answer: `value` as JSON, or drawn for a person."""
+    """Prints the result: `value` as JSON, or what `draw` draws."""
     if as_json:
         emit_json(plain(value))
     else:
@@ -57,10 +57,10 @@ def rows(title: str, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> 
 
 
 def count(value: int | None) -> str:
-    """How many, for people; nothing where it is not known."""
+    """A number for display; empty where it is unknown."""
     return "" if value is None else f"{value:,}"
 
 
 def moment(value: datetime | None) -> str:
-    """A moment for people, with its zone."""
+    """A moment for display, in UTC."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if value else ""

@@ -45,7 +45,10 @@ with ends_on_signals(lambda name: print("last words:", name, cancelled.is_set(),
     ("command", "last"),
     [
         (["validation", "a.b.c", "a.b.d", "--json"], '"reason": "cancelled by {} before the comparison was complete"'),
-        (["app.cli.main", "plan", "cutover", "--json"], '{{"error": "stopped; what was begun is in the journal"}}'),
+        (
+            ["app.cli.main", "plan", "cutover", "--json"],
+            '{{"error": "stopped; the journal has every step that was started"}}',
+        ),
     ],
 )
 def test_a_signal_ends_a_command_that_connects(

@@ -209,7 +209,7 @@ def test_a_whole_cutover_and_rollback_from_the_terminal(here: Here) -> None:
         (["plan", "pause", *AS_ERIN], "needs --job"),
         (["plan", "cutover", "--rows", "3", *AS_ERIN], "takes no --rows"),
         (["pause", "00_XYZ", *AS_ERIN], "is no job of this migration"),
-        (["pause", "baseline"], "say who you are"),
+        (["pause", "baseline"], "no user given: add --as USER"),
         (["pause", "baseline", *AS_ERIN], "--confirm 'pause 00_RDS'"),
         (["rehearse", "--rows", "3", "--all-rows", *AS_ERIN], "exclude each other"),
         (["parity", "run", "nope", *AS_ERIN], "is no table"),
@@ -268,7 +268,7 @@ def test_a_fault_of_the_program_is_one_line_and_its_trace_is_for_who_asks(
     monkeypatch.setattr(context.store.parity, "latest", broken)
     status, _, err = here("parity")
     assert status == 1
-    assert err == "cutover: a fault of this program: ZeroDivisionError: x y (CUTOVER_LOG=DEBUG shows where)\n"
+    assert err == "cutover: internal error: ZeroDivisionError: x y (CUTOVER_LOG=DEBUG shows where)\n"
     monkeypatch.setenv("CUTOVER_LOG", "debug")
     with pytest.raises(ZeroDivisionError):
         here("parity")
@@ -380,7 +380,7 @@ def test_what_a_person_stops_is_not_done(
 
     monkeypatch.setattr(context.operations, "plan", stopped)
     status, _, err = here("rollback", *AS_ERIN)
-    assert (status, err.strip()) == (1, "cutover: stopped; what was begun is in the journal")
+    assert (status, err.strip()) == (1, "cutover: stopped; the journal has every step that was started")
 
 
 def compared(here: Here, *tables: str) -> str:
