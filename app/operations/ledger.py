@@ -1,4 +1,4 @@
-"""What is kept of operations: each with its plan, and the audit log of all that was asked for, refused and done."""
+"""What is kept of operations: each with its plan, and the audit log of every request, refusal and result."""
 
 from __future__ import annotations
 
