@@ -19,7 +19,7 @@ test:
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest -n 2 $(TESTS)
 
-# What needs no Spark, no browser, no PostgreSQL and no killed process; `make test` runs all of it on both databases.
+# The fast tests, on SQLite alone. `make test` adds PostgreSQL, tests/faults, Spark and the browser.
 unit: setup
 	@$(PY) -m pytest -n 2 --sqlite-only tests/unit
 

@@ -9,6 +9,7 @@ from app.config.migration import CandidateJob, Evidence, Gate, JobRef, Migration
 from app.store.collected.records import (
     JobRunRecord,
     UpdateRecord,
+    UsageRecord,
 )
 from tests.support.workspace_server import Refusal, Request, Server
 
@@ -143,3 +144,12 @@ def update(update_id: str, start: datetime = T, **more: Any) -> UpdateRecord:
         "url": "u",
     }  # fmt: skip
     return UpdateRecord(**{**values, **more})
+
+
+def usage(record_id: str, dbu: float, usd: float | None, record_type: str = "ORIGINAL", **more: Any) -> UsageRecord:
+    values: dict[str, Any] = {
+        "record_id": record_id, "record_type": record_type, "side": "candidate", "job_id": None, "job_run_id": None,
+        "pipeline_id": None, "update_id": None, "sku": "S", "dbu": dbu, "list_price_usd": None, "usd": usd, "start": T,
+        "end": T + HOUR, "product": "JOBS",
+    }  # fmt: skip
+    return UsageRecord(**{**values, **more})

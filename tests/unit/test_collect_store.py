@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,21 +14,11 @@ from app.store.collected.records import (
     EventRecord,
     TableRecord,
     TaskRunRecord,
-    UsageRecord,
 )
 from app.store.open import Store, open_store
 from app.store.parity import ALIVE_SECONDS, ComparisonTaken
 from app.store.parity_records import ParityState, Producer, runs_table
-from tests.support.collecting import HOUR, T, run, update
-
-
-def usage(record_id: str, dbu: float, usd: float | None, record_type: str = "ORIGINAL", **more: Any) -> UsageRecord:
-    values: dict[str, Any] = {
-        "record_id": record_id, "record_type": record_type, "side": "candidate", "job_id": None, "job_run_id": None,
-        "pipeline_id": None, "update_id": None, "sku": "S", "dbu": dbu, "list_price_usd": None, "usd": usd, "start": T,
-        "end": T + HOUR, "product": "JOBS",
-    }  # fmt: skip
-    return UsageRecord(**{**values, **more})
+from tests.support.collecting import HOUR, T, run, update, usage
 
 
 def test_a_run_read_twice_is_kept_once_in_its_newest_form(store: Store) -> None:
@@ -173,36 +161,6 @@ def test_a_refresh_is_done_when_the_worker_says_so(store: Store) -> None:
     assert c.refresh_done(first) and not c.refresh_done(second) and c.pending_refresh() == second
     c.finish_refresh(second)
     assert c.pending_refresh() is None and not c.refresh_done(10_000)
-
-
-def fill(store: Store, n: int) -> None:
-    states = ("SUCCESS", "FAILED")
-    store.collected.put_runs(
-        [
-            run(i, "baseline" if i % 2 else "candidate", T - i * HOUR / 10, result_state=states[i % 50 == 0])
-            for i in range(n)
-        ]
-    )
-    store.collected.put_updates([update(f"u{i}", T - i * HOUR / 10, job_run_id=i) for i in range(n // 10)])
-    store.collected.put_events(
-        [
-            EventRecord("p", f"e{i}", f"u{i // 40}", T - timedelta(seconds=i), "INFO", "flow_progress", "m", "d", {})
-            for i in range(n)
-        ]
-    )
-    store.collected.put_usage([usage(f"r{i}", 1.0, 0.5, job_run_id=i, start=T - i * HOUR / 10) for i in range(n)])
-
-
-def test_pages_are_fast_with_a_long_history(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/store.db")
-    fill(store, 20_000)
-    began = time.perf_counter()
-    shown = store.collected.snapshot(T - timedelta(days=14))
-    assert len(shown.runs) == 1000 and len(shown.updates) == 500
-    store.collected.run_costs(since=T - timedelta(days=14))
-    store.collected.events(update_id="u3")
-    store.collected.events(pipeline_id="p", limit=200)
-    assert time.perf_counter() - began < 1.5
 
 
 def test_no_reading_scans_a_whole_history(tmp_path: Path) -> None:

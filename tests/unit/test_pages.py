@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from app.parity.current_streak import current_streak
 from app.parity.estimate import Expected
@@ -16,29 +15,9 @@ from app.store.open import Store
 from app.web.components import sentences
 from tests.support import pages_seed
 from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of, unescaped
+from tests.support.pages_sound import PAGES, assert_sound
 
 pytestmark = pytest.mark.usefixtures("page_settings")
-
-PAGES = ("overview", "runs", "performance", "parity", "operations", "checklist", "audit")
-QUESTIONS = {
-    "overview": "Can we cut over?",
-    "runs": "Is the new pipeline healthy?",
-    "performance": "Is the new side as fast and as cheap?",
-    "parity": "Are the tables equal?",
-    "operations": "What is running?",
-    "checklist": "Which sign-offs are missing?",
-    "audit": "Is the audit log intact?",
-}
-
-
-def assert_sound(at: AppTest, path: str) -> None:
-    assert not at.exception, [e.value for e in at.exception]
-    failures = [e.value for e in at.error if "This part of the page failed" in e.value]
-    assert not failures, failures
-    captions = [unescaped(c.value) for c in at.caption]
-    assert QUESTIONS[path] in captions
-    sentence = next(m.value for m in at.markdown if m.value.startswith("# "))
-    assert len(unescaped(sentence)) > 20
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -133,12 +112,6 @@ def test_an_address_of_the_page_before_opens_it_with_what_is_chosen(fill: Fill) 
     assert_sound(at, "performance")
     assert at.segmented_control(key="measure").value == "DBU"
     assert at.segmented_control(key="performance_since").value == "24 h"
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_draws_ten_thousand_runs(fill: Fill, path: str) -> None:
-    fill(runs=10_000)
-    assert_sound(open_page(path), path)
 
 
 def test_generated_history_is_labelled_and_can_be_hidden(fill: Fill) -> None:
