@@ -65,16 +65,18 @@ def _head() -> None:
                 count(len(waiting)),
                 f"{sum(o.state is State.SUBMITTED for o in waiting)} for approval by a second person",
             ),
-            Figure("Last verified cutover", ago(cutover.ended_at, here.now) if cutover else "never", _took(cutover)),
             Figure(
-                "Last verified rollback", ago(rollback.ended_at, here.now) if rollback else "never", _took(rollback)
+                "Last verified cutover", ago(cutover.ended_at, here.now) if cutover else "never", _duration(cutover)
+            ),
+            Figure(
+                "Last verified rollback", ago(rollback.ended_at, here.now) if rollback else "never", _duration(rollback)
             ),
         ]
     )
 
 
-def _took(record: OperationRecord | None) -> str:
-    return f"took {seconds(record.seconds)}, {record.requested_by}" if record else ""
+def _duration(record: OperationRecord | None) -> str:
+    return f"{seconds(record.seconds)}, requested by {record.requested_by}" if record else ""
 
 
 # Asking
