@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -18,9 +17,6 @@ RUNS_A_PAGE = 24
 
 # A job's arrays that the service pages by 100 elements ("get a job").
 PAGED_ARRAYS = ("tasks", "job_clusters", "environments", "parameters")
-
-# Repeats of a run_now that got no definite answer: its token makes that safe.
-RUN_NOW_ATTEMPTS = 3
 
 TimingKind = Literal["schedule", "trigger", "continuous", "triggers", "none"]
 
@@ -142,10 +138,9 @@ class RunPage:
 class Jobs:
     """Jobs of the workspace. All methods raise WorkspaceError."""
 
-    def __init__(self, rest: Rest, links: Links, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, rest: Rest, links: Links) -> None:
         self._rest = rest
         self._links = links
-        self._sleep = sleep
 
     def find(self, name: str, job_id: int | None = None) -> Job:
         """The one job named `name`; `job_id` pins it where names repeat. Fails where there is none, or several."""
@@ -201,101 +196,6 @@ class Jobs:
     def timing(self, job_id: int) -> Timing:
         """What starts the job by itself, now."""
         return self.get(job_id).timing
-
-    def set_paused(self, job_id: int, paused: bool) -> Timing:
-        """Pauses or unpauses the job and gives what was read back.
-
-        The service replaces the block whole, so the block just read is sent complete with only `pause_status` changed.
-        Fails where nothing starts the job by itself, or where what is read back is not what was sent. An answer that
-        was lost is not repeated but read back.
-        """
-        word = "pause" if paused else "unpause"
-        what = f"{word} job {job_id}"
-        path, body = self.pause_call(job_id, paused)
-        lost: WorkspaceError | None = None
-        try:
-            self._rest.send(what, "POST", path, body)
-        except WorkspaceError as e:
-            if not e.uncertain:
-                raise
-            lost = e
-        sent = timing_of(body["new_settings"], what)
-        now = self.timing(job_id)
-        if now == sent:
-            return now
-        if lost is not None:
-            raise lost
-        raise WorkspaceError(
-            what,
-            f"the job now has {now.kind} {dict(now.block)}, sent was {sent.kind} {dict(sent.block)}",
-            "someone else changes this job: settle with them, then try again",
-        )
-
-    def pause_call(self, job_id: int, paused: bool) -> tuple[str, dict[str, Any]]:
-        """The path and body that `set_paused` would send now, for a plan's preview."""
-        timing = self.timing(job_id)
-        status = "PAUSED" if paused else "UNPAUSED"
-        if timing.kind == "none":
-            raise WorkspaceError(
-                f"{'pause' if paused else 'unpause'} job {job_id}",
-                "the job has no schedule, trigger or continuous block",
-                "nothing starts it by itself; give it a schedule first",
-            )
-        if timing.kind == "triggers":
-            block: Any = [{**t, "pause_status": status} for t in timing.block["triggers"]]
-        else:
-            block = {**timing.block, "pause_status": status}
-        return "/api/2.2/jobs/update", {"job_id": job_id, "new_settings": {timing.kind: block}}
-
-    def set_parameters(self, job_id: int, values: Mapping[str, str]) -> None:
-        """Sets defaults of job parameters, and reads them back.
-
-        All parameters just read are sent, so that none is lost whether the service replaces the list or merges it.
-        Fails, before any write, for a name that the job lacks. An answer that was lost is not repeated but read back.
-        """
-        what = f"set parameters of job {job_id}"
-        found = self.get(job_id)
-        lacking = [name for name in values if name not in dict(found.parameters)]
-        if lacking:
-            raise WorkspaceError(
-                what,
-                f"{found.name} has no parameter {', '.join(lacking)}",
-                "add it to the job's parameters",
-                status=400,
-            )
-        sent = [{**p, "default": values.get(p["name"], p.get("default", ""))} for p in found.settings["parameters"]]
-        lost: WorkspaceError | None = None
-        try:
-            self._rest.send(
-                what, "POST", "/api/2.2/jobs/update", {"job_id": job_id, "new_settings": {"parameters": sent}}
-            )
-        except WorkspaceError as e:
-            if not e.uncertain:
-                raise
-            lost = e
-        now = dict(self.get(job_id).parameters)
-        wrong = [f"{name} is {now.get(name)!r}" for name, value in values.items() if now.get(name) != value]
-        if wrong and lost is not None:
-            raise lost
-        if wrong:
-            cause = f"read back, {', '.join(wrong)}"
-            raise WorkspaceError(what, cause, "someone else changes this job: settle with them, then try again")
-
-    def run_now(self, job_id: int, idempotency_token: str) -> int:
-        """Starts a run and gives its id. The token (1 to 64 characters) makes the call safe to repeat, so it is."""
-        what = f"run job {job_id} now"
-        if not 1 <= len(idempotency_token) <= 64:
-            raise ValueError("an idempotency token has 1 to 64 characters")
-        body = {"job_id": job_id, "idempotency_token": idempotency_token}
-        attempt = 1
-        while True:
-            try:
-                return self._rest.send(what, "POST", "/api/2.2/jobs/run-now", body).whole("run_id", 1)
-            except WorkspaceError as e:
-                if not e.retryable or attempt == RUN_NOW_ATTEMPTS:
-                    raise
-                self._sleep(min(e.retry_after or attempt, 10.0))
-                attempt += 1
 
     def run(self, run_id: int) -> JobRun:
         """One run with all its tasks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -146,49 +146,6 @@ class Pipelines:
             url=self._links.pipeline(pipeline_id),
             spec=spec.raw,
         )
-
-    @staticmethod
-    def start_call(
-        pipeline_id: str,
-        *,
-        full_refresh: bool = False,
-        refresh_selection: Sequence[str] = (),
-        full_refresh_selection: Sequence[str] = (),
-        validate_only: bool = False,
-    ) -> tuple[str, dict[str, Any]]:
-        """The path and body that `start_update` sends, for a plan's preview."""
-        body: dict[str, Any] = {}
-        if full_refresh:
-            body["full_refresh"] = True
-        if refresh_selection:
-            body["refresh_selection"] = list(refresh_selection)
-        if full_refresh_selection:
-            body["full_refresh_selection"] = list(full_refresh_selection)
-        if validate_only:
-            body["validate_only"] = True
-        return f"{_path(pipeline_id)}/updates", body
-
-    def start_update(
-        self,
-        pipeline_id: str,
-        *,
-        full_refresh: bool = False,
-        refresh_selection: Sequence[str] = (),
-        full_refresh_selection: Sequence[str] = (),
-        validate_only: bool = False,
-    ) -> str:
-        """Starts an update and gives its id; sent once. Fails while an update is active.
-
-        There is no idempotency token: after an `uncertain` error look for the update with `updates_since`.
-        """
-        path, body = self.start_call(
-            pipeline_id,
-            full_refresh=full_refresh,
-            refresh_selection=refresh_selection,
-            full_refresh_selection=full_refresh_selection,
-            validate_only=validate_only,
-        )
-        return self._rest.send(f"start an update of pipeline {pipeline_id}", "POST", path, body).name("update_id")
 
     def update(self, pipeline_id: str, update_id: str) -> Update:
         """One update as it is now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -107,15 +107,6 @@ class DeltaVersion:
 
 
 @dataclass(frozen=True)
-class GrantChange:
-    """What has to be added to or removed from one principal."""
-
-    principal: str
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Privileges:
     """What the acting principal may do with a table. missing: `GRANT` statements or sentences that would mend it."""
 
@@ -146,21 +137,8 @@ def served_by(view_definition: str | None) -> str | None:
     return ".".join(parts)
 
 
-def grant_changes(current: frozenset[Grant], wanted: frozenset[Grant]) -> tuple[GrantChange, ...]:
-    """What turns `current` into exactly `wanted`, removals included; empty where they are equal."""
-    changes = []
-    for principal in sorted({g.principal for g in current ^ wanted}):
-        add = sorted(g.privilege for g in wanted - current if g.principal == principal)
-        remove = sorted(g.privilege for g in current - wanted if g.principal == principal)
-        changes.append(GrantChange(principal, tuple(add), tuple(remove)))
-    return tuple(changes)
-
-
 class Tables:
-    """Tables of the workspace.
-
-    All methods raise WorkspaceError. A write whose answer was lost raises it with `uncertain`: read the state back.
-    """
+    """Tables of the workspace. All methods raise WorkspaceError."""
 
     def __init__(self, rest: Rest, sql: Sql, links: Links, identity: Identity) -> None:
         self._rest = rest
@@ -305,57 +283,6 @@ class Tables:
         """principal -> privileges on the table, those of its schema and catalog included."""
         return self._effective("table", name)
 
-    # ------------------------------------------------------------------------------------------------------ writing
-
-    def add_grants(self, name: str, grants: Collection[Grant]) -> None:
-        """Gives privileges; what is there stays. One call."""
-        self._change_grants(name, grant_changes(frozenset(), frozenset(grants)))
-
-    def restore_grants(self, name: str, wanted: frozenset[Grant]) -> tuple[GrantChange, ...]:
-        """Makes the direct grants exactly `wanted`, additional ones removed; gives what was changed.
-
-        Reads back; fails where they still differ.
-        """
-        changes = grant_changes(self.grants(name), wanted)
-        if not changes:
-            return ()
-        lost: WorkspaceError | None = None
-        try:
-            self._change_grants(name, changes)
-        except WorkspaceError as e:
-            if not e.uncertain:
-                raise
-            lost = e
-        left = grant_changes(self.grants(name), wanted)
-        if left:
-            if lost is not None:
-                raise lost
-            raise WorkspaceError(
-                f"restore grants on {name}",
-                "after the change they still differ: " + "; ".join(describe(c) for c in left),
-                "someone else changes them, or the principal no longer exists: settle it, then try again",
-            )
-        return changes
-
-    @staticmethod
-    def grants_call(name: str, changes: Iterable[GrantChange]) -> tuple[str, dict[str, Any]]:
-        """The path and body of the PATCH that changes grants, for a plan's preview."""
-        body = []
-        for change in changes:
-            entry: dict[str, Any] = {"principal": change.principal}
-            if change.add:
-                entry["add"] = list(change.add)
-            if change.remove:
-                entry["remove"] = list(change.remove)
-            body.append(entry)
-        return f"{_PERMISSIONS}/{_in_path(name)}", {"changes": body}
-
-    def _change_grants(self, name: str, changes: tuple[GrantChange, ...]) -> None:
-        if not changes:
-            return
-        path, body = self.grants_call(name, changes)
-        self._rest.send(f"change grants on {name}", "PATCH", path, body)
-
     # --------------------------------------------------------------------------------------------------- privileges
 
     def swap_privileges(self, name: str) -> Privileges:
@@ -466,13 +393,6 @@ def _delta_version(row: Answer) -> DeltaVersion:
         operation=row.name("operation"),
         rows=written.whole_or_none("numOutputRows"),
     )
-
-
-def describe(change: GrantChange) -> str:
-    """A change of grants in words."""
-    parts = [f"grant {', '.join(change.add)}"] if change.add else []
-    parts += [f"revoke {', '.join(change.remove)}"] if change.remove else []
-    return f"{change.principal}: {' and '.join(parts)}"
 
 
 def _in_path(full_name: str) -> str:

@@ -12,18 +12,37 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from databricks.sdk.service.catalog import PermissionsChange, Privilege
 
 from app.collect import CollectContext, sources
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
 from app.operations import statements
+from app.operations.databricks import DatabricksWorld
+from app.operations.steps import (
+    PauseSchedule,
+    RestoreGrants,
+    RevokeGrants,
+    RunJob,
+    StartUpdate,
+    UnpauseSchedule,
+)
+from app.operations.world import Grant as Granted
 from app.store.open import Store, open_store
 from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError
 from databricks_client.tables import Grant
 from scripts.local_workspace import LocalWorkspace
 from tests.support.users import as_user, control
+from tests.support.world_contract import do
 
 SELECT = frozenset({Grant("data-consumers", "SELECT"), Grant("rds-viewers", "SELECT")})
+READERS = tuple(Granted(principal, ("SELECT",)) for principal in ("data-consumers", "rds-viewers"))
+"""`SELECT` as steps have it."""
+
+
+def grant(ws: Workspace, name: str, principal: str, *privileges: Privilege) -> None:
+    """Gives privileges as an administrator does, with the SDK's own client."""
+    ws.client.grants.update("TABLE", name, changes=[PermissionsChange(principal=principal, add=list(privileges))])
 
 
 @contextmanager
@@ -57,6 +76,12 @@ def ws(workspace: LocalWorkspace) -> Iterator[Workspace]:
 
 
 @pytest.fixture(scope="module")
+def world(ws: Workspace) -> DatabricksWorld:
+    """The workspace as operations see it."""
+    return DatabricksWorld(ws)
+
+
+@pytest.fixture(scope="module")
 def schema(ws: Workspace) -> Iterator[str]:
     """A schema of this module's own."""
     name = f"team_sandbox.ws_{uuid.uuid4().hex[:8]}"
@@ -72,7 +97,8 @@ def pair(ws: Workspace, schema: str) -> Iterator[tuple[str, str]]:
     ws.sql.run(f"CREATE TABLE {old} (a INT COMMENT 'key', b STRING) COMMENT 'it''s old'", what="create")
     ws.sql.run(f"INSERT INTO {old} VALUES (1, 'a'), (2, 'b')", what="insert")
     ws.sql.run(f"CREATE TABLE {new} AS SELECT 9 AS a, 'z' AS b", what="create")
-    ws.tables.restore_grants(old, SELECT)
+    for principal in ("data-consumers", "rds-viewers"):
+        grant(ws, old, principal, Privilege.SELECT)
     yield old, new
 
 
@@ -83,7 +109,9 @@ def run(workspace: Workspace, statement: str) -> None:
     workspace.sql.run(statement, what=statement)
 
 
-def test_a_table_is_swapped_by_view_and_back_with_its_grants(ws: Workspace, pair: tuple[str, str]) -> None:
+def test_a_table_is_swapped_by_view_and_back_with_its_grants(
+    ws: Workspace, world: DatabricksWorld, pair: tuple[str, str]
+) -> None:
     old, new = pair
     kept, tables = old + "_old", ws.tables
     before = tables.state(old)
@@ -96,7 +124,7 @@ def test_a_table_is_swapped_by_view_and_back_with_its_grants(ws: Workspace, pair
     run(ws, statements.rename_table(old, kept))
     assert not tables.exists(old) and tables.state(kept).table_id == before.table_id
     run(ws, statements.create_view(old, kept, before.comment))
-    tables.restore_grants(old, SELECT)
+    do(world, RestoreGrants(old, READERS))
     view = tables.state(old)
     assert view.is_view and view.serves == kept and view.comment == "it's old" and tables.count(old) == 2
 
@@ -141,13 +169,15 @@ def test_a_missing_table_is_told_apart_from_a_failure(ws: Workspace, schema: str
     assert caught.value.sql_state == "42601" and not caught.value.uncertain
 
 
-def test_grants_that_are_too_many_are_taken_away(ws: Workspace, pair: tuple[str, str]) -> None:
+def test_grants_that_are_too_many_are_taken_away(ws: Workspace, world: DatabricksWorld, pair: tuple[str, str]) -> None:
     old, _ = pair
-    ws.tables.add_grants(old, [Grant("analyst@example.com", "MODIFY"), Grant("data-consumers", "MODIFY")])
+    many = ("analyst@example.com", "data-consumers")
+    for principal in many:
+        grant(ws, old, principal, Privilege.MODIFY)
     assert len(ws.tables.grants(old)) == 4
-    ws.tables.restore_grants(old, SELECT)
+    do(world, RevokeGrants(old, tuple(Granted(principal, ("MODIFY",)) for principal in many)))
     assert ws.tables.grants(old) == SELECT
-    ws.tables.restore_grants(old, frozenset())
+    do(world, RevokeGrants(old, READERS))
     assert ws.tables.grants(old) == frozenset()
 
 
@@ -170,7 +200,7 @@ def test_only_its_owner_points_a_view_elsewhere_and_who_manages_it_may_drop_it(
     ws.sql.run(f"GRANT USE SCHEMA ON SCHEMA {old.rsplit('.', 1)[0]} TO `{person}`", what="let in")
     run(ws, statements.create_view(view, old))
     for name in (old, new, view):
-        ws.tables.add_grants(name, frozenset({Grant(person, "SELECT"), Grant(person, "MANAGE")}))
+        grant(ws, name, person, Privilege.SELECT, Privilege.MANAGE)
     engineer = as_user(raw_workspace, person)
     try:
         with pytest.raises(WorkspaceError, match="not an owner of View") as caught:
@@ -299,13 +329,17 @@ def job(ws: Workspace) -> Iterator[int]:
     ws.rest.send("delete the job", "POST", "/api/2.2/jobs/delete", {"job_id": job_id})
 
 
-def test_a_job_is_found_paused_and_unpaused_with_its_schedule_whole(ws: Workspace, job: int) -> None:
+def test_a_job_is_found_paused_and_unpaused_with_its_schedule_whole(
+    ws: Workspace, world: DatabricksWorld, job: int
+) -> None:
     name = ws.jobs.get(job).name
     found = ws.jobs.find(name)
     assert found.job_id == job and found.timing.paused is True and found.tasks[0].kind == "notebook"
-    timing = ws.jobs.set_paused(job, False)
+    do(world, UnpauseSchedule(job, name))
+    timing = ws.jobs.get(job).timing
     assert (timing.paused, timing.quartz, timing.timezone) == (False, "55 0 5/6 * * ?", "America/New_York")
-    assert ws.jobs.set_paused(job, True) == ws.jobs.timing(job) == found.timing
+    do(world, PauseSchedule(job, name))
+    assert ws.jobs.get(job).timing == found.timing
     assert ws.jobs.get(job).settings == found.settings
     assert ws.jobs.may_manage(job)
     with pytest.raises(WorkspaceError) as caught:
@@ -313,24 +347,36 @@ def test_a_job_is_found_paused_and_unpaused_with_its_schedule_whole(ws: Workspac
     assert caught.value.not_found
 
 
-def test_a_pause_whose_answer_was_lost_is_read_back(raw_workspace: LocalWorkspace, ws: Workspace, job: int) -> None:
+def test_a_pause_whose_answer_was_lost_is_read_back(
+    raw_workspace: LocalWorkspace, ws: Workspace, world: DatabricksWorld, job: int
+) -> None:
+    name = ws.jobs.get(job).name
+    unpause, pause = UnpauseSchedule(job, name), PauseSchedule(job, name)
+    sent = unpause.requests(world)
     with fault(raw_workspace, method="POST", path="/jobs/update", drop="after", count=1) as applied:
-        assert ws.jobs.set_paused(job, False).paused is False
-        assert applied() == 1
+        with pytest.raises(WorkspaceError) as caught:
+            do(world, unpause)
+        assert caught.value.uncertain and applied() == 1
+    assert unpause.is_so(world, sent) and ws.jobs.get(job).timing.paused is False
+    sent = pause.requests(world)
     with fault(raw_workspace, method="POST", path="/jobs/update", drop="before", count=1) as applied:
         with pytest.raises(WorkspaceError) as caught:
-            ws.jobs.set_paused(job, True)
+            do(world, pause)
         assert caught.value.uncertain and applied() == 1
-    assert ws.jobs.timing(job).paused is False
+    assert not pause.is_so(world, sent) and ws.jobs.get(job).timing.paused is False
 
 
 def test_one_token_starts_one_run_and_its_failure_is_told(
-    raw_workspace: LocalWorkspace, ws: Workspace, job: int
+    raw_workspace: LocalWorkspace, ws: Workspace, world: DatabricksWorld, job: int
 ) -> None:
-    token = uuid.uuid4().hex
-    with fault(raw_workspace, method="POST", path="/jobs/run-now", drop="after", count=1):
-        first = ws.jobs.run_now(job, token)
-    assert ws.jobs.run_now(job, token) == first
+    step = RunJob(job, ws.jobs.get(job).name, uuid.uuid4().hex)
+    with fault(raw_workspace, method="POST", path="/jobs/run-now", drop="after", count=1) as applied:
+        with pytest.raises(WorkspaceError) as caught:
+            do(world, step)
+        assert caught.value.uncertain and applied() == 1
+    (started,) = do(world, step)
+    assert do(world, step) == [started]
+    first = int(started)
     run = wait_until(lambda: r if not (r := ws.jobs.run(first)).active else None)
     assert run.result_state == "FAILED" and run.end is not None and run.run_seconds is not None
     (task,) = run.tasks
@@ -406,16 +452,18 @@ def test_updates_and_their_events_are_read_with_details(prepared: Workspace) -> 
     assert before.events[0].timestamp <= stamps[-1]
 
 
-def test_a_second_update_beside_an_active_one_is_refused_for_certain(prepared: Workspace) -> None:
+def test_a_second_update_beside_an_active_one_is_refused_for_certain(
+    prepared: Workspace, world: DatabricksWorld
+) -> None:
     name = next(p.name for p in MIGRATION.pipelines if p.environment == "development")
     pipelines = prepared.pipelines
     pipeline_id = pipelines.find(name).pipeline_id
     wait_until(lambda: not pipelines.active_updates(pipeline_id), 300)
     began = datetime.now(UTC) - timedelta(seconds=5)
-    update_id = pipelines.start_update(pipeline_id, validate_only=True)
+    (update_id,) = do(world, StartUpdate(pipeline_id, name, validate_only=True))
     assert [u.update_id for u in pipelines.active_updates(pipeline_id)] == [update_id]
     with pytest.raises(WorkspaceError) as caught:
-        pipelines.start_update(pipeline_id)
+        do(world, StartUpdate(pipeline_id, name))
     assert not caught.value.uncertain and caught.value.status in (400, 409)
     ended = wait_until(lambda: u if not (u := pipelines.update(pipeline_id, update_id)).active else None, 300)
     assert ended.validate_only and ended.state == "COMPLETED"

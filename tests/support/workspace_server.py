@@ -18,7 +18,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
-from databricks_client.jobs import Jobs
 from databricks_client.rest import Patience, Rest
 
 
@@ -79,7 +78,6 @@ class Server:
         made = Workspace(Endpoint(self.host, "w1", "token"))
         sleep = (slept if slept is not None else []).append
         made.rest = Rest(made.client, patience or Patience(), sleep)
-        made.jobs = Jobs(made.rest, made.links, sleep)
         return made
 
 

@@ -29,14 +29,20 @@ TAGS = {"domain": "fde", "it's \\ odd": "two words"}
 SERIAL = itertools.count(1)
 
 
-def do(world: World, step: Step, seen: Seen | None = None) -> None:
-    """Sends what a step sends. seen: what it is built from, if not the world as it is."""
+def do(world: World, step: Step, seen: Seen | None = None) -> list[str]:
+    """Sends what a step sends, once; gives the ids of what it started.
+
+    seen: what it is built from, if not the world as it is.
+    """
+    started = []
     for request in step.requests(seen or world):
         match request:
             case Statement():
                 world.execute(request.text)
             case Call():
-                world.send(request)
+                found = world.send(request)
+                started += [found] if request.answer else []
+    return started
 
 
 def tag_table(name: str, tags: dict[str, str]) -> str:

@@ -21,6 +21,9 @@ import pytest
 
 from app.collect.flows import summarize
 from app.config.migration import Roles
+from app.operations.databricks import DatabricksWorld
+from app.operations.requests import Call
+from app.operations.steps import RunJob, StartUpdate
 from app.store.collected.records import EventRecord
 from databricks_client.billing import Billing
 from databricks_client.errors import WorkspaceError
@@ -92,6 +95,13 @@ class Parts:
     identity: Identity
     billing: Billing
     lineage: Lineage
+    world: DatabricksWorld
+
+    def started(self, step: RunJob | StartUpdate) -> str:
+        """The id in the answer to the step's request."""
+        (call,) = step.requests(self.world)
+        assert isinstance(call, Call)
+        return self.world.send(call)
 
 
 def parts(answers: dict[str, Any]) -> Parts:
@@ -99,7 +109,7 @@ def parts(answers: dict[str, Any]) -> Parts:
     links, sql, identity = Links("http://w"), Rows(answers), Identity(rest)
     return Parts(
         Jobs(rest, links), Pipelines(rest, links), Tables(rest, sql, links, identity), identity,
-        Billing(sql), Lineage(sql),
+        Billing(sql), Lineage(sql), DatabricksWorld(SimpleNamespace(rest=rest)),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -283,7 +293,7 @@ READERS = [
     reader("the error of a task", {"error": "e"}, "/api/2.2/jobs/runs/get-output", lambda p: p.jobs.task_error(9),
         {"error"}),
     reader("rights on a job", PERMISSIONS, "/api/2.0/permissions/jobs/5", lambda p: p.jobs.may_manage(5)),
-    reader("the id of a started run", {"run_id": 3}, "/api/2.2/jobs/run-now", lambda p: p.jobs.run_now(5, "t")),
+    reader("the id of a started run", {"run_id": 3}, "/api/2.2/jobs/run-now", lambda p: p.started(RunJob(5, "J", "t"))),
     reader("a pipeline", {"pipeline_id": "p1", "name": "P", "state": "IDLE", "creator_user_name": "c",
         "run_as_user_name": "r", "spec": {"name": "P", "catalog": "c", "schema": "s", "configuration": {"a": "b"}}},
         "/api/2.0/pipelines/p1", lambda p: p.pipelines.get("p1"), {
@@ -305,7 +315,7 @@ READERS = [
     reader("events", {"events": [EVENT]}, "/api/2.0/pipelines/p1/events", lambda p: p.pipelines.events_page("p1"),
         under("events", EVENT_OPTIONAL)),
     reader("the id of a started update", {"update_id": "u"}, "/api/2.0/pipelines/p1/updates",
-        lambda p: p.pipelines.start_update("p1")),
+        lambda p: p.started(StartUpdate("p1", "P"))),
     reader("a table", TABLE, f"{CATALOG}/tables/c.s.t", lambda p: p.tables.state("c.s.t"),
         TABLE_OPTIONAL | {"full_name"}),
     reader("grants", {"privilege_assignments": [{"principal": "a", "privileges": ["SELECT"]}]},
@@ -477,7 +487,7 @@ def test_a_list_whose_page_token_repeats_is_an_error_and_no_endless_loop(r: Read
 @pytest.mark.parametrize("answer", [{"run_id": "x"}, {}, {"run_id": 0}, []])
 def test_an_answer_that_hides_what_a_call_did_is_uncertain(answer: Any) -> None:
     with pytest.raises(WorkspaceError) as e:
-        parts({"/api/2.2/jobs/run-now": answer}).jobs.run_now(5, "t")
+        parts({"/api/2.2/jobs/run-now": answer}).started(RunJob(5, "J", "t"))
     assert e.value.uncertain
 
 

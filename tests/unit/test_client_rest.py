@@ -1,4 +1,4 @@
-"""Jobs, pipelines, grants, identity over REST: what is sent, what is repeated, how answers and errors are read."""
+"""Jobs, pipelines, tables, identity over REST: what is requested and repeated, how answers and errors are read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from app.config.migration import Role, Roles
 from databricks_client.errors import WorkspaceError
 from databricks_client.rest import Patience
-from databricks_client.tables import Grant, GrantChange, grant_changes, served_by
-from tests.support.workspace_server import Hangup, Refusal, Request, Server
+from databricks_client.tables import served_by
+from tests.support.workspace_server import Refusal, Request, Server
 
 JOB = 314473856953682
 
@@ -26,115 +26,11 @@ def job(pause: str = "UNPAUSED", **more: Any) -> dict[str, Any]:
     return {"job_id": JOB, "settings": {"name": "00_RDS", "schedule": schedule, "max_concurrent_runs": 1}}
 
 
-class Stateful:
-    """The job of the server: update replaces each top-level field whole, as the service does."""
-
-    def __init__(self, server: Server, document: dict[str, Any], answers: bool = True) -> None:
-        self.document = document
-        self.answers = answers
-        server.on("GET", "/api/2.2/jobs/get", lambda _: self.document)
-        server.on("POST", "/api/2.2/jobs/update", self.update)
-
-    def update(self, request: Request) -> Any:
-        self.document["settings"].update(request.body["new_settings"])
-        if not self.answers:
-            raise Hangup
-        return {}
-
-
-def test_pausing_sends_the_complete_schedule_with_fields_the_sdk_does_not_know(server: Server) -> None:
-    state = Stateful(server, job(field_of_tomorrow={"a": [1]}))
-    timing = server.workspace().jobs.set_paused(JOB, True)
-    assert timing.paused is True
-    (sent,) = server.asked("POST", "/api/2.2/jobs/update")
-    assert sent.body == {
-        "job_id": JOB,
-        "new_settings": {
-            "schedule": {
-                "quartz_cron_expression": "55 0 5/6 * * ?",
-                "timezone_id": "America/New_York",
-                "pause_status": "PAUSED",
-                "field_of_tomorrow": {"a": [1]},
-            }
-        },
-    }
-    assert state.document["settings"]["max_concurrent_runs"] == 1
-
-
-@pytest.mark.parametrize(
-    ("kind", "block"),
-    [
-        ("trigger", {"file_arrival": {"url": "s3://b/p/"}, "pause_status": "PAUSED"}),
-        ("continuous", {"pause_status": "PAUSED", "task_retry_mode": "ON_FAILURE"}),
-        ("triggers", [{"periodic": {"interval": 1, "unit": "HOURS"}, "pause_status": "PAUSED"}]),
-    ],
-)
-def test_unpausing_sends_whichever_block_the_job_has(server: Server, kind: str, block: Any) -> None:
-    Stateful(server, {"job_id": JOB, "settings": {"name": "x", kind: block}})
-    timing = server.workspace().jobs.set_paused(JOB, False)
-    assert timing.kind == kind and timing.paused is False
-    (sent,) = server.asked("POST", "/api/2.2/jobs/update")
-    assert list(sent.body["new_settings"]) == [kind]
-    now = sent.body["new_settings"][kind]
-    was = block[0] if kind == "triggers" else block
-    assert (now[0] if kind == "triggers" else now) == {**was, "pause_status": "UNPAUSED"}
-
-
 def test_a_missing_pause_status_counts_as_running(server: Server) -> None:
     document = job()
     del document["settings"]["schedule"]["pause_status"]
-    Stateful(server, document)
-    assert server.workspace().jobs.timing(JOB).paused is False
-
-
-def test_pausing_a_job_that_nothing_starts_is_refused_before_any_write(server: Server) -> None:
-    Stateful(server, {"job_id": JOB, "settings": {"name": "x"}})
-    with pytest.raises(WorkspaceError, match="no schedule, trigger or continuous"):
-        server.workspace().jobs.set_paused(JOB, True)
-    assert server.asked("POST", "/api/2.2/jobs/update") == []
-
-
-def test_a_pause_whose_answer_was_lost_is_sent_once_and_read_back(server: Server) -> None:
-    Stateful(server, job(), answers=False)
-    assert server.workspace().jobs.set_paused(JOB, True).paused is True
-    assert len(server.asked("POST", "/api/2.2/jobs/update")) == 1
-
-
-def test_a_pause_that_did_not_take_effect_fails_though_the_service_said_yes(server: Server) -> None:
-    server.on("GET", "/api/2.2/jobs/get", job())
-    server.on("POST", "/api/2.2/jobs/update", {})
-    with pytest.raises(WorkspaceError, match="someone else changes this job"):
-        server.workspace().jobs.set_paused(JOB, True)
-
-
-PARAMETERS = [{"name": "source_prefix", "default": "dlt_v2_"}, {"name": "report_prefix", "default": "v2_"}]
-
-
-def with_parameters() -> dict[str, Any]:
-    return {"job_id": JOB, "settings": {"name": "00_RDS_v2", "parameters": [dict(p) for p in PARAMETERS]}}
-
-
-@pytest.mark.parametrize("answers", [True, False])
-def test_a_parameter_is_sent_with_all_others_once_and_read_back(server: Server, answers: bool) -> None:
-    Stateful(server, with_parameters(), answers)
-    server.workspace().jobs.set_parameters(JOB, {"report_prefix": ""})
-    (sent,) = server.asked("POST", "/api/2.2/jobs/update")
-    assert sent.body["new_settings"] == {"parameters": [PARAMETERS[0], {"name": "report_prefix", "default": ""}]}
-    assert dict(server.workspace().jobs.get(JOB).parameters)["report_prefix"] == ""
-
-
-def test_a_parameter_that_the_job_lacks_is_refused_before_any_write(server: Server) -> None:
-    Stateful(server, with_parameters())
-    with pytest.raises(WorkspaceError, match="00_RDS_v2 has no parameter prefix"):
-        server.workspace().jobs.set_parameters(JOB, {"prefix": ""})
-    assert server.asked("POST", "/api/2.2/jobs/update") == []
-
-
-def test_a_parameter_that_did_not_change_fails_though_the_service_said_yes(server: Server) -> None:
-    server.on("GET", "/api/2.2/jobs/get", with_parameters())
-    server.on("POST", "/api/2.2/jobs/update", {})
-    with pytest.raises(WorkspaceError, match="read back, report_prefix is 'v2_'"):
-        server.workspace().jobs.set_parameters(JOB, {"report_prefix": ""})
+    server.on("GET", "/api/2.2/jobs/get", document)
+    assert server.workspace().jobs.get(JOB).timing.paused is False
 
 
 def test_reads_are_repeated_and_wait_as_long_as_the_service_asks(server: Server) -> None:
@@ -175,7 +71,7 @@ def test_a_job_of_several_pages_is_read_whole(server: Server) -> None:
     server.on("GET", "/api/2.2/jobs/get", answer)
     found = server.workspace().jobs.get(JOB)
     assert [t.task_key for t in found.tasks] == ["a", "b", "c"]
-    assert found.parameters == (("p", "1"), ("q", "2")), "set_parameters sends all that was read"
+    assert found.parameters == (("p", "1"), ("q", "2")), "a step that sets parameters sends all that was read"
     assert found.settings["tags"] == {"x": "1"} and found.settings["job_clusters"] == [{"job_cluster_key": "k"}]
 
 
@@ -211,44 +107,6 @@ def test_a_refused_call_is_not_repeated(server: Server) -> None:
         server.workspace().jobs.get(JOB)
     assert len(server.requests) == 1 and caught.value.denied and not caught.value.uncertain
     assert "have the privilege granted" in str(caught.value)
-
-
-def test_an_update_is_started_once_even_when_the_answer_is_lost(server: Server) -> None:
-    def lost(_: Request) -> Any:
-        raise Hangup
-
-    server.on("POST", "/api/2.0/pipelines/p1/updates", lost)
-    with pytest.raises(WorkspaceError) as caught:
-        server.workspace().pipelines.start_update("p1", full_refresh_selection=["a"])
-    assert caught.value.uncertain and len(server.requests) == 1
-    assert server.requests[0].body == {"full_refresh_selection": ["a"]}
-
-
-def test_an_update_beside_an_active_one_is_refused_and_certain(server: Server) -> None:
-    def conflict(_: Request) -> Any:
-        raise Refusal(409, "CONFLICT", "An active update already exists")
-
-    server.on("POST", "/api/2.0/pipelines/p1/updates", conflict)
-    with pytest.raises(WorkspaceError) as caught:
-        server.workspace().pipelines.start_update("p1")
-    assert caught.value.status == 409 and not caught.value.uncertain
-
-
-def test_run_now_repeats_with_the_same_token(server: Server) -> None:
-    calls: list[Any] = []
-
-    def answer(request: Request) -> Any:
-        calls.append(request.body)
-        if len(calls) == 1:
-            raise Hangup
-        return {"run_id": 77, "number_in_job": 77}
-
-    server.on("POST", "/api/2.2/jobs/run-now", answer)
-    workspace = server.workspace()
-    assert workspace.jobs.run_now(JOB, "t" * 64) == 77
-    assert calls == [{"job_id": JOB, "idempotency_token": "t" * 64}] * 2
-    with pytest.raises(ValueError, match="1 to 64"):
-        workspace.jobs.run_now(JOB, "t" * 65)
 
 
 def test_runs_are_listed_with_a_page_the_service_allows_and_read_in_run_duration(server: Server) -> None:
@@ -370,61 +228,6 @@ def test_a_job_name_that_repeats_is_refused(server: Server) -> None:
     with pytest.raises(WorkspaceError) as caught:
         server.workspace().jobs.find("N")
     assert caught.value.not_found
-
-
-class Grants:
-    """Direct grants of one table, changed by PATCH as the service does it."""
-
-    def __init__(self, server: Server, held: dict[str, set[str]], answers: bool = True) -> None:
-        self.held, self.answers = held, answers
-        path = "/api/2.1/unity-catalog/permissions/table/c.s.t"
-        server.on("GET", path, self.read)
-        server.on("PATCH", path, self.change)
-
-    def read(self, request: Request) -> Any:
-        if request.one("page_token") is None:
-            return {"privilege_assignments": [], "next_page_token": "more"}  # A page may be empty and not the last.
-        entries = [{"principal": who, "privileges": sorted(ps)} for who, ps in self.held.items() if ps]
-        return {"privilege_assignments": entries}
-
-    def change(self, request: Request) -> Any:
-        for entry in request.body["changes"]:
-            have = self.held.setdefault(entry["principal"], set())
-            have.update(entry.get("add", []))
-            have.difference_update(entry.get("remove", []))
-        if not self.answers:
-            raise Hangup
-        return {}
-
-
-@pytest.mark.parametrize("answers", [True, False])
-def test_restoring_grants_gives_back_and_takes_away_in_one_call(server: Server, answers: bool) -> None:
-    grants = Grants(server, {"analysts": {"SELECT"}, "intruder": {"MODIFY"}}, answers)
-    wanted = frozenset({Grant("analysts", "SELECT"), Grant("data-consumers", "SELECT"), Grant("etl", "APPLY_TAG")})
-    tables = server.workspace().tables
-    changes = tables.restore_grants("c.s.t", wanted)
-    assert tables.grants("c.s.t") == wanted
-    assert changes == (
-        GrantChange("data-consumers", ("SELECT",)),
-        GrantChange("etl", ("APPLY_TAG",)),
-        GrantChange("intruder", (), ("MODIFY",)),
-    )
-    assert len([r for r in server.requests if r.method == "PATCH"]) == 1
-    assert tables.restore_grants("c.s.t", wanted) == ()
-    assert grants.held["intruder"] == set()
-
-
-def test_grants_that_still_differ_after_the_change_are_an_error(server: Server) -> None:
-    grants = Grants(server, {})
-    grants.change = lambda _: {}  # type: ignore[method-assign]
-    server.on("PATCH", "/api/2.1/unity-catalog/permissions/table/c.s.t", lambda _: {})
-    with pytest.raises(WorkspaceError, match="still differ: a: grant SELECT"):
-        server.workspace().tables.restore_grants("c.s.t", frozenset({Grant("a", "SELECT")}))
-
-
-def test_grant_changes_are_empty_between_equal_sets() -> None:
-    same = frozenset({Grant("a", "SELECT")})
-    assert grant_changes(same, same) == ()
 
 
 @pytest.mark.parametrize(
