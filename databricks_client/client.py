@@ -32,11 +32,6 @@ class Workspace:
         self.endpoint = endpoint
         self._call_seconds = call_seconds
 
-    @classmethod
-    def discover(cls) -> Workspace:
-        """The workspace that the environment names, else the local one that runs. Raises EndpointError."""
-        return cls(Endpoint.discover())
-
     @cached_property
     def client(self) -> WorkspaceClient:
         """The SDK's client; it repeats nothing by itself (see `Rest`). Raises WorkspaceError, EndpointError."""

@@ -193,10 +193,6 @@ class Jobs:
             parameters=tuple((p.name("name"), p.text_or_none("default") or "") for p in settings.objects("parameters")),
         )
 
-    def timing(self, job_id: int) -> Timing:
-        """What starts the job by itself, now."""
-        return self.get(job_id).timing
-
     def run(self, run_id: int) -> JobRun:
         """One run with all its tasks."""
         first, tasks = self._whole_run(run_id)
@@ -316,7 +312,7 @@ GENERATED = "(generated"
 ENDED_LIFE_CYCLES = frozenset({"TERMINATED", "SKIPPED", "INTERNAL_ERROR"})
 
 
-def timing_of(settings: Mapping[str, Any], what: str = "read what starts a job") -> Timing:
+def timing_of(settings: Mapping[str, Any], what: str) -> Timing:
     """What starts a job with these settings by itself. A missing `pause_status` means UNPAUSED, as in the service.
 
     what: for the WorkspaceError that a block raises which is not as documented.

@@ -237,10 +237,6 @@ class Pipelines:
             if token is None:
                 return
 
-    def stop(self, pipeline_id: str) -> None:
-        """Requests the stop of the active update; the update ends some time later."""
-        self._rest.send(f"stop pipeline {pipeline_id}", "POST", f"{_path(pipeline_id)}/stop", {})
-
     def _update(self, info: Answer, pipeline_id: str) -> Update:
         update_id = info.name("update_id")
         if (info.name_or_none("pipeline_id") or pipeline_id) != pipeline_id:

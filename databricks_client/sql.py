@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from databricks_client.connection import GivenUp
@@ -232,11 +231,6 @@ def _send_once(connection: Any) -> Any:
     if policy is not None:
         policy.read = 0
     return connection
-
-
-def utc(value: datetime) -> datetime:
-    """A timestamp of the warehouse in UTC; sessions here are in UTC, so one without a zone is."""
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def close(connection: Any) -> None:

@@ -117,11 +117,6 @@ class Privileges:
     missing: tuple[str, ...]
     unknown: tuple[str, ...] = ()
 
-    @property
-    def sufficient(self) -> bool:
-        """Nothing is missing and nothing is unknown."""
-        return not self.missing and not self.unknown
-
 
 _PART = r"(?:`((?:[^`]|``)+)`|([A-Za-z_0-9$-]+))"
 _PLAIN = re.compile(rf"^\s*SELECT\s+\*\s+FROM\s+{_PART}\s*\.\s*{_PART}\s*\.\s*{_PART}\s*;?\s*$", re.IGNORECASE)
@@ -279,10 +274,6 @@ class Tables:
             for privilege in entry.names("privileges", required=True)
         )
 
-    def effective(self, name: str) -> dict[str, frozenset[str]]:
-        """principal -> privileges on the table, those of its schema and catalog included."""
-        return self._effective("table", name)
-
     # --------------------------------------------------------------------------------------------------- privileges
 
     def swap_privileges(self, name: str) -> Privileges:
@@ -360,6 +351,7 @@ class Tables:
         return frozenset(p for privileges in found.values() for p in privileges)
 
     def _effective(self, kind: str, full_name: str, principal: str | None = None) -> dict[str, frozenset[str]]:
+        """principal -> privileges on the securable, those of its schema and catalog included."""
         found: dict[str, set[str]] = {}
         query: dict[str, Any] = {"max_results": 0}
         if principal is not None:

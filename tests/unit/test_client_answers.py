@@ -320,8 +320,6 @@ READERS = [
         TABLE_OPTIONAL | {"full_name"}),
     reader("grants", {"privilege_assignments": [{"principal": "a", "privileges": ["SELECT"]}]},
         f"{CATALOG}/permissions/table/c.s.t", lambda p: p.tables.grants("c.s.t"), {"privilege_assignments"}),
-    reader("effective privileges", HELD, f"{CATALOG}/effective-permissions/table/c.s.t",
-        lambda p: p.tables.effective("c.s.t"), {"privilege_assignments", "privilege_assignments.privileges"}),
     reader("tags", INFORMATION, "table_tags", lambda p: p.tables.hangers("c.s.t"), {"tag_value"}),
     reader("column tags", INFORMATION, "column_tags", lambda p: p.tables.hangers("c.s.t"), {"tag_value"}),
     reader("shares", INFORMATION, "table_share_usage", lambda p: p.tables.hangers("c.s.t")),

@@ -327,7 +327,7 @@ def test_what_cannot_be_read_is_unknown_and_not_missing(server: Server) -> None:
 
     server.on("GET", "/api/2.1/unity-catalog/*", broken)
     found = server.workspace(Patience(attempts=1)).tables.swap_privileges("c.s.t")
-    assert not found.sufficient and found.missing == () and len(found.unknown) == 3
+    assert found.missing == () and len(found.unknown) == 3
 
 
 def test_missing_privileges_are_named_as_the_grants_that_mend_them(server: Server) -> None:
@@ -339,14 +339,16 @@ def test_missing_privileges_are_named_as_the_grants_that_mend_them(server: Serve
     server.on("GET", f"{effective}/schema/c.s", held(g=["USE_SCHEMA"], other=["CREATE_TABLE"]))
     server.on("GET", f"{effective}/table/c.s.t", held(g=["SELECT"]))
     tables = server.workspace().tables
-    assert tables.read_privileges("c.s.t").sufficient
+    found = tables.read_privileges("c.s.t")
+    assert found.missing == found.unknown == ()
     found = tables.swap_privileges("c.s.t")
     assert found.missing == (
         "GRANT MANAGE ON TABLE `c`.`s`.`t` TO `app`",
         "GRANT CREATE TABLE ON SCHEMA `c`.`s` TO `app`",
     )
     server.on("GET", f"{effective}/schema/c.s", held(g=["USE_SCHEMA"], app=["CREATE_TABLE", "MANAGE"]))
-    assert tables.swap_privileges("c.s.t").sufficient
+    found = tables.swap_privileges("c.s.t")
+    assert found.missing == found.unknown == ()
 
 
 def held(**by_principal: list[str]) -> dict[str, Any]:
