@@ -128,9 +128,9 @@ class Planner:
 
     def _gates(self, kind: Kind, seen: Observation, past: PastCutover) -> tuple[GateVerdict, ...]:
         of_world = gates.of_world(kind, self._migration, seen, past)
-        return (*self.migration_gates(), *of_world) if kind is Kind.CUTOVER else of_world
+        return (*self._migration_gates(), *of_world) if kind is Kind.CUTOVER else of_world
 
-    def migration_gates(self) -> tuple[GateVerdict, ...]:
+    def _migration_gates(self) -> tuple[GateVerdict, ...]:
         """The migration file's gates as they are judged now. Never raises: what cannot be judged is INCONCLUSIVE."""
         try:
             judge = self._judges()

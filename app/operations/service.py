@@ -13,7 +13,7 @@ from app import access
 from app.access import Actor, Refused, RolesOf
 from app.config.migration import Migration, Role
 from app.operations import approvals, confirm, resumption
-from app.operations.definition import CONVERGING, GateVerdict, Kind, Plan
+from app.operations.definition import CONVERGING, Kind, Plan
 from app.operations.engine import LEASE, Hold
 from app.operations.executor import Executor, Patience
 from app.operations.gates import Judge
@@ -338,10 +338,6 @@ class OperationsService:
         found = self._store.operations.find(states=[State.RUNNING])
         return [o for o in found if resumption.open_request(self._store.audit, o.id) is None][::-1]
 
-    def operations(self, limit: int = 50) -> Sequence[OperationRecord]:
-        """Submitted operations, newest first."""
-        return self._store.operations.find(states=SUBMITTED_STATES, limit=limit)
-
     def ready(self) -> Sequence[OperationRecord]:
         """Operations ready to execute, oldest first (for the worker). Those whose plan expired are ended."""
         moment = self._clock()
@@ -358,10 +354,6 @@ class OperationsService:
     def serving(self) -> Mapping[str, str]:
         """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong."""
         return self._planner.serving()
-
-    def gates(self) -> Sequence[GateVerdict]:
-        """The migration file's gates as they are judged now. Never raises: what cannot be judged is INCONCLUSIVE."""
-        return self._planner.migration_gates()
 
     def _check_persona(self, actor: Actor) -> None:
         if approvals.is_persona(actor.local, actor.source) and not self._personas():
