@@ -25,9 +25,10 @@ settings.register_profile("cutover", deadline=None, suppress_health_check=[Healt
 settings.load_profile("cutover")
 
 ENTRIES = 400
-WITHOUT_WORKSPACE = ("unit", "faults")
-"""Folders of tests that need no workspace. `faults` has what takes long: crashes at every point, kills, signals, stalls,
-forged requests, commands as processes, long histories. `make unit` leaves it out, `make test` runs it."""
+WITHOUT_WORKSPACE = ("unit", "pages", "faults")
+"""Folders of tests that need no workspace. `pages` draws every page and dialog on filled stores. `faults` has what takes
+long: crashes at every point, kills, signals, stalls, forged requests, commands as processes, long histories.
+`make unit` leaves both out, `make test` runs them."""
 BESIDE = (*WITHOUT_WORKSPACE, "spark", "sql")
 """Folders of tests that may run beside those that change the bundled migration's jobs, pipelines and tables."""
 SHARED, OWNER = "CUTOVER_TEST_DATA", "CUTOVER_TEST_OWNER"
