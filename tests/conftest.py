@@ -113,9 +113,9 @@ def spark_remote(raw_workspace: LocalWorkspace) -> str:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Fast tests first, then those that need Spark, the browser last; of several processes see `Shares`."""
-    order = ["unit", "faults", "killed", "spark", "sql", "contract", "browser"]
+    order = ["unit", "pages", "faults", "killed", "spark", "sql", "contract", "browser"]
     if hasattr(config, "workerinput"):
-        order = ["killed", "contract", "browser", "unit", "faults", "spark", "sql"]
+        order = ["killed", "contract", "browser", "unit", "pages", "faults", "spark", "sql"]
     items.sort(key=lambda item: order.index(item.path.parent.name))
 
 
