@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from app.collect.context import CollectContext
 from app.config.migration import CandidateJob, Evidence, Gate, JobRef, Migration, PipelineRef, Roles, Table
 from app.store.collected.records import (
     JobRunRecord,
     UpdateRecord,
     UsageRecord,
 )
+from app.store.open import Store
+from databricks_client.errors import WorkspaceError
+from databricks_client.sql import Sql
 from tests.support.workspace_server import Refusal, Request, Server
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -153,3 +160,43 @@ def usage(record_id: str, dbu: float, usd: float | None, record_type: str = "ORI
         "end": T + HOUR, "product": "JOBS",
     }  # fmt: skip
     return UsageRecord(**{**values, **more})
+
+
+class FakeSql(Sql):
+    """Answers statements by the first text that they contain."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[tuple[str, Any]] = []
+
+    def query(
+        self, text: str, parameters: Any = None, *, what: str = "query", cancel: Any = None
+    ) -> list[dict[str, Any]]:
+        self.asked.append((text, parameters))
+        for part, answer in self.answers.items():
+            if part in text:
+                return list(answer(parameters) if callable(answer) else answer)
+        raise WorkspaceError(what, f"no answer for {text}")
+
+
+@pytest.fixture
+def fake(server: Server) -> Fake:
+    return Fake(server)
+
+
+@pytest.fixture
+def sql() -> FakeSql:
+    return FakeSql()
+
+
+@pytest.fixture
+def collecting(server: Server, fake: Fake, store: Store, sql: FakeSql) -> CollectContext:
+    workspace = server.workspace()
+    workspace.sql = sql
+    return CollectContext(store.collected, workspace, MIGRATION, clock=lambda: T + timedelta(days=1))
+
+
+def calls(server: Server, path: str, action: Callable[[], Any]) -> int:
+    before = len(server.asked("GET", path))
+    action()
+    return len(server.asked("GET", path)) - before

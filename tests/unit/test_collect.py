@@ -24,70 +24,15 @@ from app.store.collected.records import EventRecord
 from app.store.open import Store
 from app.web.components.asof import troubles
 from databricks_client.errors import WorkspaceError
-from databricks_client.sql import Sql
-from tests.support.collecting import MIGRATION, MS, Fake, T
+from tests.support.collecting import MIGRATION, MS, Fake, FakeSql, T, calls
+from tests.support.collecting import collecting as collecting
+from tests.support.collecting import fake as fake
+from tests.support.collecting import sql as sql
 from tests.support.workspace_server import Refusal, Request, Server
-
-
-class FakeSql(Sql):
-    """Answers statements by the first text that they contain."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Any] = {}
-        self.asked: list[tuple[str, Any]] = []
-
-    def query(
-        self, text: str, parameters: Any = None, *, what: str = "query", cancel: Any = None
-    ) -> list[dict[str, Any]]:
-        self.asked.append((text, parameters))
-        for part, answer in self.answers.items():
-            if part in text:
-                return list(answer(parameters) if callable(answer) else answer)
-        raise WorkspaceError(what, f"no answer for {text}")
-
-
-@pytest.fixture
-def fake(server: Server) -> Fake:
-    return Fake(server)
-
-
-@pytest.fixture
-def sql() -> FakeSql:
-    return FakeSql()
-
-
-@pytest.fixture
-def collecting(server: Server, fake: Fake, store: Store, sql: FakeSql) -> CollectContext:
-    workspace = server.workspace()
-    workspace.sql = sql
-    return CollectContext(store.collected, workspace, MIGRATION, clock=lambda: T + timedelta(days=1))
-
-
-def calls(server: Server, path: str, action: Callable[[], Any]) -> int:
-    before = len(server.asked("GET", path))
-    action()
-    return len(server.asked("GET", path)) - before
-
 
 RUNS = "/api/2.2/jobs/runs/list"
 UPDATES = "/api/2.0/pipelines/p/updates"
 EVENTS = "/api/2.0/pipelines/p/events"
-
-
-def test_new_runs_cost_one_call_however_long_the_history(
-    server: Server, fake: Fake, store: Store, collecting: CollectContext
-) -> None:
-    for i in range(1, 1001):
-        fake.run(i)
-    turns = 0
-    while read_runs(collecting, "baseline") is not None:
-        turns += 1
-        assert turns < 20
-    assert turns >= 3, "a long history comes in parts"
-    assert len(store.collected.runs("baseline", limit=2000)) == 1000
-    fake.run(1001)
-    assert calls(server, RUNS, lambda: read_runs(collecting, "baseline")) == 1
-    assert store.collected.runs("baseline", limit=1)[0].run_id == 1001
 
 
 def test_the_newest_runs_come_first(fake: Fake, store: Store, collecting: CollectContext) -> None:
@@ -160,25 +105,6 @@ def test_the_error_of_a_failed_task_is_read_once(
     assert store.collected.tasks([1])[1][0].error == "Traceback: the whole story"
 
 
-def test_updates_are_collected_in_parts_and_then_with_one_call(
-    server: Server, fake: Fake, store: Store, collecting: CollectContext
-) -> None:
-    ref = MIGRATION.pipelines[0]
-    for i in range(2500):
-        fake.updates.append(
-            {"update_id": f"u{i}", "pipeline_id": "p", "state": "COMPLETED", "creation_time": MS + i * 1000}
-        )
-    turns = 1
-    while read_updates(collecting, ref) is not None:
-        turns += 1
-    assert turns > 1 and len(store.collected.updates(limit=5000)) == 2500
-    fake.updates.append({"update_id": "new", "pipeline_id": "p", "state": "RUNNING", "creation_time": MS + 10**7})
-    assert calls(server, UPDATES, lambda: read_updates(collecting, ref)) == 1
-    fake.updates[-1]["state"] = "COMPLETED"
-    read_updates(collecting, ref)
-    assert store.collected.update("new").state == "COMPLETED"  # type: ignore[union-attr]
-
-
 def course(fake: Fake, update: str, at: int, mark: str = "") -> None:
     flow = {"status": "RUNNING"}
     fake.event(at, update, "flow_progress", {"flow_progress": flow}, dataset="c.s.v2_t")
@@ -214,22 +140,6 @@ def test_counts_do_not_grow_when_events_are_read_again(fake: Fake, store: Store,
         read_events(collecting, ref)
     assert store.collected.expectations(["u"])[0].passed == 8
     assert store.collected.flows(["u"])["u"][0].rows == 8
-
-
-def test_a_long_event_log_comes_in_parts_and_late_events_are_found(
-    server: Server, fake: Fake, store: Store, collecting: CollectContext
-) -> None:
-    ref = MIGRATION.pipelines[0]
-    for i in range(3000):
-        fake.event(i * 10, f"u{i // 30}", "user_action", {})
-    turns = 1
-    while read_events(collecting, ref) is not None:
-        turns += 1
-    assert turns > 1 and len(store.collected.events(limit=5000)) == 3000
-    fake.event(29_985, "late", "user_action", {})  # before the newest, as events may arrive
-    fake.event(30_005, "new", "user_action", {})
-    assert calls(server, EVENTS, lambda: read_events(collecting, ref)) == 1
-    assert len(store.collected.events(limit=5000)) == 3002
 
 
 def test_history_that_was_made_up_is_marked(fake: Fake, store: Store, collecting: CollectContext) -> None:
