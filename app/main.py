@@ -94,6 +94,10 @@ def main() -> None:
     ]
     st.session_state[PAGES_KEY] = pages
     page = st.navigation([home, *moved, *pages.values()], expanded=True)
+    if page in (home, *moved):
+        # Before the sidebar: Streamlit refuses to set a parameter of the address that a drawn widget is bound to.
+        page.run()
+        return
     try:
         here = panel.current()
     except (ConfigError, StoreError) as e:
