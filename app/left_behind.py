@@ -25,7 +25,7 @@ def cancel_left_behind(workspace: Workspace, store: Store) -> list[str]:
     """Cancels statements whose comparison, operation or process is dead; gives their ids. Says in the log what it did.
 
     A statement is left alone where it may still be wanted: another store's, or of a process on another machine that no
-    comparison or operation of this store tells about. Never raises WorkspaceError: what cannot be found is only logged.
+    comparison or operation of this store records. Never raises WorkspaceError: what cannot be found is only logged.
     """
     cancelled: list[str] = []
     try:

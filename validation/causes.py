@@ -104,9 +104,9 @@ _SUMMER_TIME = {1800, 3600}
 def causes_of(
     details: Details, differences: tuple[SchemaDifference, ...], watermark: tuple[str, ...] = ()
 ) -> tuple[Cause, ...]:
-    """All causes, those that explain whole rows first, then by rows covered. watermark: the columns that tell lateness.
+    """All causes, those that explain whole rows first, then by rows covered. watermark: the columns that show lateness.
 
-    Where a time zone shifts the watermark itself in nearly all modified rows, no row is told late by it.
+    Where a time zone shifts the watermark itself in nearly all modified rows, no row is called late because of it.
     """
     out: list[Cause] = []
 

@@ -213,12 +213,12 @@ class _Comparison:
             self.scan = read_scan(self._ask(fingerprint_sql(plan, self.buckets)))
 
     def _size(self) -> int | None:
-        """About the bytes of a side, None where nothing tells: how finely rows are summed hangs on it, no result."""
+        """About the bytes of a side, None where unknown: it decides how finely rows are summed, and no result."""
         known = max((s.bytes for s in self.states if s.bytes is not None), default=None)
         return planned_bytes(self.warehouse, self.spec.baseline, self.cancelled) if known is None else known
 
     def _duplicates(self, plan: Plan) -> int | None:
-        """Those of the baseline; None where all rows are read again, which tells them too."""
+        """Those of the baseline; None where all rows are read again, which shows them too."""
         assert self.scan is not None
         if chosen_buckets(self.scan) is None:
             return None

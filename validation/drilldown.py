@@ -3,7 +3,7 @@
     rows      the rows of differing buckets of both sides, each with its normal forms as one struct `r`
     counted   copies of equal rows, numbered on each side; how many rows each key has
     leftover  what remains after equal rows of a key have cancelled, copy against copy; and of a key of which nothing
-              remains, but which a side has more than once, one row that tells how often
+              remains, but which a side has more than once, one row that holds how often
     ranked    the leftover rows of each key and side, in the order in which they meet
     pairs     the n-th leftover row of the baseline beside the n-th of the candidate
     judged    per pair: which columns differ and how; missing, extra, modified, equal within tolerance, or settled
@@ -38,7 +38,7 @@ _READ, _SHOWN = 4_000, 500
 _MISSING, _EXTRA, _MODIFIED = "missing", "extra", "modified"
 _TOLERATED, _EQUAL, _SETTLED = "tolerated", "equal", "settled"
 _REASON = "because/"
-"""Begins the codes that tell why a row differs."""
+"""Prefix of the codes of why a row differs."""
 LATE = "late"
 """The reason of rows later than the other side's newest data."""
 _ROUNDED_TO = 6
@@ -65,10 +65,10 @@ class Limits:
     def of(cls, scan: Scan, size: int) -> Limits:
         """Limits that bring back some `5 * size` keys of each class at most, or all where there are fewer.
 
-        How many keys of a class differ is told by the buckets that show it, as a share of those that could: a bucket
-        that shows another class hides it. Keys fall into buckets by their hash, so that in the others there are as
-        many. Where no bucket is left without it, that tells the fewest that there can be, and the rows the most; then
-        their geometric mean is taken, and keys that come back are some times more or fewer.
+        How many keys of a class differ is estimated by the buckets that show it, as a share of those that could: a
+        bucket that shows another class hides it. Keys fall into buckets by their hash, so that the others have as many.
+        Where no bucket is left without it, that gives the fewest that there can be, and the rows the most; then their
+        geometric mean is taken, and keys that come back are some times more or fewer.
         """
         wanted, rows = max(1, 5 * size), max(scan.rows)
 
@@ -272,7 +272,7 @@ def _name_sql(first: str, second: str, sensitive: bool) -> str:
 def _mismatches(plan: Plan, columns: Sequence[Compared]) -> str:
     """SQL of an array with the code `index/kind` of each column that differs.
 
-    Columns of one type are told by one lambda over all of them: to plan an expression for each of 85 columns takes
+    Columns of one type are written by one lambda over all of them: to plan an expression for each of 85 columns takes
     Spark seconds.
     """
     alike: dict[tuple[str, str], list[Compared]] = {}
@@ -414,7 +414,7 @@ def _tolerated(plan: Plan, column: Compared, values: _Values) -> str:
 
 
 def tolerance_applies(plan: Plan, column: Compared) -> bool:
-    """Whether the tolerance asked for a column fits its type."""
+    """Whether the tolerance set for a column fits its type."""
     return not column.is_key and bool(_tolerated(plan, column, _Values.of(column)))
 
 

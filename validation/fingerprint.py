@@ -4,7 +4,7 @@
     spread     the baseline's, shuffled by fine bucket, so that both sums of them need no further shuffle
     baseline   one a hash of a key, then one a fine bucket: rows, hash sums, and how many hashes of keys there are
     candidate  one a fine bucket: rows and hash sums
-    fine       both joined by bucket, without another shuffle; tells equal buckets from differing ones
+    fine       both joined by bucket, without another shuffle; separates equal buckets from differing ones
     coarse     16 rows that come back: totals of both sides, and the numbers of the differing fine buckets, if few
 
 Sums of hashes cannot overflow: each 64-bit hash is summed as two halves of 32 bits, exact in a BIGINT up to 2^31 rows.
@@ -12,9 +12,9 @@ If the hashes were ideal random functions, two different multisets of rows would
 of at most 2^-62: the hash of one differing row would have to take the one value that balances all others, or the hash
 of its key or of some of its columns that of other values, or the hash of where its array has NULLs that of another
 array, 2^-64 each. A second hash of every value would cost half as much again as reading the tables; who wants certainty
-asks for the final comparison, which uses no hash.
+requests the final comparison, which uses no hash.
 
-Duplicate keys cannot be told from sums. So the baseline is summed by the hash of the key first: as many hashes as rows
+Sums do not show duplicate keys. So the baseline is summed by the hash of the key first: as many hashes as rows
 means that no key is there twice. Only where there are fewer does a second statement count keys by two hashes. The
 candidate has as many duplicates, but for the buckets that differ, and those are read again; so its rows are summed by
 bucket where they are read, and of it sums are shuffled, not rows.
@@ -37,7 +37,7 @@ HALVES = ("h1", "h2")
 
 
 LISTED = 50_000
-"""More differing buckets than this are not told by number: everything is read again instead."""
+"""More differing buckets than this are not listed: everything is read again instead."""
 
 
 def fine_buckets(size: int | None) -> int:
@@ -82,7 +82,7 @@ def fingerprint_sql(plan: Plan, buckets: int) -> str:
     ]
     same = " AND ".join(["na = nb", *(f"a{i} = b{i}" for i in range(len(HALVES)))])
     kinds = {"fewer": "na > nb", "more": "na < nb", "even": f"NOT ({same}) AND na = nb"}
-    # Numbers of one coarse bucket: twice its share of what is told at most.
+    # Numbers of one coarse bucket: twice its share of what is listed at most.
     told = f"slice(collect_list(IF({same}, NULL, CAST(f AS STRING))), 1, {LISTED * 2 // COARSE})"
     coarse = [
         "count(*) AS buckets",

@@ -180,7 +180,7 @@ class _Builder:
             if found is not None:
                 return CommonForm("other", found[1], found[1], "")
             if kind.name == "interval":
-                # The old mixed type holds months, days and microseconds; its text tells each of them.
+                # The old mixed type holds months, days and microseconds; its text shows each of them.
                 return CommonForm("other", cast("STRING"), cast("STRING"), "")
         raise NoExactForm(f"{kind} has no exact normal form")
 
@@ -230,7 +230,7 @@ class _Builder:
         )
 
     def _variant(self, x: str) -> str:
-        """JSON text tells neither a date from a string nor one number type from another: the types stand beside it.
+        """JSON text distinguishes neither a date from a string nor two number types: the types stand beside it.
 
         The schema of an array is the common type of its elements, so the elements' own schemas are added, level by
         level.

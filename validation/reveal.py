@@ -75,10 +75,10 @@ def _of(warehouse: Warehouse, plan: Plan, side: Side, sample: Sample, cancelled:
         row, rows = "CAST(NULL AS STRING)", plan.keyed(side)
     else:
         shown = ", ".join(c.shown(side) for c in plan.columns)
-        # Older reports do not name rows; a name that is keyed cannot be told without its key.
+        # Older reports do not name rows; a keyed name cannot be computed without its key.
         told = named is not None and (":hash_key" not in name_sql or plan.spec.hash_key)
         asked = f"{name_sql} = :row" if told else "false"
-        # Which of the rows with its key comes first must not hang on the order in which a table is read.
+        # Which of the rows with its key comes first must not depend on the order in which a table is read.
         row = f"to_json(min_by(named_struct('cells', cells, 'exact', {asked}), struct(NOT {asked}, h1, h2, cells)))"
         rows = plan.rows(side, (f"array({shown}) AS cells",), 1, None)
     sql = f"SELECT count(*) AS n, {row} AS found FROM ({rows}) WHERE {locator_sql(plan)} = :locator"

@@ -37,7 +37,7 @@ _TEXT_SCALE = 10
 """Digits after the point, beyond those of the other side's type, to which a tolerance measures a text."""
 
 _NUMBER = "-?(?:0|[1-9][0-9]*)(?:[.][0-9]+)?(?:[eE][+-]?[0-9]{1,4})?"
-"""A number as JSON writes it: no blank, no plus sign, no leading zero, which tells an identifier from a number."""
+"""A number as JSON writes it: no blank, no plus sign, no leading zero as an identifier may have."""
 
 _DAY = "[+-]?[0-9]{4,7}-[0-9]{1,2}-[0-9]{1,2}"
 _MIDNIGHT = "(?:[ T]0?0:00(?::00(?:[.]0+)?)?)?"
@@ -167,7 +167,7 @@ def _decimals(a: DataType, b: DataType) -> CommonForm:
         target = f"DECIMAL({whole + scale},{scale})"
         return CommonForm("decimal", cast(target), cast(target), f"both as {target}", scale=scale)
 
-    # A value too large for the finer scale cannot equal any value of the finer type: its own text tells it apart.
+    # A value too large for the finer scale cannot equal any value of the finer type: its own text distinguishes it.
     def as_text(x: str) -> str:
         return f"coalesce(CAST(try_cast({x} AS DECIMAL(38,{scale})) AS STRING), CAST({x} AS STRING))"
 

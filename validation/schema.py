@@ -226,7 +226,7 @@ def _as_printed(kind: DataType) -> DataType:
 
 
 def _is_printed_as(kind: DataType, printed: DataType) -> bool:
-    """Whether a description may have `printed` for `kind`: of structs it tells the text and not what is a field."""
+    """Whether a description may have `printed` for `kind`: of structs it shows the text and not what is a field."""
     return _as_printed(kind) == printed or (_has_struct(kind) and str(_as_printed(kind)) == str(printed))
 
 
@@ -358,7 +358,7 @@ def _with_nullability(
 ) -> TableSchema:
     """What a description leaves out: NOT NULL, and CHAR and VARCHAR where it prints STRING.
 
-    From the catalog's information schema; for a shorter name, or where that tells nothing, from the table's DDL.
+    From the catalog's information schema; for a shorter name, or where that has nothing, from the table's DDL.
     Nullability stays unknown (None) where neither is served.
     """
     parts = split_name(name)
@@ -518,7 +518,7 @@ def excluded_names(spec: ComparisonSpec) -> set[str]:
 
 
 def _refuse_ambiguous(word: str, columns: Sequence[Column]) -> None:
-    """A view may have columns that only a case-sensitive session can tell apart: read here, either could be meant."""
+    """A view may have columns that only a case-sensitive session can distinguish: read here, either could be meant."""
     seen: dict[str, str] = {}
     for c in columns:
         other = seen.get(folded(c.name))

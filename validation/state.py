@@ -42,7 +42,7 @@ class TableUpdate:
     def version(self) -> str:
         """What identifies the data of a table that this update wrote.
 
-        An update that failed is told from one that completed: each table commits by itself, so either may have been
+        A failed update is distinguished from a completed one: each table commits by itself, so either may have been
         rewritten, and by unlike parts of the update.
         """
         return f"update:{self.update_id}" + ("" if self.state == "COMPLETED" else f" ({self.state.lower()})")
@@ -163,8 +163,8 @@ def _bytes(warehouse: Warehouse, name: str, cancelled: Callable[[], bool]) -> in
 
 
 def planned_bytes(warehouse: Warehouse, name: str, cancelled: Callable[[], bool] = never) -> int | None:
-    """What the optimizer takes for the bytes of a view or of what else tells no size: a hint, from a plan that is not
-    run. None where it tells none, or one beyond all sense, as the 8 EiB that stand for an unknown one.
+    """What the optimizer takes for the bytes of a view or of another object without a size: a hint, from a plan
+    that is not run. None where it gives none, or one beyond all sense, as the 8 EiB that stand for an unknown one.
     """
     try:
         rows = warehouse.execute(f"EXPLAIN COST SELECT * FROM {quote_table(name)}", None, cancelled)

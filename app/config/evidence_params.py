@@ -151,4 +151,4 @@ KINDS: dict[str, type[RuleParams]] = {
     "operation_verified": _Operation,
     "days_since_cutover": _Days,
 }
-"""Kind to what it is told."""
+"""Each kind of evidence and the parameters that it takes."""

@@ -62,7 +62,7 @@ class Table(Frozen):
     """One table of the migration on both sides, and how its rows are compared.
 
     key: columns that name a row; they need not be unique nor non-null; empty: compared as a multiset of rows.
-    watermark: timestamp columns that tell how fresh a side is.
+    watermark: timestamp columns that show how fresh a side is.
     sensitive: columns whose values never leave the warehouse in clear.
     excluded_by: SQL predicate, true for rows that an exclusion rule explains (a hint, it changes no verdict).
     where: SQL predicate of the rows that are compared, in the old side's names; candidate_where: of the new side's

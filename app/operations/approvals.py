@@ -56,7 +56,7 @@ def valid(
 
 
 def is_persona(local: bool, source: str) -> bool:
-    """Whether a record is by a persona that was chosen locally, whom nobody signed in."""
+    """Whether a record is by a persona that was chosen locally, without a sign-in."""
     return local or source == "persona"
 
 

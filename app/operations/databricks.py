@@ -37,7 +37,7 @@ class DatabricksWorld:
         return self._relation(self._workspace.tables.state(name))
 
     def inspect(self, name: str) -> Relation:
-        """As `relation`, with all that hangs on the name and the version of its data."""
+        """As `relation`, with everything attached to the name and the version of its data."""
         of = self._workspace.tables
         state = of.state(name)
         base = self._relation(state)
@@ -124,7 +124,7 @@ class DatabricksWorld:
         return int(row["n"]), str(row["h"])
 
     def written(self, table: str, old: str, new: str, watermark: Sequence[str]) -> Written:
-        """How many rows `new` has that are later than `old`'s latest; a problem is told, never raised."""
+        """How many rows `new` has that are later than `old`'s latest; a problem is returned as text, never raised."""
         latest = ", ".join(quote(c) for c in watermark)
         latest = f"greatest({latest})" if len(watermark) > 1 else latest
         a, b = quote_table(old), quote_table(new)

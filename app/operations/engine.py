@@ -32,7 +32,7 @@ OPEN_AT_ONCE = 2
 ATTEMPTS = 4
 READ_BACKS = 5
 LONGEST_WAIT = 10.0
-"""Seconds that a step waits at most before it is retried, whatever the service asks for."""
+"""Seconds that a step waits at most before it is retried, whatever the service requests."""
 LEASE = OPERATIONS_LEASE
 LEASE_SECONDS = 15.0
 
@@ -56,7 +56,7 @@ class Timing:
 class Hold:
     """The lease while an operation runs: renewed in the background, checked before every step.
 
-    Leaving it releases the lease. Raises LeaseLost as soon as somebody else may have it.
+    Leaving it releases the lease. Raises LeaseLost as soon as another process may have it.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Engine:
         ended: Callable[[], bool] = lambda: False,
         silent: bool = False,
     ) -> None:
-        """may_stop: whether somebody may ask it to stop. ended: whether this process is to end. silent: see Journal."""
+        """may_stop: whether a user may request a stop. ended: whether this process is to end. silent: see Journal."""
         self._do = performer
         self._journal = Journal(repository, hold, operation_id, direction, clock=clock, sleep=sleep, silent=silent)
         self._clock = clock
@@ -241,7 +241,7 @@ class Engine:
             try:
                 for planned, moment in zip(chain, moments, strict=True):
                     if sent and not sent[-1].planned.step.frees_name:
-                        self._journal.check_alone()  # The name is there: whoever has the lease now can go on.
+                        self._journal.check_alone()  # The name is there: the lease's new holder can continue.
                     sent.append(self._send(planned, moment, late))
             except Exception:
                 self._confirm_all(sent)

@@ -210,8 +210,8 @@ class Executor:
         return self._end(record, known, hold, actor, State.VERIFIED, walk.text, walk.unwritten)
 
     def _undo(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, why: str) -> OperationRecord:
-        """Brings a cutover that failed back to where it began. That it is to go back is journaled before anything else:
-        whoever goes on with it must not go forward. Where the journal cannot be written, it goes back all the same."""
+        """Brings a cutover that failed back to where it started. The decision to go back is journaled first: a process
+        that continues it must not go forward. Where the journal cannot be written, it goes back all the same."""
         past = of_record(record)
         journal = self._engine(known, hold, "back", may_stop=False).journal
         try:
@@ -329,7 +329,7 @@ class Executor:
     ) -> OperationRecord:
         """Records what became of an operation. unwritten: what the journal lacks, for the audit log.
 
-        Raises LeaseLost: then it is for whoever holds the lease now to say; JournalLost: then it stays RUNNING, and is
+        Raises LeaseLost: then the lease's new holder records the outcome; JournalLost: then it stays RUNNING, and is
         taken up again.
         """
 

@@ -37,7 +37,7 @@ def _judged(gate: Gate, judge: Judge, moment: datetime) -> Finding:
 
 
 def of_world(kind: Kind, migration: Migration, observation: Observation, past: PastCutover) -> tuple[GateVerdict, ...]:
-    """Conditions that the observed world itself sets, whatever the migration file asks for. past: the last cutover."""
+    """Conditions that the observed world itself sets, whatever the migration file requires. past: the last cutover."""
     match kind:
         case Kind.CUTOVER:
             return (

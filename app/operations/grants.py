@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from app.operations.world import Grant, Relation
 
 VIEW_PRIVILEGES = frozenset({"SELECT", "ALL_PRIVILEGES", "MANAGE", "APPLY_TAG"})
-"""What can be granted on a view; MODIFY cannot, and whoever has it writes to the old table, which keeps its grants."""
+"""What can be granted on a view; MODIFY cannot, and its holder writes to the old table, which keeps its grants."""
 
 
 def union(a: tuple[Grant, ...], b: tuple[Grant, ...]) -> tuple[Grant, ...]:

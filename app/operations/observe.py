@@ -92,13 +92,13 @@ def starts_old_job(kind: Kind, args: Mapping[str, Any]) -> bool:
 
 
 def relations(world: World, names: Sequence[str], *, deep: bool = False) -> list[Relation]:
-    """State of several names, read side by side, in the order asked. deep: with what hangs on them."""
+    """State of several names, read side by side, in the order asked. deep: with what is attached to them."""
     read = world.inspect if deep else world.relation
     return _parallel([partial(read, n) for n in names])
 
 
 def look(world: World, migration: Migration, moment: datetime) -> Observation:
-    """The names of a swap with all that hangs on them, its jobs and its pipeline: what a cutover rests on."""
+    """The names of a swap with everything attached to them, its jobs and its pipeline: what a cutover rests on."""
     found = relations(world, plan_swap.names(migration), deep=True)
     jobs = tuple((side, _job(world, migration, side)) for side in ("baseline", "candidate"))
     return Observation(moment, tuple(found), jobs, (world.pipeline(migration.production_pipeline.name),))

@@ -127,7 +127,7 @@ class PastCutover:
 def last_cutover(operations: OperationsRepository, migration: Migration) -> PastCutover:
     """The newest cutover of the migration (or of any of its tables) that was started. Raises StoreError.
 
-    One whose plan cannot be read leaves no memory: `unknown` then says so, with what its journal tells.
+    One whose plan cannot be read leaves no memory: `unknown` then says so, with what its journal holds.
     """
     served = {t.baseline for t in migration.tables}
     found = operations.find(kinds=[Kind.CUTOVER], states=_STARTED, limit=20)

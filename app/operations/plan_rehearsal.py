@@ -68,7 +68,7 @@ def rehearse(migration: Migration, observation: Observation, requested_by: str, 
     copied: dict[str, Relation] = {}
     for t, s in zip(migration.tables, all_swaps, strict=True):
         old, new = observation.relation(t.baseline), observation.relation(t.candidate)
-        # Their ids are not known before they are made; any two that differ tell them apart.
+        # Their ids are not known before they are made; any two different ones distinguish them.
         copied[s.served] = Relation(s.served, "table", table_id="old", columns=old.columns, grants=grants)
         copied[s.kept] = absent(s.kept)
         copied[s.candidate] = Relation(s.candidate, "table", table_id="new", columns=new.columns)

@@ -1,4 +1,4 @@
-"""Where a table is on the way from old to new, told from the names alone: the world decides, not memory."""
+"""Where a table is on the way from old to new, read from the names alone: the workspace decides, not a record."""
 
 from __future__ import annotations
 

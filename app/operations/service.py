@@ -281,7 +281,7 @@ class OperationsService:
                 return self._executor.bring_back(record, known, hold, actor)
 
     def _end_unreadable(self, unread: PlanUnreadable, actor: Actor) -> OperationRecord:
-        """An interrupted operation whose plan cannot be read is for a person, with what its journal tells."""
+        """An interrupted operation whose plan cannot be read is for a person, with what its journal holds."""
         record = unread.record
         if not self.interrupted(record):
             raise unread

@@ -28,7 +28,7 @@ class Relation:
     over: for a view that is `SELECT * FROM <one relation>`, that relation's three-level name; else None.
     version: what identifies its rows (see `compared`): the last Delta version that changed them, or for a pipeline's
         table the newest update; None if unknown.
-    hangers: what hangs on the name and no view can carry (`row filter`, `column mask`, ...) to a text for people.
+    hangers: what is attached to the name and no view can carry (`row filter`, `column mask`, ...) to a text for people.
     unknown: what could not be read and may hang there.
     column_comments: column to its comment, of those that have one.
     """
@@ -82,7 +82,7 @@ class PipelineState:
 
 @dataclass(frozen=True)
 class Privileges:
-    """missing: what whoever runs this lacks, one sentence or GRANT statement each. unknown: what could not be told."""
+    """missing: what the acting principal lacks, each a sentence or GRANT statement. unknown: what could not be read."""
 
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ class World(Seen, Protocol):
     landed."""
 
     def inspect(self, name: str) -> Relation:
-        """As `relation`, with comments, the version of its data and, of a table, all that hangs on the name."""
+        """As `relation`, with comments, the version of its data and, of a table, everything attached to the name."""
 
     def pipeline(self, name: str) -> PipelineState:
         """A pipeline by name."""
@@ -140,7 +140,7 @@ class World(Seen, Protocol):
         """Updates of a pipeline that have not ended, as ids."""
 
     def privileges(self, swap: Sequence[str], read: Sequence[str], jobs: Sequence[int]) -> Privileges:
-        """Whether whoever runs this may rename and replace `swap`, read `read`, and pause `jobs`."""
+        """Whether the acting principal may rename and replace `swap`, read `read`, and pause `jobs`."""
 
     def execute(self, sql: str) -> None:
         """Runs one statement on the warehouse."""
@@ -163,7 +163,7 @@ class World(Seen, Protocol):
         """State of an update, to read back that it exists."""
 
     def written(self, table: str, old: str, new: str, watermark: Sequence[str]) -> Written:
-        """How many rows `new` has that are later than `old`'s latest; a problem is told, never raised."""
+        """How many rows `new` has that are later than `old`'s latest; a problem is returned as text, never raised."""
 
     def fingerprint(self, relation: str) -> tuple[int, str]:
         """Row count and an order-free hash over all rows."""

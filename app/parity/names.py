@@ -19,7 +19,7 @@ kept name now: the `old` table, or a `backup` while the old table has its own na
 def names_now(tables: Tables, table: Table, kept_is: KeptIs) -> tuple[str, str]:
     """Names of the old and the new table now.
 
-    Raises WorkspaceError; StoreError; ConfigError where both names are tables and the last cutover does not tell
+    Raises WorkspaceError; StoreError; ConfigError where both names are tables and the last cutover does not show
     whether they were renamed or one is a backup: the wrong pair could be found identical.
     """
     if not tables.exists(table.kept):

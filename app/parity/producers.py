@@ -137,7 +137,7 @@ def contradictions(reports: Mapping[str, Mapping[str, Any]], pair: Pair) -> list
     """Where tables themselves (reports: table to `ParityReport.to_dict`) say that another than the pair wrote them.
 
     The history of a table may name a task's run, or one that a notebook began, and the newest run of a job need not
-    rewrite every table: of runs only one that wrote after the end of the old side's counts. Tables whose history tells
+    rewrite every table: of runs only one that wrote after the end of the old side's counts. Tables whose history names
     their last write are left to `other_writes`.
     """
     found = []

@@ -1,4 +1,4 @@
-"""What the panel knows of a comparison and its report does not tell: which runs wrote the sides, and a warning."""
+"""What the panel knows of a comparison and its report does not hold: which runs wrote the sides, and a warning."""
 
 from __future__ import annotations
 

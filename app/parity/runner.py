@@ -195,7 +195,7 @@ class ParityRunner:
             # Only a success must be beyond doubt: what proved nothing stays its pair's, and is tried again.
             if all(t.verdict == "identical" for t in results):
                 found.append(f"whether a side was written while tables were compared could not be asked ({e})")
-        # When an update ended is told by its events, which may have come meanwhile.
+        # The end of an update is in its events, which may have arrived meanwhile.
         pair = after if same(before, after) else before
         known = {t: r for t, r in reports.items() if r is not None}
         found += doubts(before, after) + contradictions(known, before)

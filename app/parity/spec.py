@@ -24,7 +24,7 @@ def spec_of(
 
     sides: `production` (old against new) or `development` (old against the development pipeline's table).
     names: where the old and the new production table are now, after a cutover; None: as in the migration file.
-    Raises ConfigError where the migration file asks for what cannot be compared.
+    Raises ConfigError where the migration file requires what cannot be compared.
     """
     baseline, candidate = names or (table.baseline, table.candidate)
     if sides == "development":

@@ -10,10 +10,10 @@ from itertools import pairwise, takewhile
 from statistics import median
 
 LONGEST_PAUSE = timedelta(hours=24)
-"""Between two comparisons of a row of days: the guide asks for one a day."""
+"""Between two comparisons of a row of days: the guide requires one a day."""
 
 SLACK = timedelta(days=0.05)
-"""Half of the tenth of a day that is told. A daily run ends some minutes earlier or later than the day before, and an
+"""Half of the tenth of a day that is shown. A daily run ends some minutes earlier or later than the day before, and an
 hour on the day of a clock change: neither makes a week shorter or a pause longer."""
 
 
@@ -62,7 +62,7 @@ class Collected:
     until: datetime | None
 
     def whole(self, moment: datetime) -> bool:
-        """Whether all that ended by `moment` is known. Otherwise that nothing was left out cannot be told."""
+        """Whether all that ended by `moment` is known. Otherwise it is unknown whether something was left out."""
         return self.until is not None and self.until >= moment
 
 
@@ -194,7 +194,7 @@ class Clean:
 
     @property
     def since(self) -> datetime | None:
-        """From when on both sides must be known to tell what was not compared; None without a row."""
+        """The time from which both sides must be known to find what was not compared; None without a row."""
         return min((min(p.run.ended_at, p.update.ended_at) for _, p in self.row), default=None)
 
     def streak(self, tables: int, old: Collected, new: Collected) -> Streak:

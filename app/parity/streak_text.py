@@ -43,7 +43,7 @@ def of_wanted(streak: Streak, wanted: int | None) -> str:
 
 
 def days_word(days: float) -> str:
-    """`7 days`, `6.8 days`, `18 h`: judged as it is told, to a tenth of a day."""
+    """`7 days`, `6.8 days`, `18 h`: judged as it is shown, to a tenth of a day."""
     if days < 2:
         return f"{days * 24:.0f} h"
     return f"{days:.1f}".removesuffix(".0") + " days"
@@ -100,7 +100,7 @@ def pause(days: Days, longest: timedelta) -> str:
 
 
 def stamp(moment: datetime | None) -> str:
-    """A moment as findings tell it."""
+    """A moment as findings show it."""
     return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "an unknown time"
 
 

@@ -132,7 +132,7 @@ class AuditRepository(Repository):
     ) -> AuditRecord:
         """Adds one record and returns it. Safe when many append at once: the head row is swapped by comparing.
 
-        Raises StoreError when it cannot be written; whoever acts must then not act.
+        Raises StoreError when it cannot be written; the action must then not happen.
         """
         text = canonical(storable(detail or {}, finite=False))
         try:

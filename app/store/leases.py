@@ -28,7 +28,7 @@ leases = Table(
 
 
 class LeaseLost(Exception):
-    """The lease is no longer held: it expired or someone else took it. Whoever held it must stop at once."""
+    """The lease is no longer held: it expired or another process took it. Its former holder must stop at once."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Lease:
 
 
 WORKER_LEASE = "worker"
-"""Name of the lease of the process that collects and carries out."""
+"""Name of the lease of the process that collects and executes."""
 
 OPERATIONS_LEASE = "operations"
 """Name of the lease of the process that executes an operation."""
@@ -88,7 +88,7 @@ class LeaseRepository(Repository):
                 ).rowcount
                 return Lease(name, owner, row.token + 1, moment, expires) if changed == 1 else None
         except IntegrityError:
-            return None  # Two asked for the first grant at once; the other one has it.
+            return None  # Two processes requested the first grant at once; the other one has it.
         except DATABASE_ERRORS as e:
             raise store_error(f"lease {name!r} cannot be taken", e) from e
 
@@ -116,7 +116,7 @@ class LeaseRepository(Repository):
             c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=moment))
 
     def holder(self, name: str) -> Lease | None:
-        """Who holds the lease now; None if nobody does."""
+        """The lease's holder now; None if there is none."""
         with self._read() as c:
             row = c.execute(select(leases).where(leases.c.name == name)).one_or_none()
             if row is None or row.expires_at <= self._moment(c):

@@ -90,10 +90,10 @@ approvals = Table(
 class State(StrEnum):
     """Where an operation is.
 
-    PLANNED: made, not asked for. SUBMITTED: waits for its approval. READY: waits for someone to carry it out.
-    RUNNING: being carried out, or interrupted if nobody holds the lease. VERIFIED: done and read back.
-    UNDONE: failed, and everything is as before. FAILED: a light operation failed. REFUSED: not begun, nothing written.
-    NEEDS_HUMAN: the world is neither all-new nor all-old; the reason says what it is. CANCELLED, EXPIRED: never begun.
+    PLANNED: made, not submitted. SUBMITTED: waits for its approval. READY: waits for its execution.
+    RUNNING: executed now, or interrupted if no process holds the lease. VERIFIED: done and read back.
+    UNDONE: failed, everything is as before. FAILED: a light operation failed. REFUSED: not started, nothing written.
+    NEEDS_HUMAN: neither all tables are new nor all old; the reason has details. CANCELLED, EXPIRED: never started.
     """
 
     PLANNED = "planned"
@@ -256,7 +256,7 @@ class OperationsRepository(Repository):
         return None if row is None else _operation(row)
 
     def ready(self) -> list[OperationRecord]:
-        """Operations that wait to be carried out, oldest first."""
+        """Operations that wait for execution, oldest first."""
         query = select(operations).where(operations.c.state == State.READY).order_by(operations.c.submitted_at)
         return [_operation(row) for row in self._all(query)]
 
@@ -271,7 +271,7 @@ class OperationsRepository(Repository):
             return c.execute(statement).rowcount == 1
 
     def request_stop(self, operation_id: str) -> bool:
-        """Asks whoever carries the operation out to stop before its next step; whether it was running."""
+        """Requests that the operation stops before its next step; whether it was running."""
         with self._write(f"operation {operation_id}") as c:
             statement = update(operations).where(operations.c.id == operation_id, operations.c.state == State.RUNNING)
             return c.execute(statement.values(stop_requested=True)).rowcount == 1

@@ -119,7 +119,7 @@ class Label(_Bounded):
 
 
 class FreeText(TypeDecorator[str]):
-    """What somebody or a service says: cleaned, and shortened to LONGEST characters."""
+    """What a user or a service says: cleaned, and shortened to LONGEST characters."""
 
     impl = Text
     cache_ok = True

@@ -1,8 +1,8 @@
 """Executes one pipeline update in a forked process: reads the source files, defines the graph, runs it, reports.
 
 The same as `spark-pipelines run` (or `dry-run`), with three additions: names are three-level; definitions are
-collected before any is sent, to tell a flow's reads from the pipeline's own datasets; and what each flow wrote is read
-back while others still run.
+collected before any is sent, to distinguish a flow's reads from the pipeline's own datasets; and what each flow wrote
+is read back while others still run.
 """
 
 from __future__ import annotations

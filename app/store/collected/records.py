@@ -281,7 +281,7 @@ class SourceStatus:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What most pages need, read in few queries. `runs` and `updates`: newest first, within the time asked for."""
+    """What most pages need, read in few queries. `runs` and `updates`: newest first, within the requested time."""
 
     sources: Mapping[str, SourceStatus]
     schedules: Mapping[str, ScheduleRecord]

@@ -53,7 +53,7 @@ R = TypeVar("R")
 # A pipeline task that started longer ago than this is not taken for the one that started an update.
 _LONGEST_TASK = timedelta(days=2)
 
-# Most values that one statement may bind on SQLite; larger lists are asked for in parts.
+# Most values that one statement may bind on SQLite; larger lists are queried in parts.
 _BOUND = 500
 
 
@@ -171,7 +171,7 @@ class CollectedRepository(Repository):
             upsert(c, pipelines_table, rows)
 
     def put_consumers(self, consumers: Sequence[ConsumerRecord]) -> None:
-        """Keeps consumers; `reads` are those within the time last asked for."""
+        """Keeps consumers; `reads` are those within the time that was read last."""
         with self._write() as c:
             upsert(c, consumers_table, _rows(consumers))
 
@@ -364,7 +364,7 @@ class CollectedRepository(Repository):
         states: Collection[str] = (),
         limit: int = 500,
     ) -> list[UpdateRecord]:
-        """Updates asked for within [since, until), newest first."""
+        """Updates requested within [since, until), newest first."""
         t = updates_table.c
         query = _between(select(updates_table), t.start_time, since, until)
         if environment is not None:
@@ -380,7 +380,7 @@ class CollectedRepository(Repository):
         return None if found is None else _update(found)
 
     def updates_without_run(self, since: datetime, limit: int = 5000) -> list[tuple[str, int]]:
-        """(update, job run) for updates whose job run is not known yet and that were asked for while a task ran their
+        """(update, job run) for updates whose job run is not known yet and that were requested while a task ran their
         pipeline: a pipeline has one active update at a time, so the task that ran then started it."""
         u, t = updates_table.c, tasks_table.c
         lone = self._all(

@@ -101,7 +101,7 @@ def draw(here: Panel, pair: str) -> None:
 
 
 def title(found: Sequence[ParityTable], row: str) -> str:
-    """What the chart shows: how many ended by themselves, how many somebody cancelled, and the row of clean ones."""
+    """What the chart shows: how many completed, how many were cancelled, and the streak of clean ones."""
     cancelled = sum(h.state is ParityState.CANCELLED for h in found)
     counted = count(len(found) - cancelled, "table comparison") + (f", {cancelled:,} cancelled" if cancelled else "")
     return f"Verdict of each comparison ({counted})" + (f": {row}" if row else "")
