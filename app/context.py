@@ -89,7 +89,7 @@ class Context:
         from app.operations import compared
         from app.operations.databricks import DatabricksWorld
         from app.operations.service import OperationsService
-        from app.progress.rules import judges
+        from app.progress.judge import judges
         from databricks_client.running import RUNNING
 
         bind(self.store, self.workspace)

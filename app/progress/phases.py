@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.config.migration import Deliverable, Gate, Metric, Phase, SignOff, Step
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts
-from app.progress.rules import judge
+from app.progress.judge import judge
 from app.progress.serving import Serving, serving_side
 
 

@@ -13,7 +13,7 @@ from app.config.base import ConfigError
 from app.config.migration import DEFAULT_MIGRATION, Migration, Table
 from app.config.settings import IdentitySource, Settings
 from app.parity.spec import spec_of
-from app.progress.rules import RULES
+from app.progress.judge import RULES
 from pipeline.fde.exclusions import DEFAULT_WORDS
 from scripts import run
 

@@ -12,7 +12,7 @@ from app.config.migration import Evidence
 from app.performance.measurements import MeasuredRun, Summary, billed_sums, measured_runs, summaries
 from app.progress.evidence import Status
 from app.progress.facts import DAYS, Facts
-from app.progress.rules import judge
+from app.progress.judge import judge
 from app.web.components import asof, charts, hints, panel, sentences, sides
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.native import safe

@@ -1,0 +1,54 @@
+"""The register of rules, and what several of them need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from app.progress.evidence import Finding, pass_or_fail, unknown
+from app.progress.facts import Facts
+
+Rule = Callable[[Facts, Mapping[str, Any]], Finding]
+
+RULES: dict[str, Rule] = {}
+
+UNREAD = timedelta(minutes=15)
+"""Age from which the collected runs say nothing: later runs may have ended differently."""
+
+
+def rule(function: Rule) -> Rule:
+    """Registers a function under its own name."""
+    RULES[function.__name__] = function
+    return function
+
+
+def tables(facts: Facts, params: Mapping[str, Any]) -> list[str]:
+    return [t.name for t in facts.migration.tables if t.name in params.get("tables", [t.name])]
+
+
+def unread(facts: Facts, source: str, what: str, shown: str) -> Finding | None:
+    """INCONCLUSIVE where a source was not read within `UNREAD`; None where it was. shown: the finding's source."""
+    status = facts.snapshot.sources.get(source)
+    read = status.last_success if status is not None else None
+    if read is not None and facts.now - read <= UNREAD:
+        return None
+    since = "were never read" if read is None else f"have not been read since {read:%Y-%m-%d %H:%M} UTC"
+    cause = f": {status.error}" if status is not None and status.error else ""
+    return unknown(f"{what} {since}{cause}", shown, read)
+
+
+def not_seen(facts: Facts, source: str, summary: str) -> Finding:
+    """FAIL where the source was read and does not have it; INCONCLUSIVE where the source could not be read."""
+    status = facts.snapshot.sources.get(source)
+    if status is None or status.last_success is None:
+        return unknown(f"{summary} (not read yet)", source)
+    if status.error:
+        return unknown(f"{summary} (reading failed: {status.error})", source, status.last_success)
+    return pass_or_fail(False, summary, status.last_success, source)
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return "unknown time"
+    return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"

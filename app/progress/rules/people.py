@@ -1,0 +1,46 @@
+"""Rules over what people tick and sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.progress.evidence import Finding, Status, pass_or_fail
+from app.progress.facts import Facts
+from app.progress.rules.base import rule
+from app.store.checklist import Tick
+
+
+@rule
+def manual(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """A person has ticked the item."""
+    tick = facts.tick(params["_key"])
+    if tick is None:
+        return Finding(Status.INCONCLUSIVE, "Not ticked yet", manual=True)
+    comment = f": {tick.comment}" if tick.comment else ""
+    return Finding(Status.PASS, f"Ticked by {tick.by}{comment}", tick.at, tick.by, manual=True)
+
+
+@rule
+def signed(facts: Facts, params: Mapping[str, Any]) -> Finding:
+    """Every sign-off (or those in `keys`) is given."""
+    wanted = [s for s in facts.migration.sign_offs if s.key in params.get("keys", [s.key])]
+    given = [m for s in wanted if (m := facts.tick(s.key))]
+    names = {m.key for m in given}
+    missing = [s.title for s in wanted if s.key not in names]
+    if missing:
+        return Finding(Status.FAIL, f"Not signed: {', '.join(missing)}", facts.now, "checklist")
+    titles = {s.key: s.title for s in wanted}
+    if not facts.migration.one_person_may_sign_all and (twice := signed_twice(given)):
+        what = "; ".join(f"{by} signed {' and '.join(titles[k] for k in keys)}" for by, keys in twice.items())
+        return Finding(Status.FAIL, f"Each sign-off needs a different person: {what}", facts.now, "checklist")
+    by = ", ".join(sorted({m.by for m in given}))
+    return pass_or_fail(True, f"Signed by {by}", max((m.at for m in given), default=None), "checklist")
+
+
+def signed_twice(given: Sequence[Tick]) -> dict[str, list[str]]:
+    """Users who gave more than one of these sign-offs, with the keys; upper and lower case are the same user."""
+    by_person: dict[str, list[Tick]] = {}
+    for tick in given:
+        by_person.setdefault(tick.by.strip().casefold(), []).append(tick)
+    return {ticks[0].by: [t.key for t in ticks] for ticks in by_person.values() if len(ticks) > 1}
