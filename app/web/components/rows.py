@@ -1,0 +1,81 @@
+"""Rows of wrapped text for the statuses of a page: a mark, a title, a sentence, and the way to the evidence.
+
+`components.tables` cuts long text off at the edge of its cell; here text wraps at any width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from app.web.components import native
+from app.web.components.status import Mark
+from app.web.components.text import literal
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way to evidence: `path` is a page of the panel with `parameters`, or `url` an address of the workspace."""
+
+    label: str
+    path: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One status. title: in bold; text: a sentence of any length; note: its time, source or owner, in small type."""
+
+    title: str
+    mark: Mark | None = None
+    text: str = ""
+    note: str = ""
+    links: Sequence[Link] = ()
+
+
+def draw(items: Sequence[Row], *, key: str, empty: str = "", actions: Callable[[Row], None] | None = None) -> None:
+    """Draws the rows below each other; below `empty` where there are none. actions: draws buttons at a row's end.
+
+    key: of the surrounding container, unique on the page.
+    """
+    if not items:
+        if empty:
+            st.caption(literal(empty))
+        return
+    with st.container(key=key, gap="small"):
+        for item in items:
+            _row(item, actions)
+
+
+def _row(item: Row, actions: Callable[[Row], None] | None) -> None:
+    if not item.links and actions is None:
+        st.markdown(markdown(item))
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="top"):
+        st.markdown(markdown(item), width="stretch")
+        for link in item.links:
+            go(link)
+        if actions is not None:
+            actions(item)
+
+
+def go(link: Link) -> None:
+    """Draws one link; nothing where its page or a safe address is missing."""
+    if link.path:
+        native.page_link(link.label, link.path, **link.parameters)
+    elif address := native.safe(link.url):
+        st.link_button(literal(link.label), address, type="tertiary", icon=":material/open_in_new:")
+
+
+def markdown(item: Row) -> str:
+    """The row as Markdown, its texts literal: mark and title on one line, below them sentence and note."""
+    badge = f"{item.mark.badge} " if item.mark else ""
+    lines = [f"{badge}**{literal(item.title)}**"]
+    if item.text:
+        lines.append(literal(item.text))
+    if item.note:
+        lines.append(f":small[{literal(item.note)}]")
+    return "  \n".join(lines)

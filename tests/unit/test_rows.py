@@ -1,0 +1,24 @@
+"""Rows of wrapped text: what they show is data, and stays plain characters."""
+
+from __future__ import annotations
+
+from app.web.components.rows import Row, markdown
+from app.web.components.status import Mark
+from tests.support.pages_open import unescaped
+
+
+def test_a_row_has_its_mark_and_title_on_one_line_and_its_texts_below() -> None:
+    lines = unescaped(markdown(Row("All tables", Mark("passes", "good"), "6 of 6 identical", "as of 12:00"))).split(
+        "  \n"
+    )
+    assert lines == [":green-badge[✓ passes] **All tables**", "6 of 6 identical", ":small[as of 12:00]"]
+
+
+def test_a_row_without_texts_is_one_line() -> None:
+    assert markdown(Row("Title")) == "**Title**"
+
+
+def test_a_rows_texts_form_no_markdown_and_no_html() -> None:
+    hostile = "<b>x</b> [l](javascript:alert(1)) **y**\n\n# z ]"
+    shown = markdown(Row(hostile, None, hostile, hostile))
+    assert "<b>" not in shown and "[l](" not in shown and "\n#" not in shown
