@@ -121,7 +121,7 @@ def main() -> None:
             icon=":material/sync:",
             help="Requests that the worker reads every source of the workspace now. Needs the role operator.",
         )
-        notice.show(COLLECT)
+        notice.show(COLLECT, here.zone)
     found = preparing.state()
     if found is not None:
         panel.live(preparing.banner, every=None if found.ready else panel.LIVE_SECONDS)

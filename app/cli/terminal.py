@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from app.moments import in_zone
 from databricks_client.terminal import discard, one_line, printable
 
 
@@ -25,8 +27,8 @@ class Terminal(Console):
         super().__init__(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """A text as Rich draws it; all texts pass here, of tables, titles and lines."""
-        return super().render_str(printable(text), **options)
+        """A text as Rich draws it, its times in UTC; all texts pass here, of tables, titles and lines."""
+        return super().render_str(in_zone(printable(text), UTC), **options)
 
     def say(self, text: str) -> None:
         """Prints one line, whatever the text holds; the terminal wraps it, so that it can be copied whole."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from app.access import Refused, RolesOf, require, same_person
 from app.config.migration import Role
+from app.moments import when
 from app.store.audit import AuditRepository
 from app.store.operations import ApprovalRecord
 
@@ -40,7 +41,7 @@ def valid(
         if approval.plan_hash != plan_hash:
             reasons.append(f"{approval.approver} approved another plan")
         elif approval.expires_at <= moment:
-            reasons.append(f"the approval of {approval.approver} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC")
+            reasons.append(f"the approval of {approval.approver} expired at {when(approval.expires_at)}")
         elif not personas and is_persona(approval.local, approval.source):
             reasons.append(f"{approval.approver} was a local persona, which is valid only on a local workspace")
         elif not audited(approval):

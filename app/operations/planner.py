@@ -10,6 +10,7 @@ from typing import Any
 from app import access
 from app.access import Refused, RolesOf
 from app.config.migration import Migration, Role
+from app.moments import when
 from app.operations import approvals, confirm, gates, plan_job, plan_rehearsal, plan_swap
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation, Plan
 from app.operations.draft import Draft
@@ -220,7 +221,7 @@ class Planner:
         if known.digest != self._migration.digest:
             raise Refused("the migration file changed since the plan was made: plan again")
         if record.expires_at <= self._clock():
-            raise Refused(f"the plan expired at {record.expires_at:%Y-%m-%d %H:%M} UTC: plan again")
+            raise Refused(f"the plan expired at {when(record.expires_at)}: plan again")
 
 
 def blocked(gates_: Sequence[GateVerdict]) -> str:

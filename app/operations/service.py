@@ -12,6 +12,7 @@ from typing import Any
 from app import access
 from app.access import Actor, Refused, RolesOf
 from app.config.migration import Migration, Role
+from app.moments import when
 from app.operations import approvals, confirm, resumption
 from app.operations.definition import CONVERGING, Kind, Plan
 from app.operations.engine import LEASE, Hold
@@ -370,7 +371,11 @@ class OperationsService:
         while (lease := self._store.leases.acquire(LEASE, owner, self._patience.lease)) is None:
             if not wait or waited >= self._patience.wait:
                 holder = self._store.leases.holder(LEASE)
-                who = f"{holder.owner} until {holder.expires_at:%H:%M:%S} UTC at least" if holder else "another process"
+                who = (
+                    f"{holder.owner} until {when(holder.expires_at, seconds=True)} at least"
+                    if holder
+                    else "another process"
+                )
                 raise Refused(f"another operation is being executed by {who}: wait until it has ended, or cancel it")
             self._sleep(0.5)
             waited += 0.5

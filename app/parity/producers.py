@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from app.moments import when
 from app.parity.spec import FAR_APART_SECONDS
 from app.store.collected.records import JobRunRecord, UpdateRecord
 from app.store.collected.repository import CollectedRepository
@@ -170,7 +171,7 @@ def with_others(
                 others.append(OtherWrite(table, written.what, written.at))
         found.append(None if p is None else replace(p, others=tuple(others)))
         told += [
-            f"{o.table} of the {side} side was last written by {o.what} at {o.at:%Y-%m-%d %H:%M:%S} UTC, "
+            f"{o.table} of the {side} side was last written by {o.what} at {when(o.at, seconds=True)}, "
             f"not by {p.kind} {p.id}"
             for o in others
             if p is not None

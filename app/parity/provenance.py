@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.moments import when
 from app.store.parity_records import ParityRun
 from app.store.parity_records import Producer as Stored
 from validation.report import Producer, Provenance
@@ -17,7 +18,7 @@ def provenance_of(run: ParityRun, table: str | None = None) -> Provenance:
 
 def but_not(stored: Stored | None) -> list[str]:
     """The tables of a side that something else than its run or update wrote last, a clause each."""
-    return [f"{o.table}: {o.what} at {o.at:%Y-%m-%d %H:%M:%S} UTC" for o in stored.others] if stored else []
+    return [f"{o.table}: {o.what} at {when(o.at, seconds=True)}" for o in stored.others] if stored else []
 
 
 def _producer(stored: Stored | None, table: str | None) -> Producer | None:

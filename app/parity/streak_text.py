@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from app.config.migration import Evidence, Migration
+from app.moments import when
 from app.parity.streak import (
     LONGEST_PAUSE,
     Days,
@@ -64,7 +65,7 @@ def explained(streak: Streak, migration: Migration, pair: str) -> list[str]:
     if streak.waiting is not None:
         told.append(f"After the streak: {waiting(streak.waiting)}.")
     if days.pause is not None:
-        told.append(f"The days count from {stamp(days.since)}: before it {pause(days, longest)}.")
+        told.append(f"The days count from {when(days.since)}: before it {pause(days, longest)}.")
     if streak.ended is not None:
         told.append(f"{'The streak restarts where' if streak.runs else 'There is no streak:'} {why(streak.ended)}.")
     return told
@@ -83,7 +84,7 @@ def why(ended: Ended) -> str:
                 w for w, lacking in (("runs of the old job", runs), ("updates of the new side", updates)) if lacking
             )
             return (
-                f"it cannot be told whether every pair of runs before {stamp(since)} was compared: "
+                f"it cannot be told whether every pair of runs before {when(since)} was compared: "
                 f"not all {what} have been collected"
             )
 
@@ -99,11 +100,6 @@ def pause(days: Days, longest: timedelta) -> str:
     return f"{hours:.0f} h passed without a clean pair of runs, more than {longest / timedelta(hours=1):g} h"
 
 
-def stamp(moment: datetime | None) -> str:
-    """A moment as findings show it."""
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "an unknown time"
-
-
 def _left_out(found: NotCompared) -> str:
     last = found.pairs[-1]
     named = f"run {_of(last.run)} and update {_of(last.update)}"
@@ -112,7 +108,7 @@ def _left_out(found: NotCompared) -> str:
 
 
 def _of(written: EndedProducer) -> str:
-    return f"{written.id} of {stamp(written.ended_at)}"
+    return f"{written.id} of {when(written.ended_at)}"
 
 
 def _uncertain(found: NotCompared) -> str:

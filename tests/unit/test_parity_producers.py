@@ -252,7 +252,7 @@ def test_a_manual_write_after_the_run_is_named_and_leaves_no_pair(
     named = done(store)
     assert named.verdict == "identical" and named.pair is None
     assert (
-        f"t of the old side was last written by {operation} by {user} (version 9) at 2026-03-01 12:16:00 UTC, "
+        f"t of the old side was last written by {operation} by {user} (version 9) at 2026-03-01T12:16:00Z, "
         "not by run 1" in (named.warning or "")
     )
     assert "counts for no pair" in (named.warning or "")

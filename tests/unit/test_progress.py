@@ -398,7 +398,7 @@ def test_28_pairs_at_6_hours_meet_both_the_streak_and_the_week() -> None:
 
 def test_what_was_not_compared_ends_the_row_and_is_named_with_its_time() -> None:
     missed = NotCompared((EndedProducer("123", ago(90)),), (EndedProducer("abc", ago(90.1)),), ("blind",))
-    text = "run 123 of 2026-02-26 18:00 UTC and update abc of 2026-02-26 17:54 UTC were not compared"
+    text = "run 123 of 2026-02-26T18:00Z and update abc of 2026-02-26T17:54Z were not compared"
     for kind, params in (("parity_streak", {"pairs": 28}), ("parallel_days", {"days": 7})):
         found = told(kind, in_a_row(14, ended=missed), **params)
         assert found.status is Status.INCONCLUSIVE
@@ -430,7 +430,7 @@ def test_a_streak_does_not_pass_while_its_newest_pair_waits_or_runs_cannot_be_re
     assert found.status is Status.INCONCLUSIVE and "28 of 28" in found.summary and "not compared yet" in found.summary
     assert told("parallel_days", in_a_row(28, waiting=newest), days=7).passed, "the week before it is over"
     unread = told("parity_streak", in_a_row(28, minutes_unread=20), pairs=28)
-    assert unread.status is Status.INCONCLUSIVE and "have not been read since 2026-03-02 11:40 UTC" in unread.summary
+    assert unread.status is Status.INCONCLUSIVE and "have not been read since 2026-03-02T11:40Z" in unread.summary
     never = replace(in_a_row(28), snapshot=Snapshot({}, {}, {}, {}, (), ()))
     assert told("parity_streak", never, pairs=28).status is Status.INCONCLUSIVE
     assert told("parity_streak", in_a_row(28, pair="development"), pairs=28, pair="development").passed

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from app.moments import when
 from app.progress.evidence import Finding, pass_or_fail, unknown
 from app.progress.facts import Facts
 
@@ -33,7 +34,7 @@ def unread(facts: Facts, source: str, what: str, shown: str) -> Finding | None:
     read = status.last_success if status is not None else None
     if read is not None and facts.now - read <= UNREAD:
         return None
-    since = "were never read" if read is None else f"have not been read since {read:%Y-%m-%d %H:%M} UTC"
+    since = "were never read" if read is None else f"have not been read since {when(read)}"
     cause = f": {status.error}" if status is not None and status.error else ""
     return unknown(f"{what} {since}{cause}", shown, read)
 

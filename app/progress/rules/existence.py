@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from app.moments import when
 from app.progress.evidence import Finding, pass_or_fail, unknown
 from app.progress.facts import Facts
 from app.progress.rules.base import not_seen, rule
@@ -67,6 +68,6 @@ def kept_tables_gone(facts: Facts, params: Mapping[str, Any]) -> Finding:
     left = [t.kept for t in facts.migration.tables if (r := facts.snapshot.tables.get(t.kept)) is None or r.exists]
     due = cutover.ended_at + timedelta(days=params["days"])
     if left:
-        state = "may be deleted now" if facts.now >= due else f"are kept until {due:%Y-%m-%d %H:%M} UTC"
+        state = "may be deleted now" if facts.now >= due else f"are kept until {when(due)}"
         return pass_or_fail(False, f"{len(left)} old tables {state}", facts.now, "tables")
     return pass_or_fail(True, "All old tables are gone", facts.now, "tables")

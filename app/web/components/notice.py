@@ -7,10 +7,11 @@ advances, before the user has read it.
 from __future__ import annotations
 
 import time
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from app.web.components.text import literal
+from app.web.components.text import told
 
 SECONDS = 15.0
 
@@ -25,8 +26,8 @@ def clear(page: str) -> None:
     st.session_state.pop(_key(page), None)
 
 
-def show(page: str) -> None:
-    """Draws the notice of `page`, if there is one."""
+def show(page: str, zone: ZoneInfo) -> None:
+    """Draws the notice of `page`, if there is one; its times are in `zone`."""
     found: tuple[str, bool, float] | None = st.session_state.get(_key(page))
     if found is None:
         return
@@ -34,7 +35,7 @@ def show(page: str) -> None:
     if time.monotonic() - since > SECONDS:
         del st.session_state[_key(page)]
         return
-    (st.success if success else st.error)(literal(text), icon=":material/check:" if success else ":material/block:")
+    (st.success if success else st.error)(told(text, zone), icon=":material/check:" if success else ":material/block:")
 
 
 def _key(page: str) -> str:

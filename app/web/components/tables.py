@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
+from app.moments import in_zone
 from app.web.components.opening import OPENS, on_click, put
 from app.web.components.text import literal
 from validation.spreadsheet import csv_line
@@ -97,8 +98,11 @@ def _config(column: Column, zone: ZoneInfo, key: str) -> Any:
 _NUMERIC = ("number", "seconds", "usd", "dbu", "percent", "ratio")
 
 
-def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
-    """The rows as a typed frame: an empty column keeps its type, and pandas infers no type from text."""
+def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], zone: ZoneInfo) -> pd.DataFrame:
+    """The rows as a typed frame: an empty column keeps its type, and pandas infers no type from text.
+
+    The times inside texts are in `zone`, as those of time columns are.
+    """
     series: dict[str, pd.Series[Any]] = {}
     for column in columns:
         values = [row.get(column.key) for row in rows]
@@ -106,6 +110,10 @@ def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pd.Da
             series[column.key] = pd.to_datetime(pd.Series(values, dtype="object"), utc=True)
         elif column.kind in _NUMERIC:
             series[column.key] = pd.to_numeric(pd.Series(values, dtype="object"), errors="coerce")
+        elif column.kind == "text":
+            series[column.key] = pd.Series(
+                [None if v is None else in_zone(str(v), zone) for v in values], dtype="object"
+            )
         else:
             mark = OPENS if column.kind == "open" else ""
             series[column.key] = pd.Series([None if v is None else f"{v}{mark}" for v in values], dtype="object")
@@ -138,7 +146,7 @@ def table(
         "key": key,
     }
     arguments["height"] = "content" if len(drawn) <= FULL else 440
-    st.dataframe(frame(drawn, columns), **arguments)
+    st.dataframe(frame(drawn, columns, zone), **arguments)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "CSV",

@@ -7,6 +7,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from app.moments import in_zone
+
 NOTHING = "–"
 """Shown for a missing value; a zero is shown as 0."""
 
@@ -31,6 +33,11 @@ def literal(value: object) -> str:
     text = _LINK.sub(lambda m: m[0] + _JOINER, text)
     text = _ARROW.sub(lambda m: m[1][0] + _JOINER + m[1][1:], text)
     return _PUNCTUATION.sub(r"\\\1", text)
+
+
+def told(sentence: object, zone: ZoneInfo) -> str:
+    """A sentence of a rule, an operation or a refusal as literal Markdown, its times in `zone`."""
+    return literal(in_zone(str(sentence), zone))
 
 
 def code(value: object) -> str:

@@ -16,7 +16,7 @@ from app.web.components.opening import close_button, opened, whole
 from app.web.components.panel import Panel
 from app.web.components.status import Mark, mark
 from app.web.components.tables import Column, table
-from app.web.components.text import NOTHING, code, count, literal, moment
+from app.web.components.text import NOTHING, code, count, literal, moment, told
 
 NEWEST = 2000
 VERIFY_SECONDS = 30
@@ -165,7 +165,7 @@ def _record(seq: str) -> None:
             close_button("record")
         st.caption(literal(f"{moment(record.at, here.zone)}, identity source: {record.source}"))
         if record.reason:
-            st.markdown(literal(record.reason))
+            st.markdown(told(record.reason, here.zone))
         if record.plan_hash:
             st.markdown(f"Plan {code(record.plan_hash)}")
         st.json(json.dumps(dict(record.detail), default=str, ensure_ascii=False), expanded=2)

@@ -74,7 +74,7 @@ def _manual(facts: Facts) -> list[tuple[str, str, Finding]]:
 
 def _message(here: Panel) -> None:
     """The result of the last click, with its undo."""
-    notice.show("checklist")
+    notice.show("checklist", here.zone)
     last: tuple[str, str, bool] | None = st.session_state.get(LAST)
     if last:
         key, title, done = last

@@ -24,7 +24,7 @@ from app.web.components.operation import interrupted, plan_view, rail, resume_re
 from app.web.components.panel import LIVE_SECONDS, Panel
 from app.web.components.status import Mark, mark
 from app.web.components.tables import Column, table
-from app.web.components.text import ago, code, count, literal, moment, seconds
+from app.web.components.text import ago, code, count, literal, moment, seconds, told
 from databricks_client.endpoint import EndpointError
 from databricks_client.errors import WorkspaceError
 
@@ -35,7 +35,7 @@ LIMIT = 200
 def render() -> None:
     """The page."""
     panel.live(_head)
-    notice.show("operations")
+    notice.show("operations", panel.current().zone)
     operation_id = opened("operation")
     if operation_id:
         _detail(operation_id)
@@ -275,14 +275,14 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
     if requested:
         st.info("Resume requested: the worker starts it within seconds.", icon=":material/resume:")
     elif refusal := resumption.refusal(here.store.audit, record.id):
-        st.error(f"✕ The worker did not resume it: {literal(refusal)}")
+        st.error(f"✕ The worker did not resume it: {told(refusal, here.zone)}")
     if record.state is State.SUBMITTED:
         st.info(
             f"Waits for approval by a second person: an approver other than {literal(record.requested_by)}.",
             icon=":material/how_to_reg:",
         )
     if record.reason:
-        (st.error if state_mark(record).tone == "bad" else st.warning)(literal(record.reason))
+        (st.error if state_mark(record).tone == "bad" else st.warning)(told(record.reason, here.zone))
 
 
 def _primary(word: str, key: str, icon: str) -> bool:
@@ -295,7 +295,7 @@ def _before_asking(here: Panel, record: OperationRecord, made: Plan) -> None:
     elif made.blocking:
         st.error(
             f"✕ Refused: {len(made.blocking)} of {len(made.gates)} gates block.\n\n"
-            + "\n".join(f"- **{literal(g.title)}**: {literal(g.finding.summary)}" for g in made.blocking)
+            + "\n".join(f"- **{literal(g.title)}**: {told(g.finding.summary, here.zone)}" for g in made.blocking)
         )
     else:
         passed = f"{len(made.gates)} of {len(made.gates)} gates pass"
@@ -320,7 +320,7 @@ def _confirm(operation_id: str, expected: str, word: str, needs_approval: bool) 
             who = identity.actor(here, "submit", operation_id)
             here.context.operations.submit(operation_id, who, typed or "")
         except (Refused, WorkspaceError, EndpointError) as e:
-            st.error(f"Refused: {literal(e)}")
+            st.error(f"Refused: {told(e, here.zone)}")
             return
         panel.forget()
         notice.say("operations", f"Submitted. {after}")
@@ -341,7 +341,7 @@ def _approve(operation_id: str, plan_hash: str, requested_by: str) -> None:
             who = identity.actor(here, "approve", operation_id)
             here.context.operations.approve(operation_id, who, (comment or "").strip())
         except (Refused, WorkspaceError, EndpointError) as e:
-            st.error(f"Refused: {literal(e)}")
+            st.error(f"Refused: {told(e, here.zone)}")
             return
         panel.forget()
         notice.say("operations", "Approved. The worker starts it within seconds.")
@@ -380,7 +380,7 @@ def _cancel(operation_id: str, word: str) -> None:
             who = identity.actor(here, "cancel", operation_id)
             here.context.operations.cancel(operation_id, who, (comment or "").strip())
         except (Refused, WorkspaceError, EndpointError) as e:
-            st.error(f"Refused: {literal(e)}")
+            st.error(f"Refused: {told(e, here.zone)}")
             return
         panel.forget()
         notice.say("operations", after)
@@ -403,7 +403,7 @@ def _resume(operation_id: str) -> None:
             who = identity.actor(here, "resume", operation_id)
             here.context.operations.request_resume(operation_id, who)
         except (Refused, WorkspaceError, EndpointError) as e:
-            st.error(f"Refused: {literal(e)}")
+            st.error(f"Refused: {told(e, here.zone)}")
             return
         panel.forget()
         notice.say("operations", "Resume requested. The worker starts it within seconds.")

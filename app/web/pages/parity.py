@@ -20,7 +20,7 @@ from app.web.components.opening import choice, opened, put
 from app.web.components.panel import LIVE_SECONDS, Panel
 from app.web.components.status import mark
 from app.web.components.tables import Column, table
-from app.web.components.text import ago, code, count, literal, seconds
+from app.web.components.text import ago, code, count, literal, seconds, told
 from app.web.pages import parity_history, parity_report
 
 PAIRS = {"production": "Old against new", "development": "Old against development"}
@@ -30,7 +30,7 @@ SOURCES = ("tables", "runs", "updates")
 def render() -> None:
     """The page."""
     panel.live(_head)
-    notice.show("parity")
+    notice.show("parity", panel.current().zone)
     choice("Pair", PAIRS, "pair", default="production")
     _start()
     _active()
@@ -168,7 +168,7 @@ def _progress(here: Panel, run: ParityRun) -> None:
                 type="tertiary",
             )
     if run.warning:
-        st.warning("▲ " + literal(run.warning))
+        st.warning("▲ " + told(run.warning, here.zone))
     if run.state is ParityState.QUEUED:
         st.caption("Queued: waits for the worker.")
     for t in here.store.parity.table_results(run.id):

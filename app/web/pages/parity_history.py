@@ -17,7 +17,7 @@ from app.web.components.marks import verdict_mark
 from app.web.components.opening import put
 from app.web.components.panel import Panel
 from app.web.components.tables import Column, table
-from app.web.components.text import count, literal
+from app.web.components.text import count, told
 
 
 def figure(here: Panel, pair: str, streak: Streak) -> Figure:
@@ -78,7 +78,7 @@ def draw(here: Panel, pair: str) -> None:
         key="parity_history_chart",
     )
     for sentence in streak_text.explained(streak, here.migration, pair):
-        st.caption(literal(sentence))
+        st.caption(told(sentence, here.zone))
     rows = [
         {
             "at": h.finished_at,

@@ -19,7 +19,7 @@ from app.web.components.opening import close_button, put
 from app.web.components.panel import Panel
 from app.web.components.status import mark
 from app.web.components.tables import Column, table
-from app.web.components.text import NOTHING, code, count, literal, moment, plain, seconds
+from app.web.components.text import NOTHING, code, count, literal, moment, plain, seconds, told
 from databricks_client.endpoint import EndpointError
 from databricks_client.terminal import json_text
 from validation.report import ParityReport, Provenance, Sample, SampleKind
@@ -79,7 +79,7 @@ def _report(here: Panel, name: str, chosen: ParityTable) -> None:
     run = here.store.parity.run(chosen.parity_id)
     st.markdown(f"{mark(str(report.verdict), report.label).badge} {literal(report.reason)}")
     if run is not None and run.warning:
-        st.warning("▲ " + literal(run.warning))
+        st.warning("▲ " + told(run.warning, here.zone))
     _counts(report)
     _schema(here, name, report)
     _columns(here, name, report)
@@ -259,7 +259,7 @@ def _reveal(parity_id: str, name: str, samples: int) -> None:
     try:
         found = here.context.parity.reveal(sampled, identity.actor(here, REVEAL, sampled.subject), why or "")
     except Refused as e:
-        st.error(f"Refused: {literal(e)}", icon=":material/block:")
+        st.error(f"Refused: {told(e, here.zone)}", icon=":material/block:")
         return
     except EndpointError as e:
         st.error(literal(e))

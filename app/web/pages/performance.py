@@ -18,7 +18,7 @@ from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.native import safe
 from app.web.components.panel import Panel
 from app.web.components.tables import Column, table
-from app.web.components.text import NOTHING, count, dbu, literal, ratio, seconds, usd
+from app.web.components.text import NOTHING, count, dbu, ratio, seconds, told, usd
 
 LONGEST = f"{DAYS} days"
 SPANS: dict[str, timedelta] = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), LONGEST: timedelta(DAYS)}
@@ -61,7 +61,7 @@ def _head() -> None:
     asof.bar(asof.chosen(facts.snapshot.sources, SOURCES), here.zone, here.now)
     _figures(time, units, money)
     for warning in _warnings(facts, measured):
-        st.warning("▲ " + literal(warning))
+        st.warning("▲ " + told(warning, here.zone))
     if time.ratio is not None and time.ratio > 1:
         hints.show(here, ("runtime",))
 
