@@ -114,18 +114,6 @@ def test_an_address_of_the_page_before_opens_it_with_what_is_chosen(fill: Fill) 
     assert at.segmented_control(key="performance_since").value == "24 h"
 
 
-def test_generated_history_is_labelled_and_can_be_hidden(fill: Fill) -> None:
-    fill()
-    at = open_page("runs")
-    assert "generated" in frames(at)
-    at.toggle(key="runs_generated").set_value(False).run()
-    assert "generated" not in frames(at)
-    at = open_page("performance")
-    assert "generated" not in frames(at), "generated runs measure nothing: they are hidden until asked for"
-    at.toggle(key="performance_generated").set_value(True).run()
-    assert "generated" in frames(at)
-
-
 def test_an_id_in_the_address_opens_the_run_with_its_tasks(fill: Fill) -> None:
     fill(failing=True)
     at = open_page("runs", run="10000")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from app.web.components.charts import Bar, Point, runs_over_time, timeline
+import pytest
+
+from app.web.components.charts import Bar, Point, failed_share, runs_over_time, timeline, verdicts, zone_title
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HERE = ZoneInfo("Asia/Tokyo")
@@ -25,7 +28,40 @@ def test_a_run_without_an_end_reaches_to_now_only_while_it_runs() -> None:
 
 
 def test_a_single_moment_stands_within_an_hour_of_the_readers_clock() -> None:
-    one = runs_over_time([Point("1", "baseline", NOW, 5.0)], HERE, NOW, "s").layout.xaxis.range
+    one = runs_over_time([Point("1", "baseline", NOW, 5.0)], HERE, "s").layout.xaxis.range
     assert one == (datetime(2026, 3, 2, 20, 30), datetime(2026, 3, 2, 21, 30))
     points = [Point("1", "baseline", NOW, 5.0), Point("2", "baseline", NOW - timedelta(hours=6), 5.0)]
-    assert runs_over_time(points, HERE, NOW, "s").layout.xaxis.range is None
+    assert runs_over_time(points, HERE, "s").layout.xaxis.range is None
+
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+@pytest.mark.parametrize(
+    ("zone", "times", "title"),
+    [
+        (NEW_YORK, (datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 8, 1, tzinfo=UTC)), "EDT (America/New_York)"),
+        (NEW_YORK, (datetime(2026, 12, 1, tzinfo=UTC),), "EST (America/New_York)"),
+        # 2026-11-01 06:00 UTC: 02:00 EDT becomes 01:00 EST.
+        (NEW_YORK, (datetime(2026, 11, 1, 5, tzinfo=UTC), datetime(2026, 11, 1, 6, tzinfo=UTC)), "EDT, EST (America/New_York)"),
+        (NEW_YORK, (datetime(2026, 10, 1, tzinfo=UTC), datetime(2027, 4, 1, tzinfo=UTC)), "EDT, EST (America/New_York)"),
+        (ZoneInfo("UTC"), (datetime(2026, 7, 1, tzinfo=UTC),), "UTC"),
+        (NEW_YORK, (), "America/New_York"),
+    ],
+)  # fmt: skip
+def test_an_axis_names_the_zone_as_it_holds_for_its_dates(
+    zone: ZoneInfo, times: Sequence[datetime], title: str
+) -> None:
+    assert zone_title(zone, times) == title
+
+
+def test_every_chart_over_time_names_the_zone_of_its_data() -> None:
+    summer = datetime(2026, 7, 1, tzinfo=UTC)
+    ended = Bar("1", "lane", "candidate", summer, summer + timedelta(minutes=5), "SUCCESS", "good")
+    for drawn in (
+        timeline([ended], NEW_YORK, NOW + timedelta(days=300)),
+        runs_over_time([Point("1", "baseline", summer, 5.0)], NEW_YORK, "s"),
+        verdicts([("t", summer, "identical", "p-1")], NEW_YORK),
+        failed_share([("e", [(summer, 1, 0)])], NEW_YORK),
+    ):
+        assert drawn.layout.xaxis.title.text == "EDT (America/New_York)"

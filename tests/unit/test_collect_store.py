@@ -41,6 +41,14 @@ def test_runs_are_cut_by_time_state_and_number(store: Store) -> None:
     assert c.run(99) is None
 
 
+def test_measured_and_generated_history_is_counted_apart(store: Store) -> None:
+    c = store.collected
+    c.put_runs([run(i, start=T + i * HOUR, generated=i < 2) for i in range(6)])
+    c.put_updates([update("u1"), update("u2", generated=True)])
+    assert (c.run_counts(T), c.run_counts(T + HOUR), c.run_counts(T + 9 * HOUR)) == ((4, 2), (4, 1), (0, 0))
+    assert (c.update_counts(T - HOUR), c.update_counts(T + 9 * HOUR)) == ((1, 1), (0, 0))
+
+
 def test_what_is_known_of_an_update_is_not_forgotten_when_its_state_is_read_again(store: Store) -> None:
     c = store.collected
     c.put_runs([run(5, "candidate", generated=True)])

@@ -30,7 +30,7 @@ def compared(table: str, hours: float, verdict: str, state: ParityState = Parity
 def test_what_somebody_cancelled_is_drawn_and_called_as_such() -> None:
     cancelled = compared("dim_fde", 2, "not_proven", ParityState.CANCELLED)
     found = [compared("dim_fde", 1, "identical"), cancelled, compared("dim_fde", 3, "not_proven", ParityState.FAILED)]
-    drawn = charts.verdicts(entries(found, TABLES, Streak()), ZoneInfo("UTC"), T)
+    drawn = charts.verdicts(entries(found, TABLES, Streak()), ZoneInfo("UTC"))
     marks = {trace.name: (trace.marker.symbol, list(trace.x)) for trace in drawn.data}
     at = {name: [x.replace(tzinfo=UTC) for x in xs] for name, (_, xs) in marks.items()}
     assert at == {"identical": [T + HOUR], "cancelled": [T + 2 * HOUR], "not proven": [T + 3 * HOUR]}
@@ -47,7 +47,7 @@ def test_pairs_that_were_not_compared_are_drawn_on_every_table() -> None:
     drawn = entries([compared("dim_fde", 5, "identical")], TABLES, Streak(1, 6, ended=ended, waiting=waits))
     lacking = [(table, when) for table, when, what, _ in drawn if what == "not_compared"]
     assert sorted(lacking) == sorted((t, T + h * HOUR) for t in TABLES for h in (0, 1, 9))
-    assert "runs not compared" in {t.name for t in charts.verdicts(drawn, ZoneInfo("UTC"), T).data}
+    assert "runs not compared" in {t.name for t in charts.verdicts(drawn, ZoneInfo("UTC")).data}
 
 
 def test_a_week_of_28_pairs_is_told_as_7_days_28_of_28() -> None:

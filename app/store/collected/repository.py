@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, Table, case, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, delete, func, or_, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy import update as plain_update
 
@@ -279,6 +279,22 @@ class CollectedRepository(Repository):
             runs=tuple(sorted(found, key=lambda r: (r.start_time, r.run_id), reverse=True)),
             updates=tuple(self.updates(since=since, limit=updates)),
         )
+
+    def run_counts(self, since: datetime) -> tuple[int, int]:
+        """Number of measured and of generated runs of both sides that started since then."""
+        t = runs_table.c
+        return self._counts(t.generated, t.start_time >= since, t.side.in_(("baseline", "candidate")))
+
+    def update_counts(self, since: datetime) -> tuple[int, int]:
+        """Number of measured and of generated updates that were requested since then."""
+        t = updates_table.c
+        return self._counts(t.generated, t.start_time >= since)
+
+    def _counts(self, generated: ColumnElement[bool], *conditions: ColumnElement[bool]) -> tuple[int, int]:
+        columns: tuple[Any, ...] = (generated, func.count().label("number"))
+        query = select(*columns).where(*conditions).group_by(generated)
+        found = {bool(r[0]): int(r.number) for r in self._all(query)}
+        return found.get(False, 0), found.get(True, 0)
 
     def sources(self) -> dict[str, SourceStatus]:
         """How each source of the collection stands, by name."""

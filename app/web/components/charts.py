@@ -62,7 +62,8 @@ def show(figure: go.Figure, title: str, *, key: str) -> None:
         st.plotly_chart(figure, key=key, config=CONFIG, alt=title, width="stretch")
 
 
-def _layout(figure: go.Figure, height: int, **more: Any) -> go.Figure:
+def layout(figure: go.Figure, height: int, **more: Any) -> go.Figure:
+    """Sets height (pixels), margins and legend as every chart has them. more: other settings of the layout."""
     # On a narrow screen the legend has one line for each entry and grows upwards.
     legend = more.get("showlegend", len(figure.data) > 1)
     above = 34 + 12 * min(max(0, len(figure.data) - 2), 4) if legend else 8
@@ -92,22 +93,32 @@ def _sides(found: Iterable[str]) -> list[str]:
     return sorted(set(found), key=lambda side: (order.index(side) if side in order else len(order), side))
 
 
-def _local(when: datetime, zone: ZoneInfo) -> datetime:
+def local(when: datetime, zone: ZoneInfo) -> datetime:
+    """`when` as a chart draws it in the reader's zone."""
     # Plotly's axes have no time zones: they get local wall-clock times, and the axis title names the zone.
     return when.astimezone(zone).replace(tzinfo=None)
 
 
-def _zone_title(zone: ZoneInfo, now: datetime) -> str:
-    short = now.astimezone(zone).tzname()
-    return zone.key if short == zone.key else f"{short} ({zone.key})"
+def zone_title(zone: ZoneInfo, times: Sequence[datetime]) -> str:
+    """The zone's abbreviations between the first and the last of `times`, with its name: `EDT, EST (America/New_York)`.
+
+    Without times, or where a long range has more than two abbreviations, only the name.
+    """
+    if not times:
+        return zone.key
+    first, last = min(times), max(times)
+    # A summer or winter time lasts for months: looked up every week, none is missed.
+    looks = [first + timedelta(weeks=n) for n in range(int((last - first) / timedelta(weeks=1)) + 1)] + [last]
+    names = list(dict.fromkeys(when.astimezone(zone).tzname() or zone.key for when in looks))
+    return zone.key if names == [zone.key] or len(names) > 2 else f"{', '.join(names)} ({zone.key})"
 
 
-def _time_axis(figure: go.Figure, zone: ZoneInfo, now: datetime, times: Iterable[datetime]) -> None:
+def time_axis(figure: go.Figure, zone: ZoneInfo, times: Iterable[datetime]) -> None:
     """Sets a time axis of at least one hour: Plotly would spread a single point over milliseconds."""
-    figure.update_xaxes(type="date", title=_zone_title(zone, now))
     found = sorted(times)
+    figure.update_xaxes(type="date", title=zone_title(zone, found))
     if found and (missing := timedelta(hours=1) - (found[-1] - found[0])) > timedelta(0):
-        figure.update_xaxes(range=[_local(found[0] - missing / 2, zone), _local(found[-1] + missing / 2, zone)])
+        figure.update_xaxes(range=[local(found[0] - missing / 2, zone), local(found[-1] + missing / 2, zone)])
 
 
 def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
@@ -123,7 +134,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
                 orientation="h",
                 name=sides.name(side) + (", failed" if bad else ""),
                 y=[plot_text(shorten(b.lane, 30)) for b in chosen],
-                base=[_local(b.start, zone) for b in chosen],
+                base=[local(b.start, zone) for b in chosen],
                 x=[max(1.0, b.length(now).total_seconds()) * 1000 for b in chosen],
                 marker={
                     "color": sides.colour(side),
@@ -139,15 +150,16 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
                 ],
                 hoverinfo="text",
             )
-    _layout(figure, 34 + 34 * max(1, len(lanes)), barmode="overlay")
-    figure.update_xaxes(type="date", title=_zone_title(zone, now), showgrid=True)
+    layout(figure, 34 + 34 * max(1, len(lanes)), barmode="overlay")
+    drawn = [when for b in bars for when in (b.start, b.start + b.length(now))]
+    figure.update_xaxes(type="date", title=zone_title(zone, drawn), showgrid=True)
     figure.update_yaxes(
         categoryorder="array", categoryarray=[plot_text(shorten(x, 30)) for x in reversed(lanes)], title=None
     )
     return figure
 
 
-def runs_over_time(points: Sequence[Point], zone: ZoneInfo, now: datetime, unit: str, height: int = 240) -> go.Figure:
+def runs_over_time(points: Sequence[Point], zone: ZoneInfo, unit: str, height: int = 240) -> go.Figure:
     """One marker for each run, by side; a failed run is an x, a generated one hollow."""
     figure = go.Figure()
     for side in _sides(p.side for p in points):
@@ -157,7 +169,7 @@ def runs_over_time(points: Sequence[Point], zone: ZoneInfo, now: datetime, unit:
             name=sides.name(side),
             mode="lines+markers" if len(chosen) < 400 else "markers",
             line={"color": sides.colour(side), "width": 1},
-            x=[_local(p.when, zone) for p in chosen],
+            x=[local(p.when, zone) for p in chosen],
             y=[p.value for p in chosen],
             marker={
                 "color": sides.colour(side),
@@ -173,8 +185,8 @@ def runs_over_time(points: Sequence[Point], zone: ZoneInfo, now: datetime, unit:
             ],
             hoverinfo="text",
         )
-    _layout(figure, height)
-    _time_axis(figure, zone, now, (p.when for p in points))
+    layout(figure, height)
+    time_axis(figure, zone, (p.when for p in points))
     figure.update_yaxes(title=unit, rangemode="tozero")
     return figure
 
@@ -195,7 +207,7 @@ def distribution(points: Sequence[Point], unit: str, height: int = 240) -> go.Fi
             line={"color": sides.colour(side), "width": 2},
             hoverinfo="x",
         )
-    _layout(figure, height, showlegend=False)
+    layout(figure, height, showlegend=False)
     figure.update_xaxes(title=unit, rangemode="tozero")
     return figure
 
@@ -213,7 +225,7 @@ def single_bars(items: Sequence[tuple[str, float]], unit: str, side: str = "cand
         hovertext=[f"{plot_text(name)}: {value:,.4g} {unit}" for name, value in items],
         hoverinfo="text",
     )
-    _layout(figure, 40 + 26 * max(1, len(items)), showlegend=False)
+    layout(figure, 40 + 26 * max(1, len(items)), showlegend=False)
     figure.update_xaxes(title=unit, rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
     return figure
@@ -228,7 +240,7 @@ _VERDICTS = {
 }
 
 
-def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, now: datetime) -> go.Figure:
+def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo) -> go.Figure:
     """Comparisons over time, one row for each table: (table, when, verdict, id). The marker's shape is the verdict.
 
     In place of a verdict: `cancelled`, or `not_compared` for a pair of runs that no comparison covers.
@@ -242,15 +254,15 @@ def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, 
         figure.add_scatter(
             name=word,
             mode="markers",
-            x=[_local(e[1], zone) for e in chosen],
+            x=[local(e[1], zone) for e in chosen],
             y=[plot_text(shorten(e[0], 28)) for e in chosen],
             marker={"symbol": symbol, "size": 11, "color": colour, "line": {"width": 1.5, "color": colour}},
             customdata=[e[3] for e in chosen],
             hovertext=[f"{plot_text(e[0])}<br>{word}<br>{moment(e[1], zone)}" for e in chosen],
             hoverinfo="text",
         )
-    _layout(figure, 34 + 26 * max(1, len(tables)))
-    _time_axis(figure, zone, now, (e[1] for e in entries))
+    layout(figure, 34 + 26 * max(1, len(tables)))
+    time_axis(figure, zone, (e[1] for e in entries))
     figure.update_yaxes(categoryorder="array", categoryarray=[plot_text(shorten(t, 28)) for t in reversed(tables)])
     return figure
 
@@ -259,9 +271,7 @@ def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo, 
 _NEITHER = ("#009E73", "#CC79A7", "#8C6BB1", "#7A858F", "#A6761D", "#B2182B", "#5AAE61", "#999933")
 
 
-def failed_share(
-    series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]]], zone: ZoneInfo, now: datetime
-) -> go.Figure:
+def failed_share(series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]]], zone: ZoneInfo) -> go.Figure:
     """Share of rows that fail each expectation, by update: (expectation, [(when, passed, failed), ...])."""
     figure = go.Figure()
     symbols = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "pentagon")
@@ -269,7 +279,7 @@ def failed_share(
         figure.add_scatter(
             name=plot_text(shorten(name, 36)),
             mode="lines+markers",
-            x=[_local(when, zone) for when, _, _ in values],
+            x=[local(when, zone) for when, _, _ in values],
             y=[100 * failed / (passed + failed) if passed + failed else 0.0 for _, passed, failed in values],
             line={"color": _NEITHER[n % len(_NEITHER)], "width": 1.5},
             marker={"symbol": symbols[n % len(symbols)], "size": 8, "color": _NEITHER[n % len(_NEITHER)]},
@@ -279,8 +289,8 @@ def failed_share(
             ],
             hoverinfo="text",
         )
-    _layout(figure, 240)
-    _time_axis(figure, zone, now, (when for _, values in series for when, _, _ in values))
+    layout(figure, 240)
+    time_axis(figure, zone, (when for _, values in series for when, _, _ in values))
     figure.update_yaxes(title="rows failed, %", rangemode="tozero")
     return figure
 
@@ -298,7 +308,7 @@ def columns_bar(columns: Sequence[tuple[str, int]]) -> go.Figure:
         hovertext=[f"{plot_text(name)}: {rows:,} rows" for name, rows in columns],
         hoverinfo="text",
     )
-    _layout(figure, 40 + 26 * max(1, len(columns)))
+    layout(figure, 40 + 26 * max(1, len(columns)))
     figure.update_xaxes(title="rows", rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
     return figure

@@ -73,7 +73,7 @@ def draw(here: Panel, pair: str) -> None:
     order = [t.name for t in here.migration.tables]
     streak = current_streak(here.store, order, pair)
     charts.show(
-        charts.verdicts(entries(found, order, streak), here.zone, here.now),
+        charts.verdicts(entries(found, order, streak), here.zone),
         title(found, streak_text.in_a_row(streak, here.migration, pair) if streak.runs else ""),
         key="parity_history_chart",
     )

@@ -13,7 +13,7 @@ from app.performance.measurements import MeasuredRun, Summary, billed_sums, meas
 from app.progress.evidence import Status
 from app.progress.facts import DAYS, Facts
 from app.progress.judge import judge
-from app.web.components import asof, charts, hints, panel, sentences, sides
+from app.web.components import asof, charts, generated, hints, panel, sentences, sides
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.native import safe
 from app.web.components.panel import Panel
@@ -42,12 +42,7 @@ def render() -> None:
             bind="query-params",
             wrap=True,
         )
-        st.toggle(
-            "Generated history",
-            value=False,
-            key="performance_generated",
-            help="Invented runs from before the first start of a local workspace. They do not count in any median.",
-        )
+        generated.switch()
     panel.live(_evidence)
 
 
@@ -69,16 +64,16 @@ def _head() -> None:
 def _evidence() -> None:
     here = panel.current()
     facts = panel.facts(here)
-    generated = bool(st.session_state.get("performance_generated", False))
     since = here.now - SPANS.get(st.session_state.get("performance_since") or LONGEST, SPANS[LONGEST])
     found = measured_runs(facts.snapshot.runs, facts.costs)
-    shown = [r for r in found if r.start >= since and (generated or not r.generated)]
+    within = [r for r in found if r.start >= since]
+    shown = generated.visible(within)
     if not shown:
-        hidden = sum(r.generated for r in found)
+        hidden = generated.hidden(generated.counts(within), "run")
         empty(
             "There is no successful run in this period.",
-            f"{count(hidden, 'generated run')} can be shown with the switch above."
-            if hidden and not generated
+            f"{hidden} Show them with the switch above."
+            if hidden
             else "Run both jobs on the Operations page, or choose a longer period.",
         )
         return
@@ -156,8 +151,8 @@ def _charts(here: Panel, shown: Sequence[MeasuredRun]) -> None:
         return
     left, right = st.columns([3, 2])
     with left:
-        title = f"{chosen} of each successful run, {unit}"
-        charts.show(charts.runs_over_time(drawn, here.zone, here.now, unit), title, key="performance_runs_chart")
+        title = f"{chosen} of each successful run, {unit} ({generated.counts(shown).text})"
+        charts.show(charts.runs_over_time(drawn, here.zone, unit), title, key="performance_runs_chart")
     with right:
         title = f"Distribution, {unit}"
         charts.show(charts.distribution(drawn, unit), title, key="performance_box")
@@ -215,7 +210,6 @@ def _prices(here: Panel, since: datetime) -> None:
             "start; discounts are not included, nor, for classic compute, the cloud provider's machine costs. "
             "The new side counts its job's records plus those of the updates it started, once each."
         )
-        generated = bool(st.session_state.get("performance_generated", False))
         rows = [
             {
                 "side": sides.NAMES.get(b.side, b.side),
@@ -228,7 +222,7 @@ def _prices(here: Panel, since: datetime) -> None:
                 "records": b.records,
                 "origin": "generated" if b.generated else "billed",
             }
-            for b in billed_sums(here.store.collected.usage(since=since), generated=generated)
+            for b in billed_sums(here.store.collected.usage(since=since), generated=generated.shown())
         ]
         table(
             rows, PRICE_COLUMNS, key="performance_prices", zone=here.zone, name="prices",

@@ -16,7 +16,7 @@ from app.store.collected.records import (
     TaskRunRecord,
     UpdateRecord,
 )
-from app.web.components import asof, charts, hints, panel, sentences, sides
+from app.web.components import asof, charts, generated, hints, panel, sentences, sides
 from app.web.components.charts import Bar
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.native import button, safe
@@ -51,18 +51,17 @@ def render() -> None:
         st.segmented_control(
             "Since", list(SPANS), default="7 days", required=True, key="since", bind="query-params", wrap=True
         )
-        st.toggle(
-            "Generated history",
-            value=True,
-            key="runs_generated",
-            help="Invented runs from before the first start of a local workspace",
-        )
+        generated.switch()
     panel.live(_evidence)
 
 
-def _snapshot(here: Panel) -> Snapshot:
+def _since(here: Panel) -> datetime:
     span = SPANS.get(st.session_state.get("since") or "7 days", SPANS["7 days"])
-    return here.store.collected.snapshot(here.now - span if span else EARLIEST)
+    return here.now - span if span else EARLIEST
+
+
+def _snapshot(here: Panel) -> Snapshot:
+    return here.store.collected.snapshot(_since(here))
 
 
 def _head() -> None:
@@ -107,16 +106,20 @@ def _share(found: Snapshot) -> Figure:
 def _evidence() -> None:
     here = panel.current()
     found = _snapshot(here)
-    generated = bool(st.session_state.get("runs_generated", True))
-    runs = [r for r in found.runs if generated or not r.generated]
-    updates = [u for u in found.updates if generated or not u.generated]
+    runs, updates = generated.visible(found.runs), generated.visible(found.updates)
+    hidden = generated.hidden(generated.counts([*found.runs, *found.updates]), "record")
     if not runs and not updates:
         empty(
-            "No run or update has been collected in this period.",
-            "Choose a longer period, or start one on the Operations page.",
+            "No run or update has been measured in this period."
+            if hidden
+            else "No run or update has been collected in this period.",
+            f"{hidden} Show them with the switch above."
+            if hidden
+            else "Choose a longer period, or start one on the Operations page.",
         )
         return
     _timeline(here, runs, updates)
+    _left_out(here, found)
     view = st.session_state.get("view") or VIEWS[0]
     if view == "Runs":
         _runs_table(here, runs)
@@ -161,8 +164,23 @@ def _timeline(here: Panel, runs: Sequence[JobRunRecord], updates: Sequence[Updat
         for u in updates
     ]
     bars.sort(key=lambda b: ({"baseline": 0, "candidate": 1, "development": 2}.get(b.side, 3), b.lane))
-    title = f"Runs and updates over time ({count(len(runs), 'run')}, {count(len(updates), 'update')})"
+    counted = [generated.counts(runs).of("run"), generated.counts(updates).of("update")]
+    title = f"Runs and updates over time: {'; '.join(counted)}"
     charts.show(charts.timeline(bars, here.zone, here.now), title, key="runs_timeline")
+
+
+def _left_out(here: Panel, found: Snapshot) -> None:
+    """Says which runs and updates of the period are older than those that the chart and the tables have."""
+    since = _since(here)
+    parts = []
+    for records, numbers, unit in (
+        (found.runs, here.store.collected.run_counts(since), "run"),
+        (found.updates, here.store.collected.update_counts(since), "update"),
+    ):
+        if len(records) < sum(numbers):
+            parts.append(f"{len(records):,} of {generated.Counts(*numbers).of(unit)}")
+    if parts:
+        st.caption(literal(f"Older ones are left out here: the newest {' and '.join(parts)} are shown."))
 
 
 RUN_COLUMNS = (
@@ -355,7 +373,7 @@ def _expectations(here: Panel, updates: Sequence[UpdateRecord]) -> None:
         title = "Share of rows that fail each expectation, by update" + (
             f" (8 of {len(failing)} with failures)" if len(failing) > 8 else ""
         )
-        charts.show(charts.failed_share(worst, here.zone, here.now), title, key="runs_expectations_chart")
+        charts.show(charts.failed_share(worst, here.zone), title, key="runs_expectations_chart")
     elif rows:
         st.markdown(
             f"{mark('passed').badge} Every row of {literal(count(len(series), 'expectation'))} passed in "
