@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from databricks_client.redact import redact
 
@@ -18,3 +18,11 @@ class Frozen(BaseModel):
     """Base of all configuration: immutable, and an unknown field is an error, not a silent typo."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first mistake in one line: where, and what."""
+    first = error.errors()[0]
+    where = ".".join(str(x) for x in first["loc"])
+    what = " ".join(first["msg"].removeprefix("Value error, ").split())
+    return f"{where + ': ' if where else ''}{what}"

@@ -4,43 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from app.config.base import ConfigError, Frozen
-from app.config.evidence_params import KINDS, RuleParams
+from app.config.base import ConfigError, Frozen, first_mistake
+from app.config.items import Evidence as Evidence
+from app.config.items import Metric, Phase, SignOff
 from app.config.migration_yaml import MigrationFileError, read_migration
+from app.config.roles import Role as Role
+from app.config.roles import Roles as Roles
 from databricks_client.names import all_folded, folded_path
 from validation.causes import CAUSES
 from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
 
 DEFAULT_MIGRATION = Path(__file__).parents[1] / "migrations" / "00_rds.yaml"
-
-
-class Role(StrEnum):
-    """What a person may do; each role includes the one before it only if the groups say so."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    APPROVER = "approver"
-
-
-class Roles(Frozen):
-    """Workspace groups that hold each role. Membership is looked up at the moment of the action."""
-
-    viewer: tuple[str, ...]
-    operator: tuple[str, ...]
-    approver: tuple[str, ...]
-
-    @property
-    def groups(self) -> dict[Role, tuple[str, ...]]:
-        """Each role and the groups that hold it."""
-        return {Role.VIEWER: self.viewer, Role.OPERATOR: self.operator, Role.APPROVER: self.approver}
 
 
 def _three_level(value: str) -> str:
@@ -135,73 +116,6 @@ class PipelineRef(Frozen):
 
     name: str
     environment: Literal["development", "production"]
-
-
-class Evidence(Frozen):
-    """What proves a deliverable, a metric or a gate. `kind` names a rule of `app.progress`; `manual` needs a person."""
-
-    kind: str
-    params: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _check_params(self) -> Evidence:
-        if self.kind not in KINDS:
-            raise ValueError(f"evidence kind {self.kind!r} is none of {', '.join(sorted(KINDS))}")
-        try:
-            _ = self.checked_params
-        except ValidationError as e:
-            raise ValueError(f"evidence {self.kind}: {_first(e)}") from e
-        return self
-
-    @cached_property
-    def checked_params(self) -> RuleParams:
-        """The parameters, checked."""
-        return KINDS[self.kind].model_validate(self.params)
-
-
-class Deliverable(Frozen):
-    """One box of the guide. `hint` says how to get it done; evidence of kind `manual` is ticked by a person."""
-
-    key: str
-    title: str
-    evidence: Evidence = Evidence(kind="manual")
-    hint: str = ""
-
-
-class Step(Frozen):
-    """A step of a phase with its deliverables."""
-
-    key: str
-    title: str
-    weeks: str = ""
-    goal: str = ""
-    deliverables: tuple[Deliverable, ...]
-
-
-class Phase(Frozen):
-    """A phase of the guide."""
-
-    key: str
-    title: str
-    weeks: str
-    steps: tuple[Step, ...]
-
-
-class Metric(Frozen):
-    """A success metric of the guide, in one of its three groups."""
-
-    key: str
-    title: str
-    group: Literal["technical", "business", "quality"]
-    evidence: Evidence = Evidence(kind="manual")
-
-
-class SignOff(Frozen):
-    """Someone's consent that cutover needs; `role` may give it."""
-
-    key: str
-    title: str
-    role: Role
 
 
 class Gate(Frozen):
@@ -362,12 +276,4 @@ class Migration(Frozen):
         try:
             return cls.model_validate(content.plain())
         except ValidationError as e:
-            raise ConfigError(f"{content.place_of(e.errors()[0]['loc'])}: {_first(e)}") from e
-
-
-def _first(error: ValidationError) -> str:
-    """The first mistake in one line: where, and what."""
-    first = error.errors()[0]
-    where = ".".join(str(x) for x in first["loc"])
-    what = " ".join(first["msg"].removeprefix("Value error, ").split())
-    return f"{where + ': ' if where else ''}{what}"
+            raise ConfigError(f"{content.place_of(e.errors()[0]['loc'])}: {first_mistake(e)}") from e

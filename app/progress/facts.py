@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from app.store.collected.records import (
 )
 from app.store.operations import OperationRecord, State
 from app.store.parity_records import ParityTable
+from app.store.progress import ItemRecord
 
 if TYPE_CHECKING:
     from app.store.open import Store
@@ -39,7 +40,8 @@ class Facts:
     tasks: run id to tasks, of the newest ended run of each side. expectations: of the newest completed update of each
     environment. parity: pair to table to newest result; final_parity: to the newest of a deterministic comparison.
     schema_differences: table to deciding differences, newest production comparison. verified: operation kind to the
-    newest that was verified. personas: whether ticks and sign-offs of personas count; only on a local workspace.
+    newest that was verified. record: what is recorded of each item that was met once, by key (of a gate: `gate:KEY`).
+    personas: whether ticks and sign-offs of personas count; only on a local workspace.
     """
 
     now: datetime
@@ -55,6 +57,7 @@ class Facts:
     ticks: Mapping[str, Tick]
     verified: Mapping[str, OperationRecord]
     personas: bool = False
+    record: Mapping[str, ItemRecord] = field(default_factory=dict)
 
     def tick(self, key: str) -> Tick | None:
         """The newest tick of a key, if it is not withdrawn and counts."""
@@ -135,6 +138,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         ticks=store.checklist.latest(),
         verified=verified,
         personas=store.binding.local(),
+        record=store.progress.records(),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.config.migration import Deliverable, Gate, Metric, Phase, SignOff, Step
+from app.config.items import Deliverable, Metric, Phase, SignOff, Step
+from app.config.migration import Gate
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts
 from app.progress.judge import judge

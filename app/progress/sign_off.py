@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.access import Access, Actor, Refused, require, same_person
-from app.config.migration import Deliverable, Metric, Migration, Role
+from app.config.items import Deliverable, Metric
+from app.config.migration import Migration, Role
 from app.store.checklist import ChecklistRepository, Tick
 
 COMMENT_LIMIT = 2000

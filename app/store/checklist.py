@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Boolean, Column, Index, Integer, Table, func, insert, select
 
 from app.store.base import Repository, UtcDateTime, metadata
-from app.store.text import FreeText, Identity
+from app.store.text import CleanJson, FreeText, Identity
 
 marks = Table(
     "checklist_marks",
@@ -21,7 +23,26 @@ marks = Table(
     Column("source", Identity(20), nullable=False, server_default=""),
     Column("comment", FreeText, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("link", FreeText, nullable=False, server_default=""),
+    Column("evidence", CleanJson),
     Index("ix_checklist_marks_key", "key", "id"),
+)
+
+deviations = Table(
+    "checklist_deviations",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("key", Identity(200), nullable=False),
+    Column("rule", Identity(64), nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("until", UtcDateTime),
+    Column("reason", FreeText, nullable=False),
+    Column("seen", FreeText, nullable=False),
+    Column("by", Identity(320), nullable=False),
+    Column("local", Boolean, nullable=False),
+    Column("source", Identity(20), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_checklist_deviations_key", "key", "id"),
 )
 
 
@@ -30,6 +51,8 @@ class Tick:
     """One tick (done) or its withdrawal. by: user name; local: the user was a locally chosen persona.
 
     source: where the name came from (`proxy`, `persona`, `token`); empty in ticks from before it was kept.
+    link: address of what a sign-off refers to, or empty. evidence: what was known when a sign-off was given, as
+    `app.progress.signed_evidence` writes it; None for all else, and for sign-offs from before it was kept.
     """
 
     id: int
@@ -40,6 +63,8 @@ class Tick:
     comment: str
     at: datetime
     source: str = ""
+    link: str = ""
+    evidence: Mapping[str, Any] | None = None
 
     def counts(self, personas: bool) -> bool:
         """Whether it is done, by a user whose ticks count. personas: whether those of local personas count."""
@@ -51,15 +76,27 @@ class ChecklistRepository(Repository):
 
     _what = "the checklist's marks"
 
-    def mark(self, key: str, done: bool, *, by: str, local: bool, comment: str = "", source: str = "") -> Tick:
+    def mark(
+        self,
+        key: str,
+        done: bool,
+        *,
+        by: str,
+        local: bool,
+        comment: str = "",
+        source: str = "",
+        link: str = "",
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Tick:
         """Appends a tick and returns it."""
         moment = self._clock()
         with self._write() as c:
             values = {
                 "key": key, "done": done, "by": by, "local": local, "comment": comment, "at": moment, "source": source,
+                "link": link, "evidence": evidence,
             }  # fmt: skip
             (new_id,) = c.execute(insert(marks).values(values).returning(marks.c.id)).one()
-        return Tick(new_id, key, done, by, local, comment, moment, source)
+        return Tick(new_id, key, done, by, local, comment, moment, source, link, evidence)
 
     def latest(self) -> dict[str, Tick]:
         """The newest tick of every key that has one."""

@@ -17,8 +17,9 @@ from app.store.faults import DATABASE_ERRORS
 from app.store.leases import LeaseRepository
 from app.store.operations import OperationsRepository
 from app.store.parity import ParityRepository
+from app.store.progress import ProgressRepository
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """Revision of the newest migration in `app/store/migrations`."""
 
 
@@ -62,6 +63,11 @@ class Store:
     def checklist(self) -> ChecklistRepository:
         """What people ticked and signed."""
         return ChecklistRepository(self.engine)
+
+    @cached_property
+    def progress(self) -> ProgressRepository:
+        """Since when each item is met, and every change of it."""
+        return ProgressRepository(self.engine)
 
 
 def open_store(url: str) -> Store:

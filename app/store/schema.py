@@ -8,5 +8,6 @@ import app.store.checklist
 import app.store.collected.repository
 import app.store.leases
 import app.store.operations
-import app.store.parity  # noqa: F401
+import app.store.parity
+import app.store.progress  # noqa: F401
 from app.store.base import metadata as metadata
