@@ -15,6 +15,7 @@ from app.config.base import ConfigError, Frozen, first_mistake
 from app.config.items import Evidence as Evidence
 from app.config.items import Metric, Phase, SignOff
 from app.config.migration_yaml import MigrationFileError, read_migration
+from app.config.performance import USUAL, Performance
 from app.config.roles import Role as Role
 from app.config.roles import Roles as Roles
 from databricks_client.names import all_folded, folded_path
@@ -179,6 +180,7 @@ class Migration(Frozen):
     issues: tuple[Issue, ...]
     one_person_may_sign_all: bool = Field(False, strict=True)
     reminders: Reminders = Reminders()
+    performance: Performance = USUAL
     rehearsal_schema: str
 
     @field_validator("timezone")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from app.config.migration import Migration
 from app.parity.current_streak import current_streak
 from app.parity.streak import Streak
+from app.performance.assessment import NOT_ASSESSED, Assessment
+from app.performance.load import load_assessment
 from app.store.base import now as current_time
 from app.store.checklist import Tick
 from app.store.collected.records import (
@@ -42,6 +44,7 @@ class Facts:
     schema_differences: table to deciding differences, newest production comparison. verified: operation kind to the
     newest that was verified. record: what is recorded of each item that was met once, by key (of a gate: `gate:KEY`).
     personas: whether ticks and sign-offs of personas count; only on a local workspace.
+    performance: run time and cost of both sides, the same for every rule, page and command.
     """
 
     now: datetime
@@ -58,6 +61,7 @@ class Facts:
     verified: Mapping[str, OperationRecord]
     personas: bool = False
     record: Mapping[str, ItemRecord] = field(default_factory=dict)
+    performance: Assessment = NOT_ASSESSED
 
     def tick(self, key: str) -> Tick | None:
         """The newest tick of a key, if it is not withdrawn and counts."""
@@ -139,6 +143,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         verified=verified,
         personas=store.binding.local(),
         record=store.progress.records(),
+        performance=load_assessment(store, migration.performance, as_of),
     )
 
 

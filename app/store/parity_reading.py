@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -39,10 +40,12 @@ class ParityReader(Repository):
             query = query.where(runs_table.c.sides == sides)
         return [run_of(r) for r in self._all(query)]
 
-    def ended(self, sides: str, limit: int = 2000) -> list[ParityRun]:
-        """Comparisons that ended without being cancelled, newest end first."""
+    def ended(self, sides: str, limit: int = 2000, *, since: datetime | None = None) -> list[ParityRun]:
+        """Comparisons that ended without being cancelled, newest end first; only those that ended since then."""
         r = runs_table.c
         query = select(runs_table).where(r.sides == sides, r.state.in_([ParityState.DONE, ParityState.FAILED]))
+        if since is not None:
+            query = query.where(r.finished_at >= since)
         return [run_of(row) for row in self._all(query.order_by(r.finished_at.desc()).limit(limit))]
 
     def table_results(self, parity_id: str) -> list[ParityTable]:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "app/config": {"app.config", "databricks_client", "validation"},
     "app/access.py": {"app.config", "app.store"},
     "app/store": {"app.store", "app.config", "databricks_client", "validation"},
-    "app/performance": {"app.performance", "app.store"},
+    "app/performance": {"app.performance", "app.store", "app.config", "databricks_client"},
     "app/parity": {
         "app.parity",
         "app.access",

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, delete, func, or_, select
 from sqlalchemy import insert as plain_insert
@@ -326,6 +326,21 @@ class CollectedRepository(Repository):
             t.side == side, t.result_state == "SUCCESS", t.generated.is_(False), t.end_time > since
         )
         return [(str(r.run_id), r.end_time) for r in self._all(query)]
+
+    def delivered_from(self, side: str, moment: datetime) -> datetime | None:
+        """From when runs of a side show all that its first success after `moment` took: the start of its newest success
+        before, else of its oldest run; None without a run. Generated runs are left out."""
+        t = runs_table.c
+        real = (t.side == side, t.generated.is_(False))
+        newest = select(func.max(t.start_time, type_=UtcDateTime).label("at")).where(
+            *real, t.result_state == "SUCCESS", t.start_time < moment
+        )
+        oldest = select(func.min(t.start_time, type_=UtcDateTime).label("at")).where(*real)
+        for query in (newest, oldest):
+            found = self._one(query)
+            if found is not None and found.at is not None:
+                return cast(datetime, found.at)
+        return None
 
     def completed_updates(self, environment: str, since: datetime) -> list[tuple[str, datetime]]:
         """Id and end of each completed update after `since`, in any order; generated and validating ones are left out.
