@@ -23,8 +23,8 @@ class CronError(ValueError):
 class DayRule:
     """Days of the month beyond plain numbers.
 
-    kind: `L` (last, minus n), `W` (weekday nearest to n), `LW`, `dow-L` (last weekday w), `#` (n-th weekday w).
-    weekday: 1 = Sunday.
+    kind: `L` (last, minus n), `W` (weekday nearest to n), `LW` (weekday nearest to the last, minus n), `dow-L` (last
+    weekday w), `#` (n-th weekday w). weekday: 1 = Sunday.
     """
 
     kind: str
@@ -34,10 +34,11 @@ class DayRule:
     def day(self, year: int, month: int) -> int | None:
         """The day of that month, None if it has none."""
         last = calendar.monthrange(year, month)[1]
-        if self.kind == "L":
-            return last - self.n if last - self.n >= 1 else None
-        if self.kind == "LW":
-            return _nearest_weekday(year, month, last, last)
+        if self.kind in ("L", "LW"):
+            day = last - self.n
+            if day < 1:
+                return None
+            return day if self.kind == "L" else _nearest_weekday(year, month, day, last)
         if self.kind == "W":
             return _nearest_weekday(year, month, min(self.n, last), last)
         days = [d for d in range(1, last + 1) if _quartz_weekday(date(year, month, d)) == self.weekday]
@@ -66,7 +67,11 @@ class Cron:
 
     @classmethod
     def parse(cls, text: str) -> Cron:
-        """Reads six or seven fields: second minute hour day-of-month month day-of-week [year]. Raises CronError."""
+        """Reads six or seven fields: second minute hour day-of-month month day-of-week [year]. Raises CronError.
+
+        As `org.quartz.CronExpression` does, but where it ignores a part without a word (`5x`, the step of `MON-FRI/2`,
+        the Monday of `MON,WED#3`): that is refused here, since what fires differs from what is written.
+        """
         fields = text.upper().split()
         if len(fields) not in (6, 7):
             raise CronError(f"expected 6 or 7 fields, found {len(fields)}")
@@ -92,16 +97,6 @@ class Cron:
             weekday_rules,
             years,
         )
-
-    def daily(self) -> tuple[int, ...]:
-        """Seconds after midnight, in the schedule's zone, at which it fires every day.
-
-        Raises CronError where it does not fire at the same times on every day.
-        """
-        all_days = self.days == frozenset(range(1, 32)) or self.weekdays == frozenset(range(1, 8))
-        if not all_days or self.months != frozenset(range(1, 13)) or self.years is not None:
-            raise CronError(f"{self.text!r} does not fire at the same times every day")
-        return tuple(h * 3600 + m * 60 + s for h in self.hours for m in self.minutes for s in self.seconds)
 
     def falls_on(self, day: date) -> bool:
         """Whether the expression names any moment of that day."""
@@ -175,17 +170,17 @@ def _nearest_weekday(year: int, month: int, day: int, last: int) -> int:
 def _days_of_month(field: str) -> tuple[frozenset[int] | None, tuple[DayRule, ...]]:
     if field == "?":
         return None, ()
+    if "L" in field and "," in field:
+        raise CronError(f"'L' and 'LW' cannot stand beside other days of the month, as in '{field}'")
     numbers: set[int] = set()
     rules: list[DayRule] = []
-    for part in field.split(","):
-        if part == "LW":
-            rules.append(DayRule("LW"))
-        elif match := re.fullmatch(r"L(?:-(\d{1,2}))?", part):
+    for part in _parts(field):
+        if match := re.fullmatch(r"L(?:-(\d{1,2}))?(W?)", part, re.ASCII):
             offset = int(match[1] or 0)
             if offset > 30:
                 raise CronError(f"offset from the last day must be at most 30 in '{field}'")
-            rules.append(DayRule("L", offset))
-        elif match := re.fullmatch(r"(\d{1,2})W", part):
+            rules.append(DayRule("LW" if match[2] else "L", offset))
+        elif match := re.fullmatch(r"(\d{1,2})W", part, re.ASCII):
             if not 1 <= int(match[1]) <= 31:
                 raise CronError(f"day-of-month must be between 1 and 31 in '{part}'")
             rules.append(DayRule("W", int(match[1])))
@@ -197,14 +192,16 @@ def _days_of_month(field: str) -> tuple[frozenset[int] | None, tuple[DayRule, ..
 def _days_of_week(field: str) -> tuple[frozenset[int] | None, tuple[DayRule, ...]]:
     if field == "?":
         return None, ()
+    if "," in field and ("L" in field or "#" in field):
+        raise CronError(f"'L' and '#' cannot stand beside other days of the week, as in '{field}'")
     numbers: set[int] = set()
     rules: list[DayRule] = []
-    for part in field.split(","):
+    for part in _parts(field):
         if part == "L":
             numbers.add(7)
-        elif match := re.fullmatch(r"([A-Z]{3}|\d)L", part):
+        elif match := re.fullmatch(r"([A-Z]{3}|\d)L", part, re.ASCII):
             rules.append(DayRule("dow-L", weekday=_one(match[1], 1, 7, "day-of-week", DAYS)))
-        elif match := re.fullmatch(r"([A-Z]{3}|\d)#(\d)", part):
+        elif match := re.fullmatch(r"([A-Z]{3}|\d)#(\d)", part, re.ASCII):
             if not 1 <= int(match[2]) <= 5:
                 raise CronError(f"the number after '#' must be between 1 and 5 in '{part}'")
             rules.append(DayRule("#", int(match[2]), _one(match[1], 1, 7, "day-of-week", DAYS)))
@@ -213,10 +210,18 @@ def _days_of_week(field: str) -> tuple[frozenset[int] | None, tuple[DayRule, ...
     return frozenset(numbers), tuple(rules)
 
 
+def _parts(field: str) -> list[str]:
+    """The parts of a list; Quartz skips empty ones."""
+    found = [part for part in field.split(",") if part]
+    if not found:
+        raise CronError(f"'{field}' names nothing")
+    return found
+
+
 def _one(text: str, low: int, high: int, name: str, names: tuple[str, ...] = ()) -> int:
     if text in names:
         return names.index(text) + 1
-    if not text.isdecimal() or not low <= int(text) <= high:
+    if not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
         raise CronError(f"{name} must be between {low} and {high}, not '{text}'")
     return int(text)
 
@@ -224,16 +229,18 @@ def _one(text: str, low: int, high: int, name: str, names: tuple[str, ...] = ())
 def _numbers(field: str, low: int, high: int, name: str, names: tuple[str, ...] = ()) -> set[int]:
     """The numbers of a field of lists, ranges (which may wrap around) and steps."""
     found: set[int] = set()
-    for part in field.split(","):
+    for part in _parts(field):
         base, slash, step_text = part.partition("/")
-        if slash and (not step_text.isdecimal() or not 1 <= int(step_text) <= high):
-            raise CronError(f"bad step '{step_text}' in {name} '{field}'")
-        step = int(step_text) if slash else 1
-        if base in ("*", "") and (base or slash):
-            first, last = low, high
-        elif "-" in base:
-            a, _, b = base.partition("-")
-            first, last = _one(a, low, high, name, names), _one(b, low, high, name, names)
+        first_text, dash, last_text = base.partition("-")
+        step = _step(part, step_text, high, name) if slash else 1
+        if slash and first_text in names:
+            raise CronError(f"Quartz ignores the step after a name in '{part}': write numbers")
+        if dash and (first_text in names) != (last_text in names):
+            raise CronError(f"a range is of names or of numbers, not of both as in '{part}'")
+        if base == "*" or (slash and not base):
+            first, last, step = low, high, step or 1
+        elif dash:
+            first, last = _one(first_text, low, high, name, names), _one(last_text, low, high, name, names)
         else:
             first = _one(base, low, high, name, names)
             last = high if slash else first
@@ -241,5 +248,14 @@ def _numbers(field: str, low: int, high: int, name: str, names: tuple[str, ...] 
             if name == "year":
                 raise CronError(f"years must ascend in '{field}'")
             last += high - low + 1
+        if step == 0:
+            last, step = first, 1
         found |= {low + (n - low) % (high - low + 1) for n in range(first, last + 1, step)}
     return found
+
+
+def _step(part: str, text: str, high: int, name: str) -> int:
+    """The number after a slash. Zero is no step: Quartz then takes the first number alone, or all of `*`."""
+    if not (text.isascii() and text.isdecimal()) or int(text) > high:
+        raise CronError(f"bad step '{text}' in {name} '{part}'")
+    return int(text)

@@ -1,46 +1,139 @@
-"""Compares two daily Quartz schedules."""
+"""Compares two schedules by the moments at which they fire."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-from databricks_client.quartz import Cron, CronError
+from databricks_client.quartz import Cron, CronError, zone_of
 
-DAY_SECONDS = 24 * 3600
+HORIZON = timedelta(days=400)
+"""How far ahead moments are compared: a year with both changes of the clocks, and what fires once in it."""
+
+LEAD = timedelta(days=7)
+"""How far back they are compared too: the firing nearest to a coming one may be a past one."""
+
+SAMPLED = 1000
+"""First firings that distances are measured from."""
+
+Pattern = tuple[tuple[int, int], ...]
+"""(minute, second) of each firing in a quarter of an hour, counted from its beginning."""
+
+Quarters = list[Pattern]
+
+# The clocks of every zone differ from UTC by whole quarters of an hour, and change at one.
+_QUARTER = timedelta(minutes=15)
+_NOTHING: Pattern = ()
+
+
+class Schedule(NamedTuple):
+    """A Quartz expression in a time zone, by its name; two names may stand for one zone (`US/Eastern`)."""
+
+    quartz: str
+    timezone: str
 
 
 @dataclass(frozen=True)
 class ScheduleComparison:
-    """Two daily schedules. offsets: for each baseline firing, signed seconds to the nearest candidate firing."""
+    """Two schedules within HORIZON.
 
-    baseline_per_day: int
-    candidate_per_day: int
+    agree: both fire, and at the same moments. ..._per_day: mean number of firings. offsets: signed seconds from each of
+    the first baseline firings to the nearest candidate firing; empty where either never fires.
+    """
+
+    agree: bool
+    baseline_per_day: float
+    candidate_per_day: float
     offsets: tuple[int, ...]
 
     @property
-    def agree(self) -> bool:
-        """Same number of firings, each at the same second."""
-        return self.baseline_per_day == self.candidate_per_day and not any(self.offsets)
+    def furthest(self) -> int:
+        """Seconds by which the first firings differ most; 0 where there are none."""
+        return max((abs(o) for o in self.offsets), default=0)
+
+    @property
+    def nearest(self) -> int | None:
+        """Seconds by which the first firings differ least; None where there are none."""
+        return min((abs(o) for o in self.offsets), default=None)
 
 
-def fires_daily(expression: str) -> tuple[int, ...]:
-    """Seconds after midnight (in the schedule's zone) at which a Quartz expression fires every day.
+def compare(baseline: Schedule, candidate: Schedule, since: datetime) -> ScheduleComparison:
+    """Compares two schedules from the day of `since` on. Raises ValueError for what is no schedule of Quartz."""
+    return _compare(baseline, candidate, since.astimezone(UTC).date())
 
-    Raises ValueError for an expression that differs between days, or that is not Quartz.
-    """
+
+@lru_cache(maxsize=256)
+def _compare(baseline: Schedule, candidate: Schedule, day: date) -> ScheduleComparison:
+    start = datetime.combine(day, time(), UTC) - LEAD
+    (old, old_zone), (new, new_zone) = _read(baseline), _read(candidate)
+    shared: dict[Pattern, Pattern] = {}
+    mine, theirs = _quarters(old, old_zone, start, shared), _quarters(new, new_zone, start, shared)
+    firings = sum(map(len, mine)), sum(map(len, theirs))
+    days = (LEAD + HORIZON) / timedelta(days=1)
+    return ScheduleComparison(
+        agree=all(firings) and mine == theirs,
+        baseline_per_day=firings[0] / days,
+        candidate_per_day=firings[1] / days,
+        offsets=_offsets(mine, theirs) if all(firings) else (),
+    )
+
+
+def _read(schedule: Schedule) -> tuple[Cron, ZoneInfo]:
     try:
-        cron = Cron.parse(expression)
+        return Cron.parse(schedule.quartz), zone_of(schedule.timezone)
     except CronError as e:
-        raise ValueError(f"{expression!r} is not a Quartz expression: {e}") from e
-    return cron.daily()
+        raise ValueError(f"{schedule.quartz!r} in {schedule.timezone!r} is no Quartz schedule: {e}") from e
 
 
-def compare(baseline: str, candidate: str) -> ScheduleComparison:
-    """Compares two expressions of the same time zone. Raises ValueError as `fires_daily` does."""
-    old, new = fires_daily(baseline), fires_daily(candidate)
+def _quarters(cron: Cron, zone: ZoneInfo, start: datetime, shared: dict[Pattern, Pattern]) -> Quarters:
+    """The firings in each quarter of an hour of UTC from `start` on.
 
-    def nearest(moment: int) -> int:
-        around = ((x - moment + DAY_SECONDS // 2) % DAY_SECONDS - DAY_SECONDS // 2 for x in new)
-        return min(around, key=abs)
+    A schedule may fire 35 million times, but its quarters have five patterns at most. shared: equal patterns of both
+    schedules as one object, which makes comparing them cheap.
+    """
+    patterns = [
+        tuple((m - low, s) for m in cron.minutes if low <= m < low + 15 for s in cron.seconds)
+        for low in (0, 15, 30, 45)
+    ]
+    patterns = [shared.setdefault(p, p) for p in patterns]
+    hours, days = frozenset(cron.hours), dict[date, bool]()
+    found = []
+    for n in range((LEAD + HORIZON) // _QUARTER):
+        local = (start + n * _QUARTER).astimezone(zone)
+        day = local.date()
+        if day not in days:
+            days[day] = cron.falls_on(day)
+        # An hour that comes twice counts once, the first time.
+        fires = days[day] and local.hour in hours and not local.fold
+        found.append(patterns[local.minute // 15] if fires else _NOTHING)
+    return found
 
-    return ScheduleComparison(len(old), len(new), tuple(nearest(x) for x in old) if new else ())
+
+def _offsets(mine: Quarters, theirs: Quarters) -> tuple[int, ...]:
+    filled = [n for n, pattern in enumerate(theirs) if pattern]
+    offsets = []
+    for at, n in islice(_seconds(mine, LEAD // _QUARTER), SAMPLED):
+        i = bisect_left(filled, n)
+        near = [_at(k, *e) for k in filled[max(i - 1, 0) : i + 2] for e in (theirs[k] if k == n else _ends(theirs[k]))]
+        offsets.append(min((other - at for other in near), key=abs))
+    return tuple(offsets)
+
+
+def _seconds(quarters: Quarters, first: int) -> Iterator[tuple[int, int]]:
+    """(seconds since the first quarter, number of the quarter) of each firing from the quarter `first` on."""
+    for n in range(first, len(quarters)):
+        yield from ((_at(n, *entry), n) for entry in quarters[n])
+
+
+def _at(quarter: int, minute: int, second: int) -> int:
+    return quarter * 900 + minute * 60 + second
+
+
+def _ends(pattern: Pattern) -> tuple[tuple[int, int], tuple[int, int]]:
+    return pattern[0], pattern[-1]

@@ -295,7 +295,9 @@ def schedule(side: str, quartz: str, zone: str = "America/New_York") -> Schedule
         ("55 0 5/6 * * ?", "America/New_York", Status.PASS),
         ("0 0 6,12,18 * * ?", "America/New_York", Status.FAIL),
         ("55 0 5/6 * * ?", "UTC", Status.FAIL),
-        ("0 0 5 1 * ?", "America/New_York", Status.INCONCLUSIVE),
+        ("0 0 5 1 * ?", "America/New_York", Status.FAIL),
+        ("0 0 5 * *", "America/New_York", Status.INCONCLUSIVE),
+        ("55 0 5/6 * * ?", "US/Eastern", Status.PASS),
     ],
 )
 def test_schedules_that_do_not_agree_are_found(new: str, zone: str, expected: Status) -> None:

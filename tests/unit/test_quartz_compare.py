@@ -2,40 +2,96 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 import pytest
 
-from app.progress.quartz import compare, fires_daily
+from app.progress.quartz import Schedule, ScheduleComparison, _compare, compare
+
+OLD = "55 0 5/6 * * ?"
+NEW_YORK = "America/New_York"
+SINCE = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def test_the_old_job_fires_four_times_a_day() -> None:
-    assert fires_daily("55 0 5/6 * * ?") == tuple(h * 3600 + 55 for h in (5, 11, 17, 23))
+def compared(old: str, new: str, old_zone: str = NEW_YORK, new_zone: str = NEW_YORK) -> ScheduleComparison:
+    return compare(Schedule(old, old_zone), Schedule(new, new_zone), SINCE)
 
 
 def test_the_guides_parallel_schedule_has_three_runs_and_is_59_minutes_late() -> None:
-    found = compare("55 0 5/6 * * ?", "0 0 6,12,18 * * ?")
-    assert (found.baseline_per_day, found.candidate_per_day) == (4, 3)
-    assert found.offsets[:3] == (3545, 3545, 3545)
-    assert not found.agree
+    found = compared(OLD, "0 0 6,12,18 * * ?")
+    assert (round(found.baseline_per_day), round(found.candidate_per_day), found.agree) == (4, 3, False)
+    assert found.furthest == 5 * 3600 + 55, "nothing starts after the run at 23:00:55 until the morning"
+    assert found.nearest == 3545
 
 
 def test_midnight_is_near_to_late_evening() -> None:
-    assert compare("0 55 23 * * ?", "0 5 0 * * ?").offsets == (600,)
+    assert set(compared("0 55 23 * * ?", "0 5 0 * * ?").offsets) == {600}
 
 
 @pytest.mark.parametrize(
-    "text", ["0 0 6 * * ?", "0 0 6 ? * *", "0 0 6 */1 1/1 ?", "0 0 6 1/1 * ? *", "0 0 6 ? * SUN-SAT"]
+    ("old", "new"),
+    [
+        (OLD, OLD),
+        (OLD, "55 0 5,11,17,23 ? * SUN-SAT"),
+        (OLD, "55 0 23-17/6 * * ? *"),
+        ("0 0 6 * * ?", "0 0 6 1/1 */1 ? 2020-2090"),
+        ("0 0 22-4 * * ?", "0 0 22,23,0,1,2,3,4 ? * *"),
+        ("0 0 5 ? * MON", "0 0 5 ? * 2"),
+        ("0 0 5 L-3W * ?", "0 0 5 L-3W * ?"),
+    ],
 )
-def test_every_way_to_write_every_day_is_daily(text: str) -> None:
-    assert fires_daily(text) == (6 * 3600,)
+def test_what_fires_at_the_same_moments_agrees_however_it_is_written(old: str, new: str) -> None:
+    assert compared(old, new).agree
 
 
-@pytest.mark.parametrize("text", ["0 0 5 * * ? 2027", "0 0 5 L * ?", "0 0 5 * 1-11 ?"])
-def test_what_differs_between_days_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="does not fire at the same times every day"):
-        fires_daily(text)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("0 0 5 * * ?", "0 0 5 * 1-11 ?"),
+        ("0 0 5 * * ?", "0 0 5 ? * MON-SAT"),
+        ("0 0 5 ? * MON", "0 0 5 ? * TUE"),
+        ("0 0 5 * * ?", "1 0 5 * * ?"),
+        ("0 0 5 L * ?", "0 0 5 L-3W * ?"),
+        ("0 0 5 1 1 ? 2020", "0 0 5 1 1 ? 2020"),
+    ],
+)
+def test_what_fires_at_other_moments_or_never_does_not_agree(old: str, new: str) -> None:
+    assert not compared(old, new).agree
 
 
-@pytest.mark.parametrize("text", ["0 0 5 * *", "0 0 5 ? * MON", "0 0 5 1 * ?", "0 61 * * * ?", "0 0/0 * * * ?"])
-def test_what_cannot_be_compared_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        fires_daily(text)
+@pytest.mark.parametrize(
+    ("zone", "same"),
+    [("US/Eastern", True), ("America/Detroit", True), ("Etc/GMT+5", False), ("UTC", False), ("Asia/Kathmandu", False)],
+)
+def test_zones_are_compared_by_their_clocks_and_not_by_name(zone: str, same: bool) -> None:
+    assert compared(OLD, OLD, NEW_YORK, zone).agree is same
+
+
+def test_one_schedule_in_two_zones_is_one_schedule() -> None:
+    assert compared("0 0 9 * * ?", "0 15 3 * * ?", "Asia/Kathmandu", "UTC").furthest == 0
+    assert compared("0 0 9 * * ?", "0 15 3 * * ?", "Asia/Kathmandu", "UTC").agree
+    late = compared("0 0 9 * * ?", "0 0 14 * * ?", NEW_YORK, "UTC")
+    assert (late.agree, late.furthest) == (False, 3600), "from 8 March to November New York is an hour nearer to UTC"
+
+
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [("0 0 5 * *", NEW_YORK), ("0 61 * * * ?", NEW_YORK), ("0 0 5 * * ?", "Mars/Olympus"), ("0 0 5 * * ?", "")],
+)
+def test_what_cannot_be_compared_is_refused(text: str, zone: str) -> None:
+    with pytest.raises(ValueError, match="is no Quartz schedule"):
+        compared(OLD, text, NEW_YORK, zone)
+
+
+def test_the_distance_to_what_fires_far_more_often_is_the_one_to_its_nearest_firing() -> None:
+    assert set(compared("7 3 5 1 * ?", "0/10 * * * * ?").offsets) == {3}
+    assert set(compared("0/30 0 5 1 * ?", "10 0 5 1 * ?").offsets) == {10, -20}
+
+
+@pytest.mark.parametrize("text", ["0/10 * * * * ?", "* * * * * ?"])
+def test_a_schedule_that_fires_all_the_time_is_compared_at_once(text: str) -> None:
+    _compare.cache_clear()
+    before = time.process_time()
+    assert compared(text, text, NEW_YORK, "UTC").offsets
+    assert time.process_time() - before < 1.5

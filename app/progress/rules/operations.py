@@ -21,17 +21,21 @@ def schedules_agree(facts: Facts, params: Mapping[str, Any]) -> Finding:
     as_of = min(old.as_of, new.as_of)
     if not old.quartz or not new.quartz:
         return unknown("A job has no cron schedule", "jobs", as_of)
-    if old.timezone != new.timezone:
-        return pass_or_fail(False, f"Time zones differ: {old.timezone} and {new.timezone}", as_of, "jobs")
     try:
-        compared = quartz.compare(old.quartz, new.quartz)
+        compared = quartz.compare(
+            quartz.Schedule(old.quartz, old.timezone or ""), quartz.Schedule(new.quartz, new.timezone or ""), facts.now
+        )
     except ValueError as e:
-        same = old.quartz == new.quartz
-        return pass_or_fail(True, f"Both: {old.quartz}", as_of, "jobs") if same else unknown(str(e), "jobs", as_of)
+        return unknown(str(e), "jobs", as_of)
     if compared.agree:
         return pass_or_fail(True, f"Both: {old.quartz} {old.timezone}", as_of, "jobs")
-    minutes = max((abs(o) for o in compared.offsets), default=0) / 60
-    text = f"{compared.baseline_per_day} against {compared.candidate_per_day} runs a day, up to {minutes:.0f} min apart"
+    zones = "" if old.timezone == new.timezone else f", in the time zones {old.timezone} and {new.timezone}"
+    if not compared.offsets:
+        return pass_or_fail(False, f"A job fires never: {old.quartz} and {new.quartz}{zones}", as_of, "jobs")
+    text = (
+        f"{compared.baseline_per_day:.3g} against {compared.candidate_per_day:.3g} runs a day, "
+        f"up to {compared.furthest / 60:.0f} min apart{zones}"
+    )
     return pass_or_fail(False, text, as_of, "jobs")
 
 

@@ -77,22 +77,20 @@ def offset(baseline: ScheduleRecord | None, development: ScheduleRecord | None) 
     """How the development job's schedule is offset from the old job's; None where it is not, or is unknown."""
     if baseline is None or development is None or not baseline.quartz or not development.quartz:
         return None
-    if baseline.timezone != development.timezone:
-        return (
-            f"{development.name} runs in time zone {development.timezone}, {baseline.name} in {baseline.timezone}: "
-            "they do not read the same data."
-        )
     try:
-        compared = quartz.compare(development.quartz, baseline.quartz)
+        compared = quartz.compare(
+            quartz.Schedule(development.quartz, development.timezone or "UTC"),
+            quartz.Schedule(baseline.quartz, baseline.timezone or "UTC"),
+            development.as_of,
+        )
     except ValueError:
         return None
     if compared.agree:
         return None
-    minutes = max((abs(o) for o in compared.offsets), default=0) / 60
     return (
-        f"{development.name} starts {compared.baseline_per_day} times a day, {baseline.name} "
-        f"{compared.candidate_per_day} times, and they start up to {minutes:.0f} min apart: a comparison of the "
-        "development tables includes that difference in time."
+        f"{development.name} starts {compared.baseline_per_day:.3g} times a day, {baseline.name} "
+        f"{compared.candidate_per_day:.3g} times, and they start up to {compared.furthest / 60:.0f} min apart: a "
+        "comparison of the development tables includes that difference in time."
     )
 
 
