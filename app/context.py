@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from app.parity.runner import ParityRunner
     from app.parity.service import ParityService
     from app.progress.facts import Facts
+    from app.progress.incident_service import IncidentService
     from app.progress.sign_off import ChecklistService
     from app.store.open import Store
     from databricks_client.client import Workspace
@@ -117,6 +118,13 @@ class Context:
         from app.progress.sign_off import ChecklistService
 
         return ChecklistService(self.migration, self.store.checklist, self.access)
+
+    @cached_property
+    def incidents(self) -> IncidentService:
+        """Incidents, closed and reopened by people."""
+        from app.progress.incident_service import IncidentService
+
+        return IncidentService(self.store.incidents, self.access)
 
     def roles_of(self, user: str) -> frozenset[Role]:
         """A user's roles by a lookup now. Raises Refused where it cannot be made."""

@@ -26,6 +26,7 @@ from app.config.base import ConfigError
 from app.context import Context, bind
 from app.operations.engine import Interrupted
 from app.parity.runner import ParityRunner
+from app.progress.watch import look
 from app.store.base import StoreError
 from app.store.heartbeat import Heartbeat
 from app.store.leases import WORKER_LEASE, Lease, process_owner
@@ -53,7 +54,8 @@ class Pace:
 
     lease: how long its lease is valid, renewed every `renew`. retry: pause between two attempts to acquire the lease
     or to find the workspace. tick: pause between two looks for work. check: interval of checks for rare changes, the
-    workspace's address and pairs of runs that ended. failure: pause after a failure.
+    workspace's address and pairs of runs that ended. look: interval of looks for incidents. failure: pause after a
+    failure.
     """
 
     lease: float = 20.0
@@ -61,6 +63,7 @@ class Pace:
     retry: float = 1.0
     tick: float = 0.5
     check: float = 5.0
+    look: float = 30.0
     failure: float = 5.0
 
 
@@ -166,7 +169,7 @@ class Worker:
         ]
         for thread in threads:
             thread.start()
-        checked = time.monotonic()
+        checked = looked = time.monotonic()
         preparing = preparation.under_way()
         try:
             while not self._stop.is_set():
@@ -183,6 +186,9 @@ class Worker:
                         log.info("the workspace has another address")
                         return
                     self._guarded("requesting comparisons", lambda: self._request_comparisons(runner))
+                if not preparing and time.monotonic() - looked >= self._pace.look:
+                    looked = time.monotonic()
+                    self._guarded("looking for incidents", lambda: self._look(here))
                 self._stop.wait(self._pace.tick)
         finally:
             ended.set()
@@ -204,6 +210,10 @@ class Worker:
     def _request_comparisons(self, runner: ParityRunner) -> None:
         if not self._store.operations.find(states=[State.RUNNING], limit=1):
             runner.request_after_runs()
+
+    def _look(self, here: Context) -> None:
+        if (opened := look(self._store, here.migration, here.access)) > 0:
+            log.warning("%d incidents opened", opened)
 
     def _bound(self, workspace: Workspace, read: Callable[[], str | None]) -> Callable[[], str | None]:
         """`read`, once the store is bound to this workspace: no data of another workspace gets into it."""

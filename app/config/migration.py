@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from app.config.base import ConfigError, Frozen, first_mistake
+from app.config.health import Health
 from app.config.items import Evidence as Evidence
 from app.config.items import Metric, Phase, SignOff
 from app.config.migration_yaml import MigrationFileError, read_migration
@@ -182,6 +183,7 @@ class Migration(Frozen):
     reminders: Reminders = Reminders()
     performance: Performance = USUAL
     rehearsal_schema: str
+    health: Health = Health()
 
     @field_validator("timezone")
     @classmethod

@@ -13,13 +13,15 @@ from app.store.binding import BindingRepository
 from app.store.checklist import ChecklistRepository
 from app.store.collected.repository import CollectedRepository
 from app.store.connect import open_engine
+from app.store.definitions import DefinitionRepository
 from app.store.faults import DATABASE_ERRORS
+from app.store.incidents import IncidentRepository
 from app.store.leases import LeaseRepository
 from app.store.operations import OperationsRepository
 from app.store.parity import ParityRepository
 from app.store.progress import ProgressRepository
 
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 """Revision of the newest migration in `app/store/migrations`."""
 
 
@@ -68,6 +70,16 @@ class Store:
     def progress(self) -> ProgressRepository:
         """Since when each item is met, and every change of it."""
         return ProgressRepository(self.engine)
+
+    @cached_property
+    def incidents(self) -> IncidentRepository:
+        """What went wrong, and with what cause people closed it."""
+        return IncidentRepository(self.engine)
+
+    @cached_property
+    def definitions(self) -> DefinitionRepository:
+        """What schedules and schemas were observed when."""
+        return DefinitionRepository(self.engine)
 
 
 def open_store(url: str) -> Store:

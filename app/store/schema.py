@@ -6,6 +6,8 @@ import app.store.audit
 import app.store.binding
 import app.store.checklist
 import app.store.collected.repository
+import app.store.definitions
+import app.store.incidents
 import app.store.leases
 import app.store.operations
 import app.store.parity

@@ -54,7 +54,7 @@ class FakeOperations:
         return SimpleNamespace(state="verified")
 
 
-QUICK = Pace(lease=20.0, renew=0.05, retry=0.02, tick=0.02, check=0.04, failure=0.04)
+QUICK = Pace(lease=20.0, renew=0.05, retry=0.02, tick=0.02, check=0.04, look=0.04, failure=0.04)
 """No test waits for a worker's intervals; a lease that is not renewed outlives its test."""
 
 

@@ -1,0 +1,108 @@
+"""The worker's look for incidents: records schedules and schemas that changed, then every sign since the last days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from app.access import Access, Actor
+from app.config.migration import Migration
+from app.progress import incidents
+from app.progress.adherence import Slot, TooMany, slots
+from app.progress.quality_trend import trends
+from app.store.base import now as current_time
+from app.store.collected.records import JobRunRecord, ScheduleRecord, TableRecord
+from app.store.definitions import SCHEDULE, SCHEMA, ScheduleState
+from app.store.incidents import Sign
+
+if TYPE_CHECKING:
+    from app.store.open import Store
+
+LOOK_BACK = timedelta(days=22)
+"""How far back each look reads: what a worker that was down missed is found once it is back."""
+
+SIDES = ("baseline", "candidate")
+WORKER = Actor("cutover worker", frozenset(), "worker")
+
+
+def look(store: Store, migration: Migration, access: Access, now: datetime | None = None) -> int:
+    """Opens incidents for what the store proves, adds evidence to open ones, journals openings in the audit log.
+
+    Looking twice changes nothing. Returns how many incidents were opened. Raises StoreError.
+    """
+    at = now or current_time()
+    since = at - LOOK_BACK
+    _observe(store, at)
+    opened = store.incidents.record(_signs(store, migration, since, at))
+    for new in store.incidents.unaudited():
+        detail = {"kind": new.kind, "subject": new.subject, "evidence": [p.evidence for p in new.proofs]}
+        access.record(WORKER, "incident.open", "done", f"incident {new.id}", new.summary, detail)
+        store.incidents.set_audited(new.id)
+    covered = _covered_until(store)
+    if covered is not None:
+        store.incidents.watched(since, covered)
+    return opened
+
+
+def schedule_slots(
+    store: Store, migration: Migration, runs: Sequence[JobRunRecord], since: datetime, now: datetime
+) -> dict[str, list[Slot]]:
+    """Each side's slots since then; none of a side whose schedule fires too often to be judged by slot."""
+    states = store.definitions.schedules()
+    found: dict[str, list[Slot]] = {}
+    for side in SIDES:
+        mine = [r for r in runs if r.side == side and not r.generated]
+        read = store.collected.complete_until(f"runs:{side}")
+        try:
+            found[side] = slots(side, states.get(side, ()), mine, since, now, migration.health, read)
+        except TooMany:
+            found[side] = []
+    return found
+
+
+def state_of(schedule: ScheduleRecord) -> ScheduleState:
+    """A collected schedule as a state of its own time."""
+    return ScheduleState(schedule.as_of, schedule.quartz, schedule.timezone, schedule.pause_status == "UNPAUSED")
+
+
+def _observe(store: Store, at: datetime) -> None:
+    schedules = {
+        side: {"quartz": s.quartz, "timezone": s.timezone, "active": s.pause_status == "UNPAUSED"}
+        for side, s in store.collected.schedules().items()
+        if side in SIDES
+    }
+    store.definitions.observe(SCHEDULE, schedules, at)
+    store.definitions.observe(SCHEMA, {n: _columns(t) for n, t in store.collected.tables().items() if t.columns}, at)
+
+
+def _columns(table: TableRecord) -> list[list[str]]:
+    return [[c.name, c.type] for c in table.columns]
+
+
+def _signs(store: Store, migration: Migration, since: datetime, now: datetime) -> list[Sign]:
+    collected = store.collected
+    runs = [r for side in SIDES for r in collected.runs(side, since=since, limit=5000)]
+    updates = collected.updates("production", since=since, limit=5000)
+    found = incidents.of_runs(runs) + incidents.of_updates(updates)
+    for of_side in schedule_slots(store, migration, runs, since, now).values():
+        found += incidents.of_slots(of_side)
+    results = store.parity.history(sides="production", limit=5000)
+    found += incidents.of_parity(r for r in results if r.finished_at is not None and r.finished_at >= since)
+    found += incidents.of_schemas(store.definitions.history(SCHEMA), _sides(migration))
+    if collected.complete_until("events:production") is not None:
+        measured = {u.update_id: u for u in updates}
+        shares = trends(collected.expectations(since=since), measured, migration.health)
+        found += incidents.of_trends(shares, since)
+    return found
+
+
+def _sides(migration: Migration) -> Mapping[str, str]:
+    return {n: side for t in migration.tables for n, side in ((t.baseline, "baseline"), (t.candidate, "candidate"))}
+
+
+def _covered_until(store: Store) -> datetime | None:
+    """Until when runs of both sides and updates were read completely; None where one of them is not."""
+    read = [store.collected.complete_until(s) for s in (*(f"runs:{s}" for s in SIDES), "updates:production")]
+    known = [r for r in read if r is not None]
+    return min(known) if len(known) == len(read) else None
