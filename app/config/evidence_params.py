@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Side = Literal["baseline", "candidate", "development"]
 JobSide = Literal["baseline", "candidate"]
@@ -117,6 +117,18 @@ class _PerDay(_Days):
     per_day: Count
 
 
+class _Items(_Nothing):
+    items: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    at_least: Count | None = None
+
+    @model_validator(mode="after")
+    def _check_some(self) -> _Items:
+        if not self.items and not self.steps:
+            raise ValueError("names neither items nor steps")
+        return self
+
+
 class _Operation(_Nothing):
     operation: Literal["rehearse", "cutover", "rollback"]
 
@@ -150,5 +162,6 @@ KINDS: dict[str, type[RuleParams]] = {
     "schedules_agree": _Nothing,
     "operation_verified": _Operation,
     "days_since_cutover": _Days,
+    "items_met": _Items,
 }
 """Each kind of evidence and the parameters that it takes."""

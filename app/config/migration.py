@@ -19,6 +19,7 @@ from app.config.migration_yaml import MigrationFileError, read_migration
 from app.config.performance import USUAL, Performance
 from app.config.roles import Role as Role
 from app.config.roles import Roles as Roles
+from app.config.schedule import Schedule
 from databricks_client.names import all_folded, folded_path
 from validation.causes import CAUSES
 from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
@@ -182,6 +183,7 @@ class Migration(Frozen):
     one_person_may_sign_all: bool = Field(False, strict=True)
     reminders: Reminders = Reminders()
     performance: Performance = USUAL
+    schedule: Schedule = Schedule()
     rehearsal_schema: str
     health: Health = Health()
 
@@ -216,7 +218,7 @@ class Migration(Frozen):
         for what, keys in {
             "table": [t.name for t in self.tables],
             "the table": names,
-            "phase": [p.key for p in self.phases],
+            "phase or step": [k for p in self.phases for k in (p.key, *(s.key for s in p.steps))],
             "gate": [g.key for g in self.gates],
             # What people tick is kept by its key alone.
             "deliverable, metric or sign-off": [
@@ -244,6 +246,25 @@ class Migration(Frozen):
             environment = evidence.params.get("environment") or evidence.params.get("pair")
             if environment == "development" and all(p.environment != "development" for p in self.pipelines):
                 raise ValueError(f"{key}: there is no development pipeline")
+        return self
+
+    @model_validator(mode="after")
+    def _items_sum_up_what_there_is(self) -> Migration:
+        steps = {s.key: [d.key for d in s.deliverables] for p in self.phases for s in p.steps}
+        kinds = {d.key: d.evidence.kind for p in self.phases for s in p.steps for d in s.deliverables}
+        for key, evidence in self._evidence():
+            if evidence.kind != "items_met":
+                continue
+            named = (*evidence.params.get("items", ()), *evidence.params.get("steps", ()))
+            if unknown := [n for n in named if n not in kinds and n not in steps]:
+                raise ValueError(f"{key}: {unknown[0]!r} is no item or step of a phase")
+            if chained := [k for n in named for k in steps.get(n, [n]) if kinds[k] == "items_met"]:
+                raise ValueError(f"{key}: {chained[0]!r} sums up items itself")
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Migration:
+        self.schedule.check(self)
         return self
 
     def _evidence(self) -> Iterator[tuple[str, Evidence]]:

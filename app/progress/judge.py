@@ -7,18 +7,17 @@ from collections.abc import Callable
 from app.config.migration import Evidence, Gate
 from app.progress.evidence import Finding
 from app.progress.facts import Facts
-from app.progress.rules import cost, existence, operations, parity, people, quality, runs
-from app.progress.rules.base import RULES
+from app.progress.rules import cost, existence, items, operations, parity, people, quality, runs
+from app.progress.rules.base import RULES as RULES
+from app.progress.rules.base import apply
 
 # Importing a module registers its rules.
-SUBJECTS = (people, existence, runs, cost, quality, parity, operations)
+SUBJECTS = (people, existence, runs, cost, quality, parity, operations, items)
 
 
 def judge(evidence: Evidence, facts: Facts, *, key: str = "", max_age_hours: float | None = None) -> Finding:
     """The finding of `evidence` by `facts`. key: the item's key, which its ticks have."""
-    return RULES[evidence.kind](facts, {**evidence.checked_params.model_dump(exclude_none=True), "_key": key}).aged(
-        facts.now, max_age_hours
-    )
+    return apply(evidence, facts, key).aged(facts.now, max_age_hours)
 
 
 def judges(facts: Facts) -> Callable[[Gate], Finding]:

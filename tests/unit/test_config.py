@@ -20,6 +20,12 @@ from scripts import run
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = DEFAULT_MIGRATION.parent / "00_rds_local.yaml"
 
+SUMS = (
+    "extends: 00_rds.yaml\n"
+    "phases: [{{key: phase_3, steps: [{{key: decommission, deliverables: ["
+    "{{key: d_trained, evidence: {{kind: items_met, params: {}}}}}]}}]}}]\n"
+)
+
 
 @pytest.mark.parametrize("file", [DEFAULT_MIGRATION, LOCAL])
 def test_every_kind_of_evidence_has_a_rule(file: Path) -> None:
@@ -43,9 +49,12 @@ def test_the_bundled_migration_has_the_guides_tables_phases_and_deliverables() -
     assert len(m.metrics) == 14
 
 
-def test_the_local_file_differs_only_in_title_and_the_streak_it_waits_for() -> None:
+def test_the_local_file_differs_only_in_title_start_and_the_streak_it_waits_for() -> None:
     whole, local = Migration.load(DEFAULT_MIGRATION), Migration.load(LOCAL)
-    assert local.model_copy(update={"title": whole.title, "gates": whole.gates}) == whole
+    same = {"title": whole.title, "gates": whole.gates, "schedule": whole.schedule}
+    assert local.model_copy(update=same) == whole
+    start = {"start": whole.schedule.start, "note": whole.schedule.note}
+    assert local.schedule.model_copy(update=start) == whole.schedule
     assert [a.key for a, b in zip(whole.gates, local.gates, strict=True) if a != b] == ["parity_streak", "runtime"]
 
 
@@ -69,6 +78,19 @@ def test_the_local_file_differs_only_in_title_and_the_streak_it_waits_for() -> N
         ("extends: 00_rds.yaml\ngates: [{key: parity, evidence: {params: {finale: true}}}]\n", "finale"),
         ("extends: 00_rds.yaml\ngates: [{key: parity, evidence: {params: {tables: [x]}}}]\n", "'x' is no table"),
         ("extends: 00_rds.yaml\ngates: [{key: sign_offs, evidence: {params: {keys: [x]}}}]\n", "'x' is no sign-off"),
+        ("extends: 00_rds.yaml\nschedule: {start: 2026-01-05}\n", "write text in quotes"),
+        ("extends: 00_rds.yaml\nschedule: {start: soon}\n", "'soon' is no date"),
+        ("extends: 00_rds.yaml\nschedule: {start: 1767571200}\n", "1767571200 is no date"),
+        ('extends: 00_rds.yaml\nschedule: {due: {phase_9: "2026-01-05"}}\n', "'phase_9' is no key"),
+        ('extends: 00_rds.yaml\nschedule: {due: {phase_0: "2026-02-30"}}\n', "schedule.due"),
+        ("extends: 00_rds.yaml\nschedule: {owners: {c_done: erin}}\n", "'c_done' is no key"),
+        ("extends: 00_rds.yaml\nphases: [{key: phase_0, weeks: one}]\n", "weeks 'one' are neither"),
+        ("extends: 00_rds.yaml\nphases: [{key: phase_0, weeks: 3-2}]\n", "weeks '3-2' are neither"),
+        ("extends: 00_rds.yaml\nphases: [{key: phase_2, weeks: 6-9}]\n", "weeks 10-11 lie outside those of phase_2"),
+        (SUMS.format("{steps: [nope]}"), "'nope' is no item or step"),
+        (SUMS.format("{items: [next_branch]}"), "'next_branch' sums up items itself"),
+        (SUMS.format("{steps: [this_week]}"), "sums up items itself"),
+        (SUMS.format("{at_least: 1}"), "names neither items nor steps"),
         ("extends: 00_rds.yaml\nsign_offs: [{key: c_done, title: t, role: approver}]\n", "'c_done' appears twice"),
     ],
 )

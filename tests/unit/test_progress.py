@@ -133,6 +133,29 @@ def test_every_kind_of_evidence_has_a_rule_and_every_rule_a_kind() -> None:
     assert set(KINDS) == set(RULES)
 
 
+def ticked(*keys: str) -> dict[str, Tick]:
+    return {k: Tick(1, k, True, "erin@example.com", False, "", ago(1), "cli") for k in keys}
+
+
+def test_a_box_that_sums_up_boxes_is_met_when_all_or_enough_of_them_are() -> None:
+    plan = ("team_aligned", "timeline_approved", "resources_allocated", "check_ins")
+    assert status("items_met", facts(ticks=ticked(*plan)), steps=["plan"]) is Status.PASS
+    one = facts(ticks=ticked("check_ins"))
+    assert status("items_met", one, steps=["plan"]) is Status.INCONCLUSIVE
+    assert status("items_met", one, steps=["plan"], at_least=1) is Status.PASS
+    assert status("items_met", one, items=["check_ins"]) is Status.PASS
+    missing = judge(Evidence(kind="items_met", params={"steps": ["plan"]}), one).summary
+    assert missing == (
+        "1 of 4 items are met, 4 needed; missing: Team alignment on approach; Timeline approved; Resources allocated"
+    )
+
+
+def test_a_box_that_sums_up_boxes_fails_where_evidence_disproves_one() -> None:
+    gone = read("pipelines", "tables")
+    found = facts(snapshot=Snapshot(gone, {}, {}, {}, (), ()), ticks=ticked("branch_pushed"))
+    assert status("items_met", found, steps=["environment"]) is Status.FAIL
+
+
 def test_identical_tables_pass_until_a_newer_run_has_written() -> None:
     parity = {"production": {t: compared(t, 1) for t in TABLES}, "development": {}}
     before = with_runs(run("baseline", 1, 3), updates=(update(1, 2),), parity=parity)

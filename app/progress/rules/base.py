@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from app.config.items import Evidence
 from app.moments import when
 from app.progress.evidence import Finding, pass_or_fail, unknown
 from app.progress.facts import Facts
@@ -22,6 +23,11 @@ def rule(function: Rule) -> Rule:
     """Registers a function under its own name."""
     RULES[function.__name__] = function
     return function
+
+
+def apply(evidence: Evidence, facts: Facts, key: str) -> Finding:
+    """What the rule of `evidence` finds. key: the item's key, which its ticks have."""
+    return RULES[evidence.kind](facts, {**evidence.checked_params.model_dump(exclude_none=True), "_key": key})
 
 
 def tables(facts: Facts, params: Mapping[str, Any]) -> list[str]:

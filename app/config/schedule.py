@@ -1,0 +1,112 @@
+"""The plan in time: start date, planned weeks, owners and due dates of phases, steps and items."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, field_validator
+
+from app.config.base import Frozen
+
+if TYPE_CHECKING:
+    from app.config.migration import Migration
+
+FIRST_RECORD = "first_record"
+"""In place of a start date: the day on which the store first recorded an item as met."""
+
+_WEEKS = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+
+def weeks_of(text: str) -> tuple[int, int]:
+    """First and last week of `2` or `2-5`, counted from 1. Raises ValueError."""
+    found = _WEEKS.fullmatch(text)
+    if found is not None:
+        first = int(found[1])
+        last = int(found[2] or first)
+        if 1 <= first <= last:
+            return first, last
+    raise ValueError(f'weeks {text!r} are neither a week nor a range of weeks: write "2" or "2-5"')
+
+
+def span_of(start: date, weeks: str) -> Span:
+    """The days of these weeks of a plan that starts on `start`, the first day of week 1."""
+    first, last = weeks_of(weeks)
+    return Span(start + (first - 1) * _WEEK, start + last * _WEEK - timedelta(days=1))
+
+
+def _day(value: object) -> object:
+    # Pydantic would also read a number of seconds or a time of day.
+    if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value)):
+        return value
+    raise ValueError(f'{value!r} is no date: write it in quotes as "2026-01-05"')
+
+
+class Schedule(Frozen):
+    """When the migration is to happen, and who answers for what.
+
+    start: first day of week 1; `first_record` takes the day of the store's first record; None: no dates are derived.
+    note: a sentence that pages show beside the start date.
+    owners: user name by key of a phase or a step, for its items that name none; `owner` for all others.
+    due: last day by key of a phase, step, deliverable, metric or sign-off, where it differs from its weeks'.
+    """
+
+    start: date | Literal["first_record"] | None = None
+    note: str = ""
+    owner: str = ""
+    owners: dict[str, str] = Field(default_factory=dict)
+    due: dict[str, date] = Field(default_factory=dict)
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _check_start(cls, value: object) -> object:
+        return value if value is None or value == FIRST_RECORD else _day(value)
+
+    @field_validator("due", mode="before")
+    @classmethod
+    def _check_due(cls, value: object) -> object:
+        return {k: _day(v) for k, v in value.items()} if isinstance(value, Mapping) else value
+
+    def check(self, migration: Migration) -> None:
+        """Raises ValueError where a key is unknown, a phase's weeks are none, or a step's lie outside its phase's."""
+        groups = {p.key for p in migration.phases} | {s.key for p in migration.phases for s in p.steps}
+        items = {d.key for p in migration.phases for s in p.steps for d in s.deliverables}
+        items |= {m.key for m in migration.metrics} | {s.key for s in migration.sign_offs}
+        for what, keys, known in (("owners", self.owners, groups), ("due", self.due, groups | items)):
+            if unknown := sorted(set(keys) - known):
+                raise ValueError(f"schedule.{what}: {unknown[0]!r} is no key of this migration")
+        for phase in migration.phases:
+            first, last = weeks_of(phase.weeks)
+            for step in phase.steps:
+                if not step.weeks:
+                    continue
+                mine = weeks_of(step.weeks)
+                if mine[0] < first or mine[1] > last:
+                    raise ValueError(
+                        f"step {step.key}: weeks {step.weeks} lie outside those of {phase.key}, {phase.weeks}"
+                    )
+
+    def owner_of(self, own: str, *groups: str) -> str:
+        """The owner of an item: its `own`, else of the first of `groups` (step, phase) with one, else of the plan."""
+        return own or next((self.owners[g] for g in groups if self.owners.get(g)), self.owner)
+
+    def due_of(self, start: date | None, weeks: str, *keys: str) -> date | None:
+        """Last day of an item: the first of `keys` (item, step, phase) with a date of its own, else of its weeks.
+
+        start: first day of week 1, None where there is none.
+        """
+        own = next((self.due[k] for k in keys if k in self.due), None)
+        return own or (span_of(start, weeks).last if start else None)
