@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from databricks_client.answers import Answer
-from databricks_client.errors import WorkspaceError, one_line
+from databricks_client.errors import WorkspaceError
+from databricks_client.job_runs import JobRun, RunPage, job_run
 from databricks_client.links import Links
 from databricks_client.rest import Rest, next_page_token
 
@@ -76,65 +77,6 @@ class Job:
     parameters: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
-class TaskRun:
-    """One task of a run. seconds: execution only. error: the platform's message where it failed."""
-
-    task_key: str
-    task_run_id: int
-    attempt: int
-    state: str
-    start: datetime | None
-    end: datetime | None
-    seconds: float | None
-    error: str | None
-    pipeline_id: str | None
-    url: str | None
-
-
-@dataclass(frozen=True)
-class JobRun:
-    """One run of a job.
-
-    state: the result where it has ended (SUCCESS, FAILED, CANCELED, TIMEDOUT, ...), else the life cycle state.
-    run_seconds, queue_seconds: `run_duration`, `queue_duration`; None while it runs.
-    """
-
-    job_id: int
-    run_id: int
-    number: int | None
-    trigger: str | None
-    life_cycle_state: str
-    result_state: str | None
-    state_message: str
-    start: datetime
-    end: datetime | None
-    run_seconds: float | None
-    queue_seconds: float | None
-    url: str
-    name: str
-    tasks: tuple[TaskRun, ...]
-    generated: bool
-
-    @property
-    def active(self) -> bool:
-        """It has not ended: QUEUED, PENDING, RUNNING, BLOCKED, WAITING_FOR_RETRY or TERMINATING."""
-        return self.life_cycle_state not in ENDED_LIFE_CYCLES
-
-    @property
-    def state(self) -> str:
-        """The result where there is one, else the life cycle state."""
-        return self.result_state or self.life_cycle_state
-
-
-@dataclass(frozen=True)
-class RunPage:
-    """One page of runs, newest first, and the token of the next."""
-
-    runs: tuple[JobRun, ...]
-    next_page_token: str | None
-
-
 class Jobs:
     """Jobs of the workspace. All methods raise WorkspaceError."""
 
@@ -193,23 +135,28 @@ class Jobs:
             parameters=tuple((p.name("name"), p.text_or_none("default") or "") for p in settings.objects("parameters")),
         )
 
-    def run(self, run_id: int) -> JobRun:
-        """One run with all its tasks."""
-        first, tasks = self._whole_run(run_id)
+    def run(self, run_id: int, *, history: bool = False) -> JobRun:
+        """One run with all its tasks. history: also every try of each task, and the run's attempts."""
+        query: dict[str, Any] = {"run_id": run_id} | ({"include_history": True} if history else {})
+        pages = list(self._rest.pages(f"read run {run_id}", "/api/2.2/jobs/runs/get", query))
+        first = pages[0]
         if first.whole("run_id", 1) != run_id:
             first.fail("run_id", "is another run's")
-        return self._run(first, tasks)
+        tasks = [t for p in pages for t in p.objects("tasks")]
+        return job_run(
+            first, tasks, self._links, [h for p in pages for h in p.objects("repair_history")] if history else None
+        )
 
-    def _whole_run(self, run_id: int) -> tuple[Answer, tuple[Answer, ...]]:
-        """A run and the tasks of all its pages."""
-        pages = list(self._rest.pages(f"read run {run_id}", "/api/2.2/jobs/runs/get", {"run_id": run_id}))
-        return pages[0], tuple(t for p in pages for t in p.objects("tasks"))
+    def active_runs(self, job_id: int, *, tasks: bool = False) -> tuple[JobRun, ...]:
+        """The job's runs that have not ended; an ended run is active again while it is repaired.
 
-    def active_runs(self, job_id: int) -> tuple[JobRun, ...]:
-        """The job's runs that have not ended."""
-        query = {"job_id": job_id, "active_only": True, "limit": RUNS_A_PAGE}
+        tasks: with their tasks, at most 100 each.
+        """
+        query: dict[str, Any] = {"job_id": job_id, "active_only": True, "limit": RUNS_A_PAGE}
+        if tasks:
+            query["expand_tasks"] = True
         pages = self._rest.pages(f"list active runs of job {job_id}", "/api/2.2/jobs/runs/list", query)
-        return tuple(self._run(r, r.objects("tasks")) for p in pages for r in self._of_job(p, job_id))
+        return tuple(job_run(r, r.objects("tasks"), self._links) for p in pages for r in self._of_job(p, job_id))
 
     def runs_page(
         self,
@@ -231,7 +178,7 @@ class Jobs:
         # A page at a time lets a long history be taken in parts.
         answer = self._rest.get(what, "/api/2.2/jobs/runs/list", query)
         runs = [
-            self.run(r.whole("run_id", 1)) if r.flag("has_more", False) else self._run(r, r.objects("tasks"))
+            self.run(r.whole("run_id", 1)) if r.flag("has_more", False) else job_run(r, r.objects("tasks"), self._links)
             for r in self._of_job(answer, job_id)
         ]
         return RunPage(tuple(runs), next_page_token(answer))
@@ -277,40 +224,6 @@ class Jobs:
             raise
         return bool(shown.objects("access_control_list", required=True))
 
-    def _run(self, run: Answer, tasks: Sequence[Answer]) -> JobRun:
-        state = _RunState(run)
-        job_id, run_id = run.whole("job_id", 1), run.whole("run_id", 1)
-        name = run.text_or_none("run_name") or ""
-        newest: dict[str, TaskRun] = {}
-        for task in map(_task_run, tasks):
-            before = newest.get(task.task_key)
-            if before is None or task.attempt >= before.attempt:
-                newest[task.task_key] = task
-        end, seconds = run.moment_or_none("end_time"), _run_seconds(run)
-        return JobRun(
-            job_id=job_id,
-            run_id=run_id,
-            number=run.whole_or_none("number_in_job"),
-            trigger=run.word_or_none("trigger"),
-            life_cycle_state=state.life_cycle,
-            result_state=state.result,
-            state_message=one_line(state.message),
-            start=run.moment("start_time"),
-            end=end if state.ended else None,
-            run_seconds=seconds if state.ended else None,
-            queue_seconds=run.seconds_or_none("queue_duration"),
-            url=run.text_or_none("run_page_url") or self._links.run(job_id, run_id),
-            name=name,
-            tasks=tuple(newest.values()),
-            generated=GENERATED in name or GENERATED in (run.text_or_none("description") or ""),
-        )
-
-
-# How a local workspace marks history that it made up, in names, descriptions and messages.
-GENERATED = "(generated"
-
-ENDED_LIFE_CYCLES = frozenset({"TERMINATED", "SKIPPED", "INTERNAL_ERROR"})
-
 
 def timing_of(settings: Mapping[str, Any], what: str) -> Timing:
     """What starts a job with these settings by itself. A missing `pause_status` means UNPAUSED, as in the service.
@@ -342,40 +255,6 @@ def milliseconds(at: datetime) -> int:
     return round(at.timestamp() * 1000)
 
 
-class _RunState:
-    """Where a run or task run is: from its `state` block, or from the newer `status` block where there is no other."""
-
-    def __init__(self, run: Answer) -> None:
-        state = run.inner_or_none("state")
-        status = run.inner_or_none("status")
-        if state is None and status is None:
-            run.fail("state", "is missing")
-        life_cycle = state.word_or_none("life_cycle_state") if state else None
-        if life_cycle is None:
-            if status is None:
-                run.fail("state.life_cycle_state", "is missing")
-            life_cycle = status.word("state")
-        self.life_cycle: str = life_cycle
-        self.result = state.word_or_none("result_state") if state else None
-        self.message = (state.text_or_none("state_message") if state else None) or ""
-        self.ended = life_cycle in ENDED_LIFE_CYCLES
-
-
-def _run_seconds(run: Answer) -> float | None:
-    """Seconds of a run. Multi-task runs report setup, execution and cleanup as 0 and have `run_duration` instead;
-    single-task runs may have it the other way round."""
-    whole = run.seconds_or_none("run_duration")
-    parts = [run.seconds_or_none(f"{part}_duration") or 0.0 for part in ("setup", "execution", "cleanup")]
-    start, end = run.moment_or_none("start_time"), run.moment_or_none("end_time")
-    if whole:
-        return whole
-    if any(parts):
-        return sum(parts)
-    if start and end:
-        return max(0.0, (end - start).total_seconds())
-    return None
-
-
 def _task_info(task: Answer) -> TaskInfo:
     field_name = next((k for k in task.raw if k.endswith("_task")), "")
     notebook, pipeline = task.inner_or_none("notebook_task"), task.inner_or_none("pipeline_task")
@@ -385,25 +264,6 @@ def _task_info(task: Answer) -> TaskInfo:
         depends_on=tuple(d.name("task_key") for d in task.objects("depends_on")),
         notebook_path=notebook.text("notebook_path") if notebook else None,
         pipeline_id=pipeline.name("pipeline_id") if pipeline else None,
-    )
-
-
-def _task_run(task: Answer) -> TaskRun:
-    state = _RunState(task)
-    failed = state.result not in (None, "SUCCESS", "EXCLUDED", "DISABLED")
-    end, seconds = task.moment_or_none("end_time"), _run_seconds(task)
-    pipeline = task.inner_or_none("pipeline_task")
-    return TaskRun(
-        task_key=task.name("task_key"),
-        task_run_id=task.whole("run_id", 1),
-        attempt=task.whole_or_none("attempt_number") or 0,
-        state=state.result or state.life_cycle,
-        start=task.moment_or_none("start_time"),
-        end=end if state.ended else None,
-        seconds=seconds if state.ended else None,
-        error=one_line(state.message) if failed and state.message else None,
-        pipeline_id=pipeline.name("pipeline_id") if pipeline else None,
-        url=task.text_or_none("run_page_url"),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from app.store.collected.records import EventRecord, ExpectationRecord, FlowRecord
 from databricks_client.event_details import flow_progress, update_state
-from databricks_client.jobs import GENERATED
+from databricks_client.job_runs import GENERATED
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED", "STOPPED", "SKIPPED", "EXCLUDED", "IDLE"})
 UPDATE_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED"})

@@ -13,7 +13,7 @@ from app.store.collected.records import JobRunRecord, UpdateRecord
 from app.store.collected.repository import CollectedRepository
 from app.store.parity_records import OtherWrite, Producer
 from databricks_client.client import Workspace
-from databricks_client.jobs import JobRun
+from databricks_client.job_runs import JobRun
 from validation.report import TableWrite
 
 Pair = tuple[Producer | None, Producer | None]

@@ -21,7 +21,7 @@ from app.store.operations import OperationsRepository
 from app.store.parity import ParityRepository
 from app.store.progress import ProgressRepository
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 """Revision of the newest migration in `app/store/migrations`."""
 
 

@@ -45,6 +45,7 @@ class Fake:
         server.on("GET", "/api/2.2/jobs/list", self.list_jobs)
         server.on("GET", "/api/2.2/jobs/get", self.get_job)
         server.on("GET", "/api/2.2/jobs/runs/list", self.list_runs)
+        server.on("GET", "/api/2.2/jobs/runs/get", self.get_run)
         server.on("GET", "/api/2.2/jobs/runs/get-output", {"error": "Traceback: the whole story"})
         server.on("GET", "/api/2.0/pipelines", {"statuses": [{"pipeline_id": "p", "name": "prod"}]})
         spec = {"name": "prod", "catalog": "c", "schema": "s"}
@@ -72,11 +73,29 @@ class Fake:
 
     def list_runs(self, request: Request) -> Any:
         first, last = int(request.one("start_time_from") or 0), int(request.one("start_time_to") or 1e15)
+        active = request.one("active_only") == "true"
         found = sorted(
-            (r for r in self.runs if str(r["job_id"]) == request.one("job_id") and first <= r["start_time"] <= last),
+            (
+                {**r, "tasks": newest_tries(r)}
+                for r in self.runs
+                if str(r["job_id"]) == request.one("job_id")
+                and first <= r["start_time"] <= last
+                and not (active and r["state"]["life_cycle_state"] == "TERMINATED")
+            ),
             key=lambda r: -r["start_time"],
         )
+        for run in found:
+            run.pop("repair_history", None)
         return paged("runs", found, request, int(request.one("limit") or 20))
+
+    def get_run(self, request: Request) -> Any:
+        found = next((r for r in self.runs if str(r["run_id"]) == request.one("run_id")), None)
+        if found is None:
+            raise Refusal(400, "INVALID_PARAMETER_VALUE", f"Run {request.one('run_id')} does not exist.")
+        if request.one("include_history") != "true":
+            return {k: v for k, v in found.items() if k != "repair_history"} | {"tasks": newest_tries(found)}
+        original = {"type": "ORIGINAL", "start_time": found["start_time"], "end_time": found["end_time"]}
+        return {"repair_history": [original], **found}
 
     def list_updates(self, request: Request) -> Any:
         found = sorted(self.updates, key=lambda u: -u["creation_time"])
@@ -118,6 +137,11 @@ class Fake:
             {"id": f"e{n:05}", "timestamp": stamp, "level": "INFO", "event_type": event_type, "message": message,
              "origin": {k: v for k, v in origin.items() if v}, "details": details}
         )  # fmt: skip
+
+
+def newest_tries(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a list shows of a run's tasks: the newest try of each."""
+    return list({t["task_key"]: t for t in run.get("tasks", ())}.values())
 
 
 def bound(condition: str, operator: str) -> str | None:

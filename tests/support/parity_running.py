@@ -20,7 +20,7 @@ from app.store.open import Store
 from app.store.parity import ALIVE_SECONDS
 from app.store.parity_records import ParityRun, runs_table
 from databricks_client.errors import WorkspaceError
-from databricks_client.jobs import JobRun
+from databricks_client.job_runs import JobRun
 from databricks_client.pipelines import Update
 from databricks_client.tables import TableState
 from tests.support.collecting import MIGRATION, run, update

@@ -157,6 +157,18 @@ RUN_OPTIONAL = {
     "tasks.end_time", "tasks.setup_duration", "tasks.execution_duration", "tasks.cleanup_duration",
     "tasks.run_page_url", "tasks.state.result_state", "tasks.state.state_message", "tasks.pipeline_task",
 }  # fmt: skip
+REPAIRED = {
+    **RUN,
+    "repair_history": [
+        {"type": "ORIGINAL", "start_time": T, "end_time": T + 5000,
+         "state": {"life_cycle_state": "TERMINATED", "result_state": "FAILED"}},
+        {"type": "REPAIR", "id": 7, "start_time": T + 9000, "end_time": T + 9500,
+         "state": {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}},
+    ],
+}  # fmt: skip
+REPAIRED_OPTIONAL = RUN_OPTIONAL | {"repair_history"} | {
+    f"repair_history.{n}" for n in ("id", "start_time", "end_time", "state", "state.result_state")
+}  # fmt: skip
 UPDATE = {
     "pipeline_id": "p1", "update_id": "u1", "state": "COMPLETED", "cause": "API_CALL", "creation_time": T,
     "full_refresh": True, "validate_only": True, "refresh_selection": ["a"], "full_refresh_selection": ["b"],
@@ -286,6 +298,8 @@ READERS = [
     reader("a job by its name", {"/api/2.2/jobs/list": {"jobs": [{"job_id": 5, "settings": {"name": "J"}}]},
         "/api/2.2/jobs/get": JOB}, "/api/2.2/jobs/list", lambda p: p.jobs.find("J")),
     reader("a run", RUN, "/api/2.2/jobs/runs/get", lambda p: p.jobs.run(9), RUN_OPTIONAL),
+    reader("a run with its history", REPAIRED, "/api/2.2/jobs/runs/get", lambda p: p.jobs.run(9, history=True),
+        REPAIRED_OPTIONAL),
     reader("runs", {"runs": [RUN]}, "/api/2.2/jobs/runs/list", lambda p: p.jobs.runs_page(5),
         under("runs", RUN_OPTIONAL)),
     reader("active runs", {"runs": [RUN]}, "/api/2.2/jobs/runs/list", lambda p: p.jobs.active_runs(5),

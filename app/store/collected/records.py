@@ -18,7 +18,10 @@ class JobRunRecord:
     Durations in seconds; times in UTC.
 
     run_seconds: whole run as the platform measures it; None while it runs. generated: history made up before the first
-    start of a local workspace, never measured.
+    start of a local workspace, never measured. repairs: how often it was repaired. first_result: how its original
+    attempt ended, where it was repaired and the service says so. attempt_seconds: time of all its attempts without the
+    pauses between them, where it was repaired. tries_read: how many tries of repeated tasks its history had when it
+    was last read; 0 before.
     """
 
     side: str
@@ -35,11 +38,20 @@ class JobRunRecord:
     queue_seconds: float | None
     run_page_url: str
     generated: bool = False
+    repairs: int = 0
+    first_result: str | None = None
+    attempt_seconds: float | None = None
+    tries_read: int = 0
 
     @property
     def active(self) -> bool:
         """It had not ended when it was last read."""
         return self.life_cycle_state not in ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
+
+    @property
+    def first_try(self) -> bool:
+        """It succeeded without a repair."""
+        return self.state == "SUCCESS" and not self.repairs
 
     @property
     def state(self) -> str:
@@ -48,8 +60,38 @@ class JobRunRecord:
 
 
 @dataclass(frozen=True)
+class AttemptRecord:
+    """The original execution of a run (number 0) or a repair of it (1, 2, ...). state: None where it is unknown."""
+
+    run_id: int
+    number: int
+    repair_id: int | None
+    state: str | None
+    start: datetime | None
+    end: datetime | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class TryRecord:
+    """A try of a task before its newest one, by a retry or a repair. attempt: 0 for the first."""
+
+    task_run_id: int
+    run_id: int
+    task_key: str
+    attempt: int
+    state: str
+    start: datetime | None
+    end: datetime | None
+    seconds: float | None
+    error: str | None
+    pipeline_id: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class TaskRunRecord:
-    """One task (its newest attempt) of a job run. error: the platform's message where it failed."""
+    """One task (its newest try) of a job run. error: the platform's message where it failed. tries: all of them."""
 
     run_id: int
     task_key: str
@@ -61,6 +103,7 @@ class TaskRunRecord:
     error: str | None
     pipeline_id: str | None = None
     url: str | None = None
+    tries: int = 1
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, delete, func, or_, select
+from sqlalchemy import ColumnElement, Row, case, delete, func, or_, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy import update as plain_update
 
 from app.store.base import Repository, UtcDateTime, now
 from app.store.collected.records import (
     BILLING_SETTLES_HOURS,
+    AttemptRecord,
     ColumnRecord,
     ConsumerRecord,
     EventRecord,
@@ -28,10 +29,13 @@ from app.store.collected.records import (
     SourceStatus,
     TableRecord,
     TaskRunRecord,
+    TryRecord,
     UpdateRecord,
     UsageRecord,
 )
+from app.store.collected.sql import between, parts, rows_of, upsert
 from app.store.collected.tables import (
+    attempts_table,
     consumers_table,
     cursors_table,
     events_table,
@@ -44,20 +48,17 @@ from app.store.collected.tables import (
     sources_table,
     tables_table,
     tasks_table,
+    tries_table,
     updates_table,
     usage_table,
 )
-
-R = TypeVar("R")
+from app.store.collected.tries import TriesReading
 
 # A pipeline task that started longer ago than this is not taken for the one that started an update.
 _LONGEST_TASK = timedelta(days=2)
 
-# Most values that one statement may bind on SQLite; larger lists are queried in parts.
-_BOUND = 500
 
-
-class CollectedRepository(Repository):
+class CollectedRepository(TriesReading, Repository):
     """Reads and writes what was collected. Writes are upserts: a record read twice is kept once, in its newest form.
 
     All methods raise StoreError when the store cannot be read or written.
@@ -67,15 +68,30 @@ class CollectedRepository(Repository):
 
     # ---------------------------------------------------------------------------------------------- writing (worker)
 
-    def put_runs(self, runs: Sequence[JobRunRecord], tasks: Sequence[TaskRunRecord] = ()) -> None:
-        """Keeps runs and tasks, together or not at all. A task's error, once known, stays."""
+    def put_runs(
+        self,
+        runs: Sequence[JobRunRecord],
+        tasks: Sequence[TaskRunRecord] = (),
+        attempts: Sequence[AttemptRecord] = (),
+        tries: Sequence[TryRecord] = (),
+    ) -> None:
+        """Keeps runs and tasks, together or not at all. A task's error, once known, stays with its try; repairs and
+        tries, once known, stay."""
         with self._write() as c:
-            upsert(c, runs_table, _rows(runs))
-            upsert(c, tasks_table, _rows(tasks), keep=("error",))
+            upsert(
+                c,
+                runs_table,
+                rows_of(runs),
+                keep=("first_result", "attempt_seconds"),
+                grow=("repairs", "tries_read"),
+            )
+            upsert(c, tasks_table, rows_of(tasks), keep=("error",), grow=("tries",), same="task_run_id")
+            upsert(c, attempts_table, rows_of(attempts))
+            upsert(c, tries_table, rows_of(tries), keep=("error",))
 
     def put_updates(self, updates: Sequence[UpdateRecord]) -> None:
         """Keeps updates. Their end, the job run that started them and that they are generated, once known, stay."""
-        rows = _rows(updates)
+        rows = rows_of(updates)
         for row in rows:
             row["refresh_selection"] = list(row["refresh_selection"])
             row["full_refresh_selection"] = list(row["full_refresh_selection"])
@@ -85,7 +101,7 @@ class CollectedRepository(Repository):
     def put_update_ends(self, ends: Mapping[str, datetime]) -> None:
         """Sets when updates ended (from the event log), and with it their seconds."""
         with self._write() as c:
-            for part in _parts(list(ends)):
+            for part in parts(list(ends)):
                 found = c.execute(
                     select(updates_table.c.update_id, updates_table.c.start_time).where(
                         updates_table.c.update_id.in_(part)
@@ -115,12 +131,12 @@ class CollectedRepository(Repository):
     def mark_generated(self, update_ids: Sequence[str]) -> None:
         """Marks updates as made up before the first start of a local workspace."""
         with self._write() as c:
-            for part in _parts(list(update_ids)):
+            for part in parts(list(update_ids)):
                 c.execute(plain_update(updates_table).where(updates_table.c.update_id.in_(part)).values(generated=True))
 
     def put_events(self, events: Sequence[EventRecord]) -> None:
         """Keeps events."""
-        rows = _rows(events)
+        rows = rows_of(events)
         for row in rows:
             row["details"] = dict(row["details"])
             row["error"] = None if row["error"] is None else dict(row["error"])
@@ -131,7 +147,7 @@ class CollectedRepository(Repository):
         """Those of the ids that are kept already."""
         found: set[str] = set()
         t = events_table.c
-        for part in _parts(list(event_ids)):
+        for part in parts(list(event_ids)):
             query = select(t.event_id).where(t.pipeline_id == pipeline_id, t.event_id.in_(part))
             found.update(str(r.event_id) for r in self._all(query))
         return found
@@ -139,17 +155,17 @@ class CollectedRepository(Repository):
     def put_flows(self, flows: Sequence[FlowRecord], expectations: Sequence[ExpectationRecord]) -> None:
         """Keeps flows and expectation results, together or not at all."""
         with self._write() as c:
-            upsert(c, flows_table, _rows(flows))
-            upsert(c, expectations_table, _rows(expectations))
+            upsert(c, flows_table, rows_of(flows))
+            upsert(c, expectations_table, rows_of(expectations))
 
     def put_usage(self, usage: Sequence[UsageRecord]) -> None:
         """Keeps billing records; one that was read before is replaced, so a late price or correction takes effect."""
         with self._write() as c:
-            upsert(c, usage_table, _rows(usage))
+            upsert(c, usage_table, rows_of(usage))
 
     def put_tables(self, tables: Sequence[TableRecord]) -> None:
         """Keeps table states."""
-        rows = _rows(tables)
+        rows = rows_of(tables)
         for row in rows:
             row["columns"] = [asdict(c) for c in row["columns"]]
             row["grants"] = [list(g) for g in row["grants"]]
@@ -160,11 +176,11 @@ class CollectedRepository(Repository):
     def put_schedules(self, schedules: Sequence[ScheduleRecord]) -> None:
         """Keeps what starts each side's job."""
         with self._write() as c:
-            upsert(c, schedules_table, _rows(schedules))
+            upsert(c, schedules_table, rows_of(schedules))
 
     def put_pipelines(self, pipelines: Sequence[PipelineRecord]) -> None:
         """Keeps pipeline definitions."""
-        rows = _rows(pipelines)
+        rows = rows_of(pipelines)
         for row in rows:
             row["configuration"] = dict(row["configuration"])
         with self._write() as c:
@@ -173,7 +189,7 @@ class CollectedRepository(Repository):
     def put_consumers(self, consumers: Sequence[ConsumerRecord]) -> None:
         """Keeps consumers; `reads` are those within the time that was read last."""
         with self._write() as c:
-            upsert(c, consumers_table, _rows(consumers))
+            upsert(c, consumers_table, rows_of(consumers))
 
     def cursor(self, source: str) -> dict[str, Any]:
         """Where the collection of a source is; empty before its first."""
@@ -311,7 +327,7 @@ class CollectedRepository(Repository):
     ) -> list[JobRunRecord]:
         """Runs that started within [since, until), newest first. states: results or, for running ones, life cycles."""
         t = runs_table.c
-        query = _between(select(runs_table), t.start_time, since, until)
+        query = between(select(runs_table), t.start_time, since, until)
         if side is not None:
             query = query.where(t.side == side)
         if states:
@@ -370,7 +386,7 @@ class CollectedRepository(Repository):
     def tasks(self, run_ids: Collection[int]) -> dict[int, list[TaskRunRecord]]:
         """Tasks of runs, in the order in which they started (those that did not start last)."""
         found: dict[int, list[TaskRunRecord]] = {run_id: [] for run_id in run_ids}
-        for part in _parts(list(run_ids)):
+        for part in parts(list(run_ids)):
             query = select(tasks_table).where(tasks_table.c.run_id.in_(part))
             for row in self._all(query):
                 found[row.run_id].append(TaskRunRecord(**row._mapping))
@@ -379,11 +395,12 @@ class CollectedRepository(Repository):
         return found
 
     def run_of_task(self, task_run_ids: Collection[int]) -> dict[int, int]:
-        """Task run id -> job run id."""
+        """Task run id -> job run id, of every try of a task."""
         found: dict[int, int] = {}
-        for part in _parts(list(task_run_ids)):
-            query = select(tasks_table.c.task_run_id, tasks_table.c.run_id).where(tasks_table.c.task_run_id.in_(part))
-            found.update((int(r.task_run_id), int(r.run_id)) for r in self._all(query))
+        for part in parts(list(task_run_ids)):
+            for t in (tasks_table.c, tries_table.c):
+                query = select(t.task_run_id, t.run_id).where(t.task_run_id.in_(part))
+                found.update((int(r.task_run_id), int(r.run_id)) for r in self._all(query))
         return found
 
     def updates(
@@ -397,7 +414,7 @@ class CollectedRepository(Repository):
     ) -> list[UpdateRecord]:
         """Updates requested within [since, until), newest first."""
         t = updates_table.c
-        query = _between(select(updates_table), t.start_time, since, until)
+        query = between(select(updates_table), t.start_time, since, until)
         if environment is not None:
             query = query.where(t.environment == environment)
         if states:
@@ -413,7 +430,7 @@ class CollectedRepository(Repository):
     def updates_without_run(self, since: datetime, limit: int = 5000) -> list[tuple[str, int]]:
         """(update, job run) for updates whose job run is not known yet and that were requested while a task ran their
         pipeline: a pipeline has one active update at a time, so the task that ran then started it."""
-        u, t = updates_table.c, tasks_table.c
+        u = updates_table.c
         lone = self._all(
             select(u.update_id, u.pipeline_id, u.start_time)
             .where(u.job_run_id.is_(None), u.cause == "JOB_TASK", u.start_time >= since)
@@ -423,11 +440,17 @@ class CollectedRepository(Repository):
         found: list[tuple[str, int]] = []
         for pipeline_id in {r.pipeline_id for r in lone}:
             asked = [(r.start_time, str(r.update_id)) for r in lone if r.pipeline_id == pipeline_id]
-            tasks = self._all(
-                select(t.start, t.end, t.run_id)
-                .where(t.pipeline_id == pipeline_id, t.start.is_not(None), t.start <= max(asked)[0])
-                .where(t.start >= min(asked)[0] - _LONGEST_TASK)
-                .order_by(t.start)
+            tasks = sorted(
+                (
+                    r
+                    for t in (tasks_table.c, tries_table.c)
+                    for r in self._all(
+                        select(t.start, t.end, t.run_id)
+                        .where(t.pipeline_id == pipeline_id, t.start.is_not(None), t.start <= max(asked)[0])
+                        .where(t.start >= min(asked)[0] - _LONGEST_TASK)
+                    )
+                ),
+                key=lambda r: r.start,
             )
             starts = [r.start for r in tasks]
             for at, update_id in asked:
@@ -449,7 +472,7 @@ class CollectedRepository(Repository):
     ) -> list[EventRecord]:
         """Events within [since, before), newest first."""
         t = events_table.c
-        query = _between(select(events_table), t.timestamp, since, before)
+        query = between(select(events_table), t.timestamp, since, before)
         if pipeline_id is not None:
             query = query.where(t.pipeline_id == pipeline_id)
         if update_id is not None:
@@ -464,7 +487,7 @@ class CollectedRepository(Repository):
     def flows(self, update_ids: Collection[str]) -> dict[str, list[FlowRecord]]:
         """Datasets of updates, in the order in which they started."""
         found: dict[str, list[FlowRecord]] = {u: [] for u in update_ids}
-        for part in _parts(list(update_ids)):
+        for part in parts(list(update_ids)):
             for row in self._all(select(flows_table).where(flows_table.c.update_id.in_(part))):
                 found[row.update_id].append(FlowRecord(**row._mapping))
         for flows in found.values():
@@ -479,8 +502,8 @@ class CollectedRepository(Repository):
         if not update_ids and since is None:
             return []
         found: list[ExpectationRecord] = []
-        for part in _parts(list(update_ids)) if update_ids else [[]]:
-            query = _between(select(expectations_table), t.timestamp, since, None)
+        for part in parts(list(update_ids)) if update_ids else [[]]:
+            query = between(select(expectations_table), t.timestamp, since, None)
             if part:
                 query = query.where(t.update_id.in_(part))
             query = query.order_by(t.timestamp.desc()).limit(limit)
@@ -497,7 +520,7 @@ class CollectedRepository(Repository):
     ) -> list[UsageRecord]:
         """Billing records whose usage started within [since, until), newest first."""
         t = usage_table.c
-        query = _between(select(usage_table), t.start, since, until)
+        query = between(select(usage_table), t.start, since, until)
         if side is not None:
             query = query.where(t.side == side)
         query = query.order_by(t.start.desc(), t.record_id).limit(limit)
@@ -520,7 +543,7 @@ class CollectedRepository(Repository):
             func.sum(case((u.usd.is_(None), 1), else_=0)).label("unpriced"),
         )
         totals: dict[int, list[tuple[float, float, int, int]]] = {}
-        for part in _parts(ids):
+        for part in parts(ids):
             direct = select(u.job_run_id, *sums).where(u.job_run_id.in_(part)).group_by(u.job_run_id)
             through = (
                 select(up.job_run_id, *sums)
@@ -571,54 +594,6 @@ class CollectedRepository(Repository):
         if table is not None:
             query = query.where(consumers_table.c.table == table)
         return [ConsumerRecord(**r._mapping) for r in self._all(query)]
-
-
-def upsert(
-    c: Connection,
-    table: Table,
-    rows: Sequence[Mapping[str, Any]],
-    keep: Collection[str] = (),
-    once_true: Collection[str] = (),
-) -> None:
-    """Inserts rows, or replaces those of the same primary key.
-
-    Columns in `keep` are not overwritten by None, those in `once_true` not by False.
-    """
-    if not rows:
-        return
-    # Only writing needs them, and importing them takes longer than most reads.
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    insert = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
-    new = statement.excluded
-    key = [col.name for col in table.primary_key.columns]
-    values: dict[str, Any] = {}
-    for col in table.columns:
-        if col.name in keep:
-            values[col.name] = func.coalesce(new[col.name], col)
-        elif col.name in once_true:
-            values[col.name] = or_(new[col.name], col)
-        elif col.name not in key:
-            values[col.name] = new[col.name]
-    c.execute(statement.on_conflict_do_update(index_elements=key, set_=values), [dict(r) for r in rows])
-
-
-def _rows(records: Iterable[Any]) -> list[dict[str, Any]]:
-    return [{f.name: getattr(r, f.name) for f in fields(r)} for r in records]
-
-
-def _parts(values: list[R]) -> Iterator[list[R]]:
-    for i in range(0, len(values), _BOUND):
-        yield values[i : i + _BOUND]
-
-
-def _between(query: Select[Any], column: Any, since: datetime | None, until: datetime | None) -> Select[Any]:
-    if since is not None:
-        query = query.where(column >= since)
-    if until is not None:
-        query = query.where(column < until)
-    return query
 
 
 def _update(row: Row[Any]) -> UpdateRecord:

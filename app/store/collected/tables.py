@@ -24,6 +24,10 @@ runs_table = Table(
     Column("queue_seconds", Float),
     Column("run_page_url", FreeText, nullable=False),
     Column("generated", Boolean, nullable=False),
+    Column("repairs", Integer, nullable=False),
+    Column("first_result", Label(40)),
+    Column("attempt_seconds", Float),
+    Column("tries_read", Integer, nullable=False),
     Index("ix_collected_runs_side_start", "side", "start_time"),
     Index("ix_collected_runs_start", "start_time"),
 )
@@ -41,8 +45,41 @@ tasks_table = Table(
     Column("error", FreeText),
     Column("pipeline_id", Label(80)),
     Column("url", FreeText),
+    Column("tries", Integer, nullable=False),
     Index("ix_collected_tasks_task_run", "task_run_id"),
     Index("ix_collected_tasks_pipeline", "pipeline_id", "start"),
+    Index("ix_collected_tasks_tries", "tries"),
+)
+
+# Tries of a task before its newest one.
+tries_table = Table(
+    "collected_tries",
+    metadata,
+    Column("task_run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_id", BigInteger, nullable=False),
+    Column("task_key", Label(200), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", Label(40), nullable=False),
+    Column("start", UtcDateTime),
+    Column("end", UtcDateTime),
+    Column("seconds", Float),
+    Column("error", FreeText),
+    Column("pipeline_id", Label(80)),
+    Column("url", FreeText),
+    Index("ix_collected_tries_run", "run_id"),
+    Index("ix_collected_tries_pipeline", "pipeline_id", "start"),
+)
+
+attempts_table = Table(
+    "collected_attempts",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("repair_id", BigInteger),
+    Column("state", Label(40)),
+    Column("start", UtcDateTime),
+    Column("end", UtcDateTime),
+    Column("seconds", Float),
 )
 
 updates_table = Table(
