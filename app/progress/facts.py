@@ -13,7 +13,7 @@ from app.parity.streak import Streak
 from app.performance.assessment import NOT_ASSESSED, Assessment
 from app.performance.load import load_assessment
 from app.store.base import now as current_time
-from app.store.checklist import Tick
+from app.store.checklist import Deviation, Tick
 from app.store.collected.records import (
     ExpectationRecord,
     JobRunRecord,
@@ -43,6 +43,7 @@ class Facts:
     environment. parity: pair to table to newest result; final_parity: to the newest of a deterministic comparison.
     schema_differences: table to deciding differences, newest production comparison. verified: operation kind to the
     newest that was verified. record: what is recorded of each item that was met once, by key (of a gate: `gate:KEY`).
+    deviations: the newest of each key, accepted or withdrawn.
     personas: whether ticks and sign-offs of personas count; only on a local workspace.
     performance: run time and cost of both sides, the same for every rule, page and command.
     """
@@ -62,6 +63,7 @@ class Facts:
     personas: bool = False
     record: Mapping[str, ItemRecord] = field(default_factory=dict)
     performance: Assessment = NOT_ASSESSED
+    deviations: Mapping[str, Deviation] = field(default_factory=dict)
 
     def tick(self, key: str) -> Tick | None:
         """The newest tick of a key, if it is not withdrawn and counts."""
@@ -144,6 +146,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         personas=store.binding.local(),
         record=store.progress.records(),
         performance=load_assessment(store, migration.performance, as_of),
+        deviations=store.checklist.deviations(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Status of the migration: every deliverable, metric, sign-off and gate with its finding."""
+"""Status of the migration: every deliverable, metric, sign-off and gate with its finding, and the phase it is in."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from app.config.migration import Gate
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts
 from app.progress.judge import judge
+from app.progress.record import gate_key
 from app.progress.serving import Serving, serving_side
+from app.progress.standing import Standing, of_item
+from app.store.progress import ItemRecord
 
 
 @dataclass(frozen=True)
 class DeliverableStatus:
-    """A deliverable and its finding."""
+    """A deliverable and where it stands; `finding` is what counts of it."""
 
     deliverable: Deliverable
-    finding: Finding
+    standing: Standing
+
+    @property
+    def finding(self) -> Finding:
+        return self.standing.finding
 
 
 @dataclass(frozen=True)
@@ -30,15 +37,17 @@ class StepStatus:
 
 @dataclass(frozen=True)
 class PhaseStatus:
-    """A phase with its steps."""
+    """A phase with its steps. current: the migration is in it: of its deliverables one is not met, of none before."""
 
     phase: Phase
     steps: tuple[StepStatus, ...]
+    current: bool = False
+    reached: bool = True
 
     @property
     def done(self) -> int:
-        """Deliverables that are proven or ticked."""
-        return sum(1 for s in self.steps for d in s.deliverables if d.finding.passed)
+        """Deliverables that are met, or whose deviation is accepted."""
+        return sum(1 for s in self.steps for d in s.deliverables if d.standing.met)
 
     @property
     def total(self) -> int:
@@ -48,20 +57,26 @@ class PhaseStatus:
     @property
     def failing(self) -> int:
         """Deliverables that evidence disproves."""
-        return sum(1 for s in self.steps for d in s.deliverables if d.finding.status is Status.FAIL)
+        found = [d.standing.finding for s in self.steps for d in s.deliverables]
+        return sum(1 for f in found if f.status is Status.FAIL and not f.manual)
 
     @property
     def state(self) -> str:
-        """`done`, `in progress` or `not started`."""
-        return "done" if self.done == self.total else "in progress" if self.done else "not started"
+        """`done`, `in progress`, `ahead` (some of it is met, though a phase before it is not done), `not started`."""
+        if self.current:
+            return "in progress"
+        if self.reached:
+            return "done"
+        return "ahead" if self.done else "not started"
 
 
 @dataclass(frozen=True)
 class GateStatus:
-    """A gate of cutover; it blocks unless it passes."""
+    """A gate of cutover; it blocks unless it passes. record: since when it passes or fails; it proves nothing."""
 
     gate: Gate
     finding: Finding
+    record: ItemRecord | None = None
 
     @property
     def blocks(self) -> bool:
@@ -71,10 +86,14 @@ class GateStatus:
 
 @dataclass(frozen=True)
 class MetricStatus:
-    """A success metric and its finding."""
+    """A success metric and where it stands; `finding` is what counts of it."""
 
     metric: Metric
-    finding: Finding
+    standing: Standing
+
+    @property
+    def finding(self) -> Finding:
+        return self.standing.finding
 
 
 @dataclass(frozen=True)
@@ -86,32 +105,35 @@ class SignOffStatus:
 
 
 def phases(facts: Facts) -> tuple[PhaseStatus, ...]:
-    """All phases of the migration."""
-    return tuple(
-        PhaseStatus(
-            phase,
-            tuple(
-                StepStatus(
-                    step,
-                    tuple(DeliverableStatus(d, judge(d.evidence, facts, key=d.key)) for d in step.deliverables),
-                )
-                for step in phase.steps
-            ),
+    """All phases of the migration. It is in the first of them that is not done."""
+    found = []
+    reached = True
+    for phase in facts.migration.phases:
+        steps = tuple(
+            StepStatus(step, tuple(DeliverableStatus(d, of_item(d, facts)) for d in step.deliverables))
+            for step in phase.steps
         )
-        for phase in facts.migration.phases
-    )
+        met = all(d.standing.met for s in steps for d in s.deliverables)
+        found.append(PhaseStatus(phase, steps, current=reached and not met, reached=reached))
+        reached = reached and met
+    return tuple(found)
 
 
 def gates(facts: Facts) -> tuple[GateStatus, ...]:
-    """All gates of cutover; evidence older than a gate's limit is inconclusive."""
+    """All gates of cutover. They need evidence now: what is recorded and accepted counts for nothing here."""
     return tuple(
-        GateStatus(g, judge(g.evidence, facts, key=g.key, max_age_hours=g.max_age_hours)) for g in facts.migration.gates
+        GateStatus(
+            g,
+            judge(g.evidence, facts, key=g.key, max_age_hours=g.max_age_hours),
+            facts.record.get(gate_key(g.key)),
+        )
+        for g in facts.migration.gates
     )
 
 
 def metrics(facts: Facts) -> tuple[MetricStatus, ...]:
     """All success metrics."""
-    return tuple(MetricStatus(m, judge(m.evidence, facts, key=m.key)) for m in facts.migration.metrics)
+    return tuple(MetricStatus(m, of_item(m, facts)) for m in facts.migration.metrics)
 
 
 def sign_offs(facts: Facts) -> tuple[SignOffStatus, ...]:

@@ -71,8 +71,34 @@ class Tick:
         return self.done and (personas or not (self.local or self.source == "persona"))
 
 
+@dataclass(frozen=True)
+class Deviation:
+    """An approver's acceptance that an item is not met, or its withdrawal (accepted false).
+
+    rule: digest of what the item needed; for another rule it counts nothing. until: when it expires. seen: what the
+    evidence said when it was accepted. by, local, source: as of a tick.
+    """
+
+    id: int
+    key: str
+    rule: str
+    accepted: bool
+    until: datetime | None
+    reason: str
+    seen: str
+    by: str
+    local: bool
+    source: str
+    at: datetime
+
+    def holds(self, now: datetime, personas: bool) -> bool:
+        """Whether it is in force. personas: whether those of local personas count."""
+        counts = personas or not (self.local or self.source == "persona")
+        return self.accepted and counts and self.until is not None and now < self.until
+
+
 class ChecklistRepository(Repository):
-    """Reads and appends ticks."""
+    """Reads and appends ticks and deviations."""
 
     _what = "the checklist's marks"
 
@@ -110,3 +136,39 @@ class ChecklistRepository(Repository):
         if key is not None:
             query = query.where(marks.c.key == key)
         return [Tick(**row._mapping) for row in self._all(query)]
+
+    def deviate(
+        self,
+        key: str,
+        rule: str,
+        accepted: bool,
+        *,
+        until: datetime | None,
+        reason: str,
+        seen: str,
+        by: str,
+        local: bool,
+        source: str,
+    ) -> Deviation:
+        """Appends an accepted deviation or its withdrawal and returns it."""
+        moment = self._clock()
+        with self._write() as c:
+            values = {
+                "key": key, "rule": rule, "accepted": accepted, "until": until, "reason": reason, "seen": seen,
+                "by": by, "local": local, "source": source, "at": moment,
+            }  # fmt: skip
+            (new_id,) = c.execute(insert(deviations).values(values).returning(deviations.c.id)).one()
+        return Deviation(new_id, key, rule, accepted, until, reason, seen, by, local, source, moment)
+
+    def deviations(self) -> dict[str, Deviation]:
+        """The newest deviation, accepted or withdrawn, of every key that has one."""
+        newest = select(func.max(deviations.c.id)).group_by(deviations.c.key)
+        rows = self._all(select(deviations).where(deviations.c.id.in_(newest)))
+        return {row.key: Deviation(**row._mapping) for row in rows}
+
+    def deviation_history(self, key: str | None = None) -> list[Deviation]:
+        """All deviations, newest first; of one key when given."""
+        query = select(deviations).order_by(deviations.c.id.desc())
+        if key is not None:
+            query = query.where(deviations.c.key == key)
+        return [Deviation(**row._mapping) for row in self._all(query)]
