@@ -48,7 +48,18 @@ class _Environment(_Nothing):
     environment: Pair
 
 
-class _Allowance(_Environment):
+class _Counted(_Environment):
+    max_age_hours: Hours = 48
+
+
+class _Passing(_Counted):
+    """allowed: share of rows that may fail one expectation, by `name` or `dataset.name`."""
+
+    max_dropped_share: Share = 0.05
+    allowed: dict[str, Share] = Field(default_factory=dict)
+
+
+class _Allowance(_Passing):
     max_share: Share = 0.05
 
 
@@ -151,8 +162,8 @@ KINDS: dict[str, type[RuleParams]] = {
     "runtime_at_most": _Factor,
     "cost_measured": _Medians,
     "cost_at_most": _Factor,
-    "expectations_tracked": _Environment,
-    "expectations_passing": _Environment,
+    "expectations_tracked": _Counted,
+    "expectations_passing": _Passing,
     "expectations_hold": _Allowance,
     "compared": _Pair,
     "parity_identical": _Identical,

@@ -12,10 +12,10 @@ from app.parity.current_streak import current_streak
 from app.parity.streak import Streak
 from app.performance.assessment import NOT_ASSESSED, Assessment
 from app.performance.load import load_assessment
+from app.progress.expectation_counts import Counts, load_counts
 from app.store.base import now as current_time
 from app.store.checklist import Deviation, Tick
 from app.store.collected.records import (
-    ExpectationRecord,
     JobRunRecord,
     RunCost,
     Snapshot,
@@ -39,8 +39,8 @@ PAIRS = ("production", "development")
 class Facts:
     """The evidence at `now`. `snapshot` includes generated history; rules leave it out, it proves nothing.
 
-    tasks: run id to tasks, of the newest ended run of each side. expectations: of the newest completed update of each
-    environment. parity: pair to table to newest result; final_parity: to the newest of a deterministic comparison.
+    tasks: run id to tasks, of the newest ended run of each side. expectations: of each environment, the newest counts
+    of each dataset. parity: pair to table to newest result; final_parity: to the newest of a deterministic comparison.
     schema_differences: table to deciding differences, newest production comparison. verified: operation kind to the
     newest that was verified. record: what is recorded of each item that was met once, by key (of a gate: `gate:KEY`).
     deviations: the newest of each key, accepted or withdrawn.
@@ -52,7 +52,7 @@ class Facts:
     migration: Migration
     snapshot: Snapshot
     tasks: Mapping[int, Sequence[TaskRunRecord]]
-    expectations: Mapping[str, Sequence[ExpectationRecord]]
+    expectations: Mapping[str, Counts]
     costs: Sequence[RunCost]
     parity: Mapping[str, Mapping[str, ParityTable]]
     final_parity: Mapping[str, Mapping[str, ParityTable]]
@@ -76,7 +76,7 @@ class Facts:
 
     def real_updates(self, environment: str) -> list[UpdateRecord]:
         """Ended updates of a pipeline that may have written tables, newest first, without generated history."""
-        return [u for u in self._writing_updates(environment) if not u.active]
+        return [u for u in writing_updates(self.snapshot, environment) if not u.active]
 
     def last_write(self, environment: str) -> datetime | None:
         """When a run of the old job or an update of this pipeline may last have written; `now` while one is active.
@@ -86,13 +86,13 @@ class Facts:
         ends = [
             self.now if r.active else r.end_time for r in self.snapshot.runs if r.side == "baseline" and not r.generated
         ]
-        ends += [self.now if u.active else u.end_time for u in self._writing_updates(environment)]
+        ends += [self.now if u.active else u.end_time for u in writing_updates(self.snapshot, environment)]
         return max((e for e in ends if e is not None), default=None)
 
-    def _writing_updates(self, environment: str) -> list[UpdateRecord]:
-        return [
-            u for u in self.snapshot.updates if u.environment == environment and not u.generated and not u.validate_only
-        ]
+
+def writing_updates(snapshot: Snapshot, environment: str) -> list[UpdateRecord]:
+    """Updates of a pipeline that may have written tables, newest first, without generated history."""
+    return [u for u in snapshot.updates if u.environment == environment and not u.generated and not u.validate_only]
 
 
 def load_facts(store: Store, migration: Migration, now: datetime | None = None) -> Facts:
@@ -104,18 +104,6 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         next((r.run_id for r in snapshot.runs if r.side == side and not r.generated and not r.active), None)
         for side in ("baseline", "candidate")
     ]
-    newest_updates = {
-        environment: next(
-            (
-                u.update_id
-                for u in snapshot.updates
-                if u.environment == environment and not u.generated and u.state == "COMPLETED" and not u.validate_only
-            ),
-            None,
-        )
-        for environment in ("production", "development")
-    }
-    expectations = store.collected.expectations([u for u in newest_updates.values() if u])
     names = [t.name for t in migration.tables]
     parity = {pair: store.parity.latest(pair) for pair in PAIRS}
     verified = {}
@@ -129,8 +117,10 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         snapshot=snapshot,
         tasks=store.collected.tasks([r for r in newest_runs if r is not None]),
         expectations={
-            environment: [e for e in expectations if e.update_id == update_id]
-            for environment, update_id in newest_updates.items()
+            environment: load_counts(
+                store.collected, [u for u in writing_updates(snapshot, environment) if not u.active]
+            )
+            for environment in PAIRS
         },
         costs=store.collected.run_costs(since=since),
         parity=parity,

@@ -18,7 +18,6 @@ from app.progress.judge import RULES, judge
 from app.progress.phases import gates, headline, phases, serving, sign_offs
 from app.store.checklist import Tick
 from app.store.collected.records import (
-    ExpectationRecord,
     JobRunRecord,
     RunCost,
     ScheduleRecord,
@@ -290,13 +289,6 @@ def test_a_run_that_nothing_was_billed_for_yet_has_no_dbu_rather_than_none_used(
     billed = replace(unbilled, side="candidate", run_id=2, dbu=0.0, usd=0.0, records=1)
     found = measured_runs((run("baseline", 1, 30), run("candidate", 2, 30)), (unbilled, billed))
     assert {p.side: p.dbu for p in found} == {"baseline": None, "candidate": 0.0}
-
-
-def test_expectations_all_passing_is_stricter_than_holding() -> None:
-    found = facts(expectations={"production": [ExpectationRecord("u", "d", "e", "warn", 990, 10, ago(1))]})
-    assert status("expectations_passing", found, environment="production") is Status.FAIL
-    assert status("expectations_hold", found, environment="production") is Status.PASS
-    assert status("expectations_hold", found, environment="production", max_share=0.001) is Status.FAIL
 
 
 def test_four_runs_a_day_for_two_weeks() -> None:
