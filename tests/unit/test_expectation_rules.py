@@ -21,7 +21,14 @@ Flows = Mapping[str, Sequence[FlowRecord]]
 
 
 def counted(
-    n: int, dataset: str, failed: int, passed: int = 1000, *, hours: float = 1, name: str = "e", action: str | None = "warn"
+    n: int,
+    dataset: str,
+    failed: int,
+    passed: int = 1000,
+    *,
+    hours: float = 1,
+    name: str = "e",
+    action: str | None = "warn",
 ) -> ExpectationRecord:
     return ExpectationRecord(f"u{n}", dataset, name, action, passed, failed, ago(hours))
 
