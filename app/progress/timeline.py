@@ -1,0 +1,155 @@
+"""The plan against what happened: planned and actual time of each phase; late, due and next items. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from app.config.items import Deliverable, Phase, Step
+from app.config.schedule import FIRST_RECORD, Span, span_of
+from app.progress.evidence import Finding
+from app.progress.facts import Facts
+from app.progress.phases import PhaseStatus
+
+SOON = timedelta(days=7)
+"""How long before its last day an item counts as due."""
+
+
+class Timing(StrEnum):
+    """Where an item stands in the plan.
+
+    MET: it is met. LATE: it is not, and its last day has passed. DUE: its last day is within `SOON`. LATER: its last
+    day is further away. UNPLANNED: it has no last day.
+    """
+
+    MET = "met"
+    LATE = "late"
+    DUE = "due"
+    LATER = "later"
+    UNPLANNED = "unplanned"
+
+
+@dataclass(frozen=True)
+class PlannedItem:
+    """An item in time. due: its last day; met_at: when it was first met, None where no record says so."""
+
+    item: Deliverable
+    step: Step
+    phase: Phase
+    finding: Finding
+    owner: str
+    due: date | None
+    met_at: datetime | None
+    timing: Timing
+
+
+@dataclass(frozen=True)
+class PlannedPhase:
+    """A phase in time. planned: None without a start date.
+
+    started: when its first item was met; ended: since when all are, None while one is open. late: items that are late.
+    """
+
+    phase: Phase
+    planned: Span | None
+    started: datetime | None
+    ended: datetime | None
+    done: int
+    total: int
+    late: int
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The whole plan on the day `today` in the migration's time zone. start: first day of week 1; None: not known."""
+
+    today: date
+    start: date | None
+    phases: tuple[PlannedPhase, ...]
+    items: tuple[PlannedItem, ...]
+
+    @property
+    def week(self) -> int | None:
+        """The week of the plan that `today` is in, from 1; None before its start or without one."""
+        if self.start is None or self.today < self.start:
+            return None
+        return (self.today - self.start).days // 7 + 1
+
+    @property
+    def current(self) -> PlannedPhase | None:
+        """The phase that the migration is in: the first with an open item; None when all are met."""
+        return next((p for p in self.phases if p.done < p.total), None)
+
+    @property
+    def late(self) -> tuple[PlannedItem, ...]:
+        """Items that should be met by now, the longest overdue first."""
+        return tuple(sorted((i for i in self.items if i.timing is Timing.LATE), key=lambda i: i.due or self.today))
+
+    def next(self, limit: int) -> tuple[PlannedItem, ...]:
+        """The first `limit` open items that are not late, by their last day, then in the plan's order."""
+        found = [i for i in self.items if i.timing not in (Timing.MET, Timing.LATE)]
+        return tuple(sorted(found, key=lambda i: i.due or date.max)[:limit])
+
+
+def timeline(facts: Facts, found: Sequence[PhaseStatus]) -> Timeline:
+    """The plan of the migration at `facts.now`. found: its phases with their findings."""
+    migration = facts.migration
+    zone = ZoneInfo(migration.timezone)
+    today = facts.now.astimezone(zone).date()
+    start = _start(facts, zone)
+    phases: list[PlannedPhase] = []
+    items: list[PlannedItem] = []
+    for status in found:
+        phase = status.phase
+        mine = [
+            PlannedItem(
+                d.deliverable,
+                s.step,
+                phase,
+                d.finding,
+                migration.schedule.owner_of(d.deliverable.owner, s.step.key, phase.key),
+                due := migration.schedule.due_of(
+                    start, s.step.weeks or phase.weeks, d.deliverable.key, s.step.key, phase.key
+                ),
+                record.first_met if (record := facts.record.get(d.deliverable.key)) else None,
+                _timing(d.finding, due, today),
+            )
+            for s in status.steps
+            for d in s.deliverables
+        ]
+        items += mine
+        records = [r for i in mine if (r := facts.record.get(i.item.key))]
+        done = sum(i.timing is Timing.MET for i in mine)
+        phases.append(
+            PlannedPhase(
+                phase,
+                span_of(start, phase.weeks) if start else None,
+                min((r.first_met for r in records), default=None),
+                max((r.since for r in records), default=None) if done == len(mine) else None,
+                done,
+                len(mine),
+                sum(i.timing is Timing.LATE for i in mine),
+            )
+        )
+    return Timeline(today, start, tuple(phases), tuple(items))
+
+
+def _start(facts: Facts, zone: ZoneInfo) -> date | None:
+    start = facts.migration.schedule.start
+    if start != FIRST_RECORD:
+        return start if isinstance(start, date) else None
+    first = min((r.first_met for r in facts.record.values()), default=None)
+    return first.astimezone(zone).date() if first else None
+
+
+def _timing(finding: Finding, due: date | None, today: date) -> Timing:
+    if finding.passed:
+        return Timing.MET
+    if due is None:
+        return Timing.UNPLANNED
+    if due < today:
+        return Timing.LATE
+    return Timing.DUE if due - today < SOON else Timing.LATER
