@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from app.config.items import Deliverable, Item, Metric
+from app.config.items import Deliverable, Item, Metric, Needs
 from app.moments import when
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts
-from app.progress.judge import judge_item
+from app.progress.rules.base import apply
 from app.store.checklist import Deviation
 from app.store.progress import ItemRecord
 
@@ -72,6 +72,40 @@ def of_item(item: Deliverable | Metric, facts: Facts) -> Standing:
         record = None
     live = judge_item(item, facts)
     return stand(live, record, deviation_of(item, facts), lasts=isinstance(item, Deliverable))
+
+
+def judge_item(item: Item, facts: Facts) -> Finding:
+    """The finding of a deliverable or a metric: by evidence, by a person's tick, or by both."""
+    found = apply(item.evidence, facts, item.key)
+    if item.needs is not Needs.BOTH:
+        return found
+    tick = ticked(facts, item.key)
+    for one in (found, tick):
+        if one.status is Status.FAIL:
+            return one
+    if found.passed and tick.passed:
+        times = [t for t in (found.as_of, tick.as_of) if t is not None]
+        text = f"{found.summary}. {tick.summary}"
+        return Finding(Status.PASS, text, max(times, default=None), found.source, found.references)
+    if found.passed:
+        who = item.owner or "an operator"
+        text = f"{found.summary}. Waits for {who} to confirm it"
+        return Finding(Status.INCONCLUSIVE, text, found.as_of, found.source, found.references, manual=True)
+    return found
+
+
+def ticked(facts: Facts, key: str) -> Finding:
+    """PASS where a person has ticked the item, FAIL where its tick was withdrawn."""
+    tick = facts.ticks.get(key)
+    if tick is None:
+        return Finding(Status.INCONCLUSIVE, "Not ticked yet", manual=True)
+    comment = f": {tick.comment}" if tick.comment else ""
+    if not tick.done:
+        return Finding(Status.FAIL, f"Withdrawn by {tick.by}{comment}", tick.at, tick.by, manual=True)
+    if not tick.counts(facts.personas):
+        text = f"Ticked by the persona {tick.by}, which counts on a local workspace only"
+        return Finding(Status.INCONCLUSIVE, text, tick.at, tick.by, manual=True)
+    return Finding(Status.PASS, f"Ticked by {tick.by}{comment}", tick.at, tick.by, manual=True)
 
 
 def deviation_of(item: Item, facts: Facts) -> Deviation | None:

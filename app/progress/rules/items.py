@@ -7,7 +7,8 @@ from typing import Any
 
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts
-from app.progress.rules.base import apply, rule
+from app.progress.rules.base import rule
+from app.progress.standing import of_item
 
 NAMED = 3
 """Missing items that a finding names; the rest it counts."""
@@ -20,7 +21,7 @@ def items_met(facts: Facts, params: Mapping[str, Any]) -> Finding:
     None of them may itself be of this kind (checked when the migration file is read).
     """
     found = {
-        d.key: (d.title, apply(d.evidence, facts, d.key))
+        d.key: (d.title, of_item(d, facts).finding)
         for phase in facts.migration.phases
         for step in phase.steps
         for d in step.deliverables

@@ -8,6 +8,7 @@ from typing import Any
 from app.progress.evidence import Finding, Status, pass_or_fail
 from app.progress.facts import Facts
 from app.progress.rules.base import rule
+from app.progress.standing import ticked
 from app.store.checklist import Tick
 
 
@@ -15,20 +16,6 @@ from app.store.checklist import Tick
 def manual(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """A person has ticked the item."""
     return ticked(facts, params["_key"])
-
-
-def ticked(facts: Facts, key: str) -> Finding:
-    """PASS where a person has ticked the item, FAIL where its tick was withdrawn."""
-    tick = facts.ticks.get(key)
-    if tick is None:
-        return Finding(Status.INCONCLUSIVE, "Not ticked yet", manual=True)
-    comment = f": {tick.comment}" if tick.comment else ""
-    if not tick.done:
-        return Finding(Status.FAIL, f"Withdrawn by {tick.by}{comment}", tick.at, tick.by, manual=True)
-    if not tick.counts(facts.personas):
-        text = f"Ticked by the persona {tick.by}, which counts on a local workspace only"
-        return Finding(Status.INCONCLUSIVE, text, tick.at, tick.by, manual=True)
-    return Finding(Status.PASS, f"Ticked by {tick.by}{comment}", tick.at, tick.by, manual=True)
 
 
 @rule
