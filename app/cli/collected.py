@@ -14,8 +14,9 @@ from app.cli.context import POLL_SECONDS, context
 from app.cli.ending import WrongUse, end
 from app.cli.options import As, Json, Wait
 from app.cli.output import moment, rows, show
+from app.cli.performance_output import performance_table
 from app.collect.refresh import request_refresh
-from app.performance.measurements import Summary, measured_runs, summaries
+from app.performance.plain import assessment_json, bill_json
 from app.progress.facts import DAYS
 from app.store.base import now
 from app.store.collected.records import JobRunRecord, UpdateRecord
@@ -61,23 +62,28 @@ def runs(
 
 @app.command()
 def compare(
-    days: Annotated[int, typer.Option("--days", min=1, max=DAYS, help="Go back this many days.")] = DAYS,
+    days: Annotated[int, typer.Option("--days", min=1, max=DAYS, help="List the runs of this many days.")] = DAYS,
     generated: Generated = False,
     as_json: Json = False,
 ) -> None:
-    """Compare run time, DBU and cost of the old and the new side. Medians of successful runs, costs at list price."""
+    """Compare run time, DBU and cost of the old and the new side over pairs of runs. Costs at list price."""
     since = now() - timedelta(days=days)
-    facts = context.facts()
-    runs = measured_runs(facts.snapshot.runs, facts.costs, generated=generated)
-    found = [r for r in runs if r.start >= since]
-    measured = summaries(found)
+    found = context.facts().performance
+    bills = [
+        b
+        for b in found.attribution.bills.values()
+        if b.run.side in ("baseline", "candidate")
+        and b.run.result_state == "SUCCESS"
+        and b.run.start_time >= since
+        and (generated or not b.run.generated)
+    ]
+    bills.sort(key=lambda b: (b.run.start_time, b.run.run_id), reverse=True)
     value = {
         "since": since,
-        "measures": [{**vars(s), "ratio": s.ratio} for s in measured],
-        "runs": found,
+        **assessment_json(found),
+        "runs": [bill_json(b) for b in bills],
     }
-    columns = ["measure", "old", "new", "new / old", "runs, old and new", "billing not final"]
-    show(as_json, value, rows("Medians of successful runs", columns, [_measure(s) for s in measured]))
+    show(as_json, value, performance_table(found))
 
 
 @app.command()
@@ -177,16 +183,6 @@ def _what(u: UpdateRecord) -> str:
 
 def _origin(record: JobRunRecord | UpdateRecord) -> str:
     return "generated" if record.generated else "measured"
-
-
-def _measure(s: Summary) -> tuple[str, ...]:
-    def number(value: float | None) -> str:
-        return "" if value is None else f"{value:,.3f}"
-
-    ratio = "" if s.ratio is None else f"{s.ratio:.2f}"
-    pending = "" if s.measure == "Run time" else str(s.not_final)
-    counted = f"{s.baseline_runs} and {s.candidate_runs}"
-    return f"{s.measure}, {s.unit}", number(s.baseline), number(s.candidate), ratio, counted, pending
 
 
 def _seconds(value: float | None) -> str:

@@ -11,6 +11,8 @@ from app.cli.ending import end
 from app.cli.operation_output import brief, draw_operations
 from app.cli.options import Json
 from app.cli.output import moment, plain, rows, show
+from app.cli.performance_output import performance_table
+from app.performance.plain import assessment_json
 from app.progress import phases as progress
 from app.store.leases import OPERATIONS_LEASE
 from app.store.operations import State
@@ -54,6 +56,7 @@ def status(
         ],
         "serving": serving,
         "gates": [{"key": g.gate.key, "title": g.gate.title, "blocks": g.blocks, **plain(g.finding)} for g in gates],
+        "performance": assessment_json(facts.performance),
         "operations": [{**brief(o), "interrupted": o.state is State.RUNNING and not held} for o in under_way],
     }
 
@@ -67,6 +70,7 @@ def status(
         )(console)
         lines = [(g.gate.title, g.finding.status.upper(), g.finding.summary, moment(g.finding.as_of)) for g in gates]
         rows("Gates", ["gate", "verdict", "evidence", "as of"], lines)(console)
+        performance_table(facts.performance)(console)
         if under_way:
             draw_operations(under_way)(console)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -90,11 +90,19 @@ class _Reports(_Nothing):
     tasks: tuple[str, ...] = Field(min_length=1)
 
 
-class _Medians(_Nothing):
-    runs: Count
+class _Assessed(_Nothing):
+    @model_validator(mode="before")
+    @classmethod
+    def _no_number_of_runs(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "runs" in values:
+            raise ValueError(
+                "`runs` is no parameter any more: run time and cost are judged over pairs of runs, and how many are "
+                "needed stands in the section `performance` of the file (minimum_pairs); remove it"
+            )
+        return values
 
 
-class _Factor(_Medians):
+class _Factor(_Assessed):
     factor: Ratio
 
 
@@ -158,9 +166,9 @@ KINDS: dict[str, type[RuleParams]] = {
     "no_failed_runs": _RunDays,
     "reliability": _Reliability,
     "reports_delivered": _Reports,
-    "runtime_measured": _Medians,
+    "runtime_measured": _Assessed,
     "runtime_at_most": _Factor,
-    "cost_measured": _Medians,
+    "cost_measured": _Assessed,
     "cost_at_most": _Factor,
     "expectations_tracked": _Counted,
     "expectations_passing": _Passing,

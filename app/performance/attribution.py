@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain
 
-from app.performance.money import Amount
+from app.performance.money import Amount, Price, prices
 from app.store.collected.records import BILLING_SETTLES_HOURS, JobRunRecord, UpdateRecord, UsageRecord
 
 SETTLES = timedelta(hours=BILLING_SETTLES_HOURS)
@@ -130,13 +130,16 @@ class Attribution:
     """All billing records, each in one place.
 
     bills: by run id, of every run. deliveries: newest first. lines: what belongs to no run. pending: runs that have not
-    led to a success yet, newest first: they will belong to the next delivery of their side.
+    led to a success yet, newest first: they will belong to the next delivery of their side. prices: the same records by
+    SKU and price. since: start of the oldest record that was read.
     """
 
     bills: Mapping[int, RunBill] = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
     lines: tuple[Line, ...] = ()
     pending: tuple[JobRunRecord, ...] = ()
+    prices: tuple[Price, ...] = ()
+    since: datetime | None = None
 
     def total(self, side: str, *, generated: bool = False) -> Amount:
         """All that was billed to a side, with or without a run. generated: of generated history instead."""
@@ -181,7 +184,9 @@ def attribute(
         bills[run_id] = RunBill(run, amount, _state(amount, amount, whole, settled))
     deliveries, pending = _deliveries(bills, started, owners, read, billed, cut)
     lines = tuple(Line(*key, Amount.of(of_line[key])) for key in sorted(of_line))
-    return Attribution(bills, deliveries, lines, pending)
+    return Attribution(
+        bills, deliveries, lines, pending, prices(records), min((u.start for u in records), default=None)
+    )
 
 
 _Owners = Mapping[str, tuple[UpdateRecord, int | None]]

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from app.config.base import ConfigError
 from app.config.migration import DEFAULT_MIGRATION, Migration, Table
+from app.config.performance import USUAL
 from app.config.settings import IdentitySource, Settings
 from app.parity.spec import spec_of
 from app.progress.judge import RULES
@@ -51,8 +52,10 @@ def test_the_bundled_migration_has_the_guides_tables_phases_and_deliverables() -
 
 def test_the_local_file_differs_only_in_title_start_and_the_streak_it_waits_for() -> None:
     whole, local = Migration.load(DEFAULT_MIGRATION), Migration.load(LOCAL)
-    same = {"title": whole.title, "gates": whole.gates, "schedule": whole.schedule}
+    same = {"title": whole.title, "gates": whole.gates, "schedule": whole.schedule, "performance": whole.performance}
     assert local.model_copy(update=same) == whole
+    assert whole.performance == USUAL and not USUAL.relaxed
+    assert local.performance.relaxed == ("1 pair instead of 12", "2 days instead of 7 for a projection")
     start = {"start": whole.schedule.start, "note": whole.schedule.note}
     assert local.schedule.model_copy(update=start) == whole.schedule
     assert [a.key for a, b in zip(whole.gates, local.gates, strict=True) if a != b] == ["parity_streak", "runtime"]

@@ -1,78 +1,69 @@
-"""Rules over run time and cost."""
+"""Rules over run time and cost. All rest on the one assessment that pages and commands show."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from app.performance.measurements import NewestRuns, newest_dbu, newest_run_times
+from app.performance.assessment import Measure
+from app.performance.statistic import Verdict
 from app.progress.evidence import Finding, pass_or_fail, unknown
 from app.progress.facts import Facts
-from app.progress.rules.base import rule, seconds
+from app.progress.rules.base import rule
 
-HUNDREDTH = 0.01
+RUNS = "jobs/runs"
 
 BILLING = "system.billing.usage"
 
 
-def _run_times(facts: Facts, params: Mapping[str, Any]) -> NewestRuns:
-    return newest_run_times(facts.snapshot.runs, params["runs"])
-
-
-def _dbu(facts: Facts, params: Mapping[str, Any]) -> NewestRuns:
-    return newest_dbu(facts.snapshot.runs, facts.costs, params["runs"])
-
-
 @rule
 def runtime_measured(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """Both sides have `runs` measured runs."""
-    found = _run_times(facts, params)
-    if too_few := too_few_runs(found, params["runs"], "successful runs", "jobs/runs"):
-        return too_few
-    old, new = found.medians
-    return pass_or_fail(True, f"Median run: {seconds(old)} before, {seconds(new)} now", found.as_of, "jobs/runs")
+    """Enough pairs of an old and a new run have a run time."""
+    return _measured(facts.performance.run_time, RUNS)
 
 
 @rule
 def runtime_at_most(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The median run of the new side takes at most `factor` times the old side's, over `runs` runs each."""
-    found = _run_times(facts, params)
-    if too_few := too_few_runs(found, params["runs"], "successful runs", "jobs/runs"):
-        return too_few
-    old, new = found.medians
-    text = f"New side {seconds(new)}, old side {seconds(old)}: {ratio(new, old)}"
-    return pass_or_fail(new <= old * params["factor"], text, found.as_of, "jobs/runs")
+    """The new side takes at most `factor` times as long as the old one, beyond doubt and within the margin."""
+    return _at_most(facts.performance.run_time, params["factor"], RUNS)
 
 
 @rule
 def cost_measured(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """Both sides have `runs` runs whose billing is final."""
-    found = _dbu(facts, params)
-    if too_few := too_few_runs(found, params["runs"], "runs with final billing", BILLING):
-        return too_few
-    old, new = found.medians
-    return pass_or_fail(True, f"Median run: {old:.2f} DBU before, {new:.2f} DBU now", found.as_of, BILLING)
+    """Enough pairs of an old and a new delivery have final bills with list prices."""
+    return _measured(facts.performance.usd, BILLING)
 
 
 @rule
 def cost_at_most(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The median run of the new side uses at most `factor` times the old side's DBU, over `runs` final bills."""
-    found = _dbu(facts, params)
-    if too_few := too_few_runs(found, params["runs"], "runs with final billing", BILLING):
-        return too_few
-    old, new = found.medians
-    text = f"New side {new:.2f} DBU, old side {old:.2f} DBU: {ratio(new, old)}"
-    return pass_or_fail(new <= old * params["factor"], text, found.as_of, BILLING)
+    """The new side costs at most `factor` times as much as the old one in US dollars at list price. DBU decide nothing:
+    the price of a DBU differs between job and pipeline compute."""
+    found = _at_most(facts.performance.usd, params["factor"], BILLING)
+    dbu = facts.performance.dbu
+    return replace(found, summary=f"{found.summary}; in DBU {dbu.ratio:.2f} times") if dbu.ratio is not None else found
 
 
-def too_few_runs(found: NewestRuns, wanted: int, what: str, source: str) -> Finding | None:
-    """INCONCLUSIVE where a side has fewer than `wanted` runs; None where both have enough."""
-    old, new = len(found.baseline), len(found.candidate)
-    if min(old, new) >= wanted:
-        return None
-    pending = f"; {found.not_final} not final" if found.not_final else ""
-    return unknown(f"{old} old and {new} new {what}, {wanted} of each are needed{pending}", source)
+def _measured(measure: Measure, source: str) -> Finding:
+    if measure.verdict is Verdict.NOT_ENOUGH:
+        return unknown(_text(measure), source, measure.as_of)
+    return pass_or_fail(True, _text(measure), measure.as_of, source, *_references(measure))
 
 
-def ratio(new: float, old: float) -> str:
-    return f"{new / old:.2f} times" if old > HUNDREDTH else "no ratio, the old side is near zero"
+def _at_most(measure: Measure, factor: float, source: str) -> Finding:
+    decided = measure.at_most(factor)
+    text = _text(measure)
+    if decided is not None:
+        return pass_or_fail(decided, text, measure.as_of, source, *_references(measure))
+    if measure.verdict is not Verdict.NOT_ENOUGH:
+        text += f"; the interval is too wide to decide about {factor:g} times"
+    return unknown(text, source, measure.as_of)
+
+
+def _text(measure: Measure) -> str:
+    relaxed = measure.settings.relaxed
+    return f"{measure.title}: {measure.sentence()}" + (f" (relaxed: {', '.join(relaxed)})" if relaxed else "")
+
+
+def _references(measure: Measure) -> tuple[str, ...]:
+    return tuple(str(run_id) for pair in measure.runs for run_id in pair)
