@@ -17,7 +17,7 @@ from databricks.sdk.service.pipelines import UpdateInfoState
 from app.config.migration import DEFAULT_MIGRATION, Migration
 from benchmarks.table import show
 from scripts.local_workspace import LocalWorkspace
-from validation.compare import compare
+from validation.comparison import compare
 from validation.connector import DatabricksWarehouse
 from validation.spec import ComparisonSpec
 

@@ -18,7 +18,7 @@ from databricks_client.endpoint import Endpoint, EndpointError
 from databricks_client.redact import install, redact
 from databricks_client.signals import Ending, Signalled, ends_on_signals
 from databricks_client.terminal import emit, emit_json, json_text, safe_output
-from validation.compare import compare, estimate, not_proven
+from validation.comparison import compare, estimate, not_proven
 from validation.connector import DatabricksWarehouse
 from validation.errors import SpecError, StatementError
 from validation.report import Estimate, ParityReport, Progress, SideState, Verdict

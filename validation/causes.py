@@ -3,94 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from databricks_client.names import all_folded, folded
+from validation.cause_kinds import KINDS
 from validation.drilldown import LATE, Details
 from validation.report import Cause, SchemaDifference
-
-
-@dataclass(frozen=True)
-class _Kind:
-    title: str
-    hint: str
-
-
-# The hints reword the migration guide's "Common Issues & Solutions" (row counts, schemas) for the case at hand.
-_KINDS = {
-    "timing": _Kind(
-        "Later than the other side's newest data",
-        "The sides captured the source at different times: compare runs that start together, or filter on time.",
-    ),
-    "exclusion": _Kind(
-        "Rows that an exclusion rule drops",
-        "One side keeps rows that the exclusion rule removes: check that both sides apply the identical rule.",
-    ),
-    "duplicates_baseline": _Kind(
-        "Copies that only the baseline has",
-        "Duplicates are handled differently: check DISTINCT, GROUP BY and de-duplication of the candidate's query.",
-    ),
-    "duplicates_candidate": _Kind(
-        "Copies that only the candidate has",
-        "Duplicates are handled differently: look for a join that multiplies rows or a missing DISTINCT.",
-    ),
-    "missing_rows": _Kind(
-        "Rows that only the baseline has",
-        "Check exclusion rules, join types and filters of the candidate for rows that they lose.",
-    ),
-    "extra_rows": _Kind(
-        "Rows that only the candidate has",
-        "Check exclusion rules, join types and filters of the baseline for rows that they lose.",
-    ),
-    "time_zone": _Kind(
-        "Times shifted by a constant offset",
-        "The candidate's times are {offsets} from the baseline's: one side converts with another time zone.",
-    ),
-    "date_shift": _Kind(
-        "Dates off by one day",
-        "The candidate's dates are {offsets} from the baseline's: a date is cut from a timestamp in another time zone "
-        "on one side; cast in the same zone.",
-    ),
-    "precision": _Kind(
-        "Times equal but for fractions of a second",
-        "One side cuts or rounds fractions of a second: cast both to the same precision.",
-    ),
-    "null_or_empty": _Kind(
-        "NULL on one side, empty text on the other",
-        "One side turns NULL into '' or back: look for coalesce, concat or a text file in between.",
-    ),
-    "null_baseline": _Kind(
-        "NULL in the baseline, a value in the candidate",
-        "The candidate fills what the baseline leaves empty: compare the joins and defaults that feed the column.",
-    ),
-    "null_candidate": _Kind(
-        "A value in the baseline, NULL in the candidate",
-        "The candidate loses the value: look for a failed cast, a join without a partner or a renamed source column.",
-    ),
-    "not_read": _Kind(
-        "Text that is no value of the other side's type",
-        "The text does not convert to the other side's type: look for blanks, leading zeros, other formats of numbers "
-        "and dates.",
-    ),
-    "case": _Kind("Text equal but for case", "One side upper-cases or lower-cases: apply the same function on both."),
-    "space": _Kind("Text equal but for surrounding space", "One side trims: apply the same trim on both."),
-    "rounding": _Kind(
-        "Numbers equal but for rounding",
-        "Scale or rounding differ: cast explicitly to the same DECIMAL and round at the same place.",
-    ),
-    "type": _Kind(
-        "Values of columns whose types differ",
-        "The column has another type on each side (as INT and BIGINT): add an explicit cast.",
-    ),
-    "value": _Kind(
-        "Other values",
-        "No pattern was recognized: look at the samples and at the expression that computes the column.",
-    ),
-}
-
-
-CAUSES = frozenset(_KINDS)
-"""Names of all causes."""
 
 _SHIFTED = {"time_zone": "Times shifted by", "date_shift": "Dates shifted by"}
 
@@ -114,7 +31,7 @@ def causes_of(
         name: str, rows: int, columns: tuple[str, ...] = (), title: str | None = None, hint: str | None = None
     ) -> None:
         if rows:
-            out.append(Cause(name, title or _KINDS[name].title, rows, columns, hint or _KINDS[name].hint))
+            out.append(Cause(name, title or KINDS[name].title, rows, columns, hint or KINDS[name].hint))
 
     typed = {d.column for d in differences if d.aspect == "types"}
     grouped: dict[str, dict[str, int]] = {}
@@ -150,7 +67,7 @@ def causes_of(
         if name in shifts:
             offsets_text = " or ".join(_offset(o) for o in sorted(shifts[name]))
             title = f"{_SHIFTED[name]} {offsets_text}"
-            hint = _KINDS[name].hint.format(offsets=offsets_text)
+            hint = KINDS[name].hint.format(offsets=offsets_text)
         add(name, sum(columns.values()), ordered, title, hint)
     return tuple(out)
 

@@ -41,6 +41,9 @@ COMMANDS = {
 }
 """Each command's module of `app.cli` and its line in `cutover --help`: the first sentence of the command's own help."""
 
+BRIEF = frozenset({"status", "show", "operations", "runs", "compare", "consumers", "audit", "checklist"})
+"""Commands that read the store once, print and end."""
+
 
 class Commands(Mapping[str, Any]):
     """The commands by name, in the order of help; reading one imports its module."""

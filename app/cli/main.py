@@ -6,6 +6,7 @@ failed `{"error": ...}`.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from contextlib import nullcontext
 
 import typer
 
-from app.cli.commands import CommandGroup
+from app.cli.commands import BRIEF, CommandGroup
 from app.cli.context import context
 from app.cli.ending import DONE, FAILED, WRONG_USE, Ended, WrongUse
 from databricks_client.redact import install, redact
@@ -35,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; an error that the user can act on is one line."""
     install()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and given[:1] and given[0] in BRIEF:
+        # A fifth of the processor time of `cutover status` (0.12 of 0.66 s) went into garbage collections while modules
+        # load, which free nothing. The process ends before garbage matters; other commands may run for hours.
+        gc.disable()
     as_json = any(a.partition("=")[0] == "--json" for a in given)
 
     def final_message(_signal: str) -> None:

@@ -21,7 +21,7 @@ from app.config.roles import Role as Role
 from app.config.roles import Roles as Roles
 from app.config.schedule import Schedule
 from databricks_client.names import all_folded, folded_path
-from validation.causes import CAUSES
+from validation.cause_kinds import CAUSES
 from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
 
 DEFAULT_MIGRATION = Path(__file__).parents[1] / "migrations" / "00_rds.yaml"

@@ -28,7 +28,7 @@ from app.store.parity_records import ParityRun, ParityState
 from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError, one_line
 from databricks_client.running import working_on
-from validation.compare import compare
+from validation.comparison import compare
 from validation.errors import SpecError
 from validation.report import ParityReport, Progress
 from validation.updates import table_updates

@@ -11,7 +11,7 @@ from app.parity.reveal import NoSuchSample, Sampled, sampled_row
 from app.store.parity import ParityRepository
 from app.store.parity_records import ParityState
 from validation.errors import SideUnreadable, SpecError, StatementError
-from validation.reveal import Revealed, reveal
+from validation.row_reveal import Revealed, reveal
 from validation.warehouse import Warehouse
 
 REQUEST = "parity.request"

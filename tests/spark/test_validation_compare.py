@@ -29,7 +29,7 @@ from validation.__main__ import main
 from validation.drilldown import details_sql, read_details
 from validation.fingerprint import fingerprint_sql, read_scan
 from validation.plan import make_plan
-from validation.reveal import Revealed
+from validation.row_reveal import Revealed
 from validation.schema import align, read_schema
 
 

@@ -45,7 +45,7 @@ def report(verdict: Verdict = Verdict.IDENTICAL) -> ParityReport:
 
 
 class Compared:
-    """Stands in for `validation.compare`: calls `during` and gives a report."""
+    """Stands in for `validation.comparison`: calls `during` and gives a report."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.during: Callable[..., ParityReport] = lambda **_: report()

@@ -20,7 +20,7 @@ from app.store.open import Store
 from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of
 from tests.support.validation_warehouse import DESCRIBED, Scripted
 from validation import Cell, ComparisonSpec, ParityReport, Sample, SampleKind, SideState, Verdict, reveal
-from validation.reveal import Revealed
+from validation.row_reveal import Revealed
 from validation.warehouse import Parameters, Row, never
 
 pytestmark = pytest.mark.usefixtures("page_settings")

@@ -17,7 +17,7 @@ from validation.drilldown import duplicates_of
 from validation.state import planned_bytes
 from validation.views import as_html, as_text
 
-COMPARE = import_module("validation.compare")  # The package has a function of this name.
+COMPARE = import_module("validation.comparison")  # The package has a function of this name.
 
 
 def test_a_missing_table_is_not_proven_with_the_reason() -> None:

@@ -18,7 +18,7 @@ from validation import (
     Verdict,
     compare,
 )
-from validation.compare import final_sql, type_rules
+from validation.comparison import final_sql, type_rules
 from validation.drilldown import details_sql, tolerance_applies
 from validation.fingerprint import fingerprint_sql, read_scan
 from validation.plan import Plan, make_plan
