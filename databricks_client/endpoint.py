@@ -222,7 +222,7 @@ def quiet_clients() -> None:
 def _config_class() -> type[Config]:
     """The SDK's configuration, which spends METADATA_SECONDS at most on asking the host what it is.
 
-    The SDK asks with the timeouts of ordinary calls, and a name lookup has none.
+    The SDK calls with the timeouts of ordinary calls, and a name lookup has none.
     """
     from databricks.sdk.core import Config
 

@@ -39,7 +39,7 @@ def never() -> bool:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a statement ended. error: what the connector raised. cancelled: the caller asked for its cancellation.
+    """How a statement ended. error: what the connector raised. cancelled: the caller requested its cancellation.
 
     A cancelled statement may have succeeded before the request reached the warehouse: then there is no error.
     """

@@ -88,7 +88,7 @@ def fill(workspace: Workspace, entries: int, seed: int, progress: Progress) -> N
     entries, seed: size and seed of the source data; a folder that has its data keeps it, whatever is requested later.
     Raises FillError, naming the step.
     """
-    made = _Bootstrap(workspace, entries, seed, progress)
+    made = Bootstrap(workspace, entries, seed, progress)
     system_tables.register(workspace)
     steps = made.steps()
     for number, step in enumerate(steps):
@@ -108,7 +108,7 @@ def fill(workspace: Workspace, entries: int, seed: int, progress: Progress) -> N
 
 def tick(workspace: Workspace, share: float = 0.01, now: datetime | None = None) -> Json:
     """Lets time pass in the source tables, once, as between two runs. Returns the fields of `demo.sources.Ticked`."""
-    spark = _spark(workspace)
+    spark = local_spark(workspace)
     try:
         number = int(workspace.state.meta("bootstrap.ticks") or 0) + 1
         seed = int(workspace.state.meta("bootstrap.seed") or 7)
@@ -125,13 +125,13 @@ def spark_name(full_name: str) -> str:
     return quoted((spark_schema(catalog, schema), spark_part(name)))
 
 
-def _spark(workspace: Workspace) -> SparkSession:
+def local_spark(workspace: Workspace) -> SparkSession:
     from pyspark.sql.connect.session import SparkSession as Connect
 
     return Connect.builder.remote(workspace.sql.remote_url).create()
 
 
-class _Bootstrap:
+class Bootstrap:
     def __init__(self, workspace: Workspace, entries: int, seed: int, progress: Progress) -> None:
         self.workspace, self.state, self.progress = workspace, workspace.state, progress
         self.admin = ADMIN
@@ -274,7 +274,7 @@ class _Bootstrap:
         def show(table: str, done: int, total: int) -> None:
             self.progress("Source data", done, total, f"Source data: {done} of {total} tables, last {table}")
 
-        spark = _spark(self.workspace)
+        spark = local_spark(self.workspace)
         try:
             generate(spark, spark_name, entries=self.entries, seed=self.seed, as_of=self.as_of, progress=show)
         finally:

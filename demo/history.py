@@ -107,7 +107,7 @@ class Sides:
 
     @property
     def scale(self) -> float:
-        """How much longer the measured run took than TASK_SECONDS say."""
+        """Duration of the measured run over that of TASK_SECONDS."""
         known = [k for k in TASK_SECONDS if self.measured.get(k)]
         return sum(self.measured[k] for k in known) / sum(TASK_SECONDS[k] for k in known) if known else 1.0
 
@@ -182,7 +182,7 @@ class _Maker:
         )
 
     def attempt(self, run: Run, definition: Json, start: int, seconds: float, attempt: int = 0) -> TaskRun:
-        took = self.around(seconds)
+        duration = self.around(seconds)
         return TaskRun(
             run_id=self.id(),
             parent_run_id=run.run_id,
@@ -193,8 +193,8 @@ class _Maker:
             result_state="SUCCESS",
             termination_code="SUCCESS",
             start_ms=start,
-            end_ms=start + took,
-            execution_ms=took,
+            end_ms=start + duration,
+            execution_ms=duration,
         )
 
     # -- the old side ------------------------------------------------------------------------------------------------
@@ -296,19 +296,19 @@ class _Maker:
                     made = _ended(made, "SKIPPED", "UPSTREAM_FAILED", "Upstream task failed.", begins, 0)
                 elif task.get("pipeline_task"):
                     update = self.update(pipeline, run, made, fails=index == 2)
-                    took = update.end_ms - made.start_ms + 900
-                    made = replace(made, end_ms=made.start_ms + took, execution_ms=took)
+                    duration = update.end_ms - made.start_ms + 900
+                    made = replace(made, end_ms=made.start_ms + duration, execution_ms=duration)
                     if update.state == "FAILED":
-                        made = _ended(made, "TERMINATED", "FAILED", "The update failed.", made.end_ms, took)
+                        made = _ended(made, "TERMINATED", "FAILED", "The update failed.", made.end_ms, duration)
                 tasks[task["task_key"]] = made
             self.keep(_concluded(run, list(tasks.values())), list(tasks.values()))
 
     def update(self, pipeline: Pipeline, run: Run, task: TaskRun, fails: bool) -> Update:
         created = task.start_ms + 300
         started = created + self.around(2.0)
-        took = self.around(UPDATE_SECONDS * self.sides.scale * self.growth(created))
-        failed_at = int(took * 0.55)
-        end = started + (failed_at if fails else took)
+        duration = self.around(UPDATE_SECONDS * self.sides.scale * self.growth(created))
+        failed_at = int(duration * 0.55)
+        end = started + (failed_at if fails else duration)
         update = Update(
             update_id=self.uuid(),
             pipeline_id=pipeline.pipeline_id,
@@ -327,10 +327,10 @@ class _Maker:
             generated=True,
         )
         self.updates.append(update)
-        self.course_of_update(pipeline, update, took)
+        self.course_of_update(pipeline, update, duration)
         return update
 
-    def course_of_update(self, pipeline: Pipeline, update: Update, took: int) -> None:
+    def course_of_update(self, pipeline: Pipeline, update: Update, duration: int) -> None:
         """The event log of one update: its states, and each flow's progress with rows and expectations."""
         short = update.update_id[:6]
 
@@ -353,13 +353,13 @@ class _Maker:
         event(update.created_ms, "create_update", f"Update {short} started by {update.cause}. {MARK}", cause)
         progress(update.created_ms + 50, "WAITING_FOR_RESOURCES")
         progress(update.start_ms, "INITIALIZING")
-        progress(update.start_ms + took // 20, "SETTING_UP_TABLES")
-        progress(update.start_ms + took // 12, "RUNNING")
+        progress(update.start_ms + duration // 20, "SETTING_UP_TABLES")
+        progress(update.start_ms + duration // 12, "RUNNING")
         prefix = (pipeline.spec.get("configuration") or {}).get("table_prefix", "")
         schema = f"{pipeline.spec.get('catalog')}.{pipeline.spec.get('schema')}"
         for name, (begins, ends) in FLOWS.items():
             full = f"{schema}.{prefix}{name}"
-            start, end = update.start_ms + int(took * begins), update.start_ms + int(took * ends)
+            start, end = update.start_ms + int(duration * begins), update.start_ms + int(duration * ends)
             if start >= update.end_ms:
                 continue
             names = {"dataset_name": full, "flow_name": full}
@@ -371,7 +371,7 @@ class _Maker:
                 details = {"flow_progress": {"status": status, **more}}
                 event(at, "flow_progress", f"Flow '{full}' {verb} {status}. {MARK}", details, level, **names)
 
-            flow(update.start_ms + took // 12, "QUEUED", {})
+            flow(update.start_ms + duration // 12, "QUEUED", {})
             flow(start, "RUNNING", {})
             if end > update.end_ms:
                 flow(update.end_ms, "FAILED", {}, "ERROR")

@@ -60,7 +60,7 @@ class Entry:
             self._history.forget(self._body["query_id"])
 
     def closed(self, rows: int) -> None:
-        """Its client takes no more rows; it took so many."""
+        """The client fetches no more rows; it fetched `rows`."""
         with self._lock:
             if self._body["status"] == "FINISHED" and not self._body["is_final"]:
                 self._put({"is_final": True, "query_end_time_ms": now_ms(), "rows_produced": rows})

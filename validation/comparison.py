@@ -156,21 +156,21 @@ class _Comparison:
     def _read_sides(self) -> None:
         """Schemas and states. A Delta table is tied to the version it has, with that version's columns."""
         with self._step("schema", "reading the schemas of both sides"):
-            for name, asked in self._names():
-                self.schemas.append(read_schema(self.warehouse, name, self.cancelled, asked))
+            for name, wanted in self._names():
+                self.schemas.append(read_schema(self.warehouse, name, self.cancelled, wanted))
         with self._step("state", "noting the version of both sides"):
-            for i, (name, asked) in enumerate(self._names()):
-                state = read_state(self.warehouse, name, self.schemas[i], asked, self.update_of, self.cancelled)
+            for i, (name, wanted) in enumerate(self._names()):
+                state = read_state(self.warehouse, name, self.schemas[i], wanted, self.update_of, self.cancelled)
                 self.schemas[i], state = pin(self.warehouse, self.schemas[i], state, self.cancelled)
                 self.states.append(state)
 
     def _read_states_again(self) -> None:
         with self._step("verify", "looking whether a side changed meanwhile"):
-            for i, (name, asked) in enumerate(self._names()):
+            for i, (name, wanted) in enumerate(self._names()):
                 before, schema = self.states[i], self.schemas[i]
                 if not before.pinned:
                     schema = read_schema(self.warehouse, name, self.cancelled)
-                after = read_state(self.warehouse, name, schema, asked, self.update_of, self.cancelled)
+                after = read_state(self.warehouse, name, schema, wanted, self.update_of, self.cancelled)
                 version = after.version_before
                 if not before.pinned and schema.names_and_types != self.schemas[i].names_and_types:
                     version = "other columns"
@@ -192,7 +192,7 @@ class _Comparison:
                 raise
             self.notes.append(f"read without fixed versions, which the service refuses: {_told(self.spec, e)}")
             self.states = [
-                replace(s, pinned=asked is not None) for s, (_, asked) in zip(self.states, self._names(), strict=True)
+                replace(s, pinned=wanted is not None) for s, (_, wanted) in zip(self.states, self._names(), strict=True)
             ]
             self._read_rows(plan)
 
@@ -419,8 +419,8 @@ def final_sql(plan: Plan) -> str:
 def sql_hash(plan: Plan) -> str:
     """What a comparison computes, as a hash: that of its first statement, whatever versions and sizes are found."""
     spec = plan.spec
-    asked = replace(plan, versions=(spec.baseline_version, spec.candidate_version))
-    return hashlib.sha256(fingerprint_sql(asked, fine_buckets(None)).encode()).hexdigest()
+    at_versions = replace(plan, versions=(spec.baseline_version, spec.candidate_version))
+    return hashlib.sha256(fingerprint_sql(at_versions, fine_buckets(None)).encode()).hexdigest()
 
 
 def _versions(states: Sequence[SideState]) -> tuple[int | None, int | None]:
@@ -494,9 +494,9 @@ def recheck(
     names = ((spec.baseline, spec.baseline_version), (spec.candidate, spec.candidate_version))
     try:
         schemas, states = [], []
-        for name, asked in names:
-            schema = read_schema(warehouse, name, cancelled, asked)
-            state = read_state(warehouse, name, schema, asked, update_of, cancelled)
+        for name, wanted in names:
+            schema = read_schema(warehouse, name, cancelled, wanted)
+            state = read_state(warehouse, name, schema, wanted, update_of, cancelled)
             schema, state = pin(warehouse, schema, state, cancelled)
             schemas.append(schema)
             states.append(state)
@@ -532,10 +532,10 @@ def recheck(
             return Recheck(RecheckState.STALE, "; ".join([*moved, why]))
         plan = replace(plan, versions=_versions(states))
         scan = read_scan(warehouse.execute(fingerprint_sql(plan, fine_buckets(None)), None, cancelled))
-        for (name, asked), schema, now in zip(names, schemas, states, strict=True):
+        for (name, wanted), schema, now in zip(names, schemas, states, strict=True):
             if now.pinned:
                 continue
-            after = read_state(warehouse, name, schema, asked, update_of, cancelled)
+            after = read_state(warehouse, name, schema, wanted, update_of, cancelled)
             if after.writer is not None or after.version_before != now.version_before:
                 return Recheck(RecheckState.STALE, f"{name} changed while it was read again")
     except StatementError as e:

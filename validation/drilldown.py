@@ -162,7 +162,7 @@ def details_sql(plan: Plan, scan: Scan, buckets: int) -> str:
     key = f"{by}k1, k2"
     met, leftover, order = _meeting(plan, key, loose) if loose else ("", "leftover", "r")
     every_row = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
-    # One partition and one order for all that is asked of it: each other pair is a window of its own to Spark, with a
+    # One partition and one order for all results: each other pair is a window of its own to Spark, with a
     # sort and some ten classes to compile. The baseline's rows come first, so the candidate's are numbered after them.
     equal = f"PARTITION BY {key}, h1, h2 ORDER BY side"
     of_key = f"PARTITION BY {key} ORDER BY h1, h2, side"
@@ -280,7 +280,7 @@ def _mismatches(plan: Plan, columns: Sequence[Compared]) -> str:
         alike.setdefault((_mismatch(plan, c, _Values.of(c)), f"{c.baseline.type} {c.candidate.type}"), []).append(c)
     if not alike:
         return "CAST(array() AS ARRAY<STRING>)"
-    told = []
+    kinds = []
     for (kind, _), some in alike.items():
         cells = ", ".join(f"struct('{c.index}/' AS i, a.{c.field} AS a, b.{c.field} AS b)" for c in some)
         differing = f"filter(array({cells}), v -> NOT (v.a <=> v.b))"
@@ -288,8 +288,8 @@ def _mismatches(plan: Plan, columns: Sequence[Compared]) -> str:
         if number is not same:
             numbers = f"{number('v.a')} AS x, {number('v.b')} AS y"
             differing = f"transform({differing}, v -> struct(v.i AS i, v.a AS a, v.b AS b, {numbers}))"
-        told.append(f"transform({differing}, v -> concat(v.i, {kind}))")
-    return f"concat({', '.join(told)})"
+        kinds.append(f"transform({differing}, v -> concat(v.i, {kind}))")
+    return f"concat({', '.join(kinds)})"
 
 
 @dataclass(frozen=True)

@@ -83,14 +83,14 @@ def fingerprint_sql(plan: Plan, buckets: int) -> str:
     same = " AND ".join(["na = nb", *(f"a{i} = b{i}" for i in range(len(HALVES)))])
     kinds = {"fewer": "na > nb", "more": "na < nb", "even": f"NOT ({same}) AND na = nb"}
     # Numbers of one coarse bucket: twice its share of what is listed at most.
-    told = f"slice(collect_list(IF({same}, NULL, CAST(f AS STRING))), 1, {LISTED * 2 // COARSE})"
+    listed = f"slice(collect_list(IF({same}, NULL, CAST(f AS STRING))), 1, {LISTED * 2 // COARSE})"
     coarse = [
         "count(*) AS buckets",
         *(f"sum({n}) AS {n}" for n in ("hashes", "na", "nb", *names, *(["doubt"] if doubt else []))),
         *(f"count_if({test}) AS {n}" for n, test in kinds.items()),
         *([f"max(newest_{side}) AS newest_{side}" for side in "ab"] if timed else []),
         f"sum(IF({same}, 0L, na + nb)) AS affected",
-        f"array_join({told}, ',') AS differing",
+        f"array_join({listed}, ',') AS differing",
     ]
     return f"""WITH spread AS (
   SELECT *, {f} AS f FROM ({rows(Side.BASELINE)}) DISTRIBUTE BY f

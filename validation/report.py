@@ -206,7 +206,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Producer:
+class Origin:
     """What last may have written a side, for who keeps the runs. what: as `run 42`. ended_at: None where not known."""
 
     what: str
@@ -221,8 +221,8 @@ class Provenance:
     warning: why the sides may differ for that alone, or why that is unknown; None where there is none.
     """
 
-    baseline: Producer | None = None
-    candidate: Producer | None = None
+    baseline: Origin | None = None
+    candidate: Origin | None = None
     warning: str | None = None
 
     @property

@@ -33,7 +33,7 @@ class Revealed:
     exact: bool
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """What is shown and what is not, in words."""
         if self.row is None:
             shown = "no row"
@@ -76,10 +76,10 @@ def _of(warehouse: Warehouse, plan: Plan, side: Side, sample: Sample, cancelled:
     else:
         shown = ", ".join(c.shown(side) for c in plan.columns)
         # Older reports do not name rows; a keyed name cannot be computed without its key.
-        told = named is not None and (":hash_key" not in name_sql or plan.spec.hash_key)
-        asked = f"{name_sql} = :row" if told else "false"
+        identified = named is not None and (":hash_key" not in name_sql or plan.spec.hash_key)
+        same = f"{name_sql} = :row" if identified else "false"
         # Which of the rows with its key comes first must not depend on the order in which a table is read.
-        row = f"to_json(min_by(named_struct('cells', cells, 'exact', {asked}), struct(NOT {asked}, h1, h2, cells)))"
+        row = f"to_json(min_by(named_struct('cells', cells, 'exact', {same}), struct(NOT {same}, h1, h2, cells)))"
         rows = plan.rows(side, (f"array({shown}) AS cells",), 1, None)
     sql = f"SELECT count(*) AS n, {row} AS found FROM ({rows}) WHERE {locator_sql(plan)} = :locator"
     parameters = {"locator": sample.locator, "row": named, "hash_key": plan.spec.hash_key}

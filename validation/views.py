@@ -29,7 +29,7 @@ def as_text(report: ParityReport, samples: int = 5) -> str:
         )
     if report.within_tolerance_rows:
         lines.append(f"  equal within the tolerance {report.within_tolerance_rows:,}")
-    _section(lines, "Requested", asked(report))
+    _section(lines, "Requested", options(report))
     _section(lines, "Not compared", (f"{c}: {why}" for c, why in report.not_compared.items()))
     _section(lines, "Schema", (_schema_line(report, i) for i in range(len(report.schema_differences))))
     _section(lines, "Columns that differ", (f"{c}: {n:,} rows" for c, n in report.column_mismatches.items()))
@@ -49,7 +49,7 @@ def as_text(report: ParityReport, samples: int = 5) -> str:
     return "\n".join(map(one_line, lines))
 
 
-def asked(report: ParityReport) -> list[str]:
+def options(report: ParityReport) -> list[str]:
     """The conditions of the comparison beyond names and key, one sentence each."""
     if not report.spec:
         return []
@@ -183,7 +183,7 @@ def as_html(report: ParityReport, provenance: Provenance | None = None) -> str:
         f"<p>Key: {e(', '.join(report.keys) or 'none, whole rows')}. Compared columns ({len(report.columns)}): "
         f"{e(', '.join(report.columns) or 'none')}.</p>"
     )
-    wanted = asked(report)
+    wanted = options(report)
     if wanted:
         parts.append("<h2>Requested</h2><ul>" + "".join(f"<li>{e(a)}</li>" for a in wanted) + "</ul>")
     if report.not_compared:

@@ -61,7 +61,7 @@ def cutover(as_: As = None, confirm: Confirm = None, as_json: Json = False) -> N
 def approve(operation: OperationId, as_: As = None, comment: Comment = "", as_json: Json = False) -> None:
     """Approve another person's operation. OPERATION is its id or the hash of its plan."""
     operation_id = context.operations.approve(operation, context.actor(as_), comment)
-    _tell(operation_id, as_json)
+    _print_outcome(operation_id, as_json)
 
 
 @app.command()
@@ -99,7 +99,7 @@ def resume(operation: OperationId, as_: As = None, as_json: Json = False) -> Non
     actor = context.actor(as_)
     with _Narrator(operation, as_json):
         context.operations.resume(operation, actor)
-    _tell(operation, as_json)
+    _print_outcome(operation, as_json)
 
 
 @app.command()
@@ -251,7 +251,7 @@ def _ask(
         typed = _typed(made, confirm, as_json)
         with _Narrator(made.operation_id, as_json):
             context.operations.apply_here(made, actor, typed)
-        _tell(made.operation_id, as_json, wait)
+        _print_outcome(made.operation_id, as_json, wait)
     else:
         context.operations.submit(made, actor, "" if made.blocking else _typed(made, confirm, as_json))
         _follow(made.operation_id, actor, as_json, here, wait)
@@ -277,7 +277,7 @@ def _follow(operation_id: str, actor: Actor, as_json: bool, here: bool, wait: bo
         text = f"{operation_id} waits for an approver other than {record.requested_by}: cutover approve {operation_id}"
         show(as_json, brief(record), lambda console: console.say(text))
         end(True)
-    with _Narrator(operation_id, as_json) as tell:
+    with _Narrator(operation_id, as_json) as narrate:
         if here and record.state is State.READY:
             context.operations.apply(operation_id, actor)
         elif record.state is State.READY and store.leases.holder(WORKER_LEASE) is None:
@@ -288,9 +288,9 @@ def _follow(operation_id: str, actor: Actor, as_json: bool, here: bool, wait: bo
                 again = store.operations.get(operation_id)
                 if again and again.state is State.RUNNING and store.leases.holder(LEASE) is None:
                     raise Refused(f"{operation_id} was interrupted: cutover resume {operation_id}, or cutover rollback")
-            tell()
+            narrate()
             time.sleep(POLL_SECONDS)
-    _tell(operation_id, as_json, wait)
+    _print_outcome(operation_id, as_json, wait)
 
 
 class _Narrator:
@@ -300,12 +300,12 @@ class _Narrator:
         self._id, self._silent, self._seen = operation_id, silent, 0
 
     def __enter__(self) -> Callable[[], None]:
-        return self.tell
+        return self.print_new
 
     def __exit__(self, *_: object) -> None:
-        self.tell()
+        self.print_new()
 
-    def tell(self) -> None:
+    def print_new(self) -> None:
         """Prints what is new."""
         if self._silent:
             return
@@ -321,7 +321,7 @@ def _line(entry: JournalEntry) -> str:
     return f"{entry.at:%H:%M:%S} UTC {mark.get(entry.phase, entry.phase):>16}{way}  {entry.text}"
 
 
-def _tell(operation_id: str, as_json: bool, ended: bool = True) -> None:
+def _print_outcome(operation_id: str, as_json: bool, ended: bool = True) -> None:
     record = context.store.operations.get(operation_id)
     if record is None:
         raise Refused(f"there is no operation {operation_id}")

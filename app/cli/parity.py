@@ -59,11 +59,11 @@ def parity(command: typer.Context, sides: Sides = "production", as_json: Json = 
 
     def draw(console: Terminal) -> None:
         rows(f"Parity ({sides})", ["table", "verdict", "reason", "as of"], lines)(console)
-        told = [
+        sentences = [
             streak_text.in_a_row(streak, context.migration, sides),
             *streak_text.explained(streak, context.migration, sides),
         ]
-        for line in told:
+        for line in sentences:
             console.say(line)
 
     show(as_json, value, draw)
@@ -212,7 +212,7 @@ def parity_reveal(
     def draw(console: Terminal) -> None:
         rows(f"Row {row} of {table}", ["side", "column", "value"], lines)(console)
         for side, f in found.items():
-            console.say(f"{side}: {f.told}")
+            console.say(f"{side}: {f.sentence}")
 
     show(as_json, found, draw)
 

@@ -38,7 +38,7 @@ LEASE_SECONDS = 15.0
 
 
 class Stopped(Exception):
-    """Someone asked the operation to stop; it did so between two steps."""
+    """The operation stopped between two steps because a stop was requested."""
 
 
 class Interrupted(Exception):
@@ -102,10 +102,15 @@ class Hold:
         """The lease that journal lines are written under."""
         return self._lease
 
+    @property
+    def lost(self) -> str | None:
+        """Why the lease cannot be renewed any more, in one line; None while it can."""
+        return None if self._beat is None else self._beat.lost
+
     def check(self) -> None:
         """Raises LeaseLost unless the lease is held at this moment, and renewed in the background."""
-        if self._beat is not None and self._beat.lost is not None:
-            raise LeaseLost(self._beat.lost)
+        if self.lost is not None:
+            raise LeaseLost(self.lost)
         self._leases.check(self._lease)
 
     def left(self) -> float:
@@ -114,8 +119,8 @@ class Hold:
 
     def check_alone(self) -> None:
         """Raises LeaseLost once the lease may have expired by this process's clock. Needs no store."""
-        if self._beat is not None and self._beat.lost is not None:
-            raise LeaseLost(self._beat.lost)
+        if self.lost is not None:
+            raise LeaseLost(self.lost)
         if self.left() <= 0:
             raise LeaseLost(f"lease {self._lease.name!r} may have expired: it could not be renewed in time")
 
@@ -334,13 +339,13 @@ class Engine:
 
     def _confirm(self, sent: _Sent) -> None:
         """Reads back what was answered as done, and journals it."""
-        planned, told = sent.planned, sent.planned.step.text
+        planned, text = sent.planned, sent.planned.step.text
         if sent.lost is not None:
-            told += f": the answer was lost ({sent.lost}), the effect is there"
+            text += f": the answer was lost ({sent.lost}), the effect is there"
         elif not self._shows(planned, sent.detail, sent.since, None):
-            self._note(planned, Phase.FAILED, f"{told}: the answer was success, but the effect is missing", sent.detail)
-            raise StepFailed(f"{told}: the answer was success, but the effect is missing")
-        self._note(planned, Phase.DONE, told, {**sent.detail, "seconds": sent.seconds})
+            self._note(planned, Phase.FAILED, f"{text}: the answer was success, but the effect is missing", sent.detail)
+            raise StepFailed(f"{text}: the answer was success, but the effect is missing")
+        self._note(planned, Phase.DONE, text, {**sent.detail, "seconds": sent.seconds})
 
     def _shows(self, planned: PlannedStep, detail: Detail, since: datetime, problem: Exception | None) -> bool:
         """Whether the effect can be seen. After success it is looked for a few times: a listing may lag behind."""

@@ -42,7 +42,6 @@ class PastCutover:
     methods: dict[str, str] = field(default_factory=dict)
     swaps: tuple[Swap, ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
-    operation_id: str = ""
     unknown: str = NOT_STORED
 
     def names(self, migration: Migration) -> tuple[str, ...]:
@@ -137,7 +136,7 @@ def last_cutover(operations: OperationsRepository, migration: Migration) -> Past
         except CodecError as e:
             if record.migration != migration.name:
                 continue
-            return PastCutover(operation_id=record.id, unknown=unreadable(record, e, operations.journal(record.id)))
+            return PastCutover(unknown=unreadable(record, e, operations.journal(record.id)))
         if record.migration == migration.name or served & {s.served for s in past.swaps}:
             return past
     return PastCutover()
@@ -156,7 +155,7 @@ def of_record(record: OperationRecord) -> PastCutover:
         raise CodecError(f"the stored plan cannot be read: {type(e).__name__}: {e}") from e
     job = before.find_job("candidate")
     parameters = tuple((n, v) for n, v in job.parameters if n in named) if job is not None else ()
-    return PastCutover(before, methods, swaps, parameters, record.id)
+    return PastCutover(before, methods, swaps, parameters)
 
 
 def unreadable(record: OperationRecord, problem: Exception, entries: Iterable[JournalEntry]) -> str:
@@ -166,9 +165,9 @@ def unreadable(record: OperationRecord, problem: Exception, entries: Iterable[Jo
         if e.phase in (Phase.INTENT, Phase.DONE, Phase.FAILED):
             ending = {Phase.INTENT: "outcome unknown", Phase.DONE: "done", Phase.FAILED: "failed"}[e.phase]
             last[e.lane] = f"{e.text} ({ending})"
-    told = "; ".join(f"{lane or 'jobs'}: {text}" for lane, text in last.items()) or "nothing was started"
+    endings = "; ".join(f"{lane or 'jobs'}: {text}" for lane, text in last.items()) or "nothing was started"
     cause = str(problem).removeprefix("the stored plan cannot be read: ")
-    return f"the stored plan of {record.kind} {record.id} cannot be read ({cause}); its journal says last: {told}"
+    return f"the stored plan of {record.kind} {record.id} cannot be read ({cause}); its journal says last: {endings}"
 
 
 def _swap(lane: str, step: Mapping[str, Any]) -> Swap | None:

@@ -418,8 +418,8 @@ def _cutover_notes(all_swaps: Sequence[Swap], observation: Observation) -> tuple
 
 
 def _grant_notes(swap: Swap, given: tuple[Grant, ...], taken: tuple[Grant, ...]) -> list[str]:
-    told = ((given, "granted since the cutover, is kept"), (taken, "revoked since the cutover, is not restored"))
-    return [f"{swap.served}: {', '.join(g.privileges)} of {g.principal}, {what}" for gs, what in told for g in gs]
+    changes = ((given, "granted since the cutover, is kept"), (taken, "revoked since the cutover, is not restored"))
+    return [f"{swap.served}: {', '.join(g.privileges)} of {g.principal}, {what}" for gs, what in changes for g in gs]
 
 
 def _grants_that_leave(swap: Swap, place: Place, observation: Observation, before: Observation | None) -> list[str]:

@@ -21,7 +21,6 @@ from app.operations.gates import Judge
 from app.operations.ledger import Ledger, OperationsStore, PlanUnreadable
 from app.operations.past import unreadable
 from app.operations.planner import Planner, blocked
-from app.operations.preview import Preview, preview
 from app.operations.world import World
 from app.store.base import now
 from app.store.leases import process_owner
@@ -35,12 +34,10 @@ class OperationView:
     """One operation with all that a page shows of it.
 
     interrupted: it was started and no process holds the lease: resume it or roll back.
-    previews: the text of each step, in the order of `plan.steps`.
     """
 
     record: OperationRecord
     plan: Plan
-    previews: tuple[Preview, ...]
     journal: tuple[JournalEntry, ...]
     approvals: tuple[ApprovalRecord, ...]
     interrupted: bool
@@ -316,12 +313,11 @@ class OperationsService:
     # Reading
 
     def operation(self, operation_id: str) -> OperationView:
-        """One operation with its plan, previews and journal. Raises Refused if there is none of that id."""
+        """One operation with its plan and journal. Raises Refused if there is none of that id."""
         record, known = self._ledger.get(operation_id)
         return OperationView(
             record,
             known,
-            preview(known),
             tuple(self._store.operations.journal(operation_id)),
             tuple(self._store.operations.approvals(operation_id)),
             self.interrupted(record),

@@ -29,7 +29,7 @@ class Relation:
     version: what identifies its rows (see `compared`): the last Delta version that changed them, or for a pipeline's
         table the newest update; None if unknown.
     hangers: what is attached to the name and no view can carry (`row filter`, `column mask`, ...) to a text for people.
-    unknown: what could not be read and may hang there.
+    unknown: what could not be read and may be attached.
     column_comments: column to its comment, of those that have one.
     """
 
@@ -71,7 +71,10 @@ class JobState:
 
 @dataclass(frozen=True)
 class PipelineState:
-    """A pipeline, its last completed update and the datasets that it publishes."""
+    """A pipeline and its last completed update: a plan is stale once another one completed.
+
+    datasets: always empty. Hashes of approved plans cover every field, so none is removed.
+    """
 
     pipeline_id: str
     name: str

@@ -37,9 +37,9 @@ def due(
     pair, ended = (baseline, candidate), max(baseline.ended_at, candidate.ended_at)
 
     def of_pair(run: ParityRun) -> bool:
-        # What did not begin, as it was cancelled before, names no producers.
-        begun = run.baseline is not None or run.candidate is not None
-        return same((run.baseline, run.candidate), pair) if begun else run.requested_at >= ended
+        # A comparison that was cancelled before its start names no producers.
+        started = run.baseline is not None or run.candidate is not None
+        return same((run.baseline, run.candidate), pair) if started else run.requested_at >= ended
 
     tries = [r for r in past if r.trigger == AUTO and of_pair(r)]
     if not tries:

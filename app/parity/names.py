@@ -33,6 +33,6 @@ def names_now(tables: Tables, table: Table, kept_is: KeptIs) -> tuple[str, str]:
         case "backup":
             return table.baseline, table.candidate
     raise ConfigError(
-        f"both {table.baseline} and {table.kept} are tables: which of them is the old one cannot be told; "
+        f"both {table.baseline} and {table.kept} are tables: which of them is the old one is unknown; "
         "rename what is only a backup, or roll back"
     )

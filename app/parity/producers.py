@@ -146,15 +146,15 @@ def contradictions(reports: Mapping[str, Mapping[str, Any]], pair: Pair) -> list
         others: dict[str, list[str]] = {}
         for table, report in reports.items():
             state = report.get(key) or {}
-            told = str(state.get("produced_by") or "")
-            if state.get("written") and told.startswith(_PREFIX["run"]):
+            writer = str(state.get("produced_by") or "")
+            if state.get("written") and writer.startswith(_PREFIX["run"]):
                 continue
-            if p is not None and told.startswith(_PREFIX[p.kind]) and told != _PREFIX[p.kind] + p.id:
+            if p is not None and writer.startswith(_PREFIX[p.kind]) and writer != _PREFIX[p.kind] + p.id:
                 written = state.get("last_write")
                 late = written and p.ended_at and datetime.fromisoformat(written) > p.ended_at
                 if late or p.kind == "update":
-                    others.setdefault(told, []).append(table)
-        found += [f"{told} wrote {', '.join(tables)} of the {side} side last" for told, tables in others.items()]
+                    others.setdefault(writer, []).append(table)
+        found += [f"{writer} wrote {', '.join(tables)} of the {side} side last" for writer, tables in others.items()]
     return found
 
 
@@ -162,7 +162,7 @@ def with_others(
     reports: Mapping[str, Mapping[str, Any]], pair: Pair, at_work: tuple[AtWork, AtWork]
 ) -> tuple[Pair, list[str]]:
     """The pair with the tables that something else wrote last, and a sentence for each. reports: as above."""
-    found, told = [], []
+    found, sentences = [], []
     for side, key, p, work in zip(SIDES, ("baseline", "candidate"), pair, at_work, strict=True):
         others: list[OtherWrite] = []
         for table, report in reports.items():
@@ -170,13 +170,13 @@ def with_others(
             if p is not None and written is not None and written.at is not None and _by_another(written, p, work):
                 others.append(OtherWrite(table, written.what, written.at))
         found.append(None if p is None else replace(p, others=tuple(others)))
-        told += [
+        sentences += [
             f"{o.table} of the {side} side was last written by {o.what} at {when(o.at, seconds=True)}, "
             f"not by {p.kind} {p.id}"
             for o in others
             if p is not None
         ]
-    return (found[0], found[1]), told
+    return (found[0], found[1]), sentences
 
 
 def _written(side: Mapping[str, Any]) -> TableWrite | None:

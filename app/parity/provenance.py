@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from app.moments import when
-from app.store.parity_records import ParityRun
-from app.store.parity_records import Producer as Stored
-from validation.report import Producer, Provenance
+from app.store.parity_records import ParityRun, Producer
+from validation.report import Origin, Provenance
 
 
 def provenance_of(run: ParityRun, table: str | None = None) -> Provenance:
@@ -13,20 +12,20 @@ def provenance_of(run: ParityRun, table: str | None = None) -> Provenance:
 
     table: whose report it is, which something else than the side's run may have written last.
     """
-    return Provenance(_producer(run.baseline, table), _producer(run.candidate, table), run.warning)
+    return Provenance(_origin(run.baseline, table), _origin(run.candidate, table), run.warning)
 
 
-def but_not(stored: Stored | None) -> list[str]:
+def but_not(producer: Producer | None) -> list[str]:
     """The tables of a side that something else than its run or update wrote last, a clause each."""
-    return [f"{o.table}: {o.what} at {when(o.at, seconds=True)}" for o in stored.others] if stored else []
+    return [f"{o.table}: {o.what} at {when(o.at, seconds=True)}" for o in producer.others] if producer else []
 
 
-def _producer(stored: Stored | None, table: str | None) -> Producer | None:
-    if stored is None:
+def _origin(producer: Producer | None, table: str | None) -> Origin | None:
+    if producer is None:
         return None
-    for other in stored.others:
+    for other in producer.others:
         if other.table == table:
-            return Producer(f"{other.what}, not by {stored.kind} {stored.id}", other.at)
-    by = f" of run {stored.job_run_id}" if stored.kind == "update" and stored.job_run_id is not None else ""
-    state = "" if stored.succeeded else f", {stored.state}"
-    return Producer(f"{stored.kind} {stored.id}{by}{state}", stored.ended_at)
+            return Origin(f"{other.what}, not by {producer.kind} {producer.id}", other.at)
+    by = f" of run {producer.job_run_id}" if producer.kind == "update" and producer.job_run_id is not None else ""
+    state = "" if producer.succeeded else f", {producer.state}"
+    return Origin(f"{producer.kind} {producer.id}{by}{state}", producer.ended_at)

@@ -23,19 +23,19 @@ from app.parity.streak import (
 def pairs_wanted(migration: Migration, pair: str) -> int | None:
     """How many clean pairs of runs of `pair` a gate waits for; None where no gate does."""
     gates = (g.evidence for g in migration.gates)
-    return max((int(told["pairs"]) for told in _told(gates, "parity_streak", pair)), default=None)
+    return max((int(p["pairs"]) for p in _params(gates, "parity_streak", pair)), default=None)
 
 
 def longest_pause(migration: Migration, pair: str) -> timedelta:
     """The longest time between two pairs of runs that a deliverable's row of days may have."""
     found = (d.evidence for p in migration.phases for s in p.steps for d in s.deliverables)
-    hours = [float(told["longest_hours"]) for told in _told(found, "parallel_days", pair)]
+    hours = [float(p["longest_hours"]) for p in _params(found, "parallel_days", pair)]
     return timedelta(hours=min(hours)) if hours else LONGEST_PAUSE
 
 
-def _told(evidence: Iterator[Evidence], kind: str, pair: str) -> Iterator[dict[str, Any]]:
-    told = (e.checked_params.model_dump() for e in evidence if e.kind == kind)
-    return (t for t in told if t["pair"] == pair)
+def _params(evidence: Iterator[Evidence], kind: str, pair: str) -> Iterator[dict[str, Any]]:
+    params = (e.checked_params.model_dump() for e in evidence if e.kind == kind)
+    return (p for p in params if p["pair"] == pair)
 
 
 def of_wanted(streak: Streak, wanted: int | None) -> str:
@@ -61,14 +61,16 @@ def explained(streak: Streak, migration: Migration, pair: str) -> list[str]:
     """What ended the streak, what ended its days where that differs, and what it still lacks; a sentence each."""
     longest = longest_pause(migration, pair)
     days = streak.days(longest)
-    told = []
+    sentences = []
     if streak.waiting is not None:
-        told.append(f"After the streak: {waiting(streak.waiting)}.")
+        sentences.append(f"After the streak: {waiting(streak.waiting)}.")
     if days.pause is not None:
-        told.append(f"The days count from {when(days.since)}: before it {pause(days, longest)}.")
+        sentences.append(f"The days count from {when(days.since)}: before it {pause(days, longest)}.")
     if streak.ended is not None:
-        told.append(f"{'The streak restarts where' if streak.runs else 'There is no streak:'} {why(streak.ended)}.")
-    return told
+        sentences.append(
+            f"{'The streak restarts where' if streak.runs else 'There is no streak:'} {why(streak.ended)}."
+        )
+    return sentences
 
 
 def why(ended: Ended) -> str:
@@ -84,7 +86,7 @@ def why(ended: Ended) -> str:
                 w for w, lacking in (("runs of the old job", runs), ("updates of the new side", updates)) if lacking
             )
             return (
-                f"it cannot be told whether every pair of runs before {when(since)} was compared: "
+                f"it is unknown whether every pair of runs before {when(since)} was compared: "
                 f"not all {what} have been collected"
             )
 

@@ -104,11 +104,11 @@ class Repository:
             raise store_error(f"{what or self._what} cannot be written", e) from e
 
     def _moment(self, c: Connection) -> datetime:
-        """Now by the database server's clock, where there is one: those who ask may be on several machines."""
+        """Now by the database server's clock, where there is one: readers may be on several machines."""
         if not self._server_time or c.dialect.name != "postgresql":
             return self._clock()
-        told: datetime = c.execute(select(func.clock_timestamp())).scalar_one()
-        return told.astimezone(UTC)
+        moment: datetime = c.execute(select(func.clock_timestamp())).scalar_one()
+        return moment.astimezone(UTC)
 
     def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
         """The rows of a query; none where it looks for a key that no column can hold."""

@@ -82,9 +82,9 @@ def _sign_in_with_token(engine: Engine) -> None:
         try:
             parameters["password"] = token()
         except Exception as e:
-            told = " ".join(f"{type(e).__name__}: {e}".split())[:300]
+            cause = " ".join(f"{type(e).__name__}: {e}".split())[:300]
             raise StoreError(
-                f"the workspace gives no token for the store's database ({told}): look at DATABRICKS_HOST, "
+                f"the workspace gives no token for the store's database ({cause}): look at DATABRICKS_HOST, "
                 "DATABRICKS_CLIENT_ID and its secret, or put a password into CUTOVER_STORE_URL"
             ) from e
 

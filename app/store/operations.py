@@ -277,7 +277,7 @@ class OperationsRepository(Repository):
             return c.execute(statement.values(stop_requested=True)).rowcount == 1
 
     def stop_requested(self, operation_id: str) -> bool:
-        """Whether someone asked to stop."""
+        """Whether a stop was requested."""
         row = self._one(select(operations.c.stop_requested).where(operations.c.id == operation_id))
         return row is not None and bool(row.stop_requested)
 

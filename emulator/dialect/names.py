@@ -6,13 +6,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from emulator.dialect.tokens import tokenize
+from emulator.shared import quoting
 from emulator.shared.names import folded
+from emulator.shared.quoting import literal as literal
 from emulator.sql.errors import SqlError
 
 
 def quote(part: str) -> str:
-    """An identifier in backticks."""
-    return "`" + part.replace("`", "``") + "`"
+    """An identifier in backticks. Raises PARSE_SYNTAX_ERROR for what cannot be one."""
+    try:
+        return quoting.quote(part, may_be_empty=True)
+    except ValueError as e:
+        raise SqlError("PARSE_SYNTAX_ERROR", f"{e}.") from e
 
 
 def if_need_be(part: str) -> str:
@@ -23,11 +28,6 @@ def if_need_be(part: str) -> str:
 def quoted(parts: Iterable[str]) -> str:
     """A dotted name, each part in backticks."""
     return ".".join(quote(part) for part in parts)
-
-
-def literal(text: str) -> str:
-    """A SQL string literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 # How Spark's schemas of pipelines' own tables begin.

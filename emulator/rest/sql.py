@@ -279,12 +279,12 @@ def cancel(workspace: Workspace, statement: Statement) -> None:
     if statement.entry is not None:
         statement.entry.ended("CANCELED")
 
-    def insist() -> None:
+    def cancel_until_done() -> None:
         while not statement.done.is_set() and not workspace.stopping.is_set():
             workspace.sql.cancel(statement.id)
             statement.done.wait(0.5)
 
-    threading.Thread(target=insist, daemon=True).start()
+    threading.Thread(target=cancel_until_done, daemon=True).start()
 
 
 @route("GET", f"{STATEMENTS}/{{statement_id}}", sdk.StatementExecutionAPI.get_statement)

@@ -153,7 +153,7 @@ class JobRunner:
             state.put_runs([run], attempts)
             starting = [self._made_active(run)] if run.life_cycle_state == "PENDING" else []
         for ready in starting:
-            self._start(ready)
+            self.start_run(ready)
         return run
 
     @staticmethod
@@ -168,7 +168,8 @@ class JobRunner:
         active = self._active[run.run_id] = ActiveRun(self, run, tasks)
         return active
 
-    def _start(self, active: ActiveRun) -> None:
+    def start_run(self, active: ActiveRun) -> None:
+        """Executes a run in a thread of its own."""
         name = f"run-{active.run.run_id}"
         threading.Thread(target=self._execute, args=[active], name=name, daemon=True).start()
 
@@ -208,7 +209,7 @@ class JobRunner:
                 self.workspace.state.put_run(run)
                 starting.append(self._made_active(run))
         for ready in starting:
-            self._start(ready)
+            self.start_run(ready)
 
     def wait(self, run_id: int, timeout: float | None = None) -> Run:
         """The run once it has ended. Raises TimeoutError after `timeout` seconds."""
@@ -312,7 +313,7 @@ class JobRunner:
             )
             state.put_runs([run], attempts)
             active = self._made_active(run, attempts)
-        self._start(active)
+        self.start_run(active)
         return repair_id
 
     def stop(self) -> None:

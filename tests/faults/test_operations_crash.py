@@ -143,14 +143,7 @@ def test_a_crash_in_a_rollback_can_also_be_met_by_a_new_rollback() -> None:
 
 def test_an_undo_that_is_interrupted_goes_on_undoing() -> None:
     def failing(g: Given) -> None:
-        run = g.world._run
-
-        def refuse(sql_: str) -> None:
-            if "`dlt_v2_unity_av_fde`" in sql_:
-                raise WorkspaceError("flip", "permission denied", status=403)
-            run(sql_)
-
-        g.world._run = refuse  # type: ignore[method-assign]
+        g.world.faults.refuse["`dlt_v2_unity_av_fde`"] = WorkspaceError("flip", "permission denied", status=403)
 
     whole = cutover_line().ready.copy()
     failing(whole)

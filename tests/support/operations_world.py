@@ -69,11 +69,13 @@ class Faults:
     """What goes wrong, by the number of the point or of the effect (from 1), or by the text of a statement.
 
     die_at: the process dies at this point. lose: the effect lands and its answer is lost. fail: it does not land.
+    refuse: the workspace refuses every statement that holds this text.
     """
 
     die_at: int | None = None
     lose: set[int] = field(default_factory=set)
     fail: dict[str, WorkspaceError] = field(default_factory=dict)
+    refuse: dict[str, WorkspaceError] = field(default_factory=dict)
     points: int = 0
     effects: int = 0
     dead: bool = False
@@ -421,6 +423,9 @@ class FakeWorld:
             raise Crash("dead")
 
     def _run(self, sql: str) -> None:
+        for text, error in self.faults.refuse.items():
+            if text in sql:
+                raise error
         names = _names(sql)
         first = self.names.get(names[0], absent(names[0]))
         if re.fullmatch(r"ALTER TABLE \S+ RENAME TO \S+", sql):

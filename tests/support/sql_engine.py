@@ -18,12 +18,12 @@ ADMIN, ANALYST = "admin@example.com", "analyst@example.com"
 
 
 class Link:
-    """Stands in for a session of Spark: keeps what it is told."""
+    """Stands in for a session of Spark: keeps what it is sent."""
 
     url, session_id = "sc://127.0.0.1:1", "s-1"
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.sent: list[str] = []
         self.settings: dict[str, str] = {}
 
     def configure(self, name: str, value: str) -> None:
@@ -33,7 +33,7 @@ class Link:
         self.settings.clear()
 
     def command(self, text: str, views: Sequence[Any] = (), tag: str | None = None) -> Rows:
-        self.told.append(text)
+        self.sent.append(text)
         return Rows.none()
 
     query = command
@@ -67,5 +67,5 @@ def engine(catalog: Catalog, tmp_path: Path) -> Engine:
     return Engine(Link(), catalog, Context(ANALYST), tmp_path / "tables")  # type: ignore[arg-type]
 
 
-def told(engine: Engine) -> list[str]:
-    return engine.link.told  # type: ignore[attr-defined, no-any-return]
+def sent(engine: Engine) -> list[str]:
+    return engine.link.sent  # type: ignore[attr-defined, no-any-return]

@@ -21,7 +21,7 @@ from demo.bootstrap import (
     OUTPUTS,
     PEOPLE,
     PIPELINE,
-    _Bootstrap,
+    Bootstrap,
     fill,
     spark_name,
 )
@@ -64,7 +64,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def told() -> list[tuple[str, int, int, str]]:
+def reported() -> list[tuple[str, int, int, str]]:
     return []
 
 
@@ -78,7 +78,7 @@ def without_spark(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         counted["entries"] = entries
         progress("rds.pg_rds_public.companies", 1, 22)
 
-    def first_run(self: _Bootstrap) -> None:
+    def first_run(self: Bootstrap) -> None:
         counted["runs"] += 1
         job = self.state.job(int(IDS["jobs.old"]))
         assert job is not None
@@ -87,21 +87,26 @@ def without_spark(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         self.state.put_run(Run(1, job.job_id, ADMIN, job.name, "ONE_TIME", 1, job.settings, at, **ended))  # type: ignore[arg-type]
 
     monkeypatch.setattr(bootstrap_module, "generate", generate)
-    monkeypatch.setattr(bootstrap_module, "_spark", lambda workspace: SimpleNamespace(stop=lambda: None))
-    monkeypatch.setattr(_Bootstrap, "first_run", first_run)
+    monkeypatch.setattr(bootstrap_module, "local_spark", lambda workspace: SimpleNamespace(stop=lambda: None))
+    monkeypatch.setattr(Bootstrap, "first_run", first_run)
     return counted
 
 
-def start(workspace: Workspace, told: list[tuple[str, int, int, str]], entries: int = 500, seed: int = 3) -> None:
-    fill(workspace, entries, seed, lambda step, done=0, total=0, message="": told.append((step, done, total, message)))
+def start(workspace: Workspace, reported: list[tuple[str, int, int, str]], entries: int = 500, seed: int = 3) -> None:
+    fill(
+        workspace,
+        entries,
+        seed,
+        lambda step, done=0, total=0, message="": reported.append((step, done, total, message)),
+    )
 
 
 def sql(workspace: Workspace) -> SqlNotes:
     return workspace.sql  # type: ignore[return-value]
 
 
-def test_people_and_groups_are_those_of_the_migration(workspace: Workspace, told: list[Any]) -> None:
-    start(workspace, told)
+def test_people_and_groups_are_those_of_the_migration(workspace: Workspace, reported: list[Any]) -> None:
+    start(workspace, reported)
     for email in PEOPLE:
         assert workspace.state.principal_named(email, "user") is not None
     assert workspace.state.principal_named(APP, "service_principal") is not None
@@ -112,8 +117,8 @@ def test_people_and_groups_are_those_of_the_migration(workspace: Workspace, told
     assert workspace.groups_of("analyst@example.com") == {"data-consumers"}
 
 
-def test_notebooks_and_pipeline_source_lie_where_jobs_look_for_them(workspace: Workspace, told: list[Any]) -> None:
-    start(workspace, told)
+def test_notebooks_and_pipeline_source_lie_where_jobs_look_for_them(workspace: Workspace, reported: list[Any]) -> None:
+    start(workspace, reported)
     notebook = workspace.files.get(f"{NOTEBOOKS}/unity_fde")
     assert (notebook.object_type, notebook.language) == ("NOTEBOOK", "PYTHON")
     assert workspace.files.get(f"{NOTEBOOKS}/iv_fde_ax").language == "SQL"
@@ -125,8 +130,8 @@ def test_notebooks_and_pipeline_source_lie_where_jobs_look_for_them(workspace: W
                 assert workspace.files.find(task["notebook_task"]["notebook_path"]) is not None
 
 
-def test_jobs_and_pipelines_have_their_ids_owners_and_permissions(workspace: Workspace, told: list[Any]) -> None:
-    start(workspace, told)
+def test_jobs_and_pipelines_have_their_ids_owners_and_permissions(workspace: Workspace, reported: list[Any]) -> None:
+    start(workspace, reported)
     old = workspace.state.job(314473856953682)
     assert old is not None
     assert old.name == "00_RDS"
@@ -137,16 +142,16 @@ def test_jobs_and_pipelines_have_their_ids_owners_and_permissions(workspace: Wor
     assert permissions[("user", ADMIN)] == "IS_OWNER"
 
 
-def test_consumers_may_read_the_six_tables_and_nothing_else(workspace: Workspace, told: list[Any]) -> None:
-    start(workspace, told)
+def test_consumers_may_read_the_six_tables_and_nothing_else(workspace: Workspace, reported: list[Any]) -> None:
+    start(workspace, reported)
     given = [(kind, name, p) for kind, name, who, p in sql(workspace).grants if who == "data-consumers"]
     assert {name for kind, name, _ in given if kind == "TABLE"} == set(OUTPUTS)
     assert all(p == ("SELECT",) for kind, _, p in given if kind == "TABLE")
     assert not any("SELECT" in p for kind, _, p in given if kind != "TABLE")
 
 
-def test_every_source_table_is_declared_once_in_databricks_names(workspace: Workspace, told: list[Any]) -> None:
-    start(workspace, told)
+def test_every_source_table_is_declared_once_in_databricks_names(workspace: Workspace, reported: list[Any]) -> None:
+    start(workspace, reported)
     declared = [s for s in sql(workspace).statements if s.startswith("CREATE TABLE")]
     assert len(declared) == 22
     assert any("`rds`.`pg_rds_public`.`entries`" in s and "Generated data" in s for s in declared)
@@ -154,13 +159,13 @@ def test_every_source_table_is_declared_once_in_databricks_names(workspace: Work
 
 
 def test_a_second_start_does_nothing_again(
-    workspace: Workspace, told: list[Any], without_spark: dict[str, int]
+    workspace: Workspace, reported: list[Any], without_spark: dict[str, int]
 ) -> None:
-    start(workspace, told)
+    start(workspace, reported)
     statements, runs = list(sql(workspace).statements), workspace.state.runs()
-    told.clear()
-    start(workspace, told, entries=9_999, seed=99)
-    assert told == []
+    reported.clear()
+    start(workspace, reported, entries=9_999, seed=99)
+    assert reported == []
     assert sql(workspace).statements == statements
     assert workspace.state.runs() == runs
     assert without_spark == {"generate": 1, "runs": 1, "entries": 500}
@@ -168,21 +173,21 @@ def test_a_second_start_does_nothing_again(
 
 @pytest.mark.parametrize("step", ["people", "catalogs", "jobs", "sources", "first_run", "grants", "history"])
 def test_a_start_after_a_kill_goes_on_from_the_step_that_was_cut_off(
-    workspace: Workspace, told: list[Any], without_spark: dict[str, int], monkeypatch: pytest.MonkeyPatch, step: str
+    workspace: Workspace, reported: list[Any], without_spark: dict[str, int], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    whole = getattr(_Bootstrap, step)
+    whole = getattr(Bootstrap, step)
 
-    def cut_off(self: _Bootstrap) -> None:
+    def cut_off(self: Bootstrap) -> None:
         whole(self)
         raise RuntimeError("cut off")
 
-    monkeypatch.setattr(_Bootstrap, step, cut_off)
+    monkeypatch.setattr(Bootstrap, step, cut_off)
     with pytest.raises(FillError, match="cut off; start again"):
-        start(workspace, told)
+        start(workspace, reported)
     assert workspace.state.meta(f"bootstrap.{step}") is None
     as_of = workspace.state.meta("bootstrap.as_of")
-    monkeypatch.setattr(_Bootstrap, step, whole)
-    start(workspace, told, entries=1)
+    monkeypatch.setattr(Bootstrap, step, whole)
+    start(workspace, reported, entries=1)
     assert workspace.state.meta(f"bootstrap.{step}") is not None
     assert workspace.state.meta("bootstrap.as_of") == as_of
     assert without_spark["entries"] == 500
@@ -191,22 +196,22 @@ def test_a_start_after_a_kill_goes_on_from_the_step_that_was_cut_off(
 
 
 def test_an_edited_notebook_is_left_alone_and_a_changed_project_file_is_brought(
-    workspace: Workspace, told: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, reported: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start(workspace, told)
+    start(workspace, reported)
     edited, changed = f"{NOTEBOOKS}/unity_fde", f"{NOTEBOOKS}/iv_fde_ax"
     workspace.files.import_source(edited, "# Databricks notebook source\nprint('mine')\n")
     newer = tmp_path / "newer.sql"
     newer.write_text("-- Databricks notebook source\nSELECT 2\n")
-    files = [(p, newer if p in (edited, changed) else f) for p, f in _Bootstrap.files()]
-    monkeypatch.setattr(_Bootstrap, "files", staticmethod(lambda: files))
-    start(workspace, told)
+    files = [(p, newer if p in (edited, changed) else f) for p, f in Bootstrap.files()]
+    monkeypatch.setattr(Bootstrap, "files", staticmethod(lambda: files))
+    start(workspace, reported)
     assert b"mine" in workspace.files.get(edited).content
     assert b"SELECT 2" in workspace.files.get(changed).content
 
 
-def test_history_comes_with_the_jobs_ages_and_before_the_first_start(workspace: Workspace, told: list[Any]) -> None:
-    start(workspace, told)
+def test_history_comes_with_the_jobs_ages_and_before_the_first_start(workspace: Workspace, reported: list[Any]) -> None:
+    start(workspace, reported)
     generated = workspace.state.runs(generated=True)
     as_of = datetime.fromisoformat(str(workspace.state.meta("bootstrap.as_of")))
     assert len(generated) > 150
@@ -215,8 +220,8 @@ def test_history_comes_with_the_jobs_ages_and_before_the_first_start(workspace: 
         assert job.created_ms < min(r.start_ms for r in workspace.state.runs(job_id=job.job_id))
 
 
-def test_system_tables_are_answered_from_the_workspace_s_records(workspace: Workspace, told: list[Any]) -> None:
-    start(workspace, told)
+def test_system_tables_are_answered_from_the_workspace_s_records(workspace: Workspace, reported: list[Any]) -> None:
+    start(workspace, reported)
     virtual = sql(workspace).virtual
     assert {
         "system.billing.usage",

@@ -13,7 +13,7 @@ from databricks.sdk.service.pipelines import PipelineSpec
 
 from app.config.migration import DEFAULT_MIGRATION, Migration
 from databricks_client.quartz import Cron
-from demo.bootstrap import IDS, NOTEBOOKS, PIPELINE, _Bootstrap
+from demo.bootstrap import IDS, NOTEBOOKS, PIPELINE, Bootstrap
 from demo.bundle import Bundle, BundleError, Permission, load, parse
 from demo.sources.schemas import EXCLUDED_COMPANY_SHORT_IDS, EXEMPT_COMPANY_ID
 
@@ -149,7 +149,7 @@ def test_the_app_may_manage_every_job_and_pipeline(local: Bundle) -> None:
 
 
 def test_every_notebook_and_pipeline_file_of_the_bundle_is_in_the_project(local: Bundle) -> None:
-    there = {path for path, _ in _Bootstrap.files()}
+    there = {path for path, _ in Bootstrap.files()}
     for job in local.jobs.values():
         for task in job.settings["tasks"]:
             if "notebook_task" in task:

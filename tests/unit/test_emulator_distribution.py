@@ -78,7 +78,7 @@ def test_what_is_installed_imports_nothing_else_of_this_project(wheel: ZipFile) 
 
 
 def test_what_is_shared_is_whole_in_the_wheel(wheel: ZipFile) -> None:
-    for name in ("names", "quartz", "terminal"):
+    for name in ("names", "quartz", "quoting", "terminal"):
         shared = (ROOT / "databricks_client" / f"{name}.py").read_text()
         assert modules(wheel)[f"emulator/shared/{name}.py"] == shared
 

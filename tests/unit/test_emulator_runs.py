@@ -117,13 +117,13 @@ def test_a_cancel_at_the_very_start_of_a_run_is_kept(
     local: Workspace, client: WorkspaceClient, spark_up: None, monkeypatch: pytest.MonkeyPatch
 ):
     made = client.jobs.create(name="early", tasks=[task("a", notebook(local, "slow", "ok 30"))])
-    start = local.jobs._start
+    start = local.jobs.start_run
 
     def cancelled_before(active: ActiveRun) -> None:
         local.jobs.cancel(active.run.run_id)
         start(active)
 
-    monkeypatch.setattr(local.jobs, "_start", cancelled_before)
+    monkeypatch.setattr(local.jobs, "start_run", cancelled_before)
     run = finished(client, client.jobs.run_now(made.job_id).run_id)
     assert run.state.result_state is jobs.RunResultState.CANCELED
 

@@ -21,7 +21,7 @@ from emulator.sql.errors import SqlError
 from emulator.sql.rows import STRING, Rows
 from emulator.state import State
 from emulator.warehouse import SqlWorkspace
-from tests.support.sql_engine import ADMIN, ANALYST, Link, record, told
+from tests.support.sql_engine import ADMIN, ANALYST, Link, record, sent
 
 REACHING = [
     "TRUNCATE TABLE {}",
@@ -53,7 +53,7 @@ def test_a_schema_of_spark_is_out_of_reach_by_its_own_name(engine: Engine, sql: 
         engine.context.principal = principal
         with pytest.raises(SqlError):
             engine.run(sql.format(table))
-    assert told(engine) == []
+    assert sent(engine) == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_the_workspace_does_not_know_never_reaches_spark(engine: Engine, sq
     engine.context.principal = ADMIN
     with pytest.raises(SqlError):
         engine.run(sql)
-    assert told(engine) == []
+    assert sent(engine) == []
 
 
 @pytest.mark.parametrize("sql", [sql for sql in REACHING if sql.startswith(("TRUNC", "OPTI", "VAC", "REP", "BEGIN"))])
@@ -83,12 +83,12 @@ def test_a_table_takes_the_same_rights_in_a_script_as_outside(engine: Engine, ca
     with pytest.raises(SqlError) as caught:
         engine.run(text)
     assert caught.value.error_class in ("INSUFFICIENT_PERMISSIONS", "NOT_IMPLEMENTED")
-    assert told(engine) == []
+    assert sent(engine) == []
     if caught.value.error_class == "INSUFFICIENT_PERMISSIONS":
         granted = [Grant(ANALYST, "SELECT"), *([] if reads else [Grant(ANALYST, "MODIFY")])]
         catalog.put_grants("TABLE", "product.fde.t", granted, ADMIN)
         engine.run(text)
-        assert told(engine) == [sql.format("`product__fde`.`t`")]
+        assert sent(engine) == [sql.format("`product__fde`.`t`")]
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_a_table_takes_the_same_rights_in_a_script_as_outside(engine: Engine, ca
 def test_a_setting_that_hides_names_cannot_be_changed(engine: Engine, sql: str) -> None:
     with pytest.raises(SqlError, match="CONFIG_NOT_AVAILABLE"):
         engine.run(sql)
-    assert told(engine) == []
+    assert sent(engine) == []
 
 
 def test_names_that_look_like_sparks_are_left_alone_where_they_name_no_schema(engine: Engine) -> None:
     engine.run("SELECT 1 AS product__fde, 'product__fde.t' AS x")
-    assert told(engine) == ["SELECT 1 AS product__fde, 'product__fde.t' AS x"]
+    assert sent(engine) == ["SELECT 1 AS product__fde, 'product__fde.t' AS x"]
 
 
 class Holding(Link):
@@ -121,7 +121,7 @@ class Holding(Link):
         self.there, self.meanwhile = True, meanwhile
 
     def command(self, text: str, views: Sequence[Any] = (), tag: str | None = None) -> Rows:
-        self.told.append(text)
+        self.sent.append(text)
         if text.startswith("CREATE"):
             self.meanwhile()
             self.meanwhile = lambda: None
@@ -161,7 +161,7 @@ def test_what_a_living_statement_makes_is_no_orphan(
     operation, name, details = intent
     with pytest.raises(SqlError, match="ALREADY_EXISTS"):
         create_view(engine, lambda: catalog.begin(operation, name, **details))
-    assert not any(text.startswith("DROP") for text in told(engine))
+    assert not any(text.startswith("DROP") for text in sent(engine))
     assert catalog.find(("product", "fde", "v")) is None, "the record is for the other statement to put"
     assert [i.operation for i in catalog.intents()] == [operation]
 
@@ -172,7 +172,7 @@ def test_what_already_exists_in_a_new_table_is_named(engine: Engine, catalog: Ca
 
     class Refusing(Link):
         def command(self, text: str, views: Sequence[Any] = (), tag: str | None = None) -> Rows:
-            self.told.append(text)
+            self.sent.append(text)
             if text.startswith("DESCRIBE"):
                 raise AnalysisException("[TABLE_OR_VIEW_NOT_FOUND] There is none.", "TABLE_OR_VIEW_NOT_FOUND")
             raise AnalysisException(f"[{condition}] It already exists.", condition)
@@ -185,7 +185,7 @@ def test_what_already_exists_in_a_new_table_is_named(engine: Engine, catalog: Ca
         with pytest.raises(SqlError) as caught:
             engine.run(sql)
         assert caught.value.error_class == condition
-    assert [text[:6] for text in told(engine)] == ["CREATE", "CREATE"]
+    assert [text[:6] for text in sent(engine)] == ["CREATE", "CREATE"]
     assert catalog.find(("product", "fde", "n")) is None
 
 
@@ -202,7 +202,7 @@ def test_a_pattern_of_list_tables_is_text(engine: Engine, catalog: Catalog) -> N
 def test_a_table_that_spark_lost_is_made_again_at_its_location(engine: Engine, tmp_path: Path) -> None:
     workspace = SqlWorkspace(tmp_path, lambda _: set(), remote_url="sc://127.0.0.1:1")
     workspace._restore(engine, record("product.fde.t", "/data/it\\'s\\"))
-    assert told(engine) == ["CREATE TABLE `product__fde`.`t` USING DELTA LOCATION '/data/it\\\\\\'s\\\\'"]
+    assert sent(engine) == ["CREATE TABLE `product__fde`.`t` USING DELTA LOCATION '/data/it\\\\\\'s\\\\'"]
 
 
 @pytest.mark.parametrize(
@@ -254,10 +254,10 @@ def test_a_path_is_for_admins_whatever_is_done_with_it_and_taken_for_no_table(
     text = sql.format(format)
     with pytest.raises(SqlError, match="any file"):
         engine.run(text)
-    assert told(engine) == []
+    assert sent(engine) == []
     engine.context.principal = ADMIN
     engine.run(text)
-    assert told(engine) == [text]
+    assert sent(engine) == [text]
 
 
 @pytest.mark.parametrize(

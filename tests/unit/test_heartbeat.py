@@ -17,6 +17,7 @@ from app.store.open import Store
 from app.store.parity_records import ParityState
 from tests.support.operations_world import Given
 from tests.support.parity_running import Compared, runner_of
+from tests.support.waiting import wait_until
 from tests.support.worker_running import FakeOperations, Running, endpoint
 from tests.support.workspace_server import serving
 
@@ -84,8 +85,7 @@ def test_an_operation_whose_heartbeat_fails_starts_no_further_step(given: Given)
     assert lease is not None
     given.store.leases.renew = raising(TokenRefused("no"))  # type: ignore[method-assign]
     with Hold(given.store.leases, lease, 0.3) as hold:
-        assert hold._beat is not None
-        hold._beat._threads[0].join(PATIENCE)
+        wait_until(lambda: hold.lost, PATIENCE)
         for check in (hold.check, hold.check_alone):
             with pytest.raises(LeaseLost, match="TokenRefused"):
                 check()

@@ -20,6 +20,7 @@ MAY_IMPORT = {
         "emulator",
         "databricks_client.names",
         "databricks_client.quartz",
+        "databricks_client.quoting",
         "databricks_client.terminal",
     },
     "app/config": {"app.config", "databricks_client", "validation"},

@@ -177,7 +177,7 @@ def test_preview_equals_apply_one_list_of_steps_drives_both(given: Given) -> Non
     given.service.apply(operation, "worker")
     found = given.service.operation(operation)
     ended = [e.number for e in found.journal if e.phase in (Phase.DONE, Phase.ALREADY)]
-    assert sorted(ended) == [p.number for p in found.previews] == [s.number for s in found.plan.steps]
+    assert sorted(ended) == [p.number for p in preview(found.plan)] == [s.number for s in found.plan.steps]
 
 
 def test_unknown_step_raises_in_preview_and_in_apply(given: Given) -> None:

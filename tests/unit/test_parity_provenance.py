@@ -11,9 +11,9 @@ import streamlit as st
 
 from app.parity.provenance import provenance_of
 from app.store.open import Store
-from app.store.parity_records import Producer as Stored
+from app.store.parity_records import Producer
 from tests.support.pages_open import Fill, open_page
-from validation.report import ParityReport, Producer, Provenance
+from validation.report import Origin, ParityReport, Provenance
 
 AT = datetime(2026, 1, 31, 6, tzinfo=UTC)
 
@@ -22,14 +22,14 @@ AT = datetime(2026, 1, 31, 6, tzinfo=UTC)
     ("stored", "told"),
     [
         (None, None),
-        (Stored("run", "42", 42, AT), Producer("run 42", AT)),
-        (Stored("run", "42", 42, AT, "FAILED"), Producer("run 42, FAILED", AT)),
-        (Stored("update", "u1", 43, None), Producer("update u1 of run 43", None)),
-        (Stored("update", "u1", None, AT), Producer("update u1", AT)),
+        (Producer("run", "42", 42, AT), Origin("run 42", AT)),
+        (Producer("run", "42", 42, AT, "FAILED"), Origin("run 42, FAILED", AT)),
+        (Producer("update", "u1", 43, None), Origin("update u1 of run 43", None)),
+        (Producer("update", "u1", None, AT), Origin("update u1", AT)),
     ],
 )
 def test_what_wrote_a_side_is_named_with_the_run_that_it_was_of(
-    store: Store, stored: Stored | None, told: Producer | None
+    store: Store, stored: Producer | None, told: Origin | None
 ) -> None:
     parity_id = store.parity.request(["dim_fde"], "erin")
     store.parity.set_producers(parity_id, stored, None, "far apart")

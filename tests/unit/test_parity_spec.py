@@ -81,5 +81,5 @@ def test_the_last_cutover_tells_a_renamed_table_from_a_backup(
     if names is not None:
         assert names_now(tables, TABLE, past.kept_is) == names
     else:
-        with pytest.raises(ConfigError, match="cannot be told"):
+        with pytest.raises(ConfigError, match="is unknown"):
             names_now(tables, TABLE, past.kept_is)

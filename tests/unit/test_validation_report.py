@@ -23,8 +23,8 @@ from validation import (
     Tolerance,
     Verdict,
 )
-from validation.report import Producer, Provenance
-from validation.views import as_csv, as_html, as_text, asked
+from validation.report import Origin, Provenance
+from validation.views import as_csv, as_html, as_text, options
 
 
 def test_a_report_survives_json() -> None:
@@ -82,18 +82,18 @@ def test_a_report_tells_what_was_asked_for() -> None:
             "of the schema decide: types", "exclusion rule explains: test",
         ):  # fmt: skip
             assert told in view
-    assert asked(replace(full_report(), spec={})) == []
+    assert options(replace(full_report(), spec={})) == []
     pinned = ComparisonSpec(
         "a", "b", ("id",), tolerance=Tolerance(0.5), column_tolerances={"n": Tolerance()}, candidate_exclusion="x",
         baseline_version=0,
     )  # type: ignore[arg-type]  # fmt: skip
-    assert asked(replace(full_report(), spec=pinned.to_dict())) == [
+    assert options(replace(full_report(), spec=pinned.to_dict())) == [
         "candidate's rows that an exclusion rule explains: x",
         "baseline's version: 0",
         "every column but n may differ by 0.5",
     ]
     of_before = {**ComparisonSpec("a", "b").to_dict(), "sensitive_columns": ["at"], "watermark_columns": ["at"]}
-    assert "does not accept" in asked(replace(full_report(), spec=of_before))[0]
+    assert "does not accept" in options(replace(full_report(), spec=of_before))[0]
 
 
 def test_csv_tells_null_from_an_empty_text_and_formulas_from_numbers() -> None:
@@ -111,7 +111,7 @@ def test_no_control_character_is_in_any_view() -> None:
         full_report(), reason=hostile, keys=(hostile,), columns=(hostile,), not_compared={hostile: hostile},
         samples=(Sample(SampleKind.MODIFIED, {hostile: hostile}, cells),), notes=(hostile,), requested_by=hostile,
     )  # fmt: skip
-    for view in (as_html(report, Provenance(Producer(hostile), None, hostile)), as_text(report), as_csv(report)):
+    for view in (as_html(report, Provenance(Origin(hostile), None, hostile)), as_text(report), as_csv(report)):
         view.encode("utf-8")
         assert not [c for c in "\x00\x1b\x9b\x7f\u202e\ud800" if c in view] and "\\x00\\x1b[2J" in view
     assert as_text(replace(full_report(), reason="a\nIDENTICAL")).startswith("DIFFERENT: a\\nIDENTICAL\n")
@@ -134,8 +134,8 @@ def test_timing_has_its_own_label_and_still_is_different() -> None:
 
 
 WRITTEN = Provenance(
-    Producer("run 42", datetime(2026, 1, 1, 6, tzinfo=UTC)),
-    Producer("update u1 of run 43", datetime(2026, 1, 1, 9, tzinfo=UTC)),
+    Origin("run 42", datetime(2026, 1, 1, 6, tzinfo=UTC)),
+    Origin("update u1 of run 43", datetime(2026, 1, 1, 9, tzinfo=UTC)),
     "the sides were written 180 min apart <b>",
 )
 
@@ -160,7 +160,7 @@ def test_a_filed_report_tells_what_wrote_the_sides_and_what_warns_of_them() -> N
 
 
 def test_what_is_not_known_of_the_sides_is_told_as_unknown() -> None:
-    page = as_html(full_report(), Provenance(None, Producer("run 42")))
+    page = as_html(full_report(), Provenance(None, Origin("run 42")))
     assert "<td>not known</td><td>unknown</td>" in page and "<td>run 42</td><td>unknown</td>" in page
     assert "Time between the two: unknown" in page and "Warning" not in page
     assert "Written by" not in as_html(full_report()) and "provenance" not in full_report().to_dict()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 from app.operations import statements
@@ -218,11 +217,39 @@ class DropView(Step):
 
 
 @dataclass(frozen=True)
-class RestoreGrants(Step):
-    """Grants principals what they had and now lack. Grants that came from elsewhere meanwhile are left alone."""
+class _GrantsStep(Step):
+    """Changes grants on a relation: only those that are not yet as they shall be."""
 
+    change: ClassVar[str]
+    """The catalog's word for the change."""
+    journal_key: ClassVar[str]
+    """Under which the journal keeps the changed grants."""
     relation: str
     grants: tuple[Grant, ...]
+
+    def remaining(self, now: tuple[Grant, ...]) -> tuple[Grant, ...]:
+        """What of `grants` is still to be changed where `now` is granted."""
+        raise self.unknown()
+
+    def is_done(self, seen: Seen) -> bool:
+        return not self.remaining(existing(seen, self.relation).grants)
+
+    def requests(self, seen: Seen) -> tuple[Request, ...]:
+        remaining = self.remaining(existing(seen, self.relation).grants)
+        if not remaining:
+            return ()
+        changes = [{"principal": g.principal, self.change: list(g.privileges)} for g in remaining]
+        path = f"/api/2.1/unity-catalog/permissions/table/{quote(self.relation, safe='')}"
+        detail = {self.journal_key: [asdict(g) for g in remaining]}
+        return (Call(f"change grants on {self.relation}", "PATCH", path, {"changes": changes}, detail=detail),)
+
+
+@dataclass(frozen=True)
+class RestoreGrants(_GrantsStep):
+    """Grants principals what they had and now lack. Grants that came from elsewhere meanwhile are left alone."""
+
+    change: ClassVar[str] = "add"
+    journal_key: ClassVar[str] = "given"
 
     @property
     def text(self) -> str:
@@ -236,12 +263,8 @@ class RestoreGrants(Step):
     def undone_by(self) -> str:
         return "not needed: the grants were there before"
 
-    def is_done(self, seen: Seen) -> bool:
-        return not lacking(existing(seen, self.relation).grants, self.grants)
-
-    def requests(self, seen: Seen) -> tuple[Request, ...]:
-        missing = lacking(existing(seen, self.relation).grants, self.grants)
-        return _change_grants(self.relation, missing, "add", "given")
+    def remaining(self, now: tuple[Grant, ...]) -> tuple[Grant, ...]:
+        return lacking(now, self.grants)
 
     def leaves(self, before: Model) -> Model:
         now = before.relation(self.relation)
@@ -249,12 +272,12 @@ class RestoreGrants(Step):
 
 
 @dataclass(frozen=True)
-class RevokeGrants(Step):
+class RevokeGrants(_GrantsStep):
     """Takes privileges back: from a candidate those that it was granted while it had the old table's name, or from the
     old table those that were taken from its name while it was kept."""
 
-    relation: str
-    grants: tuple[Grant, ...]
+    change: ClassVar[str] = "remove"
+    journal_key: ClassVar[str] = "taken"
 
     @property
     def text(self) -> str:
@@ -268,12 +291,8 @@ class RevokeGrants(Step):
     def undone_by(self) -> str:
         return "not needed: the grants changed since the cutover"
 
-    def is_done(self, seen: Seen) -> bool:
-        return not common(existing(seen, self.relation).grants, self.grants)
-
-    def requests(self, seen: Seen) -> tuple[Request, ...]:
-        present = common(existing(seen, self.relation).grants, self.grants)
-        return _change_grants(self.relation, present, "remove", "taken")
+    def remaining(self, now: tuple[Grant, ...]) -> tuple[Grant, ...]:
+        return common(now, self.grants)
 
     def leaves(self, before: Model) -> Model:
         now = before.relation(self.relation)
@@ -396,12 +415,3 @@ def _renamed(before: Model, source: str, target: str) -> Model:
     if moved.kind != "table" or before.relation(target).kind != "absent":
         raise ValueError(f"{source} cannot be renamed to {target}")
     return before.with_relations(replace(moved, name=target), absent(source))
-
-
-def _change_grants(relation: str, grants: tuple[Grant, ...], change: str, kept_as: str) -> tuple[Request, ...]:
-    if not grants:
-        return ()
-    body: Mapping[str, Any] = {"changes": [{"principal": g.principal, change: list(g.privileges)} for g in grants]}
-    path = f"/api/2.1/unity-catalog/permissions/table/{quote(relation, safe='')}"
-    detail = {kept_as: [asdict(g) for g in grants]}
-    return (Call(f"change grants on {relation}", "PATCH", path, body, detail=detail),)

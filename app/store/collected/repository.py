@@ -439,21 +439,21 @@ class CollectedRepository(TriesReading, Repository):
         )
         found: list[tuple[str, int]] = []
         for pipeline_id in {r.pipeline_id for r in lone}:
-            asked = [(r.start_time, str(r.update_id)) for r in lone if r.pipeline_id == pipeline_id]
+            unassigned = [(r.start_time, str(r.update_id)) for r in lone if r.pipeline_id == pipeline_id]
             tasks = sorted(
                 (
                     r
                     for t in (tasks_table.c, tries_table.c)
                     for r in self._all(
                         select(t.start, t.end, t.run_id)
-                        .where(t.pipeline_id == pipeline_id, t.start.is_not(None), t.start <= max(asked)[0])
-                        .where(t.start >= min(asked)[0] - _LONGEST_TASK)
+                        .where(t.pipeline_id == pipeline_id, t.start.is_not(None), t.start <= max(unassigned)[0])
+                        .where(t.start >= min(unassigned)[0] - _LONGEST_TASK)
                     )
                 ),
                 key=lambda r: r.start,
             )
             starts = [r.start for r in tasks]
-            for at, update_id in asked:
+            for at, update_id in unassigned:
                 i = bisect_right(starts, at) - 1
                 if i >= 0 and (tasks[i].end is None or tasks[i].end >= at):
                     found.append((update_id, int(tasks[i].run_id)))

@@ -110,7 +110,7 @@ JOURNAL_COLUMNS = (
     Column("stage", "Stage"),
     Column("lane", "Table"),
     Column("text", "Text", width="large"),
-    Column("told", "Sent, and result", width="large"),
+    Column("result", "Sent, and result", width="large"),
 )
 
 
@@ -128,7 +128,7 @@ def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) ->
             "stage": e.stage,
             "lane": e.lane or None,
             "text": e.text,
-            "told": _result(e) or None,
+            "result": _result(e) or None,
         }
         for e in reversed(entries)
     ]
@@ -138,8 +138,8 @@ def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) ->
 def _result(entry: JournalEntry) -> str:
     """What an entry of the journal keeps besides its text: the SQL that was sent, ids, counts."""
     simple = {k: v for k, v in entry.detail.items() if isinstance(v, str | int | float) and k != "sql"}
-    told = [f"{k.replace('_', ' ')} {v}" for k, v in simple.items()]
-    return "; ".join([*([str(entry.detail["sql"])] if "sql" in entry.detail else []), *told])
+    parts = [f"{k.replace('_', ' ')} {v}" for k, v in simple.items()]
+    return "; ".join([*([str(entry.detail["sql"])] if "sql" in entry.detail else []), *parts])
 
 
 def _started(entries: Sequence[JournalEntry]) -> None:

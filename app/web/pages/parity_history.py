@@ -30,9 +30,9 @@ def _note(here: Panel, pair: str, streak: Streak) -> str:
     if not streak.runs:
         return note_of_none(streak)
     days = streak.days(streak_text.longest_pause(here.migration, pair)).days
-    told = [streak_text.days_word(days)] if days else []
-    told += [count(streak.runs, "pair"), count(streak.tables, "table comparison")]
-    return ", ".join(told + (["the newest pair is not compared yet"] if streak.waiting else []))
+    parts = [streak_text.days_word(days)] if days else []
+    parts += [count(streak.runs, "pair"), count(streak.tables, "table comparison")]
+    return ", ".join(parts + (["the newest pair is not compared yet"] if streak.waiting else []))
 
 
 def note_of_none(streak: Streak) -> str:

@@ -23,7 +23,7 @@ from app.web.components.text import NOTHING, code, count, literal, moment, plain
 from databricks_client.endpoint import EndpointError
 from databricks_client.terminal import json_text
 from validation.report import ParityReport, Provenance, Sample, SampleKind
-from validation.views import as_csv, as_html, asked, probability
+from validation.views import as_csv, as_html, options, probability
 
 
 def draw(name: str, parity_id: str | None, pair: str) -> None:
@@ -53,11 +53,11 @@ def draw(name: str, parity_id: str | None, pair: str) -> None:
         _report(here, name, chosen)
 
 
-def _chosen_report(name: str, ids: list[str], by_id: Mapping[str, ParityTable], asked: str | None, here: Panel) -> str:
+def _chosen_report(name: str, ids: list[str], by_id: Mapping[str, ParityTable], linked: str | None, here: Panel) -> str:
     """The comparison to show: what the address names, until another one is picked; the address follows."""
     key, followed = f"report_of_{name}", f"report_of_{name}_followed"
-    if st.session_state.get(followed) != asked or st.session_state.get(key) not in ids:
-        st.session_state[key] = asked if asked in ids else ids[0]
+    if st.session_state.get(followed) != linked or st.session_state.get(key) not in ids:
+        st.session_state[key] = linked if linked in ids else ids[0]
     picked: str = st.selectbox(
         "Comparison",
         ids,
@@ -65,7 +65,7 @@ def _chosen_report(name: str, ids: list[str], by_id: Mapping[str, ParityTable], 
         key=key,
     )
     st.session_state[followed] = picked
-    if picked != asked:
+    if picked != linked:
         put("report", picked)
     return picked
 
@@ -265,7 +265,7 @@ def _reveal(parity_id: str, name: str, samples: int) -> None:
         st.error(literal(e))
         return
     for side, word in (("baseline", "■ Old side"), ("candidate", "● New side")):
-        st.markdown(f"**{word}**: {literal(found[side].told)}")
+        st.markdown(f"**{word}**: {literal(found[side].sentence)}")
         if (row := found[side].row) is not None:
             shown = [{"column": c, "value": "NULL" if v is None else plain(v)} for c, v in row.items()]
             st.dataframe(shown, hide_index=True)
@@ -287,7 +287,7 @@ def _proof(here: Panel, name: str, report: ParityReport, run: ParityRun | None) 
             ("Old side", _side(here, report.baseline)),
             ("New side", _side(here, report.candidate)),
             ("Key", ", ".join(report.keys) or "none: rows compared as a multiset"),
-            ("Options", "; ".join(asked(report)) or "all rows and columns, exactly"),
+            ("Options", "; ".join(options(report)) or "all rows and columns, exactly"),
             ("Columns compared", count(len(report.columns))),
             (
                 "Not compared",
