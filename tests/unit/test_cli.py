@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -629,3 +632,24 @@ def test_a_second_sign_off_by_one_person_is_refused_and_recorded(here: Here) -> 
     assert here.store.audit.records(subject="owner")[0].outcome == "refused"
     assert here("checklist", "untick", "engineering", *AS_LARS)[0] == 0
     assert here("checklist", "sign", "owner", *AS_LARS)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "collects"), [("status", False), ("runs", False), ("worker", True), ("apply", True)]
+)
+def test_only_brief_commands_run_without_garbage_collection(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, collects: bool
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["cutover", command, "--help"])
+    try:
+        assert cli.main() == 0
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable()
+
+
+def test_settings_load_without_the_modules_of_a_comparison() -> None:
+    program = (
+        "import app.config.migration, sys; sys.exit(sum(m in sys.modules for m in ('validation.comparison', 'pandas')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2]).returncode == 0

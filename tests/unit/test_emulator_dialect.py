@@ -462,9 +462,14 @@ def test_two_tables_never_share_a_spark_name(one: str, other: str) -> None:
     assert re.fullmatch(r"[a-z0-9_]+", spark_part(one))
 
 
-@given(st.lists(st.text(min_size=1, max_size=10), min_size=1, max_size=3))
+@given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=10), min_size=1, max_size=3))
 def test_a_quoted_name_reads_back(parts: list[str]) -> None:
     assert split_name(quoted(parts)) == tuple(parts)
+
+
+def test_a_name_with_a_nul_is_refused() -> None:
+    with pytest.raises(SqlError, match="PARSE_SYNTAX_ERROR"):
+        quoted(["a", "b\0c"])
 
 
 pieces = st.sampled_from(

@@ -14,7 +14,7 @@ from emulator.sql.engine import Engine
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import columns_of
 from emulator.sql.session import Context
-from tests.support.sql_engine import ADMIN, ANALYST, Link, catalog, record, told  # noqa: F401  (a fixture)
+from tests.support.sql_engine import ADMIN, ANALYST, Link, catalog, record, sent  # noqa: F401  (a fixture)
 
 NAMES = {
     "table_tags": ("schema_name", "table_name", "tag_name", "tag_value"),
@@ -62,7 +62,7 @@ def test_tags_that_are_set_are_read_and_tags_that_are_unset_are_gone(engine: Eng
     assert tags(engine, "table_tags") == [("fde", "t", "owner", "team b"), ("fde", "t", "pii", "")]
     engine.run("ALTER TABLE product.fde.t UNSET TAGS ('pii', 'never set')")
     assert tags(engine, "table_tags") == [("fde", "t", "owner", "team b")]
-    assert told(engine) == [], "the catalog keeps them, Spark knows nothing of tags"
+    assert sent(engine) == [], "the catalog keeps them, Spark knows nothing of tags"
 
 
 def test_every_securable_has_tags_of_its_own(engine: Engine) -> None:

@@ -55,7 +55,7 @@ def test_of_a_repeated_key_one_row_a_side_is_read_and_the_others_are_counted() -
     found = reveal(warehouse, SPEC, MODIFIED)
     assert [found[s].row for s in ("baseline", "candidate")] == [{"id": "1", "x": "ada"}] * 2
     assert [found[s].same_key for s in ("baseline", "candidate")] == [40, 3]
-    assert "the sampled row" in found["baseline"].sentence and "not shown: 39" in found["baseline"].told
+    assert "the sampled row" in found["baseline"].sentence and "not shown: 39" in found["baseline"].sentence
     assert [b["row"] for b in warehouse.bound] == ["3:4", "5:6"], "the pair is found by the names of its rows"
     assert all(b["locator"] == "1:2" and b["hash_key"] == "kept" for b in warehouse.bound)
     assert all(sql.count("min_by") == 1 and "LIMIT" not in sql for sql in warehouse.asked[2:])
@@ -66,7 +66,7 @@ def test_of_the_side_that_a_sample_shows_no_row_of_none_is_read() -> None:
     found = reveal(warehouse, SPEC, MISSING)
     assert [found[s].row for s in ("baseline", "candidate")] == [{"id": "1", "x": "ada"}, None]
     assert (found["candidate"].same_key, found["candidate"].exact) == (3, False)
-    assert "no row" in found["candidate"].sentence and "not shown: 3" in found["candidate"].told
+    assert "no row" in found["candidate"].sentence and "not shown: 3" in found["candidate"].sentence
     assert "`x`" not in warehouse.asked[-1] and warehouse.bound[-1] == {"locator": "1:2"}
 
 
