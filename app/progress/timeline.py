@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from app.config.items import Deliverable, Phase, Step
 from app.config.schedule import FIRST_RECORD, Span, span_of
-from app.progress.evidence import Finding
 from app.progress.facts import Facts
 from app.progress.phases import PhaseStatus
+from app.progress.standing import Standing
 
 SOON = timedelta(days=7)
 """How long before its last day an item counts as due."""
@@ -39,7 +39,7 @@ class PlannedItem:
     item: Deliverable
     step: Step
     phase: Phase
-    finding: Finding
+    standing: Standing
     owner: str
     due: date | None
     met_at: datetime | None
@@ -53,12 +53,10 @@ class PlannedPhase:
     started: when its first item was met; ended: since when all are, None while one is open. late: items that are late.
     """
 
-    phase: Phase
+    status: PhaseStatus
     planned: Span | None
     started: datetime | None
     ended: datetime | None
-    done: int
-    total: int
     late: int
 
 
@@ -80,8 +78,8 @@ class Timeline:
 
     @property
     def current(self) -> PlannedPhase | None:
-        """The phase that the migration is in: the first with an open item; None when all are met."""
-        return next((p for p in self.phases if p.done < p.total), None)
+        """The phase that the migration is in; None when all are done."""
+        return next((p for p in self.phases if p.status.current), None)
 
     @property
     def late(self) -> tuple[PlannedItem, ...]:
@@ -109,28 +107,25 @@ def timeline(facts: Facts, found: Sequence[PhaseStatus]) -> Timeline:
                 d.deliverable,
                 s.step,
                 phase,
-                d.finding,
+                d.standing,
                 migration.schedule.owner_of(d.deliverable.owner, s.step.key, phase.key),
                 due := migration.schedule.due_of(
                     start, s.step.weeks or phase.weeks, d.deliverable.key, s.step.key, phase.key
                 ),
-                record.first_met if (record := facts.record.get(d.deliverable.key)) else None,
-                _timing(d.finding, due, today),
+                d.standing.record.first_met if d.standing.record else None,
+                _timing(d.standing.met, due, today),
             )
             for s in status.steps
             for d in s.deliverables
         ]
         items += mine
-        records = [r for i in mine if (r := facts.record.get(i.item.key))]
-        done = sum(i.timing is Timing.MET for i in mine)
+        records = [i.standing.record for i in mine if i.standing.record]
         phases.append(
             PlannedPhase(
-                phase,
+                status,
                 span_of(start, phase.weeks) if start else None,
                 min((r.first_met for r in records), default=None),
-                max((r.since for r in records), default=None) if done == len(mine) else None,
-                done,
-                len(mine),
+                max((r.since for r in records), default=None) if status.done == status.total else None,
                 sum(i.timing is Timing.LATE for i in mine),
             )
         )
@@ -145,8 +140,8 @@ def _start(facts: Facts, zone: ZoneInfo) -> date | None:
     return first.astimezone(zone).date() if first else None
 
 
-def _timing(finding: Finding, due: date | None, today: date) -> Timing:
-    if finding.passed:
+def _timing(met: bool, due: date | None, today: date) -> Timing:
+    if met:
         return Timing.MET
     if due is None:
         return Timing.UNPLANNED

@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from app.config.migration import DEFAULT_MIGRATION, Migration
-from app.config.schedule import Schedule, Span
-from app.parity.streak import Streak
-from app.progress.evidence import Finding, Status
-from app.progress.facts import Facts
-from app.progress.phases import DeliverableStatus, PhaseStatus, StepStatus
+from app.config.migration import DEFAULT_MIGRATION, Evidence, Migration
+from app.config.schedule import Span
+from app.progress.phases import phases
 from app.progress.timeline import Timeline, Timing, timeline
-from app.store.collected.records import Snapshot
+from app.store.checklist import Tick
 from app.store.progress import ItemRecord
+from tests.support.progress_facts import facts
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
 START = date(2026, 1, 5)
@@ -23,25 +21,19 @@ PHASE_0 = {d.key for s in MIGRATION.phases[0].steps for d in s.deliverables}
 
 def at(schedule: dict[str, Any], met: dict[str, datetime] | None = None, now: datetime = NOW) -> Timeline:
     """The plan with this schedule where these items were met at these times."""
+    by_hand = Evidence(kind="manual")
+    found = MIGRATION.model_dump() | {"schedule": schedule}
+    for phase in found["phases"]:
+        for step in phase["steps"]:
+            for item in step["deliverables"]:
+                item |= {"evidence": by_hand.model_dump(), "needs": "person"}
+    migration = Migration.model_validate(found)
+    rule = migration.phases[0].steps[0].deliverables[0].rule
     times = met or {}
-    migration = MIGRATION.model_copy(update={"schedule": Schedule.model_validate(schedule)})
-    facts = Facts(
-        now=now, migration=migration, snapshot=Snapshot({}, {}, {}, {}, (), ()), tasks={}, expectations={}, costs=(),
-        parity={}, final_parity={}, streaks={p: Streak() for p in ("production", "development")}, schema_differences={},
-        ticks={}, verified={}, record={k: ItemRecord(k, "r", t, now) for k, t in times.items()},
-    )  # fmt: skip
-
-    def finding(key: str) -> Finding:
-        return Finding(Status.PASS if key in times else Status.INCONCLUSIVE, "")
-
-    found = [
-        PhaseStatus(
-            p,
-            tuple(StepStatus(s, tuple(DeliverableStatus(d, finding(d.key)) for d in s.deliverables)) for s in p.steps),
-        )
-        for p in migration.phases
-    ]
-    return timeline(facts, found)
+    ticks = {k: Tick(1, k, True, "erin@example.com", False, "", t) for k, t in times.items()}
+    record = {k: ItemRecord(k, rule, t, now) for k, t in times.items()}
+    here = facts(now=now, migration=migration, ticks=ticks, record=record)
+    return timeline(here, phases(here))
 
 
 def timings(plan: Timeline) -> dict[str, Timing]:
@@ -92,16 +84,16 @@ def test_without_a_start_date_nothing_is_late_and_the_next_items_follow_the_plan
 def test_a_phase_starts_with_its_first_met_item_and_ends_with_its_last_only_when_all_are_met() -> None:
     first, last = NOW - timedelta(days=9), NOW - timedelta(days=2)
     part = at({"start": "2026-01-05"}, {"team_aligned": first, "check_ins": last}).phases[0]
-    assert (part.started, part.ended, part.done) == (first, None, 2)
+    assert (part.started, part.ended, part.status.done) == (first, None, 2)
     whole = at({"start": "2026-01-05"}, dict.fromkeys(PHASE_0, first) | {"check_ins": last})
     assert (whole.phases[0].started, whole.phases[0].ended, whole.phases[0].late) == (first, last, 0)
-    assert whole.current is not None and whole.current.phase.key == "phase_1"
+    assert whole.current is not None and whole.current.status.phase.key == "phase_1"
 
 
 def test_the_current_phase_is_the_first_with_an_open_item_whatever_is_met_later() -> None:
     later = {d.key: NOW for s in MIGRATION.phases[2].steps for d in s.deliverables}
     plan = at({}, later)
-    assert plan.current is not None and plan.current.phase.key == "phase_0"
+    assert plan.current is not None and plan.current.status.phase.key == "phase_0"
     everything = {d.key: NOW for p in MIGRATION.phases for s in p.steps for d in s.deliverables}
     assert at({}, everything).current is None
 
