@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,8 +127,8 @@ def test_the_migration_file_sets_the_share_of_one_expectation() -> None:
         Evidence(kind="expectations_passing", params={"environment": "production", "allowed": {"e": 2}})
 
 
-def test_counts_are_read_from_the_store_with_the_flows_that_they_need() -> None:
-    store = open_store("sqlite://")
+def test_counts_are_read_from_the_store_with_the_flows_that_they_need(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
     metadata.create_all(store.engine)
     updates = [update(3, 1, "FAILED"), update(2, 2, refresh_selection=("b",)), update(1, 7)]
     store.collected.put_updates(updates)
