@@ -110,6 +110,11 @@ class _Pair(_OfTables):
     pair: Pair
 
 
+class _Compared(_Pair):
+    identical: Flag = False
+    max_age_hours: Hours | None = None
+
+
 class _Identical(_Pair):
     final: Flag = False
 
@@ -173,7 +178,7 @@ KINDS: dict[str, type[RuleParams]] = {
     "expectations_tracked": _Counted,
     "expectations_passing": _Passing,
     "expectations_hold": _Allowance,
-    "compared": _Pair,
+    "compared": _Compared,
     "parity_identical": _Identical,
     "schema_identical": _Pair,
     "parity_streak": _Streak,

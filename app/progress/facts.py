@@ -34,6 +34,9 @@ DAYS = 22
 
 PAIRS = ("production", "development")
 
+STARTED = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED, State.UNDONE, State.FAILED)
+"""States of operations that changed the workspace, or may have."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -42,7 +45,8 @@ class Facts:
     tasks: run id to tasks, of the newest ended run of each side. expectations: of each environment, the newest counts
     of each dataset. parity: pair to table to newest result; final_parity: to the newest of a deterministic comparison.
     schema_differences: table to deciding differences, newest production comparison. verified: operation kind to the
-    newest that was verified. record: what is recorded of each item that was met once, by key (of a gate: `gate:KEY`).
+    newest that was verified; started: to the newest that was started. record: what is recorded of each item that was
+    met once, by key (of a gate: `gate:KEY`).
     deviations: the newest of each key, accepted or withdrawn.
     personas: whether ticks and sign-offs of personas count; only on a local workspace.
     performance: run time and cost of both sides, the same for every rule, page and command.
@@ -63,6 +67,7 @@ class Facts:
     personas: bool = False
     record: Mapping[str, ItemRecord] = field(default_factory=dict)
     performance: Assessment = NOT_ASSESSED
+    started: Mapping[str, OperationRecord] = field(default_factory=dict)
     deviations: Mapping[str, Deviation] = field(default_factory=dict)
 
     def tick(self, key: str) -> Tick | None:
@@ -106,9 +111,13 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
     ]
     names = [t.name for t in migration.tables]
     parity = {pair: store.parity.latest(pair) for pair in PAIRS}
-    verified = {}
+    started, verified = {}, {}
     for kind in ("cutover", "rollback", "rehearse"):
-        last = store.operations.last(kind, State.VERIFIED)
+        newest = store.operations.find(kinds=[kind], states=STARTED, limit=1)
+        if not newest:
+            continue
+        started[kind] = newest[0]
+        last = newest[0] if newest[0].state is State.VERIFIED else store.operations.last(kind, State.VERIFIED)
         if last is not None:
             verified[kind] = last
     return Facts(
@@ -133,6 +142,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         },
         ticks=store.checklist.latest(),
         verified=verified,
+        started=started,
         personas=store.binding.local(),
         record=store.progress.records(),
         performance=load_assessment(store, migration.performance, as_of),

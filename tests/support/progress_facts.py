@@ -9,6 +9,7 @@ from app.config.migration import DEFAULT_MIGRATION, Migration
 from app.parity.streak import Streak
 from app.progress.facts import Facts
 from app.store.collected.records import JobRunRecord, Snapshot, SourceStatus, TableRecord, UpdateRecord
+from app.store.operations import OperationRecord, State
 from app.store.parity_records import ParityState, ParityTable
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -98,3 +99,23 @@ def read(*names: str, minutes: float = 0.0) -> dict[str, SourceStatus]:
 def with_runs(*runs: JobRunRecord, updates: tuple[UpdateRecord, ...] = (), **more: Any) -> Facts:
     sources = read("runs:baseline", "runs:candidate")
     return facts(snapshot=Snapshot(sources, {}, {}, {}, tuple(runs), updates), **more)
+
+
+def operation(kind: str, hours: float, state: State = State.VERIFIED, n: int = 1, reason: str = "") -> OperationRecord:
+    """An operation that ended so many hours ago."""
+    ended = None if state is State.RUNNING else ago(hours)
+    return OperationRecord(
+        f"{kind}-{n}", kind, "00_rds", "hash", {}, "erin@x", "proxy", False, False, state, reason, "worker", False, None,
+        ago(hours + 1), ago(hours - 1), ago(hours + 1), ago(hours + 0.5), ended,
+    )  # fmt: skip
+
+
+def operated(*newest_first: OperationRecord) -> dict[str, dict[str, OperationRecord]]:
+    """The fields `started` and `verified` of facts after these operations."""
+    started: dict[str, OperationRecord] = {}
+    verified: dict[str, OperationRecord] = {}
+    for o in newest_first:
+        started.setdefault(o.kind, o)
+        if o.state is State.VERIFIED:
+            verified.setdefault(o.kind, o)
+    return {"started": started, "verified": verified}

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from app.moments import when
+from app.progress.cutover import serves_all, standing_cutover, tables_as_of
 from app.progress.evidence import Finding, pass_or_fail, unknown
 from app.progress.facts import Facts
-from app.progress.rules.base import not_seen, rule
+from app.progress.rules.base import not_seen, rule, unread
 
 
 @rule
@@ -61,13 +62,27 @@ def tables_exist(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def kept_tables_gone(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The old tables were deleted, `days` after cutover at the earliest."""
-    cutover = facts.verified.get("cutover")
-    if cutover is None or cutover.ended_at is None:
-        return unknown("No cutover has been verified yet", "operations")
-    left = [t.kept for t in facts.migration.tables if (r := facts.snapshot.tables.get(t.kept)) is None or r.exists]
-    due = cutover.ended_at + timedelta(days=params["days"])
-    if left:
-        state = "may be deleted now" if facts.now >= due else f"are kept until {when(due)}"
-        return pass_or_fail(False, f"{len(left)} old tables {state}", facts.now, "tables")
-    return pass_or_fail(True, "All old tables are gone", facts.now, "tables")
+    """The old tables were deleted `days` days after the cutover that holds, and the new side serves every table.
+
+    Until then they are the backup: deleted earlier they are a failure. After a rollback their names are gone because
+    the tables have their own names again.
+    """
+    cutover = standing_cutover(facts)
+    if isinstance(cutover, Finding):
+        return cutover
+    kept = [t.kept for t in facts.migration.tables]
+    if (other := serves_all(facts)) is not None:
+        return other
+    if outdated := unread(facts, "tables", "The tables", "tables"):
+        return outdated
+    as_of = tables_as_of(facts, kept)
+    left = [n for n in kept if facts.snapshot.tables[n].exists]
+    due = (cutover.ended_at or facts.now) + timedelta(days=params["days"])
+    if facts.now >= due:
+        gone = f"All {len(kept)} old tables are gone"
+        text = f"{len(left)} of {len(kept)} old tables may be deleted since {when(due)}" if left else gone
+        return pass_or_fail(not left, text, as_of, "tables", cutover.id)
+    if len(left) == len(kept):
+        return unknown(f"The {len(kept)} old tables are kept until {when(due)}", "tables", as_of)
+    early = ", ".join(n for n in kept if n not in left)
+    return pass_or_fail(False, f"Deleted before {when(due)}, until when they are the backup: {early}", as_of, "tables")

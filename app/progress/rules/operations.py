@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.moments import when
 from app.progress import quartz
-from app.progress.evidence import Finding, pass_or_fail, unknown
+from app.progress.cutover import serves_all, standing_cutover
+from app.progress.evidence import Finding, Status, pass_or_fail, unknown
 from app.progress.facts import Facts
-from app.progress.rules.base import not_seen, rule
-from app.progress.serving import serving_side
+from app.progress.rules.base import not_seen, rule, unread
+from app.store.operations import OperationRecord, State
 
 
 @rule
@@ -41,31 +43,40 @@ def schedules_agree(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """An operation of the kind `operation` was executed and verified; a cutover that was rolled back does not count."""
-    found = facts.verified.get(params["operation"])
-    if found is None:
-        word = {"rehearse": "rehearsal"}.get(params["operation"], params["operation"])
+    """The newest operation of the kind `operation` was executed and verified; a cutover also holds until now."""
+    kind = params["operation"]
+    if kind == "cutover":
+        cutover = standing_cutover(facts)
+        return cutover if isinstance(cutover, Finding) else _verified(cutover)
+    word = {"rehearse": "rehearsal"}.get(kind, kind)
+    newest = facts.started.get(kind)
+    if newest is None:
         return unknown(f"No {word} has been verified", "operations")
-    rollback = facts.verified.get("rollback")
-    if (
-        params["operation"] == "cutover"
-        and rollback
-        and (rollback.ended_at or facts.now) > (found.ended_at or facts.now)
-    ):
-        return pass_or_fail(
-            False, f"Rolled back by {rollback.requested_by}", rollback.ended_at, "operations", rollback.id
-        )
-    return pass_or_fail(True, f"Verified, requested by {found.requested_by}", found.ended_at, "operations", found.id)
+    if newest.state is State.VERIFIED:
+        return _verified(newest)
+    if newest.state is State.RUNNING:
+        return Finding(Status.INCONCLUSIVE, f"A {word} is running", newest.started_at, "operations", (newest.id,))
+    text = f"The newest {word} was not verified: {newest.reason or newest.state.replace('_', ' ')}"
+    return pass_or_fail(False, text, newest.ended_at or newest.started_at, "operations", newest.id)
+
+
+def _verified(found: OperationRecord) -> Finding:
+    text = f"Verified at {when(found.ended_at)}, requested by {found.requested_by}"
+    return pass_or_fail(True, text, found.ended_at, "operations", found.id)
 
 
 @rule
 def days_since_cutover(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """`days` days have passed since a cutover, and the new side still serves every table."""
-    cutover = facts.verified.get("cutover")
-    if cutover is None or cutover.ended_at is None:
-        return unknown("No cutover has been verified yet", "operations")
-    if any(serving_side(t, facts.snapshot.tables).side != "candidate" for t in facts.migration.tables):
-        return pass_or_fail(False, "The new side does not serve every table", facts.now, "tables")
-    days = (facts.now - cutover.ended_at).total_seconds() / 86400
-    text = f"{days:.1f} of {params['days']} days since cutover"
-    return pass_or_fail(True, text, facts.now, "operations") if days >= params["days"] else unknown(text, "operations")
+    """`days` days have passed since the cutover that holds, and the new side still serves every table."""
+    cutover = standing_cutover(facts)
+    if isinstance(cutover, Finding):
+        return cutover
+    if (other := serves_all(facts)) is not None:
+        return other
+    if outdated := unread(facts, "tables", "The tables", "tables"):
+        return outdated
+    days = (facts.now - (cutover.ended_at or facts.now)).total_seconds() / 86400
+    text = f"{days:.1f} of {params['days']} days since the cutover of {when(cutover.ended_at)}"
+    if days < params["days"]:
+        return unknown(text, "operations", cutover.ended_at)
+    return pass_or_fail(True, text, facts.snapshot.sources["tables"].last_success, "operations", cutover.id)

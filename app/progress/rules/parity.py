@@ -16,16 +16,28 @@ from app.store.parity_records import ParityTable
 
 @rule
 def compared(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The tables of `pair` (all, or those in `tables`) have been compared, with any verdict."""
+    """The newest comparison of each of the tables finished with a verdict: identical or different.
+
+    One that failed, was cancelled or proved nothing does not count. identical: different does not either.
+    max_age_hours: of the oldest of these comparisons.
+    """
     results = facts.parity.get(params["pair"], {})
     wanted = tables(facts, params)
     missing = [t for t in wanted if t not in results]
+    as_of = min((f for t in wanted if t in results and (f := results[t].finished_at)), default=None)
     if missing:
-        return unknown(f"Not compared yet: {', '.join(missing)}", "parity")
-    as_of = min((f for t in wanted if (f := results[t].finished_at)), default=None)
-    return pass_or_fail(
-        True, f"{len(wanted)} tables compared", as_of, "parity", *{results[t].parity_id for t in wanted}
-    )
+        return unknown(f"Not compared yet: {', '.join(missing)}", "parity", as_of)
+    ids = tuple(sorted({results[t].parity_id for t in wanted}))
+    unproven = [t for t in wanted if results[t].verdict not in ("identical", "different")]
+    if unproven:
+        text = f"The newest comparison failed or proved nothing: {', '.join(unproven)}"
+        return Finding(Status.INCONCLUSIVE, text, as_of, "parity", ids)
+    different = [t for t in wanted if results[t].verdict == "different"]
+    if different and params["identical"]:
+        return Finding(Status.FAIL, f"Different: {', '.join(different)}", as_of, "parity", ids)
+    equal = len(wanted) - len(different)
+    text = f"{len(wanted)} tables compared: {equal} identical" + (f", {len(different)} different" if different else "")
+    return pass_or_fail(True, text, as_of, "parity", *ids).aged(facts.now, params.get("max_age_hours"))
 
 
 @rule
