@@ -212,8 +212,14 @@ class Worker:
             runner.request_after_runs()
 
     def _look(self, here: Context) -> None:
-        if (opened := look(self._store, here.migration, here.access)) > 0:
-            log.warning("%d incidents opened", opened)
+        try:
+            if (opened := look(self._store, here.migration, here.access)) > 0:
+                log.warning("%d incidents opened", opened)
+        except StoreError:
+            raise
+        except Exception:
+            # Collection goes on: without it nothing would show what is wrong.
+            log.exception("looking for incidents")
 
     def _bound(self, workspace: Workspace, read: Callable[[], str | None]) -> Callable[[], str | None]:
         """`read`, once the store is bound to this workspace: no data of another workspace gets into it."""

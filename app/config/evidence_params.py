@@ -66,6 +66,7 @@ class _Allowance(_Passing):
 class _Reliability(_Environment):
     minimum: Share
     days: DayCount
+    updates: Count
 
 
 class _Side(_Nothing):
@@ -86,7 +87,8 @@ class _Runs(_Nothing):
 
 
 class _Reports(_Nothing):
-    side: JobSide
+    side: JobSide | None = None
+    max_age_hours: Hours | None = None
     tasks: tuple[str, ...] = Field(min_length=1)
 
 
@@ -133,8 +135,8 @@ class _ParallelDays(_Days):
     longest_hours: Hours = 24
 
 
-class _RunDays(_Days):
-    side: JobSide
+class _Incidents(_Days):
+    observed_days: DayCount | None = None
 
 
 class _PerDay(_Days):
@@ -168,7 +170,7 @@ KINDS: dict[str, type[RuleParams]] = {
     "update_completed": _Environment,
     "runs_succeeded": _Runs,
     "runs_per_day": _PerDay,
-    "no_failed_runs": _RunDays,
+    "no_incidents": _Incidents,
     "reliability": _Reliability,
     "reports_delivered": _Reports,
     "runtime_measured": _Assessed,

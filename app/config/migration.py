@@ -235,7 +235,7 @@ class Migration(Frozen):
     @model_validator(mode="after")
     def _evidence_names_what_there_is(self) -> Migration:
         tables, keys = {t.name for t in self.tables}, {s.key for s in self.sign_offs}
-        for key, evidence in self._evidence():
+        for key, evidence in self.evidence():
             for what, named, known in (
                 ("table", evidence.checked_params.tables, tables),
                 ("sign-off", evidence.checked_params.keys, keys),
@@ -252,7 +252,7 @@ class Migration(Frozen):
     def _items_sum_up_what_there_is(self) -> Migration:
         steps = {s.key: [d.key for d in s.deliverables] for p in self.phases for s in p.steps}
         kinds = {d.key: d.evidence.kind for p in self.phases for s in p.steps for d in s.deliverables}
-        for key, evidence in self._evidence():
+        for key, evidence in self.evidence():
             if evidence.kind != "items_met":
                 continue
             named = (*evidence.params.get("items", ()), *evidence.params.get("steps", ()))
@@ -267,7 +267,8 @@ class Migration(Frozen):
         self.schedule.check(self)
         return self
 
-    def _evidence(self) -> Iterator[tuple[str, Evidence]]:
+    def evidence(self) -> Iterator[tuple[str, Evidence]]:
+        """Key and evidence of every deliverable, metric and gate."""
         yield from ((d.key, d.evidence) for p in self.phases for s in p.steps for d in s.deliverables)
         yield from ((m.key, m.evidence) for m in self.metrics)
         yield from ((g.key, g.evidence) for g in self.gates)

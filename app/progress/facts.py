@@ -22,6 +22,8 @@ from app.store.collected.records import (
     TaskRunRecord,
     UpdateRecord,
 )
+from app.store.definitions import ScheduleState
+from app.store.incidents import Incident, Watch
 from app.store.operations import OperationRecord, State
 from app.store.parity_records import ParityTable
 from app.store.progress import ItemRecord
@@ -30,7 +32,13 @@ if TYPE_CHECKING:
     from app.store.open import Store
 
 DAYS = 22
-"""How far back runs and updates are read; longer than the window of any rule."""
+"""How far back runs and updates are read. A rule whose window is longer has the rest read for it alone."""
+
+WINDOWED = ("runs_per_day", "no_incidents", "reliability")
+"""Kinds of evidence that count runs or updates of the last `days` days."""
+
+MOST = 20_000
+"""Runs of a side, or updates, that are read at most from before `DAYS`."""
 
 PAIRS = ("production", "development")
 
@@ -50,6 +58,9 @@ class Facts:
     deviations: the newest of each key, accepted or withdrawn.
     personas: whether ticks and sign-offs of personas count; only on a local workspace.
     performance: run time and cost of both sides, the same for every rule, page and command.
+    schedules: side to its schedule as it was observed, oldest first. incidents: open ones, and those with evidence
+    within the window of a rule. watch: since when the worker looks for incidents. older_runs, older_updates: from
+    before `DAYS`, where a rule's window is longer.
     """
 
     now: datetime
@@ -69,6 +80,11 @@ class Facts:
     performance: Assessment = NOT_ASSESSED
     started: Mapping[str, OperationRecord] = field(default_factory=dict)
     deviations: Mapping[str, Deviation] = field(default_factory=dict)
+    schedules: Mapping[str, Sequence[ScheduleState]] = field(default_factory=dict)
+    incidents: Sequence[Incident] = ()
+    watch: Watch | None = None
+    older_runs: Sequence[JobRunRecord] = ()
+    older_updates: Sequence[UpdateRecord] = ()
 
     def tick(self, key: str) -> Tick | None:
         """The newest tick of a key, if it is not withdrawn and counts."""
@@ -82,6 +98,23 @@ class Facts:
     def real_updates(self, environment: str) -> list[UpdateRecord]:
         """Ended updates of a pipeline that may have written tables, newest first, without generated history."""
         return [u for u in writing_updates(self.snapshot, environment) if not u.active]
+
+    def runs_within(self, side: str, days: float) -> list[JobRunRecord]:
+        """Ended and running runs of a side that started within so many days, newest first; generated ones are not."""
+        since = self.now - timedelta(days=days)
+        runs = (*self.snapshot.runs, *self.older_runs)
+        return [r for r in runs if r.side == side and not r.generated and r.start_time >= since]
+
+    def updates_within(self, environment: str, days: float) -> list[UpdateRecord]:
+        """As `real_updates`, of those that were requested within so many days."""
+        since = self.now - timedelta(days=days)
+        older = [u for u in self.older_updates if u.environment == environment and _writes(u)]
+        return [u for u in (*self.real_updates(environment), *older) if u.start_time >= since]
+
+    def complete_until(self, source: str) -> datetime | None:
+        """Up to when a source was read completely; None where older history of it is still to come."""
+        status = self.snapshot.sources.get(source)
+        return None if status is None or status.backlog is not None else status.last_success
 
     def last_write(self, environment: str) -> datetime | None:
         """When a run of the old job or an update of this pipeline may last have written; `now` while one is active.
@@ -100,6 +133,17 @@ def writing_updates(snapshot: Snapshot, environment: str) -> list[UpdateRecord]:
     return [u for u in snapshot.updates if u.environment == environment and not u.generated and not u.validate_only]
 
 
+def _writes(update: UpdateRecord) -> bool:
+    return not update.generated and not update.validate_only and not update.active
+
+
+def window_days(migration: Migration) -> int:
+    """Days of the longest window of a rule over runs and updates, at least `DAYS`."""
+    longest = max((e.params["days"] for _, e in migration.evidence() if e.kind in WINDOWED), default=0)
+    # A day more: whole days of the migration's zone end at its midnight.
+    return max(DAYS, longest + 1)
+
+
 def load_facts(store: Store, migration: Migration, now: datetime | None = None) -> Facts:
     """Reads the store only, with a few queries whatever the length of its history."""
     as_of = now or current_time()
@@ -109,6 +153,13 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         next((r.run_id for r in snapshot.runs if r.side == side and not r.generated and not r.active), None)
         for side in ("baseline", "candidate")
     ]
+    longest = as_of - timedelta(days=window_days(migration))
+    older_runs: list[JobRunRecord] = []
+    older_updates: list[UpdateRecord] = []
+    if longest < since:
+        for side in ("baseline", "candidate"):
+            older_runs += store.collected.runs(side, since=longest, until=since, limit=MOST)
+        older_updates = store.collected.updates(since=longest, until=since, limit=MOST)
     names = [t.name for t in migration.tables]
     parity = {pair: store.parity.latest(pair) for pair in PAIRS}
     started, verified = {}, {}
@@ -147,6 +198,11 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         record=store.progress.records(),
         performance=load_assessment(store, migration.performance, as_of),
         deviations=store.checklist.deviations(),
+        schedules=store.definitions.schedules(),
+        incidents=store.incidents.since(longest),
+        watch=store.incidents.watch(),
+        older_runs=older_runs,
+        older_updates=older_updates,
     )
 
 

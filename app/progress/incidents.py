@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from app.moments import when
 from app.progress.adherence import Slot, SlotState
 from app.progress.quality_trend import Trend
 from app.store.collected.records import JobRunRecord, UpdateRecord
@@ -40,7 +41,7 @@ def of_runs(runs: Iterable[JobRunRecord]) -> list[Sign]:
     for run in runs:
         if run.generated or run.active or run.side not in JOBS:
             continue
-        repaired = run.state == "SUCCESS" and getattr(run, "repairs", 0) > 0
+        repaired = run.state == "SUCCESS" and run.repairs > 0
         if run.state in HARMLESS and not repaired:
             continue
         how = "succeeded after a repair" if repaired else f"ended {run.state}"
@@ -71,7 +72,11 @@ def of_slots(slots: Iterable[Slot]) -> list[Sign]:
             continue
         what = f"run {slot.run.run_id} was {slot.run.state}" if slot.run is not None else "no run started"
         evidence = f"slot:{slot.side}@{slot.due:%Y-%m-%dT%H:%M:%SZ}"
-        found.append(Sign(MISSED, slot.side, slot.side, evidence, slot.due, f"A slot of {JOBS[slot.side]}: {what}"))
+        found.append(
+            Sign(
+                MISSED, slot.side, slot.side, evidence, slot.due, f"Slot {when(slot.due)} of {JOBS[slot.side]}: {what}"
+            )
+        )
     return found
 
 

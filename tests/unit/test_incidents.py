@@ -64,6 +64,17 @@ def test_further_evidence_joins_the_open_incident_of_its_subject_only(store: Sto
     assert sorted(opened(store)) == [("failure", "baseline", ["run:9"]), ("failure", "candidate", ["run:7", "run:8"])]
 
 
+def test_a_run_that_succeeded_only_after_a_repair_is_the_same_incident_whenever_it_is_read(store: Store) -> None:
+    repaired = job_run("candidate", 7, ago(3), "SUCCESS", repairs=1)
+    store.collected.put_runs([repaired])
+    assert looked(store) == 1
+    store.collected.put_runs([job_run("candidate", 8, ago(2), "FAILED")])
+    looked(store)
+    store.collected.put_runs([job_run("candidate", 8, ago(2), "SUCCESS", repairs=1)])
+    looked(store)
+    assert opened(store) == [("failure", "candidate", ["run:7", "run:8"])]
+
+
 @pytest.mark.parametrize(
     "harmless",
     [
