@@ -131,7 +131,7 @@ class Attribution:
 
     bills: by run id, of every run. deliveries: newest first. lines: what belongs to no run. pending: runs that have not
     led to a success yet, newest first: they will belong to the next delivery of their side. prices: the same records by
-    SKU and price. since: start of the oldest record that was read.
+    SKU and price. since: start of the oldest record that was read. records: all of them, each once.
     """
 
     bills: Mapping[int, RunBill] = field(default_factory=dict)
@@ -140,6 +140,7 @@ class Attribution:
     pending: tuple[JobRunRecord, ...] = ()
     prices: tuple[Price, ...] = ()
     since: datetime | None = None
+    records: tuple[UsageRecord, ...] = ()
 
     def total(self, side: str, *, generated: bool = False) -> Amount:
         """All that was billed to a side, with or without a run. generated: of generated history instead."""
@@ -185,7 +186,13 @@ def attribute(
     deliveries, pending = _deliveries(bills, started, owners, read, billed, cut)
     lines = tuple(Line(*key, Amount.of(of_line[key])) for key in sorted(of_line))
     return Attribution(
-        bills, deliveries, lines, pending, prices(records), min((u.start for u in records), default=None)
+        bills,
+        deliveries,
+        lines,
+        pending,
+        prices=prices(records),
+        since=min((u.start for u in records), default=None),
+        records=tuple(records),
     )
 
 

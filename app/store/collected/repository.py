@@ -6,13 +6,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, case, delete, func, or_, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy import update as plain_update
 
 from app.store.base import Repository, UtcDateTime, now
+from app.store.collected.costs import CostsReading
 from app.store.collected.records import (
     BILLING_SETTLES_HOURS,
     AttemptRecord,
@@ -58,7 +59,7 @@ from app.store.collected.tries import TriesReading
 _LONGEST_TASK = timedelta(days=2)
 
 
-class CollectedRepository(TriesReading, Repository):
+class CollectedRepository(CostsReading, TriesReading, Repository):
     """Reads and writes what was collected. Writes are upserts: a record read twice is kept once, in its newest form.
 
     All methods raise StoreError when the store cannot be read or written.
@@ -343,21 +344,6 @@ class CollectedRepository(TriesReading, Repository):
         )
         return [(str(r.run_id), r.end_time) for r in self._all(query)]
 
-    def delivered_from(self, side: str, moment: datetime) -> datetime | None:
-        """From when runs of a side show all that its first success after `moment` took: the start of its newest success
-        before, else of its oldest run; None without a run. Generated runs are left out."""
-        t = runs_table.c
-        real = (t.side == side, t.generated.is_(False))
-        newest = select(func.max(t.start_time, type_=UtcDateTime).label("at")).where(
-            *real, t.result_state == "SUCCESS", t.start_time < moment
-        )
-        oldest = select(func.min(t.start_time, type_=UtcDateTime).label("at")).where(*real)
-        for query in (newest, oldest):
-            found = self._one(query)
-            if found is not None and found.at is not None:
-                return cast(datetime, found.at)
-        return None
-
     def completed_updates(self, environment: str, since: datetime) -> list[tuple[str, datetime]]:
         """Id and end of each completed update after `since`, in any order; generated and validating ones are left out.
 
@@ -509,22 +495,6 @@ class CollectedRepository(TriesReading, Repository):
             query = query.order_by(t.timestamp.desc()).limit(limit)
             found += [ExpectationRecord(**r._mapping) for r in self._all(query)]
         return sorted(found, key=lambda e: (e.timestamp, e.dataset, e.name))
-
-    def usage(
-        self,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        side: str | None = None,
-        limit: int = 10_000,
-    ) -> list[UsageRecord]:
-        """Billing records whose usage started within [since, until), newest first."""
-        t = usage_table.c
-        query = between(select(usage_table), t.start, since, until)
-        if side is not None:
-            query = query.where(t.side == side)
-        query = query.order_by(t.start.desc(), t.record_id).limit(limit)
-        return [UsageRecord(**r._mapping) for r in self._all(query)]
 
     def run_costs(self, side: str | None = None, *, since: datetime | None = None, limit: int = 1000) -> list[RunCost]:
         """Cost of each run of the sides, newest first: what was billed to the run plus what was billed to the updates

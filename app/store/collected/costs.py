@@ -1,0 +1,79 @@
+"""Reads billing records, and from when they are needed to attribute them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, func, select
+
+from app.store.base import Repository, UtcDateTime
+from app.store.collected.records import UsageRecord
+from app.store.collected.sql import between
+from app.store.collected.tables import runs_table, usage_table
+
+
+class CostsReading(Repository):
+    """What the repository of collected records reads of costs. Generated runs are left out of all but `usage`.
+
+    All methods raise StoreError when the store cannot be read.
+    """
+
+    def usage(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        side: str | None = None,
+        limit: int = 10_000,
+    ) -> list[UsageRecord]:
+        """Billing records whose usage started within [since, until), newest first."""
+        t = usage_table.c
+        query = between(select(usage_table), t.start, since, until)
+        if side is not None:
+            query = query.where(t.side == side)
+        query = query.order_by(t.start.desc(), t.record_id).limit(limit)
+        return [UsageRecord(**r._mapping) for r in self._all(query)]
+
+    def billed(self, since: datetime, until: datetime) -> dict[str, tuple[int, int, int, int]]:
+        """What was billed for usage that started within [since, until), by side: billionths of a DBU, of a US dollar,
+        records, records without a price."""
+        u = usage_table.c
+        query = select(
+            u.side,
+            func.sum(_nano(u.dbu)).label("nano_dbu"),
+            func.sum(_nano(func.coalesce(u.usd, 0.0))).label("nano_usd"),
+            func.count().label("records"),
+            func.sum(case((u.usd.is_(None), 1), else_=0)).label("unpriced"),
+        ).where(u.generated.is_(False))
+        rows = self._all(between(query, u.start, since, until).group_by(u.side))
+        return {r.side: (int(r.nano_dbu), int(r.nano_usd), int(r.records), int(r.unpriced)) for r in rows}
+
+    def delivered_from(self, side: str, moment: datetime) -> datetime | None:
+        """From when runs of a side show all that its first success after `moment` took: the start of its newest success
+        before, else of its oldest run; None without a run."""
+        t = runs_table.c
+        before = self._run_start(func.max, side, t.result_state == "SUCCESS", t.start_time < moment)
+        return before or self._run_start(func.min, side)
+
+    def first_run(self, side: str, since: datetime | None = None) -> datetime | None:
+        """Start of a side's first run, or of its first since then; None without one."""
+        return self._run_start(func.min, side, *(() if since is None else (runs_table.c.start_time >= since,)))
+
+    def last_run(self, side: str) -> datetime | None:
+        """Start of a side's newest run; None without one."""
+        return self._run_start(func.max, side)
+
+    def _run_start(self, which: Any, side: str, *conditions: ColumnElement[bool]) -> datetime | None:
+        t = runs_table.c
+        query: Select[Any] = select(which(t.start_time, type_=UtcDateTime).label("at")).where(
+            t.side == side, t.generated.is_(False), *conditions
+        )
+        found = self._one(query)
+        at: datetime | None = None if found is None else found.at
+        return at
+
+
+def _nano(column: ColumnElement[Any]) -> ColumnElement[int]:
+    """Whole billionths: sums of them do not depend on the order of the rows."""
+    return cast(func.round(column * 1e9), BigInteger)
