@@ -17,7 +17,7 @@ import streamlit as st  # noqa: E402
 from app.access import Refused  # noqa: E402
 from app.config.base import ConfigError  # noqa: E402
 from app.store.base import StoreError  # noqa: E402
-from app.web.components import delivery, identity, notice, panel, preparing  # noqa: E402
+from app.web.components import delivery, identity, notice, panel, preparing, report  # noqa: E402
 from app.web.components.native import PAGES_KEY  # noqa: E402
 from app.web.components.text import literal  # noqa: E402
 
@@ -122,6 +122,7 @@ def main() -> None:
             help="Requests that the worker reads every source of the workspace now. Needs the role operator.",
         )
         notice.show(COLLECT, here.zone)
+        report.button(here)
     found = preparing.state()
     if found is not None:
         panel.live(preparing.banner, every=None if found.ready else panel.LIVE_SECONDS)

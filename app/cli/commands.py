@@ -36,6 +36,10 @@ COMMANDS = {
     "consumers": ("collected", "List who was seen reading the tables."),
     "collect": ("collected", "Have the worker read every source of the workspace now."),
     "parity": ("parity", "Compare the tables of both sides and show the results."),
+    "report": (
+        "report",
+        "Write a report of the whole state as one HTML page or JSON value.",
+    ),
     "audit": ("audit", "Show, verify and export the audit log."),
     "checklist": ("checklist", "Show, tick and sign deliverables, metrics and sign-offs."),
 }

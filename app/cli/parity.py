@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -12,6 +11,7 @@ import typer
 from app.access import Refused
 from app.cli.context import POLL_SECONDS, context
 from app.cli.ending import WrongUse, end
+from app.cli.files import write_new
 from app.cli.options import As, Here, Json, Wait
 from app.cli.output import count, moment, plain, rows, show
 from app.cli.terminal import Terminal
@@ -293,7 +293,7 @@ def _show_report(found: ParityRun, table: str, html: Path | None, csv: Path | No
     files = {} if html is None else {html: as_html(report, provenance)}
     if csv is not None:
         files[csv] = as_csv(report)
-    _write_new(files)
+    write_new(files)
 
     def draw(console: Terminal) -> None:
         if files:
@@ -325,23 +325,6 @@ def _draw_provenance(console: Terminal, found: ParityRun, table: str | None = No
         lines.append(f"Warning: {provenance.warning}")
     for line in lines:
         console.say(line)
-
-
-def _write_new(files: Mapping[Path, str]) -> None:
-    """Writes files that must not exist yet, all or none. Raises WrongUse."""
-    written: list[Path] = []
-    try:
-        for path, text in files.items():
-            # Line ends as they are: those of the CSV are its own.
-            with path.open("x", encoding="utf-8", newline="") as file:
-                written.append(path)
-                file.write(text)
-    except OSError as e:
-        for path in written:
-            path.unlink(missing_ok=True)
-        if isinstance(e, FileExistsError):
-            raise WrongUse(f"{e.filename} exists already: name another file") from e
-        raise WrongUse(f"{e.filename or path} cannot be written: {e.strerror}") from e
 
 
 def _streak(streak: Streak, sides: str) -> dict[str, Any]:

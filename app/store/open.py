@@ -20,8 +20,9 @@ from app.store.leases import LeaseRepository
 from app.store.operations import OperationsRepository
 from app.store.parity import ParityRepository
 from app.store.progress import ProgressRepository
+from app.store.reports import ReportRepository
 
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 """Revision of the newest migration in `app/store/migrations`."""
 
 
@@ -70,6 +71,11 @@ class Store:
     def progress(self) -> ProgressRepository:
         """Since when each item is met, and every change of it."""
         return ProgressRepository(self.engine)
+
+    @cached_property
+    def reports(self) -> ReportRepository:
+        """What reports said, for the changes since then."""
+        return ReportRepository(self.engine)
 
     @cached_property
     def incidents(self) -> IncidentRepository:

@@ -11,5 +11,6 @@ import app.store.incidents
 import app.store.leases
 import app.store.operations
 import app.store.parity
-import app.store.progress  # noqa: F401
+import app.store.progress
+import app.store.reports  # noqa: F401
 from app.store.base import metadata as metadata

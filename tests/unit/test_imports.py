@@ -47,6 +47,13 @@ MAY_IMPORT = {
         "databricks_client",
         "validation",
     },
+    "app/report": {
+        "app.report",
+        "app.moments",
+        "app.performance",
+        "app.progress",
+        "app.store",
+    },
     "app/operations": {
         "app.access",
         "app.moments",
