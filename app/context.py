@@ -117,7 +117,7 @@ class Context:
         """Ticks and sign-offs."""
         from app.progress.sign_off import ChecklistService
 
-        return ChecklistService(self.migration, self.store.checklist, self.access)
+        return ChecklistService(self.migration, self.store.checklist, self.access, self.facts)
 
     @cached_property
     def incidents(self) -> IncidentService:
@@ -165,6 +165,12 @@ class Context:
         from app.progress.facts import load_facts
 
         return load_facts(self.store, self.migration)
+
+    def record_progress(self) -> None:
+        """Writes what became of every item by the evidence in the store. Raises StoreError."""
+        from app.progress.recorder import record_progress
+
+        record_progress(self.store, self.migration)
 
     def at(self, workspace: Workspace, ended: Callable[[], bool]) -> Context:
         """A context with this one's settings, migration, store and replaced parts, and another workspace.

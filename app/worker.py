@@ -54,8 +54,8 @@ class Pace:
 
     lease: how long its lease is valid, renewed every `renew`. retry: pause between two attempts to acquire the lease
     or to find the workspace. tick: pause between two looks for work. check: interval of checks for rare changes, the
-    workspace's address and pairs of runs that ended. look: interval of looks for incidents. failure: pause after a
-    failure.
+    workspace's address and pairs of runs that ended. look: interval of looks for incidents and for items
+    that changed. failure: pause after a failure.
     """
 
     lease: float = 20.0
@@ -189,6 +189,7 @@ class Worker:
                 if not preparing and time.monotonic() - looked >= self._pace.look:
                     looked = time.monotonic()
                     self._guarded("looking for incidents", lambda: self._look(here))
+                    self._guarded("recording progress", lambda: self._record(here))
                 self._stop.wait(self._pace.tick)
         finally:
             ended.set()
@@ -220,6 +221,15 @@ class Worker:
         except Exception:
             # Collection goes on: without it nothing would show what is wrong.
             log.exception("looking for incidents")
+
+    def _record(self, here: Context) -> None:
+        try:
+            here.record_progress()
+        except StoreError:
+            raise
+        except Exception:
+            # A rule that fails over some evidence must not end the collection.
+            log.exception("progress")
 
     def _bound(self, workspace: Workspace, read: Callable[[], str | None]) -> Callable[[], str | None]:
         """`read`, once the store is bound to this workspace: no data of another workspace gets into it."""

@@ -11,7 +11,9 @@ from app.progress.facts import Facts
 from app.progress.judge import judge
 from app.progress.record import gate_key
 from app.progress.serving import Serving, serving_side
+from app.progress.signed_evidence import findings, given
 from app.progress.standing import Standing, of_item
+from app.store.checklist import Tick
 from app.store.progress import ItemRecord
 
 
@@ -98,10 +100,16 @@ class MetricStatus:
 
 @dataclass(frozen=True)
 class SignOffStatus:
-    """A sign-off and whether it is given."""
+    """A sign-off and whether it is given and holds. tick: the newest, given or withdrawn."""
 
     sign_off: SignOff
     finding: Finding
+    tick: Tick | None = None
+
+    @property
+    def reopened(self) -> bool:
+        """Whether it was given, on evidence that has become worse since."""
+        return self.finding.status is Status.FAIL and self.tick is not None and self.tick.done
 
 
 def phases(facts: Facts) -> tuple[PhaseStatus, ...]:
@@ -137,15 +145,9 @@ def metrics(facts: Facts) -> tuple[MetricStatus, ...]:
 
 
 def sign_offs(facts: Facts) -> tuple[SignOffStatus, ...]:
-    """All sign-offs."""
-    found = []
-    for s in facts.migration.sign_offs:
-        tick = facts.tick(s.key)
-        if tick is not None:
-            found.append(SignOffStatus(s, Finding(Status.PASS, f"Signed by {tick.by}", tick.at, tick.by, manual=True)))
-        else:
-            found.append(SignOffStatus(s, Finding(Status.INCONCLUSIVE, f"Waiting for the {s.role}", manual=True)))
-    return tuple(found)
+    """All sign-offs, each with the tick behind it and whether its evidence still holds."""
+    now = findings(facts)
+    return tuple(SignOffStatus(s, given(s, facts, now), facts.ticks.get(s.key)) for s in facts.migration.sign_offs)
 
 
 def serving(facts: Facts) -> tuple[Serving, ...]:

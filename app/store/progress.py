@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Column, Index, Integer, Table, delete, insert, select
+from sqlalchemy import Column, Index, Integer, Row, Table, delete, insert, select
 
 from app.store.base import Repository, UtcDateTime, metadata
 from app.store.text import CleanJson, FreeText, Identity
@@ -101,21 +102,25 @@ class ProgressRepository(Repository):
 
     def records(self) -> dict[str, ItemRecord]:
         """The record of every item that was met once, by key."""
-        found = {}
-        for row in self._all(select(items)):
-            values = dict(row._mapping)
-            ids = tuple(values.pop("evidence_ids"))
-            found[row.key] = ItemRecord(**values, references=ids)
-        return found
+        return {row.key: _record(row) for row in self._all(select(items))}
 
-    def write(self, records: Sequence[ItemRecord], changes: Sequence[Transition] = ()) -> None:
-        """Replaces these items' records and appends their transitions, in one transaction."""
+    def write(self, changes: Sequence[tuple[ItemRecord | None, ItemRecord, Transition | None]]) -> int:
+        """Replaces records and appends their transitions, in one transaction; returns how many were written.
+
+        changes: each the record that was read (None: there was none), the new one, and the transition between them. An
+        item that another process changed since it was read is left out: that process has seen the same evidence.
+        """
         with self._write() as c:
-            if records:
-                c.execute(delete(items).where(items.c.key.in_([r.key for r in records])))
-                c.execute(insert(items), [_values(asdict(r)) for r in records])
-            if changes:
-                c.execute(insert(transitions), [_values(asdict(t)) for t in changes])
+            keys = [new.key for _, new, _ in changes]
+            rows = c.execute(select(items).where(items.c.key.in_(keys)).with_for_update())
+            there = {row.key: _record(row) for row in rows}
+            mine = [(new, change) for before, new, change in changes if there.get(new.key) == before]
+            if mine:
+                c.execute(delete(items).where(items.c.key.in_([new.key for new, _ in mine])))
+                c.execute(insert(items), [_values(asdict(new)) for new, _ in mine])
+            if made := [_values(asdict(change)) for _, change in mine if change is not None]:
+                c.execute(insert(transitions), made)
+        return len(mine)
 
     def transitions(self, key: str | None = None, since: datetime | None = None, limit: int = 500) -> list[Transition]:
         """Transitions, newest first; of one item, and those that happened since a time, where given."""
@@ -128,6 +133,12 @@ class ProgressRepository(Repository):
             Transition(r.key, Change(r.change), r.at, r.recorded_at, r.cause, tuple(r.evidence_ids))
             for r in self._all(query)
         ]
+
+
+def _record(row: Row[Any]) -> ItemRecord:
+    values = dict(row._mapping)
+    ids = tuple(values.pop("evidence_ids"))
+    return ItemRecord(**values, references=ids)
 
 
 def _values(fields: Mapping[str, object]) -> dict[str, object]:

@@ -83,12 +83,21 @@ def test_a_record_of_another_rule_counts_for_nothing() -> None:
 def test_records_and_transitions_are_kept(store: Store) -> None:
     first, change = observe("a", "r", None, finding(Status.PASS, NOW - HOUR, "6 tables", "c1"), NOW)
     assert first is not None and change is not None
-    store.progress.write([first, ItemRecord("gate:a", "r", NOW, NOW)], [change])
-    assert store.progress.records() == {"a": first, "gate:a": ItemRecord("gate:a", "r", NOW, NOW)}
+    gate = ItemRecord("gate:a", "r", NOW, NOW)
+    assert store.progress.write([(None, first, change), (None, gate, None)]) == 2
+    assert store.progress.records() == {"a": first, "gate:a": gate}
     second, regressed = observe("a", "r", first, finding(Status.FAIL, NOW, "Different\0", "c2"), NOW + HOUR)
     assert second is not None and regressed is not None
-    store.progress.write([second], [regressed])
+    store.progress.write([(first, second, regressed)])
     assert store.progress.records()["a"].regressed_at == NOW
     assert [t.change for t in store.progress.transitions("a")] == [Change.REGRESSED, Change.MET]
     assert [t.key for t in store.progress.transitions(since=NOW)] == ["a"]
     assert store.progress.transitions("gate:a") == []
+
+
+def test_two_processes_that_see_the_same_record_it_once(store: Store) -> None:
+    first, change = observe("a", "r", None, finding(Status.PASS, NOW), NOW)
+    assert first is not None
+    assert store.progress.write([(None, first, change)]) == 1
+    assert store.progress.write([(None, first, change)]) == 0
+    assert len(store.progress.transitions("a")) == 1

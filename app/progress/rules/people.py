@@ -8,6 +8,8 @@ from typing import Any
 from app.progress.evidence import Finding, Status, pass_or_fail
 from app.progress.facts import Facts
 from app.progress.rules.base import rule
+from app.progress.signed_evidence import REOPENED, findings
+from app.progress.signed_evidence import given as given_now
 from app.progress.standing import ticked
 from app.store.checklist import Tick
 
@@ -20,13 +22,16 @@ def manual(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def signed(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """Every sign-off (or those in `keys`) is given."""
+    """Every sign-off (or those in `keys`) is given, and its evidence has not become worse since."""
     wanted = [s for s in facts.migration.sign_offs if s.key in params.get("keys", [s.key])]
-    given = [m for s in wanted if (m := facts.tick(s.key))]
-    names = {m.key for m in given}
-    missing = [s.title for s in wanted if s.key not in names]
+    now = findings(facts)
+    found = {s.key: given_now(s, facts, now) for s in wanted}
+    missing = [s.title for s in wanted if not found[s.key].passed]
     if missing:
-        return Finding(Status.FAIL, f"Not signed: {', '.join(missing)}", facts.now, "checklist")
+        reopened = [f"{s.title}: {f.summary}" for s in wanted if (f := found[s.key]).summary.startswith(REOPENED)]
+        more = f" ({'; '.join(reopened)})" if reopened else ""
+        return Finding(Status.FAIL, f"Not signed: {', '.join(missing)}{more}", facts.now, "checklist")
+    given = [facts.ticks[s.key] for s in wanted]
     titles = {s.key: s.title for s in wanted}
     if not facts.migration.one_person_may_sign_all and (twice := signed_twice(given)):
         what = "; ".join(f"{by} signed {' and '.join(titles[k] for k in keys)}" for by, keys in twice.items())
