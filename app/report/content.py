@@ -199,7 +199,7 @@ def gather(store: Store, facts: Facts, report_id: str, by: str) -> Content:
     """The report as of `facts`, made by the user `by`. Raises StoreError."""
     migration = facts.migration
     found = phases(facts)
-    plan = {p.phase.key: p for p in timeline(facts, found).phases}
+    plan = {p.status.phase.key: p for p in timeline(facts, found).phases}
     return Content(
         id=report_id,
         at=facts.now,
