@@ -32,6 +32,7 @@ def text_of(at: AppTest) -> str:
     parts = [
         e.value for kind in ("markdown", "caption", "error", "warning", "info", "success") for e in getattr(at, kind)
     ]
+    parts += [e.proto.label for e in at.get("page_link")]
     return unescaped("\n".join(str(p) for p in parts))
 
 

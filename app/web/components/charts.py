@@ -62,6 +62,17 @@ def show(figure: go.Figure, title: str, *, key: str) -> None:
         st.plotly_chart(figure, key=key, config=CONFIG, alt=title, width="stretch")
 
 
+def show_and_pick(figure: go.Figure, title: str, *, key: str) -> list[Any] | None:
+    """Draws `figure` as `show` does. Returns the custom data of a point that was clicked just now, else None."""
+    with st.container(gap=None):
+        st.markdown(f"**{literal(title)}**")
+        event = st.plotly_chart(
+            figure, key=key, config=CONFIG, alt=title, width="stretch", on_select="rerun", selection_mode="points"
+        )
+    points = event["selection"]["points"]
+    return list(points[0]["customdata"]) if points else None
+
+
 def layout(figure: go.Figure, height: int, **more: Any) -> go.Figure:
     """Sets height (pixels), margins and legend as every chart has them. more: other settings of the layout."""
     # On a narrow screen the legend has one line for each entry and grows upwards.
@@ -231,7 +242,7 @@ def single_bars(items: Sequence[tuple[str, float]], unit: str, side: str = "cand
     return figure
 
 
-_VERDICTS = {
+VERDICTS = {
     "identical": ("identical", "circle", "#2E8B57"),
     "different": ("different", "x", "#C0392B"),
     "not_proven": ("not proven", "diamond-open", "#8A8F94"),
@@ -247,7 +258,7 @@ def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo) 
     """
     figure = go.Figure()
     tables = list(dict.fromkeys(e[0] for e in entries))
-    for verdict, (word, symbol, colour) in _VERDICTS.items():
+    for verdict, (word, symbol, colour) in VERDICTS.items():
         chosen = [e for e in entries if e[2].lower() == verdict]
         if not chosen:
             continue

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from app.web.components.rows import Link, go
 from app.web.components.status import Mark
 from app.web.components.text import literal
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One number with its unit in `value`. note: what it was computed from."""
+    """One number with its unit in `value`. note: what it was computed from; link: in its place, to where that is."""
 
     label: str
     value: str
     note: str = ""
     help: str | None = None
+    link: Link | None = None
 
 
 def answer(question: str, sentence: str, mark: Mark | None = None) -> None:
@@ -35,7 +37,10 @@ def figures(items: Sequence[Figure]) -> None:
             with st.container(border=True, width="stretch", height="stretch", gap="xxsmall"):
                 st.caption(literal(item.label), help=literal(item.help) if item.help else None)
                 st.markdown(f"**{literal(item.value)}**")
-                st.caption(literal(item.note) or "\u00a0")
+                if item.link:
+                    go(item.link)
+                else:
+                    st.caption(literal(item.note) or "\u00a0")
 
 
 def section(title: str, help: str | None = None) -> None:

@@ -54,12 +54,14 @@ def _row(item: Row, actions: Callable[[Row], None] | None) -> None:
     if not item.links and actions is None:
         st.markdown(markdown(item))
         return
-    with st.container(horizontal=True, gap="small", vertical_alignment="top"):
+    # The text gives way and wraps; the links keep their place at the right, below each other.
+    with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="top"):
         st.markdown(markdown(item), width="stretch")
-        for link in item.links:
-            go(link)
-        if actions is not None:
-            actions(item)
+        with st.container(width="content", gap="xxsmall"):
+            for link in item.links:
+                go(link)
+            if actions is not None:
+                actions(item)
 
 
 def go(link: Link) -> None:

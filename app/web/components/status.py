@@ -41,6 +41,7 @@ _TONES: dict[str, Tone] = {
     "not_started": "quiet",
     "in_progress": "busy",
     "partly": "busy",
+    "ahead": "busy",
     # parity
     "identical": "good",
     "different": "bad",

@@ -1,0 +1,155 @@
+"""The details of Overview, collapsed: tables, phases with their items, metrics, consumers."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.config.migration import Table
+from app.progress.facts import Facts
+from app.progress.phases import metrics, phases
+from app.progress.serving import Serving
+from app.progress.standing import Standing
+from app.progress.timeline import PlannedItem, Timeline, Timing, timeline
+from app.store.parity_records import ParityTable
+from app.web.components import panel, rows
+from app.web.components.evidence_links import links
+from app.web.components.marks import finding_mark, verdict_mark
+from app.web.components.native import PAGES_KEY, page_link
+from app.web.components.panel import Panel
+from app.web.components.rows import Link, Row
+from app.web.components.status import Mark, mark
+from app.web.components.tables import Column, table
+from app.web.components.text import NOTHING, count, literal, moment
+
+
+def draw() -> None:
+    """All details; an expander's content is only drawn while it is open."""
+    here = panel.current()
+    facts = panel.facts(here)
+    _phases(here, facts)
+    _metrics(here, facts)
+    _consumers(here)
+
+
+def side_mark(side: str) -> str:
+    """The side as shape and word: a square for the old side, a circle for the new, as in every chart."""
+    return {"baseline": "■ old", "candidate": "● new"}.get(side, "? unknown")
+
+
+def open_report(name: str, parity_id: str) -> None:
+    """Opens a table's report on the page Parity."""
+    page = st.session_state.get(PAGES_KEY, {}).get("parity")
+    if page is not None:
+        st.switch_page(page, query_params={"table": name, "report": parity_id})
+
+
+def table_row(here: Panel, facts: Facts, definition: Table, served: Serving, compared: ParityTable | None) -> Row:
+    """One table: the side that serves it, and its newest verdict."""
+    record = facts.snapshot.tables.get(definition.baseline)
+    kind = (record.table_type or NOTHING).replace("_", " ").lower() if record else NOTHING
+    newest = [Link("Open report", "parity", {"table": definition.name})] if compared else []
+    return Row(
+        definition.baseline,
+        verdict_mark(compared),
+        f"{side_mark(served.side)}: {served.how}",
+        f"{kind}, {count(record.rows if record else None, 'row')}, as of {moment(served.as_of, here.zone)}",
+        [*newest, Link("Databricks", url=record.url if record else None)],
+    )
+
+
+def item_row(here: Panel, plan: Timeline, planned: PlannedItem) -> Row:
+    """One item of the plan: its due date, its owner, and why it is not met."""
+    standing = planned.standing
+    due = f"due {planned.due:%Y-%m-%d}" if planned.due else "no due date"
+    if planned.timing is Timing.LATE and planned.due:
+        due = f"{count((plan.today - planned.due).days, 'day')} late, {due}"
+    shown = Mark("late", "bad") if planned.timing is Timing.LATE else standing_mark(standing)
+    note = ", ".join(x for x in (planned.phase.title, due, planned.owner) if x)
+    return Row(
+        planned.item.title,
+        shown,
+        standing.finding.summary,
+        note,
+        [Link("Open", "checklist", {"item": planned.item.key})],
+    )
+
+
+def standing_mark(standing: Standing) -> Mark:
+    """Where an item stands, as a mark."""
+    return finding_mark(standing.finding)
+
+
+def _phases(here: Panel, facts: Facts) -> None:
+    found = phases(facts)
+    plan = timeline(facts, found)
+    for p in found:
+        failing = f", {p.failing} not met" if p.failing else ""
+        state = mark(p.state)
+        label = (
+            f"{state.badge} **{literal(p.phase.title)}** {literal(f'(week {p.phase.weeks})')}: "
+            f"{p.done} of {p.total} done{failing}"
+        )
+        with st.expander(label, key=f"phase_{p.phase.key}", on_change="rerun") as box:
+            if box.open:
+                for step in p.steps:
+                    st.markdown(f"**{literal(step.step.title)}**")
+                    rows.draw(
+                        [item_row(here, plan, i) for i in plan.items if i.step.key == step.step.key],
+                        key=f"overview_{step.step.key}",
+                    )
+
+
+def _metrics(here: Panel, facts: Facts) -> None:
+    found = metrics(facts)
+    passed = sum(m.finding.passed for m in found)
+    label = f"**Success metrics**: {passed} of {len(found)} met"
+    with st.expander(label, key="overview_metrics_box", on_change="rerun") as box:
+        if box.open:
+            rows.draw(
+                [
+                    Row(
+                        m.metric.title,
+                        standing_mark(m.standing),
+                        m.finding.summary,
+                        f"{m.metric.group}, as of {moment(m.finding.as_of, here.zone)}",
+                        links(m.finding, facts.snapshot),
+                    )
+                    for m in found
+                ],
+                key="overview_metrics",
+                empty="No metrics.",
+            )
+            page_link("Tick and sign on the Checklist page", "checklist")
+
+
+CONSUMER_COLUMNS = (
+    Column("table", "Table"),
+    Column("kind", "Kind"),
+    Column("name", "Consumer"),
+    Column("user", "Reads as"),
+    Column("last", "Last seen", "time"),
+    Column("reads", "Recorded reads", "number"),
+)
+
+
+def _consumers(here: Panel) -> None:
+    found = here.store.collected.consumers()
+    with st.expander(
+        f"**Consumers of these tables**: {count(len(found), 'consumer')} in lineage", key="overview_consumers_box"
+    ):
+        st.caption("From lineage, which records only a subset of reads: a consumer may exist that is not listed here.")
+        shown = [
+            {
+                "table": c.table,
+                "kind": c.kind.replace("_", " ").lower(),
+                "name": c.name or c.consumer_id,
+                "user": c.user,
+                "last": c.last_seen,
+                "reads": c.reads,
+            }
+            for c in found
+        ]
+        table(
+            shown, CONSUMER_COLUMNS, key="overview_consumers", zone=here.zone, name="consumers",
+            empty="Lineage has recorded no read of these tables yet.",
+        )  # fmt: skip
