@@ -75,6 +75,7 @@ class _Side(_Nothing):
 
 class _Job(_Nothing):
     job: Side
+    offset_minutes: Annotated[float, Field(gt=0, le=1440, strict=True)] | None = None
 
 
 class _SideTables(_OfTables):
@@ -166,6 +167,7 @@ KINDS: dict[str, type[RuleParams]] = {
     "job_exists": _Side,
     "schedule_active": _Job,
     "tables_exist": _SideTables,
+    "consumers_known": _OfTables,
     "kept_tables_gone": _Days,
     "update_completed": _Environment,
     "runs_succeeded": _Runs,

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from app.config.base import ConfigError, Frozen, first_mistake
+from app.config.expected import Expected
 from app.config.health import Health
 from app.config.items import Evidence as Evidence
 from app.config.items import Metric, Phase, SignOff
@@ -185,6 +186,7 @@ class Migration(Frozen):
     performance: Performance = USUAL
     schedule: Schedule = Schedule()
     rehearsal_schema: str
+    expected: Expected = Expected()
     health: Health = Health()
 
     @field_validator("timezone")

@@ -16,6 +16,7 @@ from app.progress.expectation_counts import Counts, load_counts
 from app.store.base import now as current_time
 from app.store.checklist import Deviation, Tick
 from app.store.collected.records import (
+    ConsumerRecord,
     JobRunRecord,
     RunCost,
     Snapshot,
@@ -57,6 +58,7 @@ class Facts:
     met once, by key (of a gate: `gate:KEY`).
     deviations: the newest of each key, accepted or withdrawn.
     personas: whether ticks and sign-offs of personas count; only on a local workspace.
+    consumers: who was seen reading the tables.
     performance: run time and cost of both sides, the same for every rule, page and command.
     schedules: side to its schedule as it was observed, oldest first. incidents: open ones, and those with evidence
     within the window of a rule. watch: since when the worker looks for incidents. older_runs, older_updates: from
@@ -79,6 +81,7 @@ class Facts:
     record: Mapping[str, ItemRecord] = field(default_factory=dict)
     performance: Assessment = NOT_ASSESSED
     started: Mapping[str, OperationRecord] = field(default_factory=dict)
+    consumers: Sequence[ConsumerRecord] = ()
     deviations: Mapping[str, Deviation] = field(default_factory=dict)
     schedules: Mapping[str, Sequence[ScheduleState]] = field(default_factory=dict)
     incidents: Sequence[Incident] = ()
@@ -194,6 +197,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
         ticks=store.checklist.latest(),
         verified=verified,
         started=started,
+        consumers=store.collected.consumers(),
         personas=store.binding.local(),
         record=store.progress.records(),
         performance=load_assessment(store, migration.performance, as_of),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.config.items import Evidence
@@ -40,9 +40,21 @@ def unread(facts: Facts, source: str, what: str, shown: str) -> Finding | None:
     read = status.last_success if status is not None else None
     if read is not None and facts.now - read <= UNREAD:
         return None
-    since = "were never read" if read is None else f"have not been read since {when(read)}"
     cause = f": {status.error}" if status is not None and status.error else ""
-    return unknown(f"{what} {since}{cause}", shown, read)
+    return unknown(f"{what} {_since(read)}{cause}", shown, read)
+
+
+def unread_since(
+    facts: Facts, read: datetime | None, what: str, shown: str, longest: timedelta = UNREAD
+) -> Finding | None:
+    """INCONCLUSIVE where something was read longer ago than `longest`, or never; else None."""
+    if read is not None and facts.now - read <= longest:
+        return None
+    return unknown(f"{what} {_since(read)}", shown, read)
+
+
+def _since(read: datetime | None) -> str:
+    return "were never read" if read is None else f"have not been read since {when(read)}"
 
 
 def not_seen(facts: Facts, source: str, summary: str) -> Finding:
@@ -52,6 +64,8 @@ def not_seen(facts: Facts, source: str, summary: str) -> Finding:
         return unknown(f"{summary} (not read yet)", source)
     if status.error:
         return unknown(f"{summary} (reading failed: {status.error})", source, status.last_success)
+    if facts.now - status.last_success > UNREAD:
+        return unknown(f"{summary} (not read since {when(status.last_success)})", source, status.last_success)
     return pass_or_fail(False, summary, status.last_success, source)
 
 

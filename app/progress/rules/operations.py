@@ -10,7 +10,7 @@ from app.progress import quartz
 from app.progress.cutover import serves_all, standing_cutover
 from app.progress.evidence import Finding, Status, pass_or_fail, unknown
 from app.progress.facts import Facts
-from app.progress.rules.base import not_seen, rule, unread
+from app.progress.rules.base import not_seen, rule, unread, unread_since
 from app.store.operations import OperationRecord, State
 
 
@@ -21,6 +21,8 @@ def schedules_agree(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if old is None or new is None:
         return not_seen(facts, "schedules", "A schedule has not been read")
     as_of = min(old.as_of, new.as_of)
+    if outdated := unread_since(facts, as_of, "The schedules", "jobs"):
+        return outdated
     if not old.quartz or not new.quartz:
         return unknown("A job has no cron schedule", "jobs", as_of)
     try:

@@ -264,7 +264,10 @@ class TableRecord:
 
 @dataclass(frozen=True)
 class ScheduleRecord:
-    """What starts a job by itself. pause_status: PAUSED, UNPAUSED, or None where nothing starts it."""
+    """What starts a job by itself. pause_status: PAUSED, UNPAUSED, or None where nothing starts it.
+
+    definition: as `app.collect.shape.job_definition`; empty where it could not be read.
+    """
 
     side: str
     job_id: int
@@ -275,11 +278,12 @@ class ScheduleRecord:
     pause_status: str | None
     url: str
     as_of: datetime
+    definition: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class PipelineRecord:
-    """A pipeline as it is defined. state: IDLE, RUNNING, FAILED, ..."""
+    """A pipeline as it is defined. state: IDLE, RUNNING, FAILED, ...; `definition` as for a job's schedule."""
 
     environment: str
     pipeline_id: str
@@ -290,6 +294,7 @@ class PipelineRecord:
     configuration: Mapping[str, str]
     url: str
     as_of: datetime
+    definition: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -175,15 +175,18 @@ class CollectedRepository(CostsReading, TriesReading, Repository):
             upsert(c, tables_table, rows)
 
     def put_schedules(self, schedules: Sequence[ScheduleRecord]) -> None:
-        """Keeps what starts each side's job."""
+        """Keeps each side's job: its definition and what starts it."""
+        rows = rows_of(schedules)
+        for row in rows:
+            row["definition"] = dict(row["definition"])
         with self._write() as c:
-            upsert(c, schedules_table, rows_of(schedules))
+            upsert(c, schedules_table, rows)
 
     def put_pipelines(self, pipelines: Sequence[PipelineRecord]) -> None:
         """Keeps pipeline definitions."""
         rows = rows_of(pipelines)
         for row in rows:
-            row["configuration"] = dict(row["configuration"])
+            row["configuration"], row["definition"] = dict(row["configuration"]), dict(row["definition"])
         with self._write() as c:
             upsert(c, pipelines_table, rows)
 

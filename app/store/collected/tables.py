@@ -212,6 +212,7 @@ schedules_table = Table(
     Column("pause_status", Label(20)),
     Column("url", FreeText, nullable=False),
     Column("as_of", UtcDateTime, nullable=False),
+    Column("definition", CleanJson, nullable=False),
 )
 
 pipelines_table = Table(
@@ -226,6 +227,7 @@ pipelines_table = Table(
     Column("configuration", CleanJson, nullable=False),
     Column("url", FreeText, nullable=False),
     Column("as_of", UtcDateTime, nullable=False),
+    Column("definition", CleanJson, nullable=False),
 )
 
 consumers_table = Table(
