@@ -9,6 +9,7 @@ Every record counts in exactly one place: the bills of the runs and the lines wi
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -177,13 +178,14 @@ def attribute(
         if run_id is not None:
             started.setdefault(run_id, []).append(update)
     billed = {u.update_id for u in records if u.update_id is not None}
+    unlinked = _unlinked(owners)
     bills = {}
     for run_id, run in known.items():
         amount = Amount.of(of_run.get(run_id, ()))
         whole = all(u.update_id in billed for u in started.get(run_id, ()) if _must_be_billed(u))
-        settled = _settled(run.side, [run], started.get(run_id, ()), owners, read)
+        settled = _settled(run.side, [run], started.get(run_id, ()), unlinked, read)
         bills[run_id] = RunBill(run, amount, _state(amount, amount, whole, settled))
-    deliveries, pending = _deliveries(bills, started, owners, read, billed, cut)
+    deliveries, pending = _deliveries(bills, started, unlinked, read, billed, cut)
     lines = tuple(Line(*key, Amount.of(of_line[key])) for key in sorted(of_line))
     return Attribution(
         bills,
@@ -210,6 +212,19 @@ def _owners(updates: Iterable[UpdateRecord]) -> _Owners:
         owners[u.update_id] = (u, run_id)
         before[u.pipeline_id] = run_id
     return owners
+
+
+_Starts = Mapping[str, Sequence[datetime]]
+"""Environment to the starts of updates, in order."""
+
+
+def _unlinked(owners: _Owners) -> _Starts:
+    """The updates of tasks whose run is not known yet: each may belong to a run that was active at its start."""
+    starts: dict[str, list[datetime]] = {}
+    for u, run_id in owners.values():
+        if run_id is None and u.cause in ("JOB_TASK", "RETRY_ON_FAILURE"):
+            starts.setdefault(u.environment, []).append(u.start_time)
+    return {environment: sorted(found) for environment, found in starts.items()}
 
 
 def _place(u: UsageRecord, runs: Mapping[int, JobRunRecord], owners: _Owners) -> int | Reason:
@@ -246,7 +261,7 @@ def _state(amount: Amount, own: Amount, whole: bool, settled: bool) -> Bill:
 
 
 def _settled(
-    side: str, runs: Sequence[JobRunRecord], updates: Iterable[UpdateRecord], owners: _Owners, read: Read
+    side: str, runs: Sequence[JobRunRecord], updates: Iterable[UpdateRecord], unlinked: _Starts, read: Read
 ) -> bool:
     """Whether nothing that was billed to these runs can still arrive."""
     mine = list(updates)
@@ -263,11 +278,8 @@ def _settled(
     if not _reached(read.updates.get(environment), end):
         return False
     first = min(r.start_time for r in runs)
-    return not any(
-        run_id is None and u.environment == environment and u.cause in ("JOB_TASK", "RETRY_ON_FAILURE")
-        and first <= u.start_time <= end
-        for u, run_id in owners.values()
-    )  # fmt: skip
+    starts = unlinked.get(environment, ())
+    return bisect_left(starts, first) == bisect_right(starts, end)
 
 
 def _reached(until: datetime | None, moment: datetime) -> bool:
@@ -277,7 +289,7 @@ def _reached(until: datetime | None, moment: datetime) -> bool:
 def _deliveries(
     bills: Mapping[int, RunBill],
     started: Mapping[int, Sequence[UpdateRecord]],
-    owners: _Owners,
+    unlinked: _Starts,
     read: Read,
     billed: set[str],
     cut: frozenset[str],
@@ -298,7 +310,7 @@ def _deliveries(
         updates = [u for r in runs for u in started.get(r.run_id, ())]
         amount = sum((bills[r.run_id].amount for r in runs), Amount())
         whole = all(u.update_id in billed for u in updates if _must_be_billed(u))
-        settled = _settled(run.side, runs, updates, owners, read)
+        settled = _settled(run.side, runs, updates, unlinked, read)
         state = _state(amount, bills[run.run_id].amount, whole, settled)
         found.append(Delivery(run, tuple(attempts), amount, state, len(updates)))
     pending = sorted(chain(*waiting.values()), key=lambda r: (r.start_time, r.run_id), reverse=True)
