@@ -7,20 +7,34 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from app.web.components.opening import put
 from app.web.components.rows import Link, go
 from app.web.components.status import Mark
 from app.web.components.text import literal
 
 
 @dataclass(frozen=True)
+class Opens:
+    """What a click on a figure opens: `value` of the address's `parameter`. label: of the button."""
+
+    label: str
+    parameter: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Figure:
-    """One number with its unit in `value`. note: what it was computed from; link: in its place, to where that is."""
+    """One number with its unit in `value`. note: what it was computed from; link: in its place, to where that is.
+
+    opens: what a button below it opens on this page: the evidence behind the number.
+    """
 
     label: str
     value: str
     note: str = ""
     help: str | None = None
     link: Link | None = None
+    opens: Opens | None = None
 
 
 def answer(question: str, sentence: str, mark: Mark | None = None) -> None:
@@ -41,6 +55,19 @@ def figures(items: Sequence[Figure]) -> None:
                     go(item.link)
                 else:
                     st.caption(literal(item.note) or "\u00a0")
+                if item.opens is not None:
+                    _button(item.opens, item.label)
+
+
+def _button(what: Opens, figure: str) -> None:
+    st.button(
+        literal(what.label),
+        key=f"figure_{figure}",
+        on_click=put,
+        args=(what.parameter, what.value),
+        type="tertiary",
+        icon=":material/list:",
+    )
 
 
 def section(title: str, help: str | None = None) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from app.config.performance import Performance
 from app.parity.estimate import Expected
-from app.performance.measurements import Summary
+from app.performance.assessment import Assessment, Measure
+from app.performance.statistic import Verdict
 from app.progress import quartz
 from app.progress.phases import SignOffStatus
 from app.store.audit import ChainCheck
@@ -48,29 +50,42 @@ def health(
     return Mark("healthy", "good"), f"The last update of {pipeline} completed {when}; {record}."
 
 
-def as_fast_and_cheap(time: Summary, units: Summary) -> tuple[Mark, str]:
-    """Run time and cost of the new side against the old, from medians of measured runs. Cost is judged by DBU."""
-    if time.ratio is None:
-        missing = [name for name, runs in (("old", time.baseline_runs), ("new", time.candidate_runs)) if not runs]
-        return Mark(
-            "unknown", "unknown"
-        ), f"No successful run of the {' and the '.join(missing or ['old'])} side is measured yet."
-    fast = time.ratio <= 1
-    pace = f"{_against(time.ratio, 'faster', 'as fast', 'slower')} ({ratio(time.ratio)} the run time)"
-    runs = f"Medians of {time.baseline_runs} and {count(time.candidate_runs, 'run')}."
-    if units.ratio is None:
-        return (
-            Mark("fast, cost unknown" if fast else "slower", "unknown" if fast else "bad"),
-            f"The new side is {pace}; its cost is unknown so far. {runs}",
-        )
-    cheap = units.ratio <= 1
-    cost = f"{_against(units.ratio, 'cheaper', 'as cheap', 'costlier')} ({ratio(units.ratio)} the DBU)"
-    mark = Mark("fast and cheap", "good") if fast and cheap else Mark("slower or costlier", "bad")
-    return mark, f"The new side is {pace} {'and' if fast == cheap else 'but'} {cost}. {runs}"
+def as_fast_and_cheap(found: Assessment) -> tuple[Mark, str]:
+    """The verdicts about run time and cost in US dollars of the new side, with the figures that they rest on."""
+    judged = (found.run_time, found.usd)
+    sentence = " ".join((verdict(found.run_time, "Run time"), verdict(found.usd, "Cost")))
+    if any(m.verdict is Verdict.WORSE for m in judged):
+        return Mark("worse", "bad"), sentence
+    if all(m.verdict in (Verdict.EQUAL, Verdict.BETTER, Verdict.NOT_WORSE) for m in judged):
+        return Mark("equal or better", "good"), sentence
+    enough = all(m.verdict is not Verdict.NOT_ENOUGH for m in judged)
+    return Mark("undecided" if enough else "not enough pairs", "unknown"), sentence
 
 
-def _against(value: float, below: str, equal: str, above: str) -> str:
-    return below if value < 1 else above if value > 1 else equal
+def verdict(found: Measure, name: str) -> str:
+    """One measure's verdict: `Cost is equal: 1.01× the old side (0.98× to 1.03×, 26 pairs).`"""
+    if found.verdict is Verdict.NOT_ENOUGH or found.ratio is None:
+        pending = "".join(f", {n:,} {why}" for why, n in found.left_out.items())
+        return f"{name} is not judged yet: {len(found.points):,} of {found.settings.minimum_pairs} pairs{pending}."
+    return f"{name} is {found.verdict}: {ratio(found.ratio)} the old side ({surely(found)})."
+
+
+def rules_of_judgement(settings: Performance) -> str:
+    """What a verdict about run time and cost needs, and what the migration file relaxes of it."""
+    text = (
+        f"Judged by pairs of an old and a new delivery of the last {count(settings.window_days, 'day')}: equal within "
+        f"{settings.margin:.0%} of the old side, at least {count(settings.minimum_pairs, 'pair')}, "
+        f"{settings.confidence:.0%} confidence. The ratio is the median of the pairs' ratios."
+    )
+    return text + (f" ▲ This migration file relaxes: {', '.join(settings.relaxed)}." if settings.relaxed else "")
+
+
+def surely(found: Measure) -> str:
+    """The interval of a measure's ratio and its number of pairs: `0.98× to 1.03×, 26 pairs`."""
+    pairs = count(len(found.points), "pair")
+    if found.interval is None or len(found.points) < 2:
+        return f"{pairs}, no interval"
+    return f"{ratio(found.interval.low)} to {ratio(found.interval.high)}, {pairs}"
 
 
 def offset(baseline: ScheduleRecord | None, development: ScheduleRecord | None) -> str | None:

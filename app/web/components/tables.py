@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -17,7 +19,7 @@ from app.web.components.opening import OPENS, on_click, put
 from app.web.components.text import literal
 from validation.spreadsheet import csv_line
 
-ColumnKind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio", "open"]
+ColumnKind = Literal["text", "number", "time", "seconds", "usd", "dbu", "percent", "link", "ratio", "open", "page"]
 
 SHOWN = 500
 """Largest number of rows drawn; the export has all."""
@@ -31,7 +33,8 @@ class Column:
     """One column: `key` in each row, `label` with its unit, and how to draw it. width: a size by name, or in pixels.
 
     A cell of kind `link` is an address, shown as `link_text`. A cell of kind `open` is an id: a click puts it into the
-    page's address under the column's `key`, or calls `opens` with it.
+    page's address under the column's `key`, or calls `opens` with it. A cell of kind `page` is an id as well: it links
+    to another page of the panel, at `address` followed by the id.
     """
 
     key: str
@@ -42,6 +45,7 @@ class Column:
     pinned: bool = False
     link_text: str = "open"
     opens: Callable[[str], None] | None = None
+    address: str = ""
 
 
 def csv_text(value: object) -> str | None:
@@ -85,6 +89,8 @@ def _config(column: Column, zone: ZoneInfo, key: str) -> Any:
             return st.column_config.NumberColumn(**common, format="percent")
         case "link":
             return st.column_config.LinkColumn(**common, display_text=column.link_text)
+        case "page":
+            return st.column_config.LinkColumn(**common, display_text=f"{re.escape(column.address)}(.*)")
         case "open":
             click = f"{key}_{column.key}_click"
             clicked = on_click(click, column.opens or partial(put, column.key))
@@ -113,6 +119,10 @@ def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], zone: Zo
         elif column.kind == "text":
             series[column.key] = pd.Series(
                 [None if v is None else in_zone(str(v), zone) for v in values], dtype="object"
+            )
+        elif column.kind == "page":
+            series[column.key] = pd.Series(
+                [None if v is None else column.address + quote(str(v), safe="") for v in values], dtype="object"
             )
         else:
             mark = OPENS if column.kind == "open" else ""
