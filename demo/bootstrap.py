@@ -6,6 +6,7 @@ Every step can be repeated and marks itself done only when it is whole, so that 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -69,6 +70,8 @@ IDS = {
     "apps.cutover.service_principal_client_id": APP,
 }
 
+FIRST_RUN = "First run of both jobs"
+
 DECLARERS = 4
 """Statements that declare tables at the same time."""
 
@@ -88,13 +91,19 @@ def fill(workspace: Workspace, entries: int, seed: int, progress: Progress) -> N
     entries, seed: size and seed of the source data; a folder that has its data keeps it, whatever is requested later.
     Raises FillError, naming the step.
     """
-    made = Bootstrap(workspace, entries, seed, progress)
+    began, place = time.monotonic(), ""
+
+    def show(step: str, done: int = 0, total: int = 0, message: str = "") -> None:
+        progress(step, done, total, f"{place}, {time.monotonic() - began:.0f} s: {message or step}")
+
+    made = Bootstrap(workspace, entries, seed, show)
     system_tables.register(workspace)
     steps = made.steps()
     for number, step in enumerate(steps):
         if workspace.state.meta(f"bootstrap.{step.key}"):
             continue
-        progress(step.title, 0, 0, f"Step {number + 1} of {len(steps)}: {step.title}")
+        place = f"Step {number + 1} of {len(steps)}"
+        show(step.title)
         try:
             step.execute()
         except Exception as e:
@@ -153,7 +162,7 @@ class Bootstrap:
             Step("files", "Notebooks and pipeline source", self.refresh_files),
             Step("jobs", "Jobs and pipelines", self.jobs),
             Step("sources", "Source data", self.sources),
-            Step("first_run", "First run of 00_RDS", self.first_run),
+            Step("first_run", FIRST_RUN, self.first_run),
             Step("grants", "Grants", self.grants),
             Step("history", "Generated history", self.history),
         ]
@@ -281,32 +290,57 @@ class Bootstrap:
             spark.stop()
 
     def first_run(self) -> None:
-        """One real run of the old job, so that its six tables are there; another one where a kill ended it."""
-        job_id = int(IDS["jobs.old"])
-        done = [r for r in self.state.runs(job_id=job_id, generated=False) if r.result_state == "SUCCESS"]
-        if done:
-            return
-        active = self.state.runs(job_id=job_id, generated=False, active=True)
-        run = self.ended(active[0] if active else self.workspace.jobs.run_now(job_id, self.admin))
-        if run.result_state != "SUCCESS":
-            # Where no table is there yet, a task can be ahead of one whose table it reads but need not wait for.
-            self.workspace.jobs.repair(run.run_id, None, all_failed=True)
-            run = self.ended(run)
-        if run.result_state != "SUCCESS":
-            raise FillError(f"run {run.run_id} ended {run.result_state}: {run.state_message}")
+        """One real run of each job, so that the tables of both sides are there; another one where a kill ended it."""
+        old, new = self.missing_run("jobs.old"), self.missing_run("jobs.new")
+        if old is not None:
+            run = self.started(old)
+            if new is not None:
+                # Both jobs begin with the notebook that builds the helper tables anew: one at a time.
+                self.wait_for([run], until_first_task=True)
+                self.finish([run, self.started(new)])
+            else:
+                self.finish([run])
+        elif new is not None:
+            self.finish([self.started(new)])
 
-    def ended(self, run: Run) -> Run:
-        """The run once it has ended; says meanwhile what it does."""
+    def missing_run(self, reference: str) -> int | None:
+        """Id of a job that has no successful run of its own yet; None where it has one."""
+        job_id = int(IDS[reference])
+        runs = self.state.runs(job_id=job_id, generated=False)
+        return None if any(r.result_state == "SUCCESS" for r in runs) else job_id
+
+    def started(self, job_id: int) -> Run:
+        active = self.state.runs(job_id=job_id, generated=False, active=True)
+        return active[0] if active else self.workspace.jobs.run_now(job_id, self.admin)
+
+    def finish(self, runs: list[Run]) -> None:
+        """Waits until the runs have ended. Raises FillError for one that fails twice."""
+        failed = [r for r in self.wait_for(runs) if r.result_state != "SUCCESS"]
+        # Where no table is there yet, a task can be ahead of one whose table it reads but need not wait for.
+        for run in failed:
+            self.workspace.jobs.repair(run.run_id, None, all_failed=True)
+        for run in self.wait_for(failed):
+            if run.result_state != "SUCCESS":
+                raise FillError(f"run {run.run_id} of {run.run_name} ended {run.result_state}: {run.state_message}")
+
+    def wait_for(self, runs: list[Run], until_first_task: bool = False) -> list[Run]:
+        """The runs once all have ended, or once a task of theirs has; shows meanwhile what runs."""
         while True:
-            try:
-                return self.workspace.jobs.wait(run.run_id, 1.0)
-            except TimeoutError:
-                if self.workspace.stopping.is_set():
-                    raise
-            tasks = self.state.tasks(run.run_id)
+            tasks = [t for r in runs for t in self.state.tasks(r.run_id)]
             done = sum(not t.active for t in tasks)
-            names = ", ".join(t.task_key for t in tasks if t.life_cycle_state == "RUNNING")
-            self.progress("First run of 00_RDS", done, len(tasks), f"First run of 00_RDS: {names or 'starting'}")
+            if until_first_task and done:
+                return runs
+            if not any(self.active(r) for r in runs):
+                return [self.workspace.jobs.wait(r.run_id) for r in runs]
+            names = ", ".join(sorted({t.task_key for t in tasks if t.life_cycle_state == "RUNNING"}))
+            state = f"{done} of {len(tasks)} tasks, {names or 'starting'}"
+            self.progress(FIRST_RUN, done, len(tasks), f"{FIRST_RUN}: {state}")
+            if self.workspace.stopping.wait(1.0):
+                raise FillError("the workspace stops")
+
+    def active(self, run: Run) -> bool:
+        found = self.state.run(run.run_id)
+        return found is not None and found.active
 
     def history(self) -> None:
         """Weeks before the first start, at once or not at all."""
