@@ -125,7 +125,7 @@ def main() -> None:
         report.button(here)
     found = preparing.state()
     if found is not None:
-        panel.live(preparing.banner, every=None if found.ready else panel.LIVE_SECONDS)
+        panel.live(lambda: preparing.banner(here.store), every=None if found.ready else panel.LIVE_SECONDS)
     page.run()
     _preload()
 

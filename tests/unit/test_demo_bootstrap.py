@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +28,7 @@ from demo.bootstrap import (
     spark_name,
 )
 from emulator.constants import ADMIN
-from emulator.records import Run
+from emulator.records import Run, TaskRun
 from emulator.system_tables import LINEAGE_SCHEMA, SystemTables, note_lineage, register
 from emulator.workspace import FillError, Workspace
 
@@ -61,6 +63,46 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     yield made
     made.stopping.set()
     made.state.close()
+
+
+FIRST_RUN = Bootstrap.first_run
+"""The step itself; `without_spark` puts another in its place."""
+
+
+class FakeJobs:
+    """Runs that end at once: the first attempt of a job in `failing` fails, its repair does not unless `for_good`."""
+
+    def __init__(self, workspace: Workspace, failing: tuple[str, ...] = (), for_good: bool = False) -> None:
+        self.state, self.failing, self.for_good = workspace.state, failing, for_good
+        self.calls: list[tuple[str, str]] = []
+
+    def run_now(self, job_id: int, creator: str) -> Run:
+        job = self.state.job(job_id)
+        assert job is not None
+        self.calls.append(("run", job.name))
+        result = "FAILED" if job.name in self.failing else "SUCCESS"
+        values = {"life_cycle_state": "TERMINATED", "result_state": result, "end_ms": 2}
+        run = Run(job_id % 1000, job_id, creator, job.name, "ONE_TIME", 1, job.settings, 1, **values)  # type: ignore[arg-type]
+        self.state.put_runs([run], [TaskRun(run.run_id + 1, run.run_id, "t", {}, **values)])  # type: ignore[arg-type]
+        return run
+
+    def repair(self, run_id: int, _only: None, *, all_failed: bool) -> None:
+        run = self.state.run(run_id)
+        assert run is not None and all_failed
+        self.calls.append(("repair", run.run_name))
+        self.state.put_run(replace(run, result_state="FAILED" if self.for_good else "SUCCESS"))
+
+    def wait(self, run_id: int) -> Run:
+        run = self.state.run(run_id)
+        assert run is not None
+        return run
+
+
+def first_runs(workspace: Workspace, jobs: FakeJobs) -> list[tuple[str, str]]:
+    """The calls of the step "first run" where no job has run yet."""
+    workspace.__dict__["jobs"] = jobs
+    FIRST_RUN(Bootstrap(workspace, 500, 3, lambda *_, **__: None))
+    return jobs.calls
 
 
 @pytest.fixture
@@ -265,3 +307,32 @@ def test_system_tables_can_be_registered_again(workspace: Workspace) -> None:
     register(workspace)
     register(workspace)
     assert len(sql(workspace).virtual) == 9
+
+
+@pytest.fixture
+def unrun(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A filled workspace in which no job has run."""
+    monkeypatch.setattr(Bootstrap, "first_run", lambda self: None)
+    start(workspace, [])
+    return workspace
+
+
+def test_both_jobs_run_once(unrun: Workspace) -> None:
+    assert first_runs(unrun, FakeJobs(unrun)) == [("run", "00_RDS"), ("run", "00_RDS_v2")]
+    assert first_runs(unrun, FakeJobs(unrun)) == [], "a start after a kill repeats no run that succeeded"
+
+
+def test_a_first_run_that_fails_is_repaired_once(unrun: Workspace) -> None:
+    calls = first_runs(unrun, FakeJobs(unrun, failing=("00_RDS_v2",)))
+    assert calls == [("run", "00_RDS"), ("run", "00_RDS_v2"), ("repair", "00_RDS_v2")]
+
+
+def test_a_first_run_that_fails_twice_stops_the_preparation_and_names_the_job(unrun: Workspace) -> None:
+    with pytest.raises(FillError, match="of 00_RDS ended FAILED"):
+        first_runs(unrun, FakeJobs(unrun, failing=("00_RDS",), for_good=True))
+    assert first_runs(unrun, FakeJobs(unrun)) == [("run", "00_RDS")], "the new job's run succeeded and stays"
+
+
+def test_progress_names_step_and_time(workspace: Workspace, reported: list[Any]) -> None:
+    start(workspace, reported)
+    assert all(re.match(r"Step \d of 8, \d+ s: ", message) for *_, message in reported) and reported

@@ -1,10 +1,13 @@
-"""Banner that shows the progress of a workspace that is being prepared; no page waits for it."""
+"""Banner that shows the progress of a local workspace from its start to the first comparison; no page waits for it."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from app import preparation
+from app.parity.first import first_comparison
+from app.store.base import now
+from app.store.open import Store
 from app.web.components.text import literal
 
 
@@ -20,12 +23,16 @@ def state() -> preparation.Preparation | None:
     return _read(url) if url else None
 
 
-def banner() -> None:
-    """Draws the progress; nothing once the workspace is ready."""
+def banner(store: Store) -> None:
+    """Draws the progress; nothing once the workspace is ready and a comparison has ended. Raises StoreError."""
     found = state()
-    if found is None or found.ready:
+    if found is None:
         return
-    if not found.reached:
+    if found.ready:
+        comparison = first_comparison(store, now())
+        if comparison is not None:
+            st.progress(comparison.fraction, text=literal(comparison.sentence))
+    elif not found.reached:
         st.info(
             "The local workspace does not answer: it is starting or has stopped. The pages show the last evidence.",
             icon=":material/hourglass_top:",
