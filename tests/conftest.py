@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databricks.sdk.service.jobs import RunResultState
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-from app.config.migration import DEFAULT_MIGRATION, Migration
 from scripts.local_workspace import LocalWorkspace
 
 pytest.register_assert_rewrite("tests.support")
@@ -91,18 +89,6 @@ def workspace(raw_workspace: LocalWorkspace) -> LocalWorkspace:
     """The workspace with the bundled migration's data and first runs."""
     raw_workspace.wait_prepared()
     return raw_workspace
-
-
-@pytest.fixture(scope="session")
-def both_sides(workspace: LocalWorkspace) -> LocalWorkspace:
-    """The workspace once the new job has run too: the production pipeline and the notebooks that stay."""
-    client, migration = workspace.endpoint.workspace(), Migration.load(DEFAULT_MIGRATION)
-    if not all(client.tables.exists(t.candidate).table_exists for t in migration.tables):
-        job = next(j.job_id for j in client.jobs.list(name=migration.candidate_job.name))
-        assert job is not None
-        run = client.jobs.run_now(job).result()
-        assert run.state and run.state.result_state is RunResultState.SUCCESS, run.state
-    return workspace
 
 
 @pytest.fixture(scope="session")

@@ -35,10 +35,10 @@ CUT, BACK = "cutover product.fde", "rollback product.fde"
 
 
 @pytest.fixture
-def operations(both_sides: Any, tmp_path: Path) -> Iterator[tuple[OperationsService, DatabricksWorld, str]]:
+def operations(workspace: Any, tmp_path: Path) -> Iterator[tuple[OperationsService, DatabricksWorld, str]]:
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    found = service(url, both_sides.endpoint)
-    world = DatabricksWorld(Workspace(both_sides.endpoint))
+    found = service(url, workspace.endpoint)
+    world = DatabricksWorld(Workspace(workspace.endpoint))
     quiet(world)
     yield found, world, url
     if set(found.serving().values()) != {"baseline"}:

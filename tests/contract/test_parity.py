@@ -58,11 +58,11 @@ def endless(warehouse: DatabricksWarehouse) -> str:
 
 
 def test_a_materialized_view_is_pinned_by_the_update_that_filled_it(
-    both_sides: LocalWorkspace, warehouse: DatabricksWarehouse
+    workspace: LocalWorkspace, warehouse: DatabricksWarehouse
 ) -> None:
-    client = both_sides.endpoint.workspace()
+    client = workspace.endpoint.workspace()
     spec = ComparisonSpec(ROI.baseline, ROI.candidate, keys=ROI.key)
-    updates_of_panel = table_updates(Workspace(both_sides.endpoint))
+    updates_of_panel = table_updates(Workspace(workspace.endpoint))
     report = compare(warehouse, spec, update_of=updates_of_panel)
     assert report.verdict is not Verdict.NOT_PROVEN, report.reason
     owner = client.tables.get(ROI.candidate).pipeline_id
@@ -73,11 +73,11 @@ def test_a_materialized_view_is_pinned_by_the_update_that_filled_it(
     assert report.candidate.version_before == report.candidate.version_after == f"update:{latest.update_id}"
     assert (report.baseline.version_before or "").startswith("delta:")
     # When its own flow completed.
-    flows = Workspace(both_sides.endpoint).pipelines.events_of(owner, latest.update_id or "")
+    flows = Workspace(workspace.endpoint).pipelines.events_of(owner, latest.update_id or "")
     wrote = max(e.timestamp for e in flows if e.dataset == ROI.candidate and "has COMPLETED" in e.message)
     assert report.candidate.last_write == wrote and report.baseline.last_write is not None
     assert latest.creation_time is not None and wrote.timestamp() * 1000 > latest.creation_time
-    assert readable_updates(Workspace(both_sides.endpoint))(ROI.candidate) == updates_of_panel(ROI.candidate)
+    assert readable_updates(Workspace(workspace.endpoint))(ROI.candidate) == updates_of_panel(ROI.candidate)
 
 
 def test_who_may_not_read_a_side_proves_nothing(raw_workspace: LocalWorkspace, warehouse: DatabricksWarehouse) -> None:

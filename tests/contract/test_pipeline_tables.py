@@ -12,8 +12,8 @@ OWNED = "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED"
 
 
 @pytest.mark.timeout(300)
-def test_a_pipelines_table_refuses_what_the_service_refuses(both_sides: LocalWorkspace) -> None:
-    with both_sides.endpoint.sql() as connection, connection.cursor() as cursor:
+def test_a_pipelines_table_refuses_what_the_service_refuses(workspace: LocalWorkspace) -> None:
+    with workspace.endpoint.sql() as connection, connection.cursor() as cursor:
         before = cursor.execute(f"SELECT count(*) FROM {TABLE}").fetchall()
         for text, error_class in (
             (f"ALTER TABLE {TABLE} RENAME TO product.fde.elsewhere", OWNED),

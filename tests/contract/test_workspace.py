@@ -413,9 +413,9 @@ MIGRATION = Migration.load(DEFAULT_MIGRATION)
 
 
 @pytest.fixture(scope="module")
-def prepared(both_sides: LocalWorkspace, ws: Workspace) -> Workspace:
+def prepared(workspace: LocalWorkspace, ws: Workspace) -> Workspace:
     """The workspace once both sides have run."""
-    assert both_sides.host == ws.endpoint.host
+    assert workspace.host == ws.endpoint.host
     return ws
 
 
