@@ -94,7 +94,7 @@ def fill(workspace: Workspace, entries: int, seed: int, progress: Progress) -> N
     began, place = time.monotonic(), ""
 
     def show(step: str, done: int = 0, total: int = 0, message: str = "") -> None:
-        progress(step, done, total, f"{place}, {time.monotonic() - began:.0f} s: {message or step}")
+        progress(step, done, total, f"{place}, {_elapsed(time.monotonic() - began)}: {message or step}")
 
     made = Bootstrap(workspace, entries, seed, show)
     system_tables.register(workspace)
@@ -391,6 +391,11 @@ class Bootstrap:
                     targets=(),
                     at_ms=min(at, now_ms()),
                 )
+
+
+def _elapsed(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole} s" if whole < 100 else f"{whole // 60} min {whole % 60} s"
 
 
 def _digest(content: bytes) -> str:
