@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from app.config.base import Frozen
 
@@ -22,6 +22,8 @@ class ExpectedPipeline(Frozen):
     their values; further keys are not judged. notes: field to why it differs from the document that the migration
     follows.
     """
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
     edition: Literal["CORE", "PRO", "ADVANCED"] | None = None
     continuous: Flag | None = None

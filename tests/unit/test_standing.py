@@ -30,7 +30,7 @@ MANUAL = Deliverable(key="d", title="D")
 def tables(exists: bool) -> dict[str, TableRecord]:
     names = [t.baseline for t in MIGRATION.tables]
     empty = (None, None, None, None, (), (), {}, None, None, None, None)
-    return {n: TableRecord(n, n, "baseline", exists, "MANAGED", *empty, NOW - DAY) for n in names}
+    return {n: TableRecord(n, n, "baseline", exists, "MANAGED", *empty, NOW) for n in names}
 
 
 def facts(exists: bool | None = None, migration: Migration = MIGRATION, **more: object) -> Facts:
