@@ -29,6 +29,7 @@ class Reason(StrEnum):
     """Why a billing record belongs to no run."""
 
     MAINTENANCE = "maintenance of the pipeline"
+    IDLE = "pipeline outside of an update"
     MANUAL = "update outside of the job"
     UNLINKED = "update whose run is not known"
     NO_UPDATE = "update that was not collected"
@@ -237,7 +238,9 @@ def _place(u: UsageRecord, runs: Mapping[int, JobRunRecord], owners: _Owners) ->
         if run_id is None:
             return Reason.UNLINKED if update.cause in ("JOB_TASK", "RETRY_ON_FAILURE") else Reason.MANUAL
     if run_id is None:
-        return Reason.MAINTENANCE if u.pipeline_id is not None else Reason.NAMELESS
+        if u.maintenance_id is not None:
+            return Reason.MAINTENANCE
+        return Reason.IDLE if u.pipeline_id is not None else Reason.NAMELESS
     run = runs.get(run_id)
     if run is None:
         return Reason.NO_RUN

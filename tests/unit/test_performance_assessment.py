@@ -254,7 +254,7 @@ def history(seed: int) -> History:
                     usage.append(bill(f"a{n}", 1.0, DLT_PRICE, side, update_id=again, start=at + HOUR / 10))
     updates.append(pipeline_update("by hand", slots(3)[2] + HOUR, None, cause="USER_ACTION"))
     usage.append(bill("by hand", 1.0, DLT_PRICE, "candidate", update_id="by hand"))
-    usage.append(bill("maintenance", 1.0, DLT_PRICE, "candidate", pipeline_id="p"))
+    usage.append(bill("maintenance", 1.0, DLT_PRICE, "candidate", pipeline_id="p", maintenance_id="m"))
     return runs, usage, updates
 
 

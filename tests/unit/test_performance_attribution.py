@@ -135,7 +135,8 @@ def test_what_belongs_to_no_run_has_a_line_with_its_reason() -> None:
         pipeline_update("lone", AT + 3 * HOUR, None),
     ]
     usage = [
-        bill("maintenance", 1.0, 1.0, "candidate", pipeline_id="p"),
+        bill("maintenance", 1.0, 1.0, "candidate", pipeline_id="p", maintenance_id="m"),
+        bill("idle", 1.5, 1.0, "candidate", pipeline_id="p"),
         bill("manual", 2.0, 1.0, "candidate", pipeline_id="p", update_id="manual"),
         bill("lone", 3.0, 1.0, "candidate", pipeline_id="p", update_id="lone"),
         bill("u", 4.0, 1.0, "candidate", pipeline_id="p", update_id="never collected"),
@@ -145,6 +146,7 @@ def test_what_belongs_to_no_run_has_a_line_with_its_reason() -> None:
     ]
     assert lines(attribute(usage, [OLD, NEW], updates, EVERYTHING)) == {
         ("candidate", Reason.MAINTENANCE): 1.0,
+        ("candidate", Reason.IDLE): 1.5,
         ("candidate", Reason.MANUAL): 2.0,
         ("candidate", Reason.UNLINKED): 3.0,
         ("candidate", Reason.NO_UPDATE): 4.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -29,11 +30,12 @@ class CostsReading(Repository):
     ) -> list[UsageRecord]:
         """Billing records whose usage started within [since, until), newest first."""
         t = usage_table.c
-        query = between(select(usage_table), t.start, since, until)
+        # Rows in the order of the record's fields: naming each value doubles the time of thousands of rows.
+        query = between(select(*(t[f.name] for f in fields(UsageRecord))), t.start, since, until)
         if side is not None:
             query = query.where(t.side == side)
         query = query.order_by(t.start.desc(), t.record_id).limit(limit)
-        return [UsageRecord(**r._mapping) for r in self._all(query)]
+        return [UsageRecord(*list(r)) for r in self._all(query)]
 
     def billed(self, since: datetime, until: datetime) -> dict[str, tuple[int, int, int, int]]:
         """What was billed for usage that started within [since, until), by side: billionths of a DBU, of a US dollar,

@@ -183,7 +183,8 @@ class ExpectationRecord:
 class UsageRecord:
     """One billing record. usd = dbu times the list price at its start; None where no price holds.
 
-    Discounts are not in it, nor, for classic compute, the cloud's own bill for machines.
+    Discounts are not in it, nor, for classic compute, the cloud's own bill for machines. maintenance_id: of the
+    maintenance of a pipeline; records that were read by a version before this field have none.
     """
 
     record_id: str
@@ -203,6 +204,7 @@ class UsageRecord:
     serverless: bool | None = None
     photon: bool | None = None
     generated: bool = False
+    maintenance_id: str | None = None
 
 
 @dataclass(frozen=True)

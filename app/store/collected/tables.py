@@ -172,6 +172,7 @@ usage_table = Table(
     Column("serverless", Boolean),
     Column("photon", Boolean),
     Column("generated", Boolean, nullable=False),
+    Column("maintenance_id", Label(80)),
     Index("ix_collected_usage_start", "start"),
     Index("ix_collected_usage_job_run", "job_run_id"),
     Index("ix_collected_usage_update", "update_id"),
