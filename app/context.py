@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from app.progress.incident_service import IncidentService
     from app.progress.sign_off import ChecklistService
     from app.store.open import Store
+    from app.store.operations import OperationRecord
     from databricks_client.client import Workspace
     from databricks_client.endpoint import Endpoint
     from validation.connector import DatabricksWarehouse
@@ -103,6 +105,7 @@ class Context:
             evidence=lambda: compared.of_store(self.store.parity),
             ended=lambda: self._ended() or RUNNING.ending,
             personas=self.store.binding.local,
+            after=self._after,
         )
 
     @cached_property
@@ -165,6 +168,16 @@ class Context:
         from app.progress.facts import load_facts
 
         return load_facts(self.store, self.migration)
+
+    def _after(self, ended: OperationRecord) -> None:
+        """Reads again what an operation changed, and records what becomes of the items. Raises nothing."""
+        from app.collect.after_operation import read_again
+        from app.collect.context import CollectContext
+        from app.store.base import StoreError
+
+        read_again(CollectContext(self.store.collected, self.workspace, self.migration), ended.kind, ended.id)
+        with suppress(StoreError):  # The worker records it with its next look.
+            self.record_progress()
 
     def record_progress(self) -> None:
         """Writes what became of every item by the evidence in the store. Raises StoreError."""

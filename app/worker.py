@@ -283,8 +283,6 @@ class Worker:
                     except Interrupted as e:
                         log.warning("%s; the next worker recovers it", e)
                         return
-                    finally:
-                        self._store.collected.request_refresh(f"operation {operation_id}")
             except (StoreError, WorkspaceError) as e:
                 log.error("%s", e)
                 pause = self._pace.failure

@@ -14,6 +14,7 @@ from app.cli.output import moment, plain, rows, show
 from app.cli.performance_output import performance_table
 from app.performance.plain import assessment_json
 from app.progress import phases as progress
+from app.progress.headline import answer
 from app.store.leases import OPERATIONS_LEASE
 from app.store.operations import State
 
@@ -35,7 +36,7 @@ def status(
         states=[State.SUBMITTED, State.READY, State.RUNNING, State.NEEDS_HUMAN], limit=20
     )
     held = context.store.leases.holder(OPERATIONS_LEASE) is not None
-    headline = progress.headline(facts)
+    headline = answer(facts).text
     value = {
         "headline": headline,
         "as_of": facts.now,

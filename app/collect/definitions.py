@@ -26,6 +26,8 @@ def read_schedules(ctx: CollectContext) -> str | None:
     for side, ref in refs:
         if ref is None:
             continue
+        # Before the call: what changes during it is not known to be read.
+        as_of = ctx.clock()
         try:
             job = ctx.job(side, ref)
         except WorkspaceError as e:
@@ -46,7 +48,7 @@ def read_schedules(ctx: CollectContext) -> str | None:
                 timezone=job.timing.timezone,
                 pause_status=None if paused is None else ("PAUSED" if paused else "UNPAUSED"),
                 url=job.url,
-                as_of=ctx.clock(),
+                as_of=as_of,
                 definition=definition,
             )
         )

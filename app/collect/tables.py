@@ -16,8 +16,8 @@ from databricks_client.tables import TableState
 ROWS_AGE = timedelta(minutes=15)
 
 
-def read_tables(ctx: CollectContext) -> str | None:
-    """State and grants of every table on all sides, and its row count where it may have been written."""
+def read_tables(ctx: CollectContext, *, count: bool = True) -> str | None:
+    """State and grants of every table on all sides; with `count` its row count too, where it may have been written."""
     before = ctx.store.tables()
     writes = _last_writes(ctx)
     failed: list[WorkspaceError] = []
@@ -27,6 +27,8 @@ def read_tables(ctx: CollectContext) -> str | None:
             names.append(("development", table.development))
         for side, name in names:
             ctx.check()
+            # Before the call: what changes during it is not known to be read.
+            as_of = ctx.clock()
             try:
                 state = ctx.workspace.tables.state(name)
                 grants = ctx.workspace.tables.grants(name) if state.exists else frozenset()
@@ -36,7 +38,7 @@ def read_tables(ctx: CollectContext) -> str | None:
                 failed.append(e)
                 continue
             pairs = tuple(sorted((g.principal, g.privilege) for g in grants))
-            record = _table_record(ctx, table.name, side, state, pairs)
+            record = _table_record(ctx, table.name, side, state, pairs, as_of)
             known = before.get(name)
             same = known is not None and known.exists and _same_relation(known, record)
             if same and known is not None:
@@ -48,7 +50,7 @@ def read_tables(ctx: CollectContext) -> str | None:
                     rows_as_of=known.rows_as_of,
                 )
             ctx.store.put_tables([record])
-            if record.exists and _worth_counting(ctx, record, writes):
+            if count and record.exists and _worth_counting(ctx, record, writes):
                 try:
                     ctx.store.put_tables([_counted(ctx, record, writes)])
                 except WorkspaceError as e:
@@ -61,7 +63,12 @@ def read_tables(ctx: CollectContext) -> str | None:
 
 
 def _table_record(
-    ctx: CollectContext, table: str, side: str, state: TableState, grants: tuple[tuple[str, str], ...]
+    ctx: CollectContext,
+    table: str,
+    side: str,
+    state: TableState,
+    grants: tuple[tuple[str, str], ...],
+    as_of: datetime,
 ) -> TableRecord:
     hangers: dict[str, Any] = {}
     if state.row_filter:
@@ -92,7 +99,7 @@ def _table_record(
         version=None,
         updated_at=None,
         rows_as_of=None,
-        as_of=ctx.clock(),
+        as_of=as_of,
         url=ctx.workspace.links.table(state.name),
     )
 

@@ -50,6 +50,7 @@ class OperationsService:
     evidence: names of the evidence that a cutover rests on (e.g. table to parity run), pinned in its plan.
     ended: whether this process is to end: an operation is then left between two steps, and Interrupted raised.
     personas: whether what personas chosen locally request and approve counts: on a local workspace alone.
+    after: called once an operation has ended and its lease is free, to read again what it changed; raises nothing.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class OperationsService:
         patience: Patience | None = None,
         ended: Callable[[], bool] = lambda: False,
         personas: Callable[[], bool] = lambda: False,
+        after: Callable[[OperationRecord], None] = lambda _: None,
     ) -> None:
+        self._after = after
         self._store = store
         self._personas = personas
         self._roles_of = roles_of
@@ -206,7 +209,9 @@ class OperationsService:
             if record.state is not State.READY:
                 raise Refused(f"operation {operation_id} is {record.state}: only one that is ready can be applied")
             with self._lease(wait=known.kind is Kind.ROLLBACK) as hold:
-                return self._executor.start(record, known, hold, actor)
+                ended = self._executor.start(record, known, hold, actor)
+            self._after(ended)
+            return ended
 
     def resume(self, operation_id: str, actor: Actor) -> OperationRecord:
         """Resumes an interrupted operation from the state of the workspace. Raises Refused.
@@ -249,7 +254,9 @@ class OperationsService:
             except PlanUnreadable as e:
                 return self._end_unreadable(e, executor)
             with self._lease(wait=True) as hold:
-                return self._executor.resume(record, known, hold, executor)
+                ended = self._executor.resume(record, known, hold, executor)
+            self._after(ended)
+            return ended
 
     def _check_resume(self, operation_id: str, requester: Actor) -> tuple[OperationRecord, Plan]:
         self._check_persona(requester)
@@ -276,7 +283,9 @@ class OperationsService:
             if not self.interrupted(record):
                 raise Refused(f"operation {operation_id} is {record.state}: it is not interrupted")
             with self._lease(wait=False) as hold:
-                return self._executor.bring_back(record, known, hold, actor)
+                ended = self._executor.bring_back(record, known, hold, actor)
+            self._after(ended)
+            return ended
 
     def _end_unreadable(self, unread: PlanUnreadable, actor: Actor) -> OperationRecord:
         """An interrupted operation whose plan cannot be read is for a person, with what its journal holds."""
@@ -308,7 +317,9 @@ class OperationsService:
             with self._lease(wait=made.kind is Kind.ROLLBACK) as hold:
                 self.submit(made, actor, confirmation)
                 record, known = self._ledger.get(made.operation_id)
-                return self._executor.start(record, known, hold, actor)
+                ended = self._executor.start(record, known, hold, actor)
+            self._after(ended)
+            return ended
 
     # Reading
 

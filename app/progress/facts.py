@@ -41,10 +41,13 @@ WINDOWED = ("runs_per_day", "no_incidents", "reliability")
 MOST = 20_000
 """Runs of a side, or updates, that are read at most from before `DAYS`."""
 
-PAIRS = ("production", "development")
+SWAPS = ("cutover", "rollback")
+"""Kinds of operations that change which side serves a table."""
 
-STARTED = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED, State.UNDONE, State.FAILED)
-"""States of operations that changed the workspace, or may have."""
+SWITCHES = (*SWAPS, "pause", "unpause")
+"""Kinds of operations that change a schedule."""
+
+PAIRS = ("production", "development")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,11 @@ class Facts:
     watch: Watch | None = None
     older_runs: Sequence[JobRunRecord] = ()
     older_updates: Sequence[UpdateRecord] = ()
+
+    def newest_of(self, kinds: Sequence[str]) -> OperationRecord | None:
+        """The operation of these kinds that has started and not ended, else the one that ended last."""
+        found = [o for kind in kinds if (o := self.started.get(kind)) is not None]
+        return max(found, key=lambda o: (o.ended_at is None, o.ended_at or self.now), default=None)
 
     def tick(self, key: str) -> Tick | None:
         """The newest tick of a key, if it is not withdrawn and counts."""
@@ -166,12 +174,12 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
     names = [t.name for t in migration.tables]
     parity = {pair: store.parity.latest(pair) for pair in PAIRS}
     started, verified = {}, {}
-    for kind in ("cutover", "rollback", "rehearse"):
-        newest = store.operations.find(kinds=[kind], states=STARTED, limit=1)
-        if not newest:
+    for kind in (*SWITCHES, "rehearse"):
+        newest = store.operations.newest_started(kind)
+        if newest is None:
             continue
-        started[kind] = newest[0]
-        last = newest[0] if newest[0].state is State.VERIFIED else store.operations.last(kind, State.VERIFIED)
+        started[kind] = newest
+        last = newest if newest.state is State.VERIFIED else store.operations.last(kind, State.VERIFIED)
         if last is not None:
             verified[kind] = last
     return Facts(

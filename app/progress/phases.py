@@ -10,7 +10,7 @@ from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts
 from app.progress.judge import judge
 from app.progress.record import gate_key
-from app.progress.serving import Serving, serving_side
+from app.progress.serving import Serving, serving_sides
 from app.progress.signed_evidence import findings, given
 from app.progress.standing import Standing, of_item
 from app.store.checklist import Tick
@@ -152,18 +152,4 @@ def sign_offs(facts: Facts) -> tuple[SignOffStatus, ...]:
 
 def serving(facts: Facts) -> tuple[Serving, ...]:
     """Which side serves each table."""
-    return tuple(serving_side(t, facts.snapshot.tables) for t in facts.migration.tables)
-
-
-def headline(facts: Facts) -> str:
-    """The answer to "Can we cut over?" in one sentence."""
-    sides = {s.side for s in serving(facts)}
-    if sides == {"candidate"}:
-        return f"Cutover is done: the new side serves all {len(facts.migration.tables)} tables."
-    if "candidate" in sides:
-        new = sum(1 for s in serving(facts) if s.side == "candidate")
-        return f"Mixed: the new side serves {new} of {len(facts.migration.tables)} tables. Resume or roll back."
-    blocking = [g for g in gates(facts) if g.blocks]
-    if not blocking:
-        return f"Can we cut over? Yes: all {len(facts.migration.gates)} gates pass."
-    return f"Can we cut over? Not yet: {len(blocking)} of {len(facts.migration.gates)} gates block."
+    return serving_sides(facts)

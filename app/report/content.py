@@ -11,7 +11,8 @@ from app.moments import when
 from app.performance.assessment import Measure
 from app.progress.evidence import Finding
 from app.progress.facts import Facts
-from app.progress.phases import gates, headline, metrics, phases, serving, sign_offs
+from app.progress.headline import headline
+from app.progress.phases import gates, metrics, phases, serving, sign_offs
 from app.progress.standing import Standing
 from app.progress.timeline import timeline
 

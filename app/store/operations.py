@@ -255,6 +255,18 @@ class OperationsRepository(Repository):
         row = self._one(query)
         return None if row is None else _operation(row)
 
+    def newest_started(self, kind: str) -> OperationRecord | None:
+        """The operation of this kind that has started and not ended, else the one that ended last; or None."""
+        ended = operations.c.ended_at
+        query = (
+            select(operations)
+            .where(operations.c.kind == str(kind), operations.c.started_at.is_not(None))
+            .order_by(ended.is_not(None), func.coalesce(ended, operations.c.started_at).desc())
+            .limit(1)
+        )
+        row = self._one(query)
+        return None if row is None else _operation(row)
+
     def ready(self) -> list[OperationRecord]:
         """Operations that wait for execution, oldest first."""
         query = select(operations).where(operations.c.state == State.READY).order_by(operations.c.submitted_at)

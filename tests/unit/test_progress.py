@@ -13,8 +13,9 @@ from app.parity.streak import EndedProducer, NotCollected, NotCompared, NotIdent
 from app.performance.measurements import measured_runs, summaries
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts, _schema_differences
+from app.progress.headline import headline
 from app.progress.judge import RULES, judge
-from app.progress.phases import gates, headline, phases, serving, sign_offs
+from app.progress.phases import gates, phases, serving, sign_offs
 from app.store.checklist import Tick
 from app.store.collected.records import (
     ScheduleRecord,

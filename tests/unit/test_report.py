@@ -12,7 +12,8 @@ import pytest
 
 from app.config.migration import DEFAULT_MIGRATION, Migration
 from app.progress.facts import load_facts
-from app.progress.phases import gates, headline, phases
+from app.progress.headline import headline
+from app.progress.phases import gates, phases
 from app.report.content import Content, MeasureLine, RatioPoint
 from app.report.html import ratios, render, time_line
 from app.report.service import UnknownReport, make_report

@@ -12,13 +12,29 @@ import pytest
 from app import preparation, worker
 from app.access import Refused
 from app.collect.sources import Source
+from app.config.items import Deliverable, Phase, Step
 from app.store.open import Store
 from app.store.parity_records import ParityState
+from tests.support.collecting import MIGRATION
 from tests.support.parity_running import Compared, report, silent
 from tests.support.waiting import wait_until
 from tests.support.worker_running import FakeOperations, Running, endpoint
 from tests.support.workspace_server import Server, serving
 from validation.report import ParityReport
+
+TICKED = MIGRATION.model_copy(
+    update={
+        "phases": (
+            Phase(
+                key="p",
+                title="P",
+                weeks="1",
+                steps=(Step(key="s", title="S", deliverables=(Deliverable(key="told", title="Told"),)),),
+            ),
+        )
+    }
+)
+"""A migration with one item, which a person ticks."""
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -51,14 +67,37 @@ def test_a_worker_that_lost_its_lease_ends(store: Store, server: Server) -> None
     assert running.status == 1
 
 
-def test_an_operation_is_executed_and_a_refresh_requested(store: Store, server: Server) -> None:
+def test_an_operation_is_executed(store: Store, server: Server) -> None:
     operations = FakeOperations()
     operations.waiting.append("op1")
     running = Running(store, endpoint(server), operations)
     wait_until(lambda: operations.applied)
     assert operations.applied == [("op1", running.worker.owner)]
-    wait_until(lambda: store.collected.refresh_done(1))
     running.stop()
+
+
+def test_what_becomes_of_an_item_is_recorded(store: Store, server: Server) -> None:
+    running = Running(store, endpoint(server), FakeOperations(), TICKED)
+    store.checklist.mark("told", True, by="ann@example.com", local=False, source="proxy")
+    wait_until(lambda: "told" in store.progress.records())
+    store.checklist.mark("told", False, by="ann@example.com", local=False, source="proxy")
+    wait_until(lambda: len(store.progress.transitions("told")) == 2)
+    running.stop()
+
+
+def test_a_rule_that_fails_does_not_end_the_worker(
+    store: Store, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> int:
+        raise ZeroDivisionError("no rows")
+
+    monkeypatch.setattr("app.progress.recorder.record_progress", broken)
+    operations = FakeOperations()
+    running = Running(store, endpoint(server), operations, TICKED)
+    wait_until(lambda: "no rows" in caplog.text)
+    operations.waiting.append("op1")
+    wait_until(lambda: operations.applied)
+    assert running.stop() == 0
 
 
 def test_an_operation_is_resumed_when_that_is_requested(store: Store, server: Server) -> None:

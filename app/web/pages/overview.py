@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.progress.facts import Facts
-from app.progress.phases import GateStatus, gates, headline, phases, serving, sign_offs
-from app.progress.serving import Serving
+from app.progress.headline import Answer
+from app.progress.headline import answer as answer_now
+from app.progress.phases import GateStatus, gates, phases, serving, sign_offs
 from app.progress.timeline import Timeline, timeline
 from app.web.components import asof, charts, charts_overview, charts_timeline, panel, rows
 from app.web.components.evidence_links import links
@@ -17,12 +18,20 @@ from app.web.components.marks import finding_mark, state_mark, word_of
 from app.web.components.native import page_link
 from app.web.components.panel import Panel
 from app.web.components.rows import Link, Row
-from app.web.components.status import Mark
+from app.web.components.status import Mark, Tone
 from app.web.components.text import ago, count, literal, moment, told
 from app.web.pages import overview_details
 from app.web.pages.parity_history import note_of_none
 
 QUESTION = "Can we cut over?"
+TONES: dict[Answer, Tone] = {
+    Answer.CUT_OVER: "good",
+    Answer.MIXED: "bad",
+    Answer.UNDER_WAY: "busy",
+    Answer.BEING_READ: "busy",
+    Answer.READY: "good",
+    Answer.BLOCKED: "bad",
+}
 COMPARISONS = 20
 """Newest comparisons in the grid."""
 OPERATIONS = 3
@@ -39,9 +48,9 @@ def render() -> None:
 def _head() -> None:
     here = panel.current()
     facts = panel.facts(here)
-    judged, served = gates(facts), serving(facts)
-    text = headline(facts).removeprefix(QUESTION).strip()
-    answer(QUESTION, text, _headline_mark(judged, served))
+    served = serving(facts)
+    found = answer_now(facts)
+    answer(QUESTION, found.text.removeprefix(QUESTION).strip(), Mark(found.answer, TONES[found.answer]))
     asof.bar(list(facts.snapshot.sources.values()), here.zone, here.now)
     if not facts.snapshot.sources and not facts.snapshot.tables:
         empty(
@@ -73,15 +82,6 @@ def _head() -> None:
             ),
         ]
     )
-
-
-def _headline_mark(judged: Sequence[GateStatus], served: Sequence[Serving]) -> Mark:
-    new = sum(s.side == "candidate" for s in served)
-    if new == len(served):
-        return Mark("cut over", "good")
-    if new:
-        return Mark("mixed", "bad")
-    return Mark("blocked", "bad") if any(g.blocks for g in judged) else Mark("ready", "good")
 
 
 def _glance() -> None:
