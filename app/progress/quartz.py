@@ -30,6 +30,8 @@ Quarters = list[Pattern]
 # The clocks of every zone differ from UTC by whole quarters of an hour, and change at one.
 _QUARTER = timedelta(minutes=15)
 _NOTHING: Pattern = ()
+_A_DAY = 96
+"""Quarters of an hour in a day."""
 
 
 class Schedule(NamedTuple):
@@ -102,17 +104,27 @@ def _quarters(cron: Cron, zone: ZoneInfo, start: datetime, shared: dict[Pattern,
         for low in (0, 15, 30, 45)
     ]
     patterns = [shared.setdefault(p, p) for p in patterns]
-    hours, days = frozenset(cron.hours), dict[date, bool]()
+    of_day = [patterns[q % 4] if q // 4 in cron.hours else _NOTHING for q in range(_A_DAY)]
+    days = dict[int, bool]()
     found = []
-    for n in range((LEAD + HORIZON) // _QUARTER):
-        local = (start + n * _QUARTER).astimezone(zone)
-        day = local.date()
-        if day not in days:
-            days[day] = cron.falls_on(day)
-        # An hour that comes twice counts once, the first time.
-        fires = days[day] and local.hour in hours and not local.fold
-        found.append(patterns[local.minute // 15] if fires else _NOTHING)
+    for local in _local_quarters(zone, start):
+        day, quarter = divmod(local, _A_DAY)
+        pattern = of_day[quarter] if local >= 0 else _NOTHING
+        if pattern and day not in days:
+            days[day] = cron.falls_on(date.fromordinal(day))
+        found.append(pattern if pattern and days[day] else _NOTHING)
     return found
+
+
+@lru_cache(maxsize=4)
+def _local_quarters(zone: ZoneInfo, start: datetime) -> tuple[int, ...]:
+    """The quarters of an hour of UTC from `start` on by the zone's clocks: ordinal of the day times 96 and the quarter
+    of the day. -1 in an hour that comes a second time: it counts once, the first time.
+
+    Kept, as most schedules that are compared share a zone: it takes 40 ms, a tenth of `cutover status`.
+    """
+    moments = ((start + n * _QUARTER).astimezone(zone) for n in range((LEAD + HORIZON) // _QUARTER))
+    return tuple(-1 if m.fold else m.toordinal() * _A_DAY + m.hour * 4 + m.minute // 15 for m in moments)
 
 
 def _offsets(mine: Quarters, theirs: Quarters) -> tuple[int, ...]:
