@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 from statistics import median_high
+from typing import Any
 
 AUTOSCALE = (2, 8)
 """Workers that the guide sets for autoscaling (week 4, option 1)."""
@@ -61,16 +62,15 @@ class BreakEven:
 
     pairs: how many there are. usd: US dollars for each delivery. of_new: fraction of what the new side costs.
     of_pipeline: fraction of what pipeline compute costs; above 1 no option is enough; None where a pair has no such
-    cost. monthly_usd: usd for all deliveries of a month; None where their number is not known. workers: None where the
-    number of workers is not known or not fixed. node_hour_usd: by how many US dollars an hour of a machine of the
-    pipeline must become cheaper in the cloud provider's bill, so that spot instances make up for `usd`.
+    cost. workers: None where the number of workers is not known or not fixed. node_hour_usd: by how many US dollars an
+    hour of a machine of the pipeline must become cheaper in the cloud provider's bill, so that spot instances make up
+    for `usd`.
     """
 
     pairs: int
     usd: float
     of_new: float
     of_pipeline: float | None
-    monthly_usd: float | None
     workers: Workers | None
     node_hour_usd: float | None
 
@@ -80,12 +80,23 @@ class BreakEven:
         return self.usd > 0
 
 
+def fixed_workers(definition: Mapping[str, Any]) -> int | None:
+    """Number of workers in a pipeline's definition (`app.collect.shape.pipeline_definition`).
+
+    None where it is not known, where the pipeline scales or is serverless, and where its driver is of another node
+    type: then the driver does not cost as much as a worker.
+    """
+    number = definition.get("workers")
+    if definition.get("serverless") or definition.get("driver_node_type") != definition.get("node_type"):
+        return None
+    return number if isinstance(number, int) else None
+
+
 def break_even(
     costs: Sequence[PairCost],
     *,
     workers: int | None = None,
     update_seconds: float | None = None,
-    deliveries_a_month: float | None = None,
 ) -> BreakEven | None:
     """The break-even of these pairs; None without a pair whose new side costs anything.
 
@@ -107,7 +118,6 @@ def break_even(
         usd=usd,
         of_new=median_high(1 - c.baseline / c.candidate for c in counted),
         of_pipeline=of_pipeline,
-        monthly_usd=None if deliveries_a_month is None else usd * deliveries_a_month,
         workers=None if workers is None or of_pipeline is None else _workers(workers, 1 - of_pipeline),
         node_hour_usd=usd / machine_hours if machine_hours else None,
     )

@@ -92,7 +92,7 @@ def project(
     unsure = _unsure(assessment, zone)
     days = [d for d in every if d not in unsure]
     left_out = tuple(d for d in every if d in unsure)
-    old, new = (_daily(assessment, side, days, zone) for side in SIDES)
+    old, new = (daily(assessment, side, days, zone) for side in SIDES)
     plain = Projection(since, until, spent, settled, tuple(days), left_out, settings.minimum_days)
     if len(days) < max(2, settings.minimum_days):
         return plain
@@ -132,7 +132,7 @@ def _lacks(state: Bill, result: str | None) -> bool:
     return state in (Bill.PARTIAL, Bill.OPEN) or (state is Bill.MISSING and result == "SUCCESS")
 
 
-def _daily(assessment: Assessment, side: str, days: Iterable[date], zone: tzinfo) -> list[float]:
+def daily(assessment: Assessment, side: str, days: Iterable[date], zone: tzinfo) -> list[float]:
     """US dollars of each day, with or without a run."""
     sums = dict.fromkeys(days, 0)
     for u in assessment.attribution.records:

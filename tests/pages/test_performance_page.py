@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.performance.assessment import Assessment
 from app.performance.load import load_assessment
+from app.performance.projection import DAYS_A_MONTH, load_projection
 from app.store.base import now
 from app.store.open import Store
 from app.web.components import sentences
@@ -182,7 +184,9 @@ def test_the_options_rest_on_the_pairs_with_final_bills(pairs: Pairs) -> None:
     text = text_of(open_page("performance"))
     assert "To be saved" in text and "20.0 % of what the new side costs" in text
     assert f"Break-evens of {len(found.usd.points)} pairs with final bills" in text
-    assert "Autoscaling, 2 to 8 workers" in text and "Spot instances" in text
+    # The pipeline is 0.6 of the new side's cost, which is 1.25 times the old side's: 2/3 of it remains, 6 machines.
+    assert "Break-even at 5.0 workers on average, now 8 fixed" in text
+    assert re.search(r"\$0\.\d{4} a delivery, \$0\.\d{4} for each hour of a machine", text)
 
 
 def test_hidden_runs_are_said_in_an_empty_period(pairs: Pairs) -> None:
@@ -191,3 +195,35 @@ def test_hidden_runs_are_said_in_an_empty_period(pairs: Pairs) -> None:
     assert_sound(at, "performance")
     assert "8 generated runs are hidden. Show them with the switch above." in text_of(at)
     assert "generated" not in frames(at)
+
+
+def test_the_cost_of_a_month_and_of_the_parallel_period_is_that_of_the_projection(store: Store, pairs: Pairs) -> None:
+    assessment = pairs(pairs=40, cost=0.8, failing=True)
+    found = load_projection(store, assessment, ZoneInfo(MIGRATION.timezone), now())
+    assert found.baseline and found.candidate and found.saving
+    at = open_page("performance")
+    text = text_of(at)
+    for month in (found.baseline, found.candidate, found.saving):
+        assert f"**{usd(month.value)}**" in text
+        assert f"{usd(month.low)} to {usd(month.high)} at 95% confidence" in text
+    assert "New side saves, a month" in text
+    spent = sum(a.nano_usd for a in found.spent.values()) / 1e9
+    assert f"**{usd(spent)} and 1 record without a price**" in text
+    assert f"A month is 30.4 times the mean of {len(found.days)} settled days" in text
+    days = rows_of(open_page("performance", month="days"), "difference")
+    assert [r["day"] for r in days] == [d.isoformat() for d in found.days]
+    assert sum(r["old"] for r in days) / len(days) * DAYS_A_MONTH == pytest.approx(found.baseline.value)
+    by_side = {r["side"]: r["usd"] for r in rows_of(open_page("performance", month="parallel"), "unpriced")}
+    assert by_side["old"] == found.spent["baseline"].nano_usd / 1e9
+
+
+def test_a_month_without_enough_days_is_unknown(pairs: Pairs) -> None:
+    pairs(pairs=2)
+    text = text_of(open_page("performance"))
+    assert "0 of 2 settled days that it needs" in text
+
+
+def test_a_costlier_new_side_is_said_with_a_positive_figure(pairs: Pairs) -> None:
+    pairs(pairs=40, cost=1.5)
+    text = text_of(open_page("performance"))
+    assert "New side costs more, a month" in text and "−$" not in text

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from app.config.migration import Migration
 from app.store.base import now
-from app.store.collected.records import JobRunRecord, ScheduleRecord, UpdateRecord, UsageRecord
+from app.store.collected.records import JobRunRecord, PipelineRecord, ScheduleRecord, UpdateRecord, UsageRecord
 from app.store.open import Store
 
 HOST = "https://workspace.example.com"
@@ -52,6 +52,15 @@ def seed(
             )
         ]
     )
+    store.collected.put_pipelines(
+        [
+            PipelineRecord(
+                "production", "pl-production", migration.production_pipeline.name, "IDLE", "product", "fde", {},
+                f"{HOST}/pipelines/pl-production", at,
+                {"workers": 8, "node_type": "r6id.xlarge", "driver_node_type": "r6id.xlarge", "serverless": False},
+            )
+        ]
+    )  # fmt: skip
     rng = random.Random(23)
     made: list[_Made] = []
     # Equally far above and below, so that the median of the ratios is the ratio that was asked for.

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from app.performance.options import PairCost, break_even
+from app.performance.options import PairCost, break_even, fixed_workers
 
 
 def test_what_must_be_saved_is_the_gap_and_its_shares() -> None:
-    found = break_even([PairCost(1.00, 1.20, 0.60)], deliveries_a_month=120)
+    found = break_even([PairCost(1.00, 1.20, 0.60)])
     assert found is not None
     assert found.needed
     assert found.usd == pytest.approx(0.20)
     assert found.of_new == pytest.approx(1 / 6)
     assert found.of_pipeline == pytest.approx(1 / 3), "the options change the pipeline's compute alone"
-    assert found.monthly_usd == pytest.approx(24.0)
 
 
 def test_workers_at_break_even_follow_from_machines_and_time() -> None:
@@ -70,4 +69,13 @@ def test_what_is_not_known_stays_unknown() -> None:
     assert serverless.of_pipeline is None and serverless.workers is None
     unsized = break_even([PairCost(1.0, 1.2, 0.6)])
     assert unsized is not None
-    assert unsized.workers is None and unsized.node_hour_usd is None and unsized.monthly_usd is None
+    assert unsized.workers is None and unsized.node_hour_usd is None
+
+
+def test_workers_count_only_where_each_machine_costs_the_same() -> None:
+    fixed = {"workers": 8, "node_type": "r6id.xlarge", "driver_node_type": "r6id.xlarge", "serverless": False}
+    assert fixed_workers(fixed) == 8
+    assert fixed_workers({**fixed, "driver_node_type": "r6id.4xlarge"}) is None
+    assert fixed_workers({**fixed, "serverless": True}) is None
+    assert fixed_workers({**fixed, "workers": None, "autoscale": "2 to 8"}) is None
+    assert fixed_workers({}) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -88,12 +89,13 @@ def test_what_a_file_relaxes_is_said() -> None:
     assert relaxed.endswith("▲ This migration file relaxes: 1 pair instead of 12.")
 
 
-def options(cost: PairCost, **known: float) -> dict[str, str]:
-    workers = int(known["workers"]) if "workers" in known else None
-    even = break_even([cost], workers=workers, update_seconds=known.get("seconds"))
+def options(
+    cost: PairCost, workers: int | None = None, seconds: float | None = None, definition: dict[str, Any] | None = None
+) -> dict[str, str]:
+    even = break_even([cost], workers=workers, update_seconds=seconds)
     assert even is not None
     found = {}
-    for row in option_rows(even):
+    for row in option_rows(even, definition or {}):
         found[row.title] = row.text
         assert plain(unescaped(markdown(row)))
     return found
@@ -117,6 +119,12 @@ def test_an_option_that_is_not_enough_or_not_needed_says_so() -> None:
     assert "would cost more even if" in options(PairCost(1.0, 1.7, 0.6), workers=8)["Fewer workers"]
     assert "below the minimum of 2" in options(PairCost(1.0, 1.45, 0.6), workers=8)["Autoscaling, 2 to 8 workers"]
     assert "number of workers is not known" in options(PairCost(1.0, 1.2, 0.6))["Fewer workers"]
+    for why, definition in (
+        ("it scales from 2 to 8 workers already", {"autoscale": "2 to 8"}),
+        ("a serverless pipeline has no workers to set", {"serverless": True}),
+        ("its driver is of another node type than its workers", {"workers": 8}),
+    ):
+        assert why in options(PairCost(1.0, 1.2, 0.6), definition=definition)["Fewer workers"]
     assert "no bill of a pipeline" in options(PairCost(1.0, 1.2, 0.0))["Fewer workers"]
     room = options(PairCost(1.0, 0.8, 0.4), workers=8)
     assert room["Nothing has to be saved"].startswith("Room before the new side costs more than the old one: $0.2000")

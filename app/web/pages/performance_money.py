@@ -15,16 +15,17 @@ from app.web.components.frame import section
 from app.web.components.panel import Panel
 from app.web.components.tables import Column, table
 from app.web.components.text import literal, moment
-from app.web.pages import performance_options
+from app.web.pages import performance_month, performance_options
 
 TOTAL = "Total"
 
 
 def draw() -> None:
-    """Draws the tables of money and the cost options."""
+    """Draws months, cost options, and the tables of money."""
     here = panel.current()
     found = panel.facts(here).performance
-    performance_options.draw(found)
+    performance_month.draw(here, found)
+    performance_options.draw(panel.facts(here))
     _ledger(here, found)
     _prices(here, found)
 

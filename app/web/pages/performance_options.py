@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
 import streamlit as st
 
-from app.performance.assessment import Assessment
-from app.performance.options import AUTOSCALE, BreakEven, PairCost, Workers, break_even
+from app.performance.options import AUTOSCALE, BreakEven, PairCost, Workers, break_even, fixed_workers
+from app.progress.facts import Facts
 from app.web.components import rows
 from app.web.components.frame import section
 from app.web.components.rows import Row
@@ -13,13 +17,18 @@ from app.web.components.status import Mark
 from app.web.components.text import count, literal, percent, usd
 
 
-def draw(found: Assessment) -> None:
+def draw(facts: Facts) -> None:
     """Draws what must be saved, and the break-even of each option."""
     section("What the guide's cost options would have to save")
-    costs = [PairCost(p.baseline, p.candidate, (p.pair.candidate.amount.pipeline_usd or 0.0)) for p in found.usd.points]
-    even = break_even(costs)
+    pairs = facts.performance.usd.points
+    costs = [PairCost(p.baseline, p.candidate, p.pair.candidate.amount.pipeline_usd or 0.0) for p in pairs]
+    pipeline = facts.snapshot.pipelines.get("production")
+    definition = pipeline.definition if pipeline else {}
+    runs = {p.pair.candidate.run.run_id for p in pairs}
+    times = [u.seconds for u in facts.snapshot.updates if u.job_run_id in runs and u.seconds is not None]
+    even = break_even(costs, workers=fixed_workers(definition), update_seconds=median(times) if times else None)
     rows.draw(
-        option_rows(even) if even else (),
+        option_rows(even, definition) if even else (),
         key="performance_options",
         empty="Unknown: there is no pair of deliveries with final bills yet.",
     )
@@ -32,15 +41,13 @@ def draw(found: Assessment) -> None:
         )
 
 
-def option_rows(even: BreakEven) -> list[Row]:
-    """The gap of the new side and the break-even of each option, in words."""
-    return [_gap(even), *_of_workers(even), _spot(even)]
+def option_rows(even: BreakEven, definition: Mapping[str, Any]) -> list[Row]:
+    """The gap of the new side and the break-even of each option, in words. definition: of the production pipeline."""
+    return [_gap(even), *_of_workers(even, definition), _spot(even)]
 
 
 def _gap(even: BreakEven) -> Row:
     parts = [f"{usd(abs(even.usd))} a delivery"]
-    if even.monthly_usd is not None:
-        parts.append(f"{usd(abs(even.monthly_usd))} a month")
     parts.append(f"{percent(abs(even.of_new))} of what the new side costs")
     if even.of_pipeline is not None:
         parts.append(f"{percent(abs(even.of_pipeline))} of what its pipeline's compute costs")
@@ -51,7 +58,7 @@ def _gap(even: BreakEven) -> Row:
     return Row("Nothing has to be saved", Mark("costs no more", "good"), text)
 
 
-def _of_workers(even: BreakEven) -> list[Row]:
+def _of_workers(even: BreakEven, definition: Mapping[str, Any]) -> list[Row]:
     autoscaling, fewer = f"Autoscaling, {AUTOSCALE[0]} to {AUTOSCALE[1]} workers", "Fewer workers"
     if even.of_pipeline is None:
         text = "Does not apply: the deliveries have no bill of a pipeline with workers."
@@ -61,9 +68,20 @@ def _of_workers(even: BreakEven) -> list[Row]:
         return [Row(autoscaling, text=text), Row(fewer, text=text)]
     factor = f"{1 - even.of_pipeline:.2f}×"
     if even.workers is None:
-        text = f"The pipeline's compute may cost {factor} of what it costs now; its number of workers is not known."
+        text = f"The pipeline's compute may cost {factor} of what it costs now; {_why_not_counted(definition)}."
         return [Row(autoscaling, text=text), Row(fewer, text=text)]
     return [Row(autoscaling, text=_autoscaling(even.workers)), Row(fewer, text=_fewer(even.workers))]
+
+
+def _why_not_counted(definition: Mapping[str, Any]) -> str:
+    """Why the break-even is no number of workers."""
+    if definition.get("serverless"):
+        return "a serverless pipeline has no workers to set"
+    if definition.get("autoscale"):
+        return f"it scales from {definition['autoscale']} workers already"
+    if definition.get("workers") is not None:
+        return "its driver is of another node type than its workers"
+    return "its number of workers is not known"
 
 
 def _autoscaling(found: Workers) -> str:
