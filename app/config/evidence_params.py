@@ -118,6 +118,10 @@ class _Compared(_Pair):
     max_age_hours: Hours | None = None
 
 
+class _Schemas(_Pair):
+    max_age_hours: Hours = 48
+
+
 class _Identical(_Pair):
     final: Flag = False
 
@@ -184,7 +188,7 @@ KINDS: dict[str, type[RuleParams]] = {
     "expectations_hold": _Allowance,
     "compared": _Compared,
     "parity_identical": _Identical,
-    "schema_identical": _Pair,
+    "schema_identical": _Schemas,
     "parity_streak": _Streak,
     "parallel_days": _ParallelDays,
     "schedules_agree": _Nothing,

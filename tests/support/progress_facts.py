@@ -97,7 +97,7 @@ def read(*names: str, minutes: float = 0.0) -> dict[str, SourceStatus]:
 
 
 def with_runs(*runs: JobRunRecord, updates: tuple[UpdateRecord, ...] = (), **more: Any) -> Facts:
-    sources = read("runs:baseline", "runs:candidate")
+    sources = read("runs:baseline", "runs:candidate", "updates:production", "updates:development")
     return facts(snapshot=Snapshot(sources, {}, {}, {}, tuple(runs), updates), **more)
 
 

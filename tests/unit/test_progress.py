@@ -84,6 +84,15 @@ def test_identical_tables_pass_until_a_newer_run_has_written() -> None:
     assert status("parity_identical", after, pair="production") is Status.INCONCLUSIVE
 
 
+def test_identical_tables_prove_nothing_of_now_while_runs_cannot_be_read() -> None:
+    parity = {"production": {t: compared(t, 1) for t in TABLES}, "development": {}}
+    known = with_runs(run("baseline", 1, 3), updates=(update(1, 2),), parity=parity)
+    for source in ("runs:baseline", "updates:production"):
+        old = replace(known.snapshot, sources={**known.snapshot.sources, **read(source, minutes=20)})
+        found = judge(Evidence(kind="parity_identical", params={"pair": "production"}), replace(known, snapshot=old))
+        assert found.status is Status.INCONCLUSIVE and "have not been read since 2026-03-02T11:40Z" in found.summary
+
+
 def test_what_runs_or_failed_halfway_may_have_written_too() -> None:
     parity = {"production": {t: compared(t, 1) for t in TABLES}, "development": {}}
     for written in (
@@ -115,7 +124,7 @@ def test_two_empty_tables_are_nothing_to_compare() -> None:
 def test_a_gate_may_require_the_final_comparison() -> None:
     results = {"production": {t: compared(t, 1) for t in TABLES}}
     assert status("parity_identical", facts(parity=results), pair="production", final=True) is Status.INCONCLUSIVE
-    assert status("parity_identical", facts(final_parity=results), pair="production", final=True) is Status.PASS
+    assert status("parity_identical", with_runs(final_parity=results), pair="production", final=True) is Status.PASS
 
 
 def test_a_newer_difference_outdates_a_final_comparison() -> None:
@@ -123,7 +132,7 @@ def test_a_newer_difference_outdates_a_final_comparison() -> None:
 
     def judged(hours: float, verdict: str) -> Status:
         newest = {"production": {t: compared(t, hours, verdict) for t in TABLES}, "development": {}}
-        found = facts(final_parity=final, parity=newest)
+        found = with_runs(final_parity=final, parity=newest)
         return status("parity_identical", found, pair="production", final=True)
 
     assert judged(1, "identical") is Status.PASS
@@ -163,7 +172,7 @@ def test_one_table_that_is_not_identical_decides(verdict: str | None, expected: 
 
 
 def test_evidence_that_is_too_old_is_inconclusive() -> None:
-    found = facts(parity={"production": {t: compared(t, 30) for t in TABLES}})
+    found = with_runs(parity={"production": {t: compared(t, 30) for t in TABLES}})
     assert status("parity_identical", found, pair="production", max_age=31) is Status.PASS
     assert status("parity_identical", found, pair="production", max_age=24) is Status.INCONCLUSIVE
     assert Finding(Status.PASS, "x").aged(NOW, 1).status is Status.INCONCLUSIVE

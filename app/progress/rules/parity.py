@@ -42,7 +42,8 @@ def compared(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def parity_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest comparison of every table is IDENTICAL and has rows, and no run or update has written since.
+    """The newest comparison of every table is IDENTICAL and has rows, and no run or update has written since, as far as
+    runs and updates were read within `UNREAD`.
 
     final: only comparisons of every value count, not those of hashes alone.
 
@@ -75,13 +76,16 @@ def parity_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if empty:
         text = f"Nothing to compare: no rows on either side of {', '.join(empty)}"
         return Finding(Status.INCONCLUSIVE, text, as_of, "parity", ids)
-    return Finding(
-        Status.PASS,
-        f"{len(wanted)} of {len(wanted)} tables identical{', every value compared' if final else ''}",
-        as_of,
-        "parity",
-        ids,
-    )
+    text = f"{len(wanted)} of {len(wanted)} tables identical{', every value compared' if final else ''}"
+    return _unread_since(facts, params["pair"], text) or Finding(Status.PASS, text, as_of, "parity", ids)
+
+
+def _unread_since(facts: Facts, pair: str, text: str) -> Finding | None:
+    """INCONCLUSIVE where runs or updates that may have written since were not read."""
+    for source, what in (("runs:baseline", "runs of the old job"), (f"updates:{pair}", "updates")):
+        if outdated := unread(facts, source, f"{text}, but {what}", "parity"):
+            return outdated
+    return None
 
 
 def _not_outdated(final: Mapping[str, ParityTable], newest: Mapping[str, ParityTable]) -> dict[str, ParityTable]:
@@ -100,7 +104,10 @@ def _not_outdated(final: Mapping[str, ParityTable], newest: Mapping[str, ParityT
 
 @rule
 def schema_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest comparison of every table read both schemas and found no deciding difference."""
+    """The newest comparison of every table read both schemas and found no deciding difference.
+
+    max_age_hours: of the oldest of these comparisons.
+    """
     wanted = tables(facts, params)
     missing = [t for t in wanted if t not in facts.schema_differences]
     if missing:
@@ -108,7 +115,8 @@ def schema_identical(facts: Facts, params: Mapping[str, Any]) -> Finding:
     bad = [f"{t} ({n})" for t in wanted if (n := facts.schema_differences[t])]
     results = facts.parity[params["pair"]]
     as_of = min((f for t in wanted if t in results and (f := results[t].finished_at)), default=None)
-    return pass_or_fail(not bad, f"Schemas differ: {', '.join(bad)}" if bad else "All schemas agree", as_of, "parity")
+    text = f"Schemas differ: {', '.join(bad)}" if bad else "All schemas agree"
+    return pass_or_fail(not bad, text, as_of, "parity").aged(facts.now, params["max_age_hours"])
 
 
 @rule
@@ -126,10 +134,7 @@ def parity_streak(facts: Facts, params: Mapping[str, Any]) -> Finding:
         return Finding(status, text + _before(streak), streak.until, "parity", references)
     if streak.waiting is not None:
         return unknown(f"{text}, but {streak_text.waiting(streak.waiting)}", "parity", streak.until)
-    for source, what in (("runs:baseline", "runs of the old job"), (f"updates:{params['pair']}", "updates")):
-        if outdated := unread(facts, source, f"{text}, but {what}", "parity"):
-            return outdated
-    return pass_or_fail(True, text, streak.until, "parity")
+    return _unread_since(facts, params["pair"], text) or pass_or_fail(True, text, streak.until, "parity")
 
 
 @rule
