@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from app.performance.assessment import Measure
 from app.performance.statistic import Verdict
 from app.store.parity_records import ParityState, ParityTable
-from app.web.components.charts import VERDICTS, layout
+from app.web.components.charts import VERDICTS, layout, zone_title
 from app.web.components.status import Mark
 from app.web.components.text import count, moment, plot_text, shorten
 
@@ -74,7 +74,8 @@ def verdict_grid(grid: Grid, marks: Sequence[str], zone: ZoneInfo) -> go.Figure:
     ticks = _ticks(len(grid.comparisons))
     figure.update_xaxes(
         tickvals=ticks, ticktext=[f"{grid.comparisons[n][1].astimezone(zone):%m-%d<br>%H:%M}" for n in ticks],
-        range=[-0.6, max(len(grid.comparisons), 6) - 0.4], title=None, fixedrange=True, zeroline=False, showgrid=False,
+        range=[-0.6, max(len(grid.comparisons), 6) - 0.4], fixedrange=True,
+        title=zone_title(zone, [at for _, at in grid.comparisons]), zeroline=False, showgrid=False,
     )  # fmt: skip
     figure.update_yaxes(
         tickvals=list(range(len(grid.tables))),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import plotly.graph_objects as go
 
 from app.progress.timeline import PlannedPhase, Timeline
-from app.web.components.charts import layout, local
+from app.web.components.charts import layout, local, zone_title
 from app.web.components.status import Mark, Tone
 from app.web.components.text import count, plot_text, shorten
 
@@ -51,7 +51,7 @@ def phases(plan: Timeline, zone: ZoneInfo, now: datetime) -> go.Figure:
         shown = state_of(phase)
         figure.add_annotation(
             x=0, xref="paper", xanchor="left", y=lane + 0.36, yanchor="middle", showarrow=False, align="left",
-            text=f"<b>{plot_text(shorten(phase.status.phase.title, 44))}</b>  {shown.shape} {plot_text(shown.word)}",
+            text=f"<b>{plot_text(shorten(phase.status.phase.title, 34))}</b>  {shown.shape} {plot_text(shown.word)}",
             font={"size": 12},
         )  # fmt: skip
         if phase.planned:
@@ -76,7 +76,7 @@ def phases(plan: Timeline, zone: ZoneInfo, now: datetime) -> go.Figure:
         font={"size": 12},
     )  # fmt: skip
     layout(figure, 44 + LANE * max(1, len(plan.phases)), barmode="overlay", showlegend=bool(figure.data))
-    figure.update_xaxes(type="date", range=[first, last], title=None)
+    figure.update_xaxes(type="date", range=[first, last], title=zone_title(zone, [now, *_actual(plan)]))
     figure.update_yaxes(visible=False, range=[0.25, len(plan.phases) + 0.6], fixedrange=True)
     return figure
 
@@ -89,13 +89,16 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day)
 
 
+def _actual(plan: Timeline) -> list[datetime]:
+    return [t for p in plan.phases for t in (p.started, p.ended) if t]
+
+
 def _range(plan: Timeline, zone: ZoneInfo, here: datetime) -> tuple[datetime, datetime]:
     """First and last time of the axis: of everything drawn, at least a day, with a margin."""
-    times = [here]
+    times = [here, *(local(t, zone) for t in _actual(plan))]
     for phase in plan.phases:
         if phase.planned:
             times += [_midnight(phase.planned.first), _midnight(phase.planned.last + timedelta(days=1))]
-        times += [local(t, zone) for t in (phase.started, phase.ended) if t]
     first, last = min(times), max(times)
     margin = max((last - first) / 40, timedelta(hours=12) if last - first < timedelta(days=1) else timedelta())
     return first - margin, last + margin

@@ -24,7 +24,7 @@ class Opens:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number with its unit in `value`. note: what it was computed from; link: in its place, to where that is.
+    """One number with its unit in `value`. note: what it was computed from; link: to where that is.
 
     opens: what a button below it opens on this page: the evidence behind the number.
     """
@@ -50,11 +50,11 @@ def figures(items: Sequence[Figure]) -> None:
         for item in items:
             with st.container(border=True, width="stretch", height="stretch", gap="xxsmall"):
                 st.caption(literal(item.label), help=literal(item.help) if item.help else None)
-                st.markdown(f"**{literal(item.value)}**")
-                if item.link:
-                    go(item.link)
-                else:
-                    st.caption(literal(item.note) or "\u00a0")
+                with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+                    st.markdown(f"**{literal(item.value)}**", width="content")
+                    if item.link:
+                        go(item.link)
+                st.caption(literal(item.note) or "\u00a0")
                 if item.opens is not None:
                     _button(item.opens, item.label)
 

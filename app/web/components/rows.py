@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from app.web.components import native
 from app.web.components.status import Mark
-from app.web.components.text import literal
+from app.web.components.text import literal, told
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,17 @@ class Row:
     links: Sequence[Link] = ()
 
 
-def draw(items: Sequence[Row], *, key: str, empty: str = "", actions: Callable[[Row], None] | None = None) -> None:
-    """Draws the rows below each other; below `empty` where there are none. actions: draws buttons at a row's end.
+def draw(
+    items: Sequence[Row],
+    zone: ZoneInfo,
+    *,
+    key: str,
+    empty: str = "",
+    actions: Callable[[Row], None] | None = None,
+) -> None:
+    """Draws the rows below each other, times inside their sentences in `zone`; `empty` where there are none.
 
-    key: of the surrounding container, unique on the page.
+    key: of the surrounding container, unique on the page. actions: draws buttons at a row's end.
     """
     if not items:
         if empty:
@@ -47,16 +55,16 @@ def draw(items: Sequence[Row], *, key: str, empty: str = "", actions: Callable[[
         return
     with st.container(key=key, gap="small"):
         for item in items:
-            _row(item, actions)
+            _row(item, zone, actions)
 
 
-def _row(item: Row, actions: Callable[[Row], None] | None) -> None:
+def _row(item: Row, zone: ZoneInfo, actions: Callable[[Row], None] | None) -> None:
     if not item.links and actions is None:
-        st.markdown(markdown(item))
+        st.markdown(markdown(item, zone))
         return
     # The text gives way and wraps; the links keep their place at the right, below each other.
     with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="top"):
-        st.markdown(markdown(item), width="stretch")
+        st.markdown(markdown(item, zone), width="stretch")
         with st.container(width="content", gap="xxsmall"):
             for link in item.links:
                 go(link)
@@ -72,12 +80,12 @@ def go(link: Link) -> None:
         st.link_button(literal(link.label), address, type="tertiary", icon=":material/open_in_new:")
 
 
-def markdown(item: Row) -> str:
+def markdown(item: Row, zone: ZoneInfo) -> str:
     """The row as Markdown, its texts literal: mark and title on one line, below them sentence and note."""
     badge = f"{item.mark.badge} " if item.mark else ""
     lines = [f"{badge}**{literal(item.title)}**"]
     if item.text:
-        lines.append(literal(item.text))
+        lines.append(told(item.text, zone))
     if item.note:
         lines.append(f":small[{literal(item.note)}]")
     return "  \n".join(lines)

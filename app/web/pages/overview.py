@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from app.config.schedule import FIRST_RECORD
 from app.progress.facts import Facts
 from app.progress.headline import Answer
 from app.progress.headline import answer as answer_now
@@ -66,19 +67,20 @@ def _head() -> None:
             Figure(
                 "Clean comparisons in a row",
                 count(streak.runs),
-                link=Link(
-                    f"each of all {count(len(served), 'table')}" if streak.runs else note_of_none(streak), "parity"
-                ),
+                f"each of all {count(len(served), 'table')}" if streak.runs else note_of_none(streak),
+                link=Link("Open", "parity"),
             ),
             Figure(
                 "Items met",
                 f"{sum(p.done for p in done)} of {sum(p.total for p in done)}",
-                link=Link(f"in {count(len(done), 'phase')}", "checklist"),
+                f"in {count(len(done), 'phase')}",
+                link=Link("Open", "checklist"),
             ),
             Figure(
                 "Sign-offs",
                 f"{sum(s.finding.passed for s in sign_offs(facts))} of {len(facts.migration.sign_offs)}",
-                link=Link("needed for cutover", "checklist"),
+                "needed for cutover",
+                link=Link("Open", "checklist"),
             ),
         ]
     )
@@ -97,7 +99,7 @@ def _glance() -> None:
     _tables(here, facts)
     left, right = st.columns(2, gap="large")
     with left:
-        _next(here, plan)
+        _next(here, facts, plan)
     with right:
         _operations(here)
 
@@ -121,7 +123,9 @@ def _readiness(here: Panel, facts: Facts, judged: Sequence[GateStatus]) -> None:
 def _plan(here: Panel, plan: Timeline) -> None:
     section("Plan")
     if not charts_timeline.drawable(plan):
-        empty("No start date is set and no item is met yet.", "Set schedule.start in the migration file.")
+        first = here.migration.schedule.start == FIRST_RECORD
+        why = "The plan starts on the day of the first met item" if first else "No start date is set"
+        empty(f"{why}, and no item is met yet.", "Set schedule.start in the migration file to the first day of week 1.")
         return
     charts.show(
         charts_timeline.phases(plan, here.zone, here.now), charts_timeline.in_words(plan), key="overview_timeline"
@@ -136,6 +140,9 @@ def _plan(here: Panel, plan: Timeline) -> None:
 def _performance(facts: Facts) -> None:
     section("Run time and cost")
     assessed = facts.performance
+    if all(m.ratio is None for m in assessed.measures):
+        empty("No pair of runs can be compared yet.", "A pair is a run of the old job and one of the new job.")
+        return
     charts.show(
         charts_overview.ratios(assessed.measures),
         f"Ratio new / old with its {assessed.settings.confidence:.0%} interval; grey: equal within "
@@ -169,14 +176,16 @@ def _tables(here: Panel, facts: Facts) -> None:
         latest = facts.parity["production"]
         rows.draw(
             [overview_details.table_row(here, facts, t, served[t.name], latest.get(t.name)) for t in definitions],
+            here.zone,
             key="overview_serving_rows",
         )
 
 
-def _next(here: Panel, plan: Timeline) -> None:
+def _next(here: Panel, facts: Facts, plan: Timeline) -> None:
     section("Late and next")
     rows.draw(
-        [overview_details.item_row(here, plan, i) for i in (*plan.late[:4], *plan.next(4))],
+        [overview_details.item_row(here, facts, plan, i) for i in (*plan.late[:4], *plan.next(4))],
+        here.zone,
         key="overview_next",
         empty="Every item of the plan is met.",
     )
@@ -198,6 +207,7 @@ def _operations(here: Panel) -> None:
             )
             for o in here.store.operations.find(limit=OPERATIONS)
         ],
+        here.zone,
         key="overview_operations",
         empty="No operation has been planned yet.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.config.migration import Table
+from app.moments import in_zone
 from app.progress.facts import Facts
 from app.progress.phases import metrics, phases
 from app.progress.serving import Serving
@@ -19,7 +20,10 @@ from app.web.components.panel import Panel
 from app.web.components.rows import Link, Row
 from app.web.components.status import Mark, mark
 from app.web.components.tables import Column, table
-from app.web.components.text import NOTHING, count, literal, moment
+from app.web.components.text import NOTHING, count, literal, moment, shorten
+
+LONGEST = 220
+"""Characters of a sentence here; the item's own page has all of it."""
 
 
 def draw() -> None:
@@ -57,8 +61,8 @@ def table_row(here: Panel, facts: Facts, definition: Table, served: Serving, com
     )
 
 
-def item_row(here: Panel, plan: Timeline, planned: PlannedItem) -> Row:
-    """One item of the plan: its due date, its owner, and why it is not met."""
+def item_row(here: Panel, facts: Facts, plan: Timeline, planned: PlannedItem) -> Row:
+    """One item of the plan: its due date, its owner, and what its evidence says."""
     standing = planned.standing
     due = f"due {planned.due:%Y-%m-%d}" if planned.due else "no due date"
     if planned.timing is Timing.LATE and planned.due:
@@ -72,6 +76,11 @@ def item_row(here: Panel, plan: Timeline, planned: PlannedItem) -> Row:
         note,
         [Link("Open", "checklist", {"item": planned.item.key})],
     )
+
+
+def brief(sentence: str, here: Panel) -> str:
+    """A sentence of at most `LONGEST` characters, its times in the reader's zone."""
+    return shorten(in_zone(sentence, here.zone), LONGEST)
 
 
 def standing_mark(standing: Standing) -> Mark:
@@ -94,7 +103,8 @@ def _phases(here: Panel, facts: Facts) -> None:
                 for step in p.steps:
                     st.markdown(f"**{literal(step.step.title)}**")
                     rows.draw(
-                        [item_row(here, plan, i) for i in plan.items if i.step.key == step.step.key],
+                        [item_row(here, facts, plan, i) for i in plan.items if i.step.key == step.step.key],
+                        here.zone,
                         key=f"overview_{step.step.key}",
                     )
 
@@ -110,12 +120,13 @@ def _metrics(here: Panel, facts: Facts) -> None:
                     Row(
                         m.metric.title,
                         standing_mark(m.standing),
-                        m.finding.summary,
+                        brief(m.finding.summary, here),
                         f"{m.metric.group}, as of {moment(m.finding.as_of, here.zone)}",
                         links(m.finding, facts.snapshot),
                     )
                     for m in found
                 ],
+                here.zone,
                 key="overview_metrics",
                 empty="No metrics.",
             )

@@ -1,0 +1,139 @@
+"""Overview at a glance: gates with their evidence, the plan, verdicts by comparison; empty, normal and extreme."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import streamlit as st
+import yaml
+from streamlit.testing.v1 import AppTest
+
+from app.config.migration import DEFAULT_MIGRATION, Migration
+from app.store.open import Store
+from app.web.pages import overview_details
+from tests.support import pages_seed
+from tests.support.pages_open import MIGRATION_FILE, Fill, open_page, text_of
+from tests.support.pages_sound import assert_sound
+
+pytestmark = pytest.mark.usefixtures("page_settings")
+
+
+def headings(at: AppTest) -> list[str]:
+    """The level of each heading, from top to bottom."""
+    return [found[0] for m in at.markdown if (found := re.match(r"#+(?= )", m.value))]
+
+
+def charts(at: AppTest) -> list[str]:
+    return [c.proto.alt for c in at.get("plotly_chart")]
+
+
+def linked(at: AppTest) -> list[tuple[str, str]]:
+    """Page and query of each link to another page of the panel."""
+    return [(e.proto.page, e.proto.query_string) for e in at.get("page_link")]
+
+
+@pytest.fixture
+def migrate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Makes the pages read the local migration file with these changes; returns it."""
+
+    def change(text: str, base: Path = MIGRATION_FILE) -> Migration:
+        file = tmp_path / "changed.yaml"
+        file.write_text(f"extends: {base}\n{text}")
+        monkeypatch.setenv("CUTOVER_MIGRATION", str(file))
+        st.cache_resource.clear()
+        return Migration.load(file)
+
+    return change
+
+
+def test_it_has_one_title_and_its_headings_in_order(fill: Fill) -> None:
+    fill()
+    at = open_page("overview")
+    assert_sound(at, "overview")
+    assert headings(at) == ["#", *["##"] * (len(headings(at)) - 1)]
+
+
+def test_every_gate_says_its_state_and_opens_its_evidence(fill: Fill) -> None:
+    fill()
+    at = open_page("overview")
+    text = text_of(at)
+    assert "6 of 6 tables identical" in text
+    assert "Not signed: Stakeholders, Project owner" in text
+    pages = {page for page, _ in linked(at)}
+    assert {"parity", "runs", "checklist", "operations", "performance"} <= pages
+    assert any(query.startswith("run=") for page, query in linked(at) if page == "runs")
+
+
+def test_charts_come_before_tables(fill: Fill) -> None:
+    fill()
+    found = charts(open_page("overview"))
+    assert [re.split(r"[:,]| new", title)[0] for title in found[-2:]] == ["Ratio", "Verdict of each table"]
+
+
+def test_without_evidence_every_part_says_what_is_missing(store: Store) -> None:
+    at = open_page("overview")
+    text = text_of(at) + "".join(i.value for i in at.info)
+    assert "No pair of runs can be compared yet" in text
+    assert "No table has been compared yet" in text
+    assert "The plan starts on the day of the first met item, and no item is met yet" in text
+    assert "No operation has been planned yet" in text
+    assert not charts(at)
+
+
+def test_the_bundled_file_says_how_to_set_a_start_date(fill: Fill, migrate: Any) -> None:
+    migrate("", DEFAULT_MIGRATION)
+    fill()
+    assert "No start date is set" in text_of(open_page("overview"))
+
+
+def test_late_items_stand_first_with_their_owner_and_due_date(fill: Fill, migrate: Any) -> None:
+    start = (datetime.now(UTC) - timedelta(days=30)).date()
+    migrate(f'schedule: {{start: "{start}", owner: erin@example.com}}\n')
+    fill()
+    text = text_of(open_page("overview"))
+    due = start + timedelta(days=6)
+    assert (
+        f"Phase 0: Preparation, {(datetime.now(UTC).date() - due).days} days late, due {due}, erin@example.com" in text
+    )
+    assert "more late items" in text
+    assert any(title.startswith("Phases, planned and actual: week 5") for title in charts(open_page("overview")))
+
+
+def test_each_item_is_opened_on_the_checklist(fill: Fill) -> None:
+    fill()
+    items = [query for page, query in linked(open_page("overview")) if page == "checklist" and query]
+    assert items and all(re.fullmatch(r"item=\w+", query) for query in items)
+
+
+def test_thirty_tables_with_long_names_and_hostile_texts_are_drawn(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = yaml.safe_load(DEFAULT_MIGRATION.read_text())
+    few = content["tables"]
+    for n in range(24):
+        end = f"_with_a_rather_long_suffix_{n}"
+        names = {k: few[n % 6][k] + end for k in ("name", "baseline", "candidate", "development")}
+        content["tables"].append(few[n % 6] | names)
+    content["phases"][0]["title"] = "Phase 0: <b>Preparation</b> with a title that goes on, and on, and on again"
+    file = tmp_path / "many.yaml"
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    monkeypatch.setenv("CUTOVER_MIGRATION", str(file))
+    st.cache_resource.clear()
+    pages_seed.seed(store, Migration.load(file), nasty=True, failing=True, differing=True)
+    at = open_page("overview")
+    assert_sound(at, "overview")
+    assert "0 of 30 tables" in text_of(at)
+    assert not [m.value for m in at.markdown if "<script>" in m.value or "<b>" in m.value]
+
+
+def test_a_long_sentence_is_cut_where_the_items_own_page_has_all_of_it() -> None:
+    here = SimpleNamespace(zone=ZoneInfo("America/New_York"))
+    cut = overview_details.brief("since 2026-11-23T10:55Z " + "a_table, " * 90, here)  # type: ignore[arg-type]
+    assert cut.startswith("since 2026-11-23 05:55 EST a_table") and "…" in cut
+    assert len(cut) == overview_details.LONGEST
