@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.performance.options import AUTOSCALE, BreakEven, PairCost, Workers, break_even, fixed_workers
 from app.progress.facts import Facts
-from app.web.components import rows
+from app.web.components import panel, rows
 from app.web.components.frame import section
 from app.web.components.rows import Row
 from app.web.components.status import Mark
@@ -29,6 +29,7 @@ def draw(facts: Facts) -> None:
     even = break_even(costs, workers=fixed_workers(definition), update_seconds=median(times) if times else None)
     rows.draw(
         option_rows(even, definition) if even else (),
+        panel.current().zone,
         key="performance_options",
         empty="Unknown: there is no pair of deliveries with final bills yet.",
     )
