@@ -16,17 +16,20 @@ from app.config.performance import USUAL, Performance
 from app.performance.attribution import NOTHING, Attribution, Bill, Delivery
 from app.performance.pairs import Compared, Pair, pairs
 from app.performance.statistic import NO_VALUES, Interval, Spread, Verdict, median_interval, spread, verdict_of
-from app.store.collected.records import ScheduleRecord
+from app.store.collected.records import JobRunRecord, ScheduleRecord
 
 NOT_MEASURED = "not measured"
 
 MEASURES = (
     ("run_time", "Run time", "s"),
+    ("setup", "Setup time", "s"),
     ("queue", "Queue time", "s"),
     ("dbu", "DBU", "DBU"),
     ("usd", "Cost at list price", "USD"),
 )
 """Key, title and unit of each measure."""
+
+_NO_SETUPS: Mapping[int, float] = {}
 
 
 @dataclass(frozen=True)
@@ -111,14 +114,16 @@ class Measure:
 class Assessment:
     """Run time and cost of both sides.
 
-    pairs: within the window, newest first. run_time: of the successful runs, without queue (s). queue: time in the
-    queue, never judged (s). dbu, usd: of whole deliveries, of final bills only. attribution: every bill since `since`.
+    pairs: within the window, newest first. run_time: of the successful runs without queue and setup (s); with setup in
+    pairs where that of a side is not known. setup, queue: never judged (s). dbu, usd: of whole deliveries, of final
+    bills only. attribution: every bill since `since`.
     """
 
     settings: Performance
     since: datetime | None
     pairs: tuple[Pair, ...]
     run_time: Measure
+    setup: Measure
     queue: Measure
     dbu: Measure
     usd: Measure
@@ -135,9 +140,10 @@ NOT_ASSESSED = Assessment(
     None,
     (),
     run_time=Measure(*MEASURES[0], USUAL),
-    queue=Measure(*MEASURES[1], USUAL),
-    dbu=Measure(*MEASURES[2], USUAL),
-    usd=Measure(*MEASURES[3], USUAL),
+    setup=Measure(*MEASURES[1], USUAL),
+    queue=Measure(*MEASURES[2], USUAL),
+    dbu=Measure(*MEASURES[3], USUAL),
+    usd=Measure(*MEASURES[4], USUAL),
     attribution=NOTHING,
 )
 """Before anything was read."""
@@ -149,25 +155,58 @@ def assess(
     schedules: Mapping[str, ScheduleRecord],
     compared: Iterable[Compared],
     now: datetime,
+    setups: Mapping[int, float] = _NO_SETUPS,
 ) -> Assessment:
-    """The assessment at `now`. attribution: of all runs and bills since before the window; compared: of production."""
+    """The assessment at `now`. attribution: of all runs and bills since before the window. compared: of production.
+    setups: seconds in which a run only waited for its compute, by run id, where they are known."""
     since = now - timedelta(days=settings.window_days)
     chosen = tuple(p for p in pairs(attribution.deliveries, schedules, compared) if p.at >= since)
 
-    def measure(of: tuple[str, str, str], value: Callable[[Delivery], tuple[float | None, str]]) -> Measure:
-        return _measure(*of, settings, chosen, value)
+    def run_time(pair: Pair) -> _Values:
+        old, new = pair.baseline.run, pair.candidate.run
+        apart = old.run_id in setups and new.run_id in setups
+        waited = [setups[r.run_id] if apart else 0.0 for r in (old, new)]
+        return _seconds(old, waited[0]), _seconds(new, waited[1]), NOT_MEASURED
 
-    run_time, queue, dbu, usd = MEASURES
+    def setup(pair: Pair) -> _Values:
+        return setups.get(pair.baseline.run.run_id), setups.get(pair.candidate.run.run_id), NOT_MEASURED
+
+    def queue(pair: Pair) -> _Values:
+        return pair.baseline.run.queue_seconds, pair.candidate.run.queue_seconds, NOT_MEASURED
+
+    def dbu(pair: Pair) -> _Values:
+        return _billed(pair, (Bill.FINAL, Bill.UNPRICED), lambda d: d.dbu)
+
+    def usd(pair: Pair) -> _Values:
+        return _billed(pair, (Bill.FINAL,), lambda d: d.usd)
+
+    of = {m[0]: m for m in MEASURES}
     return Assessment(
         settings,
         since,
         chosen,
-        run_time=measure(run_time, lambda d: (d.run.run_seconds, NOT_MEASURED)),
-        queue=measure(queue, lambda d: (d.run.queue_seconds, NOT_MEASURED)),
-        dbu=measure(dbu, lambda d: (d.dbu if d.state in (Bill.FINAL, Bill.UNPRICED) else None, _WAITING[d.state])),
-        usd=measure(usd, lambda d: (d.usd if d.state is Bill.FINAL else None, _WAITING[d.state])),
+        run_time=_measure(*of["run_time"], settings, chosen, run_time),
+        setup=_measure(*of["setup"], settings, chosen, setup),
+        queue=_measure(*of["queue"], settings, chosen, queue),
+        dbu=_measure(*of["dbu"], settings, chosen, dbu),
+        usd=_measure(*of["usd"], settings, chosen, usd),
         attribution=attribution,
     )
+
+
+_Values = tuple[float | None, float | None, str]
+"""Of the old and of the new side, and why a pair where one is missing does not count."""
+
+
+def _seconds(run: JobRunRecord, setup: float) -> float | None:
+    """A repaired run took the time of its attempts, not the pauses between them."""
+    whole = run.run_seconds if run.attempt_seconds is None else run.attempt_seconds
+    return None if whole is None else max(0.0, whole - setup)
+
+
+def _billed(pair: Pair, counted: tuple[Bill, ...], value: Callable[[Delivery], float | None]) -> _Values:
+    old, new = (value(d) if d.state in counted else None for d in (pair.baseline, pair.candidate))
+    return old, new, _WAITING[(pair.baseline if old is None else pair.candidate).state]
 
 
 _WAITING = {
@@ -185,16 +224,18 @@ def _measure(
     unit: str,
     settings: Performance,
     chosen: Iterable[Pair],
-    value: Callable[[Delivery], tuple[float | None, str]],
+    values: Callable[[Pair], _Values],
 ) -> Measure:
-    """value: of one delivery, with the reason that holds where it has none."""
+    known: list[tuple[float, float]] = []
     points: list[Point] = []
     left_out: Counter[str] = Counter()
     for pair in chosen:
-        (old, why_old), (new, why_new) = value(pair.baseline), value(pair.candidate)
+        old, new, why = values(pair)
         if old is None or new is None:
-            left_out[why_old if old is None else why_new] += 1
-        elif old <= 0:
+            left_out[why] += 1
+            continue
+        known.append((old, new))
+        if old <= 0:
             left_out["without a measurable old side"] += 1
         else:
             points.append(Point(pair, old, new))
@@ -205,8 +246,8 @@ def _measure(
         key, title, unit, settings,
         points=tuple(points),
         left_out=dict(sorted(left_out.items())),
-        baseline=spread([p.baseline for p in points]),
-        candidate=spread([p.candidate for p in points]),
+        baseline=spread([old for old, _ in known]),
+        candidate=spread([new for _, new in known]),
         ratio=median(ratios) if ratios else None,
         interval=interval,
         verdict=verdict_of(interval, settings.margin) if interval is not None and enough else Verdict.NOT_ENOUGH,

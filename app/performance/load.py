@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from app.config.performance import Performance
 from app.performance.assessment import Assessment, assess
 from app.performance.attribution import ENVIRONMENTS, Read, attribute
 from app.performance.pairs import Compared
+from app.performance.setup import StartUp, TaskTimes, setup_seconds
+from app.store.collected.records import UpdateRecord
 
 if TYPE_CHECKING:
     from app.store.open import Store
@@ -48,4 +51,26 @@ def load_assessment(store: Store, settings: Performance, now: datetime) -> Asses
     ]
     # Of a side that succeeded before the window, what is read begins in the middle of an older delivery.
     cut = frozenset(side for side, at in starts.items() if at is not None and at < window)
-    return assess(settings, attribute(usage, runs, updates, read, cut), c.schedules(), compared, now)
+    attribution = attribute(usage, runs, updates, read, cut)
+    measured = [d.run.run_id for d in attribution.deliveries if d.side != "development" and not d.run.generated]
+    setups = _setups(store, measured, updates)
+    return assess(settings, attribution, c.schedules(), compared, now, setups)
+
+
+def _setups(store: Store, run_ids: Collection[int], updates: Iterable[UpdateRecord]) -> dict[int, float]:
+    """Setup of each run, in seconds; without those whose tasks or updates do not show it."""
+    wanted = set(run_ids)
+    of_run: dict[int, list[UpdateRecord]] = {}
+    for u in updates:
+        if u.job_run_id in wanted and not u.validate_only:
+            of_run.setdefault(u.job_run_id, []).append(u)
+    first_tables = store.collected.first_tables([u.update_id for started in of_run.values() for u in started])
+    found = {}
+    for run_id, times in store.collected.task_times(run_ids).items():
+        started = of_run.get(run_id, ())
+        starts = [(u.pipeline_id, u.start_time, first_tables.get(u.update_id)) for u in started]
+        tasks = [TaskTimes(start, end, seconds, pipeline) for start, end, seconds, pipeline in times]
+        known = [StartUp(p, requested, first) for p, requested, first in starts if first is not None]
+        if len(known) == len(starts):
+            found[run_id] = setup_seconds(tasks, known)
+    return found

@@ -164,6 +164,7 @@ def _beside(store: Store, migration: Migration, at: datetime, bills: bool) -> No
         return UsageRecord(
             name, "ORIGINAL", "candidate", None, None, "pl-production", update, "PREMIUM_DLT_ADVANCED_COMPUTE", 0.5,
             price, None if price is None else 0.5 * price, when, when + timedelta(minutes=4), "DLT", False, True,
+            maintenance_id="m" if update is None else None,
         )  # fmt: skip
 
     store.collected.put_usage(

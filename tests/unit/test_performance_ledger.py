@@ -53,7 +53,16 @@ def test_each_dollar_is_on_one_line_with_what_it_led_to() -> None:
     ]
     usage = [replace(RECORD, record_id=f"r{n}", job_run_id=n, side=r.side) for n, r in enumerate(runs, 1)]
     usage += [
-        replace(RECORD, record_id="care", side="candidate", job_run_id=None, job_id=None, pipeline_id="p", usd=0.07),
+        replace(
+            RECORD,
+            record_id="care",
+            side="candidate",
+            job_run_id=None,
+            job_id=None,
+            pipeline_id="p",
+            maintenance_id="m",
+            usd=0.07,
+        ),
         replace(RECORD, record_id="hand", side="candidate", job_run_id=None, pipeline_id="p", update_id="u", usd=0.11),
         replace(RECORD, record_id="lost", job_run_id=99, usd=0.13),
     ]

@@ -1,7 +1,8 @@
-"""Reads billing records, and from when they are needed to attribute them."""
+"""Reads what run time and cost rest on: billing records, times of tasks, and from when they are needed."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -10,12 +11,12 @@ from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, func, sele
 
 from app.store.base import Repository, UtcDateTime
 from app.store.collected.records import UsageRecord
-from app.store.collected.sql import between
-from app.store.collected.tables import runs_table, usage_table
+from app.store.collected.sql import between, parts
+from app.store.collected.tables import flows_table, runs_table, tasks_table, usage_table
 
 
 class CostsReading(Repository):
-    """What the repository of collected records reads of costs. Generated runs are left out of all but `usage`.
+    """What the repository of collected records reads of run time and costs. Searches for runs leave out generated ones.
 
     All methods raise StoreError when the store cannot be read.
     """
@@ -65,6 +66,36 @@ class CostsReading(Repository):
     def last_run(self, side: str) -> datetime | None:
         """Start of a side's newest run; None without one."""
         return self._run_start(func.max, side)
+
+    def task_times(self, run_ids: Collection[int]) -> dict[int, list[tuple[datetime, datetime, float, str | None]]]:
+        """Start, end, seconds of execution and pipeline of each task of a run that ran; without runs of which a task's
+        times are not known."""
+        t = tasks_table.c
+        found: dict[int, list[tuple[datetime, datetime, float, str | None]]] = {}
+        unknown = set()
+        for part in parts(list(run_ids)):
+            query = select(t.run_id, t.start, t.end, t.seconds, t.pipeline_id).where(
+                t.run_id.in_(part), t.start.is_not(None)
+            )
+            for r in self._all(query):
+                if r.end is None or r.seconds is None:
+                    unknown.add(r.run_id)
+                else:
+                    found.setdefault(r.run_id, []).append((r.start, r.end, r.seconds, r.pipeline_id))
+        return {run_id: times for run_id, times in found.items() if run_id not in unknown}
+
+    def first_tables(self, update_ids: Collection[str]) -> dict[str, datetime]:
+        """When the first table of each update began, where the event log says so."""
+        f = flows_table.c
+        found: dict[str, datetime] = {}
+        for part in parts(list(update_ids)):
+            query = (
+                select(f.update_id, func.min(f.start, type_=UtcDateTime).label("at"))
+                .where(f.update_id.in_(part), f.start.is_not(None))
+                .group_by(f.update_id)
+            )
+            found.update((r.update_id, r.at) for r in self._all(query))
+        return found
 
     def _run_start(self, which: Any, side: str, *conditions: ColumnElement[bool]) -> datetime | None:
         t = runs_table.c
