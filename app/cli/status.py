@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.access import Refused
 from app.cli.context import context
 from app.cli.ending import end
 from app.cli.operation_output import brief, draw_operations
@@ -14,9 +16,11 @@ from app.cli.output import moment, plain, rows, show
 from app.cli.performance_output import performance_table
 from app.performance.plain import assessment_json
 from app.progress import phases as progress
+from app.progress.facts import Facts
 from app.progress.headline import answer
+from app.progress.waiting import Waiting, waiting
 from app.store.leases import OPERATIONS_LEASE
-from app.store.operations import State
+from app.store.operations import OperationRecord, State
 
 if TYPE_CHECKING:
     from app.cli.terminal import Terminal
@@ -28,6 +32,7 @@ app = typer.Typer()
 def status(
     as_json: Json = False,
     check: Annotated[bool, typer.Option("--check", help="Exit with status 1 if a gate blocks.")] = False,
+    user: Annotated[str | None, typer.Option("--for", metavar="USER", help="Show what waits for this user.")] = None,
 ) -> None:
     """Show phases, serving side, gates and unfinished operations."""
     facts = context.facts()
@@ -37,18 +42,27 @@ def status(
     )
     held = context.store.leases.holder(OPERATIONS_LEASE) is not None
     headline = answer(facts).text
+    waits = _waiting(facts, user, under_way) if user else None
     value = {
         "headline": headline,
         "as_of": facts.now,
+        "waiting": waits,
         "phases": [
             {
                 "key": p.phase.key,
                 "title": p.phase.title,
                 "state": p.state,
+                "current": p.current,
                 "done": p.done,
                 "total": p.total,
                 "deliverables": [
-                    {"key": d.deliverable.key, "title": d.deliverable.title, **plain(d.finding)}
+                    {
+                        "key": d.deliverable.key,
+                        "title": d.deliverable.title,
+                        "state": d.standing.state,
+                        "since": d.standing.since,
+                        **plain(d.finding),
+                    }
                     for s in p.steps
                     for d in s.deliverables
                 ],
@@ -63,6 +77,11 @@ def status(
 
     def draw(console: Terminal) -> None:
         console.say(headline)
+        if waits:
+            awaited = [(str(w.kind), w.title, w.text, w.key) for w in waits]
+            rows(f"Waits for {user}", ["kind", "what", "why", "key"], awaited)(console)
+        elif waits is not None:
+            console.say(f"Nothing waits for {user}.")
         rows(
             "Phases", ["phase", "state", "done"], [(p.phase.title, p.state, f"{p.done} of {p.total}") for p in phases]
         )(console)
@@ -77,3 +96,13 @@ def status(
 
     show(as_json, value, draw)
     end(not (check and any(g.blocks for g in gates)))
+
+
+def _waiting(facts: Facts, user: str, operations: Sequence[OperationRecord]) -> tuple[Waiting, ...] | None:
+    """What waits for a user; None, with a line on standard error, where the user's roles cannot be looked up."""
+    try:
+        roles = context.roles_of(user)
+    except Refused as e:
+        context.err.say(f"What waits for {user} is not known: {e}")
+        return None
+    return waiting(facts, user, roles, operations)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from app.access import Access, Actor, Refused, require, same_person
 from app.config.items import Deliverable, Metric
@@ -195,3 +196,8 @@ def checked_link(link: str) -> str:
     if parts.username is not None or parts.password is not None:
         raise Refused("the link holds a user name or password: leave it out")
     return text
+
+
+def end_of(day: date, zone: ZoneInfo) -> datetime:
+    """The first moment after a day, in a zone: until when what is accepted up to that day holds."""
+    return datetime.combine(day + timedelta(days=1), time(), zone)

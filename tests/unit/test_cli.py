@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.access import Refused
 from app.cli import main as cli
 from app.cli.context import CommandContext, context
 from app.config.migration import Role
@@ -330,6 +331,39 @@ def test_ticks_and_sign_offs_are_recorded_and_refusals_audited(here: Here) -> No
     assert [r["subject"] for r in refused] == ["owner"]
 
 
+def test_a_deviation_is_accepted_up_to_a_day_and_withdrawn(here: Here) -> None:
+    here.store.binding.bind("w", "http://127.0.0.1", local=True)
+    status, made = here.json("checklist", "accept", PROVEN, "--until", SOON, "--reason", "by design", *AS_LARS)
+    assert status == 0 and made["until"].startswith((date.fromisoformat(SOON) + timedelta(days=1)).isoformat())
+    assert {i["key"]: i["state"] for i in here.json("checklist")[1]}[PROVEN] == "accepted"
+    assert "deviation withdrawn" in here("checklist", "withdraw", PROVEN, *AS_LARS)[1]
+    assert {i["key"]: i["state"] for i in here.json("checklist")[1]}[PROVEN] == "unknown"
+    status, _, err = here("checklist", "accept", PROVEN, "--until", "soon", "--reason", "x", *AS_LARS)
+    assert status == 2 and "is no date" in err
+
+
+def test_a_sign_off_keeps_a_link_and_refuses_what_is_none(here: Here) -> None:
+    assert here("checklist", "sign", "owner", *AS_LARS, "--link", "javascript:alert(1)")[0] == 1
+    assert here.json("checklist", "sign", "owner", *AS_LARS, "--link", "https://example.com/x")[1]["link"]
+
+
+def test_status_shows_what_waits_for_a_user_if_the_roles_can_be_looked_up(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert here.json("status")[1]["waiting"] is None
+    found = here.json("status", "--for", LARS.user_name)[1]["waiting"]
+    assert {"sign-off"} <= {w["kind"] for w in found} and "owner" in {w["key"] for w in found}
+    assert f"Waits for {LARS.user_name}" in here("status", "--for", LARS.user_name)[1]
+    assert f"Nothing waits for {NOBODY}" in here("status", "--for", NOBODY)[1]
+
+    def unknown(user: str) -> frozenset[Role]:
+        raise Refused("the workspace does not answer")
+
+    monkeypatch.setattr(context, "roles_of", unknown)
+    status, out, err = here("status", "--for", LARS.user_name)
+    assert (status, "Can we cut over?" in out) == (0, True) and "the workspace does not answer" in err
+
+
 def test_a_persona_can_be_chosen_only_where_settings_say_so(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     context.settings = context.settings.model_copy(update={"identity": IdentitySource.TOKEN})
 
@@ -573,6 +607,8 @@ def test_a_report_that_cannot_be_written_is_one_line_and_leaves_nothing(here: He
 
 
 NOBODY = "nobody@example.com"
+PROVEN = next(m.key for m in MIGRATION.metrics if m.evidence.kind == "runs_per_day")
+SOON = (now() + timedelta(days=7)).date().isoformat()
 ACTIONS = [
     ("plan", ("plan", "pause", "--job", "baseline"), Role.OPERATOR),
     ("plan", ("cutover",), Role.OPERATOR),
@@ -597,6 +633,8 @@ ACTIONS = [
     ("checklist.tick", ("checklist", "sign", "engineering"), Role.OPERATOR),
     ("checklist.tick", ("checklist", "sign", "stakeholder"), Role.VIEWER),
     ("checklist.tick", ("checklist", "sign", "owner"), Role.APPROVER),
+    ("checklist.accept", ("checklist", "accept", PROVEN, "--until", SOON, "--reason", "why"), Role.APPROVER),
+    ("checklist.unaccept", ("checklist", "withdraw", "none"), Role.APPROVER),
 ]
 
 
