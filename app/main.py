@@ -1,4 +1,4 @@
-"""Streamlit entry: navigation between the seven pages, and the sidebar that they share."""
+"""Streamlit entry: navigation between the pages, and the sidebar that they share."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ ICON = Path(__file__).resolve().parent / "web" / "components" / "icon.svg"
 PAGES = {
     "overview": ("Overview", ":material/flag:"),
     "runs": ("Runs", ":material/timeline:"),
+    "health": ("Health", ":material/monitor_heart:"),
     "performance": ("Performance", ":material/balance:"),
     "parity": ("Parity", ":material/difference:"),
     "operations": ("Operations", ":material/play_circle:"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from statistics import median
 
 from app.config.health import Health
@@ -12,6 +12,9 @@ from app.store.collected.records import ExpectationRecord, UpdateRecord
 
 TO_STANDARD_DEVIATION = 1.4826
 """Median absolute deviation to standard deviation, of a normal distribution (Rousseeuw and Croux, 1993)."""
+
+WARM_UP = timedelta(days=7)
+"""How much earlier than a window its updates are read, so that the alerts at its beginning have updates before them."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,12 @@ def trends(
             before.append(e.failed / rows)
         found.append(Trend(dataset, name, entries[-1][1].action, tuple(points)))
     return found
+
+
+def since_then(found: Iterable[Trend], since: datetime) -> list[Trend]:
+    """The trends without the points before `since`; those that have none left are left out."""
+    cut = [replace(t, points=tuple(p for p in t.points if p.at >= since)) for t in found]
+    return [t for t in cut if t.points]
 
 
 def judged(share: float, before: Sequence[float], health: Health) -> tuple[float | None, bool]:

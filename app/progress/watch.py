@@ -10,10 +10,10 @@ from app.access import Access, Actor
 from app.config.migration import Migration
 from app.progress import incidents
 from app.progress.adherence import Slot, TooMany, slots
-from app.progress.quality_trend import trends
+from app.progress.quality_trend import WARM_UP, trends
 from app.store.base import now as current_time
-from app.store.collected.records import JobRunRecord, ScheduleRecord, TableRecord
-from app.store.definitions import SCHEDULE, SCHEMA, ScheduleState
+from app.store.collected.records import JobRunRecord, TableRecord
+from app.store.definitions import SCHEDULE, SCHEMA
 from app.store.incidents import Sign
 
 if TYPE_CHECKING:
@@ -46,24 +46,28 @@ def look(store: Store, migration: Migration, access: Access, now: datetime | Non
 
 
 def schedule_slots(
-    store: Store, migration: Migration, runs: Sequence[JobRunRecord], since: datetime, now: datetime
+    store: Store,
+    migration: Migration,
+    runs: Sequence[JobRunRecord],
+    since: datetime,
+    now: datetime,
+    *,
+    generated: bool = False,
 ) -> dict[str, list[Slot]]:
-    """Each side's slots since then; none of a side whose schedule fires too often to be judged by slot."""
+    """Each side's slots since then; none of a side whose schedule fires too often to be judged by slot.
+
+    generated: whether generated runs serve slots too, for a page that shows them.
+    """
     states = store.definitions.schedules()
     found: dict[str, list[Slot]] = {}
     for side in SIDES:
-        mine = [r for r in runs if r.side == side and not r.generated]
+        mine = [r for r in runs if r.side == side and (generated or not r.generated)]
         read = store.collected.complete_until(f"runs:{side}")
         try:
             found[side] = slots(side, states.get(side, ()), mine, since, now, migration.health, read)
         except TooMany:
             found[side] = []
     return found
-
-
-def state_of(schedule: ScheduleRecord) -> ScheduleState:
-    """A collected schedule as a state of its own time."""
-    return ScheduleState(schedule.as_of, schedule.quartz, schedule.timezone, schedule.pause_status == "UNPAUSED")
 
 
 def _observe(store: Store, at: datetime) -> None:
@@ -83,8 +87,8 @@ def _columns(table: TableRecord) -> list[list[str]]:
 def _signs(store: Store, migration: Migration, since: datetime, now: datetime) -> list[Sign]:
     collected = store.collected
     runs = [r for side in SIDES for r in collected.runs(side, since=since, limit=5000)]
-    updates = collected.updates("production", since=since, limit=5000)
-    found = incidents.of_runs(runs) + incidents.of_updates(updates)
+    updates = collected.updates("production", since=since - WARM_UP, limit=5000)
+    found = incidents.of_runs(runs) + incidents.of_updates(u for u in updates if u.start_time >= since)
     for of_side in schedule_slots(store, migration, runs, since, now).values():
         found += incidents.of_slots(of_side)
     results = store.parity.history(sides="production", limit=5000)
@@ -92,7 +96,7 @@ def _signs(store: Store, migration: Migration, since: datetime, now: datetime) -
     found += incidents.of_schemas(store.definitions.history(SCHEMA), _sides(migration))
     if collected.complete_until("events:production") is not None:
         measured = {u.update_id: u for u in updates}
-        shares = trends(collected.expectations(since=since), measured, migration.health)
+        shares = trends(collected.expectations(since=since - WARM_UP), measured, migration.health)
         found += incidents.of_trends(shares, since)
     return found
 

@@ -6,10 +6,11 @@ from streamlit.testing.v1 import AppTest
 
 from tests.support.pages_open import unescaped
 
-PAGES = ("overview", "runs", "performance", "parity", "operations", "checklist", "audit")
+PAGES = ("overview", "runs", "health", "performance", "parity", "operations", "checklist", "audit")
 QUESTIONS = {
     "overview": "Can we cut over?",
     "runs": "Is the new pipeline healthy?",
+    "health": "Is the new side healthy?",
     "performance": "Is the new side as fast and as cheap?",
     "parity": "Are the tables equal?",
     "operations": "What is running?",

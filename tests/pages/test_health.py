@@ -1,0 +1,188 @@
+"""The page Health: its answer follows incidents, slots and tables; an incident is closed with a cause and reopened."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app.access import Access, Actor, Refused
+from app.config.migration import Role
+from app.progress.incident_service import IncidentService
+from app.progress.watch import look
+from app.store.definitions import SCHEDULE
+from app.store.incidents import Sign
+from app.store.open import Store
+from app.web.components.panel import PageContext
+from tests.support.health_records import (
+    QUARTZ,
+    ZONE,
+    checked,
+    job_run,
+    pipeline_update,
+    read_all,
+    schedules,
+    tables,
+)
+from tests.support.pages_open import MIGRATION, frames, open_page, text_of, unescaped
+from tests.support.pages_seed import NASTY
+from tests.support.pages_sound import assert_sound
+
+pytestmark = pytest.mark.usefixtures("page_settings")
+
+ERIN = Actor("erin@example.com", frozenset(Role), "persona", True)
+
+
+def healthy(store: Store, days: int = 16, skip: tuple[int, ...] = ()) -> list[datetime]:
+    """Both jobs ran two seconds after each slot; `skip` are slots of the new job, counted back from now."""
+    now = datetime.now(UTC)
+    schedules(store, now)
+    active = {"quartz": QUARTZ, "timezone": ZONE, "active": True}
+    store.definitions.observe(SCHEDULE, {"baseline": active, "candidate": active}, now - timedelta(days=days))
+    local = [
+        (now - timedelta(days=d)).astimezone(ZoneInfo(ZONE)).replace(hour=h, minute=0, second=57)
+        for d in range(days)
+        for h in (23, 17, 11, 5)
+    ]
+    starts = [s.astimezone(UTC) for s in local if s < now - timedelta(hours=5)]
+    runs = [job_run("baseline", 2 * n, s) for n, s in enumerate(starts)]
+    runs += [job_run("candidate", 2 * n + 1, s) for n, s in enumerate(starts) if n not in skip]
+    updates = [pipeline_update(f"u{n}", s) for n, s in enumerate(starts) if n not in skip]
+    store.collected.put_runs(runs)
+    store.collected.put_updates(updates)
+    store.collected.put_flows([], [checked(u.update_id, 1, u.start_time) for u in updates])
+    tables(store, MIGRATION, now - timedelta(minutes=5))
+    read_all(store, now)
+    return starts
+
+
+def opened(**query: str) -> AppTest:
+    """The page, without what an earlier drawing of the same seconds left cached."""
+    st.cache_resource.clear()
+    return open_page("health", **query)
+
+
+def sentence(at: AppTest) -> str:
+    return unescaped(next(m.value for m in at.markdown if m.value.startswith("# ")))
+
+
+def test_the_answer_is_healthy_only_with_served_slots_and_without_an_open_incident(store: Store) -> None:
+    assert "No real run has been collected yet" in sentence(opened())
+    healthy(store)
+    at = opened()
+    assert_sound(at, "health")
+    assert "healthy" in sentence(at) and "No incident is open." in sentence(at)
+    assert "All 6 tables of the new side are fresh." in sentence(at)
+
+
+def test_a_missed_slot_degrades_the_answer_and_as_an_incident_it_leads_to_its_slot(store: Store) -> None:
+    healthy(store, skip=(9,))
+    assert "degraded" in sentence(opened())
+    look(store, MIGRATION, Access(store.audit, lambda _: frozenset()))
+    at = opened()
+    assert "1 incident is open: Slot 20" in sentence(at) and "of the new job: no run started" in sentence(at)
+    assert "Incident 1: missed slot, new side" in text_of(at)
+
+
+@pytest.fixture
+def incidents(store: Store, monkeypatch: pytest.MonkeyPatch) -> IncidentService:
+    """Two open incidents, one with more evidence than is shown at once; the user has every role."""
+    healthy(store)
+    now = datetime.now(UTC)
+    signs = [
+        Sign("failure", "candidate", "candidate", f"run:{n}", now - timedelta(hours=n), f"Run {n} failed {NASTY}")
+        for n in range(1, 9)
+    ]
+    signs.append(Sign("difference", "dim_fde", "candidate", "parity:p1/dim_fde", now, "Table dim_fde differs"))
+    store.incidents.record(signs)
+    service = IncidentService(store.incidents, Access(store.audit, lambda _: frozenset(Role)))
+    monkeypatch.setattr(PageContext, "incidents", service)
+    monkeypatch.setattr("app.web.components.identity.actor", lambda here, action, subject: ERIN)
+    return service
+
+
+def test_an_incident_in_the_address_is_shown_with_all_its_evidence(incidents: IncidentService) -> None:
+    at = opened(incident="1")
+    assert_sound(at, "health")
+    text = text_of(at)
+    assert f"Run 8 failed {NASTY}" in text and f"Run 1 failed {NASTY}" in text
+    assert "3 more pieces of evidence" in [unescaped(e.label) for e in at.expander]
+    assert "There is no incident 77." in text_of(opened(incident="77"))
+    assert "There is no incident <b>x</b>." in text_of(opened(incident="<b>x</b>"))
+
+
+def _confirmed(at: AppTest, cause: str) -> AppTest:
+    at = at.button(key="incident_close").click().run()
+    at.text_area(key="cause_1").input(cause)
+    at.button(key="incident_close").click()
+    return at.button(key="confirm_1").click().run()
+
+
+def test_closing_needs_a_cause_and_can_be_undone(store: Store, incidents: IncidentService) -> None:
+    at = _confirmed(opened(incident="1"), "   ")
+    assert "a cause is needed" in text_of(at) and store.incidents.open_count() == 2
+    at = _confirmed(opened(incident="1"), "the <b>source</b> was locked")
+    closed = store.incidents.incident(1)
+    assert closed is not None and closed.cause == "the <b>source</b> was locked" and closed.closed_local
+    assert "Incident 1 closed by erin@example.com." in text_of(at)
+    at = at.run()
+    assert "Cause: the <b>source</b> was locked" in text_of(at)
+    at.button(key="health_undo").click().run()
+    assert store.incidents.open_count() == 2
+    actions = [r.action for r in store.audit.records(limit=3)]
+    assert actions == ["incident.reopen", "incident.close", "incident.close"]
+
+
+def test_a_refusal_stays_in_the_dialog(
+    store: Store, incidents: IncidentService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise Refused("closing incident 1 needs the role <b>operator</b>")
+
+    monkeypatch.setattr(incidents, "close", refuse)
+    at = _confirmed(opened(incident="1"), "a cause")
+    assert "Refused: closing incident 1 needs the role <b>operator</b>" in text_of(at)
+    assert store.incidents.open_count() == 2
+
+
+def test_generated_history_serves_slots_only_when_it_is_shown(store: Store) -> None:
+    now = datetime.now(UTC)
+    starts = healthy(store, days=3)
+    older = [s - timedelta(days=3) for s in starts]
+    store.collected.put_runs([job_run("candidate", 9000 + n, s, generated=True) for n, s in enumerate(older)])
+    store.collected.put_updates([pipeline_update(f"g{n}", s, generated=True) for n, s in enumerate(older)])
+    store.collected.put_flows([], [checked(f"g{n}", 1, s, name="made_up") for n, s in enumerate(older)])
+    assert now - older[-1] < timedelta(days=7)
+    at = opened()
+    assert "made_up" not in frames(at)
+    assert "made_up" in frames(opened(generated="true"))
+
+
+def test_an_extreme_history_is_drawn_with_the_series_that_matter(store: Store) -> None:
+    starts = healthy(store)
+    names = [f"expectation_{n:03}_{'x' * 60}" for n in range(60)]
+    for n, start in enumerate(starts):
+        bad = 400 if n == 1 else 0
+        results = [checked(f"u{n}", bad if name == names[7] else 0, start, name=name) for name in names]
+        store.collected.put_flows([], results)
+    many = [Sign("schema", f"t{n}", "candidate", f"schema:{n}", starts[n % 9], "x " * 300) for n in range(40)]
+    store.incidents.record(many)
+    at = opened()
+    assert_sound(at, "health")
+    text = text_of(at)
+    assert "1 sudden change; the 8 with alerts or most failed rows of 61" in text
+    assert f"{names[7]} on dim_fde" in text
+    assert "35 more open incidents" in [unescaped(e.label) for e in at.expander]
+
+
+def test_a_schedule_that_fires_every_minute_is_drawn_by_day(store: Store) -> None:
+    now = datetime.now(UTC)
+    every = {"quartz": "0 * * * * ?", "timezone": "UTC", "active": True}
+    store.definitions.observe(SCHEDULE, {"candidate": every}, now - timedelta(days=2))
+    store.collected.put_runs([job_run("candidate", 1, now - timedelta(days=2))])
+    read_all(store, now)
+    assert_sound(opened(), "health")
