@@ -26,6 +26,7 @@ from app.config.base import ConfigError
 from app.context import Context, bind
 from app.operations.engine import Interrupted
 from app.parity.runner import ParityRunner
+from app.progress.configuration import configuration
 from app.progress.watch import look
 from app.store.base import StoreError
 from app.store.heartbeat import Heartbeat
@@ -214,7 +215,8 @@ class Worker:
 
     def _look(self, here: Context) -> None:
         try:
-            if (opened := look(self._store, here.migration, here.access)) > 0:
+            settings = configuration(here.facts())
+            if (opened := look(self._store, here.migration, here.access, settings=settings)) > 0:
                 log.warning("%d incidents opened", opened)
         except StoreError:
             raise

@@ -41,6 +41,7 @@ COMMANDS = {
         "Write a report of the whole state as one HTML page or JSON value.",
     ),
     "audit": ("audit", "Show, verify and export the audit log."),
+    "incidents": ("health", "Show incidents and the health of both sides; close an incident."),
     "checklist": ("checklist", "Show, tick and sign deliverables, metrics and sign-offs."),
 }
 """Each command's module of `app.cli` and its line in `cutover --help`: the first sentence of the command's own help."""

@@ -106,6 +106,33 @@ def of_schemas(history: Iterable[Definition], sides: Mapping[str, str]) -> list[
     return found
 
 
+def of_settings(history: Iterable[Definition]) -> list[Sign]:
+    """A sign for each setting of a pipeline or job that was as required, or differed otherwise, and differs now.
+
+    What differed when it was first observed is a task of the migration, no incident.
+    """
+    newest: dict[str, set[tuple[str, ...]]] = {}
+    found = []
+    for seen in sorted(history, key=lambda d: d.id):
+        differing = {tuple(d) for d in seen.value}
+        before = newest.get(seen.name)
+        newest[seen.name] = differing
+        if before is None or not (new := sorted(differing - before)):
+            continue
+        kind, _, key = seen.name.partition(":")
+        side = "baseline" if key == "baseline" else "candidate"
+        what = JOBS[side] if kind == "job" else f"the {key} pipeline"
+        text = f"Settings of {what} differ from the required ones: {_differing(new)}"
+        found.append(Sign(CONFIGURATION, seen.name, side, f"settings:{seen.id}", seen.seen_at, text))
+    return found
+
+
+def _differing(fields: Sequence[tuple[str, ...]]) -> str:
+    """At most three of the settings in words."""
+    parts = [f"{field} is {found}, not {wanted}" for field, wanted, found in fields]
+    return "; ".join(parts[:3]) + (f"; and {len(parts) - 3} more" if len(parts) > 3 else "")
+
+
 def of_trends(trends: Iterable[Trend], since: datetime) -> list[Sign]:
     """A sign for each alert of an expectation of the production pipeline since then; generated ones are none."""
     found = []

@@ -10,10 +10,11 @@ from app.access import Access, Actor
 from app.config.migration import Migration
 from app.progress import incidents
 from app.progress.adherence import Slot, TooMany, slots
+from app.progress.configuration import ConfigurationOf
 from app.progress.quality_trend import WARM_UP, trends
 from app.store.base import now as current_time
 from app.store.collected.records import JobRunRecord, TableRecord
-from app.store.definitions import SCHEDULE, SCHEMA
+from app.store.definitions import SCHEDULE, SCHEMA, SETTINGS
 from app.store.incidents import Sign
 
 if TYPE_CHECKING:
@@ -23,17 +24,27 @@ LOOK_BACK = timedelta(days=22)
 """How far back each look reads: what a worker that was down missed is found once it is back."""
 
 SIDES = ("baseline", "candidate")
+PRODUCTION = (*SIDES, "production")
+"""Sides of jobs, and the environment of the pipeline, whose changes of settings are incidents."""
 WORKER = Actor("cutover worker", frozenset(), "worker")
 
 
-def look(store: Store, migration: Migration, access: Access, now: datetime | None = None) -> int:
+def look(
+    store: Store,
+    migration: Migration,
+    access: Access,
+    now: datetime | None = None,
+    *,
+    settings: Sequence[ConfigurationOf] = (),
+) -> int:
     """Opens incidents for what the store proves, adds evidence to open ones, journals openings in the audit log.
 
+    settings: those of pipelines and jobs as they are now, compared with the required ones.
     Looking twice changes nothing. Returns how many incidents were opened. Raises StoreError.
     """
     at = now or current_time()
     since = at - LOOK_BACK
-    _observe(store, at)
+    _observe(store, at, settings)
     opened = store.incidents.record(_signs(store, migration, since, at))
     for new in store.incidents.unaudited():
         detail = {"kind": new.kind, "subject": new.subject, "evidence": [p.evidence for p in new.proofs]}
@@ -70,13 +81,19 @@ def schedule_slots(
     return found
 
 
-def _observe(store: Store, at: datetime) -> None:
+def _observe(store: Store, at: datetime, settings: Sequence[ConfigurationOf]) -> None:
     schedules = {
         side: {"quartz": s.quartz, "timezone": s.timezone, "active": s.pause_status == "UNPAUSED"}
         for side, s in store.collected.schedules().items()
         if side in SIDES
     }
     store.definitions.observe(SCHEDULE, schedules, at)
+    differing = {
+        f"{s.kind}:{s.key}": [[d.field, d.wanted, d.found] for d in s.differences]
+        for s in settings
+        if s.as_of is not None and s.key in PRODUCTION
+    }
+    store.definitions.observe(SETTINGS, differing, at)
     store.definitions.observe(SCHEMA, {n: _columns(t) for n, t in store.collected.tables().items() if t.columns}, at)
 
 
@@ -93,6 +110,7 @@ def _signs(store: Store, migration: Migration, since: datetime, now: datetime) -
         found += incidents.of_slots(of_side)
     results = store.parity.history(sides="production", limit=5000)
     found += incidents.of_parity(r for r in results if r.finished_at is not None and r.finished_at >= since)
+    found += incidents.of_settings(store.definitions.history(SETTINGS))
     found += incidents.of_schemas(store.definitions.history(SCHEMA), _sides(migration))
     if collected.complete_until("events:production") is not None:
         measured = {u.update_id: u for u in updates}

@@ -1,4 +1,4 @@
-"""What schedules and schemas were observed when: one row for each change, so that the past can be judged by its own."""
+"""What schedules, schemas and settings were observed when, one row for each change: the past is judged by its own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from sqlalchemy import Column, Index, Integer, Table, func, insert, select
 from app.store.base import Repository, UtcDateTime, metadata
 from app.store.text import CleanJson, Label
 
-SCHEDULE, SCHEMA = "schedule", "schema"
-"""Kinds of definitions: of a job by its side, of a table by its three-level name."""
+SCHEDULE, SCHEMA, SETTINGS = "schedule", "schema", "settings"
+"""Kinds of definitions: of a job by its side, of a table by its three-level name, and of a pipeline or job the settings
+that differ from the required ones."""
 
 definitions_table = Table(
     "observed_definitions",

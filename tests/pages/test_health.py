@@ -41,14 +41,14 @@ def healthy(store: Store, days: int = 16, skip: tuple[int, ...] = ()) -> list[da
     """Both jobs ran two seconds after each slot; `skip` are slots of the new job, counted back from now."""
     now = datetime.now(UTC)
     schedules(store, now)
-    active = {"quartz": QUARTZ, "timezone": ZONE, "active": True}
-    store.definitions.observe(SCHEDULE, {"baseline": active, "candidate": active}, now - timedelta(days=days))
     local = [
         (now - timedelta(days=d)).astimezone(ZoneInfo(ZONE)).replace(hour=h, minute=0, second=57)
         for d in range(days)
         for h in (23, 17, 11, 5)
     ]
     starts = [s.astimezone(UTC) for s in local if s < now - timedelta(hours=5)]
+    active = {"quartz": QUARTZ, "timezone": ZONE, "active": True}
+    store.definitions.observe(SCHEDULE, {"baseline": active, "candidate": active}, min(starts) - timedelta(minutes=2))
     runs = [job_run("baseline", 2 * n, s) for n, s in enumerate(starts)]
     runs += [job_run("candidate", 2 * n + 1, s) for n, s in enumerate(starts) if n not in skip]
     updates = [pipeline_update(f"u{n}", s) for n, s in enumerate(starts) if n not in skip]

@@ -26,6 +26,7 @@ from app.parity.provenance import provenance_of
 from app.parity.service import REVEAL
 from app.progress.evidence import Finding, Status
 from app.store.base import StoreError, now
+from app.store.incidents import Sign
 from app.store.leases import WORKER_LEASE
 from app.store.open import Store
 from app.store.parity_records import OtherWrite, ParityState, Producer
@@ -362,6 +363,21 @@ def test_status_shows_what_waits_for_a_user_if_the_roles_can_be_looked_up(
     monkeypatch.setattr(context, "roles_of", unknown)
     status, out, err = here("status", "--for", LARS.user_name)
     assert (status, "Can we cut over?" in out) == (0, True) and "the workspace does not answer" in err
+
+
+def test_incidents_are_listed_closed_with_a_cause_and_reopened(here: Here) -> None:
+    sign = Sign("failure", "candidate", "candidate", "run:7", now(), f"Run 7 ended FAILED {HOSTILE}")
+    here.store.incidents.record([sign])
+    status, out, _ = here("incidents")
+    assert status == 0 and "1 incident is open" in out and "\x1b" not in out
+    status, listed = here.json("incidents", "list", "--days", "30")
+    assert (status, listed["state"], [i["id"] for i in listed["incidents"]]) == (0, "incidents", [1])
+    assert here.json("incidents", "close", "1", "--cause", " ", *AS_ERIN)[0] == 1
+    assert here.json("incidents", "close", "1", "--cause", "locked", "--as", "stranger@example.com")[0] == 1
+    status, closed = here.json("incidents", "close", "1", "--cause", "locked", *AS_ERIN)
+    assert (status, closed["open"], closed["cause"], closed["closed_by"]) == (0, False, "locked", ERIN.user_name)
+    assert here.json("incidents", "reopen", "1", *AS_ERIN)[1]["open"]
+    assert here("incidents", "close", "1")[0] == 2, "a cause must be given"
 
 
 def test_a_persona_can_be_chosen_only_where_settings_say_so(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

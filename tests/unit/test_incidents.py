@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.access import Access, Actor, Refused
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
+from app.progress.configuration import ConfigurationOf, FieldComparison
 from app.progress.incident_service import IncidentService
 from app.progress.watch import LOOK_BACK, look
 from app.store.base import StoreError
@@ -128,6 +129,25 @@ def test_changed_columns_open_an_incident_of_each_table(store: Store) -> None:
     assert looked(store, ago(1)) == 2 * len(MIGRATION.tables)
     texts = {i.summary for i in store.incidents.since(ago(1))}
     assert f"The columns of {MIGRATION.tables[0].baseline} changed: id bigint is now int" in texts
+
+
+def settings(*differing: str, key: str = "production", read: bool = True) -> list[ConfigurationOf]:
+    fields = tuple(FieldComparison(f, "4", "9", f not in differing) for f in ("workers", "photon"))
+    return [ConfigurationOf("pipeline", key, "P", "", NOW if read else None, fields)]
+
+
+def test_a_setting_that_drifts_from_the_required_one_opens_an_incident(store: Store) -> None:
+    def seen(found: list[ConfigurationOf]) -> int:
+        return look(store, MIGRATION, access(store), NOW, settings=found)
+
+    assert seen(settings("photon")) == 0, "what differs from the beginning is a task"
+    assert seen(settings("photon", "workers")) == 1
+    assert seen(settings("photon", "workers")) == 0
+    assert seen(settings(read=False)) == 0
+    assert seen(settings()) == 0
+    (found,) = store.incidents.since(ago(1))
+    assert found.summary == "Settings of the production pipeline differ from the required ones: workers is 9, not 4"
+    assert seen(settings("workers", key="development")) == 0 == seen(settings("photon", key="development"))
 
 
 def test_an_expectation_that_changes_suddenly_opens_an_incident_once_all_events_are_read(store: Store) -> None:

@@ -140,7 +140,7 @@ def _open_incidents(chosen: str | None) -> None:
 
 def _incident_row(here: Panel, incident: Incident) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="top", key=f"incident_row_{incident.id}"):
-        st.markdown(rows.markdown(_row(here, incident)), width="stretch")
+        st.markdown(rows.markdown(_row(here, incident), here.zone), width="stretch")
         st.button(
             "Evidence", key=f"open_incident_{incident.id}", type="tertiary", icon=":material/search:",
             help=f"Opens incident {incident.id}", on_click=put, args=("incident", str(incident.id)),
@@ -192,7 +192,7 @@ def _incident(chosen: str) -> None:
             return
         section(_title(found))
         row = _row(here, found)
-        st.markdown(rows.markdown(replace(row, title=row.text, text="")))
+        st.markdown(rows.markdown(replace(row, title=row.text, text=""), here.zone))
         with st.container(horizontal=True):
             if found.open:
                 if st.button("Close with a cause", key="incident_close", type="primary", icon=":material/task_alt:"):
@@ -202,11 +202,11 @@ def _incident(chosen: str) -> None:
                 st.rerun()
             close_button("incident", "Hide")
         evidence = [_evidence(here, p) for p in found.proofs]
-        rows.draw(evidence[:SHOWN], key="incident_evidence")
+        rows.draw(evidence[:SHOWN], here.zone, key="incident_evidence")
         if len(evidence) > SHOWN:
             more = count(len(evidence) - SHOWN, "more piece", "more pieces")
             with st.expander(f"{more} of evidence", key="more_evidence"):
-                rows.draw(evidence[SHOWN:], key="incident_more_evidence")
+                rows.draw(evidence[SHOWN:], here.zone, key="incident_more_evidence")
 
 
 def _evidence(here: Panel, proof: Proof) -> Row:
@@ -354,6 +354,7 @@ def _adherence(here: Panel, found: HealthReport) -> None:
                 )
                 for s in broken[:50]
             ],
+            here.zone,
             key="broken_slot_rows",
         )
         if len(broken) > 50:
@@ -434,6 +435,7 @@ def _alerts(here: Panel, trends: Sequence[Trend]) -> None:
             )
             for p, t in newest
         ],
+        here.zone,
         key="alert_rows",
     )
 
