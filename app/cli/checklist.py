@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import typer
 
 from app.cli.context import context
-from app.cli.ending import WrongUse
+from app.cli.ending import WrongUse, end
 from app.cli.options import As, Comment, Json
 from app.cli.output import moment, plain, rows, show
 from app.config.items import Needs
 from app.moments import when
 from app.progress import phases as progress
+from app.progress.configuration import configuration
 from app.progress.sign_off import end_of
 from app.progress.standing import State
 
@@ -54,6 +55,21 @@ def checklist_list(as_json: Json = False) -> None:
         for group, key, title, state, since, needs, finding in found
     ]
     show(as_json, value, rows("Checklist", ["group", "key", "what", "state", "since", "evidence", "needs"], lines))
+
+
+@app.command("settings")
+def settings(as_json: Json = False) -> None:
+    """List the settings of pipelines and jobs beside those that the migration file requires. Exit status 1: differ."""
+    found = configuration(context.facts())
+    lines = [
+        (c.name, f.field, "as required" if f.agrees else "DIFFERS", f.wanted, f.found, f.note)
+        for c in found
+        for f in sorted(c.fields, key=lambda f: f.agrees)
+    ]
+    lines += [(c.name, "", "NOT READ", "", "", "") for c in found if c.as_of is None]
+    table = rows("Settings", ["of", "setting", "state", "required", "found", "why not the guide's"], lines)
+    show(as_json, found, table)
+    end(all(c.as_of is not None and not c.differences for c in found))
 
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Key of the item, as `cutover checklist` lists it.")]

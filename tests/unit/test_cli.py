@@ -316,6 +316,8 @@ def test_reading_needs_no_workspace(here: Here, monkeypatch: pytest.MonkeyPatch)
     assert here("status", "--check")[0] == 1
     assert here.json("parity")[0] == 1
     assert here.json("checklist")[0] == 0
+    unread = here.json("checklist", "settings")
+    assert unread[0] == 1 and {c["as_of"] for c in unread[1]} == {None}, "what was not read is not as required"
     assert here.json("audit")[0] == 0
     assert here.json("parity", "history")[1] == []
 
