@@ -176,6 +176,7 @@ def _run_record(side: str, run: JobRun) -> JobRunRecord:
     return record_of(
         JobRunRecord,
         run,
+        setup_seconds=None,
         side=side,
         start_time=run.start,
         end_time=run.end,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from app.collect.context import BEGINNING, NEWER_PAGES, OLDER_PAGES, CollectContext, parsed_time
 from app.collect.mapping import record_of
+from app.collect.setups import store_setups
 from app.config.migration import PipelineRef
 from app.store.collected.records import UpdateRecord
 from databricks_client.errors import WorkspaceError
@@ -66,17 +67,20 @@ def _link_by_time(ctx: CollectContext, since: datetime) -> None:
 
 
 def read_links(ctx: CollectContext) -> str | None:
-    """The job run that started each update, from the platform's timeline of updates."""
+    """The job run that started each update, from the platform's timeline of updates; and the setup of each run."""
     source = "links"
     _link_by_time(ctx, BEGINNING)
     cursor = ctx.store.cursor(source)
     started = ctx.clock()
+    # Before the query, which a principal may not be allowed to send.
+    store_setups(ctx, cursor, started)
+    ctx.store.set_cursor(source, cursor)
     since = parsed_time(cursor.get("since")) or BEGINNING
     ids = [ctx.pipeline_id(ref) for ref in ctx.migration.pipelines]
     task_runs = ctx.workspace.lineage.update_task_runs(ids, since)
     runs = ctx.store.run_of_task(set(task_runs.values()))
     ctx.store.put_update_runs({u: runs[t] for u, t in task_runs.items() if t in runs})
-    ctx.store.set_cursor(source, {"since": (started - timedelta(days=2)).isoformat()})
+    ctx.store.set_cursor(source, {**cursor, "since": (started - timedelta(days=2)).isoformat()})
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,7 @@ from app.config.performance import Performance
 from app.performance.assessment import Assessment, assess
 from app.performance.attribution import ENVIRONMENTS, Read, attribute
 from app.performance.pairs import Compared
-from app.performance.setup import StartUp, TaskTimes, setup_seconds
-from app.store.collected.records import UpdateRecord
+from app.performance.setup import setups_of
 
 if TYPE_CHECKING:
     from app.store.open import Store
@@ -20,6 +18,9 @@ SIDES = ("baseline", "candidate", "development")
 
 LONGEST = timedelta(days=2)
 """Of a run. Runs and updates are read from so much earlier than billing records, whose run may have started before."""
+
+RECENT = timedelta(hours=6)
+"""Since the end of a run: until then the worker may not have stored its setup yet."""
 
 MOST = 50_000
 """Of each kind of record. More than a run every minute for the longest window."""
@@ -52,25 +53,6 @@ def load_assessment(store: Store, settings: Performance, now: datetime) -> Asses
     # Of a side that succeeded before the window, what is read begins in the middle of an older delivery.
     cut = frozenset(side for side, at in starts.items() if at is not None and at < window)
     attribution = attribute(usage, runs, updates, read, cut)
-    measured = [d.run.run_id for d in attribution.deliveries if d.side != "development" and not d.run.generated]
-    setups = _setups(store, measured, updates)
-    return assess(settings, attribution, c.schedules(), compared, now, setups)
-
-
-def _setups(store: Store, run_ids: Collection[int], updates: Iterable[UpdateRecord]) -> dict[int, float]:
-    """Setup of each run, in seconds; without those whose tasks or updates do not show it."""
-    wanted = set(run_ids)
-    of_run: dict[int, list[UpdateRecord]] = {}
-    for u in updates:
-        if u.job_run_id in wanted and not u.validate_only:
-            of_run.setdefault(u.job_run_id, []).append(u)
-    first_tables = store.collected.first_tables([u.update_id for started in of_run.values() for u in started])
-    found = {}
-    for run_id, times in store.collected.task_times(run_ids).items():
-        started = of_run.get(run_id, ())
-        starts = [(u.pipeline_id, u.start_time, first_tables.get(u.update_id)) for u in started]
-        tasks = [TaskTimes(start, end, seconds, pipeline) for start, end, seconds, pipeline in times]
-        known = [StartUp(p, requested, first) for p, requested, first in starts if first is not None]
-        if len(known) == len(starts):
-            found[run_id] = setup_seconds(tasks, known)
-    return found
+    setups = {r.run_id: r.setup_seconds for r in runs if r.setup_seconds is not None}
+    fresh = [d.run.run_id for d in attribution.deliveries if d.end >= now - RECENT and d.run.setup_seconds is None]
+    return assess(settings, attribution, c.schedules(), compared, now, {**setups, **setups_of(c, fresh, updates)})

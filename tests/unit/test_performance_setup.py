@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from app.collect.context import CollectContext
+from app.collect.setups import store_setups
 from app.config.performance import Performance
 from app.performance.load import load_assessment
 from app.performance.setup import StartUp, TaskTimes, setup_seconds
 from app.store.collected.records import FlowRecord, TaskRunRecord
 from app.store.open import Store
-from tests.support.performance import NOW, job_run, pipeline_update, schedule, slots
+from tests.support.collecting import collecting as collecting
+from tests.support.collecting import fake as fake
+from tests.support.collecting import sql as sql
+from tests.support.performance import HOUR, NOW, job_run, pipeline_update, schedule, slots
 
 AT = slots(1)[0]
 
@@ -60,7 +66,7 @@ def put(store: Store, *, flows: bool) -> None:
 
 def test_run_time_is_execution_and_setup_and_queue_stand_beside_it(store: Store) -> None:
     put(store, flows=True)
-    found = load_assessment(store, Performance(minimum_pairs=1), NOW)
+    found = load_assessment(store, Performance(minimum_pairs=1), AT + HOUR)
     assert (found.run_time.baseline.median, found.run_time.candidate.median) == (300.0, 240.0)
     assert (found.setup.baseline.median, found.setup.candidate.median) == (100.0, 60.0)
     assert (found.queue.baseline.median, found.queue.candidate.median) == (7.0, 0.0)
@@ -79,3 +85,25 @@ def test_a_repaired_run_took_the_time_of_its_attempts(store: Store) -> None:
     c.put_schedules([schedule(side) for side in ("baseline", "candidate")])
     found = load_assessment(store, Performance(minimum_pairs=1), NOW)
     assert found.run_time.ratio == pytest.approx(1.5)
+
+
+def test_the_worker_stores_the_setup_of_runs_and_a_later_reading_of_the_run_keeps_it(
+    collecting: CollectContext, store: Store
+) -> None:
+    put(store, flows=True)
+    cursor: dict[str, Any] = {}
+    store_setups(collecting, cursor, NOW)
+    assert cursor == {}, "older events may still come: all runs are looked at again"
+    store.collected.source_succeeded("events:production", NOW, 15)
+    store_setups(collecting, cursor, NOW)
+    assert cursor == {"setups": NOW.isoformat()}
+    put(store, flows=True)
+    assert {r.run_id: r.setup_seconds for r in store.collected.runs()} == {1: 100.0, 2: 60.0}
+    long_after = load_assessment(store, Performance(minimum_pairs=1), NOW + 200 * HOUR)
+    assert long_after.run_time.baseline.median == 300.0
+
+
+def test_the_setup_of_a_run_that_just_ended_is_known_before_the_worker_stores_it(store: Store) -> None:
+    put(store, flows=True)
+    early, late = (load_assessment(store, Performance(minimum_pairs=1), AT + n * HOUR) for n in (1, 12))
+    assert (early.run_time.baseline.median, late.run_time.baseline.median) == (300.0, 400.0)

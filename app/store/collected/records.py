@@ -21,7 +21,8 @@ class JobRunRecord:
     start of a local workspace, never measured. repairs: how often it was repaired. first_result: how its original
     attempt ended, where it was repaired and the service says so. attempt_seconds: time of all its attempts without the
     pauses between them, where it was repaired. tries_read: how many tries of repeated tasks its history had when it
-    was last read; 0 before.
+    was last read; 0 before. setup_seconds: in which a successful run only waited for its compute; the worker finds it
+    from tasks and events, None where they do not show it.
     """
 
     side: str
@@ -42,6 +43,7 @@ class JobRunRecord:
     first_result: str | None = None
     attempt_seconds: float | None = None
     tries_read: int = 0
+    setup_seconds: float | None = None
 
     @property
     def active(self) -> bool:

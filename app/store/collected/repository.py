@@ -83,12 +83,18 @@ class CollectedRepository(CostsReading, TriesReading, Repository):
                 c,
                 runs_table,
                 rows_of(runs),
-                keep=("first_result", "attempt_seconds"),
+                keep=("first_result", "attempt_seconds", "setup_seconds"),
                 grow=("repairs", "tries_read"),
             )
             upsert(c, tasks_table, rows_of(tasks), keep=("error",), grow=("tries",), same="task_run_id")
             upsert(c, attempts_table, rows_of(attempts))
             upsert(c, tries_table, rows_of(tries), keep=("error",))
+
+    def put_setups(self, seconds: Mapping[int, float]) -> None:
+        """Sets how long runs only waited for their compute: run id -> seconds."""
+        with self._write() as c:
+            for run_id, value in seconds.items():
+                c.execute(plain_update(runs_table).where(runs_table.c.run_id == run_id).values(setup_seconds=value))
 
     def put_updates(self, updates: Sequence[UpdateRecord]) -> None:
         """Keeps updates. Their end, the job run that started them and that they are generated, once known, stay."""

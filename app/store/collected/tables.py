@@ -28,6 +28,7 @@ runs_table = Table(
     Column("first_result", Label(40)),
     Column("attempt_seconds", Float),
     Column("tries_read", Integer, nullable=False),
+    Column("setup_seconds", Float),
     Index("ix_collected_runs_side_start", "side", "start_time"),
     Index("ix_collected_runs_start", "start_time"),
 )
