@@ -10,6 +10,9 @@ from __future__ import annotations
 import pytest
 
 from app.config.migration import DEFAULT_MIGRATION, Migration
+from app.progress.phases import phases
+from app.store.collected.records import Snapshot
+from tests.support.progress_facts import MIGRATION, TABLES, compared, facts, read, run, table, update
 
 GUIDE: dict[str, dict[str, str]] = {
     "Tools & Access": {
@@ -189,3 +192,16 @@ def test_the_boxes_of_a_section_stand_in_one_step_or_group_in_the_guides_order()
     for section, boxes in GUIDE.items():
         assert section == "Step 3: Decommission Old Workflow" or len({of[k] for k in boxes}) == 1, section
         assert [k for k in order if k in boxes] == list(boxes), section
+
+
+def test_two_runs_by_hand_do_not_complete_the_downstream_tables() -> None:
+    by_hand = [run("candidate", n, hours, trigger="ONE_TIME") for n, hours in ((2, 1.0), (1, 2.0))]
+    old = run("baseline", 3, 1.5)
+    names = [n for t in MIGRATION.tables for n in (t.baseline, t.candidate, t.development) if n]
+    snapshot = Snapshot(
+        read("runs:baseline", "runs:candidate", "updates:production", "tables", "schedules"),
+        {}, {}, {n: table(n) for n in names}, (*by_hand, old), (update(1, 1.0),),
+    )  # fmt: skip
+    identical = {"production": {t: compared(t, 0.5) for t in TABLES}, "development": {}}
+    found = phases(facts(snapshot=snapshot, parity=identical))[2]
+    assert [d.deliverable.key for s in found.steps for d in s.deliverables if not d.standing.met] == ["w10_parallel"]

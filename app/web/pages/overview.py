@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.config.schedule import FIRST_RECORD
+from app.moments import in_zone
+from app.progress.assignments import assignments
 from app.progress.facts import Facts
 from app.progress.headline import Answer
 from app.progress.headline import answer as answer_now
 from app.progress.phases import GateStatus, gates, phases, serving, sign_offs
 from app.progress.timeline import Timeline, timeline
+from app.store.operations import State
 from app.web.components import asof, charts, charts_overview, charts_timeline, panel, rows
 from app.web.components.evidence_links import links
 from app.web.components.frame import Figure, answer, empty, figures, section
@@ -37,6 +40,8 @@ COMPARISONS = 20
 """Newest comparisons in the grid."""
 OPERATIONS = 3
 """Newest operations shown."""
+OPERATIONS_READ = 20
+"""Operations that are read to find out what waits."""
 
 
 def render() -> None:
@@ -51,7 +56,8 @@ def _head() -> None:
     facts = panel.facts(here)
     served = serving(facts)
     found = answer_now(facts)
-    answer(QUESTION, found.text.removeprefix(QUESTION).strip(), Mark(found.answer, TONES[found.answer]))
+    text = in_zone(found.text.removeprefix(QUESTION).strip(), here.zone)
+    answer(QUESTION, text, Mark(found.answer, TONES[found.answer]))
     asof.bar(list(facts.snapshot.sources.values()), here.zone, here.now)
     if not facts.snapshot.sources and not facts.snapshot.tables:
         empty(
@@ -99,9 +105,10 @@ def _glance() -> None:
     _tables(here, facts)
     left, right = st.columns(2, gap="large")
     with left:
-        _next(here, facts, plan)
-    with right:
+        _waits(here, facts)
         _operations(here)
+    with right:
+        _next(here, facts, plan)
 
 
 def _readiness(here: Panel, facts: Facts, judged: Sequence[GateStatus]) -> None:
@@ -192,6 +199,31 @@ def _next(here: Panel, facts: Facts, plan: Timeline) -> None:
     more = len(plan.late) - 4
     if more > 0:
         page_link(f"{more} more late items on the page Checklist", "checklist")
+
+
+def _waits(here: Panel, facts: Facts) -> None:
+    section("What waits for whom")
+    found = assignments(
+        facts, here.store.operations.find(states=[State.SUBMITTED, State.NEEDS_HUMAN], limit=OPERATIONS_READ)
+    )
+    rows.draw(
+        [
+            Row(
+                a.who,
+                Mark("waits", "warn"),
+                f"{a.title}: {a.text}",
+                links=[
+                    Link("Open", "operations", {"operation": a.operation})
+                    if a.operation
+                    else Link("Open", "checklist", {"item": a.item})
+                ],
+            )
+            for a in found
+        ],
+        here.zone,
+        key="overview_waits",
+        empty="Nothing waits for a person.",
+    )
 
 
 def _operations(here: Panel) -> None:

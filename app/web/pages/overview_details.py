@@ -69,13 +69,9 @@ def item_row(here: Panel, facts: Facts, plan: Timeline, planned: PlannedItem) ->
         due = f"{count((plan.today - planned.due).days, 'day')} late, {due}"
     shown = Mark("late", "bad") if planned.timing is Timing.LATE else standing_mark(standing)
     note = ", ".join(x for x in (planned.phase.title, due, planned.owner) if x)
-    return Row(
-        planned.item.title,
-        shown,
-        standing.finding.summary,
-        note,
-        [Link("Open", "checklist", {"item": planned.item.key})],
-    )
+    item = Link("Open item", "checklist", {"item": planned.item.key})
+    evidence = () if standing.finding.manual else links(standing.finding, facts.snapshot)
+    return Row(planned.item.title, shown, brief(standing.finding.summary, here), note, [*evidence, item])
 
 
 def brief(sentence: str, here: Panel) -> str:

@@ -1,0 +1,66 @@
+"""What waits for whom: operations, sign-offs and items, by who is expected to act."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from app.config.migration import Migration
+from app.operations.definition import Kind
+from app.progress.assignments import Assignment, assignments
+from app.store.checklist import Tick
+from app.store.operations import State
+from tests.support.pages_seed import a_plan, record_of
+from tests.support.progress_facts import MIGRATION, NOW, ago, facts
+
+
+def tick(*keys: str) -> dict[str, Tick]:
+    return {k: Tick(1, k, True, f"{k}@example.com", False, "", ago(1)) for k in keys}
+
+
+def with_schedule(**schedule: object) -> Migration:
+    return Migration.model_validate(MIGRATION.model_dump() | {"schedule": schedule})
+
+
+def test_sign_offs_wait_for_their_role_until_they_are_given() -> None:
+    found = [a for a in assignments(facts(), ()) if a.title.startswith("Sign")]
+    assert [(a.who, a.title, a.item) for a in found] == [
+        ("an operator", "Sign: Data engineering", "engineering"),
+        ("a viewer", "Sign: Stakeholders", "stakeholder"),
+        ("an approver", "Sign: Project owner", "owner"),
+    ]
+    given = facts(ticks=tick("engineering", "stakeholder"))
+    assert [a.item for a in assignments(given, ()) if a.title.startswith("Sign")] == ["owner"]
+
+
+def test_a_submitted_operation_waits_for_another_person_until_it_expires() -> None:
+    plan = a_plan(MIGRATION, NOW, Kind.CUTOVER, 1)
+    waits = record_of(plan, State.SUBMITTED)
+    first = assignments(facts(), [waits])[0]
+    assert (first.who, first.operation) == ("an approver other than engineer@example.com", plan.operation_id)
+    expired = replace(waits, expires_at=NOW - timedelta(seconds=1))
+    assert not [a for a in assignments(facts(), [expired]) if a.operation]
+
+
+def test_an_operation_that_needs_a_person_waits_for_an_operator_and_a_running_one_for_nobody() -> None:
+    plan = a_plan(MIGRATION, NOW, Kind.CUTOVER, 1)
+    stuck = record_of(plan, State.NEEDS_HUMAN, reason="a step failed")
+    assert assignments(facts(), [stuck])[0] == Assignment(
+        "an operator", "Cutover needs a person", "a step failed", plan.operation_id
+    )
+    assert not [a for a in assignments(facts(), [record_of(plan, State.RUNNING)]) if a.operation]
+
+
+def test_items_of_the_current_phase_wait_for_their_owners_and_those_of_later_phases_do_not() -> None:
+    found = facts(migration=with_schedule(owner="dane", owners={"plan": "erin"}))
+    items = {a.who: a for a in assignments(found, ()) if a.title.startswith("Confirm")}
+    assert items["erin"].title == "Confirm 4 items"
+    assert items["erin"].text == "Team alignment on approach; Timeline approved and 2 more"
+    assert items["dane"].item == "pre_github"
+    later = {d.key for p in MIGRATION.phases[1:] for s in p.steps for d in s.deliverables}
+    assert not later & {a.item for a in items.values()}
+
+
+def test_items_without_an_owner_wait_for_an_operator() -> None:
+    items = [a for a in assignments(facts(migration=with_schedule()), ()) if a.title.startswith("Confirm")]
+    assert [a.who for a in items] == ["an operator"]
