@@ -116,7 +116,8 @@ class Assessment:
 
     pairs: within the window, newest first. run_time: of the successful runs without queue and setup (s); with setup in
     pairs where that of a side is not known. setup, queue: never judged (s). dbu, usd: of whole deliveries, of final
-    bills only. attribution: every bill since `since`.
+    bills only. attribution: every bill since `since`. setups, run_times: by
+    run id, where they are known (s); the run time of a run that has a pair is that of the pair.
     """
 
     settings: Performance
@@ -128,6 +129,8 @@ class Assessment:
     dbu: Measure
     usd: Measure
     attribution: Attribution
+    setups: Mapping[int, float] = field(default_factory=dict)
+    run_times: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -181,16 +184,19 @@ def assess(
         return _billed(pair, (Bill.FINAL,), lambda d: d.usd)
 
     of = {m[0]: m for m in MEASURES}
+    times = _measure(*of["run_time"], settings, chosen, run_time)
     return Assessment(
         settings,
         since,
         chosen,
-        run_time=_measure(*of["run_time"], settings, chosen, run_time),
+        run_time=times,
         setup=_measure(*of["setup"], settings, chosen, setup),
         queue=_measure(*of["queue"], settings, chosen, queue),
         dbu=_measure(*of["dbu"], settings, chosen, dbu),
         usd=_measure(*of["usd"], settings, chosen, usd),
         attribution=attribution,
+        setups=setups,
+        run_times=_run_times(attribution, times, setups),
     )
 
 
@@ -202,6 +208,15 @@ def _seconds(run: JobRunRecord, setup: float) -> float | None:
     """A repaired run took the time of its attempts, not the pauses between them."""
     whole = run.run_seconds if run.attempt_seconds is None else run.attempt_seconds
     return None if whole is None else max(0.0, whole - setup)
+
+
+def _run_times(attribution: Attribution, paired: Measure, setups: Mapping[int, float]) -> dict[int, float]:
+    runs = (b.run for b in attribution.bills.values())
+    found = {r.run_id: s for r in runs if (s := _seconds(r, setups.get(r.run_id, 0.0))) is not None}
+    for p in paired.points:
+        found[p.pair.baseline.run.run_id] = p.baseline
+        found[p.pair.candidate.run.run_id] = p.candidate
+    return found
 
 
 def _billed(pair: Pair, counted: tuple[Bill, ...], value: Callable[[Delivery], float | None]) -> _Values:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from statistics import median
@@ -16,8 +16,8 @@ from app.performance.money import Amount
 class Day:
     """One side on one local day, by the start of its runs.
 
-    run_seconds: median of the successful runs. amount: what all runs of the day cost, failed ones too. incomplete: runs
-    whose bill is not final.
+    run_seconds: median run time of the successful runs. amount: what all runs of the day cost, failed ones too.
+    incomplete: runs whose bill is not final.
     """
 
     side: str
@@ -29,15 +29,15 @@ class Day:
     incomplete: int
 
 
-def by_day(bills: Iterable[RunBill], zone: ZoneInfo) -> list[Day]:
-    """The days that have runs, newest first, the old side before the new one."""
+def by_day(bills: Iterable[RunBill], zone: ZoneInfo, run_times: Mapping[int, float]) -> list[Day]:
+    """The days that have runs, newest first, the old side before the new one. run_times: by run id, in seconds."""
     grouped: dict[tuple[date, str], list[RunBill]] = {}
     for bill in bills:
         grouped.setdefault((bill.run.start_time.astimezone(zone).date(), bill.run.side), []).append(bill)
     found = []
     for (day, side), mine in sorted(grouped.items(), key=lambda item: (-item[0][0].toordinal(), item[0][1])):
         good = [b for b in mine if b.run.result_state == "SUCCESS"]
-        times = [b.run.run_seconds for b in good if b.run.run_seconds is not None]
+        times = [run_times[b.run.run_id] for b in good if b.run.run_id in run_times]
         found.append(
             Day(
                 side,

@@ -148,6 +148,18 @@ def test_one_side_alone_has_runs_and_no_verdict(store: Store, pairs: Pairs) -> N
     assert len(rows_of(at, "origin")) == 20
 
 
+@pytest.mark.parametrize(
+    ("measure", "text"),
+    [("Queue", "Queue of 40 runs measured, s"), ("Setup", "The setup of these runs is not known yet.")],
+)
+def test_queue_and_setup_stand_apart_and_have_no_verdict(pairs: Pairs, measure: str, text: str) -> None:
+    pairs(pairs=20)
+    at = open_page("performance", measure=measure)
+    assert_sound(at, "performance")
+    assert text in text_of(at)
+    assert "ratio of each pair" not in text_of(at)
+
+
 def test_generated_pairs_are_drawn_on_request_and_count_nowhere(pairs: Pairs) -> None:
     pairs(pairs=8, generated=20)
     off, on = open_page("performance"), open_page("performance", generated="true")
@@ -211,7 +223,7 @@ def test_the_cost_of_a_month_and_of_the_parallel_period_is_that_of_the_projectio
     assert f"**{usd(spent)} and 1 record without a price**" in text
     assert f"A month is 30.4 times the mean of {len(found.days)} settled days" in text
     days = rows_of(open_page("performance", month="days"), "difference")
-    assert [r["day"] for r in days] == [d.isoformat() for d in found.days]
+    assert [r["day"] for r in days] == [d.isoformat() for d in reversed(found.days)]
     assert sum(r["old"] for r in days) / len(days) * DAYS_A_MONTH == pytest.approx(found.baseline.value)
     by_side = {r["side"]: r["usd"] for r in rows_of(open_page("performance", month="parallel"), "unpriced")}
     assert by_side["old"] == found.spent["baseline"].nano_usd / 1e9

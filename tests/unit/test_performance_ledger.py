@@ -111,7 +111,10 @@ def test_days_are_those_of_the_reader() -> None:
         replace(RUN, run_id=3, start_time=late, end_time=late, run_seconds=20.0, result_state="FAILED"),
     ]
     found = of(runs, [replace(RECORD, record_id=f"r{n}", job_run_id=n) for n in (1, 2, 3)])
-    (day,) = by_day(found.bills.values(), ZoneInfo("America/New_York"))
+    (day,) = by_day(found.bills.values(), ZoneInfo("America/New_York"), {1: 600.0, 2: 100.0, 3: 20.0})
     assert (day.day, day.runs, day.successful, day.run_seconds) == (date(2026, 7, 1), 3, 2, 350.0)
     assert day.amount.usd == 0.90, "a failed run costs what it cost"
-    assert [(d.day.day, d.runs) for d in by_day(found.bills.values(), ZoneInfo("UTC"))] == [(2, 2), (1, 1)]
+    assert [(d.day.day, d.runs) for d in by_day(found.bills.values(), ZoneInfo("UTC"), {})] == [
+        (2, 2),
+        (1, 1),
+    ]

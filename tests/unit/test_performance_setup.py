@@ -70,6 +70,7 @@ def test_run_time_is_execution_and_setup_and_queue_stand_beside_it(store: Store)
     assert (found.run_time.baseline.median, found.run_time.candidate.median) == (300.0, 240.0)
     assert (found.setup.baseline.median, found.setup.candidate.median) == (100.0, 60.0)
     assert (found.queue.baseline.median, found.queue.candidate.median) == (7.0, 0.0)
+    assert (found.run_times, found.setups) == ({1: 300.0, 2: 240.0}, {1: 100.0, 2: 60.0})
 
 
 def test_a_pair_of_which_one_setup_is_not_known_is_compared_by_the_whole_run(store: Store) -> None:
@@ -77,6 +78,7 @@ def test_a_pair_of_which_one_setup_is_not_known_is_compared_by_the_whole_run(sto
     found = load_assessment(store, Performance(minimum_pairs=1), NOW)
     assert (found.run_time.baseline.median, found.run_time.candidate.median) == (400.0, 300.0)
     assert found.setup.left_out == {"not measured": 1}
+    assert found.run_times == {1: 400.0, 2: 300.0}, "a list shows the run times that were compared"
 
 
 def test_a_repaired_run_took_the_time_of_its_attempts(store: Store) -> None:

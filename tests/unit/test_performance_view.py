@@ -97,7 +97,7 @@ def options(
     found = {}
     for row in option_rows(even, definition or {}):
         found[row.title] = row.text
-        assert plain(unescaped(markdown(row)))
+        assert plain(unescaped(markdown(row, NEW_YORK)))
     return found
 
 
@@ -145,7 +145,7 @@ def test_the_chart_of_ratios_draws_interval_and_margin() -> None:
 
 def test_the_chart_of_days_has_a_bar_for_each_side_and_day() -> None:
     values = [DayValue("candidate", date(2026, 7, 1), 2.0, 4), DayValue("baseline", date(2026, 7, 1), 3.0, 4)]
-    old, new = by_day(values, "USD").data
+    old, new = by_day(values, "USD", NEW_YORK).data
     assert (old.name, list(old.y), new.name, list(new.y)) == ("old side", [3.0], "new side", [2.0])
 
 

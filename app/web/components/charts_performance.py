@@ -77,8 +77,8 @@ class DayValue:
     runs: int
 
 
-def by_day(values: Sequence[DayValue], unit: str, height: int = 240) -> go.Figure:
-    """One bar for each side and day."""
+def by_day(values: Sequence[DayValue], unit: str, zone: ZoneInfo, height: int = 240) -> go.Figure:
+    """One bar for each side and day of `zone`."""
     figure = go.Figure()
     for side in [s for s in sides.COLOURS if any(v.side == s for v in values)]:
         chosen = sorted((v for v in values if v.side == side), key=lambda v: v.day)
@@ -93,6 +93,6 @@ def by_day(values: Sequence[DayValue], unit: str, height: int = 240) -> go.Figur
             hoverinfo="text",
         )
     layout(figure, height, barmode="group")
-    figure.update_xaxes(type="date", tickformat="%b %d", title="day in the chosen time zone")
+    figure.update_xaxes(type="date", tickformat="%b %d", title=f"day ({zone.key})")
     figure.update_yaxes(title=unit, rangemode="tozero")
     return figure

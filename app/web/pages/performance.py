@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from app.config.migration import Evidence
@@ -12,7 +14,7 @@ from app.progress.judge import judge
 from app.web.components import asof, generated, hints, panel, sentences
 from app.web.components.frame import Figure, Opens, answer, figures
 from app.web.components.opening import opened
-from app.web.components.text import count, dbu, ratio, seconds, told, usd
+from app.web.components.text import NOTHING, count, dbu, ratio, seconds, told, usd
 from app.web.pages import performance_charts, performance_money, performance_pairs
 
 SOURCES = ("runs", "updates", "billing", "schedules")
@@ -36,7 +38,8 @@ def _head() -> None:
     answer("Is the new side as fast and as cheap?", sentence, state)
     asof.bar(asof.chosen(facts.snapshot.sources, SOURCES), here.zone, here.now)
     st.caption(told(sentences.rules_of_judgement(found.settings), here.zone))
-    figures(_figures(found))
+    for group in _figures(found):
+        figures(group)
     behind = opened("behind")
     if behind:
         performance_pairs.behind(here, found, behind)
@@ -46,52 +49,57 @@ def _head() -> None:
         hints.show(here, ("runtime",))
 
 
-def _figures(found: Assessment) -> list[Figure]:
-    time, units, money, queue = found.run_time, found.dbu, found.usd, found.queue
-    return [
-        _ratio("Run time, new / old", time),
-        _ratio(
-            "Cost, new / old",
-            money,
-            "US dollars at list price of whole deliveries: DBU times the list price at the time, failed attempts and "
-            "retries included; without discounts and the cloud provider's machine costs",
-        ),
-        Figure(
-            "Run time, median",
-            f"{seconds(time.baseline.median)} → {seconds(time.candidate.median)}",
-            f"95th percentile {seconds(time.baseline.p95)} → {seconds(time.candidate.p95)}",
-            "From old to new, of the same pairs; time in the queue is not part of it",
-            opens=_opens(time),
-        ),
-        Figure(
-            "Cost of a delivery, median",
-            f"{usd(money.baseline.median)} → {usd(money.candidate.median)}",
-            f"95th percentile {usd(money.baseline.p95)} → {usd(money.candidate.p95)}",
-            opens=_opens(money),
-        ),
-        Figure(
-            "DBU of a delivery, median",
-            f"{dbu(units.baseline.median)} → {dbu(units.candidate.median)}",
-            f"{ratio(units.ratio)} the old side ({sentences.surely(units)})",
-            "Not judged: the two sides have different prices for a DBU",
-            opens=_opens(units),
-        ),
-        Figure(
-            "Time in the queue, median",
-            f"{seconds(queue.baseline.median)} → {seconds(queue.candidate.median)}",
-            f"95th percentile {seconds(queue.baseline.p95)} → {seconds(queue.candidate.p95)}",
-            "Apart from the run time, and not judged",
-            opens=_opens(queue),
-        ),
-    ]
+def _figures(found: Assessment) -> tuple[list[Figure], list[Figure]]:
+    """Of time and of money."""
+    time, units, money = found.run_time, found.dbu, found.usd
+    return (
+        [
+            _ratio("Run time, new / old", time),
+            _sides(
+                "Run time, median",
+                time,
+                seconds,
+                "From old to new, of the same pairs; without the time in the queue and the setup of compute",
+            ),
+            _sides("Setup of compute, median", found.setup, seconds, "Apart from the run time, and not judged"),
+            _sides("Time in the queue, median", found.queue, seconds, "Apart from the run time, and not judged"),
+        ],
+        [
+            _ratio(
+                "Cost, new / old",
+                money,
+                "US dollars at list price of whole deliveries: DBU times the list price at the time, failed attempts "
+                "and retries included; without discounts and the cloud provider's machine costs",
+            ),
+            _sides("Cost of a delivery, median", money, usd),
+            _sides("DBU of a delivery, median", units, dbu, "The two sides have different prices for a DBU"),
+            _ratio("DBU, new / old", units, "Beside the cost: a DBU has different prices on the two sides"),
+        ],
+    )
 
 
 def _ratio(label: str, found: Measure, help: str | None = None) -> Figure:
-    note = f"{found.verdict}: {sentences.surely(found)}" if found.ratio is not None else str(found.verdict)
-    return Figure(label, ratio(found.ratio), note, help, opens=_opens(found))
+    if found.ratio is None:
+        return Figure(label, NOTHING, str(found.verdict), help, opens=_opens(found))
+    return Figure(label, ratio(found.ratio), f"{found.verdict}: {sentences.surely(found)}", help, opens=_opens(found))
 
 
-def _opens(found: Measure) -> Opens:
+def _sides(label: str, found: Measure, shown: Callable[[float | None], str], help: str | None = None) -> Figure:
+    old, new = found.baseline, found.candidate
+    if not old.count:
+        return Figure(label, NOTHING, "not known of any pair", help, opens=_opens(found))
+    return Figure(
+        label,
+        f"{shown(old.median)} → {shown(new.median)}",
+        f"95th percentile {shown(old.p95)} → {shown(new.p95)}",
+        help,
+        opens=_opens(found),
+    )
+
+
+def _opens(found: Measure) -> Opens | None:
+    if not found.points and not found.left_out:
+        return None
     return Opens(count(len(found.points), "pair"), "behind", found.key)
 
 

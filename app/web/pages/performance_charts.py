@@ -36,17 +36,20 @@ class Shown:
 
     key: str
     unit: str
-    of_run: Callable[[RunBill], float | None]
+    of_run: Callable[[Assessment, RunBill], float | None]
     of_day: Callable[[Day], float | None]
     each_day: str
     judged: bool = True
 
 
 MEASURES: Mapping[str, Shown] = {
-    "Run time": Shown("run_time", "s", lambda b: b.run.run_seconds, lambda d: d.run_seconds, "Median run time by day"),
-    "Cost": Shown("usd", "USD", lambda b: b.usd, lambda d: d.amount.usd, "Cost at list price by day, all runs"),
-    "DBU": Shown("dbu", "DBU", lambda b: b.dbu, lambda d: d.amount.dbu, "DBU by day, all runs"),
-    "Queue": Shown("queue", "s", lambda b: b.run.queue_seconds, lambda d: None, "", judged=False),
+    "Run time": Shown(
+        "run_time", "s", lambda a, b: a.run_times.get(b.run.run_id), lambda d: d.run_seconds, "Median run time by day"
+    ),
+    "Cost": Shown("usd", "USD", lambda a, b: b.usd, lambda d: d.amount.usd, "Cost at list price by day, all runs"),
+    "DBU": Shown("dbu", "DBU", lambda a, b: b.dbu, lambda d: d.amount.dbu, "DBU by day, all runs"),
+    "Setup": Shown("setup", "s", lambda a, b: a.setups.get(b.run.run_id), lambda d: None, "", judged=False),
+    "Queue": Shown("queue", "s", lambda a, b: b.run.queue_seconds, lambda d: None, "", judged=False),
 }
 
 
@@ -83,10 +86,10 @@ def draw() -> None:
             if hidden
             else "Run both jobs on the Operations page, or choose a longer period.",
         )
-    elif (st.session_state.get("performance_view") or VIEWS[0]) == VIEWS[0] or shown.key == "queue":
-        _by_run(here, shown, bills)
+    elif (st.session_state.get("performance_view") or VIEWS[0]) == VIEWS[0] or not shown.judged:
+        _by_run(here, found, shown, bills)
     else:
-        _by_day(here, shown, bills)
+        _by_day(here, found, shown, bills)
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def _of(drawn: int, total: int, unit: str) -> str:
     return count(total, unit) if drawn == total else f"the newest {drawn:,} of {count(total, unit)}"
 
 
-def _by_run(here: Panel, shown: Shown, bills: Bills) -> None:
+def _by_run(here: Panel, found: Assessment, shown: Shown, bills: Bills) -> None:
     section("Each run")
     points = [
         charts.Point(
@@ -159,7 +162,7 @@ def _by_run(here: Panel, shown: Shown, bills: Bills) -> None:
             note=f"run {b.run.run_id}" + ("" if shown.unit == "s" or b.state is Bill.FINAL else f", bill {b.state}"),
         )
         for b in bills.visible
-        if (value := shown.of_run(b)) is not None
+        if (value := shown.of_run(found, b)) is not None
     ]
     drawn = points[:MOST_POINTS]
     known = generated.Counts(sum(not p.generated for p in points), sum(p.generated for p in points))
@@ -174,9 +177,10 @@ def _by_run(here: Panel, shown: Shown, bills: Bills) -> None:
             title = f"Distribution of the successful ones, {shown.unit}"
             charts.show(charts.distribution(drawn, shown.unit), title, key="performance_box")
     else:
-        empty(f"The {_label().lower()} of these runs is not known yet.", "Billing records arrive hours after a run.")
+        later = "Billing records arrive hours after a run." if shown.judged else "The tasks of a run tell it."
+        empty(f"The {_label().lower()} of these runs is not known yet.", later)
     table(
-        [_run_row(b) for b in bills.visible],
+        [_run_row(found, b) for b in bills.visible],
         RUN_COLUMNS, key="performance_runs", zone=here.zone, name="performance_runs", empty="There is no run.",
     )  # fmt: skip
     hidden = generated.hidden(bills.counts, "run")
@@ -194,7 +198,8 @@ RUN_COLUMNS = (
     Column("side", "Side", width="small"),
     Column("state", "State", width="small"),
     Column("start", "Start", "time"),
-    Column("seconds", "Run time, s", "seconds"),
+    Column("seconds", "Run time, s", "seconds", help="Without queue and, where it is known, without setup"),
+    Column("setup", "Setup, s", "seconds", help="Time in which the run only waited for its compute"),
     Column("queue", "Queue, s", "seconds"),
     Column("usd", "USD, list price", "usd"),
     Column("dbu", "DBU", "dbu"),
@@ -204,13 +209,14 @@ RUN_COLUMNS = (
 )
 
 
-def _run_row(b: RunBill) -> dict[str, Any]:
+def _run_row(found: Assessment, b: RunBill) -> dict[str, Any]:
     return {
         "run": str(b.run.run_id),
         "side": sides.NAMES.get(b.run.side, b.run.side),
         "state": mark(b.run.state).text,
         "start": b.run.start_time,
-        "seconds": b.run.run_seconds,
+        "seconds": found.run_times.get(b.run.run_id),
+        "setup": found.setups.get(b.run.run_id),
         "queue": b.run.queue_seconds,
         "usd": b.usd,
         "dbu": b.dbu,
@@ -232,13 +238,13 @@ DAY_COLUMNS = (
 )
 
 
-def _by_day(here: Panel, shown: Shown, bills: Bills) -> None:
+def _by_day(here: Panel, found: Assessment, shown: Shown, bills: Bills) -> None:
     section("Each day")
-    days = by_day(bills.visible, here.zone)
+    days = by_day(bills.visible, here.zone, found.run_times)
     values = [DayValue(d.side, d.day, v, d.runs) for d in days if (v := shown.of_day(d)) is not None]
     if values:
         title = f"{shown.each_day}, {shown.unit} ({generated.counts(b.run for b in bills.visible).of('run')})"
-        charts.show(charts_performance.by_day(values, shown.unit), title, key="performance_days_chart")
+        charts.show(charts_performance.by_day(values, shown.unit, here.zone), title, key="performance_days_chart")
     table(
         [
             {

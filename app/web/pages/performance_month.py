@@ -43,8 +43,11 @@ def draw(here: Panel, found: Assessment) -> None:
         _days(here, found, projection)
     values = _values(here, found, projection)
     if values:
-        title = f"Cost of each settled day, USD at list price, in {here.migration.timezone}"
-        charts.show(charts_performance.by_day(values, "USD"), title, key="performance_month_chart")
+        charts.show(
+            charts_performance.by_day(values, "USD", ZoneInfo(here.migration.timezone)),
+            "Cost of each settled day, USD at list price",
+            key="performance_month_chart",
+        )
 
 
 def projection_figures(here: Panel, found: Projection) -> list[Figure]:
@@ -91,7 +94,7 @@ def basis(here: Panel, found: Projection) -> str:
     if found.settled_until is None:
         return text + " Billing has not been read completely yet."
     text += f" Usage after {moment(found.settled_until, here.zone)} may still be billed."
-    if found.days:
+    if found.baseline is not None:
         text += f" A month is 30.4 times the mean of {count(len(found.days), 'settled day')}"
         text += f"; {count(len(found.left_out), 'day')} with a missing bill left out." if found.left_out else "."
     return text
@@ -159,7 +162,7 @@ def _days(here: Panel, found: Assessment, projection: Projection) -> None:
         table(
             [
                 {"day": day.isoformat(), "old": a, "new": b, "difference": b - a}
-                for day, a, b in zip(projection.days, old, new, strict=True)
+                for day, a, b in reversed(list(zip(projection.days, old, new, strict=True)))
             ],
             DAY_COLUMNS, key="performance_month_days", zone=here.zone, name="days_of_the_month",
             empty="There is no whole settled day yet: bills are final a day after a run.",

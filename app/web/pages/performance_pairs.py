@@ -21,7 +21,7 @@ KINDS: Mapping[str, ColumnKind] = {"s": "seconds", "USD": "usd", "DBU": "dbu"}
 
 def measures(found: Assessment) -> dict[str, Measure]:
     """The measures of an assessment, by key."""
-    return {m.key: m for m in (found.run_time, found.queue, found.dbu, found.usd)}
+    return {m.key: m for m in (found.run_time, found.setup, found.queue, found.dbu, found.usd)}
 
 
 def behind(here: Panel, found: Assessment, key: str) -> None:
