@@ -12,7 +12,7 @@ from app.progress.evidence import Finding, pass_or_fail, unknown
 from app.progress.facts import Facts
 from app.progress.rules.base import rule
 
-RUNS = "jobs/runs"
+RUNS = "pairs of runs"
 
 BILLING = "system.billing.usage"
 

@@ -10,6 +10,7 @@ from app.web.components.rows import Link
 
 _PAGES: Mapping[str, tuple[str, str, str]] = {
     "jobs/runs": ("Open run", "runs", "run"),
+    "pairs of runs": ("Open pairs", "performance", ""),
     "updates": ("Open update", "runs", "update"),
     "pipeline events": ("Open update", "runs", "update"),
     "parity": ("Open comparisons", "parity", ""),
@@ -19,8 +20,15 @@ _PAGES: Mapping[str, tuple[str, str, str]] = {
     "incidents": ("Open incidents", "health", "incident"),
     "jobs": ("Open schedules", "operations", ""),
     "schedules": ("Open schedules", "operations", ""),
+    "lineage": ("Open consumers", "overview", ""),
 }
 """Source of a finding to the label of its link, the page, and the query parameter that opens a reference there."""
+
+_OPENED: Mapping[str, Mapping[str, str]] = {
+    "pairs of runs": {"behind": "run_time"},
+    "system.billing.usage": {"behind": "usd"},
+}
+"""Source of a finding to what its page opens, whichever runs it names."""
 
 
 def links(finding: Finding, snapshot: Snapshot) -> tuple[Link, ...]:
@@ -37,5 +45,10 @@ def links(finding: Finding, snapshot: Snapshot) -> tuple[Link, ...]:
     if found is None:
         return ()
     label, page, parameter = found
-    chosen = {parameter: finding.references[0]} if parameter and finding.references else {}
-    return (Link(label, page, chosen),)
+    chosen = {parameter: _id(finding.references[0])} if parameter and finding.references else {}
+    return (Link(label, page, {**chosen, **_OPENED.get(finding.source, {})}),)
+
+
+def _id(reference: str) -> str:
+    """The id in a reference such as `incident 12`."""
+    return reference.rpartition(" ")[2]
