@@ -14,8 +14,10 @@ import streamlit as st
 import yaml
 from streamlit.testing.v1 import AppTest
 
-from app.config.migration import DEFAULT_MIGRATION, Migration
+from app.access import Refused
+from app.config.migration import DEFAULT_MIGRATION, Migration, Role
 from app.store.open import Store
+from app.web.components.panel import PageContext
 from app.web.pages import overview_details
 from tests.support import pages_seed
 from tests.support.pages_open import MIGRATION_FILE, Fill, open_page, text_of
@@ -137,3 +139,33 @@ def test_a_long_sentence_is_cut_where_the_items_own_page_has_all_of_it() -> None
     cut = overview_details.brief("since 2026-11-23T10:55Z " + "a_table, " * 90, here)  # type: ignore[arg-type]
     assert cut.startswith("since 2026-11-23 05:55 EST a_table") and "…" in cut
     assert len(cut) == overview_details.LONGEST
+
+
+def test_what_waits_for_the_reader_comes_first(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill()
+    assert "for you" not in text_of(open_page("overview")), "nobody is signed in"
+    monkeypatch.setattr("app.web.components.identity.name", lambda here: "ada@example.com")
+    monkeypatch.setattr(PageContext, "roles_of", lambda self, user: frozenset({Role.VIEWER, Role.APPROVER}))
+    text = text_of(open_page("overview"))
+    assert text.index("wait for you") < text.index("gate")
+    assert "Approve the cutover" in text and "Sign: Stakeholders" in text
+    monkeypatch.setattr(PageContext, "roles_of", lambda self, user: frozenset())
+    st.cache_resource.clear()
+    assert "Nothing waits for you" in text_of(open_page("overview"))
+
+
+def test_a_reader_whose_roles_are_not_known_is_told_so(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: PageContext, user: str) -> frozenset[Role]:
+        raise Refused("the workspace does not answer")
+
+    fill()
+    monkeypatch.setattr("app.web.components.identity.name", lambda here: "ada@example.com")
+    monkeypatch.setattr(PageContext, "roles_of", refuse)
+    assert "The roles of `ada@example.com` are not known now" in text_of(open_page("overview"))
+
+
+def test_what_waits_for_others_names_who_is_expected(fill: Fill) -> None:
+    fill()
+    text = text_of(open_page("overview"))
+    assert "an approver other than engineer@example.com" in text
+    assert "Sign: Stakeholders" in text

@@ -15,7 +15,7 @@ from app.progress.headline import answer as answer_now
 from app.progress.phases import GateStatus, gates, phases, serving, sign_offs
 from app.progress.timeline import Timeline, timeline
 from app.store.operations import State
-from app.web.components import asof, charts, charts_overview, charts_timeline, panel, rows
+from app.web.components import asof, charts, charts_overview, charts_timeline, panel, rows, waiting_rows
 from app.web.components.evidence_links import links
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import finding_mark, state_mark, word_of
@@ -96,6 +96,7 @@ def _glance() -> None:
     here = panel.current()
     facts = panel.facts(here)
     plan = timeline(facts, phases(facts))
+    waiting_rows.draw(here, facts)
     _readiness(here, facts, gates(facts))
     left, right = st.columns([3, 2], gap="large")
     with left:
