@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 
 def plain(value: Any) -> Any:
-    """Any value of ours as JSON-ready: moments as ISO-8601 in UTC, dataclasses as objects."""
+    """Any value of ours as JSON-ready: moments as ISO-8601 in UTC, days as ISO-8601, dataclasses as objects."""
     if isinstance(value, StrEnum):
         return str(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):

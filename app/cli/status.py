@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from app.performance.plain import assessment_json
 from app.progress import phases as progress
 from app.progress.facts import Facts
 from app.progress.headline import answer
+from app.progress.timeline import PlannedItem, timeline
 from app.progress.waiting import Waiting, waiting
 from app.store.leases import OPERATIONS_LEASE
 from app.store.operations import OperationRecord, State
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+NEXT = 5
+"""Open items that are listed after those that are late."""
+
 
 @app.command()
 def status(
@@ -34,7 +38,7 @@ def status(
     check: Annotated[bool, typer.Option("--check", help="Exit with status 1 if a gate blocks.")] = False,
     user: Annotated[str | None, typer.Option("--for", metavar="USER", help="Show what waits for this user.")] = None,
 ) -> None:
-    """Show phases, serving side, gates and unfinished operations."""
+    """Show phases, late and next items, serving side, gates and unfinished operations."""
     facts = context.facts()
     phases, serving, gates = progress.phases(facts), progress.serving(facts), progress.gates(facts)
     under_way = context.store.operations.find(
@@ -42,6 +46,7 @@ def status(
     )
     held = context.store.leases.holder(OPERATIONS_LEASE) is not None
     headline = answer(facts).text
+    plan = timeline(facts, phases)
     waits = _waiting(facts, user, under_way) if user else None
     value = {
         "headline": headline,
@@ -69,6 +74,12 @@ def status(
             }
             for p in phases
         ],
+        "plan": {
+            "start": plan.start,
+            "week": plan.week,
+            "late": [_planned(i) for i in plan.late],
+            "next": [_planned(i) for i in plan.next(NEXT)],
+        },
         "serving": serving,
         "gates": [{"key": g.gate.key, "title": g.gate.title, "blocks": g.blocks, **plain(g.finding)} for g in gates],
         "performance": assessment_json(facts.performance),
@@ -82,9 +93,22 @@ def status(
             rows(f"Waits for {user}", ["kind", "what", "why", "key"], awaited)(console)
         elif waits is not None:
             console.say(f"Nothing waits for {user}.")
-        rows(
-            "Phases", ["phase", "state", "done"], [(p.phase.title, p.state, f"{p.done} of {p.total}") for p in phases]
-        )(console)
+        lanes = [
+            (
+                p.status.phase.title,
+                p.status.state,
+                f"{p.status.done} of {p.status.total}",
+                f"{p.planned.first} to {p.planned.last}" if p.planned else "no start date",
+                str(p.late) if p.late else "",
+            )
+            for p in plan.phases
+        ]
+        rows("Phases", ["phase", "state", "done", "planned", "late"], lanes)(console)
+        open_items = [
+            (i.timing.upper() if i in plan.late else "", i.item.title, str(i.due or ""), i.owner, i.item.key)
+            for i in (*plan.late, *plan.next(NEXT))
+        ]
+        rows("Late and next", ["", "what", "due", "owner", "key"], open_items)(console)
         rows(
             "Serving", ["table", "side", "how", "as of"], [(s.table, s.side, s.how, moment(s.as_of)) for s in serving]
         )(console)
@@ -96,6 +120,17 @@ def status(
 
     show(as_json, value, draw)
     end(not (check and any(g.blocks for g in gates)))
+
+
+def _planned(planned: PlannedItem) -> dict[str, Any]:
+    return {
+        "key": planned.item.key,
+        "title": planned.item.title,
+        "phase": planned.phase.key,
+        "owner": planned.owner,
+        "due": planned.due,
+        "timing": planned.timing,
+    }
 
 
 def _waiting(facts: Facts, user: str, operations: Sequence[OperationRecord]) -> tuple[Waiting, ...] | None:

@@ -18,6 +18,7 @@ from app.access import Refused
 from app.cli import main as cli
 from app.cli.context import CommandContext, context
 from app.config.migration import Role
+from app.config.schedule import Schedule
 from app.config.settings import IdentitySource, Settings
 from app.operations.executor import Patience
 from app.operations.preview import Preview
@@ -320,6 +321,27 @@ def test_reading_needs_no_workspace(here: Here, monkeypatch: pytest.MonkeyPatch)
     assert unread[0] == 1 and {c["as_of"] for c in unread[1]} == {None}, "what was not read is not as required"
     assert here.json("audit")[0] == 0
     assert here.json("parity", "history")[1] == []
+
+
+def test_the_status_tells_the_plan_and_what_is_late(here: Here) -> None:
+    plan = here.json("status")[1]["plan"]
+    assert (plan["start"], plan["week"], plan["late"]) == (None, None, [])
+    assert [i["key"] for i in plan["next"]][:2] == ["pre_workspace", "pre_github"]
+    start = (now() - timedelta(days=30)).date()
+    schedule = Schedule.model_validate({"start": str(start), "owner": ERIN.user_name})
+    context.migration = MIGRATION.model_copy(update={"schedule": schedule})  # type: ignore[misc]
+    plan = here.json("status")[1]["plan"]
+    assert (plan["start"], plan["week"]) == (str(start), 5)
+    assert plan["late"][0] == {
+        "key": "pre_workspace",
+        "title": "Databricks workspace access (with CREATE PIPELINE permission)",
+        "phase": "phase_0",
+        "owner": ERIN.user_name,
+        "due": str(start + timedelta(days=6)),
+        "timing": "late",
+    }
+    text = here("status")[1]
+    assert "Late and next" in text and "LATE" in text
 
 
 def test_ticks_and_sign_offs_are_recorded_and_refusals_audited(here: Here) -> None:
