@@ -22,8 +22,12 @@ LONGEST = timedelta(days=2)
 RECENT = timedelta(hours=6)
 """Since the end of a run: until then the worker may not have stored its setup yet."""
 
+MOST_RUNS = 2_000
+"""Of a side, the newest ones. At four runs a day that is more than the longest window; a run every few minutes needs no
+more for its median."""
+
 MOST = 50_000
-"""Of each kind of record. More than a run every minute for the longest window."""
+"""Of updates and of billing records, to which runs of a time that is bounded by `MOST_RUNS` come."""
 
 
 def load_assessment(store: Store, settings: Performance, now: datetime) -> Assessment:
@@ -32,7 +36,13 @@ def load_assessment(store: Store, settings: Performance, now: datetime) -> Asses
     window = now - timedelta(days=settings.window_days)
     starts = {side: c.delivered_from(side, window) for side in SIDES}
     since = min([window, *(at for at in starts.values() if at is not None)])
-    runs = [run for side in SIDES for run in c.runs(side, since=since - LONGEST, limit=MOST)]
+    of_side = {side: c.runs(side, since=since - LONGEST, limit=MOST_RUNS) for side in SIDES}
+    # Of a side that succeeded before the window, what is read begins in the middle of an older delivery.
+    cut = {side for side, at in starts.items() if at is not None and at < window}
+    oldest = max((found[-1].start_time for found in of_side.values() if len(found) == MOST_RUNS), default=None)
+    if oldest is not None:
+        since, cut = oldest, set(SIDES)
+    runs = [r for found in of_side.values() for r in found if oldest is None or r.start_time >= oldest]
     updates = c.updates(since=since - LONGEST, limit=MOST)
     usage = c.usage(since=since, limit=MOST)
     read = Read(
@@ -50,9 +60,7 @@ def load_assessment(store: Store, settings: Performance, now: datetime) -> Asses
         and run.candidate.ended_at is not None
         and run.candidate.job_run_id is not None
     ]
-    # Of a side that succeeded before the window, what is read begins in the middle of an older delivery.
-    cut = frozenset(side for side, at in starts.items() if at is not None and at < window)
-    attribution = attribute(usage, runs, updates, read, cut)
+    attribution = attribute(usage, runs, updates, read, frozenset(cut))
     setups = {r.run_id: r.setup_seconds for r in runs if r.setup_seconds is not None}
     fresh = [d.run.run_id for d in attribution.deliveries if d.end >= now - RECENT and d.run.setup_seconds is None]
     return assess(settings, attribution, c.schedules(), compared, now, {**setups, **setups_of(c, fresh, updates)})

@@ -18,7 +18,6 @@ from app.store.checklist import Deviation, Tick
 from app.store.collected.records import (
     ConsumerRecord,
     JobRunRecord,
-    RunCost,
     Snapshot,
     TaskRunRecord,
     UpdateRecord,
@@ -73,7 +72,6 @@ class Facts:
     snapshot: Snapshot
     tasks: Mapping[int, Sequence[TaskRunRecord]]
     expectations: Mapping[str, Counts]
-    costs: Sequence[RunCost]
     parity: Mapping[str, Mapping[str, ParityTable]]
     final_parity: Mapping[str, Mapping[str, ParityTable]]
     streaks: Mapping[str, Streak]
@@ -193,7 +191,6 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
             )
             for environment in PAIRS
         },
-        costs=store.collected.run_costs(since=since),
         parity=parity,
         final_parity={pair: store.parity.latest(pair, final=True) for pair in PAIRS},
         streaks={pair: current_streak(store, names, pair) for pair in PAIRS},

@@ -80,7 +80,6 @@ def facts(**more: Any) -> Facts:
         "snapshot": snapshot,
         "tasks": {},
         "expectations": {},
-        "costs": (),
         "parity": {"production": {}, "development": {}},
         "final_parity": {"production": {}, "development": {}},
         "streaks": {p: Streak() for p in ("production", "development")},

@@ -77,43 +77,34 @@ def test_an_update_belongs_to_the_task_that_ran_its_pipeline_then(store: Store) 
     assert c.updates_without_run(T) == [("in", 7)]
 
 
-def test_a_runs_cost_counts_each_record_once_with_corrections_and_its_updates(store: Store) -> None:
+def test_a_billing_record_that_is_read_again_is_replaced(store: Store) -> None:
     c = store.collected
-    c.put_runs([run(1), run(2, "candidate")])
-    c.put_updates([update("u1", job_run_id=2), update("u9")])
-    c.put_usage(
-        [
-            usage("old", 2.0, 1.0, side="baseline", job_run_id=1),
-            usage("job", 1.0, 0.5, job_run_id=2),
-            usage("dlt", 4.0, 2.0, update_id="u1"),
-            usage("dlt", -1.0, -0.5, "RETRACTION", update_id="u1"),
-            usage("both", 8.0, 4.0, job_run_id=2, update_id="u1"),
-            usage("other", 100.0, 50.0, update_id="u9"),
-        ]
-    )
-    c.put_usage([usage("job", 1.0, 0.75, job_run_id=2)])
-    by_run = {r.run_id: r for r in c.run_costs()}
-    assert (by_run[1].dbu, by_run[1].usd, by_run[1].records) == (2.0, 1.0, 1)
-    assert (by_run[2].dbu, by_run[2].usd, by_run[2].records) == (12.0, 6.25, 4)
+    c.put_usage([usage("job", 1.0, 0.5, job_run_id=2), usage("job", -1.0, -0.5, "RETRACTION", job_run_id=2)])
+    c.put_usage([usage("job", 1.0, 0.75, job_run_id=2, maintenance_id="m")])
+    assert {(u.record_type, u.usd, u.maintenance_id) for u in c.usage()} == {
+        ("ORIGINAL", 0.75, "m"),
+        ("RETRACTION", -0.5, None),
+    }
 
 
-def test_cost_without_a_price_or_without_a_record_is_unknown(store: Store) -> None:
+def test_what_was_billed_is_summed_by_side_in_whole_billionths(store: Store) -> None:
     c = store.collected
-    c.put_runs([run(1), run(2)])
-    c.put_usage([usage("a", 2.0, None, job_run_id=1), usage("b", 2.0, 1.0, job_run_id=1)])
-    by_run = {r.run_id: r for r in c.run_costs()}
-    assert by_run[1].usd is None and by_run[1].dbu == 4.0
-    assert by_run[2].usd is None and by_run[2].records == 0
+    c.put_usage([usage(str(n), 0.1, 0.1, start=T + n * HOUR) for n in range(10)])
+    c.put_usage([usage("old", 2.0, None, side="baseline"), usage("made up", 9.0, 9.0, generated=True)])
+    assert c.billed(T, T + 3 * HOUR) == {
+        "candidate": (300_000_000, 300_000_000, 3, 0),
+        "baseline": (2_000_000_000, 0, 1, 1),
+    }
 
 
-def test_cost_is_final_a_day_after_the_run_as_of_the_last_reading_of_billing(store: Store) -> None:
+def test_a_delivery_is_read_from_the_success_before_it_else_from_the_first_run(store: Store) -> None:
     c = store.collected
-    c.put_runs([run(1)])
-    assert not c.run_costs()[0].final
-    c.source_succeeded("billing", T + 20 * HOUR, 300)
-    assert not c.run_costs()[0].final
-    c.source_succeeded("billing", T + 25 * HOUR, 300)
-    assert c.run_costs()[0].final
+    assert c.delivered_from("baseline", T) is None
+    c.put_runs([run(1, start=T - 5 * HOUR), run(2, start=T - 2 * HOUR, result_state="FAILED"), run(3, start=T)])
+    c.put_runs([run(4, start=T - HOUR, generated=True)])
+    assert c.delivered_from("baseline", T) == T - 5 * HOUR
+    assert c.delivered_from("baseline", T - 5 * HOUR) == T - 5 * HOUR
+    assert c.delivered_from("candidate", T) is None
 
 
 def test_a_failing_source_keeps_its_last_success(store: Store) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from app.config.migration import DEFAULT_MIGRATION, Evidence, Migration
 from app.config.performance import USUAL, Performance
+from app.performance import load
 from app.performance.assessment import Assessment
 from app.performance.load import load_assessment
 from app.performance.plain import assessment_json
@@ -149,3 +150,17 @@ def test_the_failed_attempts_before_the_window_belong_to_its_first_delivery(stor
     (delivery,) = [d for d in found.attribution.deliveries if d.run.run_id == 3]
     assert [r.run_id for r in delivery.attempts] == [2]
     assert [d.run.run_id for d in found.attribution.deliveries] == [3], "what the first took is not known"
+
+
+def test_of_many_runs_the_newest_count_and_what_the_oldest_of_them_took_is_not_known(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, usage = side_by_side([100.0] * 12, [90.0] * 12)
+    c = store.collected
+    c.put_runs(runs)
+    c.put_usage(usage)
+    c.put_schedules([schedule(s) for s in ("baseline", "candidate")])
+    monkeypatch.setattr(load, "MOST_RUNS", 5)
+    found = load_assessment(store, USUAL, NOW)
+    assert len(found.attribution.bills) == 10 and len(found.pairs) == 4
+    assert not found.attribution.lines, "bills of older runs are not read either"

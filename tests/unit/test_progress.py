@@ -10,7 +10,6 @@ import pytest
 from app.config.evidence_params import KINDS
 from app.config.migration import Evidence
 from app.parity.streak import EndedProducer, NotCollected, NotCompared, NotIdentical, Streak
-from app.performance.measurements import measured_runs, summaries
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts, _schema_differences
 from app.progress.headline import headline
@@ -270,13 +269,6 @@ def test_serving_side_is_read_from_what_the_name_is() -> None:
     gone = table(first.candidate, None, exists=False)
     assert sides(a=table(first.baseline), b=table(first.kept), c=gone) == "candidate"
     assert sides() == "unknown"
-
-
-def test_medians_of_both_sides_and_their_ratio() -> None:
-    runs = [run("baseline", 1, 1, seconds=100), run("candidate", 2, 1, seconds=40), run("candidate", 3, 2, seconds=60)]
-    seconds, dbu, _usd = summaries(measured_runs(runs, ()))
-    assert (seconds.baseline, seconds.candidate, seconds.ratio) == (100, 50, 0.5)
-    assert dbu.ratio is None
 
 
 def in_a_row(

@@ -54,7 +54,7 @@ def facts(
     of_updates = sorted(updates, key=lambda u: u.start_time, reverse=True)
     snapshot = Snapshot(sources, schedules or {}, {}, {}, tuple(newest_first), tuple(of_updates))
     values: dict[str, Any] = {
-        "now": NOW, "migration": MIGRATION, "snapshot": snapshot, "tasks": {}, "expectations": {}, "costs": (),
+        "now": NOW, "migration": MIGRATION, "snapshot": snapshot, "tasks": {}, "expectations": {},
         "parity": {"production": {}, "development": {}}, "final_parity": {"production": {}, "development": {}},
         "streaks": {p: Streak() for p in ("production", "development")}, "schema_differences": {}, "ticks": {},
         "verified": {},

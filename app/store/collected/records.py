@@ -210,25 +210,6 @@ class UsageRecord:
 
 
 @dataclass(frozen=True)
-class RunCost:
-    """Cost of one run of a side: its job's records plus those of the updates that its tasks started, once each.
-
-    records: how many; with none, dbu 0 says nothing. usd is None with no record, or where one has no price.
-    final: billing has had BILLING_SETTLES_HOURS since the run ended.
-    """
-
-    side: str
-    run_id: int
-    start: datetime
-    end: datetime | None
-    dbu: float
-    usd: float | None
-    records: int
-    final: bool
-    generated: bool
-
-
-@dataclass(frozen=True)
 class ColumnRecord:
     """A column as the catalog has it."""
 

@@ -8,14 +8,13 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, case, delete, func, or_, select
+from sqlalchemy import ColumnElement, Row, delete, func, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy import update as plain_update
 
 from app.store.base import Repository, UtcDateTime, now
 from app.store.collected.costs import CostsReading
 from app.store.collected.records import (
-    BILLING_SETTLES_HOURS,
     AttemptRecord,
     ColumnRecord,
     ConsumerRecord,
@@ -24,7 +23,6 @@ from app.store.collected.records import (
     FlowRecord,
     JobRunRecord,
     PipelineRecord,
-    RunCost,
     ScheduleRecord,
     Snapshot,
     SourceStatus,
@@ -504,56 +502,6 @@ class CollectedRepository(CostsReading, TriesReading, Repository):
             query = query.order_by(t.timestamp.desc()).limit(limit)
             found += [ExpectationRecord(**r._mapping) for r in self._all(query)]
         return sorted(found, key=lambda e: (e.timestamp, e.dataset, e.name))
-
-    def run_costs(self, side: str | None = None, *, since: datetime | None = None, limit: int = 1000) -> list[RunCost]:
-        """Cost of each run of the sides, newest first: what was billed to the run plus what was billed to the updates
-        that its tasks started; a record that names both counts once."""
-        u, up = usage_table.c, updates_table.c
-        runs = self.runs(side, since=since, limit=limit)
-        if not runs:
-            return []
-        billing = self.sources().get("billing")
-        read_at = None if billing is None else billing.last_success
-        ids = [r.run_id for r in runs]
-        sums = (
-            func.sum(u.dbu).label("dbu"),
-            func.sum(u.usd).label("usd"),
-            func.count().label("records"),
-            func.sum(case((u.usd.is_(None), 1), else_=0)).label("unpriced"),
-        )
-        totals: dict[int, list[tuple[float, float, int, int]]] = {}
-        for part in parts(ids):
-            direct = select(u.job_run_id, *sums).where(u.job_run_id.in_(part)).group_by(u.job_run_id)
-            through = (
-                select(up.job_run_id, *sums)
-                .select_from(usage_table.join(updates_table, u.update_id == up.update_id))
-                .where(up.job_run_id.in_(part), or_(u.job_run_id.is_(None), u.job_run_id != up.job_run_id))
-                .group_by(up.job_run_id)
-            )
-            for query in (direct, through):
-                for r in self._all(query):
-                    entry = (float(r.dbu or 0), float(r.usd or 0), int(r.records), int(r.unpriced))
-                    totals.setdefault(int(r.job_run_id), []).append(entry)
-        settle = timedelta(hours=BILLING_SETTLES_HOURS)
-        costs = []
-        for run in runs:
-            entries = totals.get(run.run_id, [])
-            records = sum(e[2] for e in entries)
-            priced = records > 0 and not any(e[3] for e in entries)
-            costs.append(
-                RunCost(
-                    side=run.side,
-                    run_id=run.run_id,
-                    start=run.start_time,
-                    end=run.end_time,
-                    dbu=sum(e[0] for e in entries),
-                    usd=sum(e[1] for e in entries) if priced else None,
-                    records=records,
-                    final=run.end_time is not None and read_at is not None and run.end_time + settle <= read_at,
-                    generated=run.generated,
-                )
-            )
-        return costs
 
     def tables(self) -> dict[str, TableRecord]:
         """Table states by three-level name."""
