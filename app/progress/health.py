@@ -86,20 +86,29 @@ def headline(found: HealthReport) -> tuple[str, str]:
     slots = slots_text(found, "candidate")
     stale = found.stale("candidate")
     known = [t for t in found.tables if t.side == "candidate" and t.state != "unknown"]
-    if is_open := found.open_incidents:
-        many = f"{len(is_open)} incidents are open, the newest: " if len(is_open) > 1 else "1 incident is open: "
-        return "incidents", f"{many}{is_open[0].summary}. {slots}"
+    mine = [i for i in found.open_incidents if i.side == "candidate"]
+    others = len(found.open_incidents) - len(mine)
+    if mine:
+        of_old = f", {others} of the old side" if others else ""
+        return "incidents", f"{_incidents(len(mine), 'new')}{of_old}; the newest: {mine[0].summary}. {slots}"
+    calm = f"{_incidents(others, 'old')}, none of the new side." if others else "No incident is open."
     if not found.runs:
         return "unknown", "No real run has been collected yet."
     if stale:
-        return "degraded", f"{len(stale)} of {len(known)} tables of the new side are stale. {slots}"
+        return "degraded", f"{calm} {len(stale)} of {len(known)} tables of the new side are stale. {slots}"
     broken = sum(n for s, n in found.counts("candidate").items() if s.broken)
     if broken:
-        return "degraded", f"No incident is open. {slots}"
+        return "degraded", f"{calm} {slots}"
     fresh = f" All {len(known)} tables of the new side are fresh." if known and found.slots.get("candidate") else ""
     if not any(s.state.served for s in found.slots.get("candidate", ())):
-        return "unknown", f"No incident is open. {slots}{fresh}"
-    return "healthy", f"No incident is open. {slots}{fresh}"
+        return "unknown", f"{calm} {slots}{fresh}"
+    return "healthy", f"{calm} {slots}{fresh}"
+
+
+def _incidents(number: int, side: str) -> str:
+    return (
+        f"1 incident of the {side} side is open" if number == 1 else f"{number} incidents of the {side} side are open"
+    )
 
 
 def slots_text(found: HealthReport, side: str) -> str:

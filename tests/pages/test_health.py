@@ -84,8 +84,31 @@ def test_a_missed_slot_degrades_the_answer_and_as_an_incident_it_leads_to_its_sl
     assert "degraded" in sentence(opened())
     look(store, MIGRATION, Access(store.audit, lambda _: frozenset()))
     at = opened()
-    assert "1 incident is open: Slot 20" in sentence(at) and "of the new job: no run started" in sentence(at)
+    assert "1 incident of the new side is open; the newest: Slot 20" in sentence(
+        at
+    ) and "of the new job: no run started" in sentence(at)
     assert "Incident 1: missed slot, new side" in text_of(at)
+
+
+def test_an_incident_of_the_old_side_alone_leaves_the_new_side_healthy(store: Store) -> None:
+    healthy(store)
+    store.incidents.record([Sign("failure", "baseline", "baseline", "run:2", datetime.now(UTC), "Run 2 failed")])
+    said = sentence(opened())
+    assert "healthy" in said and "1 incident of the old side is open, none of the new side." in said
+
+
+def test_tables_that_were_not_written_for_a_slot_are_stale(store: Store) -> None:
+    healthy(store)
+    tables(store, MIGRATION, datetime.now(UTC) - timedelta(hours=30))
+    assert "6 of 6 tables of the new side are stale" in sentence(opened())
+
+
+def test_a_paused_schedule_is_called_so(store: Store) -> None:
+    now = datetime.now(UTC)
+    store.definitions.observe(SCHEDULE, {"candidate": {"quartz": QUARTZ, "timezone": ZONE, "active": False}}, now)
+    store.collected.put_runs([job_run("candidate", 1, now - timedelta(hours=3))])
+    read_all(store, now)
+    assert "The new job's schedule is paused: no slot was due within 14 days." in sentence(opened())
 
 
 @pytest.fixture

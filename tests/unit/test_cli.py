@@ -393,7 +393,7 @@ def test_incidents_are_listed_closed_with_a_cause_and_reopened(here: Here) -> No
     sign = Sign("failure", "candidate", "candidate", "run:7", now(), f"Run 7 ended FAILED {HOSTILE}")
     here.store.incidents.record([sign])
     status, out, _ = here("incidents")
-    assert status == 0 and "1 incident is open" in out and "\x1b" not in out
+    assert status == 0 and "1 incident of the new side is open" in out and "\x1b" not in out
     status, listed = here.json("incidents", "list", "--days", "30")
     assert (status, listed["state"], [i["id"] for i in listed["incidents"]]) == (0, "incidents", [1])
     assert here.json("incidents", "close", "1", "--cause", " ", *AS_ERIN)[0] == 1

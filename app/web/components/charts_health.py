@@ -54,7 +54,7 @@ def slot_grid(slots: Mapping[str, Sequence[Slot]], zone: ZoneInfo) -> go.Figure:
             x=[local(s.due, zone).date() for s in chosen],
             y=[_row_of(s, zone) for s in chosen],
             marker={"symbol": symbol, "size": 11, "color": colour, "line": {"width": 1.5, "color": colour}},
-            customdata=[None if s.run is None else str(s.run.run_id) for s in chosen],
+            customdata=[["" if s.run is None else str(s.run.run_id)] for s in chosen],
             hovertext=[_slot_text(s, zone) for s in chosen],
             hoverinfo="text",
         )

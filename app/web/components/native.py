@@ -30,6 +30,13 @@ def page_link(label: str, path: str, **parameters: str | None) -> None:
         st.page_link(page, label=literal(label), query_params={k: v for k, v in parameters.items() if v})
 
 
+def open_page(path: str, **parameters: str) -> None:
+    """Leaves for another page of the panel with these query parameters; stays where there is no such page."""
+    page = st.session_state.get(PAGES_KEY, {}).get(path)
+    if page is not None:
+        st.switch_page(page, query_params=parameters)
+
+
 def button(label: str, url: str | None, *, key: str) -> None:
     """Draws a link to the workspace's own page; nothing where the address is unknown or unsafe."""
     address = safe(url)

@@ -15,7 +15,7 @@ from app.progress.incident_service import CAUSE_LIMIT
 from app.progress.incidents import KINDS
 from app.progress.quality_trend import Trend
 from app.store.incidents import Incident, Proof
-from app.web.components import asof, charts, charts_health, generated, identity, notice, panel, rows, sides
+from app.web.components import asof, charts, charts_health, generated, identity, native, notice, panel, rows, sides
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.opening import choice, close_button, opened, put, whole
 from app.web.components.panel import Panel
@@ -332,11 +332,13 @@ def _adherence(here: Panel, found: HealthReport) -> None:
     if not any(found.slots.values()):
         empty("No slot was due in this time.", slots_text(found, "candidate"))
         return
-    charts.show(
+    picked = charts.show_and_pick(
         charts_health.slot_grid(found.slots, here.zone),
-        f"{slots_text(found, 'candidate')} {slots_text(found, 'baseline')}",
+        f"{slots_text(found, 'candidate')} {slots_text(found, 'baseline')} A click on a slot opens its run.",
         key="slot_grid",
     )
+    if picked and picked[0]:
+        native.open_page("runs", run=str(picked[0]))
     broken = sorted(
         (s for of_side in found.slots.values() for s in of_side if s.state.broken or s.state == "late"),
         key=lambda s: s.due, reverse=True,
