@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 
 from app.access import Access, Actor, Refused
@@ -17,7 +18,7 @@ from app.progress.incident_service import IncidentService
 from app.progress.watch import LOOK_BACK, look
 from app.store.base import StoreError
 from app.store.connect import open_engine
-from app.store.incidents import IncidentRepository, Sign, Watch
+from app.store.incidents import IncidentRepository, Sign, Watch, evidence_table, incidents_table
 from app.store.open import Store
 from app.store.schema import metadata
 from tests.support.health_records import checked, job_run, pipeline_update, read_all, schedules, tables
@@ -261,11 +262,12 @@ SIGNS = [
 ]
 
 
+@settings_of(max_examples=25)
 @given(st.permutations(SIGNS), st.lists(st.integers(1, 4), min_size=8, max_size=8))
 def test_the_order_in_which_evidence_arrives_changes_no_incident(order: list[Sign], sizes: list[int]) -> None:
     def result(signs: list[Sign], batches: list[int]) -> Any:
         engine = open_engine("sqlite://")
-        metadata.create_all(engine)
+        metadata.create_all(engine, tables=[incidents_table, evidence_table])
         incidents = IncidentRepository(engine, clock=lambda: NOW)
         while signs:
             size, *batches = batches
@@ -276,3 +278,42 @@ def test_the_order_in_which_evidence_arrives_changes_no_incident(order: list[Sig
         return sorted((i.kind, i.subject, i.opened_at, i.last_at, i.summary, i.proofs) for i in found)
 
     assert result(order, sizes) == result(SIGNS, [8])
+
+
+ARRIVALS: list[tuple[str, Any]] = [
+    *(("run", job_run("candidate", 100 + n, ago(6 * n + 1), "FAILED" if n in (2, 5) else "SUCCESS")) for n in range(8)),
+    *(("run", job_run("baseline", 200 + n, ago(6 * n + 1), "TIMEDOUT" if n == 3 else "SUCCESS")) for n in range(8)),
+    *(("update", pipeline_update(f"u{n}", ago(6 * n + 1), "FAILED" if n == 2 else "COMPLETED")) for n in range(8)),
+    *(("checked", checked(f"u{n}", 400 if n == 0 else 1, ago(6 * n + 1))) for n in range(8)),
+]
+
+
+@settings_of(max_examples=6)
+@given(st.permutations(ARRIVALS), st.sets(st.integers(0, len(ARRIVALS) - 1), max_size=4))
+def test_the_order_in_which_runs_updates_and_events_are_read_changes_no_incident(
+    order: list[tuple[str, Any]], looks: set[int]
+) -> None:
+    def result(arrivals: list[tuple[str, Any]], looks: set[int]) -> Any:
+        engine = open_engine("sqlite://")
+        metadata.create_all(engine)
+        store = Store(engine)
+        schedules(store, ago(72))
+        look(store, MIGRATION, access(store), ago(72))
+        put = {
+            "run": lambda r: store.collected.put_runs([r]),
+            "update": lambda u: store.collected.put_updates([u]),
+            "checked": lambda e: store.collected.put_flows([], [e]),
+        }
+        for n, (kind, record) in enumerate(arrivals):
+            put[kind](record)
+            if n in looks:
+                looked(store)
+        read_all(store, NOW)
+        looked(store)
+        found = store.incidents.since(ago(1000))
+        engine.dispose()
+        return sorted((i.kind, i.subject, i.opened_at, i.last_at, i.summary, i.proofs) for i in found)
+
+    expected = result(ARRIVALS, set())
+    assert {kind for kind, *_ in expected} == {"failure", "missed_slot", "quality"}
+    assert result(order, looks) == expected
