@@ -59,7 +59,7 @@ OPENED: dict[str, list[dict[str, str]]] = {
     "parity": [{"table": "income_verification"}, {"table": "iv_fde_ax"}, {"pair": "development"}],
     "operations": [{"operation": f"op-{n:04d}"} for n in range(1, 6)] + [{"action": a} for a in (
         "start-update", "run-now", "pause", "unpause", "rehearse", "cutover", "rollback")],
-    "checklist": [{}],
+    "checklist": [{}, {"show": "all"}, {"item": "notebooks_documented"}, {"item": "engineering"}, {"item": "m_runs"}],
     "audit": [{"record": "6"}, {"audit_text": "op-0002"}],
 }  # fmt: skip
 
@@ -97,6 +97,7 @@ def test_hostile_names_come_whole_into_the_tables(fill: Fill) -> None:
         ("operations", {"operation": "../../etc/passwd"}),
         ("operations", {"action": "drop-everything"}),
         ("audit", {"record": "-1"}),
+        ("checklist", {"item": "<b>x</b>", "show": "none"}),
         ("audit", {"record": "99999999999"}),
         ("performance", {"measure": "Nonsense", "performance_since": "x"}),
     ],

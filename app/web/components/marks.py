@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from app.operations.definition import Kind
 from app.progress.evidence import Finding
+from app.progress.standing import State as Standing
 from app.store.operations import JournalEntry, OperationRecord, Phase, State
 from app.store.parity_records import ParityState, ParityTable
-from app.web.components.status import Mark, mark
+from app.web.components.status import Mark, Tone, mark
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,21 @@ def finding_mark(finding: Finding, *, gate: bool = False) -> Mark:
     if finding.manual:
         return mark("open", "open")
     return mark("failed", "not met") if finding.status == "fail" else mark("inconclusive", "unknown")
+
+
+def state_of_item(state: str) -> Mark:
+    """Where an item of the checklist stands (`app.progress.standing.State`, or `reopened`), as a mark."""
+    tones: dict[str, Tone] = {
+        Standing.MET: "good",
+        Standing.KEPT: "good",
+        Standing.ACCEPTED: "warn",
+        Standing.REGRESSED: "bad",
+        Standing.NOT_MET: "bad",
+        "reopened": "bad",
+        Standing.OPEN: "quiet",
+    }
+    words: dict[str, str] = {Standing.MET: "done", Standing.ACCEPTED: "accepted deviation"}
+    return Mark(words.get(state, str(state)), tones.get(state, "unknown"))
 
 
 def verdict_mark(found: ParityTable | None) -> Mark:

@@ -1,252 +1,179 @@
-"""Checklist: sign-offs and items that people tick, each with user, time and comment."""
+"""Checklist: every item and sign-off, where it stands and since when, who decides it, and what waits for the reader."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import streamlit as st
 
-from app.access import Refused
-from app.config.migration import Role
-from app.progress.evidence import Finding
+from app.progress.entries import METRICS, Entry, entries
 from app.progress.facts import Facts
-from app.progress.phases import metrics, phases, sign_offs
-from app.progress.sign_off import COMMENT_LIMIT
-from app.store.checklist import Tick
-from app.web.components import identity, notice, panel, sentences
+from app.progress.phases import sign_offs
+from app.web.components import identity, notice, panel, rows, sentences, waiting_list
+from app.web.components.evidence_links import links
 from app.web.components.frame import Figure, answer, figures, section
-from app.web.components.marks import finding_mark
+from app.web.components.marks import state_of_item
 from app.web.components.native import page_link
+from app.web.components.opening import choice, opened, put
 from app.web.components.panel import Panel
-from app.web.components.status import mark
+from app.web.components.rows import Row
+from app.web.components.status import Mark, mark
 from app.web.components.tables import Column, table
-from app.web.components.text import literal, moment
+from app.web.components.text import count, literal, moment
+from app.web.pages import checklist_actions, checklist_item
 
-LAST = "checklist_last"
+SHOW = {"open": "Open", "mine": "Mine", "regressed": "Regressed", "all": "All"}
 
 
 def render() -> None:
     """The page."""
     here = panel.current()
     facts = panel.facts(here)
-    _head(here, facts)
-    _message(here)
-    _sign_offs(here, facts)
-    _manual_items(here, facts)
-    _all(here, facts)
-    _history(here, facts)
+    found = entries(facts)
+    _head(here, facts, found)
+    notice.show("checklist", here.zone)
+    checklist_actions.undo(here)
+    item = opened("item")
+    if item is not None:
+        entry = next((e for e in found if e.key == item), None)
+        if entry is None:
+            st.warning(f"The checklist has no item {literal(item)}.", icon=":material/help:")
+        else:
+            checklist_item.draw(here, facts, entry)
+    things = waiting_list.found(here, facts)
+    if item is None:
+        waiting_list.draw(here, things, key="checklist_waiting")
+    _list(here, facts, found, {t.key for t in things or ()})
+    _table(here, found)
+    _history(here, found)
 
 
-def _head(here: Panel, facts: Facts) -> None:
+def _head(here: Panel, facts: Facts, found: Sequence[Entry]) -> None:
     given = sign_offs(facts)
-    items = _manual(facts)
-    open_items = sum(not f.passed for _, _, f in items)
+    manual = [e for e in found if e.role is not None and not e.signs]
+    open_items = sum(not e.met for e in manual)
     state, sentence = sentences.missing_sign_offs(given, open_items)
     answer("Which sign-offs are missing?", sentence, state)
     st.caption(literal(f"As of: {moment(facts.now, here.zone)}, from the checklist of this panel"))
-    found = phases(facts)
+    items = [e for e in found if not e.signs and e.group != METRICS]
+    accepted = sum(e.deviation is not None for e in found)
     figures(
         [
             Figure("Sign-offs given", f"{sum(s.finding.passed for s in given)} of {len(given)}", "needed for cutover"),
-            Figure("Manual items ticked", f"{len(items) - open_items} of {len(items)}", "evidence cannot prove these"),
+            Figure("Manual items ticked", f"{len(manual) - open_items} of {len(manual)}", "a person decides these"),
             Figure(
-                "Deliverables done",
-                f"{sum(p.done for p in found)} of {sum(p.total for p in found)}",
-                "ticked, or proven by evidence",
+                "Deliverables met",
+                f"{sum(e.met for e in items)} of {len(items)}",
+                f"{count(accepted, 'deviation')} accepted" if accepted else "ticked, or proven by evidence",
             ),
-            Figure("Deliverables not met", str(sum(p.failing for p in found)), "the evidence disproves them"),
+            Figure("Regressed", str(sum(e.regressed for e in found)), "met before, and no longer"),
         ]
     )
 
 
-def _manual(facts: Facts) -> list[tuple[str, str, Finding]]:
-    items = [
-        (d.deliverable.key, d.deliverable.title, d.finding)
-        for p in phases(facts)
-        for s in p.steps
-        for d in s.deliverables
-        if d.deliverable.evidence.kind == "manual"
-    ]
-    return items + [
-        (m.metric.key, m.metric.title, m.finding) for m in metrics(facts) if m.metric.evidence.kind == "manual"
-    ]
-
-
-def _message(here: Panel) -> None:
-    """The result of the last click, with its undo."""
-    notice.show("checklist", here.zone)
-    last: tuple[str, str, bool] | None = st.session_state.get(LAST)
-    if last:
-        key, title, done = last
-        if st.button(
-            literal(f"Undo: {'withdraw' if done else 'tick again'} “{title}”"),
-            key="checklist_undo",
-            icon=":material/undo:",
-            type="tertiary",
-        ):
-            st.session_state.pop(LAST, None)
-            _do(here, key, title, not done, "undone", undo=True)
-            st.rerun()
-
-
-def _do(here: Panel, key: str, title: str, done: bool, comment: str, *, undo: bool = False) -> None:
-    try:
-        now = here.store.checklist.latest().get(key)
-        if (now is not None and now.done) == done:
-            # The second click of a double click, or another user was first.
-            notice.say("checklist", f"“{title}” is already {'ticked' if done else 'open'}.")
-            return
-        actor = identity.actor(here, "checklist.tick" if done else "checklist.untick", key)
-        here.context.checklist.mark(key, done, actor, comment)
-    except Refused as e:
-        notice.say("checklist", f"Refused: {e}", False)
+def _list(here: Panel, facts: Facts, found: Sequence[Entry], mine: Collection[str]) -> None:
+    section("Items")
+    chosen = choice("Show", SHOW, "show", default="open") or "open"
+    user = identity.name(here)
+    shown = [e for e in found if _is_shown(e, chosen, user, mine)]
+    if not shown:
+        st.caption(literal(_nothing(chosen, user)))
         return
-    finally:
-        panel.forget()
-    notice.say("checklist", f"“{title}” {'ticked' if done else 'withdrawn'} by {actor.user_name}.")
-    if not undo:
-        st.session_state[LAST] = (key, title, done)
-
-
-@st.dialog("Checklist")
-@panel.guarded
-def _confirm(key: str, title: str, done: bool, role: str) -> None:
-    here = panel.current()
-    st.markdown(f"{'Sign or tick' if done else 'Withdraw'}: **{literal(title)}**")
-    st.caption(
-        f"Needs the role {literal(role)}, checked when you confirm. The audit log records user, time and comment."
-    )
-    comment = st.text_area("Comment" if done else "Reason", key=f"comment_{key}", max_chars=COMMENT_LIMIT, height=100)
-    if st.button("Confirm", key=f"confirm_{key}", type="primary"):
-        _do(here, key, title, done, (comment or "").strip())
-        st.rerun()
-
-
-def _line(key: str, title: str, finding: Finding, tick: Tick | None, role: Role, hint: str = "") -> None:
-    with st.container(horizontal=True, vertical_alignment="center", key=f"row_{key}"):
-        detail = ""
-        if tick is not None:
-            zone = panel.current().zone
-            verb = "" if tick.done else "withdrawn by "
-            local = " (local persona)" if tick.local else ""
-            comment = f": {tick.comment}" if tick.comment else ""
-            detail = f" :gray[{literal(f'{verb}{tick.by}, {moment(tick.at, zone, seconds=False)}{local}{comment}')}]"
-        elif hint:
-            detail = f" :gray[{literal(hint)}]"
-        st.markdown(f"{finding_mark(finding).badge} {literal(title)}{detail}", width="stretch")
-        if st.button(
-            "Withdraw" if finding.passed else "Sign" if role is not Role.OPERATOR or key in _signing() else "Tick",
-            key=f"tick_{key}",
-            type="tertiary",
-            icon=":material/undo:" if finding.passed else ":material/edit:",
-        ):
-            _confirm(key, title, not finding.passed, str(role))
-
-
-def _signing() -> set[str]:
-    return {s.key for s in panel.current().migration.sign_offs}
-
-
-def _sign_offs(here: Panel, facts: Facts) -> None:
-    section("Sign-offs that cutover needs")
-    one = here.migration.one_person_may_sign_all
-    st.caption("One person may give all of them." if one else "Each needs a different person.")
-    with st.container(border=True):
-        for s in sign_offs(facts):
-            _line(
-                s.sign_off.key,
-                f"{s.sign_off.title} (role {s.sign_off.role})",
-                s.finding,
-                facts.ticks.get(s.sign_off.key),
-                s.sign_off.role,
-            )
-
-
-def _manual_items(here: Panel, facts: Facts) -> None:
-    section("Manual items", help="Items that evidence proves are not ticked by hand; the table below has them.")
-    for p in phases(facts):
-        items = [d for s in p.steps for d in s.deliverables if d.deliverable.evidence.kind == "manual"]
-        if not items:
+    for group in dict.fromkeys(e.group for e in found):
+        mine_of = [e for e in shown if e.group == group]
+        if not mine_of:
             continue
-        done = sum(d.finding.passed for d in items)
-        with st.expander(
-            f"**{literal(p.phase.title)}**: {done} of {len(items)} ticked",
-            expanded=done < len(items),
-            key=f"manual_{p.phase.key}",
-        ):
-            for d in items:
-                _line(
-                    d.deliverable.key,
-                    d.deliverable.title,
-                    d.finding,
-                    facts.ticks.get(d.deliverable.key),
-                    Role.OPERATOR,
-                    d.deliverable.hint,
-                )
-    manual = [m for m in metrics(facts) if m.metric.evidence.kind == "manual"]
-    if manual:
-        done = sum(m.finding.passed for m in manual)
-        with st.expander(f"**Success metrics**: {done} of {len(manual)} ticked", expanded=True, key="manual_metrics"):
-            for m in manual:
-                _line(m.metric.key, m.metric.title, m.finding, facts.ticks.get(m.metric.key), Role.OPERATOR)
+        whole = [e for e in found if e.group == group]
+        label = f"**{literal(group)}**: {sum(e.met for e in whole)} of {len(whole)} met, {len(mine_of)} shown"
+        wide = any(e.current for e in mine_of) or chosen in ("mine", "regressed")
+        with st.expander(label, expanded=wide, key=f"checklist_{whole[0].key}_box", on_change="rerun") as box:
+            if box.open:
+                _group(here, facts, mine_of)
+
+
+def _is_shown(entry: Entry, chosen: str, user: str | None, mine: Collection[str]) -> bool:
+    match chosen:
+        case "mine":
+            return entry.key in mine or (entry.of(user) and not entry.met)
+        case "regressed":
+            return entry.regressed
+        case "open":
+            return not entry.met
+        case _:
+            return True
+
+
+def _nothing(chosen: str, user: str | None) -> str:
+    if chosen == "mine":
+        return "Nothing waits for you." if user else "No user is signed in: what waits for you is not known."
+    return {"open": "Every item is met.", "regressed": "No item has regressed."}.get(chosen, "The checklist is empty.")
+
+
+def _group(here: Panel, facts: Facts, found: Sequence[Entry]) -> None:
+    for step in dict.fromkeys(e.step for e in found):
+        st.markdown(f"**{literal(step)}**")
+        for entry in (e for e in found if e.step == step):
+            rows.draw(
+                [row_of(here, facts, entry)], here.zone, key=f"row_{entry.key}",
+                actions=lambda _, entry=entry: _actions(entry),  # type: ignore[misc]
+            )  # fmt: skip
+
+
+def row_of(here: Panel, facts: Facts, entry: Entry) -> Row:
+    """One item: its state, what proves it, since when, who answers for it."""
+    since = f"since {moment(entry.since, here.zone, seconds=False)}" if entry.since else ""
+    needs = {"both": "needs evidence and a person", "person": "a person decides it"}.get(str(entry.needs), "")
+    note = " · ".join(t for t in (since, needs, f"owner {entry.owner}" if entry.owner else "") if t)
+    text = entry.hint if entry.hint and not entry.met and entry.tick is None and entry.live.manual else ""
+    return Row(
+        entry.title,
+        state_of_item(entry.state),
+        text or entry.finding.summary,
+        note,
+        [link for link in links(entry.live, facts.snapshot) if link.path != "checklist"],
+    )
+
+
+def _actions(entry: Entry) -> None:
+    st.button(
+        "Details", key=f"open_{entry.key}", on_click=put, args=("item", entry.key), type="tertiary",
+        icon=":material/open_in_full:", help=literal(f"Details of “{entry.title}”"),
+    )  # fmt: skip
+    checklist_actions.tick_button(entry, key=f"tick_{entry.key}")
 
 
 COLUMNS = (
     Column("state", "State", width="small"),
+    Column("since", "Since", "time"),
     Column("where", "Where"),
     Column("title", "Item"),
-    Column("decides", "Decided by", width="small"),
+    Column("needs", "Needs", width="small"),
+    Column("owner", "Owner"),
     Column("summary", "Evidence or tick", width="large"),
-    Column("by", "User"),
-    Column("at", "When", "time"),
     Column("comment", "Comment"),
     Column("key", "Key", width="small"),
 )
 
 
-def _all(here: Panel, facts: Facts) -> None:
-    section("All items")
-    rows = [_row(facts, "Sign-off", s.sign_off.key, s.sign_off.title, "a person", s.finding) for s in sign_offs(facts)]
-    rows += [
-        _row(
-            facts,
-            p.phase.title,
-            d.deliverable.key,
-            d.deliverable.title,
-            "a person" if d.deliverable.evidence.kind == "manual" else "evidence",
-            d.finding,
-        )
-        for p in phases(facts)
-        for s in p.steps
-        for d in s.deliverables
-    ]
-    rows += [
-        _row(
-            facts,
-            f"Success metric, {m.metric.group}",
-            m.metric.key,
-            m.metric.title,
-            "a person" if m.metric.evidence.kind == "manual" else "evidence",
-            m.finding,
-        )
-        for m in metrics(facts)
-    ]
-    table(rows, COLUMNS, key="checklist_table", zone=here.zone, name="checklist", empty="The checklist is empty.")
-
-
-def _row(facts: Facts, where: str, key: str, title: str, decides: str, finding: Finding) -> dict[str, object]:
-    tick = facts.ticks.get(key)
-    return {
-        "state": finding_mark(finding).text,
-        "where": where,
-        "title": title,
-        "decides": decides,
-        "summary": finding.summary,
-        "by": tick.by if tick else None,
-        "at": tick.at if tick else finding.as_of,
-        "comment": tick.comment if tick else None,
-        "key": key,
-    }
+def _table(here: Panel, found: Sequence[Entry]) -> None:
+    with st.expander("**All items as a table**", key="checklist_table_box", on_change="rerun") as box:
+        if not box.open:
+            return
+        lines = [
+            {
+                "state": state_of_item(e.state).text,
+                "since": e.since,
+                "where": e.group if e.signs else f"{e.group}: {e.step}",
+                "title": e.title,
+                "needs": str(e.needs),
+                "owner": e.owner or None,
+                "summary": e.finding.summary,
+                "comment": (e.tick.comment or None) if e.tick else None,
+                "key": e.key,
+            }
+            for e in found
+        ]
+        table(lines, COLUMNS, key="checklist_table", zone=here.zone, name="checklist", empty="The checklist is empty.")
 
 
 HISTORY_COLUMNS = (
@@ -259,25 +186,28 @@ HISTORY_COLUMNS = (
 )
 
 
-def _history(here: Panel, facts: Facts) -> None:
-    titles = {s.key: s.title for s in here.migration.sign_offs}
-    titles |= {d.key: d.title for p in here.migration.phases for s in p.steps for d in s.deliverables}
-    titles |= {m.key: m.title for m in here.migration.metrics}
-    found: Sequence[Tick] = here.store.checklist.history()
-    with st.expander(f"**History**: {len(found)} ticks and withdrawals", key="checklist_history_box"):
-        rows = [
+def _history(here: Panel, found: Sequence[Entry]) -> None:
+    titles = {e.key: e.title for e in found}
+    lines = [*checklist_item.ticks(here.store.checklist.history()), *checklist_item.deviations(here)]
+    lines.sort(key=lambda line: line.at, reverse=True)
+    with st.expander(f"**History**: {count(len(lines), 'action')} by people", key="checklist_history_box"):
+        history: list[Mapping[str, object]] = [
             {
-                "at": m.at,
-                "by": m.by,
-                "what": mark("ticked" if m.done else "unticked", "ticked" if m.done else "withdrawn").text,
-                "title": titles.get(m.key, m.key),
-                "comment": m.comment or None,
-                "local": "local" if m.local else None,
+                "at": line.at,
+                "by": line.by,
+                "what": _what(line.what).text,
+                "title": titles.get(line.key, line.key),
+                "comment": line.text or None,
+                "local": "local" if line.local else None,
             }
-            for m in found
+            for line in lines
         ]
         table(
-            rows, HISTORY_COLUMNS, key="checklist_history", zone=here.zone, name="checklist_history",
+            history, HISTORY_COLUMNS, key="checklist_history", zone=here.zone, name="checklist_history",
             empty="No item has been ticked or signed yet.",
         )  # fmt: skip
         page_link("Refusals are on the Audit page", "audit")
+
+
+def _what(word: str) -> Mark:
+    return mark("ticked" if word in ("ticked", "deviation accepted") else "unticked", word)

@@ -14,7 +14,7 @@ from app.progress.timeline import PlannedItem, Timeline, Timing, timeline
 from app.store.parity_records import ParityTable
 from app.web.components import panel, rows
 from app.web.components.evidence_links import links
-from app.web.components.marks import finding_mark, verdict_mark
+from app.web.components.marks import state_of_item, verdict_mark
 from app.web.components.native import PAGES_KEY, page_link
 from app.web.components.panel import Panel
 from app.web.components.rows import Link, Row
@@ -81,7 +81,7 @@ def brief(sentence: str, here: Panel) -> str:
 
 def standing_mark(standing: Standing) -> Mark:
     """Where an item stands, as a mark."""
-    return finding_mark(standing.finding)
+    return state_of_item(standing.state)
 
 
 def _phases(here: Panel, facts: Facts) -> None:
