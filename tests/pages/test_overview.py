@@ -107,6 +107,15 @@ def test_late_items_stand_first_with_their_owner_and_due_date(fill: Fill, migrat
     assert any(title.startswith("Phases, planned and actual: week 5") for title in charts(open_page("overview")))
 
 
+def test_the_figures_name_the_current_phase_and_what_is_unknown(store: Store, fill: Fill) -> None:
+    assert "0 by the old side, 6 unknown or being read" in text_of(open_page("overview"))
+    fill(operations=False)
+    st.cache_resource.clear()
+    text = text_of(open_page("overview"))
+    assert "now in Phase 0: Preparation" in text
+    assert "6 by the old side" in text and "being read" not in text
+
+
 def test_each_item_is_opened_on_the_checklist(fill: Fill) -> None:
     fill()
     items = [query for page, query in linked(open_page("overview")) if page == "checklist" and query]

@@ -66,10 +66,15 @@ def _head() -> None:
         )
     done = phases(facts)
     streak = facts.streaks["production"]
-    new, old = (sum(s.side == side for s in served) for side in ("candidate", "baseline"))
+    new, old, unknown = (sum(s.side == side for s in served) for side in ("candidate", "baseline", "unknown"))
+    current = next((p.phase.title for p in done if p.current), "")
     figures(
         [
-            Figure("Served by the new side", f"{new} of {count(len(served), 'table')}", f"{old} by the old side"),
+            Figure(
+                "Served by the new side",
+                f"{new} of {count(len(served), 'table')}",
+                f"{old} by the old side" + (f", {unknown} unknown or being read" if unknown else ""),
+            ),
             Figure(
                 "Clean comparisons in a row",
                 count(streak.runs),
@@ -79,7 +84,7 @@ def _head() -> None:
             Figure(
                 "Items met",
                 f"{sum(p.done for p in done)} of {sum(p.total for p in done)}",
-                f"in {count(len(done), 'phase')}",
+                f"now in {current}" if current else f"all of {count(len(done), 'phase')}",
                 link=Link("Open", "checklist"),
             ),
             Figure(
