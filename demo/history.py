@@ -253,6 +253,10 @@ class _Maker:
             "end_time": end,
             "state": {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"},
             "task_run_ids": [t.run_id for t in second],
+            "original": {
+                "end_time": max(t.end_ms for t in first),
+                "state": {"life_cycle_state": "TERMINATED", "result_state": "FAILED"},
+            },
         }
         good = [t for t in first if t.result_state == "SUCCESS"]
         run = _concluded(run, [*good, *second])

@@ -165,11 +165,17 @@ def task_document(call: Call, run: Run, task: TaskRun) -> Json:
 
 
 def run_document(
-    call: Call, run: Run, tasks: Sequence[TaskRun] | None, kind: Any = sdk.BaseRun, start: int = 0
+    call: Call,
+    run: Run,
+    tasks: Sequence[TaskRun] | None,
+    kind: Any = sdk.BaseRun,
+    start: int = 0,
+    history: bool = False,
 ) -> Json:
     """A run as the API gives it, with one page of its arrays; tasks None leaves them out.
 
     A run of many tasks has its phases' durations as 0. start: how many of each array's elements earlier pages showed.
+    history: with `repair_history`, which only `runs/get` gives, and only on request.
     """
     state, status = state_of(run)
     ended = run.end_ms or 0
@@ -202,11 +208,8 @@ def run_document(
     }
     if run.trigger == "PERIODIC" and run.settings.get("schedule"):
         document["schedule"] = run.settings["schedule"]
-    if run.repairs:
-        document["repair_history"] = [
-            {"type": "ORIGINAL", "start_time": run.start_ms, "end_time": run.repairs[0]["start_time"]},
-            *run.repairs,
-        ]
+    if history:
+        document["repair_history"] = [original_of(run), *run.repairs]
     if tasks is not None:
         document |= {"tasks": tasks, "job_clusters": run.settings.get("job_clusters")}
     document, more = page_of_arrays(document, RUN_ARRAYS, start)
@@ -219,6 +222,14 @@ def run_document(
     if run.settings.get("git_source"):
         document["git_source"] = run.settings["git_source"]
     return {k: v for k, v in kind.from_dict(document).as_dict().items() if v is not None and v != []}
+
+
+def original_of(run: Run) -> Json:
+    """The entry of a run's history that stands for its original execution; it is there without a repair too."""
+    if run.repairs:
+        return {"type": "ORIGINAL", "start_time": run.start_ms, **run.repairs[0].get("original", {})}
+    state, status = state_of(run)
+    return {"type": "ORIGINAL", "start_time": run.start_ms, "end_time": run.end_ms, "state": state, "status": status}
 
 
 # -- jobs ----------------------------------------------------------------------------------------------------------
@@ -462,9 +473,10 @@ def get_run(call: Call) -> Json:
         return task_run_document(call, parent, task)
     demand_run(call, run, "CAN_VIEW")
     tasks = state.tasks(run_id)
-    if not call.bool("include_history"):
+    history = call.bool("include_history")
+    if not history:
         tasks = list(latest_attempts(tasks).values())
-    return run_document(call, run, tasks, sdk.Run, offset_of(call))
+    return run_document(call, run, tasks, sdk.Run, offset_of(call), history)
 
 
 def task_run_document(call: Call, run: Run, task: TaskRun) -> Json:

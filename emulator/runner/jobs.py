@@ -301,6 +301,9 @@ class JobRunner:
                 "start_time": now_ms(),
                 "task_run_ids": [t.run_id for t in attempts],
             }
+            if not run.repairs:
+                ended = {"life_cycle_state": run.life_cycle_state, "result_state": run.result_state}
+                entry["original"] = {"end_time": run.end_ms, "state": ended}
             run = replace(
                 run,
                 life_cycle_state="PENDING",

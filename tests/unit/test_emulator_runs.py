@@ -80,7 +80,13 @@ def test_a_run_whose_leaf_fails_has_failed_and_can_be_repaired(
     assert again.state.result_state is jobs.RunResultState.SUCCESS
     assert results(again) == {"a": "SUCCESS", "b": "SUCCESS", "c": "SUCCESS"}
     assert [t.attempt_number for t in again.tasks] == [0, 1, 1]
-    assert again.repair_history[-1].id == repair_id
+    assert not again.repair_history, "the service gives it on request alone"
+    assert not next(iter(client.jobs.list_runs(job_id=made.job_id, expand_tasks=True))).repair_history
+    original, repair = client.jobs.get_run(run.run_id, include_history=True).repair_history
+    assert (original.type, original.end_time) == (jobs.RepairHistoryItemType.ORIGINAL, run.end_time)
+    assert original.state.result_state is jobs.RunResultState.FAILED
+    assert (repair.id, repair.type) == (repair_id, jobs.RepairHistoryItemType.REPAIR)
+    assert repair.state.result_state is jobs.RunResultState.SUCCESS
 
 
 def test_retries_are_attempts_of_their_own(local: Workspace, client: WorkspaceClient, spark_up: None):
@@ -90,6 +96,7 @@ def test_retries_are_attempts_of_their_own(local: Workspace, client: WorkspaceCl
     finished(client, run_id)
     every = client.jobs.get_run(run_id, include_history=True)
     assert [t.attempt_number for t in every.tasks] == [0, 1, 2]
+    assert [h.type for h in every.repair_history] == [jobs.RepairHistoryItemType.ORIGINAL]
     assert len({t.run_id for t in every.tasks}) == 3
 
 
