@@ -1,4 +1,4 @@
-"""Reads the details of the pipeline events that the panel counts with: the progress of flows and of updates."""
+"""Reads the details of pipeline events that the panel uses: definition and progress of flows, state of updates."""
 
 from __future__ import annotations
 
@@ -51,6 +51,13 @@ def flow_progress(details: Mapping[str, Any], what: str) -> FlowProgress:
             for e in quality.objects("expectations")
         ),
     )
+
+
+def flow_definition(details: Mapping[str, Any], what: str) -> tuple[str | None, tuple[str, ...]]:
+    """The dataset that a defined flow writes, and those that it reads, by their names. Raises WorkspaceError."""
+    definition = Answer(details, what, "details").part("flow_definition")
+    inputs = tuple(i.name("name") for i in definition.objects("input_datasets"))
+    return definition.name_or_none("output_dataset"), inputs
 
 
 def update_state(details: Mapping[str, Any], what: str) -> str | None:

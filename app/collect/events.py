@@ -12,6 +12,9 @@ from app.config.migration import PipelineRef
 from app.store.collected.records import EventRecord
 from databricks_client.pipelines import Event
 
+SUMMARIZED = ("flow_definition", "flow_progress", "update_progress")
+"""Types of events that the summary of an update needs."""
+
 # Events may arrive slightly out of order: this much before the newest one is read again.
 EVENT_OVERLAP = timedelta(minutes=2)
 
@@ -79,7 +82,7 @@ def _put_summaries(ctx: CollectContext, update_ids: Iterable[str]) -> None:
     ends: dict[str, datetime] = {}
     generated: list[str] = []
     for update_id in update_ids:
-        events = ctx.store.events(update_id=update_id, event_types=("flow_progress", "update_progress"), limit=100_000)
+        events = ctx.store.events(update_id=update_id, event_types=SUMMARIZED, limit=100_000)
         found = summarize(update_id, events)
         ctx.store.put_flows(found.flows, found.expectations)
         if found.ended_at is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.store.collected.records import EventRecord, ExpectationRecord, FlowRecord
-from databricks_client.event_details import flow_progress, update_state
+from databricks_client.event_details import flow_definition, flow_progress, update_state
 from databricks_client.job_runs import GENERATED
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED", "STOPPED", "SKIPPED", "EXCLUDED", "IDLE"})
@@ -34,6 +34,7 @@ def summarize(update_id: str, events: Iterable[EventRecord]) -> UpdateSummary:
     since the previous one (documentation of the event log: data quality is summed by dataset and expectation).
     """
     by_dataset: dict[str, list[EventRecord]] = {}
+    inputs: dict[str, set[str]] = {}
     ended_at: datetime | None = None
     generated = False
     for event in sorted(events, key=lambda e: (e.timestamp, e.event_id)):
@@ -42,13 +43,18 @@ def summarize(update_id: str, events: Iterable[EventRecord]) -> UpdateSummary:
             dataset = _dataset(event)
             if dataset is not None:
                 by_dataset.setdefault(dataset, []).append(event)
+        elif event.event_type == "flow_definition":
+            output, read = flow_definition(event.details, _what(event))
+            # Several flows may write one dataset.
+            inputs.setdefault(event.dataset or output or "", set()).update(read)
         elif event.event_type == "update_progress":
             state = update_state(event.details, _what(event))
             ended_at = event.timestamp if state in UPDATE_ENDED else None
     flows: list[FlowRecord] = []
     expectations: list[ExpectationRecord] = []
     for dataset, of_dataset in by_dataset.items():
-        flows.append(_flow(update_id, dataset, of_dataset))
+        reads = tuple(sorted(inputs[dataset])) if dataset in inputs else None
+        flows.append(_flow(update_id, dataset, of_dataset, reads))
         expectations += _expectations(update_id, of_dataset)
     return UpdateSummary(tuple(flows), tuple(expectations), ended_at, generated)
 
@@ -64,7 +70,7 @@ def _dataset(event: EventRecord) -> str | None:
     return next((e.dataset for e in found if e.dataset), None)
 
 
-def _flow(update_id: str, dataset: str, events: list[EventRecord]) -> FlowRecord:
+def _flow(update_id: str, dataset: str, events: list[EventRecord], inputs: tuple[str, ...] | None) -> FlowRecord:
     rows: int | None = None
     dropped: int | None = None
     status = "QUEUED"
@@ -81,7 +87,7 @@ def _flow(update_id: str, dataset: str, events: list[EventRecord]) -> FlowRecord
         if progress.dropped is not None:
             dropped = (dropped or 0) + progress.dropped
     seconds = (end - start).total_seconds() if start is not None and end is not None else None
-    return FlowRecord(update_id, dataset, status, rows, seconds, start, end, dropped)
+    return FlowRecord(update_id, dataset, status, rows, seconds, start, end, dropped, inputs)
 
 
 def _expectations(update_id: str, events: list[EventRecord]) -> list[ExpectationRecord]:

@@ -17,6 +17,7 @@ from app.operations.world import JobState
 from app.progress.evidence import Finding, Status
 from app.store.base import metadata, now
 from app.store.collected.records import (
+    AttemptRecord,
     ColumnRecord,
     ConsumerRecord,
     EventRecord,
@@ -27,6 +28,7 @@ from app.store.collected.records import (
     ScheduleRecord,
     TableRecord,
     TaskRunRecord,
+    TryRecord,
     UpdateRecord,
     UsageRecord,
 )
@@ -54,6 +56,8 @@ SOURCES = (
     "events:production", "events:development", "tables", "links", "billing", "lineage",
 )  # fmt: skip
 HOUR = timedelta(hours=1)
+REPAIRED_RUN = 10_006
+"""A run of the old job, 18 hours before now, that a repair made successful."""
 
 
 def open_test_store(url: str) -> Store:
@@ -228,10 +232,13 @@ def _history(
                 )
             )  # fmt: skip
             for k, t in enumerate(migration.tables):
+                begun = start + timedelta(seconds=30 + took / 12 * k)
                 flows.append(
                     FlowRecord(
                         update_id, t.candidate.rsplit(".", 1)[1], "FAILED" if bad and k == 0 else "COMPLETED",
-                        None if bad and k == 0 else 20_000 + k, took / 10 + k, start, end, 3 if k == 0 else 0,
+                        None if bad and k == 0 else 20_000 + k, took / 10 + k, begun,
+                        begun + timedelta(seconds=took / 10 + k), 3 if k == 0 else 0,
+                        (f"dlt_v2_{migration.tables[k - 1].name}",) if k % 2 else ("unity.bronze.submissions",),
                     )
                 )  # fmt: skip
             for name, action, failed_rows in (
@@ -262,6 +269,7 @@ def _history(
                         if level == "ERROR" else None,
                     )
                 )  # fmt: skip
+    attempts, tries = _repaired(runs, tasks, at, nasty)
     runs.append(
         JobRunRecord(
             "candidate", NEW_JOB, 99_999, None, "ONE_TIME", "RUNNING", None, "In run", at - timedelta(minutes=4), None, None, 1.0,
@@ -274,11 +282,35 @@ def _history(
             True, False, (), at - timedelta(hours=3), at - timedelta(hours=2.9), 360.0, None, f"{HOST}/pipelines/pl-development",
         )
     )  # fmt: skip
-    store.collected.put_runs(runs, tasks)
+    store.collected.put_runs(runs, tasks, attempts, tries)
     store.collected.put_updates(updates)
     store.collected.put_flows(flows, expectations)
     store.collected.put_events(events)
     store.collected.put_usage(usage)
+
+
+def _repaired(
+    runs: list[JobRunRecord], tasks: list[TaskRunRecord], at: datetime, nasty: bool
+) -> tuple[list[AttemptRecord], list[TryRecord]]:
+    """A run of the old job that failed once and was repaired half an hour later: its second task ran again."""
+    if not any(r.run_id == REPAIRED_RUN for r in runs):
+        return [], []
+    error = NASTY if nasty else "ZeroDivisionError: division by zero"
+    run = next(r for r in runs if r.run_id == REPAIRED_RUN)
+    broke = run.start_time + timedelta(seconds=300)
+    runs[runs.index(run)] = replace(
+        run, repairs=1, first_result="FAILED", attempt_seconds=700.0, tries_read=2, run_seconds=2_400.0,
+        end_time=run.start_time + timedelta(seconds=2_400),
+    )  # fmt: skip
+    task = next(t for t in tasks if t.run_id == REPAIRED_RUN and t.task_run_id == REPAIRED_RUN * 10 + 1)
+    start = run.start_time + timedelta(seconds=2_000)
+    tasks[tasks.index(task)] = replace(
+        task, task_run_id=REPAIRED_RUN * 10 + 9, start=start, end=start + timedelta(seconds=400), tries=2
+    )
+    return [
+        AttemptRecord(REPAIRED_RUN, 0, None, "FAILED", run.start_time, broke, 300.0),
+        AttemptRecord(REPAIRED_RUN, 1, 77, "SUCCESS", start, start + timedelta(seconds=400), 400.0),
+    ], [TryRecord(REPAIRED_RUN * 10 + 1, REPAIRED_RUN, task.task_key, 0, "FAILED", task.start, broke, 140.0, error)]
 
 
 def report(table: str, verdict: Verdict, key: tuple[str, ...], nasty: bool = False) -> ParityReport:

@@ -10,7 +10,7 @@ import pytest
 
 from app.operations.definition import Kind
 from app.store.operations import JournalEntry, OperationRecord, Phase, State
-from app.web.components.hints import timed_out
+from app.web.components.hints import signs
 from app.web.components.operation import _result
 from app.web.pages.operations import _CANCEL, _cancel_word
 
@@ -60,11 +60,13 @@ def test_the_journal_tells_what_was_sent_and_found(detail: dict[str, Any], told:
 @pytest.mark.parametrize(
     ("state", "error", "found"),
     [
-        ("TIMEDOUT", None, True),
-        ("FAILED", "Run timed out after 7200 s", True),
-        ("FAILED", "java.util.concurrent.TimeoutException", True),
-        ("FAILED", "division by zero", False),
+        ("TIMEDOUT", None, {"timeout"}),
+        ("FAILED", "Run timed out after 7200 s", {"timeout"}),
+        ("FAILED", "java.util.concurrent.TimeoutException", {"timeout"}),
+        ("FAILED", "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column with name `x` cannot be resolved", {"schema"}),
+        ("FAILED", "[DELTA_FAILED_TO_MERGE_FIELDS] Failed to merge fields", {"schema"}),
+        ("FAILED", "division by zero", set()),
     ],
 )
-def test_running_out_of_time_is_told_from_other_failures(state: str, error: str | None, found: bool) -> None:
-    assert timed_out(state, [error]) is found
+def test_known_issues_are_recognized_by_their_signs(state: str, error: str | None, found: set[str]) -> None:
+    assert signs([(state, error)]) == found

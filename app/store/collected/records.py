@@ -156,7 +156,10 @@ class EventRecord:
 
 @dataclass(frozen=True)
 class FlowRecord:
-    """One dataset in one update, from `flow_progress` events. rows written; seconds from its start to its end."""
+    """One dataset in one update, from `flow_progress` events. rows written; seconds from its start to its end.
+
+    inputs: what it reads, from `flow_definition` events; None where the event log does not say.
+    """
 
     update_id: str
     dataset: str
@@ -166,6 +169,7 @@ class FlowRecord:
     start: datetime | None
     end: datetime | None
     dropped: int | None = None
+    inputs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

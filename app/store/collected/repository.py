@@ -14,6 +14,7 @@ from sqlalchemy import update as plain_update
 
 from app.store.base import Repository, UtcDateTime, now
 from app.store.collected.costs import CostsReading
+from app.store.collected.event_search import EventSearch
 from app.store.collected.records import (
     AttemptRecord,
     ColumnRecord,
@@ -32,6 +33,7 @@ from app.store.collected.records import (
     UpdateRecord,
     UsageRecord,
 )
+from app.store.collected.series import Series
 from app.store.collected.sql import between, parts, rows_of, upsert
 from app.store.collected.tables import (
     attempts_table,
@@ -57,7 +59,7 @@ from app.store.collected.tries import TriesReading
 _LONGEST_TASK = timedelta(days=2)
 
 
-class CollectedRepository(CostsReading, TriesReading, Repository):
+class CollectedRepository(CostsReading, TriesReading, EventSearch, Series, Repository):
     """Reads and writes what was collected. Writes are upserts: a record read twice is kept once, in its newest form.
 
     All methods raise StoreError when the store cannot be read or written.
@@ -159,8 +161,11 @@ class CollectedRepository(CostsReading, TriesReading, Repository):
 
     def put_flows(self, flows: Sequence[FlowRecord], expectations: Sequence[ExpectationRecord]) -> None:
         """Keeps flows and expectation results, together or not at all."""
+        rows = rows_of(flows)
+        for row in rows:
+            row["inputs"] = None if row["inputs"] is None else list(row["inputs"])
         with self._write() as c:
-            upsert(c, flows_table, rows_of(flows))
+            upsert(c, flows_table, rows, keep=("inputs",))
             upsert(c, expectations_table, rows_of(expectations))
 
     def put_usage(self, usage: Sequence[UsageRecord]) -> None:
@@ -482,7 +487,7 @@ class CollectedRepository(CostsReading, TriesReading, Repository):
         found: dict[str, list[FlowRecord]] = {u: [] for u in update_ids}
         for part in parts(list(update_ids)):
             for row in self._all(select(flows_table).where(flows_table.c.update_id.in_(part))):
-                found[row.update_id].append(FlowRecord(**row._mapping))
+                found[row.update_id].append(_flow(row))
         for flows in found.values():
             flows.sort(key=lambda f: (f.start is None, f.start or now(), f.dataset))
         return found
@@ -528,6 +533,12 @@ def _update(row: Row[Any]) -> UpdateRecord:
     values["refresh_selection"] = tuple(values["refresh_selection"])
     values["full_refresh_selection"] = tuple(values["full_refresh_selection"])
     return UpdateRecord(**values)
+
+
+def _flow(row: Row[Any]) -> FlowRecord:
+    values = dict(row._mapping)
+    values["inputs"] = None if values["inputs"] is None else tuple(values["inputs"])
+    return FlowRecord(**values)
 
 
 def _table_record(row: Row[Any]) -> TableRecord:

@@ -124,6 +124,8 @@ events_table = Table(
     Index("ix_collected_events_update_time", "update_id", "timestamp"),
     Index("ix_collected_events_level_time", "level", "timestamp"),
     Index("ix_collected_events_time", "timestamp"),
+    Index("ix_collected_events_type_time", "event_type", "timestamp"),
+    Index("ix_collected_events_dataset_time", "dataset", "timestamp"),
 )
 
 flows_table = Table(
@@ -137,6 +139,7 @@ flows_table = Table(
     Column("start", UtcDateTime),
     Column("end", UtcDateTime),
     Column("dropped", BigInteger),
+    Column("inputs", CleanJson),
 )
 
 expectations_table = Table(

@@ -11,6 +11,11 @@ from app.web.components.panel import Panel
 from app.web.components.text import literal
 
 _TIMEOUT = re.compile(r"time[\s_-]?out|timed[\s_-]?out|deadline exceeded", re.IGNORECASE)
+_SCHEMA = re.compile(
+    r"UNRESOLVED_COLUMN|DATATYPE_MISMATCH|DELTA_SCHEMA|schema (mismatch|change)|cannot (be )?resolve|FIELD_NOT_FOUND"
+    r"|DELTA_FAILED_TO_MERGE_FIELDS|CAST_INVALID_INPUT|column .{1,200} (does not exist|not found)",
+    re.IGNORECASE,
+)
 
 
 def show(here: Panel, signs: Iterable[str]) -> None:
@@ -23,6 +28,12 @@ def show(here: Panel, signs: Iterable[str]) -> None:
             st.markdown("\n".join(f"- {literal(s)}" for s in issue.solutions))
 
 
-def timed_out(state: str, errors: Iterable[str | None]) -> bool:
-    """Whether a run or update timed out, by its state or its error messages."""
-    return bool(_TIMEOUT.search(state)) or any(_TIMEOUT.search(e) for e in errors if e)
+def signs(failures: Iterable[tuple[str, str | None]]) -> set[str]:
+    """The signs of known issues in failures, each a state and an error message."""
+    found = set()
+    for state, error in failures:
+        if _TIMEOUT.search(state) or (error and _TIMEOUT.search(error)):
+            found.add("timeout")
+        if error and _SCHEMA.search(error):
+            found.add("schema")
+    return found
