@@ -48,7 +48,7 @@ class Series(Repository):
             select(t.run_id, t.task_key, r.start_time, t.state, t.seconds, t.tries, r.generated)
             .select_from(tasks_table.join(runs_table, r.run_id == t.run_id))
             .where(r.side == side, r.start_time >= since)
-            .order_by(r.start_time, t.run_id)
+            .order_by(r.start_time, t.run_id, t.start)
         )
         return [TaskPoint(*cast(tuple[Any, ...], row)) for row in self._all(query)]
 

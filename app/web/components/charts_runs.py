@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import median
 from zoneinfo import ZoneInfo
 
 import plotly.graph_objects as go
@@ -204,10 +205,10 @@ def task_grid(
     names = [plot_text(shorten(task, 24)) for task in tasks]
     ratios: list[list[float | None]] = []
     for task in tasks:
-        known = sorted(c.seconds for c in cells[task].values() if c.seconds and c.tone in ("good", "warn"))
-        median = known[len(known) // 2] if known else None
+        known = [c.seconds for c in cells[task].values() if c.seconds and c.tone in ("good", "warn")]
+        middle = median(known) if known else None
         row = [cells[task].get(run_id) for run_id in ids]
-        ratios.append([c.seconds / median if c and c.seconds and median else None for c in row])
+        ratios.append([c.seconds / middle if c and c.seconds and middle else None for c in row])
     figure.add_heatmap(
         x=list(range(len(ids))),
         y=names,
@@ -287,6 +288,26 @@ def gantt(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
         end = max(times) + (max(times) - min(times)) / 6
         figure.update_xaxes(title=zone_title(zone, times), range=[local(min(times), zone), local(end, zone)])
     figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def numbers(items: Sequence[tuple[str, int]]) -> go.Figure:
+    """One bar for each label with its number, largest first."""
+    figure = go.Figure()
+    figure.add_bar(
+        orientation="h",
+        y=[plot_text(shorten(name, 36)) for name, _ in items],
+        x=[value for _, value in items],
+        marker={"color": TONES["bad"][1]},
+        text=[f"{value:,}" for _, value in items],
+        textposition="outside",
+        cliponaxis=False,
+        hovertext=[f"{plot_text(name)}: {value:,}" for name, value in items],
+        hoverinfo="text",
+    )
+    layout(figure, 16 + 26 * max(1, len(items)), showlegend=False)
+    figure.update_xaxes(visible=False, range=[0, 1.15 * max((value for _, value in items), default=1)])
+    figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 
 

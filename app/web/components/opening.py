@@ -9,11 +9,18 @@ import streamlit as st
 OPENS = " ›"
 """Suffix of an id that a click opens."""
 
+_CHANGED = "opening_changed"
+
 
 def opened(parameter: str) -> str | None:
     """The open item by the address, or None. It is untrusted text: look it up before use."""
     value = st.query_params.get(parameter)
     return value[:200] if value else None
+
+
+def changed() -> bool:
+    """Whether something was opened or closed since the last call: the whole page must draw it, not one part."""
+    return bool(st.session_state.pop(_CHANGED, False))
 
 
 def whole(text: str) -> int | None:
@@ -23,6 +30,7 @@ def whole(text: str) -> int | None:
 
 def put(parameter: str, value: str | None) -> None:
     """Opens `value`; None closes what was open."""
+    st.session_state[_CHANGED] = True
     if value:
         st.query_params[parameter] = value
     elif parameter in st.query_params:

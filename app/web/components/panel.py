@@ -20,6 +20,7 @@ from app.config.settings import Settings
 from app.context import Context
 from app.store.base import StoreError
 from app.store.open import Store, open_store
+from app.web.components.opening import changed
 from app.web.components.text import literal, zone_of
 from databricks_client.endpoint import Endpoint, EndpointError
 from databricks_client.redact import install, redact
@@ -147,10 +148,18 @@ def live(body: Callable[[], None], *, every: float | None = None, key: str | Non
     `body` must read only the store, and open no dialog: Streamlit closes a dialog whose fragment runs again.
     """
     seconds = every or float(os.environ.get("CUTOVER_REFRESH_SECONDS", REFRESH_SECONDS))
+    changed()  # The whole page runs and draws what was opened.
+    drawn = guarded(body)
+
+    def part() -> None:
+        if changed():
+            st.rerun()
+        drawn()
+
     # A separate container keeps its place while a fragment redraws. Without it, later parts were drawn at the position
     # of another part, which Streamlit ends with a blank page.
     with st.container():
-        st.fragment(guarded(body), run_every=seconds if refreshing() else None, key=key)()
+        st.fragment(part, run_every=seconds if refreshing() else None, key=key)()
 
 
 @st.cache_resource(ttl=2, show_spinner=False, max_entries=4)

@@ -25,12 +25,17 @@ ENVIRONMENTS = {"": "All pipelines", "production": "Production", "development": 
 
 EVENT_COLUMNS = (
     Column("when", "Time", "time"),
-    Column("level", "Level", width="small"),
-    Column("type", "Type"),
-    Column("dataset", "Dataset"),
-    Column("message", "Message", width="large"),
+    Column("level", "Level", width=90),
+    Column("type", "Type", width=140),
+    Column("dataset", "Dataset", width=180),
+    Column("told", "Message", width=400, help="With the error; a double click shows all of it"),
+    Column("update", "Update", "open", width=90),
+)
+EXPORTED = (
+    *EVENT_COLUMNS[:4],
+    Column("message", "Message"),
     Column("error", "Error"),
-    Column("update", "Update", "open"),
+    EVENT_COLUMNS[-1],
 )
 
 
@@ -42,6 +47,7 @@ def event_rows(events: Iterable[EventRecord]) -> list[dict[str, Any]]:
             "level": mark(e.level, e.level).text,
             "type": e.event_type,
             "dataset": e.dataset,
+            "told": f"{e.message} {error_text(e.error) or ''}".strip(),
             "message": e.message,
             "error": error_text(e.error),
             "update": e.update_id,
@@ -81,18 +87,18 @@ def choose() -> None:
             on_change=_first_page,
         )  # fmt: skip
         st.multiselect(
-            "Types", store.event_types(), key="event_type", bind="query-params", width=260, on_change=_first_page
+            "Types", store.event_types(), key="event_type", bind="query-params", width=180, on_change=_first_page
         )
         st.selectbox(
-            "Dataset", store.datasets(), index=None, key="event_dataset", bind="query-params", width=260,
+            "Dataset", store.datasets(), index=None, key="event_dataset", bind="query-params", width=190,
             placeholder="All datasets", on_change=_first_page,
         )  # fmt: skip
         st.selectbox(
             "Pipeline", list(ENVIRONMENTS), format_func=lambda name: ENVIRONMENTS[name], key="event_pipeline",
-            bind="query-params", width=180, on_change=_first_page,
+            bind="query-params", width=140, on_change=_first_page,
         )  # fmt: skip
         st.date_input(
-            "Days", value=[], key="event_days", bind="query-params", width=240, on_change=_first_page,
+            "Days", value=[], key="event_days", bind="query-params", width=190, on_change=_first_page,
             help="First and last day in your time zone. They replace the period above.",
         )  # fmt: skip
 
@@ -150,12 +156,12 @@ def search(here: Panel, wanted: EventQuery, *, key: str, page: str) -> None:
         st.caption(literal(f"{first:,}-{first + len(found.events) - 1:,} of {found.total:,} events, newest first"))
     table(
         event_rows(found.events),
-        EVENT_COLUMNS,
+        EVENT_COLUMNS[:-1] if wanted.update_id else EVENT_COLUMNS,
         key=f"{key}_table",
         zone=here.zone,
         name=key,
         empty="No stored event matches; clear a condition, choose a longer period, or wait for the next update.",
-        export=lambda: to_csv(event_rows(store.matching_events(wanted)), EVENT_COLUMNS),
+        export=lambda: to_csv(event_rows(store.matching_events(wanted)), EXPORTED),
     )
     if found.total > PAGE:
         st.pagination(math.ceil(found.total / PAGE), key=page, bind="query-params")

@@ -8,14 +8,18 @@ from typing import Any
 import streamlit as st
 
 from app.store.collected.records import EventRecord
-from app.web.components import charts, hints, sides
+from app.web.components import charts, charts_runs, hints, rows, sides
 from app.web.components.frame import Figure, figures
 from app.web.components.native import safe
+from app.web.components.panel import Panel
 from app.web.components.runs_events import error_text
 from app.web.components.runs_scope import Scope, run_mark
 from app.web.components.status import mark
 from app.web.components.tables import Column, table
-from app.web.components.text import count, literal
+from app.web.components.text import count, literal, moment
+
+TOLD = 10
+"""Newest failures that are told in full; the table has all."""
 
 RUNS, UPDATES = 200, 100
 """Newest runs and updates with failures that are read."""
@@ -37,18 +41,19 @@ def draw(found: Scope) -> None:
     here, store = found.here, found.here.store.collected
     bad = [r for r in found.runs if mark(r.state).tone == "bad" or r.repairs or r.tries_read]
     failed_updates = [u for u in found.updates if u.state == "FAILED"]
-    rows, tasks = _of_runs(found, bad[:RUNS]), Counter[str]()
-    for row in rows:
+    found_rows, tasks = _of_runs(found, bad[:RUNS]), Counter[str]()
+    for row in found_rows:
         if row["task"]:
             tasks[f"{row['side']}: {row['task']}"] += 1
     for u in failed_updates[:UPDATES]:
         events: list[EventRecord | None] = []
         events += store.events(update_id=u.update_id, levels=("ERROR",), limit=5)
-        rows += [
+        found_rows += [
             {
                 "when": (e.timestamp if e else u.end_time) or u.start_time,
                 "where": f"{u.pipeline_name}" + (f", {e.dataset}" if e and e.dataset else ""),
                 "state": mark(u.state).text,
+                "mark": mark(u.state),
                 "then": None,
                 "error": (error_text(e.error) or e.message) if e else "no error event: open the update in Databricks",
                 "run": str(u.job_run_id) if u.job_run_id else None,
@@ -57,7 +62,7 @@ def draw(found: Scope) -> None:
             }
             for e in events or [None]
         ]
-    if rows:
+    if found_rows:
         repaired = [r for r in found.runs if r.repairs]
         figures(
             [
@@ -71,9 +76,8 @@ def draw(found: Scope) -> None:
             ]
         )  # fmt: skip
     if tasks:
-        bars = [(name, float(n)) for name, n in tasks.most_common(12)]
-        charts.show(charts.single_bars(bars, "failed tries"), "Failed tries by task", key="runs_failed_tasks")
-    signs = hints.signs((str(row["state"]), row["error"]) for row in rows)
+        charts.show(charts_runs.numbers(tasks.most_common(12)), "Failed tries by task", key="runs_failed_tasks")
+    signs = hints.signs((str(row["state"]), row["error"]) for row in found_rows)
     hints.show(here, signs)
     left = [
         f"{shown:,} of {count(number, unit)}"
@@ -82,9 +86,10 @@ def draw(found: Scope) -> None:
     ]
     if left:
         st.caption(literal(f"Of the failures, the newest {' and '.join(left)} are shown."))
-    rows.sort(key=lambda row: row["when"], reverse=True)
+    found_rows.sort(key=lambda row: row["when"], reverse=True)
+    rows.draw([_told(here, row) for row in found_rows[:TOLD]], key="runs_errors_told")
     table(
-        rows,
+        found_rows,
         ERROR_COLUMNS,
         key="runs_errors",
         zone=here.zone,
@@ -93,12 +98,24 @@ def draw(found: Scope) -> None:
     )
 
 
+def _told(here: Panel, row: dict[str, Any]) -> rows.Row:
+    """One failure as wrapped text, with the way to its run or update."""
+    links = [
+        rows.Link(f"{kind.capitalize()} {row[kind]}", path="runs", parameters={kind: row[kind]})
+        for kind in ("run", "update")
+        if row[kind]
+    ][:1]
+    then = f", then {row['then']}" if row["then"] else ""
+    when = moment(row["when"], here.zone)
+    return rows.Row(row["where"], row["mark"], row["error"] or "without a message", f"{when}{then}", links)
+
+
 def _of_runs(found: Scope, runs: list[Any]) -> list[dict[str, Any]]:
     """Rows of the failed tries of runs: the newest of each task, and those before a retry or a repair."""
     store = found.here.store.collected
     ids = [r.run_id for r in runs]
     tasks, tries, attempts = store.tasks(ids), store.tries(ids), store.attempts(ids)
-    rows: list[dict[str, Any]] = []
+    found_rows: list[dict[str, Any]] = []
     for r in runs:
         newest = {t.task_key: t for t in tasks.get(r.run_id, [])}
         repairs = [a.start for a in attempts[r.run_id] if a.number and a.start]
@@ -110,13 +127,14 @@ def _of_runs(found: Scope, runs: list[Any]) -> list[dict[str, Any]]:
                 again = newest.get(t.task_key)
                 by = "a repair" if t.start and any(t.start < at for at in repairs) else "a retry"
                 then = f"{by}: {mark(again.state).word}" if again else by
-            rows.append(
+            found_rows.append(
                 {
                     "when": (t.end if t else None) or r.end_time or r.start_time,
                     "where": f"{sides.NAMES.get(r.side, r.side)} job" + (f", task {t.task_key}" if t else ""),
                     "side": sides.NAMES.get(r.side, r.side),
                     "task": t.task_key if t else None,
                     "state": mark(t.state).text if t else run_mark(r).text,
+                    "mark": mark(t.state) if t else run_mark(r),
                     "then": then,
                     "error": (t.error if t else r.state_message) or None,
                     "run": str(r.run_id),
@@ -124,4 +142,4 @@ def _of_runs(found: Scope, runs: list[Any]) -> list[dict[str, Any]]:
                     "url": safe((t.url if t else None) or r.run_page_url),
                 }
             )
-    return rows
+    return found_rows

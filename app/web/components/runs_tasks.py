@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 import streamlit as st
 
@@ -163,14 +164,14 @@ def _table(found: Scope, points: Sequence[TaskPoint]) -> None:
     rows = []
     for task in _tasks(points):
         of = [p for p in points if p.task == task]
-        known = sorted(p.seconds for p in of if p.seconds is not None and mark(p.state).tone == "good")
+        known = [p.seconds for p in of if p.seconds is not None and mark(p.state).tone == "good"]
         rows.append(
             {
                 "task": task,
                 "runs": len(of),
                 "failed": sum(mark(p.state).tone == "bad" for p in of),
                 "again": sum(p.tries > 1 for p in of),
-                "median": known[len(known) // 2] if known else None,
+                "median": median(known) if known else None,
                 "last": of[-1].seconds,
             }
         )
