@@ -50,7 +50,7 @@ class EventSearch(Repository):
 
     def search_events(self, query: EventQuery, *, limit: int, offset: int = 0) -> EventPage:
         """The matches from `offset` on, newest first, at most `limit` of them."""
-        t, conditions = events_table.c, _conditions(query)
+        t, conditions = events_table.c, self._conditions(query)
         found = self._all(
             select(*_COLUMNS)
             .where(*conditions)
@@ -68,7 +68,7 @@ class EventSearch(Repository):
         t = events_table.c
         last: Row[tuple[object, ...]] | None = None
         while True:
-            statement = select(*_COLUMNS).where(*_conditions(query))
+            statement = select(*_COLUMNS).where(*self._conditions(query))
             if last is not None:
                 older = and_(t.timestamp == last.timestamp, t.event_id < last.event_id)
                 statement = statement.where(or_(t.timestamp < last.timestamp, older))
@@ -92,30 +92,30 @@ class EventSearch(Repository):
         f = flows_table.c
         return [r.dataset for r in self._all(select(f.dataset).distinct().order_by(f.dataset))]
 
-
-def _conditions(query: EventQuery) -> list[ColumnElement[bool]]:
-    t = events_table.c
-    found: list[ColumnElement[bool]] = []
-    if query.since is not None:
-        found.append(t.timestamp >= query.since)
-    if query.before is not None:
-        found.append(t.timestamp < query.before)
-    if query.levels:
-        found.append(t.level.in_(query.levels))
-    if query.event_types:
-        found.append(t.event_type.in_(query.event_types))
-    if query.dataset is not None:
-        found.append(t.dataset == query.dataset)
-    if query.update_id is not None:
-        found.append(t.update_id == query.update_id)
-    if query.environment is not None:
-        u = updates_table.c
-        pipelines = select(u.pipeline_id).where(u.environment == query.environment).distinct()
-        found.append(t.pipeline_id.in_(pipelines))
-    if query.text:
-        places = (t.message, t.dataset, t.event_type, cast(t.error, Text))
-        found.append(or_(*(_contains(place, query.text) for place in places)))
-    return found
+    def _conditions(self, query: EventQuery) -> list[ColumnElement[bool]]:
+        t = events_table.c
+        found: list[ColumnElement[bool]] = []
+        if query.since is not None:
+            found.append(t.timestamp >= query.since)
+        if query.before is not None:
+            found.append(t.timestamp < query.before)
+        if query.levels:
+            found.append(t.level.in_(query.levels))
+        if query.event_types:
+            found.append(t.event_type.in_(query.event_types))
+        if query.dataset is not None:
+            found.append(t.dataset == query.dataset)
+        if query.update_id is not None:
+            found.append(t.update_id == query.update_id)
+        if query.environment is not None:
+            u = updates_table.c
+            # Their few ids, looked up before: with a subquery in their place no index of the events would be used.
+            pipelines = self._all(select(u.pipeline_id).where(u.environment == query.environment).distinct())
+            found.append(t.pipeline_id.in_([p.pipeline_id for p in pipelines]))
+        if query.text:
+            places = (t.message, t.dataset, t.event_type, cast(t.error, Text))
+            found.append(or_(*(_contains(place, query.text) for place in places)))
+        return found
 
 
 def _contains(column: ColumnElement[str], text: str) -> ColumnElement[bool]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -12,8 +11,7 @@ from app.store.base import Repository
 from app.store.collected.tables import flows_table, runs_table, tasks_table, updates_table
 
 
-@dataclass(frozen=True)
-class TaskPoint:
+class TaskPoint(NamedTuple):
     """Duration of one task in one run. seconds: None where it did not run or has not ended."""
 
     run_id: int
@@ -25,8 +23,7 @@ class TaskPoint:
     generated: bool
 
 
-@dataclass(frozen=True)
-class FlowPoint:
+class FlowPoint(NamedTuple):
     """Duration of one dataset in one update. rows: written; None where the event log does not say."""
 
     update_id: str
@@ -50,7 +47,7 @@ class Series(Repository):
             .where(r.side == side, r.start_time >= since)
             .order_by(r.start_time, t.run_id, t.start)
         )
-        return [TaskPoint(*cast(tuple[Any, ...], row)) for row in self._all(query)]
+        return [TaskPoint._make(row) for row in self._all(query)]
 
     def flow_points(self, environment: str, since: datetime) -> list[FlowPoint]:
         """Every dataset of the updates of an environment requested since then, oldest update first."""
@@ -61,4 +58,4 @@ class Series(Repository):
             .where(u.environment == environment, u.start_time >= since, u.validate_only.is_(False))
             .order_by(u.start_time, f.update_id)
         )
-        return [FlowPoint(*cast(tuple[Any, ...], row)) for row in self._all(query)]
+        return [FlowPoint._make(row) for row in self._all(query)]

@@ -11,6 +11,7 @@ from datetime import datetime
 from statistics import median
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -162,30 +163,39 @@ def durations(points: Sequence[Duration], zone: ZoneInfo, height: int = 240) -> 
     figure = go.Figure()
     many = len(points) > MANY
     scatter = go.Scattergl if many else go.Scatter
-    names = list(dict.fromkeys(p.series for p in points))
-    for n, name in enumerate(names):
-        chosen = sorted((p for p in points if p.series == name), key=lambda p: p.when)
-        side = chosen[0].side
+    series: dict[str, list[Duration]] = {}
+    for p in points:
+        series.setdefault(p.series, []).append(p)
+    for n, (name, found) in enumerate(series.items()):
+        found.sort(key=lambda p: p.when)
+        side = found[0].side
         colour = sides.colour(side) if side else _LINES[n % len(_LINES)]
         base = sides.SHAPES.get(side, "circle") if side else _SYMBOLS[n % len(_SYMBOLS)]
-        figure.add_trace(
-            scatter(
-                name=plot_text(shorten(name, 36)),
-                mode="markers" if many else "lines+markers",
-                line={"color": colour, "width": 1},
-                x=[local(p.when, zone) for p in chosen],
-                y=[p.value for p in chosen],
-                marker={
-                    "color": colour,
-                    "size": 6 if many else 8,
-                    "symbol": [base if p.tone in ("good", "quiet") else TONES[p.tone][0] for p in chosen],
-                },
-                customdata=["=".join(p.opens) for p in chosen],
-                text=[plot_text(p.word) for p in chosen],
-                hovertemplate="%{x|%Y-%m-%d %H:%M}<br>%{y:,.4g} s<br>%{text}",
+        odd = [p for p in found if p.tone not in ("good", "quiet")]
+        for chosen, symbol, first in (
+            (found, base, True),
+            # Only these have shapes of their own: lists of thousands of equal shapes take longer than all else.
+            (odd, [TONES[p.tone][0] for p in odd], False),
+        ):
+            if not chosen:
+                continue
+            words = list(dict.fromkeys(p.word for p in chosen))
+            figure.add_trace(
+                scatter(
+                    name=plot_text(shorten(name, 36)),
+                    legendgroup=name,
+                    showlegend=first,
+                    mode="lines+markers" if first and not many else "markers",
+                    line={"color": colour, "width": 1} if first else None,
+                    x=np.array([local(p.when, zone) for p in chosen], dtype="datetime64[s]"),
+                    y=np.array([p.value for p in chosen]),
+                    marker={"color": colour, "size": (6 if many else 8) + (0 if first else 3), "symbol": symbol},
+                    customdata=["=".join(p.opens) for p in chosen],
+                    text=plot_text(words[0]) if len(words) == 1 else [plot_text(p.word) for p in chosen],
+                    hovertemplate="%{x|%Y-%m-%d %H:%M}<br>%{y:,.4g} s<br>%{text}",
+                )
             )
-        )
-    layout(figure, height)
+    layout(figure, height, showlegend=len(series) > 1)
     time_axis(figure, zone, (p.when for p in points))
     figure.update_yaxes(title="seconds", rangemode="tozero")
     return figure

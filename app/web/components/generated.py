@@ -71,7 +71,8 @@ def shown() -> bool:
 
 def visible(records: Iterable[R]) -> list[R]:
     """The records to show, in the given order."""
-    return [r for r in records if shown() or not r.generated]
+    every = shown()
+    return [r for r in records if every or not r.generated]
 
 
 def hidden(found: Counts, unit: str, plural: str | None = None) -> str | None:

@@ -58,7 +58,8 @@ def draw(found: Scope) -> None:
     """Draws the view Datasets."""
     here = found.here
     points = here.store.collected.flow_points("production", found.since)
-    measured = [p for p in points if p.seconds is not None and (generated.shown() or not p.generated)]
+    shown = generated.shown()
+    measured = [p for p in points if p.seconds is not None and (shown or not p.generated)]
     if measured:
         last = {p.dataset: p.seconds or 0.0 for p in measured}
         longest = sorted(last, key=lambda name: -last[name])[:LINES]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from statistics import median
 
 import streamlit as st
@@ -39,27 +40,29 @@ def draw(found: Scope) -> None:
         nothing = f"No run of the {sides.NAMES.get(side, side)} job in this period."
         st.caption(literal(f"{nothing} {found.hidden or ''}"))
         return
-    points = [p for p in here.store.collected.task_points(side, found.since) if generated.shown() or not p.generated]
+    shown = generated.shown()
+    points = [p for p in here.store.collected.task_points(side, found.since) if shown or not p.generated]
     if not points:
         st.caption("No task of these runs has been collected yet.")
         return
-    _grid(found, runs, points)
+    by_task = _by_task(points)
+    _grid(found, runs, by_task)
     chosen = opened("task")
     if chosen:
-        _task(found, runs, [p for p in points if p.task == chosen], chosen)
-    _durations(found, points)
-    _table(found, points)
+        _task(found, runs, by_task.get(chosen, []), chosen)
+    _durations(found, by_task)
+    _table(found, by_task)
 
 
-def _grid(found: Scope, runs: Sequence[JobRunRecord], points: Sequence[TaskPoint]) -> None:
+def _grid(found: Scope, runs: Sequence[JobRunRecord], points: Mapping[str, Sequence[TaskPoint]]) -> None:
     shown = list(reversed(runs[:COLUMNS]))
     ids = {r.run_id for r in shown}
-    cells: dict[str, dict[int, Cell]] = {task: {} for task in _tasks(points)}
-    for p in points:
-        if p.run_id in ids:
-            state = _mark(p)
-            cells[p.task][p.run_id] = Cell(p.seconds, state.tone, state.word, p.tries)
-    cells = {task: of for task, of in cells.items() if of}
+    cells: dict[str, dict[int, Cell]] = {}
+    for task, of in points.items():
+        for p in of:
+            if p.run_id in ids:
+                state = _mark(p)
+                cells.setdefault(task, {})[p.run_id] = Cell(p.seconds, state.tone, state.word, p.tries)
     left_out = f"newest {len(shown)} of {count(len(runs), 'run')}" if len(runs) > len(shown) else count(
         len(shown), "run")  # fmt: skip
     title = (
@@ -70,15 +73,24 @@ def _grid(found: Scope, runs: Sequence[JobRunRecord], points: Sequence[TaskPoint
     charts_runs.clickable(figure, title, key="runs_grid")
 
 
-def _mark(point: TaskPoint) -> Mark:
+@lru_cache(maxsize=256)
+def _marked(state: str, tries: int) -> Mark:
     """State of a task. One that succeeded in a later try is no plain success."""
-    plain = mark(point.state)
-    return Mark(f"{plain.word} in try {point.tries}", "warn") if point.tries > 1 and plain.tone == "good" else plain
+    plain = mark(state)
+    return Mark(f"{plain.word} in try {tries}", "warn") if tries > 1 and plain.tone == "good" else plain
 
 
-def _tasks(points: Sequence[TaskPoint]) -> list[str]:
-    """Names of the tasks, those of the newest run first, in their order."""
-    return list(dict.fromkeys(p.task for p in reversed(points)))[::-1]
+def _mark(point: TaskPoint) -> Mark:
+    return _marked(point.state, point.tries)
+
+
+def _by_task(points: Sequence[TaskPoint]) -> dict[str, list[TaskPoint]]:
+    """Points of each task, oldest first; the tasks in the order of the newest run."""
+    order = list(dict.fromkeys(p.task for p in reversed(points)))[::-1]
+    found: dict[str, list[TaskPoint]] = {task: [] for task in order}
+    for p in points:
+        found[p.task].append(p)
+    return found
 
 
 def _duration(point: TaskPoint) -> Duration:
@@ -88,11 +100,11 @@ def _duration(point: TaskPoint) -> Duration:
     )
 
 
-def _durations(found: Scope, points: Sequence[TaskPoint]) -> None:
-    measured = [p for p in points if p.seconds is not None]
-    last: dict[str, float] = {p.task: p.seconds or 0.0 for p in measured}
+def _durations(found: Scope, points: Mapping[str, Sequence[TaskPoint]]) -> None:
+    measured = {task: [p for p in of if p.seconds is not None] for task, of in points.items()}
+    last = {task: of[-1].seconds or 0.0 for task, of in measured.items() if of}
     longest = sorted(last, key=lambda task: -last[task])[:LINES]
-    drawn = [_duration(p) for task in longest for p in measured if p.task == task]
+    drawn = [_duration(p) for task in longest for p in measured[task]]
     if drawn:
         rest = f"; the {LINES} longest of {len(last)} tasks" if len(last) > LINES else ""
         title = f"Duration of each task over time{rest}"
@@ -109,7 +121,7 @@ def _task(found: Scope, runs: Sequence[JobRunRecord], points: Sequence[TaskPoint
             return
         drawn = [_duration(p) for p in points if p.seconds is not None]
         again = sum(p.tries > 1 for p in points)
-        bad = sum(mark(p.state).tone == "bad" for p in points)
+        bad = sum(_mark(p).tone == "bad" for p in points)
         st.caption(literal(
             f"{count(len(points), 'run')}: {bad} failed, {again} needed more than one try"
         ))  # fmt: skip
@@ -160,16 +172,15 @@ TASK_COLUMNS = (
 )
 
 
-def _table(found: Scope, points: Sequence[TaskPoint]) -> None:
+def _table(found: Scope, points: Mapping[str, Sequence[TaskPoint]]) -> None:
     rows = []
-    for task in _tasks(points):
-        of = [p for p in points if p.task == task]
-        known = [p.seconds for p in of if p.seconds is not None and mark(p.state).tone == "good"]
+    for task, of in points.items():
+        known = [p.seconds for p in of if p.seconds is not None and _mark(p).tone in ("good", "warn")]
         rows.append(
             {
                 "task": task,
                 "runs": len(of),
-                "failed": sum(mark(p.state).tone == "bad" for p in of),
+                "failed": sum(_mark(p).tone == "bad" for p in of),
                 "again": sum(p.tries > 1 for p in of),
                 "median": median(known) if known else None,
                 "last": of[-1].seconds,
