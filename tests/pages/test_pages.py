@@ -50,8 +50,10 @@ def test_failing_and_stale_sources_are_named(fill: Fill, path: str) -> None:
 OPENED: dict[str, list[dict[str, str]]] = {
     "overview": [{}],
     "runs": [
-        *({"view": v} for v in ("Runs", "Updates", "Datasets", "Expectations", "Event log", "Errors")),
+        *({"view": v} for v in ("Runs", "Tasks", "Updates", "Datasets", "Expectations", "Event log", "Errors")),
         {"run": "10000"},
+        {"run": "10006"},
+        {"view": "Tasks", "side": "baseline", "task": "unity_fde"},
         {"update": "00000000-0000-4000-8000-000000000000"},
         {"update": "dev-1"},
     ],

@@ -49,7 +49,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return of
 
 
-PAGES = ("test_pages.py", "test_dialogs.py", "test_overview.py")
+PAGES = ("test_pages.py", "test_runs_page.py", "test_dialogs.py", "test_overview.py")
 """Pages only read, through the repositories whose own tests run on both databases; each test copies a seeded file."""
 
 

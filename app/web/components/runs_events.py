@@ -12,7 +12,7 @@ import streamlit as st
 from app.store.collected.event_search import EventQuery
 from app.store.collected.records import EventRecord
 from app.web.components import panel
-from app.web.components.opening import opened
+from app.web.components.opening import opened, whole
 from app.web.components.panel import Panel
 from app.web.components.runs_scope import since
 from app.web.components.status import mark
@@ -145,7 +145,8 @@ def search(here: Panel, wanted: EventQuery, *, key: str, page: str) -> None:
     key: unique on the page. page: session key and query parameter of the page's number.
     """
     store = here.store.collected
-    number = max(1, int(st.session_state.get(page) or 1))
+    # The widget that holds the number is drawn below: before its first drawing the address has it.
+    number = max(1, int(st.session_state.get(page) or whole(opened(page) or "") or 1))
     found = store.search_events(wanted, limit=PAGE, offset=(number - 1) * PAGE)
     if not found.events and found.total:
         # The address names a page behind the last one.

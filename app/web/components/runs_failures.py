@@ -87,7 +87,7 @@ def draw(found: Scope) -> None:
     if left:
         st.caption(literal(f"Of the failures, the newest {' and '.join(left)} are shown."))
     found_rows.sort(key=lambda row: row["when"], reverse=True)
-    rows.draw([_told(here, row) for row in found_rows[:TOLD]], key="runs_errors_told")
+    rows.draw([_told(here, row) for row in found_rows[:TOLD]], here.zone, key="runs_errors_told")
     table(
         found_rows,
         ERROR_COLUMNS,

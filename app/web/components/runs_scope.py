@@ -62,8 +62,8 @@ def scope(here: Panel) -> Scope:
         ([r for r in runs if r.side != "development"], store.run_counts, "run"),
         (updates, store.update_counts, "update"),
     ):
-        if len(records) >= MOST and len(records) < sum(numbers(first)):
-            out.append(f"{len(records):,} of {count(sum(numbers(first)), unit)}")
+        if len(records) >= MOST and len(records) < sum(of := numbers(first)):
+            out.append(f"{len(records):,} of {generated.Counts(*of).of(unit)}")
     return Scope(
         here,
         first,
