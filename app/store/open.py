@@ -22,7 +22,7 @@ from app.store.parity import ParityRepository
 from app.store.progress import ProgressRepository
 from app.store.reports import ReportRepository
 
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0012"
 """Revision of the newest migration in `app/store/migrations`."""
 
 
