@@ -36,12 +36,13 @@ class ChecklistService:
     def mark(self, key: str, done: bool, actor: Actor, comment: str = "", link: str = "") -> Tick:
         """Ticks `key` (done) or withdraws its tick. Roles are looked up now, never those of the session.
 
-        A sign-off needs the role that the migration file names for it, any other item the operator's; it keeps the
-        evidence that it is given on. Items that evidence alone proves cannot be ticked. link: an address of what was
-        looked at, http or https. Raises Refused, which is audited.
+        A sign-off needs the role that the migration file names for it, any other item the operator's; it keeps this
+        role and the evidence that it is given on. Items that evidence alone proves cannot be ticked. link: an address
+        of what was looked at, http or https. Raises Refused, which is audited.
         """
         try:
-            require(actor.user_name, self._needed_role(key), self._access.roles_of, f"'{key}'")
+            role = self._needed_role(key)
+            require(actor.user_name, role, self._access.roles_of, f"'{key}'")
             if done:
                 self._check_other_person(key, actor)
             check_text(comment, "the comment")
@@ -50,7 +51,7 @@ class ChecklistService:
             self._record(actor, key, done, "refused", str(e), comment, link)
             raise
         signs = done and key in {s.key for s in self._migration.sign_offs}
-        evidence = evidence_now(self._facts()) if signs else None
+        evidence = evidence_now(self._facts(), role) if signs else None
         # The audit record comes first: a tick that cannot be audited is not made.
         self._record(actor, key, done, "allowed", "", comment, link, evidence)
         return self._checklist.mark(
@@ -167,7 +168,7 @@ class ChecklistService:
         if link:
             detail["link"] = link[:LINK_LIMIT]
         if evidence is not None:
-            detail["evidence"] = evidence["digest"]
+            detail |= {"role": evidence["role"], "evidence": evidence["digest"]}
         self._access.record(actor, "checklist.tick" if done else "checklist.untick", outcome, key, reason, detail)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.config.items import SignOff
-from app.config.migration import Migration
+from app.config.migration import Migration, Role
 from app.moments import when
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts
@@ -53,9 +53,10 @@ def findings(facts: Facts) -> dict[str, tuple[str, Finding]]:
     return found | {m.key: (m.title, of_item(m, facts).finding) for m in metrics}
 
 
-def evidence_now(facts: Facts) -> dict[str, Any]:
-    """What a sign-off given now rests on, for `Tick.evidence`; `digest` is the SHA-256 of all else."""
+def evidence_now(facts: Facts, role: Role) -> dict[str, Any]:
+    """What a sign-off given now in this role rests on, for `Tick.evidence`; `digest` is the SHA-256 of all else."""
     evidence: dict[str, Any] = {
+        "role": str(role),
         "migration": substance(facts.migration),
         "cutover": _id(facts, "cutover"),
         "rollback": _id(facts, "rollback"),
@@ -88,10 +89,15 @@ def given(sign_off: SignOff, facts: Facts, now: Mapping[str, tuple[str, Finding]
     if reason is None and record is not None and record.regressed_at is not None and record.regressed_at >= tick.at:
         reason = Finding(Status.FAIL, record.cause.removeprefix(REOPENED), record.regressed_at, "", record.references)
     if reason is None:
-        return Finding(Status.PASS, f"Signed by {tick.by}", tick.at, tick.by, manual=True)
+        return Finding(Status.PASS, _signed(tick), tick.at, tick.by, manual=True)
     # Not before it was signed: what reopens it was found afterwards.
     at = max(reason.as_of or facts.now, tick.at)
     return Finding(Status.FAIL, REOPENED + reason.summary, at, tick.by, reason.references, manual=True)
+
+
+def _signed(tick: Tick) -> str:
+    role = f" as {tick.evidence['role']}" if tick.evidence and "role" in tick.evidence else ""
+    return f"Signed by {tick.by}{role}" + (f", link: {tick.link}" if tick.link else "")
 
 
 def changed(tick: Tick, facts: Facts, now: Mapping[str, tuple[str, Finding]] | None = None) -> Finding | None:

@@ -88,7 +88,7 @@ def test_what_is_met_needs_no_deviation_and_what_is_not_accepted_cannot_be_withd
         service.accept(approval.key, now() + WEEK, "why", MAX)
 
 
-def test_a_sign_off_keeps_its_link_and_the_evidence_that_it_was_given_on(
+def test_a_sign_off_keeps_its_link_its_role_and_the_evidence_that_it_was_given_on(
     service: ChecklistService, store: Store
 ) -> None:
     service.mark("engineering", True, ANN, "read it", " https://wiki.example.com/minutes?id=7 ")
@@ -96,8 +96,10 @@ def test_a_sign_off_keeps_its_link_and_the_evidence_that_it_was_given_on(
     assert tick.link == "https://wiki.example.com/minutes?id=7"
     assert tick.evidence is not None and set(tick.evidence["items"]) >= {"gate:parity", PROVEN.key}
     record = store.audit.records(limit=1)[0]
-    assert (record.detail["link"], record.detail["evidence"]) == (tick.link, tick.evidence["digest"])
-    assert [s.finding.passed for s in sign_offs(facts(store)) if s.sign_off.key == "engineering"] == [True]
+    kept = (tick.link, tick.evidence["role"], tick.evidence["digest"])
+    assert (record.detail["link"], record.detail["role"], record.detail["evidence"]) == kept
+    (found,) = (s.finding for s in sign_offs(facts(store)) if s.sign_off.key == "engineering")
+    assert found.passed and found.summary == f"Signed by {ANN.user_name} as operator, link: {tick.link}"
 
 
 def test_a_tick_keeps_no_evidence(service: ChecklistService, store: Store) -> None:
