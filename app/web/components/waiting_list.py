@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from app.progress.facts import Facts
 from app.progress.waiting import Kind, Waiting, waiting
 from app.store.operations import State
@@ -10,9 +12,10 @@ from app.web.components.frame import section
 from app.web.components.panel import Panel
 from app.web.components.rows import Link, Row
 from app.web.components.status import Mark, Tone
-from app.web.components.text import count
+from app.web.components.text import count, literal
 
 SHOWN = 5
+NAMED = 2
 TONES: dict[Kind, Tone] = {Kind.OPERATION: "bad", Kind.REOPENED: "bad", Kind.REGRESSED: "bad", Kind.ITEM: "quiet"}
 
 
@@ -33,6 +36,18 @@ def draw(here: Panel, things: tuple[Waiting, ...] | None, *, key: str) -> None:
     rows.draw([_row(w) for w in things[:SHOWN]], here.zone, key=key)
     if len(things) > SHOWN:
         rows.go(Link(f"{len(things) - SHOWN} more on the Checklist page", "checklist", {"show": "mine"}))
+
+
+def line(things: tuple[Waiting, ...] | None) -> None:
+    """Draws them in one line with the way to the list; nothing where the reader is not known or nothing waits."""
+    if not things:
+        return
+    first = "; ".join(w.title for w in things[:NAMED])
+    more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="waits_for_you"):
+        mark = Mark(f"{count(len(things), 'thing')} {'waits' if len(things) == 1 else 'wait'} for you", "warn")
+        st.markdown(f"{mark.badge} {literal(first + more)}", width="content")
+        rows.go(Link("Open", "checklist", {"show": "mine"}))
 
 
 def _row(thing: Waiting) -> Row:
