@@ -18,6 +18,7 @@ from app.store.definitions import SCHEDULE
 from app.store.incidents import Sign
 from app.store.open import Store
 from app.web.components.panel import PageContext
+from tests.support.bundled_definitions import pipeline_record, schedule_record
 from tests.support.health_records import (
     QUARTZ,
     ZONE,
@@ -209,3 +210,24 @@ def test_a_schedule_that_fires_every_minute_is_drawn_by_day(store: Store) -> Non
     store.collected.put_runs([job_run("candidate", 1, now - timedelta(days=2))])
     read_all(store, now)
     assert_sound(opened(), "health")
+
+
+def test_settings_are_listed_beside_those_that_are_required(store: Store) -> None:
+    at = opened()
+    assert "Settings; 4 of 4 pipelines and jobs not read" in text_of(at)
+    now = datetime.now(UTC)
+
+    def hostile(spec: dict[str, Any]) -> None:
+        spec["clusters"][0]["num_workers"] = 1
+        spec["configuration"]["table_prefix"] = NASTY
+
+    store.collected.put_pipelines([pipeline_record("development", now, hostile), pipeline_record("production", now)])
+    store.collected.put_schedules([schedule_record(side, now) for side in ("candidate", "development")])
+    at = opened()
+    assert_sound(at, "health")
+    text = text_of(at)
+    assert "2 of 50 settings are not as required" in text
+    assert f"workers is 1, required is 8; configuration.table_prefix is {NASTY}, required is dlt_test_." in text
+    assert "Pipeline 00_RDS_FDE_Pipeline_PROD" in text and "12 settings as required." in text
+    table = next(f.value for f in at.dataframe if "wanted" in f.value.columns)
+    assert list(table["state"][:3]) == ["✕ differs", "✕ differs", "✓ as required"] and len(table) == 50

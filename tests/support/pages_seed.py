@@ -103,6 +103,14 @@ def _sources(store: Store, at: datetime, failing: bool) -> None:
             store.collected.source_succeeded(source, at - timedelta(hours=5), 30)
 
 
+def _definition(migration: Migration, environment: str, odd: str) -> dict[str, Any]:
+    """As required, but for the workers of the development pipeline; and hostile where `odd` is."""
+    wanted = next(w for e, w in migration.expected.pipelines.items() if e == environment)
+    found = wanted.model_dump(by_alias=True, exclude={"notes"})
+    found |= {"storage": odd or None, "source": ["/pipeline/transformations/**"]}
+    return found | ({"workers": 2} if environment == "development" else {})
+
+
 def _catalog(store: Store, migration: Migration, at: datetime, nasty: bool) -> None:
     odd = f" {NASTY}" if nasty else ""
     store.collected.put_schedules(
@@ -133,6 +141,7 @@ def _catalog(store: Store, migration: Migration, at: datetime, nasty: bool) -> N
                 {},
                 f"{HOST}/pipelines/x",
                 at,
+                _definition(migration, p.environment, odd),
             )
             for p in migration.pipelines
         ]

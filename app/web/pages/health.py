@@ -10,12 +10,25 @@ import streamlit as st
 
 from app.access import Refused
 from app.moments import in_zone, when
+from app.progress.configuration import configuration as configuration_of
 from app.progress.health import HealthReport, headline, load_health, slots_text
 from app.progress.incident_service import CAUSE_LIMIT
 from app.progress.incidents import KINDS
 from app.progress.quality_trend import Trend
 from app.store.incidents import Incident, Proof
-from app.web.components import asof, charts, charts_health, generated, identity, native, notice, panel, rows, sides
+from app.web.components import (
+    asof,
+    charts,
+    charts_health,
+    configuration,
+    generated,
+    identity,
+    native,
+    notice,
+    panel,
+    rows,
+    sides,
+)
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.opening import choice, close_button, opened, put, whole
 from app.web.components.panel import Panel
@@ -55,6 +68,12 @@ def render() -> None:
     _open_incidents(chosen)
     panel.live(_charts)
     _closed_incidents()
+    panel.live(_settings)
+
+
+def _settings() -> None:
+    here = panel.current()
+    configuration.draw(here, configuration_of(panel.facts(here)))
 
 
 @st.cache_resource(ttl=2, show_spinner=False, max_entries=8)

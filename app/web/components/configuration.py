@@ -1,0 +1,87 @@
+"""The settings of pipelines and jobs beside those that the migration file requires."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import streamlit as st
+
+from app.progress.configuration import ConfigurationOf, FieldComparison
+from app.web.components import rows
+from app.web.components.frame import section
+from app.web.components.panel import Panel
+from app.web.components.rows import Link, Row
+from app.web.components.status import Mark
+from app.web.components.tables import Column, table
+from app.web.components.text import ago, count, literal
+
+SHOWN = 5
+"""Differences that a row names; the table below has all."""
+
+COLUMNS = (
+    Column("state", "State", width="small"),
+    Column("of", "Pipeline or job"),
+    Column("field", "Setting"),
+    Column("wanted", "Required"),
+    Column("found", "Found"),
+)
+
+
+def draw(here: Panel, found: Sequence[ConfigurationOf]) -> None:
+    """A row for each pipeline and job, then every setting; nothing where the migration file requires none."""
+    if not found:
+        return
+    section(heading(found), "What the migration file requires in its section `expected`, compared field by field")
+    rows.draw([row(c, here.now) for c in found], key="configuration_rows", zone=here.zone)
+    settings = [(c, f) for c in found for f in c.fields]
+    with st.expander(f"All {count(len(settings), 'setting')}", key="configuration_all"):
+        table(
+            [_line(c, f) for c, f in sorted(settings, key=lambda s: s[1].agrees)],
+            COLUMNS,
+            key="configuration_table",
+            zone=here.zone,
+            name="settings",
+            empty="No settings have been read.",
+        )
+        for c, f in settings:
+            if f.note:
+                st.caption(literal(f"{c.name}, {f.field}: {f.note}"))
+
+
+def heading(found: Sequence[ConfigurationOf]) -> str:
+    """How many settings are not as required, and what was not read."""
+    differing, total = sum(len(c.differences) for c in found), sum(len(c.fields) for c in found)
+    unread = sum(c.as_of is None for c in found)
+    lacking = f"; {unread} of {len(found)} pipelines and jobs not read" if unread else ""
+    if not total:
+        return f"Settings{lacking}"
+    if differing:
+        return f"{differing} of {count(total, 'setting')} {'is' if differing == 1 else 'are'} not as required{lacking}"
+    return f"All {count(total, 'setting')} that were read are as required{lacking}"
+
+
+def row(found: ConfigurationOf, now: datetime) -> Row:
+    """One pipeline or job: whether it is as required, and what differs."""
+    title = f"{found.kind.capitalize()} {found.name}"
+    links = (Link("Open in Databricks", url=found.url),)
+    if found.as_of is None:
+        return Row(title, Mark("not read", "unknown"), "Its settings have not been read.")
+    note = f"Read {ago(found.as_of, now)}"
+    if not found.differences:
+        text = f"{count(len(found.fields), 'setting')} as required."
+        return Row(title, Mark("as required", "good"), text, note, links)
+    named = "; ".join(f"{d.field} is {d.found}, required is {d.wanted}" for d in found.differences[:SHOWN])
+    more = len(found.differences) - SHOWN
+    text = named + (f"; and {more} more" if more > 0 else "") + "."
+    return Row(title, Mark(f"{len(found.differences)} differ", "bad"), text, note, links)
+
+
+def _line(found: ConfigurationOf, field: FieldComparison) -> dict[str, object]:
+    return {
+        "state": Mark("as required", "good").text if field.agrees else Mark("differs", "bad").text,
+        "of": found.name,
+        "field": field.field,
+        "wanted": field.wanted,
+        "found": field.found,
+    }
