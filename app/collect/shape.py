@@ -29,7 +29,7 @@ def pipeline_definition(pipeline: Pipeline) -> Json:
         "development": spec.flag("development", False),
         "catalog": pipeline.catalog,
         "schema": pipeline.schema,
-        "storage": spec.text_or_none("storage"),
+        "storage": _storage(spec.text_or_none("storage"), pipeline.pipeline_id),
         "source": _source(spec),
         "configuration": _clean(pipeline.configuration),
         **_cluster(_update_cluster(spec)),
@@ -71,6 +71,11 @@ def _task(info: TaskInfo, task: Answer, pipelines: Mapping[str, str]) -> Json:
     if (retries := task.whole_or_none("max_retries")) is not None:
         found["max_retries"] = retries
     return found
+
+
+def _storage(location: str | None, pipeline_id: str) -> str | None:
+    """A location that was set; the service fills in a folder of the pipeline's id where none was."""
+    return None if location == f"dbfs:/pipelines/{pipeline_id}" else location or None
 
 
 def _source(spec: Answer) -> list[str]:

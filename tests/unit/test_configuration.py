@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -18,11 +20,17 @@ from app.progress.facts import Facts
 from app.progress.judge import judge
 from app.store.collected.records import ConsumerRecord, Snapshot
 from app.store.open import Store
-from tests.support.bundled_definitions import all_records, job, pipeline, pipeline_record, schedule_record
+from databricks_client.answers import Answer
+from databricks_client.jobs import Jobs
+from databricks_client.links import Links
+from databricks_client.pipelines import Pipelines
+from databricks_client.rest import Rest
+from tests.support.bundled_definitions import all_records, bundle, job, pipeline, pipeline_record, schedule_record
 from tests.support.collecting import CollectContext, Fake, Server
 from tests.support.collecting import collecting as collecting
 from tests.support.collecting import fake as fake
 from tests.support.collecting import sql as sql
+from tests.support.emulator_workspace import Caller, workspace_in
 from tests.support.progress_facts import MIGRATION, ago, facts, operated, operation, read, run
 
 Change = Callable[[dict[str, Any]], None]
@@ -294,6 +302,51 @@ def test_what_a_definition_leaves_out_has_the_services_default() -> None:
         "ADVANCED", "CURRENT", False, False,
     )  # fmt: skip
     assert pipeline_definition(pipeline("production", lambda s: s.update(serverless=True, photon=False)))["photon"]
+
+
+def test_a_local_workspace_answers_what_the_bundle_defines(tmp_path: Path) -> None:
+    call = Caller(workspace_in(tmp_path))
+    rest, links = cast(Rest, _Local(call)), Links("https://x")
+    bundled = bundle("local")
+    ids = {
+        e: _created(call, "/api/2.0/pipelines", bundled.pipelines[e].settings) for e in ("production", "development")
+    }
+    settings = copy.deepcopy(bundled.jobs["new"].settings)
+    settings["tasks"][1]["pipeline_task"]["pipeline_id"] = ids["production"]
+    job_id = _created(call, "/api/2.2/jobs/create", settings)
+    snapshot = workspace("local").snapshot
+    pipelines = {
+        e: replace(r, definition=pipeline_definition(Pipelines(rest, links).get(ids[e])))
+        for e, r in snapshot.pipelines.items()
+    }
+    names = {ids[e]: r.name for e, r in snapshot.pipelines.items()}
+    candidate = replace(
+        snapshot.schedules["candidate"], definition=job_definition(Jobs(rest, links).get(job_id), names)
+    )
+    schedules = {**snapshot.schedules, "candidate": candidate}
+    found = configuration(facts(snapshot=replace(snapshot, pipelines=pipelines, schedules=schedules)))
+    assert [(c.name, d) for c in found for d in c.differences] == []
+
+
+class _Local:
+    """The REST calls of the client, against a local workspace without a network."""
+
+    def __init__(self, call: Caller) -> None:
+        self._call = call
+
+    def get(self, what: str, path: str, query: Any = None) -> Answer:
+        status, document = self._call("GET", path, query=query or "")
+        assert status == 200, document
+        return Answer(document, what)
+
+    def pages(self, what: str, path: str, query: Any) -> list[Answer]:
+        return [self.get(what, path, query)]
+
+
+def _created(call: Caller, path: str, settings: Any) -> Any:
+    status, document = call("POST", path, settings)
+    assert status == 200, document
+    return next(iter(document.values()))
 
 
 def test_definitions_are_collected_and_a_malformed_one_hides_nothing_else(
