@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from streamlit.testing.v1 import AppTest
 
-from tests.support.pages_open import unescaped
+from tests.support.pages_open import text_of, unescaped
+
+RAW_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z")
+"""A time of `app.moments.when` that no page has shown in the reader's zone."""
 
 PAGES = ("overview", "runs", "health", "performance", "parity", "operations", "checklist", "audit")
 QUESTIONS = {
@@ -27,3 +32,6 @@ def assert_sound(at: AppTest, path: str) -> None:
     assert QUESTIONS[path] in captions
     sentence = next(m.value for m in at.markdown if m.value.startswith("# "))
     assert len(unescaped(sentence)) > 20
+    shown = [text_of(at), *(f.value.to_csv() for f in at.dataframe)]
+    raw = [found for text in shown for found in RAW_TIME.findall(text)]
+    assert not raw, f"times that are not in the reader's zone: {raw}"
