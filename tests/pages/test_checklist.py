@@ -95,7 +95,7 @@ def test_what_waits_for_the_reader_comes_first(erin: Actor) -> None:
     assert "owner" in mine and PROVEN.key not in mine
 
 
-def test_the_overview_says_at_its_top_what_waits_for_the_reader(erin: Actor) -> None:
+def test_the_overview_leads_to_what_waits_for_the_reader(erin: Actor) -> None:
     at = open_page("overview")
     assert "wait for you" in text_of(at)
     assert [k.proto.query_string for k in at.get("page_link") if "show=mine" in k.proto.query_string]

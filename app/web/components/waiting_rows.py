@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.progress.facts import Facts
-from app.progress.waiting import waiting
+from app.progress.waiting import Waiting, waiting
 from app.store.operations import State
 from app.web.components import reader, rows
 from app.web.components.frame import section
@@ -19,6 +19,15 @@ SHOWN = 4
 """Things that are drawn; the page Checklist has all."""
 
 
+def things(here: Panel, facts: Facts) -> tuple[Waiting, ...]:
+    """What waits for the reader, the most urgent first; nothing where the reader or the roles are not known."""
+    who = reader.known(here)
+    if who.roles is None:
+        return ()
+    operations = here.store.operations.find(states=[State.SUBMITTED, State.NEEDS_HUMAN], limit=20)
+    return waiting(facts, who.user, who.roles, operations)
+
+
 def draw(here: Panel, facts: Facts) -> None:
     """Draws a section with what waits for the reader; nothing where the reader is not known."""
     who = reader.known(here)
@@ -28,8 +37,7 @@ def draw(here: Panel, facts: Facts) -> None:
         section("Waits for you")
         st.caption(f"The roles of {code(who.user)} are not known now: the workspace does not answer.")
         return
-    operations = here.store.operations.find(states=[State.SUBMITTED, State.NEEDS_HUMAN], limit=20)
-    found = waiting(facts, who.user, who.roles, operations)
+    found = things(here, facts)
     section(
         f"{count(len(found), 'thing')} {'waits' if len(found) == 1 else 'wait'} for you" if found else "Waits for you"
     )
@@ -43,4 +51,4 @@ def draw(here: Panel, facts: Facts) -> None:
         empty="Nothing waits for you.",
     )
     if len(found) > SHOWN:
-        page_link(f"{len(found) - SHOWN} more on the page Checklist", "checklist")
+        page_link(f"{len(found) - SHOWN} more on the page Checklist", "checklist", show="mine")

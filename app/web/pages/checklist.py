@@ -9,7 +9,7 @@ import streamlit as st
 from app.progress.entries import METRICS, Entry, entries
 from app.progress.facts import Facts
 from app.progress.phases import sign_offs
-from app.web.components import identity, notice, panel, rows, sentences, waiting_list
+from app.web.components import identity, notice, panel, rows, sentences, waiting_rows
 from app.web.components.evidence_links import links
 from app.web.components.frame import Figure, answer, figures, section
 from app.web.components.marks import state_of_item
@@ -40,10 +40,9 @@ def render() -> None:
             st.warning(f"The checklist has no item {literal(item)}.", icon=":material/help:")
         else:
             checklist_item.draw(here, facts, entry)
-    things = waiting_list.found(here, facts)
-    if item is None:
-        waiting_list.draw(here, things, key="checklist_waiting")
-    _list(here, facts, found, {t.key for t in things or ()})
+    else:
+        waiting_rows.draw(here, facts)
+    _list(here, facts, found)
     _table(here, found)
     _history(here, found)
 
@@ -71,10 +70,11 @@ def _head(here: Panel, facts: Facts, found: Sequence[Entry]) -> None:
     )
 
 
-def _list(here: Panel, facts: Facts, found: Sequence[Entry], mine: Collection[str]) -> None:
+def _list(here: Panel, facts: Facts, found: Sequence[Entry]) -> None:
     section("Items")
     chosen = choice("Show", SHOW, "show", default="open") or "open"
     user = identity.name(here)
+    mine = {t.key for t in waiting_rows.things(here, facts)} if chosen == "mine" else set()
     shown = [e for e in found if _is_shown(e, chosen, user, mine)]
     if not shown:
         st.caption(literal(_nothing(chosen, user)))

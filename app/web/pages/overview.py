@@ -15,7 +15,7 @@ from app.progress.headline import answer as answer_now
 from app.progress.phases import GateStatus, gates, phases, serving, sign_offs
 from app.progress.timeline import Timeline, timeline
 from app.store.operations import State
-from app.web.components import asof, charts, charts_overview, charts_timeline, panel, rows, waiting_list, waiting_rows
+from app.web.components import asof, charts, charts_overview, charts_timeline, panel, rows, waiting_rows
 from app.web.components.evidence_links import links
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import finding_mark, state_mark, word_of
@@ -59,7 +59,6 @@ def _head() -> None:
     text = in_zone(found.text.removeprefix(QUESTION).strip(), here.zone)
     answer(QUESTION, text, Mark(found.answer, TONES[found.answer]))
     asof.bar(list(facts.snapshot.sources.values()), here.zone, here.now)
-    waiting_list.line(waiting_list.found(here, facts))
     if not facts.snapshot.sources and not facts.snapshot.tables:
         empty(
             "Nothing has been collected from the workspace yet.",
