@@ -37,6 +37,11 @@ def test_a_run_and_an_update_open_by_their_id() -> None:
     assert links(found("updates", "u-1"), NOTHING) == (Link("Open update", "runs", {"update": "u-1"}),)
 
 
+def test_a_finding_that_names_no_run_opens_the_page_of_runs() -> None:
+    assert links(found("jobs/runs"), NOTHING) == (Link("Open runs", "runs", {}),)
+    assert links(found("updates"), NOTHING) == (Link("Open updates", "runs", {}),)
+
+
 def test_run_time_and_cost_open_the_pairs_behind_them() -> None:
     for source, measure in (("pairs of runs", "run_time"), ("system.billing.usage", "usd")):
         (link,) = links(found(source, "1", "2"), NOTHING)

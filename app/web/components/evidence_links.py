@@ -24,6 +24,9 @@ _PAGES: Mapping[str, tuple[str, str, str]] = {
 }
 """Source of a finding to the label of its link, the page, and the query parameter that opens a reference there."""
 
+_MANY = {"Open run": "Open runs", "Open update": "Open updates", "Open operation": "Open operations"}
+"""Labels where a finding names no single one."""
+
 _OPENED: Mapping[str, Mapping[str, str]] = {
     "pairs of runs": {"behind": "run_time"},
     "system.billing.usage": {"behind": "usd"},
@@ -46,6 +49,8 @@ def links(finding: Finding, snapshot: Snapshot) -> tuple[Link, ...]:
         return ()
     label, page, parameter = found
     chosen = {parameter: _id(finding.references[0])} if parameter and finding.references else {}
+    if parameter and not chosen:
+        label = _MANY.get(label, label)
     return (Link(label, page, {**chosen, **_OPENED.get(finding.source, {})}),)
 
 

@@ -14,6 +14,7 @@ from app.progress.timeline import PlannedItem, Timeline, Timing, timeline
 from app.store.parity_records import ParityTable
 from app.web.components import panel, rows
 from app.web.components.evidence_links import links
+from app.web.components.frame import section
 from app.web.components.marks import state_of_item, verdict_mark
 from app.web.components.native import PAGES_KEY, page_link
 from app.web.components.panel import Panel
@@ -30,6 +31,7 @@ def draw() -> None:
     """All details; an expander's content is only drawn while it is open."""
     here = panel.current()
     facts = panel.facts(here)
+    section("Details")
     _phases(here, facts)
     _metrics(here, facts)
     _consumers(here)
