@@ -10,11 +10,12 @@ from app.config.migration import Migration, Table
 from app.progress.adherence import Slot
 from app.progress.serving import serving_side
 from app.store.collected.records import TableRecord
+from app.store.definitions import ScheduleState
 
 
 @dataclass(frozen=True)
 class Freshness:
-    """One side's table. state: `fresh`, `stale` or `unknown`; reason: in words, of a stale or unknown one.
+    """One side's table. state: `fresh`, `stale`, `not due` or `unknown`; reason: in words, of all but a fresh one.
 
     written_at: its last write as the table's history has it, of a materialized view the end of its newest update.
     behind: slots whose window has ended since, each of which should have written it. serves: consumers read it.
@@ -36,18 +37,23 @@ class Freshness:
 
 
 def freshness(
-    migration: Migration, records: Mapping[str, TableRecord], slots: Mapping[str, Sequence[Slot]], now: datetime
+    migration: Migration,
+    records: Mapping[str, TableRecord],
+    slots: Mapping[str, Sequence[Slot]],
+    schedules: Mapping[str, ScheduleState],
+    now: datetime,
 ) -> list[Freshness]:
-    """Old and new table of each table of the migration. slots: side to the slots of its job, `[]` with no schedule.
+    """Old and new table of each table of the migration.
 
-    A table is stale where a slot's window ended after the table was last written before that slot: a job that is
-    paused has no slots, so its tables are as fresh as they can be. After a cutover the old side's is the kept table.
+    slots: side to the slots of its job; a side without slots to judge by is left out. schedules: side to its schedule
+    now. A table is stale where a slot's window was over when the table was read, and its last write was before that
+    slot. `not due`: the job is paused, and no slot is missed. After a cutover the old side's is the kept table.
     """
     found = []
     for table in migration.tables:
         serving = serving_side(table, records).side
         for side, record in _of(table, records).items():
-            found.append(_judged(table, side, record, slots.get(side, ()), serving == side, now))
+            found.append(_judged(table, side, record, slots.get(side), schedules.get(side), serving == side, now))
     return found
 
 
@@ -62,21 +68,38 @@ def _of(table: Table, records: Mapping[str, TableRecord]) -> dict[str, TableReco
 
 
 def _judged(
-    table: Table, side: str, record: TableRecord | None, slots: Sequence[Slot], serves: bool, now: datetime
+    table: Table,
+    side: str,
+    record: TableRecord | None,
+    slots: Sequence[Slot] | None,
+    schedule: ScheduleState | None,
+    serves: bool,
+    now: datetime,
 ) -> Freshness:
     name = record.name if record is not None else (table.candidate if side == "candidate" else table.baseline)
+    written = None if record is None else record.updated_at
+    read = None if record is None else record.rows_as_of or record.as_of
+    state, reason, behind = _state(record, slots, schedule, now)
+    return Freshness(table.name, name, side, state, reason, written, read, behind, serves)
+
+
+def _state(
+    record: TableRecord | None, slots: Sequence[Slot] | None, schedule: ScheduleState | None, now: datetime
+) -> tuple[str, str, int]:
+    """State, reason, and number of slots that are over and did not write the table."""
     if record is None or not record.exists:
-        reason = "not collected yet" if record is None else "does not exist"
-        as_of = None if record is None else record.as_of
-        return Freshness(table.name, name, side, "unknown", reason, None, as_of, 0, serves)
-    written, as_of = record.updated_at, record.rows_as_of or record.as_of
+        return "unknown", "not collected yet" if record is None else "does not exist", 0
+    written, read = record.updated_at, record.rows_as_of or record.as_of
     if written is None:
-        return Freshness(table.name, name, side, "unknown", "its last write is not known", None, as_of, 0, serves)
+        return "unknown", "its last write is not known", 0
+    if schedule is None or not schedule.quartz:
+        return "unknown", "its job's schedule is not observed yet", 0
+    if slots is None:
+        return "unknown", "its job's schedule fires too often", 0
     behind = [s for s in slots if s.due > written and s.ends <= now]
+    known = [s for s in behind if s.ends <= read]
+    if known:
+        return "stale", f"not written for {len(known)} slot{'s' if len(known) > 1 else ''}", len(known)
     if behind:
-        many = f"{len(behind)} slots" if len(behind) > 1 else "1 slot"
-        return Freshness(
-            table.name, name, side, "stale", f"not written for {many}", written, as_of, len(behind), serves
-        )
-    reason = "" if slots else "no slot was due"
-    return Freshness(table.name, name, side, "fresh", reason, written, as_of, 0, serves)
+        return "unknown", "not read since its last slot was over", 0
+    return ("fresh", "", 0) if schedule.active else ("not due", "its job is paused", 0)

@@ -67,12 +67,13 @@ def load_health(
         u.update_id: u for u in snapshot.updates if u.environment == "production" and (generated or not u.generated)
     }
     shares = trends(store.collected.expectations(since=since - WARM_UP), updates, migration.health)
+    schedules = {side: states[-1] for side, states in store.definitions.schedules().items()}
     return HealthReport(
         since=since,
         now=now,
         slots=slots,
-        schedules={side: states[-1] for side, states in store.definitions.schedules().items() if states},
-        tables=freshness(migration, snapshot.tables, slots, now),
+        schedules=schedules,
+        tables=freshness(migration, snapshot.tables, slots, schedules, now),
         trends=since_then(shares, since),
         incidents=store.incidents.since(since),
         watch=store.incidents.watch(),
@@ -85,7 +86,7 @@ def headline(found: HealthReport) -> tuple[str, str]:
     """State (`incidents`, `degraded`, `healthy`, `unknown`) and the answer to "Is the new side healthy?"."""
     slots = slots_text(found, "candidate")
     stale = found.stale("candidate")
-    known = [t for t in found.tables if t.side == "candidate" and t.state != "unknown"]
+    new = [t for t in found.tables if t.side == "candidate"]
     mine = [i for i in found.open_incidents if i.side == "candidate"]
     others = len(found.open_incidents) - len(mine)
     if mine:
@@ -95,11 +96,13 @@ def headline(found: HealthReport) -> tuple[str, str]:
     if not found.runs:
         return "unknown", "No real run has been collected yet."
     if stale:
-        return "degraded", f"{calm} {len(stale)} of {len(known)} tables of the new side are stale. {slots}"
+        return "degraded", f"{calm} {len(stale)} of {len(new)} tables of the new side are stale. {slots}"
     broken = sum(n for s, n in found.counts("candidate").items() if s.broken)
     if broken:
         return "degraded", f"{calm} {slots}"
-    fresh = f" All {len(known)} tables of the new side are fresh." if known and found.slots.get("candidate") else ""
+    written = sum(t.state == "fresh" for t in new)
+    many = f"All {written}" if written == len(new) else f"{written} of {len(new)}"
+    fresh = f" {many} tables of the new side are fresh." if written else ""
     if not any(s.state.served for s in found.slots.get("candidate", ())):
         return "unknown", f"{calm} {slots}{fresh}"
     return "healthy", f"{calm} {slots}{fresh}"

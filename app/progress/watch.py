@@ -77,7 +77,7 @@ def schedule_slots(
         try:
             found[side] = slots(side, states.get(side, ()), mine, since, now, migration.health, read)
         except TooMany:
-            found[side] = []
+            continue
     return found
 
 

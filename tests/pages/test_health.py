@@ -47,7 +47,7 @@ def healthy(store: Store, days: int = 16, skip: tuple[int, ...] = ()) -> list[da
         for d in range(days)
         for h in (23, 17, 11, 5)
     ]
-    starts = [s.astimezone(UTC) for s in local if s < now - timedelta(hours=5)]
+    starts = [s.astimezone(UTC) for s in local if s < now - timedelta(minutes=10)]
     active = {"quartz": QUARTZ, "timezone": ZONE, "active": True}
     store.definitions.observe(SCHEDULE, {"baseline": active, "candidate": active}, min(starts) - timedelta(minutes=2))
     runs = [job_run("baseline", 2 * n, s) for n, s in enumerate(starts)]
@@ -100,7 +100,7 @@ def test_an_incident_of_the_old_side_alone_leaves_the_new_side_healthy(store: St
 
 def test_tables_that_were_not_written_for_a_slot_are_stale(store: Store) -> None:
     healthy(store)
-    tables(store, MIGRATION, datetime.now(UTC) - timedelta(hours=30))
+    tables(store, MIGRATION, datetime.now(UTC) - timedelta(hours=30), read=datetime.now(UTC))
     assert "6 of 6 tables of the new side are stale" in sentence(opened())
 
 

@@ -56,13 +56,15 @@ def schedules(store: Store, at: datetime, *, paused: tuple[str, ...] = ()) -> No
     )
 
 
-def tables(store: Store, migration: Migration, at: datetime, types: str = "bigint", **more: Any) -> None:
-    """Both sides' tables with one column, last written at that time."""
+def tables(
+    store: Store, migration: Migration, at: datetime, types: str = "bigint", *, read: datetime | None = None
+) -> None:
+    """Both sides' tables with one column, last written at that time and read then, or at `read`."""
     store.collected.put_tables(
         [
             TableRecord(
                 name, t.name, side, True, "MANAGED", None, None, None, None, (ColumnRecord("id", types, True),), (), {},
-                1, 1, at, at, at,
+                1, 1, at, read or at, read or at,
             )
             for t in migration.tables
             for side, name in (("baseline", t.baseline), ("candidate", t.candidate))

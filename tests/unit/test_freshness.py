@@ -9,6 +9,8 @@ from app.config.migration import DEFAULT_MIGRATION, Migration
 from app.progress.adherence import Slot, SlotState
 from app.progress.freshness import Freshness, freshness
 from app.store.collected.records import TableRecord
+from app.store.definitions import ScheduleState
+from tests.support.health_records import QUARTZ, ZONE
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
 TABLE = MIGRATION.tables[0]
@@ -30,8 +32,18 @@ def slot(hours: float) -> Slot:
     return Slot("candidate", ago(hours), ago(hours - 4), SlotState.MISSED)
 
 
-def judged(*records: TableRecord, slots: tuple[Slot, ...] = (), side: str = "candidate") -> Freshness:
-    found = freshness(MIGRATION, {r.name: r for r in records}, {side: slots}, NOW)
+ACTIVE = ScheduleState(ago(900), QUARTZ, ZONE, True)
+
+
+def judged(
+    *records: TableRecord,
+    slots: tuple[Slot, ...] | None = (),
+    side: str = "candidate",
+    schedule: ScheduleState | None = ACTIVE,
+) -> Freshness:
+    of_sides = {} if slots is None else {side: slots}
+    schedules = {} if schedule is None else {side: schedule}
+    found = freshness(MIGRATION, {r.name: r for r in records}, of_sides, schedules, NOW)
     return next(f for f in found if f.table == TABLE.name and f.side == side)
 
 
@@ -45,8 +57,21 @@ def test_a_table_is_stale_once_a_slot_is_over_that_did_not_write_it() -> None:
 
 
 def test_a_job_that_is_paused_has_no_slots_that_its_tables_could_miss() -> None:
-    found = judged(record(TABLE.candidate, "candidate", ago(500)))
-    assert (found.state, found.reason) == ("fresh", "no slot was due")
+    found = judged(record(TABLE.candidate, "candidate", ago(500)), schedule=replace(ACTIVE, active=False))
+    assert (found.state, found.reason) == ("not due", "its job is paused")
+
+
+def test_a_slot_that_was_over_only_after_the_table_was_read_makes_it_unknown_not_stale() -> None:
+    written = record(TABLE.candidate, "candidate", ago(7), rows_as_of=ago(1.5))
+    assert judged(written, slots=(slot(5),)).state == "unknown"
+    assert judged(replace(written, rows_as_of=ago(0.9)), slots=(slot(5),)).state == "stale"
+
+
+def test_without_an_observed_schedule_or_with_one_that_fires_too_often_nothing_is_fresh() -> None:
+    written = record(TABLE.candidate, "candidate", ago(1))
+    assert judged(written).state == "fresh"
+    assert judged(written, schedule=None).reason == "its job's schedule is not observed yet"
+    assert judged(written, slots=None).reason == "its job's schedule fires too often"
 
 
 def test_what_is_not_collected_not_there_or_not_dated_is_unknown() -> None:

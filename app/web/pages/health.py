@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ import streamlit as st
 from app.access import Refused
 from app.moments import in_zone, when
 from app.progress.configuration import configuration as configuration_of
+from app.progress.freshness import Freshness
 from app.progress.health import HealthReport, headline, load_health, slots_text
 from app.progress.incident_service import CAUSE_LIMIT
 from app.progress.incidents import KINDS
@@ -110,11 +112,17 @@ def _head() -> None:
             Figure(
                 "Fresh tables, new side",
                 f"{sum(t.state == 'fresh' for t in new)} of {len(new)}",
-                "written for every slot that is over",
+                _why(new),
             ),
             Figure("Sudden changes of expectations", str(alerts), f"of {count(len(found.trends), 'expectation')}"),
         ]
     )
+
+
+def _why(tables: Sequence[Freshness]) -> str:
+    """Of tables that are not fresh the most frequent reason."""
+    reasons = Counter(t.reason for t in tables if t.state != "fresh")
+    return reasons.most_common(1)[0][0] if reasons else "written for every slot that is over"
 
 
 def _slots(found: HealthReport, side: str, label: str) -> Figure:
@@ -383,7 +391,10 @@ def _adherence(here: Panel, found: HealthReport) -> None:
 
 
 def _freshness(here: Panel, found: HealthReport) -> None:
-    section("Freshness of the tables", help="A table is stale once a slot is over for which it was not written.")
+    section(
+        "Freshness of the tables",
+        help="A table is stale once a slot is over for which it was not written. Of a paused job no slot is due.",
+    )
     known = [t for t in found.tables if t.written_at is not None]
     if not known:
         empty("No write of a table is known yet.", "The worker reads them once a minute.")
@@ -396,9 +407,10 @@ def _freshness(here: Panel, found: HealthReport) -> None:
         f"Age of each table. {count(len(stale), 'table')} stale; oldest: {oldest.name}, {age}",
         key="table_ages",
     )
-    unknown = [t for t in found.tables if t.state == "unknown"]
-    if unknown:
-        st.caption(literal("Unknown: " + "; ".join(f"{t.name} ({t.reason})" for t in unknown)))
+    others = [t for t in found.tables if t.state in ("unknown", "not due")]
+    if others:
+        with st.expander(f"{count(len(others), 'table')} of which no slot tells the freshness", key="other_tables"):
+            st.markdown("\n".join(f"- {literal(t.name)}: {t.state}, {literal(t.reason)}" for t in others))
 
 
 def _expectations(here: Panel, found: HealthReport) -> None:
