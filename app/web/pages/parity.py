@@ -12,12 +12,13 @@ from app.parity.current_streak import current_streak
 from app.parity.estimate import expected
 from app.parity.service import CANCEL, REQUEST
 from app.store.parity_records import ParityRun, ParityState
-from app.web.components import asof, identity, notice, panel, sentences
+from app.web.components import asof, identity, notice, panel, rows, sentences
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import verdict_mark
 from app.web.components.native import safe
 from app.web.components.opening import choice, opened, put
 from app.web.components.panel import LIVE_SECONDS, Panel
+from app.web.components.rows import Link, Row
 from app.web.components.status import mark
 from app.web.components.tables import Column, table
 from app.web.components.text import ago, code, count, literal, seconds, told
@@ -34,6 +35,7 @@ def render() -> None:
     choice("Pair", PAIRS, "pair", default="production")
     _start()
     _active()
+    panel.live(_chart)
     panel.live(_glance)
     name = opened("table")
     if name:
@@ -74,6 +76,10 @@ def _head() -> None:
             ),
         ]
     )
+
+
+def _chart() -> None:
+    parity_history.draw_chart(panel.current(), _pair())
 
 
 def _history() -> None:
@@ -185,6 +191,10 @@ def _open_table(name: str) -> None:
     put("report", None)
 
 
+def _link(name: str) -> Link:
+    return Link("Open report", "parity", {"table": name, "pair": _pair()})
+
+
 GLANCE_COLUMNS = (
     Column("table", "Table", "open", help="Opens what differs", opens=_open_table),
     Column("verdict", "Verdict"),
@@ -210,11 +220,11 @@ def _glance() -> None:
         empty(
             "No table of this pair has been compared yet.", "Open “Start a comparison” above; an operator can start it."
         )
-    rows: list[dict[str, Any]] = []
+    found_rows: list[dict[str, Any]] = []
     for definition in here.migration.tables:
         found = latest.get(definition.name)
         record = collected.get(definition.candidate if _pair() == "production" else definition.development or "")
-        rows.append(
+        found_rows.append(
             {
                 "table": definition.name,
                 "verdict": verdict_mark(found).text,
@@ -230,4 +240,13 @@ def _glance() -> None:
                 "url": safe(record.url if record else None),
             }
         )
-    table(rows, GLANCE_COLUMNS, key="parity_glance", zone=here.zone, name=f"parity_{_pair()}", empty="No tables.")
+    rows.draw(
+        [
+            Row(name, verdict_mark(found), found.reason, links=[_link(name)])
+            for name, found in latest.items()
+            if found.reason and found.verdict != "identical"
+        ],
+        here.zone,
+        key="parity_reasons",
+    )
+    table(found_rows, GLANCE_COLUMNS, key="parity_glance", zone=here.zone, name=f"parity_{_pair()}", empty="No tables.")

@@ -19,6 +19,9 @@ from app.web.components.panel import Panel
 from app.web.components.tables import Column, table
 from app.web.components.text import count, told
 
+MOST = 2_000
+"""Newest table comparisons that the page reads: 83 days of four a day."""
+
 
 def figure(here: Panel, pair: str, streak: Streak) -> Figure:
     """How many clean pairs of runs there are in a row, of how many a gate wants, and over how many days."""
@@ -64,12 +67,18 @@ HISTORY_COLUMNS = (
 )
 
 
-def draw(here: Panel, pair: str) -> None:
-    """The chart with its sentences, then every comparison as a row."""
-    found = here.store.parity.history(sides=pair, limit=2000)
+@st.cache_resource(ttl=2, show_spinner=False, max_entries=8)
+def _found(_here: Panel, store_url: str, pair: str) -> list[ParityTable]:
+    """The newest results, at most two seconds old: chart and table of one page share them."""
+    return _here.store.parity.history(sides=pair, limit=MOST)
+
+
+def draw_chart(here: Panel, pair: str) -> None:
+    """The verdicts along time, with the sentences about the row of clean ones; nothing before the first comparison."""
+    found = _found(here, here.settings.store_url, pair)
     if not found:
         return
-    section("History")
+    section("Verdicts over time")
     order = [t.name for t in here.migration.tables]
     streak = current_streak(here.store, order, pair)
     charts.show(
@@ -79,6 +88,16 @@ def draw(here: Panel, pair: str) -> None:
     )
     for sentence in streak_text.explained(streak, here.migration, pair):
         st.caption(told(sentence, here.zone))
+    if len(found) == MOST:
+        st.caption(f"The newest {MOST:,} table comparisons; older ones are left out here and below.")
+
+
+def draw(here: Panel, pair: str) -> None:
+    """Every comparison as a row."""
+    found = _found(here, here.settings.store_url, pair)
+    if not found:
+        return
+    section("History")
     rows = [
         {
             "at": h.finished_at,
