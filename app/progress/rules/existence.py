@@ -24,7 +24,7 @@ def pipeline_exists(facts: Facts, params: Mapping[str, Any]) -> Finding:
     name = next(p.name for p in facts.migration.pipelines if p.environment == params["environment"])
     if params["environment"] not in facts.snapshot.pipelines:
         return not_seen(facts, "pipelines", f"Pipeline {name} is not in the workspace")
-    return _as_required(facts, of_pipeline(facts, params["environment"]), "pipelines")
+    return _as_required(facts, of_pipeline(facts, params["environment"]))
 
 
 @rule
@@ -32,10 +32,11 @@ def job_exists(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """The job of `side` exists with the settings, tasks and parameters that the migration file requires."""
     if params["side"] not in facts.snapshot.schedules:
         return not_seen(facts, "schedules", f"The {params['side']} job is not in the workspace")
-    return _as_required(facts, of_job(facts, params["side"]), "jobs")
+    return _as_required(facts, of_job(facts, params["side"]))
 
 
-def _as_required(facts: Facts, found: ConfigurationOf, source: str) -> Finding:
+def _as_required(facts: Facts, found: ConfigurationOf) -> Finding:
+    source = "settings"
     if found.as_of is None:
         return unknown(f"The settings of {found.name} have not been read", source)
     if outdated := unread_since(facts, found.as_of, f"The settings of {found.name}", source):

@@ -20,6 +20,7 @@ _PAGES: Mapping[str, tuple[str, str, str]] = {
     "incidents": ("Open incidents", "health", "incident"),
     "jobs": ("Open schedules", "operations", ""),
     "schedules": ("Open schedules", "operations", ""),
+    "settings": ("Open settings", "health", ""),
     "lineage": ("Open consumers", "overview", ""),
 }
 """Source of a finding to the label of its link, the page, and the query parameter that opens a reference there."""
