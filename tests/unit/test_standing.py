@@ -38,7 +38,7 @@ def facts(exists: bool | None = None, migration: Migration = MIGRATION, **more: 
     snapshot = Snapshot({}, {}, {}, {} if exists is None else tables(exists), (), ())
     nothing = {p: {} for p in ("production", "development")}
     streaks = {p: Streak() for p in nothing}
-    found = Facts(NOW, migration, snapshot, {}, {}, (), nothing, nothing, streaks, {}, {}, {})
+    found = Facts(NOW, migration, snapshot, {}, {}, nothing, nothing, streaks, {}, {}, {})
     return replace(found, **more)  # type: ignore[arg-type]
 
 
