@@ -119,14 +119,23 @@ def _one_run(run_id: int, as_json: bool) -> None:
     found = context.store.collected.run(run_id)
     if found is None:
         raise WrongUse(f"run {run_id} has not been collected")
-    tasks = context.store.collected.tasks([run_id]).get(run_id, [])
+    collected = context.store.collected
+    tasks, tries = collected.tasks([run_id])[run_id], collected.tries([run_id])[run_id]
+    attempts = collected.attempts([run_id])[run_id]
 
     def draw(console: Terminal) -> None:
         _draw_runs(console, [found])
-        lines = [(t.task_key, t.state, moment(t.start), _seconds(t.seconds), t.error) for t in tasks]
-        rows("Tasks", ["task", "state", "start", "seconds", "error"], lines)(console)
+        if len(attempts) > 1:
+            made = [(f"repair {a.number}" if a.number else "original", a.state, moment(a.start), _seconds(a.seconds))
+                    for a in attempts]  # fmt: skip
+            rows("Attempts", ["attempt", "state", "start", "seconds"], made)(console)
+        lines = [(t.task_key, t.tries, t.state, moment(t.start), _seconds(t.seconds), t.error) for t in tasks]
+        lines += [(t.task_key, t.attempt + 1, t.state, moment(t.start), _seconds(t.seconds), t.error) for t in tries]
+        order = {t.task_key: n for n, t in enumerate(tasks)}
+        lines.sort(key=lambda line: (order.get(line[0], len(order)), line[1]))
+        rows("Tasks", ["task", "try", "state", "start", "seconds", "error"], lines)(console)
 
-    show(as_json, {**_run(found), "tasks": tasks}, draw)
+    show(as_json, {**_run(found), "tasks": tasks, "tries": tries, "attempts": attempts}, draw)
 
 
 def _one_update(update_id: str, as_json: bool) -> None:
@@ -160,7 +169,7 @@ def _run(found: JobRunRecord) -> dict[str, Any]:
 
 def _draw_runs(console: Terminal, found: Sequence[JobRunRecord]) -> None:
     lines = [
-        (r.side, r.run_id, r.state, moment(r.start_time), _seconds(r.run_seconds), _origin(r), r.state_message)
+        (r.side, r.run_id, r.outcome, moment(r.start_time), _seconds(r.run_seconds), _origin(r), r.state_message)
         for r in found
     ]
     rows("Job runs", ["side", "run", "state", "start", "seconds", "origin", "message"], lines)(console)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from databricks.sdk import WorkspaceClient
 from databricks.sdk.service import jobs as sdk
 
 from app.collect.context import CollectContext
 from app.collect.runs import read_runs
 from app.store.collected.records import JobRunRecord, TaskRunRecord, TryRecord
 from app.store.open import Store
-from tests.support.collecting import HOUR, MS, Fake, T, calls, run, update
+from databricks_client.client import Workspace
+from databricks_client.endpoint import Endpoint
+from emulator.workspace import Workspace as LocalWorkspace
+from tests.support.collecting import HOUR, MIGRATION, MS, Fake, T, calls, run, update
 from tests.support.collecting import collecting as collecting
 from tests.support.collecting import fake as fake
 from tests.support.collecting import sql as sql
+from tests.support.rest_calls import finished, notebook
+from tests.support.rest_calls import task as rest_task
 from tests.support.workspace_server import Server
 
 GET = "/api/2.2/jobs/runs/get"
@@ -198,3 +204,32 @@ def test_an_update_of_an_earlier_try_belongs_to_its_run(store: Store) -> None:
     c.put_updates([update("u", T + HOUR / 2)])
     assert c.updates_without_run(T) == [("u", 7)]
     assert c.run_of_task([70, 71]) == {70: 7, 71: 7}
+
+
+def test_a_run_that_a_real_client_repairs_is_collected_with_its_history(
+    local: LocalWorkspace, client: WorkspaceClient, spark_up: None, store: Store
+) -> None:
+    """The answers of the local workspace, which are built of the SDK's own classes, through the collector."""
+    broken = notebook(local, "repair_me", "fail")
+    made = client.jobs.create(
+        name="old", tasks=[rest_task("a", notebook(local, "fine", "ok")), rest_task("b", broken, "a")]
+    )
+    assert made.job_id is not None
+    first, second = (finished(client, client.jobs.run_now(made.job_id).run_id) for _ in range(2))
+    workspace = Workspace(Endpoint(local.host, "w", local.admin_token))
+    collecting = CollectContext(store.collected, workspace, MIGRATION)
+    read_runs(collecting, "baseline")
+    assert [read(store, r.run_id).state for r in (first, second)] == ["FAILED", "FAILED"]
+    notebook(local, "repair_me", "ok")
+    client.jobs.repair_run(first.run_id, rerun_all_failed_tasks=True)
+    finished(client, first.run_id)
+    for _ in range(2):
+        read_runs(collecting, "baseline")
+    found = read(store, first.run_id)
+    assert found.outcome == "SUCCESS after 1 repair" and found.first_result == "FAILED"
+    assert [(a.number, a.state) for a in store.collected.attempts([found.run_id])[found.run_id]] == [
+        (0, "FAILED"), (1, "SUCCESS")]  # fmt: skip
+    tasks = {t.task_key: t for t in store.collected.tasks([found.run_id])[found.run_id]}
+    assert (tasks["a"].tries, tasks["b"].tries, tasks["b"].state) == (1, 2, "SUCCESS")
+    assert [t.task_key for t in store.collected.tries([found.run_id])[found.run_id]] == ["b"]
+    assert read(store, second.run_id).repairs == 0

@@ -51,6 +51,14 @@ class JobRunRecord:
         return self.life_cycle_state not in ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 
     @property
+    def outcome(self) -> str:
+        """The state and the repairs that led to it: `SUCCESS after 1 repair`."""
+        if not self.repairs:
+            return self.state
+        repairs = f"{self.repairs} repair{'s' if self.repairs > 1 else ''}"
+        return f"{self.state}, {repairs}" if self.active else f"{self.state} after {repairs}"
+
+    @property
     def first_try(self) -> bool:
         """It succeeded without a repair."""
         return self.state == "SUCCESS" and not self.repairs

@@ -80,7 +80,9 @@ def _row_of(slot: Slot, zone: ZoneInfo) -> str:
 def _slot_text(slot: Slot, zone: ZoneInfo) -> str:
     lines = [f"{sides.name(slot.side)}, slot {moment(slot.due, zone)}", f"<b>{slot.state}</b>"]
     if slot.run is not None:
-        lines.append(f"run {slot.run.run_id}: {plot_text(slot.run.state)}{', generated' if slot.run.generated else ''}")
+        lines.append(
+            f"run {slot.run.run_id}: {plot_text(slot.run.outcome)}{', generated' if slot.run.generated else ''}"
+        )
         if slot.delay is not None:
             lines.append(f"started {duration_word(slot.delay.total_seconds())} after the slot")
     if slot.tries > 1:

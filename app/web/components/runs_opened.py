@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -12,7 +13,7 @@ from app.web.components import charts, charts_runs, hints, panel, sides
 from app.web.components.charts import Bar
 from app.web.components.frame import section
 from app.web.components.native import button, safe
-from app.web.components.opening import close_button, whole
+from app.web.components.opening import close_button, put, whole
 from app.web.components.panel import Panel
 from app.web.components.runs_datasets import DATASET_COLUMNS, EXPECTATION_COLUMNS, dataset_rows, expectation_rows
 from app.web.components.runs_events import error_text, search
@@ -23,7 +24,6 @@ from app.web.components.tables import Column, table
 from app.web.components.text import code, count, literal, moment, seconds
 
 TASK_COLUMNS = (
-    Column("task", "Task", "open", help="Opens the task's durations and tries in the view Tasks"),
     Column("try", "Try", "number"),
     Column("state", "State"),
     Column("start", "Start", "time"),
@@ -84,12 +84,29 @@ def _run(here: Panel, record: JobRunRecord) -> None:
         _attempts(here, attempts)
     table(
         _task_rows(tasks, tries),
-        TASK_COLUMNS,
+        (
+            Column(
+                "task",
+                "Task",
+                "open",
+                help="Opens its durations and tries over time",
+                opens=partial(_open_task, record.side),
+            ),
+            *TASK_COLUMNS,
+        ),
         key="run_tasks",
         zone=here.zone,
         name=f"run_{run_id}_tasks",
         empty="No task of this run has been collected yet.",
     )
+
+
+def _open_task(side: str, task_key: str) -> None:
+    """Opens a task in the view Tasks, which shows one side."""
+    st.session_state["view"] = "Tasks"
+    st.session_state["choice_side"] = side
+    put("side", side)
+    put("task", task_key)
 
 
 def _chart(here: Panel, record: JobRunRecord, tasks: Sequence[TaskRunRecord], tries: Sequence[TryRecord]) -> None:

@@ -378,7 +378,7 @@ def _adherence(here: Panel, found: HealthReport) -> None:
                 Row(
                     in_zone(f"{when(s.due)}, {sides.name(s.side)}", here.zone),
                     Mark(str(s.state), "warn" if s.state == "late" else "bad"),
-                    "No run started in its window." if s.run is None else f"Run {s.run.run_id} ended {s.run.state}.",
+                    "No run started in its window." if s.run is None else f"Run {s.run.run_id} ended {s.run.outcome}.",
                     links=() if s.run is None else (Link("Run", "runs", {"run": str(s.run.run_id)}),),
                 )
                 for s in broken[:50]

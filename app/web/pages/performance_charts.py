@@ -17,7 +17,7 @@ from app.web.components.charts_performance import Band, DayValue, RatioPoint
 from app.web.components.frame import empty, section
 from app.web.components.native import safe
 from app.web.components.panel import Panel
-from app.web.components.status import mark
+from app.web.components.runs_scope import run_mark
 from app.web.components.tables import Column, table
 from app.web.components.text import count, literal
 from app.web.pages import performance_pairs
@@ -213,7 +213,7 @@ def _run_row(found: Assessment, b: RunBill) -> dict[str, Any]:
     return {
         "run": str(b.run.run_id),
         "side": sides.NAMES.get(b.run.side, b.run.side),
-        "state": mark(b.run.state).text,
+        "state": run_mark(b.run).text,
         "start": b.run.start_time,
         "seconds": found.run_times.get(b.run.run_id),
         "setup": found.setups.get(b.run.run_id),
