@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.config.migration import DEFAULT_MIGRATION
 from app.performance.assessment import Assessment
 from app.performance.load import load_assessment
 from app.performance.projection import DAYS_A_MONTH, load_projection
 from app.store.base import now
 from app.store.open import Store
 from app.web.components import sentences
-from app.web.components.text import dbu, ratio, seconds, usd
+from app.web.components.text import dbu, moment, ratio, seconds, usd
 from tests.support import pages_seed, performance_seed
 from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of, unescaped
 from tests.support.pages_sound import assert_sound
@@ -164,6 +165,7 @@ def test_generated_pairs_are_drawn_on_request_and_count_nowhere(pairs: Pairs) ->
     pairs(pairs=8, generated=20)
     off, on = open_page("performance"), open_page("performance", generated="true")
     assert head(off) == head(on)
+    assert "Only the newest runs" not in text_of(on)
     assert "of 16 runs measured, s" in text_of(off) and "40 generated runs are hidden." in text_of(off)
     assert "of 16 runs measured, 40 generated, s" in text_of(on)
     assert "(16 runs measured, 40 generated)" in text_of(
@@ -187,8 +189,10 @@ def test_a_chart_of_very_many_runs_says_what_it_leaves_out(store: Store, fill: F
     pages_seed.many(store, 8_000)
     at = open_page("performance")
     assert_sound(at, "performance")
-    assert re.search(r"Run time of 8,0\d\d runs measured, s; the newest 3,000 are drawn", text_of(at))
-    assert "First 500 of 8,0" in text_of(at)
+    text = text_of(at)
+    assert re.search(r"Run time of 3,9\d\d runs measured, s; the newest 3,000 are drawn", text)
+    assert "First 500 of 3,9" in text
+    assert re.search(r"Only the newest runs of a side count: 3,9\d\d of 8,017 runs measured\. Those before ", text)
 
 
 def test_the_options_rest_on_the_pairs_with_final_bills(pairs: Pairs) -> None:
@@ -199,6 +203,22 @@ def test_the_options_rest_on_the_pairs_with_final_bills(pairs: Pairs) -> None:
     # The pipeline is 0.6 of the new side's cost, which is 1.25 times the old side's: 2/3 of it remains, 6 machines.
     assert "Break-even at 5.0 workers on average, now 8 fixed" in text
     assert re.search(r"\$0\.\d{4} a delivery, \$0\.\d{4} for each hour of a machine", text)
+
+
+def test_options_of_few_pairs_say_so(pairs: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUTOVER_MIGRATION", str(DEFAULT_MIGRATION))
+    pairs(pairs=8)
+    assert "Break-evens of 4 pairs with final bills, fewer than the 12 of a verdict." in text_of(
+        open_page("performance")
+    )
+
+
+def test_costs_are_of_the_time_of_the_shown_records(pairs: Pairs) -> None:
+    found = pairs(pairs=8, generated=20)
+    measured = min(u.start for u in found.attribution.records if not u.generated)
+    zone = ZoneInfo(MIGRATION.timezone)
+    assert f"Every billing record since {moment(measured, zone)}" in text_of(open_page("performance"))
+    assert f"since {moment(measured, zone)}" not in text_of(open_page("performance", generated="true"))
 
 
 def test_hidden_runs_are_said_in_an_empty_period(pairs: Pairs) -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 from app.performance.assessment import Assessment
 from app.performance.attribution import Bill, RunBill
 from app.performance.days import Day, by_day
+from app.performance.load import MOST_RUNS
 from app.web.components import charts, charts_performance, generated, panel, sides
 from app.web.components.charts_performance import Band, DayValue, RatioPoint
 from app.web.components.frame import empty, section
@@ -19,7 +20,7 @@ from app.web.components.native import safe
 from app.web.components.panel import Panel
 from app.web.components.runs_scope import run_mark
 from app.web.components.tables import Column, table
-from app.web.components.text import count, literal
+from app.web.components.text import count, literal, moment
 from app.web.pages import performance_pairs
 
 SIDES = ("baseline", "candidate")
@@ -76,6 +77,8 @@ def draw() -> None:
     span = SPANS.get(st.session_state.get("performance_since") or WINDOW)
     since = window if span is None else max(window, here.now - span)
     bills = _bills(found, since)
+    if (limited := _limited(here, found, window)) is not None:
+        st.caption(literal(limited))
     if shown.judged:
         _ratios(here, found, shown, since)
     if not bills.visible:
@@ -109,6 +112,18 @@ def _bills(found: Assessment, since: datetime) -> Bills:
     within.sort(key=lambda b: (b.run.start_time, b.run.run_id), reverse=True)
     visible = [b for b in within if generated.shown() or not b.run.generated]
     return Bills(visible, generated.counts(b.run for b in within))
+
+
+def _limited(here: Panel, found: Assessment, window: datetime) -> str | None:
+    """Which runs of the window are not read, where a side has more than are read; None where all are."""
+    read = [b.run for b in found.attribution.bills.values() if b.run.side in SIDES and b.run.start_time >= window]
+    if all(sum(r.side == side for r in read) < MOST_RUNS for side in SIDES):
+        return None
+    total = generated.Counts(*here.store.collected.run_counts(window))
+    oldest = moment(min(r.start_time for r in read), here.zone)
+    return (
+        f"Only the newest runs of a side count: {len(read):,} of {total.of('run')}. Those before {oldest} are left out."
+    )
 
 
 def _ratios(here: Panel, found: Assessment, shown: Shown, since: datetime) -> None:

@@ -45,18 +45,18 @@ LEDGER_COLUMNS = (
 def _ledger(here: Panel, found: Assessment) -> None:
     section("Where the money went")
     entries = [e for e in ledger(found.attribution) if generated.shown() or not e.generated]
-    since = found.attribution.since
-    st.caption(
-        literal(
-            f"Every billing record since {moment(since, here.zone)}, once. A delivery costs what it took to get there: "
-            "failed attempts, retries and their updates. What belongs to no run has its own line with the reason."
-            if since
-            else "No billing record has been collected in this window."
+    billed = [u.start for u in found.attribution.records if generated.shown() or not u.generated]
+    since = min(billed, default=None)
+    if since is not None:
+        st.caption(
+            literal(
+                f"Every billing record since {moment(since, here.zone)}, once. A delivery costs all that it took: "
+                "failed attempts, retries and their updates. What belongs to no run has its own line with the reason."
+            )
         )
-    )
     table(
         ledger_rows(entries), LEDGER_COLUMNS, key="performance_ledger", zone=here.zone, name="costs",
-        empty="system.billing.usage is filled hours after a run.",
+        empty="There is no billing record in this window; system.billing.usage is filled hours after a run.",
     )  # fmt: skip
 
 

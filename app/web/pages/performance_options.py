@@ -34,10 +34,12 @@ def draw(facts: Facts) -> None:
         empty="Unknown: there is no pair of deliveries with final bills yet.",
     )
     if even:
+        fewest = facts.performance.settings.minimum_pairs
+        few = f", fewer than the {fewest} of a verdict" if even.pairs < fewest else ""
         st.caption(
             literal(
-                f"Break-evens of {count(even.pairs, 'pair')} with final bills, not predictions: what an option saves "
-                "is known once it was tried in the parallel run."
+                f"Break-evens of {count(even.pairs, 'pair')} with final bills{few}. They are not predictions: what an "
+                "option saves is known once it was tried in the parallel run."
             )
         )
 
