@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from app.performance.assessment import Assessment, assess
 from app.performance.attribution import ENVIRONMENTS, Read, attribute
 from app.performance.pairs import Compared
 from app.performance.setup import setups_of
+from app.store.collected.records import UpdateRecord
 
 if TYPE_CHECKING:
     from app.store.open import Store
@@ -50,17 +52,21 @@ def load_assessment(store: Store, settings: Performance, now: datetime) -> Asses
         runs={side: c.complete_until(f"runs:{side}") for side in SIDES},
         updates={e: c.complete_until(f"updates:{e}") for e in ENVIRONMENTS.values()},
     )
-    compared = [
-        Compared(int(run.baseline.id), run.candidate.job_run_id, max(run.baseline.ended_at, run.candidate.ended_at))
-        for run in store.parity.ended("production", since=window)
-        if run.pair is not None
-        and run.baseline is not None
-        and run.candidate is not None
-        and run.baseline.ended_at is not None
-        and run.candidate.ended_at is not None
-        and run.candidate.job_run_id is not None
-    ]
     attribution = attribute(usage, runs, updates, read, frozenset(cut))
     setups = {r.run_id: r.setup_seconds for r in runs if r.setup_seconds is not None}
     fresh = [d.run.run_id for d in attribution.deliveries if d.end >= now - RECENT and d.run.setup_seconds is None]
-    return assess(settings, attribution, c.schedules(), compared, now, {**setups, **setups_of(c, fresh, updates)})
+    setups |= setups_of(c, fresh, updates)
+    return assess(settings, attribution, c.schedules(), _compared(store, window, updates), now, setups)
+
+
+def _compared(store: Store, since: datetime, updates: Iterable[UpdateRecord]) -> Iterator[Compared]:
+    """The runs that comparisons took as pairs. Which run started an update may be known only after the comparison."""
+    started_by = {u.update_id: u.job_run_id for u in updates}
+    for run in store.parity.ended("production", since=since):
+        old, new = run.baseline, run.candidate
+        if run.pair is None or old is None or new is None:
+            continue
+        candidate = new.job_run_id or started_by.get(new.id)
+        written = [at for at in (old.ended_at, new.ended_at) if at is not None]
+        if candidate is not None and len(written) == 2:
+            yield Compared(int(old.id), candidate, max(written))

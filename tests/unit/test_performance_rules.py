@@ -19,6 +19,7 @@ from app.progress.facts import Facts, load_facts
 from app.progress.judge import judge
 from app.progress.phases import gates, metrics
 from app.store.open import Store
+from app.store.parity_records import ParityState, Producer
 from tests.support.performance import EVERYTHING, HOUR, NOW, assessed, job_run, pipeline_update, schedule, side_by_side
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
@@ -134,6 +135,21 @@ def test_the_store_gives_what_the_pure_functions_give(store: Store) -> None:
     assert read.usd.left_out == {"with an incomplete bill": 1}
     c.source_succeeded("billing", NOW, 300, "billing before 2026-01-01 is not read yet")
     assert not load_assessment(store, USUAL, NOW).usd.points, "older bills are still to come"
+
+
+def test_runs_by_hand_are_a_pair_also_where_the_comparison_did_not_know_the_run_of_the_update(
+    store: Store,
+) -> None:
+    c, at = store.collected, NOW - 3 * HOUR
+    c.put_runs([job_run("baseline", 1, at, trigger="ONE_TIME"), job_run("candidate", 2, at, trigger="ONE_TIME")])
+    c.put_updates([pipeline_update("u", at, 2)])
+    parity_id = store.parity.request(["dim_fde"], "engineer@example.com")
+    store.parity.claim("worker")
+    sides = Producer("run", "1", 1, at + HOUR), Producer("update", "u", None, at + HOUR)
+    store.parity.set_producers(parity_id, *sides, None)
+    store.parity.finish(parity_id, ParityState.DONE)
+    (pair,) = load_assessment(store, USUAL, NOW).pairs
+    assert (pair.by, pair.candidate.run.run_id) == ("comparison", 2)
 
 
 def test_the_failed_attempts_before_the_window_belong_to_its_first_delivery(store: Store) -> None:
