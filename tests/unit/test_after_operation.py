@@ -76,7 +76,7 @@ def facts(side: str, read: datetime, *done: OperationRecord) -> Facts:
     nothing: dict[str, Any] = {p: {} for p in ("production", "development")}
     snapshot = Snapshot({}, schedules(read), {}, tables(side, read), (), ())
     streaks = {p: Streak() for p in nothing}
-    found = Facts(NOW, MIGRATION, snapshot, {}, {}, (), nothing, nothing, streaks, {}, {}, {})
+    found = Facts(NOW, MIGRATION, snapshot, {}, {}, nothing, nothing, streaks, {}, {}, {})
     verified = {o.kind: o for o in done if o.state is State.VERIFIED}
     return replace(found, started={o.kind: o for o in done}, verified=verified)
 

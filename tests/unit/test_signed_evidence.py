@@ -45,7 +45,7 @@ def operation(kind: str, at: datetime) -> OperationRecord:
 def facts(**more: Any) -> Facts:
     nothing: dict[str, Any] = {p: {} for p in ("production", "development")}
     streaks = {p: Streak() for p in nothing}
-    found = Facts(NOW, MIGRATION, Snapshot({}, {}, {}, {}, (), ()), {}, {}, (), nothing, nothing, streaks, {}, {}, {})
+    found = Facts(NOW, MIGRATION, Snapshot({}, {}, {}, {}, (), ()), {}, {}, nothing, nothing, streaks, {}, {}, {})
     return replace(found, **more)
 
 

@@ -46,7 +46,7 @@ MIGRATION = Migration.load(DEFAULT_MIGRATION).model_copy(
 def facts(**more: Any) -> Facts:
     nothing: dict[str, Any] = {p: {} for p in ("production", "development")}
     streaks = {p: Streak() for p in nothing}
-    found = Facts(NOW, MIGRATION, Snapshot({}, {}, {}, {}, (), ()), {}, {}, (), nothing, nothing, streaks, {}, {}, {})
+    found = Facts(NOW, MIGRATION, Snapshot({}, {}, {}, {}, (), ()), {}, {}, nothing, nothing, streaks, {}, {}, {})
     return replace(found, **more)
 
 
