@@ -245,9 +245,10 @@ def gather(store: Store, facts: Facts, report_id: str, by: str) -> Content:
         incidents=tuple(_incident(i) for i in store.incidents.since(facts.now - timedelta(days=INCIDENT_DAYS))),
         audit=_audit(store.audit.verify()),
         stale=tuple(
-            f"{s.source}: {s.error or 'not read yet'}, last read {when(s.last_success) if s.last_success else 'never'}"
+            f"{s.source}: {s.error or ('stale' if s.last_success else 'not read yet')}, "
+            f"last read {when(s.last_success) if s.last_success else 'never'}"
             for s in facts.snapshot.sources.values()
-            if s.error or s.last_success is None
+            if s.error or s.last_success is None or s.stale(facts.now)
         ),
     )  # fmt: skip
 

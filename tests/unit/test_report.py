@@ -53,6 +53,16 @@ def test_an_empty_store_makes_a_report_that_says_so(store: Store) -> None:
     assert "This is the first report." in render(report)
 
 
+def test_sources_that_failed_or_were_not_read_lately_are_named(store: Store) -> None:
+    seed(store, MIGRATION, moment=NOW)
+    store.collected.source_failed("billing", NOW, 60, "503 TEMPORARILY_UNAVAILABLE")
+    (failed,) = made(store).stale
+    assert failed.startswith("billing: 503 TEMPORARILY_UNAVAILABLE, last read 2026-11-23T11:59Z")
+    later = made(store, NOW + timedelta(hours=1))
+    assert "tables: stale, last read 2026-11-23T11:59Z" in later.stale
+    assert "Not everything could be read:" in render(later)
+
+
 def test_the_second_report_lists_what_changed_and_nothing_else(store: Store) -> None:
     seed(store, MIGRATION, moment=NOW)
     first = made(store)

@@ -307,6 +307,12 @@ class ConsumerRecord:
     reads: int
 
 
+MISSED_READINGS = 3
+"""Readings in a row that a source may miss before it is stale."""
+SLACK_SECONDS = 120.0
+"""Shortest age of a stale source: a long reading is no failure."""
+
+
 @dataclass(frozen=True)
 class SourceStatus:
     """How a source of the collection stands. backlog: what older history is still to come, in words, or None.
@@ -322,6 +328,13 @@ class SourceStatus:
     interval_seconds: float
     backlog: str | None = None
     next_attempt: datetime | None = None
+
+    def stale(self, now: datetime) -> bool:
+        """Whether it was read, but not within `MISSED_READINGS` of its intervals, at least `SLACK_SECONDS`."""
+        if self.last_success is None:
+            return False
+        longest = max(MISSED_READINGS * self.interval_seconds, SLACK_SECONDS)
+        return (now - self.last_success).total_seconds() > longest
 
 
 @dataclass(frozen=True)

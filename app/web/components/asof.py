@@ -11,11 +11,6 @@ import streamlit as st
 
 from app.web.components.text import ago, clock, literal
 
-MISSED_READINGS = 3
-"""Readings in a row that a source may miss before it is stale."""
-SLACK_SECONDS = 120.0
-"""Shortest age of a stale source: a long reading is no failure."""
-
 
 class Source(Protocol):
     """State of one source (`app.store.collected.records.SourceStatus`)."""
@@ -29,11 +24,10 @@ class Source(Protocol):
     @property
     def error(self) -> str | None: ...
     @property
-    def interval_seconds(self) -> float: ...
-    @property
     def backlog(self) -> str | None: ...
     @property
     def next_attempt(self) -> datetime | None: ...
+    def stale(self, now: datetime) -> bool: ...
 
 
 def name_of(source: str) -> str:
@@ -67,7 +61,7 @@ def troubles(sources: Sequence[Source], now: datetime) -> list[str]:
             lines.append(f"{name_of(s.source)}: failed {ago(s.last_attempt, now)}, {read}{_next(s, now)}: {s.error}")
         elif s.last_success is None:
             waiting.append(s)
-        elif (now - s.last_success).total_seconds() > max(MISSED_READINGS * s.interval_seconds, SLACK_SECONDS):
+        elif s.stale(now):
             stale.append(s)
         elif s.backlog:
             lines.append(f"{name_of(s.source)}: older history is still being read: {s.backlog}")
