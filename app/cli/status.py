@@ -74,7 +74,7 @@ def status(
             }
             for p in phases
         ],
-        "plan": {
+        "timeline": {
             "start": plan.start,
             "week": plan.week,
             "late": [_planned(i) for i in plan.late],

@@ -1,4 +1,4 @@
-"""The plan in time: start date, planned weeks, owners and due dates of phases, steps and items."""
+"""The schedule of the migration: start date, planned weeks, owners and due dates of phases, steps and items."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def weeks_of(text: str) -> tuple[int, int]:
 
 
 def span_of(start: date, weeks: str) -> Span:
-    """The days of these weeks of a plan that starts on `start`, the first day of week 1."""
+    """The days of these weeks of a schedule that starts on `start`, the first day of week 1."""
     first, last = weeks_of(weeks)
     return Span(start + (first - 1) * _WEEK, start + last * _WEEK - timedelta(days=1))
 
@@ -100,7 +100,7 @@ class Schedule(Frozen):
                     )
 
     def owner_of(self, own: str, *groups: str) -> str:
-        """The owner of an item: its `own`, else of the first of `groups` (step, phase) with one, else of the plan."""
+        """The owner of an item: its `own`, else of the first of `groups` (step, phase) with one, else `owner`."""
         return own or next((self.owners[g] for g in groups if self.owners.get(g)), self.owner)
 
     def due_of(self, start: date | None, weeks: str, *keys: str) -> date | None:

@@ -1,4 +1,4 @@
-"""The plan against what happened: planned and actual time of each phase; late, due and next items. Pure."""
+"""The timeline: planned and actual time of each phase; late, due and next items. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOON = timedelta(days=7)
 
 
 class Timing(StrEnum):
-    """Where an item stands in the plan.
+    """Where an item stands in time.
 
     MET: it is met. LATE: it is not, and its last day has passed. DUE: its last day is within `SOON`. LATER: its last
     day is further away. UNPLANNED: it has no last day.
@@ -62,7 +62,7 @@ class PlannedPhase:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The whole plan on the day `today` in the migration's time zone. start: first day of week 1; None: not known."""
+    """The timeline on the day `today` in the migration's time zone. start: first day of week 1; None: not known."""
 
     today: date
     start: date | None
@@ -71,7 +71,7 @@ class Timeline:
 
     @property
     def week(self) -> int | None:
-        """The week of the plan that `today` is in, from 1; None before its start or without one."""
+        """The week that `today` is in, from 1; None before the start or without one."""
         if self.start is None or self.today < self.start:
             return None
         return (self.today - self.start).days // 7 + 1
@@ -87,13 +87,13 @@ class Timeline:
         return tuple(sorted((i for i in self.items if i.timing is Timing.LATE), key=lambda i: i.due or self.today))
 
     def next(self, limit: int) -> tuple[PlannedItem, ...]:
-        """The first `limit` open items that are not late, by their last day, then in the plan's order."""
+        """The first `limit` open items that are not late, by their last day, then in the migration file's order."""
         found = [i for i in self.items if i.timing not in (Timing.MET, Timing.LATE)]
         return tuple(sorted(found, key=lambda i: i.due or date.max)[:limit])
 
 
 def timeline(facts: Facts, found: Sequence[PhaseStatus]) -> Timeline:
-    """The plan of the migration at `facts.now`. found: its phases with their findings."""
+    """The timeline of the migration at `facts.now`. found: its phases with their findings."""
     migration = facts.migration
     zone = ZoneInfo(migration.timezone)
     today = facts.now.astimezone(zone).date()

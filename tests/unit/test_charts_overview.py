@@ -1,4 +1,4 @@
-"""The charts of Overview: the plan against what happened, verdicts by comparison, ratios with their intervals."""
+"""The charts of Overview: the timeline, verdicts by comparison, ratios with their intervals."""
 
 from __future__ import annotations
 

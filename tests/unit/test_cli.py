@@ -323,14 +323,14 @@ def test_reading_needs_no_workspace(here: Here, monkeypatch: pytest.MonkeyPatch)
     assert here.json("parity", "history")[1] == []
 
 
-def test_the_status_tells_the_plan_and_what_is_late(here: Here) -> None:
-    plan = here.json("status")[1]["plan"]
+def test_the_status_tells_the_timeline_and_what_is_late(here: Here) -> None:
+    plan = here.json("status")[1]["timeline"]
     assert (plan["start"], plan["week"], plan["late"]) == (None, None, [])
     assert [i["key"] for i in plan["next"]][:2] == ["pre_workspace", "pre_github"]
     start = (now() - timedelta(days=30)).date()
     schedule = Schedule.model_validate({"start": str(start), "owner": ERIN.user_name})
     context.migration = MIGRATION.model_copy(update={"schedule": schedule})  # type: ignore[misc]
-    plan = here.json("status")[1]["plan"]
+    plan = here.json("status")[1]["timeline"]
     assert (plan["start"], plan["week"]) == (str(start), 5)
     assert plan["late"][0] == {
         "key": "pre_workspace",

@@ -1,4 +1,4 @@
-"""The plan in time: weeks become days, and an item's owner and last day are the nearest that are named."""
+"""The schedule of the migration: weeks become days, and an item's owner and last day are the nearest that are named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan against what happened: days from weeks, actual times from the record, late, due and next items."""
+"""The timeline: days from weeks, actual times from the record, late, due and next items."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PHASE_0 = {d.key for s in MIGRATION.phases[0].steps for d in s.deliverables}
 
 
 def at(schedule: dict[str, Any], met: dict[str, datetime] | None = None, now: datetime = NOW) -> Timeline:
-    """The plan with this schedule where these items were met at these times."""
+    """The timeline with this schedule where these items were met at these times."""
     by_hand = Evidence(kind="manual")
     found = MIGRATION.model_dump() | {"schedule": schedule}
     for phase in found["phases"]:

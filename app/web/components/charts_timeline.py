@@ -1,4 +1,4 @@
-"""The chart of the plan: each phase's planned and actual time, and today."""
+"""The chart of the timeline: each phase's planned and actual time, and today."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def state_of(phase: PlannedPhase) -> Mark:
 
 
 def phases(plan: Timeline, zone: ZoneInfo, now: datetime) -> go.Figure:
-    """One lane for each phase: above, its name and state; a hollow bar of the plan; a solid one of what happened.
+    """One lane for each phase: above, its name and state; a hollow bar, planned; a solid one, what happened.
 
     A bar of what happened begins when the phase's first item was met, and ends when its last was, or at `now`; what of
     it is after the planned end is hatched.
@@ -136,7 +136,7 @@ def _bar(
 
 
 def in_words(plan: Timeline) -> str:
-    """What the chart shows, as a title: the week of the plan, the phase, and what is late."""
+    """What the chart shows, as a title: the week, the phase, and what is late."""
     current = plan.current
     where = f"in {current.status.phase.title}" if current else "all phases are done"
     if plan.start is None:

@@ -134,10 +134,10 @@ def _readiness(here: Panel, facts: Facts, judged: Sequence[GateStatus]) -> None:
 
 
 def _plan(here: Panel, plan: Timeline) -> None:
-    section("Plan")
+    section("Timeline")
     if not charts_timeline.drawable(plan):
         first = here.migration.schedule.start == FIRST_RECORD
-        why = "The plan starts on the day of the first met item" if first else "No start date is set"
+        why = "Week 1 starts on the day of the first met item" if first else "No start date is set"
         empty(f"{why}, and no item is met yet.", "Set schedule.start in the migration file to the first day of week 1.")
         return
     charts.show(
@@ -145,7 +145,7 @@ def _plan(here: Panel, plan: Timeline) -> None:
     )
     schedule = here.migration.schedule
     if plan.start is None:
-        st.caption("No start date is set: set `schedule.start` in the migration file to plan weeks and due dates.")
+        st.caption("No start date is set: set `schedule.start` in the migration file to have weeks and due dates.")
     elif schedule.note:
         st.caption(literal(f"Week 1 starts on {plan.start}. {schedule.note}"))
 
@@ -200,7 +200,7 @@ def _next(here: Panel, facts: Facts, plan: Timeline) -> None:
         [overview_details.item_row(here, facts, plan, i) for i in (*plan.late[:4], *plan.next(4))],
         here.zone,
         key="overview_next",
-        empty="Every item of the plan is met.",
+        empty="Every item is met.",
     )
     more = len(plan.late) - 4
     if more > 0:

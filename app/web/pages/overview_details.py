@@ -64,7 +64,7 @@ def table_row(here: Panel, facts: Facts, definition: Table, served: Serving, com
 
 
 def item_row(here: Panel, facts: Facts, plan: Timeline, planned: PlannedItem) -> Row:
-    """One item of the plan: its due date, its owner, and what its evidence says."""
+    """One item of a phase: its due date, its owner, and what its evidence says."""
     standing = planned.standing
     due = f"due {planned.due:%Y-%m-%d}" if planned.due else "no due date"
     if planned.timing is Timing.LATE and planned.due:
