@@ -57,6 +57,7 @@ OPENED: dict[str, list[dict[str, str]]] = {
         {"update": "00000000-0000-4000-8000-000000000000"},
         {"update": "dev-1"},
     ],
+    "health": [{}, {"incident": "1"}, {"incident": "2", "health_since": "90"}],
     "performance": [{"measure": m} for m in ("Run time", "DBU", "Cost")],
     "parity": [{"table": "income_verification"}, {"table": "iv_fde_ax"}, {"pair": "development"}],
     "operations": [{"operation": f"op-{n:04d}"} for n in range(1, 6)] + [{"action": a} for a in (
@@ -98,6 +99,8 @@ def test_hostile_names_come_whole_into_the_tables(fill: Fill) -> None:
         ("parity", {"table": "dim_fde", "report": "nonsense"}),
         ("operations", {"operation": "../../etc/passwd"}),
         ("operations", {"action": "drop-everything"}),
+        ("health", {"incident": "9" * 40}),
+        ("health", {"incident": "-1", "health_since": "forever"}),
         ("audit", {"record": "-1"}),
         ("checklist", {"item": "<b>x</b>", "show": "none"}),
         ("audit", {"record": "99999999999"}),

@@ -32,6 +32,7 @@ from app.store.collected.records import (
     UpdateRecord,
     UsageRecord,
 )
+from app.store.incidents import Sign
 from app.store.open import Store, open_store
 from app.store.operations import OperationRecord, Phase, State
 from app.store.parity_records import ParityState, Producer, runs_table, tables_table
@@ -88,6 +89,7 @@ def seed(
     if operations:
         _operations(store, migration, at, nasty)
     _ticks(store, nasty)
+    _incidents(store, migration, at, nasty)
 
 
 def _sources(store: Store, at: datetime, failing: bool) -> None:
@@ -495,6 +497,23 @@ def _operations(store: Store, migration: Migration, at: datetime, nasty: bool) -
             subject=f"op-{n % 5 + 1:04d}", plan_hash=waiting.hash if n % 2 else None,
             reason=(f"lacks the role approver {NASTY if nasty else ''}" if n % 5 == 0 else ""), detail={"evidence": {"dim_fde": "p-1"}},
         )  # fmt: skip
+
+
+def _incidents(store: Store, migration: Migration, at: datetime, nasty: bool) -> None:
+    """An open incident of each side and a closed one."""
+    text = NASTY if nasty else "ended FAILED"
+    table = migration.tables[0].name
+    store.incidents.record(
+        [
+            Sign("failure", "candidate", "candidate", "run:10011", at - 30 * HOUR, f"Run 10011 of the new job {text}"),
+            Sign("failure", "baseline", "baseline", "run:10010", at - 30 * HOUR, f"Run 10010 of the old job {text}"),
+            Sign(
+                "difference", table, "candidate", f"parity:p/{table}", at - 20 * HOUR, f"Table {table} differs {text}"
+            ),
+        ]
+    )
+    cause = NASTY if nasty else "the source was locked"
+    store.incidents.close(1, by="engineer@example.com", local=True, cause=cause)
 
 
 def _ticks(store: Store, nasty: bool) -> None:
