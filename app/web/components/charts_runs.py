@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -76,7 +77,7 @@ class Node:
 def clickable(figure: go.Figure, title: str, *, key: str) -> None:
     """Draws `figure` under its title; a click on a point opens what its `customdata` names, as `parameter=id`."""
     # A chart keeps its selection: another key after each opening makes the same point clickable again.
-    name = f"{key}_{abs(hash((opened('run'), opened('update'), opened('task')))) % 10_000}"
+    name = f"{key}_{crc32(repr([opened(parameter) for parameter in ('run', 'update', 'task')]).encode())}"
 
     def clicked() -> None:
         points = st.session_state[name].selection.points
@@ -210,7 +211,7 @@ def task_grid(
     """
     figure = go.Figure()
     ids = [run_id for run_id, _ in runs]
-    labels = [when.astimezone(zone).strftime("%m-%d %H:%M") for _, when in runs]
+    labels = [when.astimezone(zone).strftime("%m-%d<br>%H:%M") for _, when in runs]
     tasks = list(cells)
     names = [plot_text(shorten(task, 24)) for task in tasks]
     ratios: list[list[float | None]] = []
@@ -250,13 +251,13 @@ def task_grid(
         hoverinfo="text",
         showlegend=False,
     )
-    layout(figure, 60 + 26 * max(1, len(tasks)), showlegend=False)
-    step = max(1, len(ids) // 6)
+    layout(figure, 72 + 26 * max(1, len(tasks)), showlegend=False)
+    step = max(1, -(-len(ids) // 5))
     figure.update_xaxes(
         tickmode="array", tickvals=list(range(0, len(ids), step)), ticktext=labels[::step], showgrid=False,
-        title=f"start of the run, newest right ({zone.key})",
+        tickangle=0, title=f"start, newest right ({zone.key})",
     )  # fmt: skip
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_yaxes(autorange="reversed", showgrid=False, dtick=1)
     return figure
 
 
