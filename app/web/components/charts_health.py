@@ -186,5 +186,5 @@ def pass_rates(trends: Sequence[Trend], zone: ZoneInfo) -> go.Figure:
     time_axis(figure, zone, (p.at for p in points))
     lowest = min((100 * (1 - p.share) for p in points), default=100.0)
     pad = max(0.2, (100 - lowest) * 0.08)
-    figure.update_yaxes(title="rows that passed, %", range=[lowest - pad, 100 + pad])
+    figure.update_yaxes(title="rows that passed, %", range=[lowest - pad, 100 + pad / 4])
     return figure
