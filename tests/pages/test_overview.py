@@ -18,10 +18,12 @@ from app.access import Refused
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
 from app.store.open import Store
 from app.web.components.panel import PageContext
-from app.web.pages import overview_details
+from app.web.components.tables import to_csv
+from app.web.pages import overview_details, overview_exports
 from tests.support import pages_seed
 from tests.support.pages_open import MIGRATION_FILE, Fill, open_page, text_of
 from tests.support.pages_sound import assert_sound
+from tests.support.progress_facts import MIGRATION, facts
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 
@@ -114,6 +116,17 @@ def test_the_figures_name_the_current_phase_and_what_is_unknown(store: Store, fi
     text = text_of(open_page("overview"))
     assert "now in Phase 0: Preparation" in text
     assert "6 by the old side" in text and "being read" not in text
+
+
+def test_what_stands_in_rows_is_exported_with_every_item() -> None:
+    found = facts()
+    items = to_csv(overview_exports.item_rows(found), overview_exports.ITEMS).splitlines()
+    assert items[0].startswith('"phase","step","item","title","state","timing","due","owner"')
+    assert len(items) == 1 + sum(len(s.deliverables) for p in MIGRATION.phases for s in p.steps)
+    assert len(overview_exports.gate_rows(found)) == len(MIGRATION.gates)
+    assert len(overview_exports.metric_rows(found)) == len(MIGRATION.metrics)
+    tables = to_csv(overview_exports.table_rows(found), overview_exports.TABLES).splitlines()
+    assert tables[1].startswith('"product.fde.dim_fde","unknown","not collected yet"')
 
 
 def test_each_item_is_opened_on_the_checklist(fill: Fill) -> None:

@@ -158,16 +158,21 @@ def table(
     arguments["height"] = "content" if len(drawn) <= FULL else 440
     st.dataframe(frame(drawn, columns, zone), **arguments)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "CSV",
-            data=export or (lambda: to_csv(rows, columns)),
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            key=f"{key}_csv",
-            on_click="ignore",
-            type="tertiary",
-            icon=":material/download:",
-            help="All rows of this table, times in ISO-8601 with their zone",
-        )
+        csv_button("CSV", export or (lambda: to_csv(rows, columns)), key=f"{key}_csv", name=name)
         if len(rows) > SHOWN:
             st.caption(f"First {SHOWN:,} of {len(rows):,} rows; the CSV has all.")
+
+
+def csv_button(label: str, export: Callable[[], str], *, key: str, name: str) -> None:
+    """Draws a button that saves `name`.csv. export: makes the CSV when it is clicked."""
+    st.download_button(
+        label,
+        data=export,
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        key=key,
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+        help="All rows, times in ISO-8601 with their zone",
+    )

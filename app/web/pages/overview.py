@@ -24,7 +24,7 @@ from app.web.components.panel import Panel
 from app.web.components.rows import Link, Row
 from app.web.components.status import Mark, Tone
 from app.web.components.text import ago, count, literal, moment, told
-from app.web.pages import overview_details
+from app.web.pages import overview_details, overview_exports
 from app.web.pages.parity_history import note_of_none
 
 QUESTION = "Can we cut over?"
@@ -49,6 +49,7 @@ def render() -> None:
     panel.live(_head)
     panel.live(_glance)
     panel.live(overview_details.draw)
+    panel.live(overview_exports.draw)
 
 
 def _head() -> None:

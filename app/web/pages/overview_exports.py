@@ -1,0 +1,105 @@
+"""What Overview shows as rows and charts, as CSV: gates, items, metrics, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app.progress.evidence import Finding
+from app.progress.facts import Facts
+from app.progress.phases import gates, metrics, phases, serving
+from app.progress.timeline import timeline
+from app.web.components import panel
+from app.web.components.tables import Column, csv_button, to_csv
+
+Rows = list[dict[str, Any]]
+
+GATES = tuple(Column(k, k) for k in ("gate", "title", "status", "summary", "as_of", "max_age_hours", "source"))
+ITEMS = tuple(
+    Column(k, k)
+    for k in (
+        "phase",
+        "step",
+        "item",
+        "title",
+        "state",
+        "timing",
+        "due",
+        "owner",
+        "met_at",
+        "summary",
+        "as_of",
+        "source",
+    )
+)
+METRICS = tuple(Column(k, k) for k in ("group", "metric", "title", "state", "summary", "as_of", "source"))
+TABLES = tuple(Column(k, k) for k in ("table", "served_by", "how", "rows", "verdict", "compared_at", "as_of"))
+
+
+def draw() -> None:
+    """One button for each kind; a file is made when its button is clicked."""
+    facts = panel.facts(panel.current())
+    kinds: dict[str, tuple[Callable[[Facts], Rows], Sequence[Column]]] = {
+        "gates": (gate_rows, GATES),
+        "items": (item_rows, ITEMS),
+        "metrics": (metric_rows, METRICS),
+        "tables": (table_rows, TABLES),
+    }
+    with st.container(horizontal=True, key="overview_exports"):
+        for name, (rows_of, columns) in kinds.items():
+            csv_button(f"CSV: {name}", _export(rows_of, columns, facts), key=f"overview_{name}_csv", name=name)
+
+
+def _export(rows_of: Callable[[Facts], Rows], columns: Sequence[Column], facts: Facts) -> Callable[[], str]:
+    return lambda: to_csv(rows_of(facts), columns)
+
+
+def gate_rows(facts: Facts) -> Rows:
+    return [
+        {"gate": g.gate.key, "title": g.gate.title, "max_age_hours": g.gate.max_age_hours} | _finding(g.finding)
+        for g in gates(facts)
+    ]
+
+
+def item_rows(facts: Facts) -> Rows:
+    """Every item of every phase, in the migration file's order."""
+    return [
+        {
+            "phase": i.phase.title, "step": i.step.title, "item": i.item.key, "title": i.item.title,
+            "state": str(i.standing.state), "timing": str(i.timing), "due": i.due, "owner": i.owner, "met_at": i.met_at,
+        }
+        | _finding(i.standing.finding)
+        for i in timeline(facts, phases(facts)).items
+    ]  # fmt: skip
+
+
+def metric_rows(facts: Facts) -> Rows:
+    return [
+        {"group": m.metric.group, "metric": m.metric.key, "title": m.metric.title, "state": str(m.standing.state)}
+        | _finding(m.finding)
+        for m in metrics(facts)
+    ]
+
+
+def table_rows(facts: Facts) -> Rows:
+    """Each table with the side that serves it and its newest verdict."""
+    found = []
+    for definition, served in zip(facts.migration.tables, serving(facts), strict=True):
+        record = facts.snapshot.tables.get(definition.baseline)
+        compared = facts.parity["production"].get(definition.name)
+        found.append(
+            {
+                "table": definition.baseline, "served_by": served.side, "how": served.how, "as_of": served.as_of,
+                "rows": record.rows if record else None, "verdict": compared.verdict if compared else None,
+                "compared_at": compared.finished_at if compared else None,
+            }
+        )  # fmt: skip
+    return found
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "status": str(finding.status), "summary": finding.summary, "as_of": finding.as_of, "source": finding.source,
+    }  # fmt: skip
