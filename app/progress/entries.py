@@ -27,7 +27,8 @@ class Entry:
     finding: what counts of it; live: what its evidence says now. since: since when it is in its state. role: who may
     tick or sign it, None where evidence alone proves it. owner: user name of who answers for it, empty if none.
     deviation: the accepted one that is in force. proven: by evidence, so that a deviation may be accepted.
-    current: its phase is the one that the migration is in.
+    last_met: until when it is known to be met, None while it is not recorded as met. current: its phase is the one that
+    the migration is in.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Entry:
     tick: Tick | None = None
     deviation: Deviation | None = None
     proven: bool = False
+    last_met: datetime | None = None
     current: bool = False
 
     @property
@@ -97,7 +99,7 @@ def _sign_off(status: SignOffStatus) -> Entry:
     state = "reopened" if status.reopened else str(State.MET if finding.passed else State.OPEN)
     since = finding.as_of if finding.passed or finding.summary.startswith(REOPENED) else None
     return Entry(
-        s.key, s.title, SIGN_OFFS, f"Role {s.role}", state, finding, finding, since, Needs.PERSON, s.role, s.owner,
+        s.key, s.title, SIGN_OFFS, "", state, finding, finding, since, Needs.PERSON, s.role, s.owner,
         tick=status.tick, current=True,
     )  # fmt: skip
 
@@ -108,5 +110,6 @@ def _item(
     return Entry(
         item.key, item.title, group, step, str(standing.state), standing.finding, standing.live, standing.since,
         item.needs, Role.OPERATOR if item.ticked else None, owner, item.hint, facts.ticks.get(item.key),
-        standing.deviation, item.needs is not Needs.PERSON, current,
+        standing.deviation, item.needs is not Needs.PERSON,
+        standing.record.last_met if standing.record and standing.record.met else None, current,
     )  # fmt: skip

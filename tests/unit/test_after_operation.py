@@ -13,7 +13,6 @@ from app.collect.context import CollectContext
 from app.config.migration import DEFAULT_MIGRATION, Migration
 from app.context import Context
 from app.operations.definition import Kind
-from app.parity.streak import Streak
 from app.progress.facts import Facts, load_facts
 from app.progress.headline import Answer, answer
 from app.progress.phases import serving
@@ -25,6 +24,7 @@ from tests.support.collecting import Fake, FakeSql, T
 from tests.support.collecting import collecting as collecting
 from tests.support.collecting import fake as fake
 from tests.support.collecting import sql as sql
+from tests.support.evidence import facts_of
 from tests.support.operations_world import ERIN, Crash, Given, all_old
 from tests.support.workspace_server import Refusal, Request, Server
 
@@ -73,12 +73,9 @@ def schedules(read: datetime) -> dict[str, ScheduleRecord]:
 
 
 def facts(side: str, read: datetime, *done: OperationRecord) -> Facts:
-    nothing: dict[str, Any] = {p: {} for p in ("production", "development")}
     snapshot = Snapshot({}, schedules(read), {}, tables(side, read), (), ())
-    streaks = {p: Streak() for p in nothing}
-    found = Facts(NOW, MIGRATION, snapshot, {}, {}, nothing, nothing, streaks, {}, {}, {})
     verified = {o.kind: o for o in done if o.state is State.VERIFIED}
-    return replace(found, started={o.kind: o for o in done}, verified=verified)
+    return facts_of(NOW, MIGRATION, snapshot=snapshot, started={o.kind: o for o in done}, verified=verified)
 
 
 def test_right_after_a_rollback_nothing_says_that_the_cutover_is_done() -> None:

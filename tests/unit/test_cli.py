@@ -675,6 +675,8 @@ ACTIONS = [
     ("checklist.tick", ("checklist", "sign", "owner"), Role.APPROVER),
     ("checklist.accept", ("checklist", "accept", PROVEN, "--until", SOON, "--reason", "why"), Role.APPROVER),
     ("checklist.unaccept", ("checklist", "withdraw", "none"), Role.APPROVER),
+    ("incident.close", ("incidents", "close", "1", "--cause", "none"), Role.OPERATOR),
+    ("incident.reopen", ("incidents", "reopen", "1", "--comment", "none"), Role.OPERATOR),
 ]
 
 
@@ -700,7 +702,7 @@ def test_every_action_needs_its_role_and_leaves_a_record(
 
 def test_the_table_of_actions_names_every_command_that_takes_a_person() -> None:
     found = {c for c in COMMANDS if "as_" in parameters(c)}
-    assert found == {a[:2] if a[0] in ("parity", "checklist") else a[:1] for _, a, _ in ACTIONS}
+    assert found == {a[:2] if a[0] in ("parity", "checklist", "incidents") else a[:1] for _, a, _ in ACTIONS}
 
 
 def test_a_second_sign_off_by_one_person_is_refused_and_recorded(here: Here) -> None:

@@ -8,17 +8,16 @@ from typing import Any
 
 from app.config.items import Evidence
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
-from app.parity.streak import Streak
 from app.progress.evidence import Status
 from app.progress.facts import Facts
 from app.progress.phases import gates, sign_offs
 from app.progress.recorder import changes, record_progress
 from app.progress.signed_evidence import evidence_now, substance
 from app.store.checklist import Deviation, Tick
-from app.store.collected.records import Snapshot
 from app.store.open import Store
 from app.store.operations import OperationRecord, State
 from app.store.parity_records import ParityState, ParityTable
+from tests.support.evidence import facts_of
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -43,10 +42,7 @@ def operation(kind: str, at: datetime) -> OperationRecord:
 
 
 def facts(**more: Any) -> Facts:
-    nothing: dict[str, Any] = {p: {} for p in ("production", "development")}
-    streaks = {p: Streak() for p in nothing}
-    found = Facts(NOW, MIGRATION, Snapshot({}, {}, {}, {}, (), ()), {}, {}, nothing, nothing, streaks, {}, {}, {})
-    return replace(found, **more)
+    return facts_of(NOW, MIGRATION, **more)
 
 
 def signed(on: Facts, at: datetime = NOW - HOUR) -> dict[str, Tick]:

@@ -9,7 +9,6 @@ import pytest
 
 from app.config.items import Deliverable, Evidence, Metric, Needs, Phase, Step
 from app.config.migration import DEFAULT_MIGRATION, Migration
-from app.parity.streak import Streak
 from app.progress.evidence import Finding, Status
 from app.progress.facts import Facts
 from app.progress.phases import gates, phases
@@ -18,6 +17,7 @@ from app.progress.standing import State, of_item, stand
 from app.store.checklist import Deviation, Tick
 from app.store.collected.records import Snapshot, TableRecord
 from app.store.progress import ItemRecord
+from tests.support.evidence import facts_of
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -36,10 +36,7 @@ def tables(exists: bool) -> dict[str, TableRecord]:
 def facts(exists: bool | None = None, migration: Migration = MIGRATION, **more: object) -> Facts:
     """Evidence that every table exists, that none does, or no evidence at all."""
     snapshot = Snapshot({}, {}, {}, {} if exists is None else tables(exists), (), ())
-    nothing = {p: {} for p in ("production", "development")}
-    streaks = {p: Streak() for p in nothing}
-    found = Facts(NOW, migration, snapshot, {}, {}, nothing, nothing, streaks, {}, {}, {})
-    return replace(found, **more)  # type: ignore[arg-type]
+    return facts_of(NOW, migration, snapshot=snapshot, **more)
 
 
 def record(item: Deliverable | Metric, regressed: datetime | None = None, rule: str | None = None) -> ItemRecord:
@@ -204,3 +201,11 @@ def test_the_migration_is_in_its_first_phase_that_is_not_done() -> None:
 def test_a_migration_whose_phases_are_all_done_is_in_none() -> None:
     found = phases(facts(True, migration_of((PROVEN,))))
     assert [(p.state, p.current) for p in found] == [("done", False)]
+
+
+def test_a_box_that_sums_up_items_counts_what_was_met_and_what_is_accepted() -> None:
+    total = Deliverable(key="sum", title="Sum", evidence=Evidence(kind="items_met", params={"items": ["d"]}))
+    migration = migration_of((PROVEN, total))
+    for more in ({"record": {"d": record(PROVEN)}}, {"deviations": deviation()}):
+        assert of_item(total, facts(None, migration, **more)).met
+    assert not of_item(total, facts(None, migration)).met

@@ -8,13 +8,12 @@ from typing import Any
 
 from app.config.items import Deliverable, Evidence, Phase, SignOff, Step
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
-from app.parity.streak import Streak
 from app.progress.facts import Facts
 from app.progress.waiting import Kind, Waiting, waiting
 from app.store.checklist import Deviation, Tick
-from app.store.collected.records import Snapshot
 from app.store.operations import OperationRecord, State
 from app.store.progress import ItemRecord
+from tests.support.evidence import facts_of
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -44,10 +43,7 @@ MIGRATION = Migration.load(DEFAULT_MIGRATION).model_copy(
 
 
 def facts(**more: Any) -> Facts:
-    nothing: dict[str, Any] = {p: {} for p in ("production", "development")}
-    streaks = {p: Streak() for p in nothing}
-    found = Facts(NOW, MIGRATION, Snapshot({}, {}, {}, {}, (), ()), {}, {}, nothing, nothing, streaks, {}, {}, {})
-    return replace(found, **more)
+    return facts_of(NOW, more.pop("migration", MIGRATION), **more)
 
 
 def operation(state: State, by: str = ANN, expires: datetime = NOW + DAY) -> OperationRecord:

@@ -111,7 +111,8 @@ def _nothing(chosen: str, user: str | None) -> str:
 
 def _group(here: Panel, facts: Facts, found: Sequence[Entry]) -> None:
     for step in dict.fromkeys(e.step for e in found):
-        st.markdown(f"**{literal(step)}**")
+        if step:
+            st.markdown(f"**{literal(step)}**")
         for entry in (e for e in found if e.step == step):
             rows.draw(
                 [row_of(here, facts, entry)], here.zone, key=f"row_{entry.key}",
@@ -122,7 +123,8 @@ def _group(here: Panel, facts: Facts, found: Sequence[Entry]) -> None:
 def row_of(here: Panel, facts: Facts, entry: Entry) -> Row:
     """One item: its state, what proves it, since when, who answers for it."""
     since = f"since {moment(entry.since, here.zone, seconds=False)}" if entry.since else ""
-    needs = {"both": "needs evidence and a person", "person": "a person decides it"}.get(str(entry.needs), "")
+    role = f"role {entry.role}" if entry.signs else ""
+    needs = role or {"both": "needs evidence and a person", "person": "a person decides it"}.get(str(entry.needs), "")
     note = " · ".join(t for t in (since, needs, f"owner {entry.owner}" if entry.owner else "") if t)
     text = entry.hint if entry.hint and not entry.met and entry.tick is None and entry.live.manual else ""
     return Row(
@@ -163,7 +165,7 @@ def _table(here: Panel, found: Sequence[Entry]) -> None:
             {
                 "state": state_of_item(e.state).text,
                 "since": e.since,
-                "where": e.group if e.signs else f"{e.group}: {e.step}",
+                "where": f"{e.group}: {e.step}" if e.step else e.group,
                 "title": e.title,
                 "needs": str(e.needs),
                 "owner": e.owner or None,

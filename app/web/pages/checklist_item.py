@@ -52,7 +52,8 @@ def draw(here: Panel, facts: Facts, entry: Entry) -> None:
     """Draws the item in a frame of its own."""
     with st.container(border=True, key="checklist_item"):
         st.markdown(f"## {state_of_item(entry.state).badge} {literal(entry.title)}", anchors=False)
-        st.caption(literal(f"{entry.group}: {entry.step}. Key: {entry.key}"))
+        place = f"{entry.group}: {entry.step}" if entry.step else entry.group
+        st.caption(literal(f"{place}. Key: {entry.key}"))
         st.markdown(told(entry.finding.summary, here.zone))
         if entry.live.summary not in entry.finding.summary:
             st.markdown(f"Evidence now: {told(entry.live.summary, here.zone)}")
@@ -73,12 +74,13 @@ def draw(here: Panel, facts: Facts, entry: Entry) -> None:
 
 def _facts_of(here: Panel, entry: Entry) -> str:
     since = f"In this state since {moment(entry.since, here.zone)}. " if entry.since else ""
+    still = f"Still true as of {moment(entry.last_met, here.zone)}. " if entry.last_met else ""
     read = f"Evidence as of {moment(entry.live.as_of, here.zone)}. " if entry.live.as_of else ""
     needs = {"evidence": "evidence", "person": "a person", "both": "evidence and a person"}[str(entry.needs)]
     who = f", role {entry.role}" if entry.role else ""
     owner = f" Owner: {entry.owner}." if entry.owner else ""
     ids = f" Evidence: {', '.join(entry.live.references[:5])}." if entry.live.references else ""
-    return f"{since}{read}Needs {needs}{who}.{owner}{ids}"
+    return f"{since}{still}{read}Needs {needs}{who}.{owner}{ids}"
 
 
 def _given_on(here: Panel, tick: Tick, evidence: Mapping[str, Any]) -> None:
