@@ -71,7 +71,7 @@ def of_slots(slots: Iterable[Slot]) -> list[Sign]:
         if slot.state is not SlotState.MISSED and not cancelled:
             continue
         what = f"run {slot.run.run_id} was {slot.run.state}" if slot.run is not None else "no run started"
-        evidence = f"slot:{slot.side}@{slot.due:%Y-%m-%dT%H:%M:%SZ}"
+        evidence = f"slot:{slot.side}@{when(slot.due, seconds=True)}"
         found.append(
             Sign(
                 MISSED, slot.side, slot.side, evidence, slot.due, f"Slot {when(slot.due)} of {JOBS[slot.side]}: {what}"
