@@ -24,7 +24,7 @@ LONGEST = timedelta(days=2)
 RECENT = timedelta(hours=6)
 """Since the end of a run: until then the worker may not have stored its setup yet."""
 
-MOST_RUNS = 1_000
+MOST_RUNS = 2_000
 """Of a side, the newest ones. At four runs a day that is more than the longest window; a run every few minutes needs no
 more for its median."""
 
