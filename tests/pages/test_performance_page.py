@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.config.migration import DEFAULT_MIGRATION
 from app.performance.assessment import Assessment
-from app.performance.load import load_assessment
+from app.performance.load import MOST_RUNS, load_assessment
 from app.performance.projection import DAYS_A_MONTH, load_projection
 from app.store.base import now
 from app.store.open import Store
@@ -184,15 +184,23 @@ def test_a_day_shows_the_median_run_time_and_all_costs(pairs: Pairs) -> None:
     assert "Median run time by day" in text_of(open_page("performance", performance_view="By day"))
 
 
-def test_a_chart_of_very_many_runs_says_what_it_leaves_out(store: Store, fill: Fill) -> None:
+def test_a_chart_of_very_many_runs_says_what_it_leaves_out(
+    store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.pages.performance_charts.MOST_POINTS", 600)
     fill(days=2)
-    pages_seed.many(store, 8_000)
+    pages_seed.many(store, 3 * MOST_RUNS)
     at = open_page("performance")
     assert_sound(at, "performance")
     text = text_of(at)
-    assert re.search(r"Run time of 3,9\d\d runs measured, s; the newest 3,000 are drawn", text)
-    assert "First 500 of 3,9" in text
-    assert re.search(r"Only the newest runs of a side count: 3,9\d\d of 8,017 runs measured\. Those before ", text)
+    shown = re.search(r"Run time of ([\d,]+) runs measured, s; the newest 600 are drawn", text)
+    assert shown and 600 < int(shown[1].replace(",", "")) <= 2 * MOST_RUNS
+    assert re.search(rf"First 500 of {shown[1][0]},\d\d\d rows", text)
+    limited = re.search(
+        r"Only the newest runs of a side count: ([\d,]+) of ([\d,]+) runs measured\. Those before ", text
+    )
+    assert limited and limited[1][0] == shown[1][0]
+    assert limited[2] == f"{3 * MOST_RUNS + 17:,}"
 
 
 def test_the_options_rest_on_the_pairs_with_final_bills(pairs: Pairs) -> None:

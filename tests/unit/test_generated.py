@@ -17,8 +17,8 @@ RUNS = [Run(False)] * 3 + [Run(True)] * 56
 
 def test_both_kinds_are_said_apart() -> None:
     assert counts(RUNS) == Counts(3, 56)
-    assert Counts(3, 56).text == "3 measured, 56 generated"
-    assert Counts(1, 0).text == "1 measured"
+    assert Counts(3, 56).of("run") == "3 runs measured, 56 generated"
+    assert Counts(1, 0).of("run") == "1 run measured"
     assert Counts(1_600, 2).of("run") == "1,600 runs measured, 2 generated"
 
 

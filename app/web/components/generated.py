@@ -35,13 +35,8 @@ class Counts:
     measured: int
     generated: int
 
-    @property
-    def text(self) -> str:
-        """`3 measured, 56 generated`; without generated ones only `3 measured`."""
-        return f"{self.measured:,} measured" + (f", {self.generated:,} generated" if self.generated else "")
-
     def of(self, unit: str, plural: str | None = None) -> str:
-        """`3 runs measured, 56 generated`."""
+        """`3 runs measured, 56 generated`; without generated ones only `3 runs measured`."""
         rest = f", {self.generated:,} generated" if self.generated else ""
         return f"{count(self.measured, unit, plural)} measured{rest}"
 
