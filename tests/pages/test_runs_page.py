@@ -97,6 +97,13 @@ def test_runs_that_needed_a_repair_are_counted_apart(store: Store) -> None:
     assert "1 of 2 runs at once, 1 more after a repair" in text_of(open_page("runs"))
 
 
+def test_the_share_of_successes_is_rounded_down_and_leaves_cancelled_runs_out(store: Store) -> None:
+    ends = ("SUCCESS", "SUCCESS", "FAILED", "CANCELED")
+    store.collected.put_runs([a_run(n, result_state=end) for n, end in enumerate(ends)])
+    text = text_of(open_page("runs"))
+    assert "66.6 %" in text and "2 of 3 runs at once" in text
+
+
 def test_all_of_a_long_history_is_drawn(store: Store) -> None:
     pages_seed.many(store, 1600)
     at = open_page("runs", since="all")

@@ -14,7 +14,7 @@ RAW_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z")
 PAGES = ("overview", "runs", "health", "performance", "parity", "operations", "checklist", "audit")
 QUESTIONS = {
     "overview": "Can we cut over?",
-    "runs": "Is the new pipeline healthy?",
+    "runs": "Did the last runs succeed?",
     "health": "Is the new side healthy?",
     "performance": "Is the new side as fast and as cheap?",
     "parity": "Are the tables equal?",

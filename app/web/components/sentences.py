@@ -40,14 +40,14 @@ def health(
     last = ended[0]
     when = ago(last.end_time or last.start_time, now)
     if last.state != "COMPLETED":
-        return Mark("failing", "bad"), f"The last update of {pipeline} ended {last.state}, {when}; {record}."
+        return Mark("failed", "bad"), f"The last update of {pipeline} ended {last.state}, {when}; {record}."
     if failed_run is not None and failed_run.state not in ("SUCCESS", "SUCCESS_WITH_FAILURES"):
         ended_when = ago(failed_run.end_time or failed_run.start_time, now)
         return (
-            Mark("failing", "bad"),
+            Mark("failed", "bad"),
             f"The last update completed {when}, but the last run of {job} ended {failed_run.state}, {ended_when}.",
         )
-    return Mark("healthy", "good"), f"The last update of {pipeline} completed {when}; {record}."
+    return Mark("succeeded", "good"), f"The last update of {pipeline} completed {when}; {record}."
 
 
 def as_fast_and_cheap(found: Assessment) -> tuple[Mark, str]:

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import streamlit as st
 
-from app.store.collected.records import JobRunRecord, Snapshot, UpdateRecord
+from app.progress.shares import floored
+from app.store.collected.records import JobRunRecord, UpdateRecord
 from app.web.components import (
     asof,
     generated,
@@ -23,9 +24,9 @@ from app.web.components import (
 from app.web.components.frame import Figure, answer, empty, figures
 from app.web.components.opening import opened
 from app.web.components.panel import LIVE_SECONDS, Panel
-from app.web.components.runs_scope import SPANS, elapsed, run_mark, scope
+from app.web.components.runs_scope import MOST, SPANS, elapsed, run_mark, scope
 from app.web.components.status import mark
-from app.web.components.text import ago, count, literal, percent, seconds
+from app.web.components.text import ago, count, literal, seconds
 
 VIEWS = {
     "Runs": runs_history.draw,
@@ -37,6 +38,8 @@ VIEWS = {
 }
 EVENT_LOG = "Event log"
 SOURCES = ("runs", "updates", "events", "links")
+DAYS = timedelta(days=14)
+"""Time whose runs the head counts."""
 
 
 def render() -> None:
@@ -74,10 +77,10 @@ def _pace(update_id: str) -> float | None:
 
 def _head() -> None:
     here = panel.current()
-    found = here.store.collected.snapshot(here.now - timedelta(days=14), runs=200, updates=200)
+    found = here.store.collected.snapshot(here.now - DAYS, runs=200, updates=200)
     pipeline, job = here.migration.production_pipeline.name, here.migration.candidate_job.name
     state, sentence = sentences.health(found.runs, found.updates, pipeline, job, here.now)
-    answer("Is the new pipeline healthy?", sentence, state)
+    answer("Did the last runs succeed?", sentence, state)
     asof.bar(asof.chosen(found.sources, SOURCES), here.zone, here.now)
     figures(
         [
@@ -88,7 +91,7 @@ def _head() -> None:
                 "Last update, production",
                 next((u for u in found.updates if u.environment == "production"), None),
             ),
-            _share(found),
+            _share(here),
         ]
     )
 
@@ -102,14 +105,15 @@ def _last(here: Panel, label: str, record: JobRunRecord | UpdateRecord | None) -
     return Figure(label, state.text, note + (", generated" if record.generated else ""))
 
 
-def _share(found: Snapshot) -> Figure:
-    ended = [r for r in found.runs if r.side == "candidate" and not r.active and not r.generated]
+def _share(here: Panel) -> Figure:
+    runs = here.store.collected.runs("candidate", since=here.now - DAYS, limit=MOST)
+    ended = [r for r in runs if not r.active and not r.generated and r.state != "CANCELED"]
     good, repaired = sum(r.first_try for r in ended), sum(r.state == "SUCCESS" and r.repairs > 0 for r in ended)
     after = f", {repaired} more after a repair" if repaired else ""
     return Figure(
         "Successful runs of the new job",
-        percent(good / len(ended)) if ended else "–",
-        f"{good} of {count(len(ended), 'run')} at once{after}, 14 days, measured",
+        floored(good, len(ended)) if ended else "–",
+        f"{good} of {count(len(ended), 'run')} at once{after}, 14 days, measured, without cancelled ones",
     )
 
 
