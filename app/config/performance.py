@@ -27,17 +27,21 @@ class Performance(Frozen):
 
     @property
     def relaxed(self) -> tuple[str, ...]:
-        """What is less strict than the defaults, each as a short text: `1 pair instead of 12`."""
+        """What is less strict for a verdict than the defaults, each as a short text: `1 pair instead of 12`."""
         usual = USUAL
         pairs = "pair" if self.minimum_pairs == 1 else "pairs"
         told = {
             f"{self.minimum_pairs} {pairs} instead of {usual.minimum_pairs}": self.minimum_pairs < usual.minimum_pairs,
             f"margin {self.margin:.0%} instead of {usual.margin:.0%}": self.margin > usual.margin,
             f"confidence {self.confidence:.0%} instead of {usual.confidence:.0%}": self.confidence < usual.confidence,
-            f"{self.minimum_days} days instead of {usual.minimum_days} for a projection": self.minimum_days
-            < usual.minimum_days,
         }
         return tuple(text for text, holds in told.items() if holds)
+
+    @property
+    def relaxed_projection(self) -> str:
+        """What is less strict for a projection than the default: `2 days instead of 7`; empty where nothing is."""
+        least = USUAL.minimum_days
+        return f"{self.minimum_days} days instead of {least}" if self.minimum_days < least else ""
 
 
 USUAL = Performance()

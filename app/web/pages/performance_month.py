@@ -91,6 +91,8 @@ def basis(here: Panel, found: Projection) -> str:
     if found.since is None or found.until is None:
         return "The parallel period starts with the first run of the new job within a day of one of the old job."
     text = f"Parallel period: {moment(found.since, here.zone)} to {moment(found.until, here.zone)}."
+    if relaxed := here.migration.performance.relaxed_projection:
+        text += f" ▲ This migration file relaxes what a month needs: {relaxed}."
     if found.settled_until is None:
         return text + " Billing has not been read completely yet."
     text += f" Usage after {moment(found.settled_until, here.zone)} may still be billed."
