@@ -114,7 +114,7 @@ class _Pair(_OfTables):
 
 
 class _Compared(_Pair):
-    identical: Flag = False
+    identical: Flag = True
     max_age_hours: Hours | None = None
 
 

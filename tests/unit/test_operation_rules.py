@@ -150,17 +150,17 @@ def results(**verdicts: str | None) -> Facts:
         (None, Status.INCONCLUSIVE, Status.INCONCLUSIVE),
     ],
 )
-def test_compared_needs_a_verdict_and_validated_needs_identical(
+def test_compared_means_identical_unless_the_file_only_asks_for_a_verdict(
     verdict: str | None, was_compared: Status, validated: Status
 ) -> None:
     found = results(iv_fde_ax=verdict)
-    assert told("compared", found, pair="development").status is was_compared
-    assert told("compared", found, pair="development", identical=True).status is validated
-    assert told("compared", found, pair="development", tables=["dim_fde"], identical=True).passed
+    assert told("compared", found, pair="development", identical=False).status is was_compared
+    assert told("compared", found, pair="development").status is validated
+    assert told("compared", found, pair="development", tables=["dim_fde"]).passed
 
 
 def test_what_was_compared_says_what_was_found_and_may_be_too_old() -> None:
-    found = told("compared", results(iv_fde_ax="different"), pair="development")
+    found = told("compared", results(iv_fde_ax="different"), pair="development", identical=False)
     assert found.summary == "6 tables compared: 5 identical, 1 different"
     assert told("compared", results(), pair="development", max_age_hours=48).passed
     assert told("compared", results(), pair="development", max_age_hours=24).status is Status.INCONCLUSIVE

@@ -18,7 +18,8 @@ from app.store.parity_records import ParityTable
 def compared(facts: Facts, params: Mapping[str, Any]) -> Finding:
     """The newest comparison of each of the tables finished with a verdict: identical or different.
 
-    One that failed, was cancelled or proved nothing does not count. identical: different does not either.
+    One that failed, was cancelled or proved nothing does not count, nor does one that found them different, unless
+    `identical` is false: then only that they were compared matters.
     max_age_hours: of the oldest of these comparisons.
     """
     results = facts.parity.get(params["pair"], {})
