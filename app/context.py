@@ -6,9 +6,9 @@ by name: `Context(store=..., workspace=...)`.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from databricks_client.client import Workspace
     from databricks_client.endpoint import Endpoint
     from validation.connector import DatabricksWarehouse
+
+log = logging.getLogger("cutover.context")
 
 # The Databricks SDK takes a second to import, all else half a second: what a command or a first page does not use is
 # imported where it is made.
@@ -173,11 +175,12 @@ class Context:
         """Reads again what an operation changed, and records what becomes of the items. Raises nothing."""
         from app.collect.after_operation import read_again
         from app.collect.context import CollectContext
-        from app.store.base import StoreError
 
         read_again(CollectContext(self.store.collected, self.workspace, self.migration), ended.kind, ended.id)
-        with suppress(StoreError):  # The worker records it with its next look.
+        try:
             self.record_progress()
+        except Exception as e:  # noqa: BLE001 (the operation has ended; the worker records it with its next look)
+            log.warning("after operation %s: %s: %s", ended.id, type(e).__name__, e)
 
     def record_progress(self) -> None:
         """Writes what became of every item by the evidence in the store. Raises StoreError."""

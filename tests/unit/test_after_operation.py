@@ -246,3 +246,20 @@ def test_the_service_of_a_process_reads_again_with_its_own_workspace(
     fake.tables["c.s.t"] = view_of("`c`.`s`.`v2_t`")
     context.operations._after(operation("cutover", NOW))
     assert store.collected.tables()["c.s.t"].serves == "c.s.v2_t" and recorded == [context]
+
+
+def test_a_rule_that_fails_does_not_make_an_ended_operation_fail(
+    fake: Fake,
+    store: Store,
+    collecting: CollectContext,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(self: Context) -> None:
+        raise ZeroDivisionError("no rows")
+
+    monkeypatch.setattr("app.context.bind", lambda *_: None)
+    monkeypatch.setattr(Context, "record_progress", broken)
+    context = Context(store=store, workspace=collecting.workspace, migration=SMALL)
+    context.operations._after(operation("cutover", NOW))
+    assert "after operation op-cutover: ZeroDivisionError: no rows" in caplog.text
