@@ -24,6 +24,9 @@ EARLIEST_START = timedelta(seconds=60)
 FARTHEST = timedelta(hours=2)
 """Between the slots of one pair. The guide's schedule of the new side starts 59 minutes after the old one."""
 
+UNSCHEDULED = timedelta(minutes=30)
+"""Between the starts of one pair, where the old side has no schedule that can be read."""
+
 DAY = timedelta(days=1)
 
 
@@ -113,7 +116,7 @@ class _Slots:
     def half_gap(self) -> timedelta:
         """Half of the shortest time between two slots of a day."""
         if self.cron is None:
-            return FARTHEST
+            return UNSCHEDULED
         seconds = _seconds(self.cron)
         around = [*seconds, seconds[0] + 24 * 3600]
         return timedelta(seconds=min(b - a for a, b in pairwise(around)) / 2)

@@ -91,6 +91,7 @@ def test_schedules_that_cannot_be_read_pair_by_when_the_runs_started() -> None:
     for schedules in (broken, {}):
         found = pairs([old(1), new(2, SLOT + 30 * MINUTE), new(4, SLOT + 3 * HOUR)], schedules, ())
         assert ids(found) == [(1, 2)]
+        assert ids(pairs([old(1), new(2, SLOT + 31 * MINUTE)], schedules, ())) == []
 
 
 def test_with_a_dense_schedule_a_run_is_not_paired_with_the_next_slot() -> None:
