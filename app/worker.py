@@ -217,7 +217,7 @@ class Worker:
         try:
             settings = configuration(here.facts())
             if (opened := look(self._store, here.migration, here.access, settings=settings)) > 0:
-                log.warning("%d incidents opened", opened)
+                log.warning("%d new incident(s): see the page Health, or cutover incidents", opened)
         except StoreError:
             raise
         except Exception:

@@ -52,7 +52,10 @@ def of_runs(runs: Iterable[JobRunRecord]) -> list[Sign]:
 
 
 def of_updates(updates: Iterable[UpdateRecord]) -> list[Sign]:
-    """A sign for each failed update of the production pipeline; it joins that of the run that started it."""
+    """A sign for each failed update of the production pipeline; it joins that of the run that started it.
+
+    One that a job's task started counts once its run is known: until then it may be of generated history.
+    """
     return [
         Sign(
             FAILURE, "candidate", "candidate", f"update:{u.update_id}", u.end_time or u.start_time,
@@ -60,6 +63,7 @@ def of_updates(updates: Iterable[UpdateRecord]) -> list[Sign]:
         )
         for u in updates
         if u.environment == "production" and not u.generated and not u.validate_only and u.state == "FAILED"
+        and (u.cause != "JOB_TASK" or u.job_run_id is not None)
     ]  # fmt: skip
 
 

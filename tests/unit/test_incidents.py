@@ -47,7 +47,9 @@ def opened(store: Store) -> list[tuple[str, str, list[str]]]:
 def test_a_failed_run_and_the_failed_update_of_it_are_one_incident(store: Store) -> None:
     read_all(store, NOW)
     store.collected.put_runs([job_run("candidate", 7, ago(3), "TIMEDOUT"), job_run("baseline", 8, ago(3))])
-    store.collected.put_updates([pipeline_update("u1", ago(3), "FAILED"), pipeline_update("u2", ago(2))])
+    store.collected.put_updates(
+        [pipeline_update("u1", ago(3), "FAILED", job_run_id=7), pipeline_update("u2", ago(2), job_run_id=9)]
+    )
     assert looked(store) == 1
     assert opened(store) == [("failure", "candidate", ["update:u1", "run:7"])]
     assert looked(store) == 0, "looking twice changes nothing"
@@ -56,6 +58,19 @@ def test_a_failed_run_and_the_failed_update_of_it_are_one_incident(store: Store)
         ("cutover worker", "incident.open", "done", "incident 1")
     ]
     assert records[0].detail["evidence"] == ["update:u1", "run:7"]
+
+
+def test_a_failed_update_of_a_job_counts_once_its_run_is_known_and_never_if_that_is_generated(store: Store) -> None:
+    updates = [pipeline_update(u, ago(3), "FAILED") for u in ("made-up", "real")]
+    by_hand = pipeline_update("by-hand", ago(3), "FAILED", cause="USER_ACTION")
+    store.collected.put_updates([*updates, by_hand])
+    looked(store)
+    assert opened(store) == [("failure", "candidate", ["update:by-hand"])]
+    runs = [job_run("candidate", 5, ago(3), "SUCCESS", generated=True), job_run("candidate", 7, ago(3), "SUCCESS")]
+    store.collected.put_runs(runs)
+    store.collected.put_update_runs({"made-up": 5, "real": 7})
+    looked(store)
+    assert opened(store) == [("failure", "candidate", ["update:by-hand", "update:real"])]
 
 
 def test_further_evidence_joins_the_open_incident_of_its_subject_only(store: Store) -> None:
