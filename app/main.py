@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -44,19 +43,6 @@ def _render(path: str) -> Callable[[], None]:
         importlib.import_module(f"app.web.pages.{path}").render()
 
     return panel.guarded(render)
-
-
-@st.cache_resource(show_spinner=False)
-def _preload() -> None:
-    """Imports the other pages in the background, once per process and after its first page."""
-
-    def load() -> None:
-        for path in PAGES:
-            importlib.import_module(f"app.web.pages.{path}")
-
-    timer = threading.Timer(1.5, load)
-    timer.daemon = True
-    timer.start()
 
 
 @panel.guarded
@@ -128,7 +114,6 @@ def main() -> None:
     if found is not None:
         panel.live(lambda: preparing.banner(here.store), every=None if found.ready else panel.LIVE_SECONDS)
     page.run()
-    _preload()
 
 
 main()

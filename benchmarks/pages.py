@@ -63,16 +63,19 @@ COMPLETE = """() => {
 
 
 @contextmanager
-def serving(script: str, environment: dict[str, str]) -> Iterator[tuple[str, int]]:
-    """A Streamlit server of this script; gives its address and its process id."""
+def serving(program: list[str], environment: dict[str, str]) -> Iterator[tuple[str, int]]:
+    """A Streamlit server started by `python -m` and this program; gives its address and its process id."""
     port = free_port()
     process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "streamlit", "run", script),
-            *("--server.port", str(port), "--server.address", "127.0.0.1"),
-        ],
+        [sys.executable, "-m", *program],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        env=os.environ
+        | {
+            "PYTHONPATH": str(ROOT),
+            "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
+            "STREAMLIT_SERVER_PORT": str(port),
+        }
+        | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -196,16 +199,16 @@ def main() -> int:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
             for path in pages:
-                with serving("app/main.py", environment) as (url, _):
+                with serving(["app.web.server"], environment) as (url, _):
                     page = browser.new_page(viewport={"width": 1440, "height": 900})
                     cold[path] = load(page, f"{url}/{path}")
                     page.close()
-            with serving(str(empty), {}) as (url, _):
+            with serving(["streamlit", "run", str(empty)], {}) as (url, _):
                 page = browser.new_page(viewport={"width": 1440, "height": 900})
                 cold["an empty Streamlit page"] = load(page, url)
                 warm["an empty Streamlit page"] = [load(page, url) for _ in range(loads)]
                 page.close()
-            with serving("app/main.py", environment) as (url, _):
+            with serving(["app.web.server"], environment) as (url, _):
                 page = browser.new_page(viewport={"width": 1440, "height": 900})
                 for path in pages:
                     load(page, f"{url}/{path}")
@@ -214,7 +217,7 @@ def main() -> int:
                         warm[path].append(load(page, f"{url}/{path}"))
                 page.close()
             browser.close()
-        with serving("app/main.py", environment) as (url, pid):
+        with serving(["app.web.server"], environment) as (url, pid):
             crowd = asyncio.run(_crowd(url, 6 * LOOK_EVERY))
             memory = _megabytes(pid)
     show(

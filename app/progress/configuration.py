@@ -140,10 +140,10 @@ def _parameters(wanted: ExpectedJob, facts: Facts, side: str) -> dict[str, str]:
 
 def _schedule(wanted: Schedule, record: ScheduleRecord, now: datetime, notes: Mapping[str, str]) -> FieldComparison:
     found = f"{record.quartz} {record.timezone}" if record.quartz else NONE
+    is_now = None if record.quartz is None else Schedule(record.quartz, record.timezone or "")
     try:
-        agrees = (
-            record.quartz is not None and compare(wanted, Schedule(record.quartz, record.timezone or ""), now).agree
-        )
+        # The same text needs no comparison of its firings, which takes a tenth of `cutover status`.
+        agrees = is_now is not None and (is_now == wanted or compare(wanted, is_now, now).agree)
     except ValueError:
         agrees = False
     return FieldComparison("schedule", f"{wanted.quartz} {wanted.timezone}", found, agrees, notes.get("schedule", ""))

@@ -75,7 +75,8 @@ def _compare(baseline: Schedule, candidate: Schedule, day: date) -> ScheduleComp
     start = datetime.combine(day, time(), UTC) - LEAD
     (old, old_zone), (new, new_zone) = _read(baseline), _read(candidate)
     shared: dict[Pattern, Pattern] = {}
-    mine, theirs = _quarters(old, old_zone, start, shared), _quarters(new, new_zone, start, shared)
+    mine = _quarters(old, old_zone, start, shared)
+    theirs = mine if baseline == candidate else _quarters(new, new_zone, start, shared)
     firings = sum(map(len, mine)), sum(map(len, theirs))
     days = (LEAD + HORIZON) / timedelta(days=1)
     return ScheduleComparison(

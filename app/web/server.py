@@ -5,22 +5,38 @@ Exit status: 128 + the signal's number, or Streamlit's own.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import FrameType
 
 from databricks_client.running import RUNNING
 from databricks_client.signals import SIGNALS, status_of
 
 CANCEL_SECONDS = 3.0
+PAGES = tuple(p.stem for p in sorted((Path(__file__).parent / "pages").glob("*.py")) if p.stem != "__init__")
+
+
+def preload() -> None:
+    """Imports what pages use before the first of them is asked for, and takes it out of garbage collection.
+
+    Importing takes 2 s, which the first reader would wait. A collection then walks only what pages made.
+    """
+    for page in PAGES:
+        importlib.import_module(f"app.web.pages.{page}")
+    gc.collect()
+    gc.freeze()
 
 
 def main() -> int:
     """Runs until Streamlit ends, which it does on SIGINT and SIGTERM; SIGHUP is forwarded as SIGTERM."""
     from streamlit.web import cli
 
+    preload()
     received: list[int] = []
     receiving, sending = os.pipe()
     os.set_blocking(sending, False)

@@ -28,20 +28,22 @@ class _People:
 
     names: tuple[str, ...] = ()
     problem: str = ""
+    waited: bool = False
     read_at: float = -PEOPLE_SECONDS
     thread: threading.Thread | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def known(self, here: Panel) -> tuple[str, ...]:
-        """The names known so far; returns within PEOPLE_WAIT_SECONDS."""
+        """The names known so far. The first page waits PEOPLE_WAIT_SECONDS for them at most, later ones do not."""
         with self.lock:
             due = time.monotonic() - self.read_at >= (PEOPLE_SECONDS if self.names else 2.0)
             if due and (self.thread is None or not self.thread.is_alive()):
                 self.thread = threading.Thread(target=self._read, args=(here,), daemon=True)
                 self.thread.start()
             thread = self.thread
-        if not self.names and thread is not None:
+        if not self.names and not self.waited and thread is not None:
             thread.join(PEOPLE_WAIT_SECONDS)
+            self.waited = True
         return self.names
 
     def _read(self, here: Panel) -> None:

@@ -162,13 +162,13 @@ def live(body: Callable[[], None], *, every: float | None = None, key: str | Non
         st.fragment(part, run_every=seconds if refreshing() else None, key=key)()
 
 
-@st.cache_resource(ttl=2, show_spinner=False, max_entries=4)
+@st.cache_resource(ttl=5, show_spinner=False, max_entries=4)
 def _facts(_here: Panel, store_url: str, migration_digest: str) -> Facts:
     return _here.context.facts()
 
 
 def facts(here: Panel) -> Facts:
-    """The evidence now, at most two seconds old; shared by all sessions."""
+    """The evidence now, at most five seconds old; shared by all sessions."""
     return _facts(here, here.settings.store_url, here.migration.digest)
 
 

@@ -33,19 +33,21 @@ class Roles:
     """One user's roles, read in the background: a slow workspace slows no page."""
 
     known: frozenset[Role] | None = None
+    waited: bool = False
     due_at: float = 0.0
     thread: threading.Thread | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, user: str, roles_of: Callable[[str], frozenset[Role]]) -> frozenset[Role] | None:
-        """The roles known so far; returns within `WAIT_SECONDS`."""
+        """The roles known so far. The user's first page waits `WAIT_SECONDS` for them at most, later ones do not."""
         with self.lock:
             if time.monotonic() >= self.due_at and (self.thread is None or not self.thread.is_alive()):
                 self.thread = threading.Thread(target=self._read, args=(user, roles_of), daemon=True)
                 self.thread.start()
             thread = self.thread
-        if self.known is None and thread is not None:
+        if self.known is None and not self.waited and thread is not None:
             thread.join(WAIT_SECONDS)
+            self.waited = True
         return self.known
 
     def _read(self, user: str, roles_of: Callable[[str], frozenset[Role]]) -> None:
