@@ -26,6 +26,7 @@ def preload() -> None:
 
     Importing takes 2 s, which the first reader would wait. A collection then walks only what pages made.
     """
+    importlib.import_module("databricks_client.client")
     for page in PAGES:
         importlib.import_module(f"app.web.pages.{page}")
     gc.collect()

@@ -121,9 +121,10 @@ def chooser(here: Panel) -> None:
     if source is IdentitySource.PERSONA:
         names = _personas(here)
         options = [READ_ONLY, *names]
-        chosen = st.session_state.get(PERSONA_KEY)
+        # The choice, in the address too, stays while the names are not known.
+        chosen = st.session_state.get(PERSONA_KEY) or st.query_params.get(PERSONA_KEY)
         if chosen and chosen not in options:
-            options.append(chosen)  # The choice stays while the workspace is unavailable.
+            options.append(chosen)
         st.selectbox(
             "Persona",
             options,
