@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -16,7 +17,9 @@ from app.cli.options import As, Json, Wait
 from app.cli.output import moment, rows, show
 from app.cli.performance_output import performance_table
 from app.collect.refresh import request_refresh
-from app.performance.plain import assessment_json, bill_json
+from app.performance.plain import assessment_json, bill_json, projection_json
+from app.performance.projection import load_projection
+from app.performance.projection_text import sentences
 from app.progress.facts import DAYS
 from app.store.base import now
 from app.store.collected.records import JobRunRecord, UpdateRecord
@@ -78,12 +81,19 @@ def compare(
         and (generated or not b.run.generated)
     ]
     bills.sort(key=lambda b: (b.run.start_time, b.run.run_id), reverse=True)
+    month = load_projection(context.store, found, ZoneInfo(context.migration.timezone), now())
     value = {
         "since": since,
         **assessment_json(found),
+        "projection": projection_json(month),
         "runs": [bill_json(b) for b in bills],
     }
-    show(as_json, value, performance_table(found))
+
+    def draw(console: Terminal) -> None:
+        performance_table(found)(console)
+        rows("Cost at list price", ["what", "how much"], sentences(month))(console)
+
+    show(as_json, value, draw)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.performance.assessment import Assessment, Measure
 from app.performance.attribution import Bill, RunBill
+from app.performance.projection import Projection
 
 
 def measure_json(measure: Measure) -> dict[str, Any]:
@@ -47,6 +48,19 @@ def bill_json(bill: RunBill) -> dict[str, Any]:
         "final": bill.state is Bill.FINAL,
         "generated": bill.run.generated,
         "url": bill.run.run_page_url,
+    }
+
+
+def projection_json(found: Projection) -> dict[str, Any]:
+    """The cost of the parallel period and of a month, in USD at list price."""
+    return {
+        "parallel_since": found.since,
+        "parallel_until": found.until,
+        "parallel_usd": {side: amount.usd for side, amount in found.spent.items()},
+        "settled_until": found.settled_until,
+        "settled_days": len(found.days),
+        "needed_days": found.needed,
+        "month": {"baseline": found.baseline, "candidate": found.candidate, "saving": found.saving},
     }
 
 

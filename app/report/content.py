@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from app.moments import when
 from app.performance.assessment import Measure
+from app.performance.projection import load_projection
+from app.performance.projection_text import sentences
 from app.progress.evidence import Finding
 from app.progress.facts import Facts
 from app.progress.headline import headline
@@ -35,7 +38,10 @@ SIDES = {"baseline": "old", "candidate": "new"}
 
 @dataclass(frozen=True)
 class Line:
-    """One statement with its state. key: names it from report to report. group: the section that it stands in."""
+    """One statement with its state. key: names it from report to report. group: the section that it stands in.
+
+    references: ids of the runs, updates, comparisons or operations that prove it.
+    """
 
     key: str
     group: str
@@ -44,6 +50,7 @@ class Line:
     text: str
     as_of: datetime | None = None
     source: str = ""
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,8 @@ class Previous:
 class Content:
     """A whole report. lines: every status, by group in the order of the report. local: the workspace is a local one.
 
-    generated: number of runs of generated history in the evidence; they prove nothing and are in no figure.
+    generated: number of runs of generated history in the evidence; they prove nothing and are in no figure. costs: of
+    the parallel period and of a month, as (what, how much).
     """
 
     id: str
@@ -173,6 +181,7 @@ class Content:
     tables: tuple[str, ...]
     comparisons: tuple[Compared, ...]
     measures: tuple[MeasureLine, ...]
+    costs: tuple[tuple[str, str], ...]
     operations: tuple[OperationLine, ...]
     incidents: tuple[IncidentLine, ...]
     audit: AuditDigest
@@ -241,6 +250,7 @@ def gather(store: Store, facts: Facts, report_id: str, by: str) -> Content:
         tables=tuple(t.name for t in migration.tables),
         comparisons=_comparisons(store.parity.history(limit=COMPARISONS * len(migration.tables))),
         measures=tuple(_measure(m) for m in facts.performance.measures),
+        costs=tuple(sentences(load_projection(store, facts.performance, ZoneInfo(migration.timezone), facts.now))),
         operations=tuple(_operation(o) for o in store.operations.find(limit=OPERATIONS)),
         incidents=tuple(_incident(i) for i in store.incidents.since(facts.now - timedelta(days=INCIDENT_DAYS))),
         audit=_audit(store.audit.verify()),
@@ -254,7 +264,9 @@ def gather(store: Store, facts: Facts, report_id: str, by: str) -> Content:
 
 
 def _line(key: str, group: str, title: str, finding: Finding) -> Line:
-    return Line(key, group, title, str(finding.status), finding.summary, finding.as_of, finding.source)
+    return Line(
+        key, group, title, str(finding.status), finding.summary, finding.as_of, finding.source, finding.references
+    )
 
 
 def _item(key: str, group: str, title: str, standing: Standing) -> Line:

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "app/config": {"app.config", "databricks_client", "validation"},
     "app/access.py": {"app.config", "app.store"},
     "app/store": {"app.store", "app.config", "databricks_client", "validation"},
-    "app/performance": {"app.performance", "app.store", "app.config", "databricks_client"},
+    "app/performance": {"app.performance", "app.moments", "app.store", "app.config", "databricks_client"},
     "app/parity": {
         "app.parity",
         "app.access",

@@ -132,3 +132,13 @@ def test_json_has_what_the_page_has(store: Store, capsys: pytest.CaptureFixture[
     seed(store, MIGRATION, moment=NOW)
     value = json.loads(json.dumps(plain(made(store))))
     assert value["headline"] and len(value["lines"]) > 60 and value["audit"]["head"]
+
+
+def test_the_report_names_what_proves_a_line_and_what_the_parallel_period_cost(store: Store) -> None:
+    seed(store, MIGRATION, moment=NOW)
+    report = made(store)
+    run_gate = next(line for line in report.group("gates") if line.key == "gate:baseline_run")
+    assert run_gate.references and run_gate.references[0] in render(report)
+    what, how_much = report.costs[0]
+    assert what == "Parallel period so far" and how_much.startswith("$")
+    assert how_much.partition(",")[0] in render(report)
