@@ -191,3 +191,10 @@ def test_what_waits_for_others_names_who_is_expected(fill: Fill) -> None:
     text = text_of(open_page("overview"))
     assert "an approver other than engineer@example.com" in text
     assert "Sign: Stakeholders" in text
+
+
+def test_the_title_of_the_ratios_has_the_confidence_that_so_few_pairs_can_have(fill: Fill) -> None:
+    fill()
+    text = text_of(open_page("overview"))
+    found = re.search(r"Ratio new / old with its interval of at least (\d+)% confidence", text)
+    assert found is not None and int(found[1]) < 95, text

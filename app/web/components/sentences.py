@@ -75,7 +75,8 @@ def rules_of_judgement(settings: Performance) -> str:
     text = (
         f"Judged by pairs of an old and a new delivery of the last {count(settings.window_days, 'day')}: equal within "
         f"{settings.margin:.0%} of the old side, at least {count(settings.minimum_pairs, 'pair')}, "
-        f"{settings.confidence:.0%} confidence. The ratio is the median of the pairs' ratios."
+        f"{settings.confidence:.0%} confidence where so many pairs can have it. "
+        "The ratio is the median of the pairs' ratios."
     )
     return text + (f" ▲ This migration file relaxes: {', '.join(settings.relaxed)}." if settings.relaxed else "")
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.config.schedule import FIRST_RECORD
 from app.moments import in_zone
+from app.performance.assessment import Measure
 from app.progress.assignments import assignments
 from app.progress.facts import Facts
 from app.progress.headline import Answer
@@ -157,13 +158,15 @@ def _performance(facts: Facts) -> None:
     if all(m.ratio is None for m in assessed.measures):
         empty("No pair of runs can be compared yet.", "A pair is a run of the old job and one of the new job.")
         return
-    charts.show(
-        charts_overview.ratios(assessed.measures),
-        f"Ratio new / old with its {assessed.settings.confidence:.0%} interval; grey: equal within "
-        f"{assessed.settings.margin:.0%}",
-        key="overview_ratios",
-    )
+    title = f"Ratio new / old{_interval(assessed.measures)}; grey: equal within {assessed.settings.margin:.0%}"
+    charts.show(charts_overview.ratios(assessed.measures), title, key="overview_ratios")
     page_link("Open the runs behind it", "performance")
+
+
+def _interval(measures: Sequence[Measure]) -> str:
+    """How sure the intervals are: few pairs have less confidence than the migration file asks for, one has none."""
+    found = [m.interval.coverage for m in measures if m.interval is not None and len(m.points) > 1]
+    return f" with its interval of at least {min(found):.0%} confidence" if found else ""
 
 
 def _tables(here: Panel, facts: Facts) -> None:
