@@ -82,7 +82,7 @@ def test_the_sentence_gives_ratio_interval_and_pairs_of_both() -> None:
 def test_what_a_file_relaxes_is_said() -> None:
     assert sentences.rules_of_judgement(Performance()).startswith(
         "Judged by pairs of an old and a new delivery of the last 28 days: equal within 5% of the old side, at least "
-        "12 pairs, 95% confidence."
+        "12 pairs, 95% confidence where so many pairs can have it."
     )
     assert "relaxes" not in sentences.rules_of_judgement(Performance())
     relaxed = sentences.rules_of_judgement(Performance(minimum_pairs=1))
