@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 COMMANDS = {
-    "status": ("status", "Show phases, serving side, gates and unfinished operations."),
+    "status": ("status", "Show phases, late and next items, serving side, gates and unfinished operations."),
     "plan": ("operations", "Show what an operation would call and run, and its gates."),
     "cutover": ("operations", "Plan a cutover, show it and submit it for approval."),
     "approve": ("operations", "Approve another person's operation."),
@@ -32,7 +32,7 @@ COMMANDS = {
     "operations": ("operations", "List submitted operations, newest first."),
     "worker": ("operations", "Collect, compare and execute operations until stopped."),
     "runs": ("collected", "List job runs and pipeline updates, or show one in full."),
-    "compare": ("collected", "Compare run time, DBU and cost of the old and the new side."),
+    "compare": ("collected", "Compare run time, DBU and cost of the old and the new side over pairs of runs."),
     "consumers": ("collected", "List who was seen reading the tables."),
     "collect": ("collected", "Have the worker read every source of the workspace now."),
     "parity": ("parity", "Compare the tables of both sides and show the results."),

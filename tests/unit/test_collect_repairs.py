@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from databricks.sdk import WorkspaceClient
@@ -9,6 +10,7 @@ from databricks.sdk.service import jobs as sdk
 
 from app.collect.context import CollectContext
 from app.collect.runs import read_runs
+from app.config.migration import JobRef
 from app.store.collected.records import JobRunRecord, TaskRunRecord, TryRecord
 from app.store.open import Store
 from databricks_client.client import Workspace
@@ -211,13 +213,16 @@ def test_a_run_that_a_real_client_repairs_is_collected_with_its_history(
 ) -> None:
     """The answers of the local workspace, which are built of the SDK's own classes, through the collector."""
     broken = notebook(local, "repair_me", "fail")
+    # The workspace is that of all tests of this process: each has a job of its own.
+    name = f"old {uuid.uuid4()}"
     made = client.jobs.create(
-        name="old", tasks=[rest_task("a", notebook(local, "fine", "ok")), rest_task("b", broken, "a")]
+        name=name, tasks=[rest_task("a", notebook(local, "fine", "ok")), rest_task("b", broken, "a")]
     )
     assert made.job_id is not None
     first, second = (finished(client, client.jobs.run_now(made.job_id).run_id) for _ in range(2))
     workspace = Workspace(Endpoint(local.host, "w", local.admin_token))
-    collecting = CollectContext(store.collected, workspace, MIGRATION)
+    migration = MIGRATION.model_copy(update={"baseline_job": JobRef(name=name)})
+    collecting = CollectContext(store.collected, workspace, migration)
     read_runs(collecting, "baseline")
     assert [read(store, r.run_id).state for r in (first, second)] == ["FAILED", "FAILED"]
     notebook(local, "repair_me", "ok")
