@@ -15,7 +15,6 @@ from sqlalchemy import (
     Integer,
     Table,
     UniqueConstraint,
-    func,
     insert,
     or_,
     select,
@@ -223,11 +222,6 @@ class IncidentRepository(Repository):
         t = incidents_table.c
         query = select(incidents_table).where(or_(t.closed_at.is_(None), t.last_at >= moment, t.closed_at >= moment))
         return self._incidents(query.order_by(t.closed_at.is_not(None), t.last_at.desc(), t.id.desc()).limit(limit))
-
-    def open_count(self) -> int:
-        """How many are open."""
-        found = self._one(select(func.count(incidents_table.c.open_key)))
-        return 0 if found is None else int(found[0])
 
     def _incidents(self, query: Any) -> list[Incident]:
         rows = self._all(query)

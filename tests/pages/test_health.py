@@ -24,6 +24,7 @@ from tests.support.health_records import (
     ZONE,
     checked,
     job_run,
+    open_incidents,
     pipeline_update,
     read_all,
     schedules,
@@ -148,7 +149,7 @@ def _confirmed(at: AppTest, cause: str) -> AppTest:
 
 def test_closing_needs_a_cause_and_can_be_undone(store: Store, incidents: IncidentService) -> None:
     at = _confirmed(opened(incident="1"), "   ")
-    assert "a cause is needed" in text_of(at) and store.incidents.open_count() == 2
+    assert "a cause is needed" in text_of(at) and open_incidents(store) == 2
     at = _confirmed(opened(incident="1"), "the <b>source</b> was locked")
     closed = store.incidents.incident(1)
     assert closed is not None and closed.cause == "the <b>source</b> was locked" and closed.closed_local
@@ -156,7 +157,7 @@ def test_closing_needs_a_cause_and_can_be_undone(store: Store, incidents: Incide
     at = at.run()
     assert "Cause: the <b>source</b> was locked" in text_of(at)
     at.button(key="health_undo").click().run()
-    assert store.incidents.open_count() == 2
+    assert open_incidents(store) == 2
     actions = [r.action for r in store.audit.records(limit=3)]
     assert actions == ["incident.reopen", "incident.close", "incident.close"]
 
@@ -170,7 +171,7 @@ def test_a_refusal_stays_in_the_dialog(
     monkeypatch.setattr(incidents, "close", refuse)
     at = _confirmed(opened(incident="1"), "a cause")
     assert "Refused: closing incident 1 needs the role <b>operator</b>" in text_of(at)
-    assert store.incidents.open_count() == 2
+    assert open_incidents(store) == 2
 
 
 def test_generated_history_serves_slots_only_when_it_is_shown(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.config.migration import Migration
@@ -75,3 +75,8 @@ def tables(
 def checked(update_id: str, failed: int, at: datetime, rows: int = 1000, name: str = "valid") -> ExpectationRecord:
     """One expectation of one update."""
     return ExpectationRecord(update_id, "dim_fde", name, "warn", rows - failed, failed, at)
+
+
+def open_incidents(store: Store) -> int:
+    """How many incidents are open."""
+    return sum(i.open for i in store.incidents.since(datetime.now(UTC)))

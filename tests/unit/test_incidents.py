@@ -21,7 +21,7 @@ from app.store.connect import open_engine
 from app.store.incidents import IncidentRepository, Sign, Watch, evidence_table, incidents_table
 from app.store.open import Store
 from app.store.schema import metadata
-from tests.support.health_records import checked, job_run, pipeline_update, read_all, schedules, tables
+from tests.support.health_records import checked, job_run, open_incidents, pipeline_update, read_all, schedules, tables
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -225,7 +225,7 @@ def test_an_operator_closes_an_incident_with_a_cause_and_the_audit_log_has_it_fi
 def test_no_incident_is_closed_without_a_cause(store: Store, failed: IncidentService, cause: str) -> None:
     with pytest.raises(Refused, match="cause"):
         failed.close(1, ERIN, cause)
-    assert store.incidents.open_count() == 1
+    assert open_incidents(store) == 1
     assert store.audit.records(limit=1)[0].outcome == "refused"
 
 
@@ -264,7 +264,7 @@ def test_nothing_is_closed_that_cannot_be_audited(
     monkeypatch.setattr(store.audit, "append", refuse)
     with pytest.raises(StoreError):
         failed.close(1, ERIN, "a cause")
-    assert store.incidents.open_count() == 1
+    assert open_incidents(store) == 1
 
 
 # -- order ---------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from app.store.base import now
 from app.store.open import Store
 from app.store.parity_records import ParityState
 from tests.support.collecting import MIGRATION
-from tests.support.health_records import job_run
+from tests.support.health_records import job_run, open_incidents
 from tests.support.parity_running import Compared, report, silent
 from tests.support.waiting import wait_until
 from tests.support.worker_running import FakeOperations, Running, endpoint
@@ -230,8 +230,8 @@ def test_a_workspace_that_moves_is_followed(store: Store, server: Server) -> Non
 def test_a_worker_opens_incidents_by_itself(store: Store, server: Server) -> None:
     store.collected.put_runs([job_run("candidate", 7, now() - timedelta(hours=1), "FAILED")])
     running = Running(store, endpoint(server), FakeOperations())
-    wait_until(lambda: store.incidents.open_count())
+    wait_until(lambda: open_incidents(store))
     wait_until(lambda: store.audit.records(limit=1))
     assert store.audit.records(limit=1)[0].action == "incident.open"
     running.stop()
-    assert store.incidents.open_count() == 1
+    assert open_incidents(store) == 1
