@@ -23,6 +23,8 @@ settings.register_profile("cutover", deadline=None, suppress_health_check=[Healt
 settings.load_profile("cutover")
 
 ENTRIES = 400
+IDLE = ("--idle-clock",)
+"""The workspace's schedules do not fire: a run that starts by itself at some times of day changes what a test finds."""
 WITHOUT_WORKSPACE = ("unit", "pages", "faults")
 """Folders of tests that need no workspace. `pages` draws every page and dialog on filled stores. `faults` has what takes
 long: crashes at every point, kills, signals, stalls, forged requests, commands as processes, long histories.
@@ -39,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     several = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
     if several and SHARED not in os.environ and not all({*WITHOUT_WORKSPACE} & {*Path(a).parts} for a in config.args):
         folder = tempfile.TemporaryDirectory(prefix="cutover-tests-", ignore_cleanup_errors=True)
-        owned = LocalWorkspace(Path(folder.name), ENTRIES)
+        owned = LocalWorkspace(Path(folder.name), ENTRIES, IDLE)
         owned.launch()
         os.environ |= {SHARED: folder.name, OWNER: str(os.getpid())}
         config.add_cleanup(folder.cleanup)
@@ -50,9 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def launched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorkspace]:
     """Launched before the first test, if any needs it: it prepares itself while those run that do not."""
     if SHARED in os.environ:
-        yield LocalWorkspace(Path(os.environ[SHARED]), ENTRIES, owner=int(os.environ.get(OWNER, "0")))
+        yield LocalWorkspace(Path(os.environ[SHARED]), ENTRIES, IDLE, owner=int(os.environ.get(OWNER, "0")))
         return
-    found = LocalWorkspace(tmp_path_factory.mktemp("workspace"), ENTRIES)
+    found = LocalWorkspace(tmp_path_factory.mktemp("workspace"), ENTRIES, IDLE)
     if any("raw_workspace" in getattr(i, "fixturenames", ()) for i in request.session.items):
         found.launch()
     yield found

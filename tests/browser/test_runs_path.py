@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Error, FloatRect, Locator, Page, expect
 
 from tests.browser.pages import opened
 
 
+def place(page: Page, point: Locator) -> FloatRect:
+    """Where a point is, once it is in view. The chart is drawn anew when data arrives: then it is looked up again."""
+    for _ in range(20):
+        try:
+            point.scroll_into_view_if_needed(timeout=5_000)
+            if (box := point.bounding_box(timeout=5_000)) is not None:
+                return box
+        except Error as e:
+            if "not attached" not in e.message:
+                raise
+        page.wait_for_timeout(250)
+    raise AssertionError("the chart never stood still")
+
+
 def click(page: Page, point: Locator) -> None:
     # The path itself lies under the layer that takes the chart's clicks.
-    point.scroll_into_view_if_needed()
-    box = point.bounding_box()
-    assert box is not None
+    box = place(page, point)
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.wait_for_timeout(300)
