@@ -103,11 +103,19 @@ class LeaseRepository(Repository):
         return Lease(lease.name, lease.owner, lease.token, lease.acquired_at, expires)
 
     def check(self, lease: Lease, connection: Connection | None = None) -> None:
-        """Raises LeaseLost unless the lease is held now. With `connection`, checks inside that transaction."""
+        """Raises LeaseLost unless the lease is held now.
+
+        With `connection`, the lease's row stays locked until that transaction ends: whoever takes the lease over waits
+        for it, so what the transaction writes was written by the holder.
+        """
         with nullcontext(connection) if connection is not None else self._read(f"lease {lease.name!r}") as c:
+            if connection is not None:
+                mine = and_(leases.c.name == lease.name, leases.c.token == lease.token)
+                c.execute(update(leases).where(mine).values(token=leases.c.token))
+            # The moment after the lock was waited for.
             held = c.execute(select(leases.c.token).where(self._held(lease, self._moment(c)))).one_or_none()
         if held is None:
-            raise LeaseLost(self._lost(lease))
+            raise LeaseLost(self._lost(lease, connection))
 
     def release(self, lease: Lease) -> None:
         """Gives the lease back; does nothing if it is no longer held. The token stays, so that it only grows."""
@@ -115,9 +123,9 @@ class LeaseRepository(Repository):
             moment = self._moment(c)
             c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=moment))
 
-    def holder(self, name: str) -> Lease | None:
-        """The lease's holder now; None if there is none."""
-        with self._read() as c:
+    def holder(self, name: str, connection: Connection | None = None) -> Lease | None:
+        """The lease's holder now; None if there is none. With `connection`, read in that transaction."""
+        with nullcontext(connection) if connection is not None else self._read() as c:
             row = c.execute(select(leases).where(leases.c.name == name)).one_or_none()
             if row is None or row.expires_at <= self._moment(c):
                 return None
@@ -131,8 +139,8 @@ class LeaseRepository(Repository):
             leases.c.expires_at > moment,
         )
 
-    def _lost(self, lease: Lease) -> str:
-        holder = self.holder(lease.name)
-        if holder is None:
+    def _lost(self, lease: Lease, connection: Connection | None = None) -> str:
+        holder = self.holder(lease.name, connection)
+        if holder is None or holder.token == lease.token:
             return f"lease {lease.name!r} expired while {lease.owner} held it"
         return f"lease {lease.name!r} is now held by {holder.owner}"

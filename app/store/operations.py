@@ -272,13 +272,20 @@ class OperationsRepository(Repository):
         query = select(operations).where(operations.c.state == State.READY).order_by(operations.c.submitted_at)
         return [_operation(row) for row in self._all(query)]
 
-    def move(self, operation_id: str, before: Iterable[State], after: State, **values: Any) -> bool:
-        """Changes the state if it is one of `before`; whether this call did it. `values` are further columns."""
+    def move(
+        self, operation_id: str, before: Iterable[State], after: State, *, lease: Lease | None = None, **values: Any
+    ) -> bool:
+        """Changes the state if it is one of `before`; whether this call did it. `values` are further columns.
+
+        lease: the change is made only under this lease. Raises LeaseLost where it is no longer held.
+        """
         condition: list[ColumnElement[bool]] = [
             operations.c.id == operation_id,
             operations.c.state.in_([str(s) for s in before]),
         ]
         with self._write(f"operation {operation_id}") as c:
+            if lease is not None:
+                self._leases.check(lease, c)
             statement = update(operations).where(*condition).values(state=str(after), **values)
             return c.execute(statement).rowcount == 1
 

@@ -29,7 +29,7 @@ from app.progress.evidence import Finding, Status
 from app.store.audit import AuditRepository
 from app.store.base import metadata
 from app.store.leases import LeaseRepository
-from app.store.operations import OperationsRepository
+from app.store.operations import OperationRecord, OperationsRepository, State
 from databricks_client.errors import WorkspaceError
 from validation.state import TableUpdate
 
@@ -613,6 +613,15 @@ def all_old(given: Given) -> bool:
     jobs = given.world.jobs
     switched = jobs[OLD_JOB].paused is False and jobs[NEW_JOB].paused is True
     return given.world.as_at_start() and switched and jobs[NEW_JOB].parameters == REPORTS
+
+
+def an_operation(identifier: str, state: State, at: datetime) -> OperationRecord:
+    """A stored operation without a plan."""
+    return OperationRecord(
+        id=identifier, kind="cutover", migration="m", plan_hash="0" * 64, plan={}, requested_by=ERIN.user_name,
+        source="test", local=True, needs_approval=True, state=state, reason="", executor="", stop_requested=False,
+        undoes=None, created_at=at, expires_at=at, submitted_at=None, started_at=at, ended_at=None,
+    )  # fmt: skip
 
 
 def change_data(g: Given) -> None:
