@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.access import Actor, Refused
 from app.config.migration import Migration
@@ -83,10 +83,10 @@ class Executor:
         try:
             self._planner.check_before(record, known)
         except (Refused, WorkspaceError) as e:
-            refused = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
+            refused: dict[str, Any] = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
             self._operations.move(record.id, [State.READY], State.REFUSED, **refused)
             raise Refused(f"refused, nothing was written: {e}") from e
-        started = {"started_at": self._clock(), "executor": actor.user_name}
+        started: dict[str, Any] = {"started_at": self._clock(), "executor": actor.user_name}
         if not self._operations.move(record.id, [State.READY], State.RUNNING, **started):
             raise Refused(f"operation {record.id} was started by another process")
         evidence = evidence_of(known)

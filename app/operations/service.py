@@ -178,7 +178,10 @@ class OperationsService:
             not_started = [State.PLANNED, State.SUBMITTED, State.READY]
             if known.kind in CONVERGING and self.interrupted(record):
                 raise Refused(f"operation {operation_id} is interrupted: resume it, or roll back")
-            values = {"ended_at": self._clock(), "reason": f"cancelled by {actor.user_name}: {comment or 'no comment'}"}
+            values: dict[str, Any] = {
+                "ended_at": self._clock(),
+                "reason": f"cancelled by {actor.user_name}: {comment or 'no comment'}",
+            }
             if self._store.operations.move(operation_id, not_started, State.CANCELLED, **values):
                 self._ledger.audit(actor, "cancel", "allowed", operation_id, known.hash, comment)
             elif self.interrupted(record):
