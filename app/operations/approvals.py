@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from app.access import Refused, RolesOf, require, same_person
 from app.config.migration import Role
 from app.moments import when
+from app.operations.attested import attests
 from app.store.audit import AuditRepository
 from app.store.operations import ApprovalRecord
 
@@ -72,12 +73,6 @@ def in_audit_log(audit: AuditRepository) -> Callable[[ApprovalRecord], bool]:
 
     def found(approval: ApprovalRecord) -> bool:
         records = audit.records(subject=approval.operation_id, action="approve", limit=1000)
-        return any(
-            r.outcome == "allowed"
-            and (r.actor, r.source, r.local, r.plan_hash)
-            == (approval.approver, approval.source, approval.local, approval.plan_hash)
-            and r.detail.get("approval") == approval.id
-            for r in records
-        )
+        return any(attests(r, approval) for r in records)
 
     return found

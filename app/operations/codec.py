@@ -11,7 +11,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from app.operations.definition import Observation, Plan
-from app.operations.steps import Step, dump, load
+from app.operations.plan_hash import as_json, hash_of
+from app.operations.steps import Step, load
 
 
 class CodecError(Exception):
@@ -20,14 +21,16 @@ class CodecError(Exception):
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """A plan as JSON-ready values."""
-    result: dict[str, Any] = _plain(plan)
+    result: dict[str, Any] = as_json(plan)
     return result
 
 
 def plan_from_json(data: Mapping[str, Any]) -> Plan:
-    """The plan that `plan_to_json` wrote. Raises CodecError, UnknownStep."""
+    """The plan that `plan_to_json` wrote, with the hash of what was written. Raises CodecError, UnknownStep."""
     try:
         found: Plan = _read(Plan, data)
+        # Of the stored text: a field that this version adds to a step must not change the hash of an older plan.
+        found.__dict__["hash"] = hash_of(data)
     except (KeyError, TypeError, ValueError) as e:
         raise CodecError(f"the stored plan cannot be read: {type(e).__name__}: {e}") from e
     return found
@@ -45,24 +48,6 @@ def observation_from_json(data: Mapping[str, Any]) -> tuple[Observation, dict[st
 @cache
 def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Step):
-        return dump(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, StrEnum):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    raise TypeError(f"{type(value).__name__} has no place in a plan")
 
 
 def _read(wanted: Any, value: Any) -> Any:

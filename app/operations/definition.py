@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from app.operations.model import Model
-from app.operations.steps import PlannedStep, dump
+from app.operations.plan_hash import as_json, hash_of
+from app.operations.steps import PlannedStep
 from app.operations.world import JobState, PipelineState, Privileges, Relation, Written
 from app.progress.evidence import Finding
 from app.store.audit import canonical
@@ -123,7 +124,7 @@ class Plan:
     operation_id: minted with the plan; submitting the plan any number of times makes one operation of this id.
     method: per table name `view` or `rename`. inverse: the steps that would undo all of it.
     notes: what people must know (what is not kept, which grants a view cannot carry).
-    confirmation: the text that has to be typed.
+    confirmation: the text that has to be typed. format: which fields the hash covers (see `plan_hash`).
     """
 
     operation_id: str
@@ -142,28 +143,14 @@ class Plan:
     notes: tuple[str, ...]
     confirmation: str
     needs_approval: bool
+    format: int = 1
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over kind, arguments, steps, inverse, observation and migration digest: what approvals name."""
-        return hashlib.sha256(
-            canonical(
-                {
-                    "kind": str(self.kind),
-                    "args": self.args,
-                    "steps": [_plain(s) for s in self.steps],
-                    "inverse": [_plain(s) for s in self.inverse],
-                    "observation": self.observation.fingerprint,
-                    "migration": self.digest,
-                }
-            ).encode()
-        ).hexdigest()
+        """What approvals, journal and audit log name: SHA-256 over everything that authorizes (see `plan_hash`)."""
+        return hash_of(as_json(self))
 
     @property
     def blocking(self) -> tuple[GateVerdict, ...]:
         """The gates that stop it now."""
         return tuple(g for g in self.gates if g.blocks)
-
-
-def _plain(s: PlannedStep) -> dict[str, Any]:
-    return {"number": s.number, "stage": s.stage, "lane": s.lane, "step": dump(s.step)}

@@ -16,7 +16,7 @@ from app.operations.definition import CONVERGING, Kind, Observation, Plan
 from app.operations.draft import NoWayBack, number
 from app.operations.engine import LEASE_SECONDS, Engine, Hold, Interrupted, Stopped, Timing
 from app.operations.journal import JournalLost, retry_while_held
-from app.operations.ledger import Ledger, evidence_of
+from app.operations.ledger import Ledger, Recorded, evidence_of
 from app.operations.observe import look_back
 from app.operations.past import PastCutover, last_cutover, of_record
 from app.operations.performer import Performer
@@ -83,16 +83,22 @@ class Executor:
         try:
             self._planner.check_before(record, known)
         except (Refused, WorkspaceError) as e:
-            refused: dict[str, Any] = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
-            self._operations.move(record.id, [State.READY], State.REFUSED, **refused)
-            raise Refused(f"refused, nothing was written: {e}") from e
-        started: dict[str, Any] = {"started_at": self._clock(), "executor": actor.user_name}
-        if not self._operations.move(record.id, [State.READY], State.RUNNING, **started):
+            refused = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
+            reason = f"refused, nothing was written: {e}"
+            if self._ledger.move(
+                actor, "apply", "refused", record, [State.READY], State.REFUSED, reason=reason, columns=refused
+            ):
+                raise Recorded(reason) from e
+            raise Refused(reason) from e
+        started = {"started_at": self._clock(), "executor": actor.user_name}
+        if not self._persist(
+            hold,
+            lambda: self._ledger.move(
+                actor, "begin", "allowed", record, [State.READY], State.RUNNING, detail=evidence_of(known),
+                lease=hold.lease, columns=started,
+            ),
+        ):  # fmt: skip
             raise Refused(f"operation {record.id} was started by another process")
-        evidence = evidence_of(known)
-        self._persist(
-            hold, lambda: self._ledger.audit(actor, "begin", "allowed", record.id, known.hash, detail=evidence)
-        )
         return self._execute(record, known, hold, actor)
 
     def resume(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
@@ -111,13 +117,14 @@ class Executor:
                 self._planner.check_before(record, known, resumed=True)
             except (Refused, WorkspaceError) as e:
                 raise Refused(f"not resumed, no table serves the new side yet: {e}; roll it back") from e
-        self._operations.move(
-            operation_id, [State.RUNNING, State.NEEDS_HUMAN], State.RUNNING,
-            executor=actor.user_name, stop_requested=undoing and fresh.stop_requested, ended_at=None, reason="",
+        self._ledger.move(
+            actor, "resume", "allowed", record, [State.RUNNING, State.NEEDS_HUMAN], State.RUNNING, lease=hold.lease,
+            detail=self._ledger.journal_digest(operation_id),
+            columns={
+                "executor": actor.user_name, "stop_requested": undoing and fresh.stop_requested, "ended_at": None,
+                "reason": "",
+            },
         )  # fmt: skip
-        self._ledger.audit(
-            actor, "resume", "allowed", operation_id, known.hash, detail=self._ledger.journal_digest(operation_id)
-        )
         if undoing:
             why = "a stop was requested" if fresh.stop_requested else "it had failed, or its undo was interrupted"
             return self._undo(record, known, hold, actor, why)
@@ -134,9 +141,10 @@ class Executor:
         fresh, _ = self._ledger.get(record.id)
         if fresh.state is not State.RUNNING:
             raise Refused(f"operation {record.id} is {fresh.state}: it is no longer interrupted")
-        digest = self._ledger.journal_digest(record.id)
-        self._ledger.audit(actor, "bring back", "allowed", record.id, known.hash, detail=digest)
-        self._operations.move(record.id, [State.RUNNING], State.RUNNING, executor=actor.user_name)
+        self._ledger.move(
+            actor, "bring back", "allowed", record, [State.RUNNING], State.RUNNING, lease=hold.lease,
+            detail=self._ledger.journal_digest(record.id), columns={"executor": actor.user_name},
+        )  # fmt: skip
         entries = self._operations.journal(record.id)
         if known.kind is Kind.ROLLBACK:
             return self._roll_back_again(record, known, hold, actor, self._past(record, known))
@@ -335,15 +343,15 @@ class Executor:
 
         def ended() -> OperationRecord:
             hold.check()
-            detail = {"state": str(state), **self._ledger.journal_digest(record.id)}
+            detail = self._ledger.journal_digest(record.id)
             if unwritten:
                 detail["not_journaled"] = list(unwritten)
-            # In the audit log first: an end that is in no log could never be mended, one that is there twice can be
-            # read.
             outcome = "done" if state is State.VERIFIED else "failed"
-            self._ledger.audit(actor, "end", outcome, record.id, known.hash, reason, detail)
-            self._operations.move(record.id, [State.RUNNING], state, ended_at=self._clock(), reason=reason)
-            return self._ledger.get(record.id)[0]
+            self._ledger.move(
+                actor, "end", outcome, record, [State.RUNNING], state, reason=reason, detail=detail, lease=hold.lease,
+                columns={"ended_at": self._clock(), "reason": reason},
+            )  # fmt: skip
+            return self._operations.get(record.id) or record
 
         try:
             return self._persist(hold, ended)
@@ -358,8 +366,10 @@ class Executor:
             if other.id == rollback.id or rollback.migration != other.migration:
                 continue
             reason = f"rolled back by {rollback.id}; {other.reason}".rstrip("; ")
-            self._ledger.audit(actor, "end", "failed", other.id, other.plan_hash, reason, {"state": "undone"})
-            self._operations.move(other.id, midway, State.UNDONE, ended_at=self._clock(), reason=reason)
+            self._ledger.move(
+                actor, "end", "failed", other, midway, State.UNDONE, reason=reason,
+                detail=self._ledger.journal_digest(other.id), columns={"ended_at": self._clock(), "reason": reason},
+            )  # fmt: skip
 
     def _goes_back(self, record: OperationRecord) -> bool:
         """Whether a cutover that was interrupted was on its way back, or had failed or been stopped before that."""

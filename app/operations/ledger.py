@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from app.access import Actor, Refused
+from sqlalchemy import Connection
+
+from app.access import SUBJECT_LIMIT, Actor, Refused
+from app.operations import attested
 from app.operations.codec import CodecError, plan_from_json, plan_to_json
 from app.operations.definition import Kind, Plan
+from app.operations.plan_hash import digest_of
 from app.operations.steps import UnknownStep
-from app.store.audit import AuditRepository
-from app.store.leases import LeaseLost, LeaseRepository
+from app.store.audit import AuditRepository, Change, Unchanged
+from app.store.leases import Lease, LeaseLost, LeaseRepository
 from app.store.operations import OperationRecord, OperationsRepository, State
 from databricks_client.errors import WorkspaceError
 
@@ -29,8 +32,19 @@ class OperationsStore(Protocol):
     def leases(self) -> LeaseRepository: ...
 
 
+WORKER = "worker"
+"""Identity source of the worker's records."""
+
+_NUMBER = re.compile(r"\d+")
+"""What differs in the reasons of one refusal from poll to poll: moments, seconds, process ids."""
+
+
+class Recorded(Refused):
+    """A refusal that is in the audit log already, with the state that it led to."""
+
+
 class PlanUnreadable(Refused):
-    """The stored plan of an operation cannot be read. record: the operation; problem: why."""
+    """The stored plan of an operation cannot be read or trusted. record: the operation; problem: why."""
 
     def __init__(self, record: OperationRecord, problem: Exception) -> None:
         super().__init__(f"operation {record.id}: {problem}; plan again")
@@ -45,14 +59,19 @@ class Ledger:
         self._store = store
 
     def get(self, operation_id: str) -> tuple[OperationRecord, Plan]:
-        """An operation and its plan. Raises Refused if there is none of that id or its plan cannot be read."""
+        """An operation and its plan. Raises Refused if there is none of that id, its plan cannot be read, or it is not
+        the plan that the audit log has."""
         record = self._store.operations.get(operation_id)
         if record is None:
             raise Refused(f"there is no operation {operation_id}")
         try:
-            return record, plan_from_json(record.plan)
+            plan = plan_from_json(record.plan)
         except (CodecError, UnknownStep) as e:
             raise PlanUnreadable(record, e) from e
+        problem = attested.plan_problem(self._store.audit, record)
+        if problem is not None:
+            raise PlanUnreadable(record, CodecError(problem))
+        return record, plan
 
     def find(self, operation: str) -> tuple[OperationRecord, Plan]:
         """By its id or its plan's hash (at least 12 digits). Raises Refused, also where the hash fits several."""
@@ -87,8 +106,49 @@ class Ledger:
             started_at=None,
             ended_at=None,
         )
-        self._store.operations.add(record)
-        self.audit(actor, "plan", "allowed", made.operation_id, made.hash, detail=evidence_of(made))
+
+        def keep(c: Connection) -> Mapping[str, Any]:
+            self._store.operations.adding(record, c)
+            return {"state": str(record.state)}
+
+        detail = {**evidence_of(made), "plan_sha256": digest_of(record.plan), "undoes": record.undoes}
+        self.audit(actor, "plan", "allowed", made.operation_id, made.hash, detail=detail, change=keep)
+
+    def move(
+        self,
+        actor: Actor,
+        action: str,
+        outcome: str,
+        record: OperationRecord,
+        before: Iterable[State],
+        after: State,
+        *,
+        reason: str = "",
+        detail: Mapping[str, Any] | None = None,
+        lease: Lease | None = None,
+        also: Callable[[Connection], Mapping[str, Any]] = lambda _: {},
+        columns: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Changes an operation's state if it is one of `before`, with its audit record, in one transaction; whether
+        this call did it.
+
+        lease: must be held in that transaction. also: further writes of it, which give details for the record.
+        columns: further columns of the operation. Raises LeaseLost, StoreError: nothing is written then.
+        """
+        known = frozenset(before)
+
+        def change(c: Connection) -> Mapping[str, Any] | None:
+            if lease is not None:
+                self._store.leases.check(lease, c)
+            if not self._store.operations.moving(record.id, known, after, c, **(columns or {})):
+                return None
+            return {"state": str(after), **also(c)}
+
+        try:
+            self.audit(actor, action, outcome, record.id, record.plan_hash, reason, detail, change=change)
+        except Unchanged:
+            return False
+        return True
 
     def _undoes(self, migration: str) -> str | None:
         started = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED)
@@ -97,11 +157,7 @@ class Ledger:
 
     def journal_digest(self, operation_id: str) -> dict[str, Any]:
         """SHA-256 over the journal so far, so that the audit chain covers every step too."""
-        lines = [
-            [e.seq, e.direction, e.number, e.step, str(e.phase), e.text, e.token, e.at.isoformat()]
-            for e in self._store.operations.journal(operation_id)
-        ]
-        return {"journal_lines": len(lines), "journal_sha256": hashlib.sha256(json.dumps(lines).encode()).hexdigest()}
+        return attested.journal_digest(self._store.operations.journal(operation_id))
 
     def audit(
         self,
@@ -112,18 +168,20 @@ class Ledger:
         plan_hash: str | None = None,
         reason: str = "",
         detail: Mapping[str, Any] | None = None,
+        change: Change | None = None,
     ) -> None:
-        """One line in the audit log. outcome: `allowed`, `refused`, `done` or `failed`."""
+        """One line in the audit log. outcome: `allowed`, `refused`, `done` or `failed`. change: as of `append`."""
         self._store.audit.append(
             actor=actor.user_name,
             source=actor.source,
             local=actor.local,
             action=action,
             outcome=outcome,
-            subject=subject[:200],
+            subject=subject[:SUBJECT_LIMIT],
             plan_hash=plan_hash,
             reason=reason,
             detail=detail,
+            change=change,
         )
 
     @contextmanager
@@ -131,12 +189,25 @@ class Ledger:
         """Whatever is refused or fails inside is in the audit log before anyone hears of it."""
         try:
             yield
+        except Recorded:
+            raise
         except Refused as e:
-            self.audit(actor, action, "refused", subject, plan_hash, str(e))
+            self._audit_refusal(actor, action, "refused", subject, plan_hash, str(e))
             raise
         except (WorkspaceError, LeaseLost, UnknownStep) as e:
-            self.audit(actor, action, "failed", subject, plan_hash, str(e))
+            self._audit_refusal(actor, action, "failed", subject, plan_hash, str(e))
             raise
+
+    def _audit_refusal(
+        self, actor: Actor, action: str, outcome: str, subject: str, plan_hash: str | None, reason: str
+    ) -> None:
+        """A worker tries again at every poll: the same refusal is recorded once, until something else happens."""
+        if actor.source == WORKER:
+            newest = self._store.audit.records(subject=subject[:SUBJECT_LIMIT], limit=1)
+            said = [(r.source, r.action, r.outcome, _NUMBER.sub("#", r.reason)) for r in newest]
+            if said == [(WORKER, action, outcome, _NUMBER.sub("#", reason))]:
+                return
+        self.audit(actor, action, outcome, subject, plan_hash, reason)
 
 
 def evidence_of(made: Plan) -> dict[str, Any]:

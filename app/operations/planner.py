@@ -11,13 +11,14 @@ from app import access
 from app.access import Refused, RolesOf
 from app.config.migration import Migration, Role
 from app.moments import when
-from app.operations import approvals, confirm, gates, plan_job, plan_rehearsal, plan_swap
+from app.operations import approvals, attested, confirm, gates, plan_job, plan_rehearsal, plan_swap
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation, Plan
 from app.operations.draft import Draft
 from app.operations.gates import Judge
 from app.operations.observe import observe, relations, starts_old_job
 from app.operations.past import PastCutover, last_cutover, of_record
 from app.operations.performer import differences
+from app.operations.plan_hash import PLAN_FORMAT
 from app.operations.positions import Place
 from app.operations.world import World
 from app.store.audit import AuditRepository
@@ -81,6 +82,7 @@ class Planner:
             notes=draft.notes,
             confirmation=confirm.text(kind, args, self._migration, seen),
             needs_approval=kind is Kind.CUTOVER,
+            format=PLAN_FORMAT,
         )
 
     def _draft(
@@ -188,6 +190,8 @@ class Planner:
     def check_before(self, record: OperationRecord, known: Plan, resumed: bool = False) -> None:
         """Everything that must still hold at the moment of acting. Raises Refused, WorkspaceError; writes nothing."""
         self.check_validity(record, known)
+        if not attested.submitted(self._audit, record):
+            raise Refused(f"the audit log has no submission of this plan by {record.requested_by}")
         access.require(
             record.requested_by, Role.OPERATOR, self._roles_of, f"{known.kind} requested by {record.requested_by}"
         )
@@ -218,6 +222,10 @@ class Planner:
             )
         if known.hash != record.plan_hash:
             raise Refused("the stored plan is not the one that was made: its hash differs")
+        if known.format != PLAN_FORMAT:
+            raise Refused(
+                "an older version made this plan, and its hash does not cover all that authorizes: plan again"
+            )
         if known.digest != self._migration.digest:
             raise Refused("the migration file changed since the plan was made: plan again")
         if record.expires_at <= self._clock():

@@ -138,8 +138,10 @@ class OperationsService:
             if record.state is not State.PLANNED:
                 return operation_id  # Pressed twice.
             after = State.SUBMITTED if known.needs_approval else State.READY
-            self._ledger.audit(actor, "submit", "allowed", operation_id, known.hash)
-            self._store.operations.move(operation_id, [State.PLANNED], after, submitted_at=self._clock())
+            moment = self._clock()
+            self._ledger.move(
+                actor, "submit", "allowed", record, [State.PLANNED], after, columns={"submitted_at": moment}
+            )
             return operation_id
 
     def approve(self, operation: str, actor: Actor, comment: str = "") -> str:
@@ -156,17 +158,12 @@ class OperationsService:
                 0, record.id, known.hash, actor.user_name, actor.source, actor.local, comment, moment,
                 min(moment + approvals.VALID_FOR, record.expires_at),
             )  # fmt: skip
-            number = self._store.operations.approve(approval)
-            self._ledger.audit(
-                actor,
-                "approve",
-                "allowed",
-                record.id,
-                known.hash,
-                comment,
-                {"approval": number, "until": approval.expires_at},
-            )
-            self._store.operations.move(record.id, [State.SUBMITTED], State.READY)
+            if not self._ledger.move(
+                actor, "approve", "allowed", record, [State.SUBMITTED], State.READY, reason=comment,
+                detail={"until": approval.expires_at},
+                also=lambda c: {"approval": self._store.operations.approving(approval, c)},
+            ):  # fmt: skip
+                raise Refused(f"operation {record.id} waits for no approval any more")
             return record.id
 
     def cancel(self, operation_id: str, actor: Actor, comment: str = "") -> None:
@@ -178,19 +175,23 @@ class OperationsService:
             not_started = [State.PLANNED, State.SUBMITTED, State.READY]
             if known.kind in CONVERGING and self.interrupted(record):
                 raise Refused(f"operation {operation_id} is interrupted: resume it, or roll back")
-            values: dict[str, Any] = {
-                "ended_at": self._clock(),
-                "reason": f"cancelled by {actor.user_name}: {comment or 'no comment'}",
-            }
-            if self._store.operations.move(operation_id, not_started, State.CANCELLED, **values):
-                self._ledger.audit(actor, "cancel", "allowed", operation_id, known.hash, comment)
-            elif self.interrupted(record):
-                self._store.operations.move(operation_id, [State.RUNNING], State.FAILED, **values)
-                self._ledger.audit(actor, "cancel", "allowed", operation_id, known.hash, comment)
+            if self._cancelled(record, not_started, State.CANCELLED, actor, comment):
+                return
+            if self.interrupted(record):
+                self._cancelled(record, [State.RUNNING], State.FAILED, actor, comment)
             elif known.kind is not Kind.ROLLBACK and self._store.operations.request_stop(operation_id):
                 self._ledger.audit(actor, "stop", "allowed", operation_id, known.hash, comment)
             else:
                 raise Refused(f"operation {operation_id} is {record.state} and cannot be cancelled")
+
+    def _cancelled(
+        self, record: OperationRecord, before: Sequence[State], after: State, actor: Actor, comment: str
+    ) -> bool:
+        reason = f"cancelled by {actor.user_name}: {comment or 'no comment'}"
+        return self._ledger.move(
+            actor, "cancel", "allowed", record, before, after, reason=comment,
+            detail=self._ledger.journal_digest(record.id), columns={"ended_at": self._clock(), "reason": reason},
+        )  # fmt: skip
 
     # Execution
 
@@ -298,11 +299,11 @@ class OperationsService:
         with self._lease(wait=True):
             known = unreadable(record, unread.problem, self._store.operations.journal(record.id))
             reason = f"NEEDS HUMAN: {known}. Bring the tables to one side by hand, then roll back to end it."
-            moment = self._clock()
-            self._ledger.audit(actor, "end", "failed", record.id, record.plan_hash, reason, {"state": "needs_human"})
-            self._store.operations.move(
-                record.id, [State.RUNNING], State.NEEDS_HUMAN, ended_at=moment, reason=reason, executor=actor.user_name
-            )
+            self._ledger.move(
+                actor, "end", "failed", record, [State.RUNNING], State.NEEDS_HUMAN, reason=reason,
+                detail=self._ledger.journal_digest(record.id),
+                columns={"ended_at": self._clock(), "reason": reason, "executor": actor.user_name},
+            )  # fmt: skip
         return self._store.operations.get(record.id) or record
 
     def rollback(self, actor: Actor, confirmation: str) -> OperationRecord:
@@ -356,10 +357,10 @@ class OperationsService:
         for record in self._store.operations.find(states=waiting, limit=1000):
             if record.expires_at <= moment:
                 reason = "its plan expired before it was started"
-                if self._store.operations.move(record.id, waiting, State.EXPIRED, ended_at=moment, reason=reason):
-                    self._ledger.audit(
-                        Actor("worker", frozenset(), "worker"), "expire", "failed", record.id, record.plan_hash, reason
-                    )
+                self._ledger.move(
+                    Actor("worker", frozenset(), "worker"), "expire", "failed", record, waiting, State.EXPIRED,
+                    reason=reason, columns={"ended_at": moment, "reason": reason},
+                )  # fmt: skip
         return self._store.operations.ready()
 
     def serving(self) -> Mapping[str, str]:

@@ -6,12 +6,12 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Integer, Row, Table, Text, insert, select, update
+from sqlalchemy import Boolean, Column, Connection, Integer, Row, Table, Text, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from app.store.base import Repository, StoreError, UtcDateTime, metadata, store_error
@@ -87,14 +87,44 @@ class AuditRecord:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """A head of the chain as something outside the store has it. source: what has it, e.g. a file or a statement."""
+
+    seq: int
+    hash: str
+    source: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash}"
+
+
+@dataclass(frozen=True)
 class ChainCheck:
-    """Whether the chain is whole. `broken`: number of the first record that is not what was written, or None."""
+    """Whether the chain is whole. `broken`: number of the first record that is not what was written, or None.
+
+    problems: what else in the store is not as the chain has it, a sentence each; `whole` is then false.
+    """
 
     whole: bool
     records: int
     broken: int | None
     reason: str
     head: str
+    problems: tuple[str, ...] = ()
+
+    @property
+    def anchor(self) -> Anchor:
+        """The head, to be kept outside the store."""
+        return Anchor(self.records, self.head)
+
+
+Change = Callable[[Connection], "Mapping[str, Any] | None"]
+"""Writes something in the transaction of its audit record; gives further details for the record, or None where nothing
+was to be changed."""
+
+
+class Unchanged(Exception):
+    """The change that an audit record was for did not apply: neither is in the store."""
 
 
 def canonical(value: Any) -> str:
@@ -129,10 +159,13 @@ class AuditRepository(Repository):
         plan_hash: str | None = None,
         reason: str = "",
         detail: Mapping[str, Any] | None = None,
+        change: Change | None = None,
     ) -> AuditRecord:
         """Adds one record and returns it. Safe when many append at once: the head row is swapped by comparing.
 
-        Raises StoreError when it cannot be written; the action must then not happen.
+        change: written in the same transaction, so that neither is there without the other; called again where another
+        writer was first. Raises StoreError when it cannot be written; the action must then not happen. Raises Unchanged
+        where `change` gives None, and what it raises: nothing is written then.
         """
         text = canonical(storable(detail or {}, finite=False))
         try:
@@ -152,6 +185,11 @@ class AuditRepository(Repository):
         while True:
             try:
                 with self._engine.begin() as c:
+                    if change is not None:
+                        more = change(c)
+                        if more is None:
+                            raise Unchanged
+                        text = canonical(storable({**(detail or {}), **more}, finite=False))
                     head = c.execute(select(audit_head).where(audit_head.c.id == 1)).one_or_none()
                     seq, prev = (head.seq + 1, head.hash) if head else (1, GENESIS)
                     unsigned = AuditRecord(
@@ -208,13 +246,22 @@ class AuditRepository(Repository):
             query = query.where(audit_log.c.at >= since)
         return [_record(row) for row in self._all(query)]
 
-    def verify(self, expected_head: str | None = None) -> ChainCheck:
+    def head(self) -> Anchor | None:
+        """The newest record's number and hash; None where there is no record."""
+        row = self._one(select(audit_head).where(audit_head.c.id == 1))
+        return None if row is None else Anchor(row.seq, row.hash)
+
+    def verify(self, expected_head: str | None = None, anchors: Iterable[Anchor] = ()) -> ChainCheck:
         """Walks the whole chain. Names the first record that was changed, removed, inserted or reordered.
 
         expected_head: the hash of an earlier export's last record; if given, that record must still be in the chain.
+        anchors: heads kept outside the store: a chain that was cut, or rewritten with right hashes, lacks them.
         """
+        kept = sorted(set(anchors), key=lambda a: a.seq)
+        wanted = {a.seq for a in kept}
+        found: dict[int, str] = {0: GENESIS}
         previous, count, seen = GENESIS, 0, expected_head is None
-        for record in self._walk():
+        for record in self.walk():
             count += 1
             if record.seq != count:
                 return ChainCheck(False, count - 1, count, f"record {count} is missing", previous)
@@ -225,6 +272,8 @@ class AuditRepository(Repository):
             if record.digest() != record.hash:
                 return ChainCheck(False, count - 1, count, f"record {count} was changed after it was written", previous)
             previous = record.hash
+            if count in wanted:
+                found[count] = previous
             seen = seen or record.hash == expected_head
         head = self._one(select(audit_head).where(audit_head.c.id == 1))
         written = head.seq if head else 0
@@ -234,21 +283,29 @@ class AuditRepository(Repository):
             return ChainCheck(False, count, max(written, 1), "the head does not name the last record", previous)
         if not seen:
             return ChainCheck(False, count, None, f"no record has the expected hash {expected_head}", previous)
+        for anchor in kept:
+            if anchor.seq > count:
+                what = f"the log was cut: it ends at record {count}, and {_anchored(anchor)}"
+                return ChainCheck(False, count, count + 1, what, previous)
+            if found[anchor.seq] != anchor.hash:
+                what = f"the log was rewritten: its record {anchor.seq} has another hash than {_anchored(anchor)}"
+                return ChainCheck(False, count, anchor.seq, what, previous)
         return ChainCheck(True, count, None, f"{count} records, each follows the one before", previous)
 
     def export_json(self) -> str:
         """The whole log, oldest first, as a JSON array."""
-        return json_text([_plain(r) for r in self._walk()], indent=1)
+        return json_text([_plain(r) for r in self.walk()], indent=1)
 
     def export_csv(self) -> str:
         """The whole log, oldest first, as CSV with a header line; `detail` is canonical JSON."""
         lines = [csv_line(f.name for f in fields(AuditRecord))]
-        for r in self._walk():
+        for r in self.walk():
             values = {**_plain(r), "detail": canonical(r.detail)}
             lines.append(csv_line(None if v is None else str(v) for v in values.values()))
         return "".join(lines)
 
-    def _walk(self, page: int = 1000) -> Iterator[AuditRecord]:
+    def walk(self, page: int = 1000) -> Iterator[AuditRecord]:
+        """Every record, oldest first, `page` at a time. Raises StoreError."""
         last: int | None = None
         while True:
             query = select(audit_log).order_by(audit_log.c.seq).limit(page)
@@ -260,6 +317,10 @@ class AuditRepository(Repository):
             if len(rows) < page:
                 return
             last = rows[-1].seq
+
+
+def _anchored(anchor: Anchor) -> str:
+    return f"the anchor {anchor.seq}:{anchor.hash[:12]}{' of ' + anchor.source if anchor.source else ''}"
 
 
 def _passes(error: SQLAlchemyError) -> bool:

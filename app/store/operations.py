@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Connection,
     Engine,
     ForeignKey,
     Index,
@@ -216,10 +217,14 @@ class OperationsRepository(Repository):
     def add(self, record: OperationRecord) -> None:
         """Keeps a new plan. A second plan of the same id is refused with StoreError."""
         with self._write(f"operation {record.id}") as c:
-            try:
-                c.execute(insert(operations).values(**{k: getattr(record, k) for k in record.__dataclass_fields__}))
-            except IntegrityError as e:
-                raise StoreError(f"operation {record.id} exists already") from e
+            self.adding(record, c)
+
+    def adding(self, record: OperationRecord, c: Connection) -> None:
+        """`add` within a transaction."""
+        try:
+            c.execute(insert(operations).values(**{k: getattr(record, k) for k in record.__dataclass_fields__}))
+        except IntegrityError as e:
+            raise StoreError(f"operation {record.id} exists already") from e
 
     def get(self, operation_id: str) -> OperationRecord | None:
         """One operation, or None."""
@@ -279,15 +284,19 @@ class OperationsRepository(Repository):
 
         lease: the change is made only under this lease. Raises LeaseLost where it is no longer held.
         """
+        with self._write(f"operation {operation_id}") as c:
+            if lease is not None:
+                self._leases.check(lease, c)
+            return self.moving(operation_id, before, after, c, **values)
+
+    def moving(self, operation_id: str, before: Iterable[State], after: State, c: Connection, **values: Any) -> bool:
+        """`move` within a transaction."""
         condition: list[ColumnElement[bool]] = [
             operations.c.id == operation_id,
             operations.c.state.in_([str(s) for s in before]),
         ]
-        with self._write(f"operation {operation_id}") as c:
-            if lease is not None:
-                self._leases.check(lease, c)
-            statement = update(operations).where(*condition).values(state=str(after), **values)
-            return c.execute(statement).rowcount == 1
+        statement = update(operations).where(*condition).values(state=str(after), **values)
+        return c.execute(statement).rowcount == 1
 
     def request_stop(self, operation_id: str) -> bool:
         """Requests that the operation stops before its next step; whether it was running."""
@@ -342,9 +351,13 @@ class OperationsRepository(Repository):
 
     def approve(self, record: ApprovalRecord) -> int:
         """Keeps an approval (its `id` is ignored) and returns its number."""
-        values = {k: getattr(record, k) for k in record.__dataclass_fields__ if k != "id"}
         with self._write(f"the approval of {record.operation_id}") as c:
-            return int(c.execute(insert(approvals).values(values).returning(approvals.c.id)).scalar_one())
+            return self.approving(record, c)
+
+    def approving(self, record: ApprovalRecord, c: Connection) -> int:
+        """`approve` within a transaction."""
+        values = {k: getattr(record, k) for k in record.__dataclass_fields__ if k != "id"}
+        return int(c.execute(insert(approvals).values(values).returning(approvals.c.id)).scalar_one())
 
     def approvals(self, operation_id: str) -> list[ApprovalRecord]:
         """Approvals of an operation, newest first."""

@@ -17,28 +17,28 @@ from tests.support.operations_world import ERIN, MIGRATION, Given
 
 FDE = ["dim_fde", "unity_av_fde"]
 HASHES: list[tuple[Kind, dict[str, Any], Sequence[str], str]] = [
-    (Kind.CUTOVER, {}, (), "38a1c694b08e050448cadae4821697be94b28f2eb06c1f13495203851820fa47"),
-    (Kind.CUTOVER, {}, FDE, "c59895e7200a755a9731851b2f2d1dc51fb197a0e863361db2cf90b363c6a706"),
+    (Kind.CUTOVER, {}, (), "87b01f1a66f0ee9b2bba313ec1392d3b4fbfedd557cf412d1aaba041aa055ae7"),
+    (Kind.CUTOVER, {}, FDE, "1f2c9fbd2e361e4c0b65bf957d74c66c53fff962e18ffb9aba44d2cdd666497d"),
     (
         Kind.CUTOVER,
         {},
         [t.name for t in MIGRATION.tables],
-        "1cf9d085776e5227688c730b068183d5109347fd62781c8142e46a8d342d039b",
+        "f1e5ea9a78db7df0107aefc0b5269885e1e8c66dacfbb7ea5dc35b6908e87041",
     ),
-    (Kind.REHEARSE, {}, (), "fb3eb19ad12b958d36bda1aaa1c62cf076df83786d6b7011bec44f75b3d18409"),
-    (Kind.PAUSE, {"job": "baseline"}, (), "4574e26cfeefc0c038ae6d127b484339f475b66f628a83050425af09e24b8ad0"),
-    (Kind.UNPAUSE, {"job": "candidate"}, (), "978a6ce86f2a2e8fd8ea29a8927b982f79eef6b4479e2088922c0bdfb9a3b49c"),
+    (Kind.REHEARSE, {}, (), "04b5cf45eb22fa53cd21dac0391bfed0da0181b1891bf9096c112357adef009a"),
+    (Kind.PAUSE, {"job": "baseline"}, (), "e35c8fe31ea8c94d75076f5fb0f628377f9204120080f9f16f38bb23d3722d25"),
+    (Kind.UNPAUSE, {"job": "candidate"}, (), "730e4cc64b35ea42ade987e1fa8595e2cca7b706960d4744e93651a48840b524"),
     (
         Kind.START_UPDATE,
         {"pipeline": "00_RDS_FDE_Pipeline_DEV"},
         (),
-        "d1b7594962bb2a22cadb9619baf5210ab4d8c388468f7fa1596455edc870a64c",
+        "1107b99a1bba418ad96d0a9a18cb30e7745eb581c797c09c27db52e71651a93e",
     ),
     (
         Kind.START_UPDATE,
         {"pipeline": "00_RDS_FDE_Pipeline_DEV", "full_refresh": True},
         (),
-        "c5c20cec468814c92ac492c5c26aa11dbbeb5561d8a9efbc671e7766cc0e2094",
+        "1ea255b4aa8b975a1bf6b472fa4bdc2d77bcde2357919fdde1fbdc1a7c56a932",
     ),
 ]
 
@@ -60,5 +60,5 @@ def test_a_rollback_has_the_hash_of_the_version_before() -> None:
     given.service.apply(given.approved(), "worker")
     assert (
         hash_of(given.service.plan(Kind.ROLLBACK, {}, ERIN))
-        == "f5431cae45add4fa43a01f7d0286f73f327d8878aa6b3dc07766ac3825129439"
+        == "8b137591a8ee7d7cd475d8ae37e8d514d97b94350fadcca56af2f578fb6a3153"
     )
