@@ -211,8 +211,10 @@ def list_operations(
     limit: Annotated[int, typer.Option(help="List at most this many.", min=1, max=1000)] = 20,
     as_json: Json = False,
 ) -> None:
-    """List submitted operations, newest first."""
-    found = context.store.operations.find(states=frozenset(State) - {State.PLANNED}, limit=limit)
+    """List submitted operations of the migration, newest first."""
+    found = context.store.operations.find(
+        states=frozenset(State) - {State.PLANNED}, migration=context.migration.name, limit=limit
+    )
     show(as_json, [brief(o) for o in found], draw_operations(found))
 
 

@@ -42,7 +42,9 @@ def status(
     facts = context.facts()
     phases, serving, gates = progress.phases(facts), progress.serving(facts), progress.gates(facts)
     under_way = context.store.operations.find(
-        states=[State.SUBMITTED, State.READY, State.RUNNING, State.NEEDS_HUMAN], limit=20
+        states=[State.SUBMITTED, State.READY, State.RUNNING, State.NEEDS_HUMAN],
+        migration=context.migration.name,
+        limit=20,
     )
     held = context.store.leases.holder(OPERATIONS_LEASE) is not None
     headline = answer(facts).text

@@ -362,8 +362,8 @@ class Executor:
     def _close_cutovers(self, rollback: OperationRecord, actor: Actor) -> None:
         """Cutovers that stopped midway are ended by the rollback that put everything back."""
         midway = [State.RUNNING, State.NEEDS_HUMAN]
-        for other in self._operations.find(kinds=CONVERGING, states=midway):
-            if other.id == rollback.id or rollback.migration != other.migration:
+        for other in self._operations.find(kinds=CONVERGING, states=midway, migration=rollback.migration):
+            if other.id == rollback.id:
                 continue
             reason = f"rolled back by {rollback.id}; {other.reason}".rstrip("; ")
             self._ledger.move(

@@ -152,8 +152,8 @@ class Ledger:
 
     def _undoes(self, migration: str) -> str | None:
         started = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED)
-        found = self._store.operations.find(kinds=[Kind.CUTOVER], states=started, limit=20)
-        return next((o.id for o in found if o.migration == migration), None)
+        found = self._store.operations.find(kinds=[Kind.CUTOVER], states=started, migration=migration, limit=1)
+        return found[0].id if found else None
 
     def journal_digest(self, operation_id: str) -> dict[str, Any]:
         """SHA-256 over the journal so far, so that the audit chain covers every step too."""

@@ -19,6 +19,8 @@ from app.store.operations import JournalEntry, OperationRecord, OperationsReposi
 
 _STARTED = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED, State.UNDONE)
 NOT_STORED = "no cutover of it is stored here"
+MOST = 20
+"""Operations that are read at most to find the newest."""
 
 
 @dataclass(frozen=True)
@@ -128,18 +130,34 @@ def last_cutover(operations: OperationsRepository, migration: Migration) -> Past
 
     One whose plan cannot be read leaves no memory: `unknown` then says so, with what its journal holds.
     """
-    served = {t.baseline for t in migration.tables}
-    found = operations.find(kinds=[Kind.CUTOVER], states=_STARTED, limit=20)
-    for record in sorted(found, key=lambda o: o.started_at or o.created_at, reverse=True):
+    for record in concerning(operations, migration, [Kind.CUTOVER], _STARTED):
         try:
-            past = of_record(record)
+            return of_record(record)
         except CodecError as e:
-            if record.migration != migration.name:
-                continue
             return PastCutover(unknown=unreadable(record, e, operations.journal(record.id)))
-        if record.migration == migration.name or served & {s.served for s in past.swaps}:
-            return past
     return PastCutover()
+
+
+def concerning(
+    operations: OperationsRepository, migration: Migration, kinds: Iterable[Kind], states: Iterable[State]
+) -> list[OperationRecord]:
+    """Cutovers and rollbacks of a migration, and those of another one that moved any of its tables; the one that
+    started last comes first."""
+    kinds, states = list(kinds), list(states)
+    found = operations.find(kinds=kinds, states=states, migration=migration.name, limit=MOST)
+    others = [o for o in operations.find(kinds=kinds, states=states, limit=MOST) if o.migration != migration.name]
+    served = {t.baseline for t in migration.tables}
+    found += [o for o in others if served & _served(o)]
+    return sorted(found, key=lambda o: o.started_at or o.created_at, reverse=True)
+
+
+def _served(record: OperationRecord) -> set[str]:
+    """The names that an operation looked at; none where its plan cannot be read."""
+    try:
+        before, _ = observation_from_json(record.plan)
+    except CodecError:
+        return set()
+    return {r.name for r in before.relations}
 
 
 def of_record(record: OperationRecord) -> PastCutover:

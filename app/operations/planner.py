@@ -16,7 +16,7 @@ from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation
 from app.operations.draft import Draft
 from app.operations.gates import Judge
 from app.operations.observe import observe, relations, starts_old_job
-from app.operations.past import PastCutover, last_cutover, of_record
+from app.operations.past import PastCutover, concerning, last_cutover, of_record
 from app.operations.performer import differences
 from app.operations.plan_hash import PLAN_FORMAT
 from app.operations.positions import Place
@@ -123,10 +123,11 @@ class Planner:
         )
 
     def _unfinished(self, kind: Kind, args: Mapping[str, Any], but: str | None) -> list[str]:
-        """Cutovers and rollbacks started and not at an end. One that needs a person blocks its like and the old job."""
+        """Cutovers and rollbacks of these tables started and not at an end. One that needs a person blocks its like and
+        the old job."""
         by_stuck = kind in CONVERGING or starts_old_job(kind, args)
         states = [State.RUNNING, State.NEEDS_HUMAN] if by_stuck else [State.RUNNING]
-        found = self._operations.find(kinds=CONVERGING, states=states, limit=20)
+        found = concerning(self._operations, self._migration, CONVERGING, states)
         return [f"{o.kind} {o.id}" for o in found if o.id != but]
 
     def _gates(self, kind: Kind, seen: Observation, past: PastCutover) -> tuple[GateVerdict, ...]:

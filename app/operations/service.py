@@ -71,6 +71,7 @@ class OperationsService:
     ) -> None:
         self._after = after
         self._store = store
+        self._migration = migration
         self._personas = personas
         self._roles_of = roles_of
         self._clock = clock
@@ -124,7 +125,7 @@ class OperationsService:
         operation_id = plan if isinstance(plan, str) else plan.operation_id
         with self._ledger.audited(actor, "submit", operation_id):
             self._check_persona(actor)
-            record, known = self._ledger.get(operation_id)
+            record, known = self._own(operation_id)
             if not isinstance(plan, str) and plan.hash != record.plan_hash:
                 raise Refused("this is not the plan that was kept under its id: plan again")
             access.require(actor.user_name, Role.OPERATOR, self._roles_of, f"submitting {known.kind}")
@@ -149,6 +150,7 @@ class OperationsService:
         with self._ledger.audited(actor, "approve", operation):
             self._check_persona(actor)
             record, known = self._ledger.find(operation)
+            self._check_own(record)
             if record.state is not State.SUBMITTED:
                 raise Refused(f"operation {record.id} is {record.state}: it waits for no approval")
             self._planner.check_validity(record, known)
@@ -170,7 +172,7 @@ class OperationsService:
         """Cancels an operation that was not started, or requests a running one to stop and undo. Raises Refused."""
         with self._ledger.audited(actor, "cancel", operation_id):
             self._check_persona(actor)
-            record, known = self._ledger.get(operation_id)
+            record, known = self._own(operation_id)
             access.require(actor.user_name, Role.OPERATOR, self._roles_of, "cancelling")
             not_started = [State.PLANNED, State.SUBMITTED, State.READY]
             if known.kind in CONVERGING and self.interrupted(record):
@@ -202,7 +204,7 @@ class OperationsService:
         """
         actor = executor if isinstance(executor, Actor) else Actor(executor, frozenset(), "worker")
         with self._ledger.audited(actor, "apply", operation_id):
-            record, known = self._ledger.get(operation_id)
+            record, known = self._own(operation_id)
             if isinstance(executor, Actor):
                 self._check_persona(actor)
                 access.require(actor.user_name, Role.OPERATOR, self._roles_of, "applying")
@@ -248,7 +250,7 @@ class OperationsService:
         """Interrupted operations whose resumption is requested, oldest first (for the worker)."""
         if self._store.leases.holder(LEASE) is not None:
             return []
-        found = self._store.operations.find(states=[State.RUNNING, State.NEEDS_HUMAN])
+        found = self._store.operations.find(states=[State.RUNNING, State.NEEDS_HUMAN], migration=self._migration.name)
         return [o for o in found if resumption.open_request(self._store.audit, o.id) is not None][::-1]
 
     def _resume(self, operation_id: str, requester: Actor, executor: Actor) -> OperationRecord:
@@ -265,7 +267,7 @@ class OperationsService:
     def _check_resume(self, operation_id: str, requester: Actor) -> tuple[OperationRecord, Plan]:
         self._check_persona(requester)
         access.require(requester.user_name, Role.OPERATOR, self._roles_of, "resuming")
-        record, known = self._ledger.get(operation_id)
+        record, known = self._own(operation_id)
         if record.state not in (State.RUNNING, State.NEEDS_HUMAN):
             raise Refused(f"operation {operation_id} is {record.state}: there is nothing to resume")
         if known.kind is Kind.REHEARSE:
@@ -280,7 +282,7 @@ class OperationsService:
         """
         actor = Actor(executor, frozenset(), "worker")
         try:
-            record, known = self._ledger.get(operation_id)
+            record, known = self._own(operation_id)
         except PlanUnreadable as e:
             return self._end_unreadable(e, actor)
         with self._ledger.audited(actor, "bring back", operation_id, known.hash):
@@ -347,7 +349,7 @@ class OperationsService:
         worker)."""
         if self._store.leases.holder(LEASE) is not None:
             return []
-        found = self._store.operations.find(states=[State.RUNNING])
+        found = self._store.operations.find(states=[State.RUNNING], migration=self._migration.name)
         return [o for o in found if resumption.open_request(self._store.audit, o.id) is None][::-1]
 
     def ready(self) -> Sequence[OperationRecord]:
@@ -361,11 +363,24 @@ class OperationsService:
                     Actor("worker", frozenset(), "worker"), "expire", "failed", record, waiting, State.EXPIRED,
                     reason=reason, columns={"ended_at": moment, "reason": reason},
                 )  # fmt: skip
-        return self._store.operations.ready()
+        return self._store.operations.ready(self._migration.name)
 
     def serving(self) -> Mapping[str, str]:
         """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong."""
         return self._planner.serving()
+
+    def _own(self, operation_id: str) -> tuple[OperationRecord, Plan]:
+        """An operation of this migration. Raises Refused where it is another's: this one's file names other jobs."""
+        record, known = self._ledger.get(operation_id)
+        self._check_own(record)
+        return record, known
+
+    def _check_own(self, record: OperationRecord) -> None:
+        if record.migration != self._migration.name:
+            raise Refused(
+                f"operation {record.id} belongs to the migration {record.migration!r}, "
+                f"not to {self._migration.name!r}: act with its migration file"
+            )
 
     def _check_persona(self, actor: Actor) -> None:
         if approvals.is_persona(actor.local, actor.source) and not self._personas():

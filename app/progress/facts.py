@@ -173,11 +173,11 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
     parity = {pair: store.parity.latest(pair) for pair in PAIRS}
     started, verified = {}, {}
     for kind in (*SWITCHES, "rehearse"):
-        newest = store.operations.newest_started(kind)
+        newest = store.operations.newest_started(kind, migration.name)
         if newest is None:
             continue
         started[kind] = newest
-        last = newest if newest.state is State.VERIFIED else store.operations.last(kind, State.VERIFIED)
+        last = newest if newest.state is State.VERIFIED else store.operations.last(kind, migration.name)
         if last is not None:
             verified[kind] = last
     return Facts(

@@ -251,7 +251,7 @@ def gather(store: Store, facts: Facts, report_id: str, by: str) -> Content:
         comparisons=_comparisons(store.parity.history(limit=COMPARISONS * len(migration.tables))),
         measures=tuple(_measure(m) for m in facts.performance.measures),
         costs=tuple(sentences(load_projection(store, facts.performance, ZoneInfo(migration.timezone), facts.now))),
-        operations=tuple(_operation(o) for o in store.operations.find(limit=OPERATIONS)),
+        operations=tuple(_operation(o) for o in store.operations.find(migration=migration.name, limit=OPERATIONS)),
         incidents=tuple(_incident(i) for i in store.incidents.since(facts.now - timedelta(days=INCIDENT_DAYS))),
         audit=_audit(store.audit.verify()),
         stale=tuple(

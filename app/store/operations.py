@@ -237,9 +237,10 @@ class OperationsRepository(Repository):
         kinds: Iterable[str] | None = None,
         states: Iterable[State] | None = None,
         plan_hash: str | None = None,
+        migration: str | None = None,
         limit: int = 100,
     ) -> list[OperationRecord]:
-        """Operations that match, newest first."""
+        """Operations that match, newest first. migration: the name of theirs."""
         query = select(operations).order_by(operations.c.created_at.desc(), operations.c.id).limit(limit)
         if kinds is not None:
             query = query.where(operations.c.kind.in_([str(k) for k in kinds]))
@@ -247,34 +248,49 @@ class OperationsRepository(Repository):
             query = query.where(operations.c.state.in_([str(s) for s in states]))
         if plan_hash is not None:
             query = query.where(operations.c.plan_hash.startswith(plan_hash))
+        if migration is not None:
+            query = query.where(operations.c.migration == migration)
         return [_operation(row) for row in self._all(query)]
 
-    def last(self, kind: str, state: State = State.VERIFIED) -> OperationRecord | None:
-        """The operation of this kind that came to `state` last, or None."""
+    def last(self, kind: str, migration: str, state: State = State.VERIFIED) -> OperationRecord | None:
+        """The operation of this kind and migration that came to `state` last, or None."""
         query = (
             select(operations)
-            .where(operations.c.kind == str(kind), operations.c.state == str(state))
+            .where(
+                operations.c.kind == str(kind),
+                operations.c.migration == migration,
+                operations.c.state == str(state),
+            )
             .order_by(func.coalesce(operations.c.ended_at, operations.c.created_at).desc())
             .limit(1)
         )
         row = self._one(query)
         return None if row is None else _operation(row)
 
-    def newest_started(self, kind: str) -> OperationRecord | None:
-        """The operation of this kind that has started and not ended, else the one that ended last; or None."""
+    def newest_started(self, kind: str, migration: str) -> OperationRecord | None:
+        """The operation of this kind and migration that has started and not ended, else the one that ended last; or
+        None."""
         ended = operations.c.ended_at
         query = (
             select(operations)
-            .where(operations.c.kind == str(kind), operations.c.started_at.is_not(None))
+            .where(
+                operations.c.kind == str(kind),
+                operations.c.migration == migration,
+                operations.c.started_at.is_not(None),
+            )
             .order_by(ended.is_not(None), func.coalesce(ended, operations.c.started_at).desc())
             .limit(1)
         )
         row = self._one(query)
         return None if row is None else _operation(row)
 
-    def ready(self) -> list[OperationRecord]:
-        """Operations that wait for execution, oldest first."""
-        query = select(operations).where(operations.c.state == State.READY).order_by(operations.c.submitted_at)
+    def ready(self, migration: str) -> list[OperationRecord]:
+        """Operations of a migration that wait for execution, oldest first."""
+        query = (
+            select(operations)
+            .where(operations.c.state == State.READY, operations.c.migration == migration)
+            .order_by(operations.c.submitted_at)
+        )
         return [_operation(row) for row in self._all(query)]
 
     def move(

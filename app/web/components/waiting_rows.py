@@ -24,7 +24,9 @@ def things(here: Panel, facts: Facts) -> tuple[Waiting, ...]:
     who = reader.known(here)
     if who.roles is None:
         return ()
-    operations = here.store.operations.find(states=[State.SUBMITTED, State.NEEDS_HUMAN], limit=20)
+    operations = here.store.operations.find(
+        states=[State.SUBMITTED, State.NEEDS_HUMAN], migration=here.migration.name, limit=20
+    )
     return waiting(facts, who.user, who.roles, operations)
 
 

@@ -50,13 +50,13 @@ def render() -> None:
 
 def _head() -> None:
     here = panel.current()
-    records = here.store.operations.find(states=SUBMITTED_STATES, limit=LIMIT)
+    records = here.store.operations.find(states=SUBMITTED_STATES, migration=here.migration.name, limit=LIMIT)
     stuck = interrupted(here, records)
     state, sentence = sentences.activity(records, stuck, here.now)
     answer("What is running?", sentence, state)
     asof.bar(asof.chosen(here.store.collected.sources(), SOURCES), here.zone, here.now)
     waiting = [o for o in records if o.state in (State.SUBMITTED, State.READY)]
-    cutover, rollback = here.store.operations.last("cutover"), here.store.operations.last("rollback")
+    cutover, rollback = (here.store.operations.last(k, here.migration.name) for k in ("cutover", "rollback"))
     figures(
         [
             Figure("Running", count(sum(o.state is State.RUNNING for o in records)), f"{len(stuck)} interrupted"),
@@ -173,7 +173,7 @@ def _plan(here: Panel, kind: Kind, args: Mapping[str, Any]) -> None:
 def _waiting(open_id: str | None) -> None:
     here = panel.current()
     records = here.store.operations.find(
-        states=(State.SUBMITTED, State.READY, State.RUNNING, State.NEEDS_HUMAN), limit=20
+        states=(State.SUBMITTED, State.READY, State.RUNNING, State.NEEDS_HUMAN), migration=here.migration.name, limit=20
     )
     others = [o for o in records if o.id != open_id]
     if not others:
@@ -454,7 +454,9 @@ def _history() -> None:
     here = panel.current()
     section("History")
     plans = st.toggle("Show unsubmitted plans", key="operations_plans")
-    records = here.store.operations.find(states=None if plans else SUBMITTED_STATES, limit=LIMIT)
+    records = here.store.operations.find(
+        states=None if plans else SUBMITTED_STATES, migration=here.migration.name, limit=LIMIT
+    )
     if not records:
         empty("No operations yet.", "Choose an action above; its plan changes nothing.")
         return

@@ -214,7 +214,10 @@ def _next(here: Panel, facts: Facts, plan: Timeline) -> None:
 def _waits(here: Panel, facts: Facts) -> None:
     section("What waits for whom")
     found = assignments(
-        facts, here.store.operations.find(states=[State.SUBMITTED, State.NEEDS_HUMAN], limit=OPERATIONS_READ)
+        facts,
+        here.store.operations.find(
+            states=[State.SUBMITTED, State.NEEDS_HUMAN], migration=here.migration.name, limit=OPERATIONS_READ
+        ),
     )
     rows.draw(
         [
@@ -247,7 +250,7 @@ def _operations(here: Panel) -> None:
                 f"{ago(o.ended_at or o.started_at or o.created_at, here.now)}",
                 [Link("Open", "operations", {"operation": o.id})],
             )
-            for o in here.store.operations.find(limit=OPERATIONS)
+            for o in here.store.operations.find(migration=here.migration.name, limit=OPERATIONS)
         ],
         here.zone,
         key="overview_operations",
