@@ -18,11 +18,13 @@ from databricks.sdk import WorkspaceClient
 
 from app.store.connect import open_engine
 from app.store.open import Store, open_store
+from app.web.components.figure import Figure
 from emulator.__main__ import listen
 from emulator.rest.app import create_app
 from emulator.workspace import Workspace
 from tests.support import pages_seed
 from tests.support.databases import POSTGRES, SQLITE, Databases, Postgres, postgres_server
+from tests.support.drawn import validated
 from tests.support.emulator_workspace import workspace_in
 from tests.support.operations_world import Given
 from tests.support.pages_open import MIGRATION, MIGRATION_FILE, Fill
@@ -135,6 +137,7 @@ def page_settings(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("CUTOVER_STORE_URL", store_url)
     monkeypatch.setenv("CUTOVER_MIGRATION", str(MIGRATION_FILE))
     monkeypatch.setenv("CUTOVER_IDENTITY", "persona")
+    monkeypatch.setattr(Figure, "to_dict", validated)
     st.cache_resource.clear()
     st.cache_data.clear()
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.web.components.charts import Bar, Point, failed_share, runs_over_time, timeline, verdicts, zone_title
+from tests.support.drawn import drawn
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HERE = ZoneInfo("Asia/Tokyo")
@@ -23,15 +24,15 @@ def test_a_run_without_an_end_reaches_to_now_only_while_it_runs() -> None:
     assert (bar("good").length(NOW), bar("good").duration) == (timedelta(0), "end unknown")
     ended = bar("good", NOW - timedelta(hours=2) + timedelta(seconds=90))
     assert (ended.length(NOW), ended.duration) == (timedelta(seconds=90), "1 min 30 s")
-    drawn = timeline([bar("good"), bar("busy"), ended], HERE, NOW).data[0]
-    assert list(drawn.x) == [1000.0, 7_200_000.0, 90_000.0], "milliseconds; one second at least, to be seen"
+    bars = drawn(timeline([bar("good"), bar("busy"), ended], HERE, NOW)).data[0]
+    assert list(bars.x) == [1000.0, 7_200_000.0, 90_000.0], "milliseconds; one second at least, to be seen"
 
 
 def test_a_single_moment_stands_within_an_hour_of_the_readers_clock() -> None:
-    one = runs_over_time([Point("1", "baseline", NOW, 5.0)], HERE, "s").layout.xaxis.range
-    assert one == (datetime(2026, 3, 2, 20, 30), datetime(2026, 3, 2, 21, 30))
+    one = drawn(runs_over_time([Point("1", "baseline", NOW, 5.0)], HERE, "s")).layout.xaxis.range
+    assert one == ("2026-03-02T20:30:00", "2026-03-02T21:30:00")
     points = [Point("1", "baseline", NOW, 5.0), Point("2", "baseline", NOW - timedelta(hours=6), 5.0)]
-    assert runs_over_time(points, HERE, "s").layout.xaxis.range is None
+    assert drawn(runs_over_time(points, HERE, "s")).layout.xaxis.range is None
 
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -58,10 +59,10 @@ def test_an_axis_names_the_zone_as_it_holds_for_its_dates(
 def test_every_chart_over_time_names_the_zone_of_its_data() -> None:
     summer = datetime(2026, 7, 1, tzinfo=UTC)
     ended = Bar("1", "lane", "candidate", summer, summer + timedelta(minutes=5), "SUCCESS", "good")
-    for drawn in (
+    for figure in (
         timeline([ended], NEW_YORK, NOW + timedelta(days=300)),
         runs_over_time([Point("1", "baseline", summer, 5.0)], NEW_YORK, "s"),
         verdicts([("t", summer, "identical", "p-1")], NEW_YORK),
         failed_share([("e", [(summer, 1, 0)])], NEW_YORK),
     ):
-        assert drawn.layout.xaxis.title.text == "EDT (America/New_York)"
+        assert drawn(figure).layout.xaxis.title.text == "EDT (America/New_York)"

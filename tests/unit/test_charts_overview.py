@@ -13,6 +13,7 @@ from app.progress.phases import phases as phases_of
 from app.progress.timeline import PlannedPhase, Timeline, timeline
 from app.store.parity_records import ParityState
 from app.web.components import charts_overview, charts_timeline
+from tests.support.drawn import drawn
 from tests.support.performance import NOW as MEASURED_NOW
 from tests.support.performance import assessed, side_by_side
 from tests.support.progress_facts import NOW, compared, facts
@@ -33,8 +34,8 @@ def plan(*phases: PlannedPhase, start: date | None = FIRST) -> Timeline:
 
 def bars(plan: Timeline) -> dict[str, tuple[datetime, timedelta]]:
     """Name of each bar to its start and length."""
-    drawn = charts_timeline.phases(plan, HERE, NOW).data
-    return {b.name: (b.base[0], timedelta(milliseconds=b.x[0])) for b in drawn}
+    found = drawn(charts_timeline.phases(plan, HERE, NOW)).data
+    return {b.name: (datetime.fromisoformat(b.base[0]), timedelta(milliseconds=b.x[0])) for b in found}
 
 
 def test_a_planned_bar_reaches_from_the_first_day_to_the_end_of_the_last() -> None:
@@ -89,18 +90,18 @@ def test_the_newest_comparison_is_at_the_right_and_the_oldest_are_left_out() -> 
     grid = charts_overview.grid_of(results(1, 2, 3, 4), ["dim_fde", "iv_fde_ax"], 3)
     assert [parity_id for parity_id, _ in grid.comparisons] == ["c3", "c2", "c1"]
     assert set(grid.cells) == {("dim_fde", "c3"), ("dim_fde", "c2"), ("dim_fde", "c1")}
-    drawn = charts_overview.verdict_grid(grid, ["■", "●"], HERE)
-    assert [list(t.customdata[n]) for t in drawn.data for n in (0,)] == [["dim_fde", "c1"]]
-    assert list(drawn.data[0].x) == [2, 1, 0]
-    assert list(drawn.layout.yaxis.ticktext) == ["■ dim_fde", "● iv_fde_ax"]
+    figure = drawn(charts_overview.verdict_grid(grid, ["■", "●"], HERE))
+    assert [list(t.customdata[n]) for t in figure.data for n in (0,)] == [["dim_fde", "c1"]]
+    assert list(figure.data[0].x) == [2, 1, 0]
+    assert list(figure.layout.yaxis.ticktext) == ["■ dim_fde", "● iv_fde_ax"]
 
 
 def test_each_verdict_has_a_shape_of_its_own() -> None:
     cancelled = replace(results(4)[0], state=ParityState.CANCELLED, verdict=None)
     failed = replace(results(5)[0], state=ParityState.FAILED, verdict=None)
     found = [*results(1), *results(2, verdict="different"), *results(3, verdict="not_proven"), cancelled, failed]
-    drawn = charts_overview.verdict_grid(charts_overview.grid_of(found, ["dim_fde"], 9), ["■"], HERE)
-    shapes = {t.name: (t.marker.symbol, len(t.x)) for t in drawn.data}
+    figure = drawn(charts_overview.verdict_grid(charts_overview.grid_of(found, ["dim_fde"], 9), ["■"], HERE))
+    shapes = {t.name: (t.marker.symbol, len(t.x)) for t in figure.data}
     assert {name: n for name, (_, n) in shapes.items()} == {
         "identical": 1, "different": 1, "not proven": 2, "cancelled": 1,
     }  # fmt: skip
@@ -115,18 +116,18 @@ def test_tables_that_left_the_migration_are_not_in_the_grid() -> None:
 def test_a_ratio_has_its_interval_and_its_verdict_in_words() -> None:
     runs, usage = side_by_side([100.0] * 14, [50.0] * 14)
     measures = assessed(runs, usage, now=MEASURED_NOW).measures
-    drawn = charts_overview.ratios(measures)
-    point = drawn.data[0]
+    figure = drawn(charts_overview.ratios(measures))
+    point = figure.data[0]
     assert (point.x[0], point.marker.symbol) == (0.5, "circle")
-    assert point.error_x.array[0] == measures[0].interval.high - 0.5  # type: ignore[union-attr]
-    words = [a.text for a in drawn.layout.annotations]
+    assert point.error_x.array[0] == measures[0].interval.high - 0.5
+    words = [a.text for a in figure.layout.annotations]
     assert words[0] == "<b>Run time</b>  ✓ better: 0.50×, 14 pairs"
 
 
 def test_too_few_pairs_are_shown_hollow_and_none_leaves_a_lane_with_the_reason() -> None:
     runs, usage = side_by_side([100.0] * 2, [50.0] * 2)
-    few = charts_overview.ratios(assessed(runs, usage, now=MEASURED_NOW).measures)
+    few = drawn(charts_overview.ratios(assessed(runs, usage, now=MEASURED_NOW).measures))
     assert few.data[0].marker.symbol == "diamond-open"
-    nothing = charts_overview.ratios(NOT_ASSESSED.measures)
+    nothing = drawn(charts_overview.ratios(NOT_ASSESSED.measures))
     assert not nothing.data
     assert [a.text.partition("?")[2] for a in nothing.layout.annotations] == [" no pair of runs yet"] * 3

@@ -15,6 +15,7 @@ from app.web.components import charts
 from app.web.components.marks import verdict_mark
 from app.web.components.panel import Panel
 from app.web.pages.parity_history import entries, figure, title
+from tests.support.drawn import drawn
 from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -30,9 +31,9 @@ def compared(table: str, hours: float, verdict: str, state: ParityState = Parity
 def test_what_somebody_cancelled_is_drawn_and_called_as_such() -> None:
     cancelled = compared("dim_fde", 2, "not_proven", ParityState.CANCELLED)
     found = [compared("dim_fde", 1, "identical"), cancelled, compared("dim_fde", 3, "not_proven", ParityState.FAILED)]
-    drawn = charts.verdicts(entries(found, TABLES, Streak()), ZoneInfo("UTC"))
-    marks = {trace.name: (trace.marker.symbol, list(trace.x)) for trace in drawn.data}
-    at = {name: [x.replace(tzinfo=UTC) for x in xs] for name, (_, xs) in marks.items()}
+    verdicts = drawn(charts.verdicts(entries(found, TABLES, Streak()), ZoneInfo("UTC")))
+    marks = {trace.name: (trace.marker.symbol, list(trace.x)) for trace in verdicts.data}
+    at = {name: [datetime.fromisoformat(x).replace(tzinfo=UTC) for x in xs] for name, (_, xs) in marks.items()}
     assert at == {"identical": [T + HOUR], "cancelled": [T + 2 * HOUR], "not proven": [T + 3 * HOUR]}
     assert len({symbol for symbol, _ in marks.values()}) == 3, "told apart by shape, not by colour alone"
     assert verdict_mark(cancelled).text == "▲ cancelled"
@@ -44,10 +45,10 @@ def test_pairs_that_were_not_compared_are_drawn_on_every_table() -> None:
         (EndedProducer("1", T), EndedProducer("2", T + HOUR)), (EndedProducer("u1", T), EndedProducer("u2", T))
     )
     waits = NotCompared((EndedProducer("3", T + 9 * HOUR),), (EndedProducer("u3", T + 8 * HOUR),))
-    drawn = entries([compared("dim_fde", 5, "identical")], TABLES, Streak(1, 6, ended=ended, waiting=waits))
-    lacking = [(table, when) for table, when, what, _ in drawn if what == "not_compared"]
+    shown = entries([compared("dim_fde", 5, "identical")], TABLES, Streak(1, 6, ended=ended, waiting=waits))
+    lacking = [(table, when) for table, when, what, _ in shown if what == "not_compared"]
     assert sorted(lacking) == sorted((t, T + h * HOUR) for t in TABLES for h in (0, 1, 9))
-    assert "runs not compared" in {t.name for t in charts.verdicts(drawn, ZoneInfo("UTC")).data}
+    assert "runs not compared" in {t.name for t in drawn(charts.verdicts(shown, ZoneInfo("UTC"))).data}
 
 
 def test_a_week_of_28_pairs_is_told_as_7_days_28_of_28() -> None:

@@ -23,6 +23,7 @@ from app.web.components.rows import markdown
 from app.web.components.tables import Column, frame, to_csv
 from app.web.components.text import plain
 from app.web.pages.performance_options import option_rows
+from tests.support.drawn import drawn
 from tests.support.pages_open import unescaped
 
 T = datetime(2026, 7, 1, 9, tzinfo=UTC)
@@ -133,19 +134,19 @@ def test_an_option_that_is_not_enough_or_not_needed_says_so() -> None:
 
 def test_the_chart_of_ratios_draws_interval_and_margin() -> None:
     points = [RatioPoint("2", T + timedelta(hours=6), 0.6, "b"), RatioPoint("1", T, 0.5, "<b>a</b>")]
-    figure = ratios(points, Band(0.55, 0.5, 0.6, 0.05), NEW_YORK)
-    (drawn,) = figure.data
-    assert (list(drawn.y), list(drawn.customdata)) == ([0.5, 0.6], ["1", "2"]), "in the order of time"
-    assert "&lt;b&gt;" in drawn.hovertext[0]
+    figure = drawn(ratios(points, Band(0.55, 0.5, 0.6, 0.05), NEW_YORK))
+    (pairs,) = figure.data
+    assert (list(pairs.y), list(pairs.customdata)) == ([0.5, 0.6], ["1", "2"]), "in the order of time"
+    assert "&lt;b&gt;" in pairs.hovertext[0]
     assert [(s.y0, s.y1) for s in figure.layout.shapes] == [(0.95, 1.05), (0.5, 0.6), (0.55, 0.55)]
     assert figure.layout.xaxis.title.text == "EDT (America/New_York)"
-    one = ratios(points[:1], Band(0.6, None, None, 0.05), NEW_YORK)
+    one = drawn(ratios(points[:1], Band(0.6, None, None, 0.05), NEW_YORK))
     assert len(one.layout.shapes) == 2, "one pair has no interval"
 
 
 def test_the_chart_of_days_has_a_bar_for_each_side_and_day() -> None:
     values = [DayValue("candidate", date(2026, 7, 1), 2.0, 4), DayValue("baseline", date(2026, 7, 1), 3.0, 4)]
-    old, new = by_day(values, "USD", NEW_YORK).data
+    old, new = drawn(by_day(values, "USD", NEW_YORK)).data
     assert (old.name, list(old.y), new.name, list(new.y)) == ("old side", [3.0], "new side", [2.0])
 
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from app.web.components import sides
+from app.web.components.figure import Figure
 from app.web.components.text import literal, moment, plot_text, seconds, shorten
 
 CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
@@ -55,14 +55,14 @@ class Point:
     note: str = ""
 
 
-def show(figure: go.Figure, title: str, *, key: str) -> None:
+def show(figure: Figure, title: str, *, key: str) -> None:
     """Draws `figure` in the page's theme, light or dark, under a title that wraps; a chart's own title does not."""
     with st.container(gap=None):
         st.markdown(f"**{literal(title)}**")
         st.plotly_chart(figure, key=key, config=CONFIG, alt=title, width="stretch")
 
 
-def show_and_pick(figure: go.Figure, title: str, *, key: str) -> list[Any] | None:
+def show_and_pick(figure: Figure, title: str, *, key: str) -> list[Any] | None:
     """Draws `figure` as `show` does. Returns the custom data of a point that was clicked just now, else None."""
     with st.container(gap=None):
         st.markdown(f"**{literal(title)}**")
@@ -73,7 +73,7 @@ def show_and_pick(figure: go.Figure, title: str, *, key: str) -> list[Any] | Non
     return list(points[0]["customdata"]) if points else None
 
 
-def layout(figure: go.Figure, height: int, **more: Any) -> go.Figure:
+def layout(figure: Figure, height: int, **more: Any) -> Figure:
     """Sets height (pixels), margins and legend as every chart has them. more: other settings of the layout."""
     # On a narrow screen the legend has one line for each entry and grows upwards.
     legend = more.get("showlegend", len(figure.data) > 1)
@@ -124,7 +124,7 @@ def zone_title(zone: ZoneInfo, times: Sequence[datetime]) -> str:
     return zone.key if names == [zone.key] or len(names) > 2 else f"{', '.join(names)} ({zone.key})"
 
 
-def time_axis(figure: go.Figure, zone: ZoneInfo, times: Iterable[datetime]) -> None:
+def time_axis(figure: Figure, zone: ZoneInfo, times: Iterable[datetime]) -> None:
     """Sets a time axis of at least one hour: Plotly would spread a single point over milliseconds."""
     found = sorted(times)
     figure.update_xaxes(type="date", title=zone_title(zone, found))
@@ -132,9 +132,9 @@ def time_axis(figure: go.Figure, zone: ZoneInfo, times: Iterable[datetime]) -> N
         figure.update_xaxes(range=[local(found[0] - missing / 2, zone), local(found[-1] + missing / 2, zone)])
 
 
-def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
+def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> Figure:
     """Runs as bars along time, one lane for each job or pipeline. A failed run is hatched, a generated one pale."""
-    figure = go.Figure()
+    figure = Figure()
     lanes = list(dict.fromkeys(bar.lane for bar in bars))
     for side in _sides(bar.side for bar in bars):
         for bad in (False, True):
@@ -170,9 +170,9 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
     return figure
 
 
-def runs_over_time(points: Sequence[Point], zone: ZoneInfo, unit: str, height: int = 240) -> go.Figure:
+def runs_over_time(points: Sequence[Point], zone: ZoneInfo, unit: str, height: int = 240) -> Figure:
     """One marker for each run, by side; a failed run is an x, a generated one hollow."""
-    figure = go.Figure()
+    figure = Figure()
     for side in _sides(p.side for p in points):
         chosen = sorted((p for p in points if p.side == side), key=lambda p: p.when)
         base = sides.SHAPES.get(side, "circle")
@@ -202,9 +202,9 @@ def runs_over_time(points: Sequence[Point], zone: ZoneInfo, unit: str, height: i
     return figure
 
 
-def distribution(points: Sequence[Point], unit: str, height: int = 240) -> go.Figure:
+def distribution(points: Sequence[Point], unit: str, height: int = 240) -> Figure:
     """A box with all runs beside it, one row for each side, without failed runs: they measure nothing."""
-    figure = go.Figure()
+    figure = Figure()
     for side in _sides(p.side for p in points):
         values = [p.value for p in points if p.side == side and not p.failed]
         figure.add_box(
@@ -223,9 +223,9 @@ def distribution(points: Sequence[Point], unit: str, height: int = 240) -> go.Fi
     return figure
 
 
-def single_bars(items: Sequence[tuple[str, float]], unit: str, side: str = "candidate") -> go.Figure:
+def single_bars(items: Sequence[tuple[str, float]], unit: str, side: str = "candidate") -> Figure:
     """One bar for each label, all of one side."""
-    figure = go.Figure()
+    figure = Figure()
     figure.add_bar(
         orientation="h",
         y=[plot_text(shorten(name, 36)) for name, _ in items],
@@ -251,12 +251,12 @@ VERDICTS = {
 }
 
 
-def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo) -> go.Figure:
+def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo) -> Figure:
     """Comparisons over time, one row for each table: (table, when, verdict, id). The marker's shape is the verdict.
 
     In place of a verdict: `cancelled`, or `not_compared` for a pair of runs that no comparison covers.
     """
-    figure = go.Figure()
+    figure = Figure()
     tables = list(dict.fromkeys(e[0] for e in entries))
     for verdict, (word, symbol, colour) in VERDICTS.items():
         chosen = [e for e in entries if e[2].lower() == verdict]
@@ -282,9 +282,9 @@ def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo) 
 _NEITHER = ("#009E73", "#CC79A7", "#8C6BB1", "#7A858F", "#A6761D", "#B2182B", "#5AAE61", "#999933")
 
 
-def failed_share(series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]]], zone: ZoneInfo) -> go.Figure:
+def failed_share(series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]]], zone: ZoneInfo) -> Figure:
     """Share of rows that fail each expectation, by update: (expectation, [(when, passed, failed), ...])."""
-    figure = go.Figure()
+    figure = Figure()
     symbols = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "pentagon")
     for n, (name, values) in enumerate(series):
         figure.add_scatter(
@@ -306,9 +306,9 @@ def failed_share(series: Sequence[tuple[str, Sequence[tuple[datetime, int, int]]
     return figure
 
 
-def columns_bar(columns: Sequence[tuple[str, int]]) -> go.Figure:
+def columns_bar(columns: Sequence[tuple[str, int]]) -> Figure:
     """Number of rows that differ in each column, largest first."""
-    figure = go.Figure()
+    figure = Figure()
     figure.add_bar(
         orientation="h",
         y=[plot_text(shorten(name, 40)) for name, _ in columns],

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import plotly.graph_objects as go
-
 from app.progress.adherence import Slot, SlotState
 from app.progress.freshness import Freshness
 from app.progress.quality_trend import Trend
 from app.web.components import sides
 from app.web.components.charts import layout, local, time_axis
+from app.web.components.figure import Figure
 from app.web.components.text import duration_word, moment, percent, plot_text, shorten
 
 GOOD, WARN, BAD, QUIET = "#2E8B57", "#B8860B", "#C0392B", "#7A858F"
@@ -37,9 +36,9 @@ _SERIES = (
 )  # fmt: skip
 
 
-def slot_grid(slots: Mapping[str, Sequence[Slot]], zone: ZoneInfo) -> go.Figure:
+def slot_grid(slots: Mapping[str, Sequence[Slot]], zone: ZoneInfo) -> Figure:
     """One marker for each slot: days along the axis, a row for each time of day and side. Its shape is its state."""
-    figure = go.Figure()
+    figure = Figure()
     everything = [s for of_side in slots.values() for s in of_side]
     rows = _rows(slots, zone)
     if any(sum(1 for r in rows if r[0] == side) > MOST_ROWS for side in slots):
@@ -90,9 +89,9 @@ def _slot_text(slot: Slot, zone: ZoneInfo) -> str:
     return "<br>".join(lines)
 
 
-def _slot_bars(slots: Sequence[Slot], zone: ZoneInfo) -> go.Figure:
+def _slot_bars(slots: Sequence[Slot], zone: ZoneInfo) -> Figure:
     """Number of slots of each day by state, a bar for each side."""
-    figure = go.Figure()
+    figure = Figure()
     for state, (_, colour) in STATES.items():
         count: dict[tuple[str, str], int] = {}
         for s in slots:
@@ -107,12 +106,12 @@ def _slot_bars(slots: Sequence[Slot], zone: ZoneInfo) -> go.Figure:
     return figure
 
 
-def table_ages(tables: Sequence[Freshness], slots: Mapping[str, Sequence[Slot]], now: datetime) -> go.Figure:
+def table_ages(tables: Sequence[Freshness], slots: Mapping[str, Sequence[Slot]], now: datetime) -> Figure:
     """Hours since each table was last written, both sides; a stale one is hatched.
 
     The dashed line of a side is its newest slot that is over: a longer bar was not written for it.
     """
-    figure = go.Figure()
+    figure = Figure()
     names = list(dict.fromkeys(t.table for t in tables))
     # The first bars of a group are its lowest.
     for side in ("candidate", "baseline"):
@@ -148,9 +147,9 @@ def table_ages(tables: Sequence[Freshness], slots: Mapping[str, Sequence[Slot]],
     return figure
 
 
-def pass_rates(trends: Sequence[Trend], zone: ZoneInfo) -> go.Figure:
+def pass_rates(trends: Sequence[Trend], zone: ZoneInfo) -> Figure:
     """Share of rows that passed, one line for each of `trends`; an alert is a large red triangle."""
-    figure = go.Figure()
+    figure = Figure()
     points = [p for t in trends for p in t.points]
     for (colour, symbol), trend in zip(_SERIES, trends, strict=False):
         figure.add_scatter(

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import plotly.graph_objects as go
-
 from app.performance.assessment import Measure
 from app.performance.statistic import Verdict
 from app.store.parity_records import ParityState, ParityTable
 from app.web.components.charts import VERDICTS, layout, zone_title
+from app.web.components.figure import Figure
 from app.web.components.status import Mark
 from app.web.components.text import count, moment, plot_text, shorten
 
@@ -41,12 +40,12 @@ def grid_of(found: Sequence[ParityTable], tables: Sequence[str], limit: int) -> 
     return Grid(tuple(tables), tuple(newest), cells)
 
 
-def verdict_grid(grid: Grid, marks: Sequence[str], zone: ZoneInfo) -> go.Figure:
+def verdict_grid(grid: Grid, marks: Sequence[str], zone: ZoneInfo) -> Figure:
     """Tables below each other, comparisons beside each other, the newest at right. The marker's shape is the verdict.
 
     marks: of each table, what stands before its name. A point's custom data are its table and comparison.
     """
-    figure = go.Figure()
+    figure = Figure()
     column = {parity_id: n for n, (parity_id, _) in enumerate(grid.comparisons)}
     row = {name: n for n, name in enumerate(grid.tables)}
     by_verdict: dict[str, list[tuple[str, str]]] = {}
@@ -103,12 +102,12 @@ def verdict_of(measure: Measure) -> Mark:
             return Mark(word, "unknown")
 
 
-def ratios(measures: Sequence[Measure]) -> go.Figure:
+def ratios(measures: Sequence[Measure]) -> Figure:
     """New over old of each measure with its interval; a line at 1, in grey the margin within which both are equal.
 
     Measures without a pair keep their lane, with the reason.
     """
-    figure = go.Figure()
+    figure = Figure()
     colours = {"good": _GREEN, "bad": _RED, "unknown": _GREY}
     symbols = {"good": "circle", "bad": "x", "unknown": "diamond-open"}
     highest = max([1.3, *(m.interval.high * 1.08 for m in measures if m.interval)])

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-import plotly.graph_objects as go
-
 from app.web.components import sides
 from app.web.components.charts import layout, local, time_axis
+from app.web.components.figure import Figure
 from app.web.components.text import moment, plot_text
 
 
@@ -34,9 +33,9 @@ class Band:
     margin: float
 
 
-def ratios(points: Sequence[RatioPoint], band: Band, zone: ZoneInfo, height: int = 260) -> go.Figure:
+def ratios(points: Sequence[RatioPoint], band: Band, zone: ZoneInfo, height: int = 260) -> Figure:
     """The ratio of each pair over time, the interval of the median as a band, the margin around 1 as two lines."""
-    figure = go.Figure()
+    figure = Figure()
     ordered = sorted(points, key=lambda p: (p.when, p.id))
     figure.add_scatter(
         name="pair, new / old",
@@ -52,16 +51,20 @@ def ratios(points: Sequence[RatioPoint], band: Band, zone: ZoneInfo, height: int
     time_axis(figure, zone, (p.when for p in points))
     figure.add_hrect(
         y0=1 - band.margin, y1=1 + band.margin, line={"dash": "dot", "width": 1, "color": sides.NEUTRAL},
-        annotation={"text": f"equal: within {band.margin:.0%}", "font": {"size": 11, "color": sides.NEUTRAL}},
-        annotation_position="top left",
+    )  # fmt: skip
+    figure.add_annotation(
+        x=0, xref="x domain", xanchor="left", y=1 + band.margin, yref="y", yanchor="top", showarrow=False,
+        text=f"equal: within {band.margin:.0%}", font={"size": 11, "color": sides.NEUTRAL},
     )  # fmt: skip
     if band.low is not None and band.high is not None:
-        figure.add_hrect(y0=band.low, y1=band.high, line_width=0, fillcolor=sides.colour("candidate"), opacity=0.18)
+        figure.add_hrect(
+            y0=band.low, y1=band.high, line={"width": 0}, fillcolor=sides.colour("candidate"), opacity=0.18
+        )
     if band.median is not None:
-        figure.add_hline(
-            y=band.median, line={"width": 2, "color": sides.colour("candidate")},
-            annotation={"text": f"median {band.median:.2f}×", "font": {"size": 11}},
-            annotation_position="bottom right",
+        figure.add_hline(y=band.median, line={"width": 2, "color": sides.colour("candidate")})
+        figure.add_annotation(
+            x=1, xref="x domain", xanchor="right", y=band.median, yref="y", yanchor="top", showarrow=False,
+            text=f"median {band.median:.2f}×", font={"size": 11},
         )  # fmt: skip
     figure.update_yaxes(title="new / old", rangemode="tozero")
     return figure
@@ -77,9 +80,9 @@ class DayValue:
     runs: int
 
 
-def by_day(values: Sequence[DayValue], unit: str, zone: ZoneInfo, height: int = 240) -> go.Figure:
+def by_day(values: Sequence[DayValue], unit: str, zone: ZoneInfo, height: int = 240) -> Figure:
     """One bar for each side and day of `zone`."""
-    figure = go.Figure()
+    figure = Figure()
     for side in [s for s in sides.COLOURS if any(v.side == s for v in values)]:
         chosen = sorted((v for v in values if v.side == side), key=lambda v: v.day)
         figure.add_bar(

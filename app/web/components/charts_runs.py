@@ -12,12 +12,11 @@ from statistics import median
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from app.web.components import sides
 from app.web.components.charts import CONFIG, Bar, layout, local, time_axis, zone_title
+from app.web.components.figure import Figure
 from app.web.components.opening import opened, put
 from app.web.components.status import Tone
 from app.web.components.text import literal, moment, plot_text, seconds, shorten
@@ -74,7 +73,7 @@ class Node:
     source: bool = False
 
 
-def clickable(figure: go.Figure, title: str, *, key: str) -> None:
+def clickable(figure: Figure, title: str, *, key: str) -> None:
     """Draws `figure` under its title; a click on a point opens what its `customdata` names, as `parameter=id`."""
     # A chart keeps its selection: another key after each opening makes the same point clickable again.
     name = f"{key}_{crc32(repr([opened(parameter) for parameter in ('run', 'update', 'task')]).encode())}"
@@ -102,9 +101,9 @@ def _first(value: object) -> object:
     return value[0] if isinstance(value, list | tuple) and value else value
 
 
-def dots(lanes: Mapping[str, Sequence[Dot]]) -> go.Figure:
+def dots(lanes: Mapping[str, Sequence[Dot]]) -> Figure:
     """A row of dots for each lane, newest right: lane -> its dots, newest first. Shape and colour are the state."""
-    figure = go.Figure()
+    figure = Figure()
     longest = max((len(found) for found in lanes.values()), default=0)
     words: dict[Tone, dict[str, None]] = {}
     placed: dict[Tone, list[tuple[str, int, Dot]]] = {}
@@ -159,11 +158,11 @@ class Duration:
     side: str | None = None
 
 
-def durations(points: Sequence[Duration], zone: ZoneInfo, height: int = 240) -> go.Figure:
+def durations(points: Sequence[Duration], zone: ZoneInfo, height: int = 240) -> Figure:
     """Seconds of each run over time, one line for each series; one that did not simply succeed has another shape."""
-    figure = go.Figure()
+    figure = Figure()
     many = len(points) > MANY
-    scatter = go.Scattergl if many else go.Scatter
+    add = figure.add_scattergl if many else figure.add_scatter
     series: dict[str, list[Duration]] = {}
     for p in points:
         series.setdefault(p.series, []).append(p)
@@ -181,20 +180,18 @@ def durations(points: Sequence[Duration], zone: ZoneInfo, height: int = 240) -> 
             if not chosen:
                 continue
             words = list(dict.fromkeys(p.word for p in chosen))
-            figure.add_trace(
-                scatter(
-                    name=plot_text(shorten(name, 36)),
-                    legendgroup=name,
-                    showlegend=first,
-                    mode="lines+markers" if first and not many else "markers",
-                    line={"color": colour, "width": 1} if first else None,
-                    x=np.array([local(p.when, zone) for p in chosen], dtype="datetime64[s]"),
-                    y=np.array([p.value for p in chosen]),
-                    marker={"color": colour, "size": (6 if many else 8) + (0 if first else 3), "symbol": symbol},
-                    customdata=["=".join(p.opens) for p in chosen],
-                    text=plot_text(words[0]) if len(words) == 1 else [plot_text(p.word) for p in chosen],
-                    hovertemplate="%{x|%Y-%m-%d %H:%M}<br>%{y:,.4g} s<br>%{text}",
-                )
+            add(
+                name=plot_text(shorten(name, 36)),
+                legendgroup=name,
+                showlegend=first,
+                mode="lines+markers" if first and not many else "markers",
+                line={"color": colour, "width": 1} if first else None,
+                x=[local(p.when, zone) for p in chosen],
+                y=[p.value for p in chosen],
+                marker={"color": colour, "size": (6 if many else 8) + (0 if first else 3), "symbol": symbol},
+                customdata=["=".join(p.opens) for p in chosen],
+                text=plot_text(words[0]) if len(words) == 1 else [plot_text(p.word) for p in chosen],
+                hovertemplate="%{x|%Y-%m-%d %H:%M}<br>%{y:,.4g} s<br>%{text}",
             )
     layout(figure, height, showlegend=len(series) > 1)
     time_axis(figure, zone, (p.when for p in points))
@@ -202,14 +199,12 @@ def durations(points: Sequence[Duration], zone: ZoneInfo, height: int = 240) -> 
     return figure
 
 
-def task_grid(
-    runs: Sequence[tuple[int, datetime]], cells: Mapping[str, Mapping[int, Cell]], zone: ZoneInfo
-) -> go.Figure:
+def task_grid(runs: Sequence[tuple[int, datetime]], cells: Mapping[str, Mapping[int, Cell]], zone: ZoneInfo) -> Figure:
     """Tasks by runs: colour is the duration against the task's median, the sign is the state or the number of tries.
 
     runs: (run id, start), oldest first. cells: task -> run id -> cell, in the order of the rows.
     """
-    figure = go.Figure()
+    figure = Figure()
     ids = [run_id for run_id, _ in runs]
     labels = [when.astimezone(zone).strftime("%m-%d<br>%H:%M") for _, when in runs]
     tasks = list(cells)
@@ -266,9 +261,9 @@ def _sign(cell: Cell) -> str:
     return sign + (str(cell.tries) if cell.tries > 1 else "")
 
 
-def gantt(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
+def gantt(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> Figure:
     """Bars along time, one lane each in their order, with their duration; a failed one is hatched."""
-    figure = go.Figure()
+    figure = Figure()
     figure.add_bar(
         orientation="h",
         y=[plot_text(shorten(b.lane, 28)) for b in bars],
@@ -302,9 +297,9 @@ def gantt(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> go.Figure:
     return figure
 
 
-def numbers(items: Sequence[tuple[str, int]]) -> go.Figure:
+def numbers(items: Sequence[tuple[str, int]]) -> Figure:
     """One bar for each label with its number, largest first."""
-    figure = go.Figure()
+    figure = Figure()
     figure.add_bar(
         orientation="h",
         y=[plot_text(shorten(name, 36)) for name, _ in items],
@@ -339,7 +334,7 @@ def layers(nodes: Sequence[Node]) -> dict[str, int]:
     return found
 
 
-def tables_graph(nodes: Sequence[Node]) -> go.Figure:
+def tables_graph(nodes: Sequence[Node]) -> Figure:
     """The datasets of an update, one row each, sources first; lines lead from what a dataset reads to it.
 
     Beside each its rows, seconds and failed rows. It fits a narrow screen, where a drawing from left to right does not.
@@ -347,7 +342,7 @@ def tables_graph(nodes: Sequence[Node]) -> go.Figure:
     depth = layers(nodes)
     ordered = sorted(nodes, key=lambda n: (depth[n.name], not n.source, n.name))
     row = {n.name: i for i, n in enumerate(ordered)}
-    figure = go.Figure()
+    figure = Figure()
     xs: list[float | None] = []
     ys: list[float | None] = []
     for node in ordered:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import plotly.graph_objects as go
-
 from app.progress.timeline import PlannedPhase, Timeline
 from app.web.components.charts import layout, local, zone_title
+from app.web.components.figure import Figure
 from app.web.components.status import Mark, Tone
 from app.web.components.text import count, plot_text, shorten
 
@@ -36,13 +35,13 @@ def state_of(phase: PlannedPhase) -> Mark:
     return Mark(f"{status.done} of {status.total} met" + (", in progress" if status.current else ""), tone)
 
 
-def phases(plan: Timeline, zone: ZoneInfo, now: datetime) -> go.Figure:
+def phases(plan: Timeline, zone: ZoneInfo, now: datetime) -> Figure:
     """One lane for each phase: above, its name and state; a hollow bar, planned; a solid one, what happened.
 
     A bar of what happened begins when the phase's first item was met, and ends when its last was, or at `now`; what of
     it is after the planned end is hatched.
     """
-    figure = go.Figure()
+    figure = Figure()
     here = local(now, zone)
     first, last = _range(plan, zone, here)
     least = (last - first) / _LEAST
@@ -105,7 +104,7 @@ def _range(plan: Timeline, zone: ZoneInfo, here: datetime) -> tuple[datetime, da
 
 
 def _bar(
-    figure: go.Figure,
+    figure: Figure,
     name: str,
     start: datetime,
     end: datetime,
@@ -120,7 +119,7 @@ def _bar(
         orientation="h",
         name=name,
         legendgroup=name,
-        showlegend=all(b.name != name for b in figure.data),
+        showlegend=all(b["name"] != name for b in figure.data),
         base=[start],
         y=[lane],
         width=0.2,
