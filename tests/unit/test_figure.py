@@ -26,7 +26,7 @@ def draw(figure: Any) -> Any:
     figure.add_vrect(x0=1, x1=2, opacity=0.2)
     figure.add_hrect(y0=1, y1=2, layer="below")
     figure.add_annotation(x=0, y=1, text="words", showarrow=False)
-    figure.update_layout(legend={"orientation": "h", "font": None}, height=200)
+    figure.update_layout(legend={"orientation": "h", "y": None}, height=200)
     figure.update_layout(legend={"traceorder": "reversed"})
     figure.update_xaxes(type="date", title="day", range=[datetime(2026, 3, 2), datetime(2026, 3, 3)])
     figure.update_xaxes(title="hour", showgrid=False)
