@@ -30,7 +30,7 @@ def draw(figure: Any) -> Any:
     figure.update_layout(legend={"traceorder": "reversed"})
     figure.update_xaxes(type="date", title="day", range=[datetime(2026, 3, 2), datetime(2026, 3, 3)])
     figure.update_xaxes(title="hour", showgrid=False)
-    figure.update_yaxes(title=None, automargin=True)
+    figure.update_yaxes(ticktext=None, automargin=True)
     return figure
 
 
