@@ -172,15 +172,21 @@ class Context:
         return load_facts(self.store, self.migration)
 
     def _after(self, ended: OperationRecord) -> None:
-        """Reads again what an operation changed, and records what becomes of the items. Raises nothing."""
+        """Reads again what an operation changed, records what becomes of the items, and leaves an anchor of the audit
+        log in the workspace. Raises nothing."""
         from app.collect.after_operation import read_again
         from app.collect.context import CollectContext
+        from app.operations.anchors import leave_anchor
 
         read_again(CollectContext(self.store.collected, self.workspace, self.migration), ended.kind, ended.id)
         try:
             self.record_progress()
         except Exception as e:  # noqa: BLE001 (the operation has ended; the worker records it with its next look)
             log.warning("after operation %s: %s: %s", ended.id, type(e).__name__, e)
+        try:
+            leave_anchor(self.workspace.sql, self.store.audit, self.migration.name)
+        except Exception as e:  # noqa: BLE001 (the operation has ended; the next one leaves an anchor of this end too)
+            log.warning("after operation %s: no anchor of the audit log was left: %s", ended.id, e)
 
     def record_progress(self) -> None:
         """Writes what became of every item by the evidence in the store. Raises StoreError."""

@@ -17,6 +17,7 @@ from databricks_client.links import Links
 from databricks_client.pipelines import Pipelines
 from databricks_client.rest import NoRepeat, Rest
 from databricks_client.sql import Sql
+from databricks_client.statement_history import StatementHistory
 from databricks_client.tables import Tables
 from databricks_client.workspace_id import WorkspaceId, read_workspace_id
 
@@ -80,6 +81,10 @@ class Workspace:
     @cached_property
     def lineage(self) -> Lineage:
         return Lineage(self.sql)
+
+    @cached_property
+    def statement_history(self) -> StatementHistory:
+        return StatementHistory(self.sql)
 
     @cached_property
     def identity(self) -> Identity:

@@ -11,6 +11,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pyarrow as pa
+
+from emulator.billing import ACCOUNT_ID, moment
 from emulator.dialect.parser import parse
 from emulator.records import Json, now_ms
 from emulator.sql.errors import SqlError
@@ -156,6 +159,55 @@ def shown(body: Json, metrics: bool) -> Json:
             "result_from_cache": False,
         }
     return answer
+
+
+_TEXT, _COUNT, _TIME = pa.string(), pa.int64(), pa.timestamp("us", tz="UTC")
+
+SYSTEM_SCHEMA = pa.schema(
+    [
+        *(pa.field(n, _TEXT) for n in ("account_id", "workspace_id", "statement_id", "session_id", "execution_status")),
+        pa.field("compute", pa.struct([pa.field(n, _TEXT) for n in ("type", "cluster_id", "warehouse_id")])),
+        *(
+            pa.field(n, _TEXT)
+            for n in ("executed_by_user_id", "executed_by", "statement_text", "statement_type", "error_message")
+        ),
+        *(pa.field(n, _COUNT) for n in ("total_duration_ms", "produced_rows")),
+        *(pa.field(n, _TIME) for n in ("start_time", "end_time", "update_time")),
+        *(pa.field(n, _TEXT) for n in ("executed_as", "executed_as_user_id")),
+    ]
+)
+"""Of `system.query.history`: the columns of Databricks' reference that are known here."""
+
+
+def system_table(state: State, workspace_id: int) -> Any:
+    """`system.query.history`: every statement that has ended and is still kept, at once and not within the hour."""
+    kept = state.queries(among={"status": ENDED}, times=(0, now_ms()), before=None, limit=-1)
+    rows = [_system_row(body, str(workspace_id)) for _, body in kept]
+    return pa.Table.from_pylist(rows, schema=SYSTEM_SCHEMA)
+
+
+def _system_row(body: Json, workspace_id: str) -> Json:
+    end = body.get("query_end_time_ms") or body.get("execution_end_time_ms")
+    return {
+        "account_id": ACCOUNT_ID,
+        "workspace_id": workspace_id,
+        "statement_id": body["query_id"],
+        "session_id": body.get("session_id"),
+        "execution_status": body["status"],
+        "compute": {"type": "WAREHOUSE", "cluster_id": None, "warehouse_id": body["warehouse_id"]},
+        "executed_by_user_id": None if body.get("user_id") is None else str(body["user_id"]),
+        "executed_by": body["user_name"],
+        "statement_text": body["query_text"],
+        "statement_type": body["statement_type"],
+        "error_message": body.get("error_message"),
+        "total_duration_ms": body.get("duration"),
+        "produced_rows": body.get("rows_produced"),
+        "start_time": moment(int(body["query_start_time_ms"])),
+        "end_time": None if end is None else moment(int(end)),
+        "update_time": None if end is None else moment(int(end)),
+        "executed_as": body["executed_as_user_name"],
+        "executed_as_user_id": (None if body.get("executed_as_user_id") is None else str(body["executed_as_user_id"])),
+    }
 
 
 def query_tags(text: str) -> dict[str, str | None]:

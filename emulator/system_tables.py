@@ -1,4 +1,4 @@
-"""The catalog `system`: billing, lakeflow and lineage, computed from the workspace's records whenever they are read."""
+"""The catalog `system`: billing, lakeflow, lineage and statements, from the workspace's records when they are read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from emulator import billing, lakeflow
+from emulator import billing, lakeflow, query_history
 from emulator.access import owner_of
 from emulator.constants import WORKSPACE_ID
 from emulator.records import Job, Json, Run, TaskRun, now_ms
@@ -193,12 +193,16 @@ class SystemTables:
             f"{side}_type": kind if kind in ("VIEW", "MATERIALIZED_VIEW", "STREAMING_TABLE") else "TABLE",
         }
 
+    def queries(self) -> Any:
+        return query_history.system_table(self._workspace.state, self._id)
+
     def all(self) -> Mapping[str, tuple[Any, Any]]:
         """(schema, provider) of each table by its three-level name."""
         return {
             "system.billing.usage": (billing.USAGE_SCHEMA, self.usage),
             "system.billing.list_prices": (billing.LIST_PRICES_SCHEMA, self.list_prices),
             "system.access.table_lineage": (LINEAGE_SCHEMA, self.table_lineage),
+            "system.query.history": (query_history.SYSTEM_SCHEMA, self.queries),
             **{f"system.lakeflow.{n}": (s, getattr(self, n)) for n, s in lakeflow.SCHEMAS.items()},
         }
 

@@ -177,7 +177,7 @@ class Executor:
         if known.kind is Kind.ROLLBACK:
             if past.unrestored(self._migration, known.observation, pause_new=True):
                 return self._roll_back_again(record, known, hold, actor, past)  # It may be seen by now.
-            self._close_cutovers(record, actor)
+            self._close_cutovers(record, hold, actor)
         return self._end(record, known, hold, actor, State.VERIFIED, "")
 
     def _past(self, record: OperationRecord, known: Plan) -> PastCutover:
@@ -214,7 +214,7 @@ class Executor:
             parts = ("every table has its own name again", walk.text, *unrestored)
             reason = self._where("; ".join(p for p in parts if p))
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, reason, walk.unwritten)
-        self._close_cutovers(record, actor)
+        self._close_cutovers(record, hold, actor)
         return self._end(record, known, hold, actor, State.VERIFIED, walk.text, walk.unwritten)
 
     def _undo(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, why: str) -> OperationRecord:
@@ -359,7 +359,7 @@ class Executor:
             way_out = f"the worker ends it once the store answers, or run: cutover resume {record.id}"
             raise JournalLost(f"that operation {record.id} came to {state} cannot be recorded: {e}; {way_out}") from e
 
-    def _close_cutovers(self, rollback: OperationRecord, actor: Actor) -> None:
+    def _close_cutovers(self, rollback: OperationRecord, hold: Hold, actor: Actor) -> None:
         """Cutovers that stopped midway are ended by the rollback that put everything back."""
         midway = [State.RUNNING, State.NEEDS_HUMAN]
         for other in self._operations.find(kinds=CONVERGING, states=midway, migration=rollback.migration):
@@ -367,7 +367,7 @@ class Executor:
                 continue
             reason = f"rolled back by {rollback.id}; {other.reason}".rstrip("; ")
             self._ledger.move(
-                actor, "end", "failed", other, midway, State.UNDONE, reason=reason,
+                actor, "end", "failed", other, midway, State.UNDONE, reason=reason, lease=hold.lease,
                 detail=self._ledger.journal_digest(other.id), columns={"ended_at": self._clock(), "reason": reason},
             )  # fmt: skip
 

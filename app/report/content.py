@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from app.moments import when
+from app.operations.attested import verify
 from app.performance.assessment import Measure
 from app.performance.projection import load_projection
 from app.performance.projection_text import sentences
@@ -132,12 +133,13 @@ class IncidentLine:
 
 @dataclass(frozen=True)
 class AuditDigest:
-    """The audit log at the time of the report: keep `head` to prove later that no record was removed or changed."""
+    """The audit log at the time of the report. anchor: its head as SEQ:HASH, which `cutover audit verify` requires."""
 
     records: int
     head: str
     intact: bool
     text: str
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,7 @@ def gather(store: Store, facts: Facts, report_id: str, by: str) -> Content:
         costs=tuple(sentences(load_projection(store, facts.performance, ZoneInfo(migration.timezone), facts.now))),
         operations=tuple(_operation(o) for o in store.operations.find(migration=migration.name, limit=OPERATIONS)),
         incidents=tuple(_incident(i) for i in store.incidents.since(facts.now - timedelta(days=INCIDENT_DAYS))),
-        audit=_audit(store.audit.verify()),
+        audit=_audit(verify(store)),
         stale=tuple(
             f"{s.source}: {s.error or ('stale' if s.last_success else 'not read yet')}, "
             f"last read {when(s.last_success) if s.last_success else 'never'}"
@@ -343,5 +345,9 @@ def _incident(found: Incident) -> IncidentLine:
 
 
 def _audit(check: ChainCheck) -> AuditDigest:
-    text = "Every record's hash was verified" if check.whole else check.reason
-    return AuditDigest(check.records, check.head, check.whole, text)
+    text = (
+        "Every record's hash was verified, and operations, approvals and journals are as the log has them"
+        if check.whole
+        else check.reason
+    )
+    return AuditDigest(check.records, check.head, check.whole, text, str(check.anchor))

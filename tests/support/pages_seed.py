@@ -490,10 +490,15 @@ def _operations(store: Store, migration: Migration, at: datetime, nasty: bool) -
                 lease, running.operation_id, direction="forward", number=planned.number, stage=planned.stage, lane=planned.lane,
                 step=type(planned.step).__name__, phase=phase, text=NASTY if nasty else f"{phase} of step {planned.number}",
             )  # fmt: skip
+    for record in reversed(store.operations.find()):
+        store.audit.append(
+            actor=record.requested_by, source=record.source, local=record.local, action="plan", outcome="allowed",
+            subject=record.id, plan_hash=record.plan_hash, detail={"state": str(record.state)},
+        )  # fmt: skip
     for n in range(12):
         store.audit.append(
             actor="engineer@example.com" if n % 3 else "lead@example.com", source="persona", local=True,
-            action=("plan", "submit", "approve", "parity.request")[n % 4], outcome="refused" if n % 5 == 0 else "allowed",
+            action=("stop", "show", "collect", "parity.request")[n % 4], outcome="refused" if n % 5 == 0 else "allowed",
             subject=f"op-{n % 5 + 1:04d}", plan_hash=waiting.hash if n % 2 else None,
             reason=(f"lacks the role approver {NASTY if nasty else ''}" if n % 5 == 0 else ""), detail={"evidence": {"dim_fde": "p-1"}},
         )  # fmt: skip

@@ -34,6 +34,7 @@ from databricks_client.links import Links
 from databricks_client.pipelines import Pipelines
 from databricks_client.rest import Patience, Rest
 from databricks_client.sql import Sql
+from databricks_client.statement_history import StatementHistory
 from databricks_client.tables import Tables
 
 T = 1_700_000_000_000
@@ -95,6 +96,7 @@ class Parts:
     identity: Identity
     billing: Billing
     lineage: Lineage
+    statement_history: StatementHistory
     world: DatabricksWorld
 
     def started(self, step: RunJob | StartUpdate) -> str:
@@ -109,7 +111,7 @@ def parts(answers: dict[str, Any]) -> Parts:
     links, sql, identity = Links("http://w"), Rows(answers), Identity(rest)
     return Parts(
         Jobs(rest, links), Pipelines(rest, links), Tables(rest, sql, links, identity), identity,
-        Billing(sql), Lineage(sql), DatabricksWorld(SimpleNamespace(rest=rest)),  # type: ignore[arg-type]
+        Billing(sql), Lineage(sql), StatementHistory(sql), DatabricksWorld(SimpleNamespace(rest=rest)),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -358,6 +360,8 @@ READERS = [
         {"kind", "consumer_id", "user_name"}),
     reader("task runs of updates", [{"update_id": "u", "task_run_id": 9}], "pipeline_update_timeline",
         lambda p: p.lineage.update_task_runs(["p1"], MOMENT)),
+    reader("statements that were sent", [{"statement_id": "s", "at": MOMENT, "user_name": "u", "text": "SELECT 1"}],
+        "system.query.history", lambda p: p.statement_history.containing("x", MOMENT, "1"), {"user_name", "text"}),
 ]  # fmt: skip
 
 

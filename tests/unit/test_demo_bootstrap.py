@@ -269,6 +269,7 @@ def test_system_tables_are_answered_from_the_workspace_s_records(workspace: Work
         "system.billing.usage",
         "system.billing.list_prices",
         "system.access.table_lineage",
+        "system.query.history",
         "system.lakeflow.jobs",
         "system.lakeflow.job_tasks",
         "system.lakeflow.job_run_timeline",
@@ -276,10 +277,11 @@ def test_system_tables_are_answered_from_the_workspace_s_records(workspace: Work
         "system.lakeflow.pipelines",
         "system.lakeflow.pipeline_update_timeline",
     } == set(virtual)
-    for schema, provider in virtual.values():
+    for name, (schema, provider) in virtual.items():
         table = provider()
         assert table.schema == schema
-        assert table.num_rows > 0
+        # No statement came by the protocols: the filling works beside them.
+        assert table.num_rows > 0 or name == "system.query.history"
 
 
 def test_lineage_names_sources_and_targets_of_one_event_once(workspace: Workspace) -> None:
@@ -306,7 +308,7 @@ def test_lineage_names_sources_and_targets_of_one_event_once(workspace: Workspac
 def test_system_tables_can_be_registered_again(workspace: Workspace) -> None:
     register(workspace)
     register(workspace)
-    assert len(sql(workspace).virtual) == 9
+    assert len(sql(workspace).virtual) == 10
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from databricks.sdk.service import sql
 from databricks.sql.exc import Error
 
 from databricks_client.endpoint import Endpoint
-from emulator.query_history import query_tags, statement_type
+from emulator.query_history import query_tags, statement_type, system_table
 from emulator.sql.errors import SqlError
 from emulator.sql.rows import LONG, Rows
 from emulator.warehouse import StatementResult
@@ -333,3 +333,19 @@ def test_what_ran_when_the_process_died_has_failed_after_the_next_start(
 )
 def test_the_type_of_a_statement_is_the_services(text: str, kind: str):
     assert statement_type(text) == kind
+
+
+def test_the_system_table_has_what_ended_as_the_service_shows_it(
+    local: Workspace, half: Holding, connection: Any
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("/* who */ SELECT 1")
+        cursor.fetchall()
+        with suppress(Error):
+            cursor.execute("SELECT FAIL")
+    rows = system_table(local.state, 7).to_pylist()
+    found = {r["statement_text"]: r for r in rows}
+    done, failed = found["/* who */ SELECT 1"], found["SELECT FAIL"]
+    assert (done["workspace_id"], done["execution_status"], done["statement_type"]) == ("7", "FINISHED", "SELECT")
+    assert done["executed_by"] and done["start_time"] <= done["end_time"] and done["produced_rows"] == 2
+    assert failed["execution_status"] == "FAILED" and "Division by zero" in failed["error_message"]

@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "app/report": {
         "app.report",
         "app.moments",
+        "app.operations.attested",
         "app.performance",
         "app.progress",
         "app.store",

@@ -184,6 +184,9 @@ def missing_sign_offs(given: Sequence[SignOffStatus], open_items: int) -> tuple[
 
 def audit_log(check: ChainCheck, newest: datetime | None, now: datetime) -> tuple[Mark, str]:
     """Whether the audit log is intact, from a check of its hash chain. newest: time of the newest record."""
+    if check.problems:
+        text = f"The store is not as the audit log has it: {count(len(check.problems), 'difference')}."
+        return Mark("broken", "bad"), text
     if not check.whole:
         return Mark("broken", "bad"), f"The audit log is broken: {check.reason}. The records before it are intact."
     if check.records == 0:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import streamlit as st
 
+from app.operations.attested import verify
 from app.store.audit import AuditRecord, ChainCheck
 from app.web.components import panel, sentences
 from app.web.components.frame import Figure, answer, empty, figures
@@ -19,6 +20,7 @@ from app.web.components.tables import Column, table
 from app.web.components.text import NOTHING, code, count, literal, moment, told
 
 NEWEST = 2000
+PROBLEMS = 20
 VERIFY_SECONDS = 30
 SPANS: dict[str, timedelta | None] = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "all": None}
 
@@ -26,7 +28,7 @@ SPANS: dict[str, timedelta | None] = {"24 h": timedelta(hours=24), "7 days": tim
 @st.cache_data(ttl=VERIFY_SECONDS, show_spinner=False, max_entries=4)
 def _verify(_here: Panel, url: str, newest: int) -> tuple[ChainCheck, datetime]:
     # Keyed by store and newest record: the same for every reader, verified again at least every VERIFY_SECONDS.
-    return _here.store.audit.verify(), _here.now
+    return verify(_here.store), _here.now
 
 
 def render() -> None:
@@ -55,7 +57,12 @@ def _head() -> None:
     check, checked = _verify(here, here.settings.store_url, newest[0].seq if newest else 0)
     state, sentence = sentences.audit_log(check, newest[0].at if newest else None, here.now)
     answer("Is the audit log intact?", sentence, state)
-    st.caption(literal(f"As of: hash chain verified {moment(checked, here.zone)}, from the first record to the head"))
+    st.caption(
+        literal(
+            f"As of: {moment(checked, here.zone)}. Verified: the hash chain from the first record to the head, and "
+            "operations, approvals and journals against it."
+        )
+    )
     day = here.store.audit.records(since=here.now - timedelta(hours=24), limit=NEWEST)
     refused = [r for r in day if r.outcome == "refused"]
     figures(
@@ -66,10 +73,14 @@ def _head() -> None:
             Figure("Head", check.head[:12] if check.records else NOTHING, "first 12 characters of its hash"),
         ]
     )
-    if check.whole and check.records:
+    if check.problems:
+        for problem in check.problems[:PROBLEMS]:
+            st.markdown(f"- {literal(problem)}")
+    elif check.whole and check.records:
         st.caption(
-            "Keep the head's hash outside this store: it proves later that no record was cut off at the end. Head: "
-            + code(check.head)
+            "Each ended operation leaves the head in the workspace's history of statements, each report has it: "
+            f"{code('cutover audit verify --workspace-anchors')} finds a log that was cut or rewritten. Head: "
+            + code(str(check.anchor))
         )
 
 
