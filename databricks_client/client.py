@@ -17,8 +17,10 @@ from databricks_client.links import Links
 from databricks_client.pipelines import Pipelines
 from databricks_client.rest import NoRepeat, Rest
 from databricks_client.sql import Sql
+from databricks_client.statement_execution import StatementExecution
 from databricks_client.statement_history import StatementHistory
 from databricks_client.tables import Tables
+from databricks_client.warehouse import Warehouse
 from databricks_client.workspace_id import WorkspaceId, read_workspace_id
 
 
@@ -59,8 +61,18 @@ class Workspace:
 
     @cached_property
     def sql(self) -> Sql:
-        """Statements on the SQL warehouse."""
+        """Queries on the SQL warehouse."""
         return Sql(self.endpoint.sql)
+
+    @cached_property
+    def statements(self) -> StatementExecution:
+        """Statements that change something."""
+        return StatementExecution(self.rest, self.endpoint.warehouse_id)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The SQL warehouse itself."""
+        return Warehouse(self.rest, self.endpoint.warehouse_id)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -18,6 +18,7 @@ from databricks.sdk.errors.base import DatabricksError
 from databricks_client.answers import Answer, parse
 from databricks_client.connection import CALL_SECONDS, CONNECT_SECONDS, within
 from databricks_client.errors import WorkspaceError, from_rest
+from databricks_client.fencing import NotSent, fence, sent_before
 
 T = TypeVar("T")
 
@@ -83,6 +84,9 @@ class Rest:
         self._sleep = sleep
         self._call_seconds = call_seconds
         self._answered = False
+        session = getattr(getattr(client.api_client, "_api_client", None), "_session", None)
+        if session is not None:  # A double of the client in tests sends nothing.
+            fence(session)
 
     @contextlib.contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
@@ -123,9 +127,16 @@ class Rest:
                 attempt += 1
 
     def write(self, what: str, call: Callable[[], T]) -> T:
-        """The result of `call`, sent once. An error with `uncertain` may have taken effect: the caller reads back."""
+        """The result of `call`, sent once. An error with `uncertain` may have taken effect: the caller reads back.
+
+        A call that is given up before it was sent is not sent later. Raises what a fence raises (see `fencing`).
+        """
+        start = time.monotonic()
         try:
-            return self._once(call, time.monotonic())
+            with sent_before(self._until(start)):
+                return self._once(call, start)
+        except NotSent:
+            raise
         except Exception as e:
             raise from_rest(what, e) from e
 

@@ -18,17 +18,31 @@ from databricks_client.connection import within
 CANCEL_AGAIN_SECONDS = 0.3
 
 _WORK: ContextVar[str] = ContextVar("work", default="")
+_STATEMENT: ContextVar[str] = ContextVar("statement", default="")
 _UNSAFE = re.compile(r"[^\w.:-]")
-_TAG = re.compile(r"/\* cutover process=([\w.:-]+)(?: (comparison|operation)=([\w.:-]+))? \*/")
+_TAG = re.compile(
+    r"/\* cutover process=([\w.:-]+)(?: (comparison|operation)=([\w.:-]+))?"
+    r"(?: statement=([\w.:-]+))? \*/"
+)
 
 
 @dataclass(frozen=True)
 class Tag:
-    """Who sent a statement. process: `host:pid:random`. kind: `comparison`, `operation` or "", and its id."""
+    """Who sent a statement. process: `host:pid:random`. kind: `comparison`, `operation` or "", and its id.
+
+    statement: what the journal calls it, `LEASE_TOKEN.RANDOM`; empty for what changes nothing.
+    """
 
     process: str
     kind: str = ""
     id: str = ""
+    statement: str = ""
+
+    @property
+    def token(self) -> int | None:
+        """The fencing token of the lease that it was sent under; None where it has none."""
+        number = self.statement.split(".", 1)[0]
+        return int(number) if number.isdigit() else None
 
     def same_process(self, owner: str) -> bool:
         """Whether `owner`, which begins with `host:pid` too, is that process."""
@@ -71,15 +85,30 @@ def working_on(kind: str, identifier: str) -> Iterator[None]:
         _WORK.reset(before)
 
 
+@contextlib.contextmanager
+def sending(statement: str) -> Iterator[None]:
+    """Statements within the block carry this name, so that the query history says which of them has come."""
+    before = _STATEMENT.set(f" statement={_UNSAFE.sub('_', statement)}")
+    try:
+        yield
+    finally:
+        _STATEMENT.reset(before)
+
+
+def new_statement(token: int) -> str:
+    """A name for one statement that is sent under the lease with this fencing token."""
+    return f"{token}.{uuid.uuid4().hex[:12]}"
+
+
 def tagged(sql: str) -> str:
     """The statement with its owner in a leading comment, which the query history keeps as part of the text."""
-    return f"/* cutover process={process()}{_WORK.get()} */ {sql}"
+    return f"/* cutover process={process()}{_WORK.get()}{_STATEMENT.get()} */ {sql}"
 
 
 def tag_of(sql: str) -> Tag | None:
     """Who sent a statement; None for one that is not this project's."""
     found = _TAG.match(sql)
-    return None if found is None else Tag(found[1], found[2] or "", found[3] or "")
+    return None if found is None else Tag(found[1], found[2] or "", found[3] or "", found[4] or "")
 
 
 class Running:

@@ -148,10 +148,6 @@ class Sql:
                 ) from e  # fmt: skip
             raise
 
-    def run(self, text: str, *, what: str) -> None:
-        """A statement that changes something; sent once. Raises WorkspaceError (`uncertain`: read back)."""
-        self._execute(text, None, what, never, rows=False)
-
     def close(self) -> None:
         """Closes all connections that are not in use; those in use close when their statement ends."""
         with self._lock:

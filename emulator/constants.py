@@ -7,3 +7,6 @@ ADMIN = "admin@example.com"
 
 WORKSPACE_ID = 7190334420000001
 WAREHOUSE_NAME = "Local warehouse"
+
+WAREHOUSE_START_SECONDS = 3.0
+"""How long a stopped warehouse takes to start; the service takes seconds to minutes."""

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from emulator.constants import ADMIN, WAREHOUSE_NAME
+from emulator.constants import ADMIN, WAREHOUSE_NAME, WAREHOUSE_START_SECONDS
 from emulator.faults import Faults
 from emulator.files import Files
 from emulator.query_history import QueryHistory
@@ -106,6 +106,9 @@ class Workspace:
         self.stopping = threading.Event()
         # Of the SQL protocol's server, once that is there.
         self.sessions_of: Callable[[str], int] = lambda warehouse_id: 0
+        self.warehouse_start_seconds = WAREHOUSE_START_SECONDS
+        self._warehouses = threading.Lock()
+        self._starting: dict[str, float] = {}
         self._status_lock = threading.Lock()
         self._tick_lock = threading.Lock()
         self._ticked = float("-inf")
@@ -239,13 +242,47 @@ class Workspace:
         return self.state.create_token(found.id, comment).secret
 
     def use_warehouse(self, warehouse_id: str) -> bool:
-        """False if there is no such warehouse; a stopped one starts, as on the service."""
-        found = self.state.warehouse(warehouse_id)
-        if found is None:
-            return False
-        if found.state != "RUNNING":
-            self.state.put_warehouse(replace(found, state="RUNNING"))
-        return True
+        """Whether the warehouse answers statements; a stopped one is started, as on the service."""
+        with self._warehouses:
+            found = self.state.warehouse(warehouse_id)
+            if found is not None and found.state == "STOPPED":
+                self._starting[warehouse_id] = time.monotonic() + self.warehouse_start_seconds
+                self.state.put_warehouse(replace(found, state="STARTING"))
+        return self.warehouse_state(warehouse_id) == "RUNNING"
+
+    def stop_warehouse(self, warehouse_id: str) -> None:
+        """Stops it; what runs or waits on it is cancelled."""
+        with self._warehouses:
+            found = self.state.warehouse(warehouse_id)
+            if found is None:
+                return
+            self._starting.pop(warehouse_id, None)
+            self.state.put_warehouse(replace(found, state="STOPPED"))
+        among = {"warehouse_id": [warehouse_id], "status": ["QUEUED", "RUNNING"]}
+        for _, entry in self.state.queries(among=among, times=(0, 2**63 - 1), before=None, limit=1000):
+            self.queries.cancel(str(entry["query_id"]))
+
+    def warehouse_state(self, warehouse_id: str) -> str:
+        """RUNNING only once SQL really answers; empty where there is no such warehouse."""
+        with self._warehouses:
+            found = self.state.warehouse(warehouse_id)
+            if found is None:
+                return ""
+            # One that was starting when this process was ended is started anew.
+            until = self._starting.setdefault(warehouse_id, time.monotonic() + self.warehouse_start_seconds)
+            if found.state == "STARTING" and time.monotonic() >= until:
+                found = replace(found, state="RUNNING")
+                self.state.put_warehouse(found)
+            if found.state != "STARTING":
+                self._starting.pop(warehouse_id, None)
+        return "STARTING" if found.state == "RUNNING" and not self.sql_ready.is_set() else found.state
+
+    def wait_for_warehouse(self, warehouse_id: str, seconds: float) -> bool:
+        """Whether the warehouse runs, at once or within these seconds."""
+        if self.warehouse_state(warehouse_id) == "RUNNING":
+            return True
+        time.sleep(seconds)
+        return self.warehouse_state(warehouse_id) == "RUNNING"
 
     # -- status --------------------------------------------------------------------------------------------------------
 

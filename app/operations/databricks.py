@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -11,24 +13,34 @@ from functools import partial
 from typing import Any, TypeVar
 
 from app.operations import compared
-from app.operations.requests import Call
+from app.operations.requests import CALL_SECONDS, Call
 from app.operations.world import Grant, JobState, Kind, PipelineState, Privileges, Relation, Written
 from databricks_client import tables
 from databricks_client.client import Workspace
 from databricks_client.errors import WorkspaceError
+from databricks_client.fencing import given_up
 from databricks_client.pipelines import Update
 from databricks_client.quoting import quote, quote_table
+from databricks_client.statement_execution import STATEMENT_SECONDS, Sent
 from validation.state import TableUpdate
 
 PARALLEL = 8
+
+KEEP_SECONDS = 30.0
+"""A warehouse may be set to stop after one idle minute."""
+
+_QUERY = re.compile(r"\*/\s*SELECT\b", re.IGNORECASE)
 R = TypeVar("R")
 
 
 class DatabricksWorld:
     """A workspace as `app.operations.world.World`. Threads may share it. All methods raise WorkspaceError."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, statement_seconds: float = STATEMENT_SECONDS) -> None:
+        """statement_seconds: how long a statement may take where its step says nothing else."""
         self._workspace = workspace
+        self._statement_seconds = statement_seconds
+        self._kept = 0.0
 
     # Names
 
@@ -102,13 +114,39 @@ class DatabricksWorld:
 
     # SQL
 
-    def execute(self, sql: str) -> None:
-        """Runs one statement, sent once."""
-        self._workspace.sql.run(sql, what=sql)
+    def execute(self, sql: str, seconds: float | None = None) -> str:
+        """Runs one statement that changes something, sent once; gives its id."""
+        return self._workspace.statements.run(sql, what=sql, seconds=seconds or self._statement_seconds)
+
+    def open_statements(self) -> Sequence[Sent]:
+        """Statements of operations that have not ended; queries of steps change nothing and are left out."""
+        found = self._workspace.statements.open()
+        return [s for s in found if s.tag.kind == "operation" and (s.tag.statement or not _QUERY.search(s.text))]
+
+    def cancel_statement(self, statement_id: str) -> None:
+        """Requests the end of a statement."""
+        self._workspace.statements.cancel(statement_id)
+
+    def sees_statement(self, statement_id: str) -> bool:
+        """Whether the query history shows a statement to this principal."""
+        return self._workspace.statements.visible(statement_id)
+
+    def ensure_running(self, say: Callable[[str], object], check: Callable[[], object]) -> float:
+        """Starts the SQL warehouse where it does not run, and waits until it does; gives the seconds waited."""
+        return self._workspace.warehouse.ensure_running(say, check)
+
+    def keep_running(self) -> None:
+        """Sends a query where none was sent here for KEEP_SECONDS: a warehouse stops after some idle minutes."""
+        if time.monotonic() - self._kept >= KEEP_SECONDS:
+            self.query("SELECT 1")
+            self._kept = time.monotonic()
 
     def query(self, sql: str) -> Sequence[Sequence[Any]]:
         """Rows of one query."""
-        return [tuple(row.values()) for row in self._workspace.sql.query(sql, what=sql)]
+        limit = self._statement_seconds
+        return [
+            tuple(row.values()) for row in self._workspace.sql.query(sql, what=sql, cancelled=given_up, limit=limit)
+        ]
 
     def fingerprint(self, relation: str) -> tuple[int, str]:
         """Row count and the sum of a hash of each row's JSON (NULLs kept, microseconds kept), whatever the order."""
@@ -182,7 +220,8 @@ class DatabricksWorld:
 
     def send(self, call: Call) -> str:
         """Sends one REST call, once; gives the id in its answer."""
-        answer = self._workspace.rest.send(call.what, call.method, call.path, dict(call.body))
+        with self._workspace.rest.limited(CALL_SECONDS):
+            answer = self._workspace.rest.send(call.what, call.method, call.path, dict(call.body))
         match call.answer:
             case "run_id":
                 return str(answer.whole("run_id", 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,9 +20,12 @@ from app.operations.performer import Detail, Performer
 from app.operations.steps import PlannedStep, StepFailed, require_known
 from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
-from app.store.leases import OPERATIONS_LEASE, Lease, LeaseLost, LeaseRepository
+from app.store.leases import OPERATIONS_LEASE, Lease, LeaseLost, LeaseRepository, ticks
 from app.store.operations import OperationsRepository, Phase
 from databricks_client.errors import WorkspaceError
+from databricks_client.fencing import NotSent, fenced
+from databricks_client.running import new_statement, sending
+from databricks_client.statement_execution import Unsettled
 
 log = logging.getLogger("cutover.operations")
 
@@ -35,6 +39,14 @@ LONGEST_WAIT = 10.0
 """Seconds that a step waits at most before it is retried, whatever the service requests."""
 LEASE = OPERATIONS_LEASE
 LEASE_SECONDS = 15.0
+
+SEND_SECONDS = 2.0
+"""What must be left of the lease, by this process's clock, when a request is sent: its bytes are on their way by then.
+What the workspace does with them later is the business of who takes over (see `settle`)."""
+
+PROGRESS_SECONDS = 420.0
+"""Without a step, a look or an answer for so long the lease is not renewed: longer than any call without a limit of its
+own may take."""
 
 
 class Stopped(Exception):
@@ -54,9 +66,10 @@ class Timing:
 
 
 class Hold:
-    """The lease while an operation runs: renewed in the background, checked before every step.
+    """The lease while an operation runs: renewed in the background, checked before every step and every request.
 
-    Leaving it releases the lease. Raises LeaseLost as soon as another process may have it.
+    It is renewed only while the work makes progress. Leaving it releases the lease. Raises LeaseLost as soon as another
+    process may have it.
     """
 
     def __init__(
@@ -68,13 +81,23 @@ class Hold:
         *,
         clock: Callable[[], datetime] = now,
         since: datetime | None = None,
+        ticks: Callable[[], float] = ticks,
     ) -> None:
-        """since: the moment, by `clock`, before the lease was taken."""
+        """since: the moment, by `clock`, before the lease was taken. ticks: a clock that nobody sets."""
         self._leases = leases
         self._lease = lease
         self._seconds = seconds
         self._clock = clock
-        self._until = (since or clock()) + timedelta(seconds=seconds)
+        self._ticks = ticks
+        taken = since or clock()
+        self._until = taken + timedelta(seconds=seconds)
+        self._ends = ticks() - max(0.0, (clock() - taken).total_seconds()) + seconds
+        self._quiet = ticks() - lease.before
+        self._long = -math.inf
+        self._look: Callable[[], bool] = lambda: False
+        self.stop_seen = False
+        """Whether the last renewal saw that a stop is requested. For who must not wait for the store."""
+        self.progress()
         name = f"the lease {lease.name!r}"
         self._beat = Heartbeat(name, self._renew, every=seconds / 3, within=seconds) if beat else None
 
@@ -113,9 +136,48 @@ class Hold:
             raise LeaseLost(self.lost)
         self._leases.check(self._lease)
 
+    def check_send(self) -> None:
+        """Raises LeaseLost unless the lease lasts for SEND_SECONDS at least. Needs no store."""
+        self.check_alone()
+        if self.left() < SEND_SECONDS:
+            raise LeaseLost(f"lease {self._lease.name!r} may expire within {SEND_SECONDS:.0f} s: nothing more is sent")
+
     def left(self) -> float:
-        """Seconds that the lease lasts at least, by this process's clock: counted from before the last renewal."""
-        return (self._until - self._clock()).total_seconds()
+        """Seconds that the lease lasts at least, by this process's clocks: counted from before the last renewal.
+
+        By two clocks, the more cautious one: one may have been set, the other may have stood while the machine did.
+        """
+        return min((self._until - self._clock()).total_seconds(), self._ends - self._ticks())
+
+    def progress(self) -> None:
+        """Says that the work goes on: the lease is renewed for PROGRESS_SECONDS without another sign."""
+        self._due = self._ticks() + PROGRESS_SECONDS
+
+    def expect(self, seconds: float) -> None:
+        """Says that a call may take this long, so that no sign of progress need come before."""
+        self._long = max(self._long, self._ticks() + seconds + PROGRESS_SECONDS)
+
+    def tick(self) -> float:
+        """This moment in seconds by a clock that nobody sets."""
+        return self._ticks()
+
+    @property
+    def earlier(self) -> float:
+        """The moment, by `tick`, at which the last request was sent at the latest that may still arrive: the end of the
+        grant before this one (in the future where its holder lost it to an operator), or see `unanswered`."""
+        return self._quiet
+
+    def unanswered(self) -> None:
+        """Says that a call had no answer and its effect does not show: it may still arrive."""
+        self._quiet = max(self._quiet, self._ticks())
+
+    def watch(self, stop_requested: Callable[[], bool]) -> None:
+        """With each renewal, looks whether a stop is requested."""
+        self._look = stop_requested
+
+    def renew(self) -> None:
+        """Renews the lease now. Raises LeaseLost, StoreError."""
+        self._renew()
 
     def check_alone(self) -> None:
         """Raises LeaseLost once the lease may have expired by this process's clock. Needs no store."""
@@ -125,9 +187,13 @@ class Hold:
             raise LeaseLost(f"lease {self._lease.name!r} may have expired: it could not be renewed in time")
 
     def _renew(self) -> Lease:
-        moment = self._clock()
+        moment, tick = self._clock(), self._ticks()
+        if tick > max(self._due, self._long):
+            raise LeaseLost(f"lease {self._lease.name!r} is given up: its work made no progress in time")
         renewed = self._leases.renew(self._lease, self._seconds)
         self._until = moment + timedelta(seconds=self._seconds)
+        self._ends = tick + self._seconds
+        self.stop_seen = self._look()
         return renewed
 
 
@@ -152,6 +218,9 @@ class Engine:
     ) -> None:
         """may_stop: whether a user may request a stop. ended: whether this process is to end. silent: see Journal."""
         self._do = performer
+        self._hold = hold
+        if may_stop:
+            hold.watch(lambda: repository.stop_requested(operation_id))
         self._journal = Journal(repository, hold, operation_id, direction, clock=clock, sleep=sleep, silent=silent)
         self._clock = clock
         self._sleep = sleep
@@ -160,6 +229,8 @@ class Engine:
         self._may_stop = may_stop
         self._ended = ended
         self._halt = threading.Event()
+        self._names: dict[int, str] = {}
+        self._naming = threading.Lock()
 
     @property
     def journal(self) -> Journal:
@@ -315,8 +386,11 @@ class Engine:
                 self.check_continue()
             started = time.monotonic()
             try:
-                detail = self._do.act(step)
+                with sending(self._name(planned)), fenced(self._check_send, self._given_up):
+                    detail = self._do.act(step)
                 return _Sent(planned, since, detail, _seconds(started))
+            except NotSent as e:
+                raise LeaseLost(str(e)) from e
             except StepFailed as e:
                 note(Phase.FAILED, str(e))
                 raise
@@ -327,10 +401,16 @@ class Engine:
                         f"operation {self._journal.operation_id} stopped within a step: this process is ending"
                     ) from e
                 problem = e
+            self._hold.progress()
             # An update that another started looks like ours: only where no definite answer came can it be ours.
             if (problem.uncertain or step.shared_effect) and self._shows(planned, {}, since, problem):
                 return _Sent(planned, since, {}, _seconds(started), problem)
-            if not problem.retryable or attempt == ATTEMPTS:
+            if problem.uncertain:
+                self._hold.unanswered()
+            if problem.error_code == "OPERATION_CANCELED" and self._given_up():
+                self._hold.check_alone()
+                raise Stopped("a stop was requested; the statement under way was cancelled") from problem
+            if not problem.retryable or attempt == ATTEMPTS or isinstance(problem, Unsettled):
                 note(Phase.FAILED, str(problem))
                 raise StepFailed(f"{step.text}: {problem}") from problem
             note(Phase.RETRY, f"attempt {attempt} of {ATTEMPTS}: {problem}")
@@ -397,7 +477,27 @@ class Engine:
         return found
 
     def _note(self, planned: PlannedStep, phase: Phase, text: str, detail: Detail | None = None) -> None:
+        if phase is Phase.INTENT and planned.step.changes:
+            # The name that its statement carries: by it whoever takes over finds it in the query history.
+            detail = {"statement": self._name(planned)}
         self._journal.write(planned, phase, text, detail)
+
+    def _name(self, planned: PlannedStep) -> str:
+        with self._naming:
+            if planned.number not in self._names:
+                self._names[planned.number] = new_statement(self._hold.lease.token)
+            return self._names[planned.number]
+
+    def _check_send(self) -> None:
+        """Called right before a request's bytes are sent: waits for nothing."""
+        try:
+            self._hold.check_send()
+        except LeaseLost as e:
+            raise NotSent(str(e)) from e
+
+    def _given_up(self) -> bool:
+        """Whether what is under way is to be cancelled: waits for nothing."""
+        return self._hold.lost is not None or self._ended() or (self._may_stop and self._hold.stop_seen)
 
 
 _Late = tuple[PlannedStep, Phase, str]

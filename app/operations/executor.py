@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -21,10 +21,11 @@ from app.operations.observe import look_back
 from app.operations.past import PastCutover, last_cutover, of_record
 from app.operations.performer import Performer
 from app.operations.planner import Planner
+from app.operations.settle import FIRST_SETTLE_SECONDS, SETTLE_SECONDS, Settling, unfinished
 from app.operations.steps import StepFailed, UnknownStep
 from app.operations.world import World
 from app.store.base import StoreError
-from app.store.leases import LeaseLost
+from app.store.leases import LeaseLost, ticks
 from app.store.operations import OperationRecord, OperationsRepository, Phase, State
 from databricks_client.errors import WorkspaceError
 from databricks_client.running import working_on
@@ -34,13 +35,15 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds. lease: how long a dead process keeps others out. wait: how long an emergency waits for that lease."""
+    """Seconds. lease: how long a dead process keeps others out. wait: how long an emergency waits for that lease.
+    ticks: a clock that nobody sets."""
 
     lease: float = LEASE_SECONDS
     wait: float = 30.0
     timing: Timing = field(default_factory=Timing)
     parallel: int = 6
     beat: bool = True
+    ticks: Callable[[], float] = ticks
 
 
 class Executor:
@@ -80,7 +83,15 @@ class Executor:
     def _start(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         if (current := self._operations.get(record.id)) is None or current.state is not State.READY:
             raise Refused(f"operation {record.id} was started by another process")
+        taken_over = known.kind is Kind.ROLLBACK and (
+            hold.earlier > hold.tick() or bool(unfinished(self._operations, record.id))
+        )
         try:
+            self._start_warehouse(known, hold)
+            if taken_over:
+                settling = self._settling(known, hold)
+                settling.wait_for_earlier_holder()
+                settling.end_statements()
             self._planner.check_before(record, known)
         except (Refused, WorkspaceError) as e:
             refused = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
@@ -99,7 +110,7 @@ class Executor:
             ),
         ):  # fmt: skip
             raise Refused(f"operation {record.id} was started by another process")
-        return self._execute(record, known, hold, actor)
+        return self._execute(record, known, hold, actor, taken_over=taken_over)
 
     def resume(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         """Resumes an interrupted operation, forward or back. Raises Refused: nothing was written then."""
@@ -112,6 +123,9 @@ class Executor:
         if fresh.state not in (State.RUNNING, State.NEEDS_HUMAN):
             raise Refused(f"operation {operation_id} is {fresh.state}: there is nothing to resume")
         undoing = known.kind is Kind.CUTOVER and self._goes_back(fresh)
+        self._start_warehouse(known, hold)
+        if not undoing and known.kind is not Kind.ROLLBACK and (unproven := self._settle_forward(known, hold)):
+            raise Refused(f"not resumed, what was sent before may still take effect: {'; '.join(unproven)}")
         if known.kind is Kind.CUTOVER and not undoing and self._planner.all_serve_old(of_record(record)):
             try:
                 self._planner.check_before(record, known, resumed=True)
@@ -138,6 +152,10 @@ class Executor:
         A cutover is undone, unless its outcome was verified and only its end is missing; a rollback goes on; of any
         other it is recorded what may have started. Raises Refused where it is no longer interrupted.
         """
+        with working_on("operation", record.id):
+            return self._bring_back(record, known, hold, actor)
+
+    def _bring_back(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         fresh, _ = self._ledger.get(record.id)
         if fresh.state is not State.RUNNING:
             raise Refused(f"operation {record.id} is {fresh.state}: it is no longer interrupted")
@@ -153,11 +171,15 @@ class Executor:
             what = "nothing had started" if last is None else f"last in its journal: {last.text} ({last.phase})"
             return self._end(record, known, hold, actor, State.FAILED, f"it was interrupted; {what}")
         verified = any(e.number == known.steps[-1].number and e.phase is Phase.DONE for e in entries)
+        if verified and (unproven := self._settle_forward(known, hold)):
+            return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where("; ".join(unproven)))
         if verified and not self._goes_back(fresh):
             return self._execute(record, known, hold, actor)
         return self._undo(record, known, hold, actor, "it was interrupted and not resumed")
 
-    def _execute(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
+    def _execute(
+        self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, *, taken_over: bool = False
+    ) -> OperationRecord:
         # Read before anything moves: the way back must not need the store.
         past = self._persist(hold, lambda: self._past(record, known))
         try:
@@ -175,7 +197,9 @@ class Executor:
                 return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(_why(e)))
             return self._end(record, known, hold, actor, State.FAILED, _why(e))
         if known.kind is Kind.ROLLBACK:
-            if past.unrestored(self._migration, known.observation, pause_new=True):
+            if taken_over:
+                self._settling(known, hold).wait_for_calls()
+            if taken_over or past.unrestored(self._migration, known.observation, pause_new=True):
                 return self._roll_back_again(record, known, hold, actor, past)  # It may be seen by now.
             self._close_cutovers(record, hold, actor)
         return self._end(record, known, hold, actor, State.VERIFIED, "")
@@ -209,7 +233,7 @@ class Executor:
             raise
         except Exception as e:  # noqa: BLE001 (a person has to look, whatever it is)
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(_why(e)))
-        unrestored = past.unrestored(self._migration, walk.seen, pause_new=True)
+        unrestored = (*past.unrestored(self._migration, walk.seen, pause_new=True), *walk.unproven)
         if unrestored:
             parts = ("every table has its own name again", walk.text, *unrestored)
             reason = self._where("; ".join(p for p in parts if p))
@@ -234,7 +258,7 @@ class Executor:
         except Exception as e:  # noqa: BLE001 (a person has to look, whatever it is)
             reason = self._where(f"{why}; and undoing it failed: {_why(e)}")
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, reason)
-        unrestored = past.unrestored(self._migration, walk.seen, pause_new=False)
+        unrestored = (*past.unrestored(self._migration, walk.seen, pause_new=False), *walk.unproven)
         if unrestored:
             parts = (why, "every table has its own name again", walk.text, *unrestored)
             reason = self._where("; ".join(p for p in parts if p))
@@ -251,6 +275,41 @@ class Executor:
         pause_new: bool,
         since: Observation | None = None,
         silent: bool = False,
+    ) -> _Walk:
+        """Walks back until nothing that was sent before can change the world any more, and gives what was seen last.
+
+        What an earlier process or an earlier step sent is ended first; once that could have taken effect on the way,
+        the way is planned and verified again.
+        """
+        settling = self._settling(known, hold, silent)
+        self._start_warehouse(known, hold, silent)
+        settling.wait_for_earlier_holder()
+        unwritten: list[str] = []
+        for last in (False, True):
+            settled = settling.end_statements(SETTLE_SECONDS if last else FIRST_SETTLE_SECONDS)
+            began = hold.tick()
+            try:
+                walk = self._walk_once(known, hold, past, pause_new=pause_new, since=since, silent=silent)
+            except (StepFailed, NoWayBack):
+                # What still took effect on the way may be why: it is planned again once nothing can.
+                if last or (settling.quiet(began) and not settled.unproven):
+                    raise
+            else:
+                unwritten += walk.unwritten
+                if last or (settling.quiet(began) and not settled.unproven):
+                    return replace(walk, unwritten=tuple(unwritten), unproven=settled.unproven)
+            settling.wait_for_calls()
+        raise AssertionError("unreachable")
+
+    def _walk_once(
+        self,
+        known: Plan,
+        hold: Hold,
+        past: PastCutover,
+        *,
+        pause_new: bool,
+        since: Observation | None,
+        silent: bool,
     ) -> _Walk:
         """Plans the way back from where the world is, and walks it; gives what was seen.
 
@@ -285,6 +344,34 @@ class Executor:
                 unwritten += engine.journal.unwritten
             return _Walk(seen, tuple(unwritten))
 
+    def _settling(self, known: Plan, hold: Hold, silent: bool = False) -> Settling:
+        journal = self._engine(known, hold, "back", may_stop=False, silent=silent).journal
+        return Settling(
+            self._world,
+            self._operations,
+            hold,
+            clock=self._clock,
+            sleep=self._sleep,
+            say=lambda text: journal.note("settle", "Settle", text),
+            alone=known.operation_id if silent else None,
+        )
+
+    def _settle_forward(self, known: Plan, hold: Hold) -> tuple[str, ...]:
+        """Before going on where an earlier process stopped: a sentence for each reason why something may still land."""
+        settling = self._settling(known, hold)
+        settling.wait_for_earlier_holder()
+        settling.wait_for_calls()
+        return settling.end_statements().unproven
+
+    def _start_warehouse(self, known: Plan, hold: Hold, silent: bool = False) -> None:
+        """Starts the SQL warehouse and waits for it, where the operation needs one."""
+        if known.kind in CONVERGING or known.kind is Kind.REHEARSE:
+            journal = self._engine(known, hold, "forward", may_stop=False, silent=silent).journal
+            settling = self._settling(known, hold, silent)
+            self._world.ensure_running(
+                lambda text: journal.note("warehouse", "StartWarehouse", text), settling.check_held
+            )
+
     def _engine(
         self,
         known: Plan,
@@ -296,7 +383,12 @@ class Executor:
         silent: bool = False,
     ) -> Engine:
         performer = Performer(
-            self._world, seen or known.observation, lambda: engine.check_continue(), self._clock, self._sleep
+            self._world,
+            seen or known.observation,
+            lambda: engine.check_continue(),
+            self._clock,
+            self._sleep,
+            hold.expect,
         )
         engine = Engine(
             performer,
@@ -388,10 +480,12 @@ class Executor:
 
 @dataclass(frozen=True)
 class _Walk:
-    """A way back that was walked to its end. seen: what it was planned from. unwritten: what no journal line says."""
+    """A way back that was walked to its end. seen: what it was planned from. unwritten: what no journal line says.
+    unproven: a sentence for each reason why something that was sent before may still take effect."""
 
     seen: Observation
     unwritten: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

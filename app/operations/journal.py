@@ -80,6 +80,7 @@ class Journal:
 
     def write(self, planned: PlannedStep, phase: Phase, text: str, detail: Mapping[str, Any] | None = None) -> None:
         """Appends a line of a step. Raises LeaseLost, JournalLost."""
+        self._hold.progress()
         if self.silent:
             if phase is not Phase.INTENT:
                 self.unwritten.append(f"{text} ({phase})")
@@ -90,6 +91,12 @@ class Journal:
     def note_undo(self, text: str) -> None:
         """Says that from here everything goes back. Raises LeaseLost, JournalLost."""
         self._write(0, "undo", "", "Undo", Phase.NOTE, text)
+
+    def note(self, stage: str, step: str, text: str, detail: Mapping[str, Any] | None = None) -> None:
+        """A line that is of no step. Raises LeaseLost, JournalLost."""
+        self._hold.progress()
+        if not self.silent:
+            self._write(0, stage, "", step, Phase.NOTE, text, detail)
 
     def _write(
         self,
@@ -117,7 +124,8 @@ class Journal:
         )
 
     def check(self) -> None:
-        """Raises LeaseLost unless the lease is held at this moment."""
+        """Raises LeaseLost unless the lease is held at this moment. Who checks goes on: that is progress."""
+        self._hold.progress()
         if self.silent:
             self._hold.check_alone()
         else:

@@ -51,7 +51,10 @@ class Performer:
         check_continue: Callable[[], None],
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
+        expect: Callable[[float], object] = lambda _: None,
     ) -> None:
+        """expect: told before a call that may take longer than others, in seconds."""
+        self._expect = expect
         self._world = world
         self._observation = observation
         self._check_continue = check_continue
@@ -118,7 +121,9 @@ class Performer:
         for request in requests:
             match request:
                 case Statement():
-                    self._world.execute(request.text)
+                    if request.seconds is not None:
+                        self._expect(request.seconds)
+                    detail["statement_id"] = self._world.execute(request.text, request.seconds)
                     detail |= request.detail
                 case Call():
                     found = self._world.send(request)
@@ -147,6 +152,7 @@ class Performer:
             if waited >= step.seconds:
                 raise StepFailed(f"still active after {waited:.0f} s: {', '.join(active)}")
             self._check_continue()
+            self._world.keep_running()
             self._sleep(POLL_SECONDS)
 
     def _confirm_unchanged(self, step: ConfirmUnchanged) -> Detail:

@@ -236,7 +236,7 @@ def back(
         verify = VerifyServing(s.served, over, grants, _old_columns(s, before), passing=s in viewed)
         steps.append((f"verify old{round_}", s.table, verify))
     old, new = (observation.find_job(side) if jobs else None for side in ("baseline", "candidate"))
-    if new is not None and new.paused is not None and (viewed or pause_new):
+    if new is not None and new.paused is not None and (viewed or pause_new or not _was_on(new, "candidate", before)):
         steps.append(("pause", "", PauseSchedule(new.job_id, new.name)))
     if old is not None and viewed:
         if old.paused is not None:

@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+CALL_SECONDS = 15.0
+"""How long a REST call that changes something may take. None can be cancelled: who takes over waits for so long."""
+
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement that changes something."""
+    """One SQL statement that changes something. seconds: how long it may take; None: as the settings say."""
 
     text: str
+    seconds: float | None = None
 
     def __str__(self) -> str:
         return self.text

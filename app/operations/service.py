@@ -407,5 +407,6 @@ class OperationsService:
             waited += 0.5
             moment = self._clock()
         seconds, beat = self._patience.lease, self._patience.beat
-        with Hold(self._store.leases, lease, seconds, beat, clock=self._clock, since=moment) as hold:
+        ticks = self._patience.ticks
+        with Hold(self._store.leases, lease, seconds, beat, clock=self._clock, since=moment, ticks=ticks) as hold:
             yield hold

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from app.operations.requests import Call
+from databricks_client.statement_execution import Sent
 
 Kind = Literal["table", "view", "pipeline", "other", "absent"]
 
@@ -145,8 +146,28 @@ class World(Seen, Protocol):
     def privileges(self, swap: Sequence[str], read: Sequence[str], jobs: Sequence[int]) -> Privileges:
         """Whether the acting principal may rename and replace `swap`, read `read`, and pause `jobs`."""
 
-    def execute(self, sql: str) -> None:
-        """Runs one statement on the warehouse."""
+    def execute(self, sql: str, seconds: float | None = None) -> str:
+        """Runs one statement that changes something on the warehouse, sent once; gives its id. seconds: how long it may
+        take, None: as the settings say. Raises NotSent where a fence kept it back, Unsettled where it may take effect
+        later."""
+
+    def open_statements(self) -> Sequence[Sent]:
+        """Statements of operations that change something and have not ended, whoever sent them."""
+
+    def cancel_statement(self, statement_id: str) -> None:
+        """Requests the end of a statement."""
+
+    def sees_statement(self, statement_id: str) -> bool:
+        """Whether the query history shows a statement to this principal, ended or not."""
+
+    def ensure_running(self, say: Callable[[str], object], check: Callable[[], object]) -> float:
+        """Starts the SQL warehouse where it does not run, and waits until it does; gives the seconds waited.
+
+        say: gets a line now and then. check: called between two looks; what it raises ends the wait.
+        """
+
+    def keep_running(self) -> None:
+        """Keeps the SQL warehouse from stopping by itself while nothing else is sent to it."""
 
     def query(self, sql: str) -> Sequence[Sequence[Any]]:
         """Rows of one query."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
+import time
 import uuid
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Column, ColumnElement, Connection, Integer, Table, and_, insert, select, update
@@ -33,13 +35,18 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class Lease:
-    """A lease as it was granted or last renewed. `token` grows by one with every change of holder."""
+    """A lease as it was granted or last renewed. `token` grows by one with every change of holder.
+
+    before: seconds between the end of the grant before it and this one; negative where it was taken from its holder,
+    who may count on it for so long; infinite where there was none.
+    """
 
     name: str
     owner: str
     token: int
     acquired_at: datetime
     expires_at: datetime
+    before: float = math.inf
 
 
 WORKER_LEASE = "worker"
@@ -47,6 +54,12 @@ WORKER_LEASE = "worker"
 
 OPERATIONS_LEASE = "operations"
 """Name of the lease of the process that executes an operation."""
+
+
+def ticks() -> float:
+    """Seconds by a clock that nobody sets and that runs on while the process or its machine is stopped."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def process_owner() -> str:
@@ -59,9 +72,10 @@ class LeaseRepository(Repository):
 
     _what = "leases"
 
-    def acquire(self, name: str, owner: str, seconds: float) -> Lease | None:
+    def acquire(self, name: str, owner: str, seconds: float, *, force: bool = False) -> Lease | None:
         """Takes the lease for `seconds` if it is free, expired or already this owner's; None if another holds it.
 
+        force: takes it from its holder too, who can write nothing under it from then on.
         Raises StoreError when the store cannot be read or written.
         """
         try:
@@ -74,7 +88,7 @@ class LeaseRepository(Repository):
                         insert(leases).values(name=name, owner=owner, token=1, acquired_at=moment, expires_at=expires)
                     )
                     return Lease(name, owner, 1, moment, expires)
-                if row.expires_at > moment and row.owner != owner:
+                if row.expires_at > moment and row.owner != owner and not force:
                     return None
                 changed = c.execute(
                     update(leases)
@@ -86,7 +100,8 @@ class LeaseRepository(Repository):
                     )
                     .values(owner=owner, token=row.token + 1, acquired_at=moment, expires_at=expires)
                 ).rowcount
-                return Lease(name, owner, row.token + 1, moment, expires) if changed == 1 else None
+                before = (moment - row.expires_at).total_seconds()
+                return Lease(name, owner, row.token + 1, moment, expires, before) if changed == 1 else None
         except IntegrityError:
             return None  # Two processes requested the first grant at once; the other one has it.
         except DATABASE_ERRORS as e:
@@ -100,7 +115,7 @@ class LeaseRepository(Repository):
             changed = c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=expires)).rowcount
         if changed != 1:
             raise LeaseLost(self._lost(lease))
-        return Lease(lease.name, lease.owner, lease.token, lease.acquired_at, expires)
+        return replace(lease, expires_at=expires)
 
     def check(self, lease: Lease, connection: Connection | None = None) -> None:
         """Raises LeaseLost unless the lease is held now.

@@ -48,9 +48,7 @@ def the_warehouse(call: Call, level: str) -> Warehouse:
 
 def warehouse_document(call: Call, warehouse: Warehouse) -> Json:
     """state is RUNNING only once SQL really answers."""
-    state = warehouse.state
-    if state == "RUNNING" and not call.workspace.sql_ready.is_set():
-        state = "STARTING"
+    state = call.workspace.warehouse_state(warehouse.id)
     hostname = call.workspace.host.split("://", 1)[-1]
     document = {
         **warehouse.settings,
@@ -116,15 +114,16 @@ def delete_warehouse(call: Call) -> Json:
 
 @route("POST", f"{WAREHOUSES}/{{id}}/start", sdk.WarehousesAPI.start)
 def start_warehouse(call: Call) -> Json:
+    """Requests its start; it answers statements some seconds later, when its state says RUNNING."""
     call.workspace.use_warehouse(the_warehouse(call, "CAN_USE").id)
     return {}
 
 
 @route("POST", f"{WAREHOUSES}/{{id}}/stop", sdk.WarehousesAPI.stop)
 def stop_warehouse(call: Call) -> Json:
-    """Stops it: it answers no statement until it starts again, which any use makes it do."""
-    warehouse = the_warehouse(call, "CAN_MANAGE")
-    call.workspace.state.put_warehouse(replace(warehouse, state="STOPPED"))
+    """Stops it: what runs on it is cancelled, and it answers nothing until it has started again, which any use
+    requests."""
+    call.workspace.stop_warehouse(the_warehouse(call, "CAN_MANAGE").id)
     return {}
 
 
@@ -141,14 +140,8 @@ class Statement:
     error: SqlError | None = None
     result: StatementResult | None = None
     entry: Entry | None = None
+    cancelled: bool = False
     done: threading.Event = field(default_factory=threading.Event)
-    changing: threading.Lock = field(default_factory=threading.Lock)
-
-    def become(self, state: str) -> None:
-        """Its next state; CANCELED stays."""
-        with self.changing:
-            if self.state != "CANCELED":
-                self.state = state
 
 
 _statements: OrderedDict[tuple[int, str], Statement] = OrderedDict()
@@ -199,10 +192,11 @@ def execute_statement(call: Call) -> Json:
         tags={t["key"]: t.get("value") for t in call.body.get("query_tags") or []},
     )
     keep(call.workspace, statement)
-    arguments = (call.workspace, statement, text, parameters, call.body)
+    arguments = (call.workspace, statement, warehouse_id, text, parameters, call.body)
     threading.Thread(target=perform, args=arguments, daemon=True).start()
     if not statement.done.wait(wait) and wait and call.text("on_wait_timeout") == "CANCEL":
         cancel(call.workspace, statement)
+        statement.done.wait(wait)
     return statement_document(statement)
 
 
@@ -243,11 +237,18 @@ def parameter(item: Mapping[str, Any]) -> Any:
         raise bad(f"Parameter {item.get('name')}: '{value}' is not a {kind}.") from e
 
 
-def perform(workspace: Workspace, statement: Statement, text: str, parameters: Json, body: Json) -> None:
+def perform(
+    workspace: Workspace, statement: Statement, warehouse_id: str, text: str, parameters: Json, body: Json
+) -> None:
+    """Executes it once its warehouse runs: until then it is PENDING, and can be cancelled."""
     assert statement.entry is not None
-    statement.become("RUNNING")
-    statement.entry.started()
+    end = "FAILED"
     try:
+        while not workspace.wait_for_warehouse(warehouse_id, 0.2):
+            if statement.cancelled or workspace.stopping.is_set():
+                raise SqlError("OPERATION_CANCELED", "Operation has been canceled.")
+        statement.state = "RUNNING"
+        statement.entry.started()
         statement.result = workspace.sql.execute(
             statement.owner,
             text,
@@ -257,27 +258,27 @@ def perform(workspace: Workspace, statement: Statement, text: str, parameters: J
             row_limit=int(body["row_limit"]) if body.get("row_limit") else None,
             cancel_key=statement.id,
         )
-        statement.become("SUCCEEDED")
+        end = "SUCCEEDED"
     except SqlError as e:
         statement.error = e
-        statement.become("CANCELED" if e.error_class == "OPERATION_CANCELED" else "FAILED")
+        end = "CANCELED" if statement.cancelled or e.error_class == "OPERATION_CANCELED" else "FAILED"
     except Exception as e:  # noqa: BLE001  the statement's caller must learn why it failed
         statement.error = SqlError("INTERNAL_ERROR", f"{type(e).__name__}: {e}")
-        statement.become("FAILED")
+        end = "CANCELED" if statement.cancelled else "FAILED"
     finally:
-        statement.done.set()
         rows = statement.result.table.num_rows if statement.result is not None else 0
-        status = "FINISHED" if statement.state == "SUCCEEDED" else statement.state
+        status = "FINISHED" if end == "SUCCEEDED" else end
         statement.entry.ended(status, str(statement.error) if status == "FAILED" else None, rows)
+        statement.state = end
+        statement.done.set()
 
 
 def cancel(workspace: Workspace, statement: Statement) -> None:
-    """Ends a statement for good: repeats until it has ended, since one that is just starting ignores an interrupt."""
-    if statement.done.is_set():
+    """Interrupts a statement, repeatedly, since one that is just starting ignores it. Its state changes when it has
+    ended: CANCELED, or SUCCEEDED where it was done before the interrupt came."""
+    if statement.done.is_set() or statement.cancelled:
         return
-    statement.become("CANCELED")
-    if statement.entry is not None:
-        statement.entry.ended("CANCELED")
+    statement.cancelled = True
 
     def cancel_until_done() -> None:
         while not statement.done.is_set() and not workspace.stopping.is_set():

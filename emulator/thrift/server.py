@@ -64,7 +64,8 @@ class ThriftServer:
             access.demand_warehouse(self.host.state, principal, warehouse_id)
         except ServiceError as e:
             return _refusal(e.status, e.code, e.message)
-        self.host.use_warehouse(warehouse_id)
+        if not self.host.use_warehouse(warehouse_id):
+            return _refusal(503, "TEMPORARILY_UNAVAILABLE", "The SQL warehouse is starting; try again shortly.", 1)
         self.sessions.end_idle()
         source, target = TMemoryBuffer(body), TMemoryBuffer()
         processor = TCLIService.Processor(Calls(self.sessions, principal.name, warehouse_id, until_done))
@@ -84,8 +85,10 @@ def _bearer(header: str) -> str | None:
     return token.strip() if kind.lower() == "bearer" and token.strip() else None
 
 
-def _refusal(status: int, code: str, message: str) -> Response:
+def _refusal(status: int, code: str, message: str, retry_after: int | None = None) -> Response:
     # A header holds one line of plain characters, whatever the request named.
     line = "".join(c if c.isprintable() else " " for c in message).encode("ascii", "backslashreplace").decode()
     headers = {"x-thriftserver-error-message": line, "x-databricks-reason-phrase": line}
+    if retry_after is not None:
+        headers["retry-after"] = str(retry_after)
     return JSONResponse({"error_code": code, "message": message}, status_code=status, headers=headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -31,6 +32,9 @@ from app.store.base import metadata
 from app.store.leases import LeaseRepository
 from app.store.operations import OperationRecord, OperationsRepository, State
 from databricks_client.errors import WorkspaceError
+from databricks_client.fencing import check_fence
+from databricks_client.running import tag_of, tagged
+from databricks_client.statement_execution import Sent
 from validation.state import TableUpdate
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
@@ -62,6 +66,10 @@ class Clock:
 
     def go_on(self, seconds: float) -> None:
         self.moment += timedelta(seconds=seconds)
+
+    def ticks(self) -> float:
+        """As a clock that nobody sets."""
+        return (self.moment - T0).total_seconds()
 
 
 @dataclass
@@ -104,6 +112,31 @@ class Hook:
     once: bool
 
 
+@dataclass
+class Late:
+    """An effect that was sent and has not landed. A statement is in the query history until it ends; a call is not.
+
+    due: when it lands by itself; None: when the test says so. deaf: whether it goes on though it is cancelled.
+    """
+
+    name: str
+    change: Callable[[], None]
+    due: datetime | None
+    statement: Sent | None
+    deaf: bool = False
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """From which effect (its number, from 1) on effects are sent late, and what their sender gets in place of an
+    answer."""
+
+    number: int
+    error: BaseException
+    seconds: float | None
+    deaf: bool
+
+
 def _raise(error: BaseException) -> None:
     raise error
 
@@ -125,9 +158,23 @@ class FakeWorld:
         self.hooks: list[Hook] = []
         self.watchers: list[tuple[str, Callable[[str], object]]] = []
         self.runs: dict[int, list[str]] = {OLD_JOB: [], NEW_JOB: [], DEV_JOB: []}
+        self.attempts = 0
+        """How many effects came as far as their sending, those that were kept back too."""
+        self.stalls: dict[int, Callable[[], object]] = {}
+        """What happens while the sender of effect number n (from 1) stands still, right before its fence is asked."""
+        self.postponed: Postponed | None = None
+        self.late: list[Late] = []
+        self.history: WorkspaceError | None = None
+        """Why the query history cannot be read; None where it can."""
+        self.blind = False
+        """Whether the history shows nothing of other principals."""
+        self.warehouse = "RUNNING"
+        self.start_seconds = 0.0
+        self.pause: Callable[[float], None] = lambda _: None
         self.updates: list[tuple[str, datetime, bool, Mapping[str, Any] | None]] = []
         self.tokens: dict[str, str] = {}
         self.ids = itertools.count(1)
+        self.numbers = itertools.count(1)
         self.me = "cutover-app"
         self.clock: Callable[[], datetime] = lambda: T0
         self.privilege_answer = Privileges()
@@ -238,17 +285,51 @@ class FakeWorld:
 
     def query(self, sql: str) -> Sequence[Sequence[Any]]:
         self._alive()
+        self._check_warehouse(sql)
         name = _names(sql)[0]
         self._hooked("before", f"query {name}")
         self.sent.append(sql)
         return [(self.read(name),)]
 
-    def execute(self, sql: str) -> None:
+    def execute(self, sql: str, seconds: float | None = None) -> str:
         def change() -> None:
             self._run(sql)
             self.sent.append(sql)
 
-        self._effect(sql, change)
+        text = tagged(sql)
+        tag = tag_of(text)
+        assert tag is not None
+        sent = Sent(f"statement-{next(self.numbers)}", tag, "QUEUED", text)
+        self._effect(sql, change, sent)
+        return sent.statement_id
+
+    def open_statements(self) -> Sequence[Sent]:
+        self._alive()
+        if self.history is not None:
+            raise self.history
+        return [found.statement for found in self.late if found.statement is not None and not self.blind]
+
+    def cancel_statement(self, statement_id: str) -> None:
+        self._alive()
+        self.late = [f for f in self.late if f.statement is None or f.deaf or f.statement.statement_id != statement_id]
+
+    def sees_statement(self, statement_id: str) -> bool:
+        self._alive()
+        return not self.blind
+
+    def ensure_running(self, say: Callable[[str], object], check: Callable[[], object]) -> float:
+        self._alive()
+        waited = 0.0
+        while self.warehouse != "RUNNING":
+            say(f"SQL warehouse is {self.warehouse}: waiting until it runs")
+            self.warehouse = "STARTING" if waited < self.start_seconds else "RUNNING"
+            check()
+            self.pause(2.0)
+            waited += 2.0
+        return waited
+
+    def keep_running(self) -> None:
+        self._alive()
 
     def send(self, call: Call) -> str:
         """Understands the calls of the steps, and no other."""
@@ -387,14 +468,49 @@ class FakeWorld:
 
     # Effects
 
-    def _effect(self, name: str, change: Callable[[], None]) -> None:
+    def _effect(self, name: str, change: Callable[[], None], sent: Sent | None = None) -> None:
+        self._alive()
         self._watched("before", name)
         self._hooked("before", name)
+        with self.lock:
+            self.attempts += 1
+            number = self.attempts
+        if number in self.stalls:
+            self.stalls.pop(number)()
+        check_fence()
+        if sent is not None:
+            self._check_warehouse(name)
+        if (late := self.postponed) is not None and number >= late.number:
+            due = None if late.seconds is None else self.clock() + timedelta(seconds=late.seconds)
+            self.late.append(Late(name, change, due, sent, late.deaf))
+            self.postponed = None
+            self.faults.dead = isinstance(late.error, Crash)
+            raise late.error
         if any(h.when == "ignore" and h.text in name for h in self.hooks):
             return
         self._land(name, change)
         self._watched("after", name)
         self._hooked("after", name)
+
+    def postpone(self, number: int, error: BaseException, *, seconds: float | None = None, deaf: bool = False) -> None:
+        """Effect `number` is sent and lands later: after these seconds, or by `land_late`. Its sender gets `error`."""
+        self.postponed = Postponed(number, error, seconds, deaf)
+
+    def land_late(self, until: datetime | None = None) -> list[str]:
+        """Lands what was sent and has not landed (until a moment: what is due then); gives the names of what did."""
+        landed = []
+        for found in list(self.late):
+            if until is None or (found.due is not None and found.due <= until):
+                self.late.remove(found)
+                with contextlib.suppress(WorkspaceError), self.lock:
+                    found.change()
+                    self.log.append(found.name)
+                    landed.append(found.name)
+        return landed
+
+    def _check_warehouse(self, what: str) -> None:
+        if self.warehouse != "RUNNING":
+            raise WorkspaceError(what, "the SQL warehouse is starting", retryable=True, status=503)
 
     def _watched(self, when: str, name: str) -> None:
         for moment, see in self.watchers:
@@ -419,8 +535,11 @@ class FakeWorld:
                 raise error
 
     def _alive(self) -> None:
+        """Called first by every read and effect."""
         if self.faults.dead:
             raise Crash("dead")
+        if self.late:
+            self.land_late(self.clock())
 
     def _run(self, sql: str) -> None:
         for text, error in self.faults.refuse.items():
@@ -536,6 +655,7 @@ class Given:
         self.world = FakeWorld(rename=rename)
         self.clock = Clock()
         self.world.clock = self.clock
+        self.world.pause = self._sleep
         self.parallel = parallel
         self.engine = engine or create_engine(
             "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
@@ -575,7 +695,9 @@ class Given:
             evidence=lambda: self.evidence,
             clock=self.clock,
             **{"sleep": self._sleep, "personas": lambda: True, **options},
-            patience=Patience(lease=15, wait=30, timing=Timing(0.01, 0.01), parallel=self.parallel, beat=False),
+            patience=Patience(
+                lease=15, wait=30, timing=Timing(0.01, 0.01), parallel=self.parallel, beat=False, ticks=self.clock.ticks
+            ),
         )
 
     def approved(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import requests
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import InvalidParameterValue, NotFound
 from databricks.sdk.service import sql
@@ -45,7 +46,7 @@ class Holding:
         if "FAIL" in text:
             raise SqlError("DIVIDE_BY_ZERO", "Division by zero.", "22012")
         while "HOLD" in text and not self.release_all.wait(0.01):
-            if key in self.cancelled:
+            if key in self.cancelled and "DEAF" not in text:
                 raise SqlError("OPERATION_CANCELED", "Operation has been canceled.")
 
         def tables() -> Iterator[pa.Table]:
@@ -193,11 +194,60 @@ def test_a_statement_of_rest_is_cancelled_and_stays_so(client: WorkspaceClient, 
     )
     assert running(client, "stop_rest")["query_id"] == made.statement_id
     client.statement_execution.cancel_execution(made.statement_id)
-    assert client.statement_execution.get_statement(made.statement_id).status.state is sql.StatementState.CANCELED
+    state = lambda: client.statement_execution.get_statement(made.statement_id).status.state  # noqa: E731
+    until(lambda: state() is sql.StatementState.CANCELED)
+    assert made.statement_id in half.cancelled
     half.release_all.set()
-    until(lambda: made.statement_id in half.cancelled)
     (entry,) = entries(client, "stop_rest")
     assert (entry["status"], entry["is_final"]) == ("CANCELED", True)
+
+
+def test_a_statement_that_ignores_its_cancellation_is_not_said_to_be_cancelled(
+    client: WorkspaceClient, local: Workspace, half: Holding
+):
+    made = client.statement_execution.execute_statement(
+        "SELECT 1 AS ignores -- HOLD DEAF", local.warehouse_id, wait_timeout="0s"
+    )
+    running(client, "ignores")
+    client.statement_execution.cancel_execution(made.statement_id)
+    until(lambda: made.statement_id in half.cancelled)
+    state = lambda: client.statement_execution.get_statement(made.statement_id).status.state  # noqa: E731
+    assert state() is sql.StatementState.RUNNING and running(client, "ignores")
+    half.release_all.set()
+    until(lambda: state() is sql.StatementState.SUCCEEDED)
+    assert entries(client, "ignores")[0]["status"] == "FINISHED"
+
+
+def test_a_stopped_warehouse_is_started_and_refuses_or_holds_back_sql_until_it_runs(
+    client: WorkspaceClient, local: Workspace, half: Holding
+):
+    local.warehouse_start_seconds = 3600.0
+    held = client.statement_execution.execute_statement(
+        "SELECT 1 AS held -- HOLD", local.warehouse_id, wait_timeout="0s"
+    )
+    running(client, "held")
+    client.warehouses.stop(local.warehouse_id)
+    until(lambda: entries(client, "held")[0]["status"] == "CANCELED")
+    state = lambda: client.warehouses.get(local.warehouse_id).state  # noqa: E731
+    assert state() is sql.State.STOPPED and not client.warehouses.get(local.warehouse_id).num_clusters
+    client.warehouses.start(local.warehouse_id)
+    assert state() is sql.State.STARTING
+    waits = client.statement_execution.execute_statement("SELECT 1 AS waits", local.warehouse_id, wait_timeout="0s")
+    assert client.statement_execution.get_statement(waits.statement_id).status.state is sql.StatementState.PENDING
+    thrift = requests.post(
+        f"{local.host}/sql/1.0/warehouses/{local.warehouse_id}",
+        headers={"Authorization": f"Bearer {local.admin_token}"},
+        timeout=20,
+    )
+    assert (thrift.status_code, thrift.headers["retry-after"]) == (503, "1")
+    assert held.statement_id != waits.statement_id
+    local._starting[local.warehouse_id] = 0.0
+    assert state() is sql.State.RUNNING
+    until(
+        lambda: (
+            client.statement_execution.get_statement(waits.statement_id).status.state is sql.StatementState.SUCCEEDED
+        )
+    )
 
 
 def test_a_statement_of_rest_appears_once_with_its_rows(client: WorkspaceClient, local: Workspace, half: Holding):

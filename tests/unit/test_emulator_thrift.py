@@ -22,6 +22,7 @@ from tests.support.emulator_workspace import Caller, workspace_in
 def local(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = workspace_in(tmp_path_factory.mktemp("thrift"))
     workspace.sql_ready.set()
+    workspace.warehouse_start_seconds = 0.0
     workspace.ensure_user("analyst@example.com", "Ada Nowak")
     workspace.state.put_warehouse(Warehouse("closed", "admin@example.com", "STOPPED", {"name": "Closed"}))
     return workspace
