@@ -100,7 +100,7 @@ class Context:
         bind(self.store, self.workspace)
         return OperationsService(
             self.store,
-            DatabricksWorld(self.workspace),
+            DatabricksWorld(self.workspace, self.settings.statement_seconds),
             self.migration,
             roles_of=self.roles_of,
             judges=lambda: judges(self.facts()),

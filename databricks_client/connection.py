@@ -34,6 +34,9 @@ BACKGROUND_SECONDS = 60.0
 ROLE_SECONDS = 9.0
 """All calls of one role lookup: it comes before each action."""
 
+STATEMENT_SECONDS = 60.0
+"""A statement that changes something, where neither its caller nor the settings say otherwise; then it is cancelled."""
+
 START_SECONDS = 600.0
 """How long a SQL warehouse may take to start: a classic one takes several minutes."""
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import requests
 
 from databricks_client.answers import Answer
-from databricks_client.connection import Attempt, GivenUp, NoAnswer, chain
+from databricks_client.connection import STATEMENT_SECONDS, Attempt, GivenUp, NoAnswer, chain
 from databricks_client.errors import WorkspaceError, from_sql
 from databricks_client.fencing import NotSent, given_up, unfenced
 from databricks_client.rest import Rest
@@ -25,9 +25,6 @@ from databricks_client.running import RUNNING, Tag, tag_of, tagged
 
 STATEMENTS = "/api/2.0/sql/statements"
 HISTORY = "/api/2.0/sql/history/queries"
-
-STATEMENT_SECONDS = 60.0
-"""How long a statement that changes something may take, where its caller says nothing else."""
 
 ANSWER_SECONDS = 5
 """How long the service keeps the first answer back for the statement's end: the least that it allows. Most statements
@@ -242,10 +239,11 @@ class _Running:
                 self._api.cancel(self._id)
                 document = self._api._document(self._id)
                 state = document.inner("status").word("state")
-                if state in _ENDED:
-                    return self._outcome(state, document, why)
             except WorkspaceError as e:
                 problem = f" ({e.cause})"
+            else:
+                if state in _ENDED:
+                    return self._outcome(state, document, why)
             if self._api._ticks() >= until:
                 cause = f"{why}, and it did not end within {CANCEL_SECONDS:.0f} s of its cancellation{problem}"
                 raise Unsettled(self._what, cause, statement_id=self._id, text=self._sent)

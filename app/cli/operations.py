@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +20,7 @@ from app.cli.output import moment, plain, rows, show
 from app.operations.definition import GateVerdict, Kind, Plan
 from app.operations.engine import LEASE
 from app.operations.preview import preview
+from app.store.base import StoreError
 from app.store.leases import WORKER_LEASE
 from app.store.operations import ENDED, JournalEntry, Phase, State
 from databricks_client.terminal import one_line
@@ -111,9 +114,21 @@ def cancel(operation: OperationId, as_: As = None, comment: Comment = "", as_jso
 
 
 @app.command()
-def rollback(as_: As = None, confirm: Confirm = None, as_json: Json = False) -> None:
+def rollback(
+    as_: As = None,
+    confirm: Confirm = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Take the lease from a process that lives and does not get on.")
+    ] = False,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it is taken over, for the audit log.")] = "",
+    as_json: Json = False,
+) -> None:
     """Make the old side serve again, in this process. Starts from wherever a cutover or rollback stopped."""
-    _ask(Kind.ROLLBACK, {}, as_, confirm, as_json, here=True, wait=True)
+    if take_over and not reason.strip():
+        raise WrongUse("--take-over needs --reason TEXT")
+    if reason and not take_over:
+        raise WrongUse("--reason is for --take-over")
+    _ask(Kind.ROLLBACK, {}, as_, confirm, as_json, here=True, wait=True, take_over=reason.strip())
 
 
 @app.command()
@@ -238,11 +253,18 @@ def _plan(kind: Kind, args: Mapping[str, Any], actor: Actor) -> Plan:
     extra = [e for e in extra if e not in ("refresh_selection", "validate_only")]
     if extra:
         raise WrongUse(f"{kind} takes no --{extra[0]}")
-    return context.operations.plan(kind, args, actor)
+    return context.operations.plan(kind, args, actor, context.err.say)
 
 
 def _ask(
-    kind: Kind, args: Mapping[str, Any], persona: str | None, confirm: str | None, as_json: bool, here: bool, wait: bool
+    kind: Kind,
+    args: Mapping[str, Any],
+    persona: str | None,
+    confirm: str | None,
+    as_json: bool,
+    here: bool,
+    wait: bool,
+    take_over: str = "",
 ) -> None:
     """Plan, show, confirm, submit, follow."""
     actor = context.actor(persona)
@@ -252,7 +274,7 @@ def _ask(
     if here and not made.blocking and not made.needs_approval:
         typed = _typed(made, confirm, as_json)
         with _Narrator(made.operation_id, as_json):
-            context.operations.apply_here(made, actor, typed)
+            context.operations.apply_here(made, actor, typed, take_over)
         _print_outcome(made.operation_id, as_json, wait)
     else:
         context.operations.submit(made, actor, "" if made.blocking else _typed(made, confirm, as_json))
@@ -300,21 +322,36 @@ class _Narrator:
 
     def __init__(self, operation_id: str, silent: bool) -> None:
         self._id, self._silent, self._seen = operation_id, silent, 0
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        # An operation in this process keeps the main thread until its end.
+        self._thread = threading.Thread(target=self._follow, name="narrator", daemon=True)
 
     def __enter__(self) -> Callable[[], None]:
+        if not self._silent:
+            self._thread.start()
         return self.print_new
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if not self._silent:
+            self._thread.join(POLL_SECONDS)
         self.print_new()
 
     def print_new(self) -> None:
-        """Prints what is new."""
+        """Prints what is new. Raises StoreError."""
         if self._silent:
             return
-        for entry in context.store.operations.journal(self._id, self._seen):
-            self._seen = entry.seq
-            if entry.phase is not Phase.INTENT:
-                context.out.say(_line(entry))
+        with self._lock:
+            for entry in context.store.operations.journal(self._id, self._seen):
+                self._seen = entry.seq
+                if entry.phase is not Phase.INTENT:
+                    context.out.say(_line(entry))
+
+    def _follow(self) -> None:
+        while not self._ended.wait(POLL_SECONDS):
+            with suppress(StoreError):  # The lines are printed with the next look, and at the end.
+                self.print_new()
 
 
 def _line(entry: JournalEntry) -> str:

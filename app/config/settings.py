@@ -10,6 +10,7 @@ from sqlalchemy import URL
 
 from app.config.base import ConfigError, Frozen
 from app.config.migration import DEFAULT_MIGRATION
+from databricks_client.connection import STATEMENT_SECONDS
 from databricks_client.endpoint import SettingError, data_folder, on_this_machine, setting
 
 
@@ -53,6 +54,19 @@ def _local_settings(data: Path) -> dict[str, str]:
         raise ConfigError(f"{file} cannot be read ({type(e).__name__}): run `make run` again, or remove it") from e
 
 
+def _seconds(name: str, otherwise: float, least: float, most: float) -> float:
+    text = setting(name)
+    if not text:
+        return otherwise
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not least <= found <= most:
+        raise ConfigError(f"{name}={text!r}: give a number of seconds from {least:g} to {most:g}")
+    return found
+
+
 class Settings(Frozen):
     """Settings of one process, from the environment. docs/settings.md has each variable."""
 
@@ -60,10 +74,11 @@ class Settings(Frozen):
     store_url: str
     migration_path: Path
     identity: IdentitySource
+    statement_seconds: float = STATEMENT_SECONDS
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Reads CUTOVER_DATA, CUTOVER_STORE_URL, CUTOVER_MIGRATION, CUTOVER_IDENTITY.
+        """Reads CUTOVER_DATA, CUTOVER_STORE_URL, CUTOVER_MIGRATION, CUTOVER_IDENTITY, CUTOVER_STATEMENT_SECONDS.
 
         Inside Databricks Apps (DATABRICKS_APP_NAME is set) identity is always the proxy's. A persona can be chosen
         only where CUTOVER_IDENTITY=persona says so, which the local start command does, for its own processes and, by
@@ -101,4 +116,5 @@ class Settings(Frozen):
             store_url=setting("CUTOVER_STORE_URL") or _postgres_resource() or f"sqlite:///{data / 'cutover.db'}",
             migration_path=Path(given("CUTOVER_MIGRATION") or DEFAULT_MIGRATION),
             identity=identity,
+            statement_seconds=_seconds("CUTOVER_STATEMENT_SECONDS", STATEMENT_SECONDS, 5.0, 3600.0),
         )

@@ -17,11 +17,12 @@ from app.operations.requests import CALL_SECONDS, Call
 from app.operations.world import Grant, JobState, Kind, PipelineState, Privileges, Relation, Written
 from databricks_client import tables
 from databricks_client.client import Workspace
+from databricks_client.connection import STATEMENT_SECONDS
 from databricks_client.errors import WorkspaceError
 from databricks_client.fencing import given_up
 from databricks_client.pipelines import Update
 from databricks_client.quoting import quote, quote_table
-from databricks_client.statement_execution import STATEMENT_SECONDS, Sent
+from databricks_client.statement_execution import Sent
 from validation.state import TableUpdate
 
 PARALLEL = 8

@@ -11,6 +11,10 @@ CALL_SECONDS = 15.0
 """How long a REST call that changes something may take. None can be cancelled: who takes over waits for so long."""
 
 
+COPY_SECONDS = 3600.0
+"""How long the copy of a whole table may take."""
+
+
 @dataclass(frozen=True)
 class Statement:
     """One SQL statement that changes something. seconds: how long it may take; None: as the settings say."""

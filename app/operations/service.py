@@ -70,6 +70,7 @@ class OperationsService:
         after: Callable[[OperationRecord], None] = lambda _: None,
     ) -> None:
         self._after = after
+        self._world = world
         self._store = store
         self._migration = migration
         self._personas = personas
@@ -103,16 +104,21 @@ class OperationsService:
 
     # Requests
 
-    def plan(self, kind: Kind, args: Mapping[str, Any], actor: Actor) -> Plan:
+    def plan(
+        self, kind: Kind, args: Mapping[str, Any], actor: Actor, say: Callable[[str], object] = lambda _: None
+    ) -> Plan:
         """Reads the workspace and creates a plan, kept in the store as PLANNED. Writes nothing to the workspace.
 
         args: start-update: pipeline, full_refresh, full_refresh_selection, refresh_selection, validate_only;
         run-now, pause, unpause: job (a side of `Migration.jobs`); cutover, rollback: none; rehearse: rows (None: all).
+        A rollback first starts the SQL warehouse and waits for it; say: gets a line now and then meanwhile.
         Raises Refused where the actor may not or the world allows no such plan; WorkspaceError where it cannot be seen.
         """
         with self._ledger.audited(actor, "plan", str(kind)):
             self._check_persona(actor)
             access.require(actor.user_name, Role.OPERATOR, self._roles_of, f"planning {kind}")
+            if kind is Kind.ROLLBACK:
+                self._world.ensure_running(say, lambda: None)
             made = self._planner.plan(kind, args, actor.user_name)
             self._ledger.keep(made, actor)
             return made
@@ -308,24 +314,39 @@ class OperationsService:
             )  # fmt: skip
         return self._store.operations.get(record.id) or record
 
-    def rollback(self, actor: Actor, confirmation: str) -> OperationRecord:
+    def rollback(self, actor: Actor, confirmation: str, take_over: str = "") -> OperationRecord:
         """Plans, submits and executes a rollback in this process: the emergency path. Raises Refused."""
-        return self.apply_here(self.plan(Kind.ROLLBACK, {}, actor), actor, confirmation)
+        return self.apply_here(self.plan(Kind.ROLLBACK, {}, actor), actor, confirmation, take_over)
 
-    def apply_here(self, made: Plan, actor: Actor, confirmation: str) -> OperationRecord:
+    def apply_here(self, made: Plan, actor: Actor, confirmation: str, take_over: str = "") -> OperationRecord:
         """Submits a plan that needs no approval and executes it in this process, never the worker: the lease is held
         before the operation becomes ready. Raises Refused: nothing was written then.
+
+        take_over: why the lease of a process that lives and does not get on is taken from it, for a rollback; that
+        process can write nothing any more and sends nothing. Empty: it is not.
         """
         with self._ledger.audited(actor, "apply", made.operation_id, made.hash):
             if made.needs_approval:
                 raise Refused(f"{made.kind} needs an approval: submit it")
             confirm.check(made.confirmation, confirmation)
-            with self._lease(wait=made.kind is Kind.ROLLBACK) as hold:
+            if take_over:
+                self._take_over(made, actor, take_over)
+            with self._lease(wait=made.kind is Kind.ROLLBACK, force=bool(take_over)) as hold:
                 self.submit(made, actor, confirmation)
                 record, known = self._ledger.get(made.operation_id)
                 ended = self._executor.start(record, known, hold, actor)
             self._after(ended)
             return ended
+
+    def _take_over(self, made: Plan, actor: Actor, reason: str) -> None:
+        """Records who takes the lease from whom, and why. Raises Refused."""
+        if made.kind is not Kind.ROLLBACK:
+            raise Refused(f"only a rollback takes over from a process that lives, and this is a {made.kind}")
+        self._check_persona(actor)
+        access.require(actor.user_name, Role.OPERATOR, self._roles_of, "taking over")
+        holder = self._store.leases.holder(LEASE)
+        detail = {"holder": holder.owner, "token": holder.token} if holder is not None else {"holder": None}
+        self._ledger.audit(actor, "take over", "allowed", made.operation_id, made.hash, reason, detail)
 
     # Reading
 
@@ -389,12 +410,15 @@ class OperationsService:
     # Store
 
     @contextmanager
-    def _lease(self, wait: bool) -> Iterator[Hold]:
-        """The one lease of all operations. An emergency waits for a dead process's lease to run out; others do not."""
+    def _lease(self, wait: bool, force: bool = False) -> Iterator[Hold]:
+        """The one lease of all operations. An emergency waits for a dead process's lease to run out; others do not.
+
+        force: takes it from whoever holds it.
+        """
         owner = process_owner()
         waited = 0.0
         moment = self._clock()
-        while (lease := self._store.leases.acquire(LEASE, owner, self._patience.lease)) is None:
+        while (lease := self._store.leases.acquire(LEASE, owner, self._patience.lease, force=force)) is None:
             if not wait or waited >= self._patience.wait:
                 holder = self._store.leases.holder(LEASE)
                 who = (

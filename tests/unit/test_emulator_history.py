@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import requests
 from databricks.sdk import WorkspaceClient
@@ -20,67 +18,11 @@ from databricks.sql.exc import Error
 
 from databricks_client.endpoint import Endpoint
 from emulator.query_history import query_tags, statement_type, system_table
-from emulator.sql.errors import SqlError
-from emulator.sql.rows import LONG, Rows
-from emulator.warehouse import StatementResult
 from emulator.workspace import Workspace
+from tests.support.holding import Holding
 
 STATEMENTS = "/api/2.0/sql/statements"
 HISTORY = "/api/2.0/sql/history/queries"
-
-
-class Holding:
-    """The SQL half: a statement that says HOLD runs until `release` or its cancel, one that says FAIL fails."""
-
-    generation = 1
-
-    def __init__(self, catalog: Any) -> None:
-        self.catalog = catalog
-        self.release_all = threading.Event()
-        self.cancelled: set[str] = set()
-
-    def wait_up(self) -> None:
-        return
-
-    def run(self, text: str, key: str) -> Rows:
-        if "FAIL" in text:
-            raise SqlError("DIVIDE_BY_ZERO", "Division by zero.", "22012")
-        while "HOLD" in text and not self.release_all.wait(0.01):
-            if key in self.cancelled and "DEAF" not in text:
-                raise SqlError("OPERATION_CANCELED", "Operation has been canceled.")
-
-        def tables() -> Iterator[pa.Table]:
-            yield from Rows.local([("n", LONG)], [(1,), (2,)]).tables
-            if "BREAK" in text:
-                raise SqlError("DIVIDE_BY_ZERO", "Division by zero.", "22012")
-
-        rows = Rows.local([("n", LONG)], [])
-        return Rows(rows.schema, tables())
-
-    def interrupt(self, key: str) -> bool:
-        self.cancelled.add(key)
-        return True
-
-    def session(self, *_: Any) -> Any:
-        context = SimpleNamespace(settings={}, catalog="main", schema="default", changed=False)
-        return SimpleNamespace(
-            context=context,
-            run=lambda text, _, tag: self.run(text, tag),
-            link=SimpleNamespace(interrupt=self.interrupt),
-        )
-
-    def release(self, engine: Any) -> None:
-        return
-
-    def execute(self, principal: str, text: str, parameters: Any, *, cancel_key: str, **_: Any) -> StatementResult:
-        table = pa.concat_tables(self.run(text, cancel_key).tables)
-        return StatementResult(table, ("INT",), ("INT",), False)
-
-    def cancel(self, key: str) -> None:
-        self.cancelled.add(key)
-
-    def stop(self) -> None:
-        return
 
 
 @pytest.fixture

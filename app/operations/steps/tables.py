@@ -9,7 +9,7 @@ from urllib.parse import quote
 from app.operations import statements
 from app.operations.grants import common, lacking, union, without
 from app.operations.model import Model
-from app.operations.requests import Call, Request, Statement
+from app.operations.requests import COPY_SECONDS, Call, Request, Statement
 from app.operations.steps.base import Step, StepFailed, existing, listed_grants, what_it_is
 from app.operations.world import Grant, Relation, Seen, absent
 
@@ -355,7 +355,7 @@ class CopyTable(Step):
         return seen.relation(self.target).kind != "absent"
 
     def requests(self, seen: Seen) -> tuple[Request, ...]:
-        return (Statement(statements.copy_table(self.source, self.target, self.rows)),)
+        return (Statement(statements.copy_table(self.source, self.target, self.rows), COPY_SECONDS),)
 
     def leaves(self, before: Model) -> Model:
         source = before.relation(self.source)
