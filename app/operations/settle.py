@@ -31,7 +31,7 @@ IN_FLIGHT_SECONDS = CALL_SECONDS + 5.0
 SHOWN_FOR = timedelta(days=1)
 """Statements that ended this long ago at most are sure to be in the history of who may see them."""
 
-PAUSE = 0.5
+PAUSE, WAIT_PAUSE = 0.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Settling:
             return
         self._say(f"waiting {left:.0f} s {why}")
         while (left := self._hold.earlier + after - self._hold.tick()) > 0:
-            self._pause(min(PAUSE, left + 0.01))
+            self._pause(min(WAIT_PAUSE, left + 0.01))
 
     def _pause(self, seconds: float) -> None:
         self._sleep(seconds)
