@@ -188,11 +188,11 @@ class Context:
         except Exception as e:  # noqa: BLE001 (the operation has ended; the next one leaves an anchor of this end too)
             log.warning("after operation %s: no anchor of the audit log was left: %s", ended.id, e)
 
-    def record_progress(self) -> None:
-        """Writes what became of every item by the evidence in the store. Raises StoreError."""
+    def record_progress(self, facts: Facts | None = None) -> None:
+        """Writes what became of every item by the evidence in the store. facts: as just read. Raises StoreError."""
         from app.progress.recorder import record_progress
 
-        record_progress(self.store, self.migration)
+        record_progress(self.store, facts or self.facts())
 
     def at(self, workspace: Workspace, ended: Callable[[], bool]) -> Context:
         """A context with this one's settings, migration, store and replaced parts, and another workspace.

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from app import preparation
 from app.access import Refused
@@ -42,6 +42,8 @@ from databricks_client.signals import SIGNALS, status_of
 from databricks_client.terminal import log_to_stderr
 
 log = logging.getLogger("cutover.worker")
+
+T = TypeVar("T")
 
 STOP_SECONDS = 10.0
 CANCEL_SECONDS = 2.0
@@ -189,8 +191,7 @@ class Worker:
                     self._guarded("requesting comparisons", lambda: self._request_comparisons(runner))
                 if not preparing and time.monotonic() - looked >= self._pace.look:
                     looked = time.monotonic()
-                    self._guarded("looking for incidents", lambda: self._look(here))
-                    self._guarded("recording progress", lambda: self._record(here))
+                    self._guarded("looking for incidents and progress", lambda: self._look(here))
                 self._stop.wait(self._pace.tick)
         finally:
             ended.set()
@@ -214,24 +215,30 @@ class Worker:
             runner.request_after_runs()
 
     def _look(self, here: Context) -> None:
-        try:
-            settings = configuration(here.facts())
-            if (opened := look(self._store, here.migration, here.access, settings=settings)) > 0:
-                log.warning("%d new incident(s): see the page Health, or cutover incidents", opened)
-        except StoreError:
-            raise
-        except Exception:
-            # Collection goes on: without it nothing would show what is wrong.
-            log.exception("looking for incidents")
+        """Opens incidents and records progress, both from the facts as they were read once."""
+        facts = self._survived("reading the facts", here.facts)
+        if facts is None:
+            return
 
-    def _record(self, here: Context) -> None:
+        def incidents() -> None:
+            opened = look(self._store, here.migration, here.access, settings=configuration(facts))
+            if opened > 0:
+                log.warning("%d new incident(s): see the page Health, or cutover incidents", opened)
+
+        self._survived("looking for incidents", incidents)
+        self._survived("recording progress", lambda: here.record_progress(facts))
+
+    def _survived(self, what: str, action: Callable[[], T]) -> T | None:
+        """The result; None where the action failed, which is logged. Raises StoreError."""
         try:
-            here.record_progress()
+            return action()
         except StoreError:
             raise
         except Exception:
-            # A rule that fails over some evidence must not end the collection.
-            log.exception("progress")
+            # A rule that fails over some evidence must not end the collection: without it nothing would show what is
+            # wrong.
+            log.exception("%s", what)
+            return None
 
     def _bound(self, workspace: Workspace, read: Callable[[], str | None]) -> Callable[[], str | None]:
         """`read`, once the store is bound to this workspace: no data of another workspace gets into it."""

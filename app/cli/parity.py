@@ -15,6 +15,7 @@ from app.cli.files import write_new
 from app.cli.options import As, Here, Json, Wait
 from app.cli.output import count, moment, plain, rows, show
 from app.cli.terminal import Terminal
+from app.durations import duration
 from app.parity import streak_text
 from app.parity.current_streak import current_streak
 from app.parity.estimate import expected
@@ -320,7 +321,7 @@ def _draw_provenance(console: Terminal, found: ParityRun, table: str | None = No
         but = f", but not {'; '.join(others)}" if others else ""
         lines.append(f"{side} side written by {producer.what if producer else 'what is not known'}{ended}{but}")
     if provenance.apart is not None:
-        lines.append(f"Time between the two: {provenance.apart / 60:,.0f} min")
+        lines.append(f"Time between the two: {duration(provenance.apart)}")
     if provenance.warning:
         lines.append(f"Warning: {provenance.warning}")
     for line in lines:

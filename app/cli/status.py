@@ -102,10 +102,11 @@ def status(
                 f"{p.status.done} of {p.status.total}",
                 f"{p.planned.first} to {p.planned.last}" if p.planned else "no start date",
                 str(p.late) if p.late else "",
+                p.owner,
             )
             for p in plan.phases
         ]
-        rows("Phases", ["phase", "state", "done", "planned", "late"], lanes)(console)
+        rows("Phases", ["phase", "state", "done", "planned", "late", "owner"], lanes)(console)
         open_items = [
             (i.timing.upper() if i in plan.late else "", i.item.title, str(i.due or ""), i.owner, i.item.key)
             for i in (*plan.late, *plan.next(NEXT))

@@ -60,7 +60,8 @@ class Schedule(Frozen):
 
     start: first day of week 1; `first_record` takes the day of the store's first record; None: no dates are derived.
     note: a sentence that pages show beside the start date.
-    owners: user name by key of a phase or a step, for its items that name none; `owner` for all others.
+    owners: user name by key of a phase or a step: of who answers for it, not for each of its items; `owner` of all
+    other phases. An item's owner is the one that it names itself.
     due: last day by key of a phase, step, deliverable, metric or sign-off, where it differs from its weeks'.
     """
 
@@ -99,9 +100,9 @@ class Schedule(Frozen):
                         f"step {step.key}: weeks {step.weeks} lie outside those of {phase.key}, {phase.weeks}"
                     )
 
-    def owner_of(self, own: str, *groups: str) -> str:
-        """The owner of an item: its `own`, else of the first of `groups` (step, phase) with one, else `owner`."""
-        return own or next((self.owners[g] for g in groups if self.owners.get(g)), self.owner)
+    def group_owner(self, *groups: str) -> str:
+        """Who answers for a step or phase: of the first of `groups` (step, phase) with an owner, else `owner`."""
+        return next((self.owners[g] for g in groups if self.owners.get(g)), self.owner)
 
     def due_of(self, start: date | None, weeks: str, *keys: str) -> date | None:
         """Last day of an item: the first of `keys` (item, step, phase) with a date of its own, else of its weeks.

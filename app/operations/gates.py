@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from app.config.migration import Gate, Migration
+from app.durations import duration
 from app.operations import compared, plan_swap
 from app.operations.definition import GateVerdict, Kind, Observation
 from app.operations.draft import NoWayBack
@@ -32,7 +33,7 @@ def _judged(gate: Gate, judge: Judge, moment: datetime) -> Finding:
     if found.as_of is not None and found.as_of > moment:
         ahead = (found.as_of - moment).total_seconds()
         if ahead > 300:
-            return unknown(f"{found.summary} (the evidence lies {ahead / 60:.0f} min in the future)", found.source)
+            return unknown(f"{found.summary} (the evidence lies {duration(ahead)} in the future)", found.source)
     return found.aged(moment, gate.max_age_hours)
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.durations import duration
 from app.operations.definition import Observation
 from app.operations.grants import lacking
 from app.operations.observe import relations
@@ -150,7 +151,7 @@ class Performer:
             if not active:
                 return {"waited_seconds": round(waited, 1)}
             if waited >= step.seconds:
-                raise StepFailed(f"still active after {waited:.0f} s: {', '.join(active)}")
+                raise StepFailed(f"still active after {duration(waited)}: {', '.join(active)}")
             self._check_continue()
             self._world.keep_running()
             self._sleep(POLL_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.durations import duration
 from app.store.open import Store
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +29,7 @@ class FirstComparison:
         """One sentence for people."""
         if not self.tables:
             return "Both jobs have run. The worker compares their tables next."
-        return f"The first comparison is running: {self.done} of {self.tables} tables, {self.seconds:.0f} s"
+        return f"The first comparison is running: {self.done} of {self.tables} tables, {duration(self.seconds, 0)}"
 
 
 def first_comparison(store: Store, moment: datetime) -> FirstComparison | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from app.durations import duration
 from app.moments import when
 from app.parity.spec import FAR_APART_SECONDS
 from app.store.collected.records import JobRunRecord, UpdateRecord
@@ -114,7 +115,7 @@ def far_apart(baseline: Producer | None, candidate: Producer | None) -> str | No
         return None
     older = "old" if baseline.ended_at < candidate.ended_at else "new"
     return (
-        f"the sides were written {apart / 60:.0f} min apart (the {older} side first): "
+        f"the sides were written {duration(apart)} apart (the {older} side first): "
         "rows that changed in between differ for that reason alone"
     )
 

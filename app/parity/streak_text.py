@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.config.migration import Evidence, Migration
+from app.durations import duration
 from app.moments import when
 from app.parity.streak import (
     LONGEST_PAUSE,
@@ -45,9 +46,7 @@ def of_wanted(streak: Streak, wanted: int | None) -> str:
 
 def days_word(days: float) -> str:
     """`7 days`, `6.8 days`, `18 h`: judged as it is shown, to a tenth of a day."""
-    if days < 2:
-        return f"{days * 24:.0f} h"
-    return f"{days:.1f}".removesuffix(".0") + " days"
+    return duration(days * 86400)
 
 
 def in_a_row(streak: Streak, migration: Migration, pair: str) -> str:
@@ -98,8 +97,8 @@ def waiting(found: NotCompared) -> str:
 
 def pause(days: Days, longest: timedelta) -> str:
     """The pause that ended a row of days, as a clause."""
-    hours = (days.pause or timedelta(0)) / timedelta(hours=1)
-    return f"{hours:.0f} h passed without a clean pair of runs, more than {longest / timedelta(hours=1):g} h"
+    passed = duration(days.pause or timedelta(0))
+    return f"{passed} passed without a clean pair of runs, more than {duration(longest)}"
 
 
 def _left_out(found: NotCompared) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from app.config.performance import USUAL, Performance
+from app.durations import measured
 from app.performance.attribution import NOTHING, Attribution, Bill, Delivery
 from app.performance.pairs import Compared, Pair, pairs
 from app.performance.statistic import NO_VALUES, Interval, Spread, Verdict, median_interval, spread, verdict_of
@@ -107,7 +108,7 @@ class Measure:
             return f"${value:.4f}" if abs(value) < 0.1 else f"${value:,.2f}"
         if self.unit == "DBU":
             return f"{value:,.2f} DBU"
-        return f"{value:.1f} s" if value < 600 else f"{value / 60:.1f} min"
+        return measured(value)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""What waits for whom: open sign-offs, operations and items, by who is expected to act. A pure function."""
+"""What waits for others: open sign-offs, operations and items, by who is expected to act. A pure function."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.config.migration import Role
@@ -15,6 +15,9 @@ from app.store.operations import State as OperationState
 
 NAMED = 2
 """Items of one owner that are named; the rest are counted."""
+
+UNNAMED = "nobody is named"
+"""Who acts on an item without an owner: any operator may."""
 
 _WHO = {Role.VIEWER: "a viewer", Role.OPERATOR: "an operator", Role.APPROVER: "an approver"}
 
@@ -33,13 +36,19 @@ class Assignment:
     item: str = ""
 
 
-def assignments(facts: Facts, operations: Sequence[OperationRecord]) -> tuple[Assignment, ...]:
+def assignments(
+    facts: Facts, operations: Sequence[OperationRecord], said: Collection[str] = ()
+) -> tuple[Assignment, ...]:
     """What waits, operations first. operations: those that are not ended, or need a person.
 
-    Items are those that a person ticks, of the phases up to the one that the migration is in, one entry per owner.
+    said: ids of operations and keys of sign-offs and items that are left out, as they are listed elsewhere.
+    Items are those that a person ticks, of the phases up to the one that the migration is in: one entry per owner, and
+    one per phase for those that name nobody, with the owner of the phase.
     """
     found = []
     for o in operations:
+        if o.id in said:
+            continue
         if o.state is OperationState.NEEDS_HUMAN:
             found.append(Assignment(_WHO[Role.OPERATOR], f"{o.kind.capitalize()} needs a person", o.reason, o.id))
         elif o.state is OperationState.SUBMITTED and facts.now < o.expires_at:
@@ -47,27 +56,31 @@ def assignments(facts: Facts, operations: Sequence[OperationRecord]) -> tuple[As
             text = f"Requested by {o.requested_by}; its plan expires at {when(o.expires_at)}"
             found.append(Assignment(who, f"Approve the {o.kind}", text, o.id))
     for s in sign_offs(facts):
-        if not s.finding.passed:
+        if not s.finding.passed and s.sign_off.key not in said:
             who = s.sign_off.owner or _WHO[s.sign_off.role]
             found.append(Assignment(who, f"Sign: {s.sign_off.title}", s.finding.summary, item=s.sign_off.key))
-    return (*found, *_items(facts))
+    return (*found, *_items(facts, said))
 
 
-def _items(facts: Facts) -> list[Assignment]:
-    owned: dict[str, list[tuple[str, str]]] = {}
+def _items(facts: Facts, said: Collection[str]) -> list[Assignment]:
+    owned: dict[tuple[str, str], list[tuple[str, str]]] = {}
     schedule = facts.migration.schedule
     for phase in phases(facts):
         if not phase.reached:
             continue
         for step in phase.steps:
             for d in step.deliverables:
-                if d.standing.state is State.OPEN:
-                    owner = schedule.owner_of(d.deliverable.owner, step.step.key, phase.phase.key)
-                    owned.setdefault(owner or _WHO[Role.OPERATOR], []).append((d.deliverable.key, d.deliverable.title))
+                if d.standing.state is not State.OPEN or d.deliverable.key in said:
+                    continue
+                group = schedule.group_owner(step.step.key, phase.phase.key)
+                of = step.step.title if schedule.owners.get(step.step.key) else phase.phase.title
+                answers = f" (owner of {of}: {group})" if group else ""
+                whose = (d.deliverable.owner, "") if d.deliverable.owner else (UNNAMED, answers)
+                owned.setdefault(whose, []).append((d.deliverable.key, d.deliverable.title))
     found = []
-    for who, items in owned.items():
+    for (who, answers), items in owned.items():
         titles = "; ".join(title for _, title in items[:NAMED])
         more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
         word = "1 item" if len(items) == 1 else f"{len(items)} items"
-        found.append(Assignment(who, f"Confirm {word}", titles + more, item=items[0][0]))
+        found.append(Assignment(who, f"Confirm {word}", titles + more + answers, item=items[0][0]))
     return found

@@ -58,6 +58,15 @@ class ConfigurationOf:
     fields: tuple[FieldComparison, ...]
 
     @property
+    def id(self) -> str:
+        """What names it in an address: `pipeline:production`."""
+        return f"{self.kind}:{self.key}"
+
+    def setting(self, field: FieldComparison) -> str:
+        """What names one of its settings in an address: `pipeline:production/workers`."""
+        return f"{self.id}/{field.field}"
+
+    @property
     def differences(self) -> tuple[FieldComparison, ...]:
         """The settings that are not as required."""
         return tuple(f for f in self.fields if not f.agrees)

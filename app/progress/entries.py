@@ -25,7 +25,7 @@ class Entry:
 
     group: title of its phase, `Sign-offs` or `Success metrics`; step: within it. state: of `Standing`, or `reopened`.
     finding: what counts of it; live: what its evidence says now. since: since when it is in its state. role: who may
-    tick or sign it, None where evidence alone proves it. owner: user name of who answers for it, empty if none.
+    tick or sign it, None where evidence alone proves it. owner: user name of who is named for it, empty if none.
     deviation: the accepted one that is in force. proven: by evidence, so that a deviation may be accepted.
     last_met: until when it is known to be met, None while it is not recorded as met. current: its phase is the one that
     the migration is in.
@@ -71,7 +71,6 @@ class Entry:
 
 def entries(facts: Facts) -> tuple[Entry, ...]:
     """Sign-offs, then the phases' deliverables in their order, then the metrics."""
-    owner_of = facts.migration.schedule.owner_of
     found = [_sign_off(s) for s in sign_offs(facts)]
     found += [
         _item(
@@ -80,7 +79,7 @@ def entries(facts: Facts) -> tuple[Entry, ...]:
             d.standing,
             p.phase.title,
             s.step.title,
-            owner_of(d.deliverable.owner, s.step.key, p.phase.key),
+            d.deliverable.owner,
             p.current,
         )
         for p in phases(facts)
@@ -88,7 +87,7 @@ def entries(facts: Facts) -> tuple[Entry, ...]:
         for d in s.deliverables
     ]
     found += [
-        _item(facts, m.metric, m.standing, METRICS, m.metric.group.capitalize(), owner_of(m.metric.owner), False)
+        _item(facts, m.metric, m.standing, METRICS, m.metric.group.capitalize(), m.metric.owner, False)
         for m in metrics(facts)
     ]
     return tuple(found)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from app.durations import duration
+
 
 class Status(StrEnum):
     """PASS: proven. FAIL: disproven. INCONCLUSIVE: no usable evidence (missing, stale, generated, unreadable)."""
@@ -46,8 +48,8 @@ class Finding:
             return replace(self, status=Status.INCONCLUSIVE, summary=f"{self.summary} (the evidence has no time)")
         age = now - self.as_of
         if age > timedelta(hours=max_age_hours):
-            hours = age.total_seconds() / 3600
-            text = f"{self.summary} (evidence is {hours:.0f} h old, valid for {max_age_hours:g} h)"
+            valid = duration(max_age_hours * 3600)
+            text = f"{self.summary} (evidence is {duration(age)} old, valid for {valid})"
             return replace(self, status=Status.INCONCLUSIVE, summary=text)
         return self
 

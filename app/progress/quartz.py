@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
+from calendar import monthrange
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
@@ -15,6 +16,13 @@ from databricks_client.quartz import Cron, CronError, zone_of
 
 HORIZON = timedelta(days=400)
 """How far ahead moments are compared: a year with both changes of the clocks, and what fires once in it."""
+
+YEARS = 40
+"""How far ahead days are compared: a fifth Monday of February is up to 40 years after the one before it (across 2100,
+else 28), a 29 February up to 8."""
+
+MOST = 20_000
+"""Firings that are compared at most beyond HORIZON where the two time zones differ: 50 ms."""
 
 LEAD = timedelta(days=7)
 """How far back they are compared too: the firing nearest to a coming one may be a past one."""
@@ -43,7 +51,7 @@ class Schedule(NamedTuple):
 
 @dataclass(frozen=True)
 class ScheduleComparison:
-    """Two schedules within HORIZON.
+    """Two schedules within HORIZON, by the day within YEARS.
 
     agree: both fire, and at the same moments. ..._per_day: mean number of firings. offsets: signed seconds from each of
     the first baseline firings to the nearest candidate firing; empty where either never fires.
@@ -72,11 +80,38 @@ def compare(baseline: Schedule, candidate: Schedule, since: datetime) -> Schedul
 
 @lru_cache(maxsize=256)
 def _compare(baseline: Schedule, candidate: Schedule, day: date) -> ScheduleComparison:
+    old, new = _read(baseline), _read(candidate)
+    mine, theirs = _window(old, new, day)
+    found = _within(mine, theirs)
+    if found.agree and old != new:
+        return replace(found, agree=_same_later(old, new, day))
+    if any(mine) and any(theirs):
+        return found
+    # What fires seldom: the window in which the one that fires later does so for the first time.
+    days = _days(old[0], day), _days(new[0], day)
+    mean = found.baseline_per_day or _mean(old[0], days[0]), found.candidate_per_day or _mean(new[0], days[1])
+    if not all(days):
+        return ScheduleComparison(False, *mean, ())
+    later = _within(*_window(old, new, date.fromordinal(max(days[0][0], days[1][0]))))
+    return ScheduleComparison(
+        old == new or (later.agree and _same_later(old, new, day)),
+        *mean,
+        later.offsets or ((days[1][0] - days[0][0]) * 86400,),
+    )
+
+
+Read = tuple[Cron, ZoneInfo]
+
+
+def _window(old: Read, new: Read, day: date) -> tuple[Quarters, Quarters]:
     start = datetime.combine(day, time(), UTC) - LEAD
-    (old, old_zone), (new, new_zone) = _read(baseline), _read(candidate)
     shared: dict[Pattern, Pattern] = {}
-    mine = _quarters(old, old_zone, start, shared)
-    theirs = mine if baseline == candidate else _quarters(new, new_zone, start, shared)
+    mine = _quarters(*old, start, shared)
+    return mine, mine if old == new else _quarters(*new, start, shared)
+
+
+def _within(mine: Quarters, theirs: Quarters) -> ScheduleComparison:
+    """Two schedules within one window."""
     firings = sum(map(len, mine)), sum(map(len, theirs))
     days = (LEAD + HORIZON) / timedelta(days=1)
     return ScheduleComparison(
@@ -87,7 +122,66 @@ def _compare(baseline: Schedule, candidate: Schedule, day: date) -> ScheduleComp
     )
 
 
-def _read(schedule: Schedule) -> tuple[Cron, ZoneInfo]:
+def _days(cron: Cron, first: date) -> list[int]:
+    """The ordinals of the days within YEARS on which it fires, in order."""
+    found: list[int] = []
+    last = first.toordinal() + YEARS * 365.25
+    for year in range(first.year, first.year + YEARS + 1):
+        if cron.years is not None and year not in cron.years:
+            continue
+        for month in sorted(cron.months):
+            start, length = date(year, month, 1).toordinal(), monthrange(year, month)[1]
+            if cron.days is not None:
+                rules, of_month = cron.day_rules, {n for n in cron.days if n <= length}
+            else:
+                # Quartz counts the days of the week from Sunday as 1; ordinal 1 was a Monday.
+                rules = cron.weekday_rules
+                of_month = {n for n in range(1, length + 1) if (start + n - 1) % 7 + 1 in (cron.weekdays or ())}
+            of_month |= {n for r in rules if (n := r.day(year, month)) is not None}
+            found += [o for n in sorted(of_month) if first.toordinal() <= (o := start + n - 1) < last]
+    return found
+
+
+def _mean(cron: Cron, days: Sequence[int]) -> float:
+    """Mean number of firings a day within YEARS."""
+    return len(days) * len(cron.hours) * len(cron.minutes) * len(cron.seconds) / (YEARS * 365.25)
+
+
+def _same_later(old: Read, new: Read, day: date) -> bool:
+    """Whether two schedules that agree for a year do so within YEARS: the last day of February is the 28th at first."""
+    (mine, here), (theirs, there) = old, new
+    days, others = _days(mine, day), _days(theirs, day)
+    if _clock(mine) == _clock(theirs) and (here == there or days == others):
+        return days == others
+    each = max(len(_clock(mine)), len(_clock(theirs)))
+    most = max(1, MOST // each)
+    last = min(days[:most][-1], others[:most][-1]) - 1
+    firings = [
+        {m for d in of if d <= last for m in _moments(cron, zone, d)}
+        for (cron, zone), of in ((old, days), (new, others))
+    ]
+    # At both ends of the time one of them may have another date.
+    start = datetime.combine(day, time(), UTC) + timedelta(days=2)
+    end = datetime.combine(date.fromordinal(last), time(), UTC) - timedelta(days=1)
+    return {m for m in firings[0] if start <= m < end} == {m for m in firings[1] if start <= m < end}
+
+
+def _clock(cron: Cron) -> tuple[tuple[int, int], ...]:
+    """The hours and minutes at which it fires, on the days on which it does."""
+    return tuple((h, m) for h in cron.hours for m in cron.minutes)
+
+
+def _moments(cron: Cron, zone: ZoneInfo, day: int) -> Iterator[datetime]:
+    """Its firings on one day to the minute: that their seconds agree, a year has shown."""
+    at = date.fromordinal(day)
+    for hour, minute in _clock(cron):
+        wall = datetime(at.year, at.month, at.day, hour, minute, tzinfo=zone)
+        moment = wall.astimezone(UTC)
+        if moment.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+            yield moment
+
+
+def _read(schedule: Schedule) -> Read:
     try:
         return Cron.parse(schedule.quartz), zone_of(schedule.timezone)
     except CronError as e:

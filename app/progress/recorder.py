@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app.config.items import rule_of
-from app.config.migration import Migration
 from app.progress.evidence import Finding
-from app.progress.facts import Facts, load_facts
+from app.progress.facts import Facts
 from app.progress.phases import gates, metrics, phases, sign_offs
 from app.progress.record import gate_key, observe
 from app.store.progress import ItemRecord, Transition
@@ -40,12 +38,12 @@ def changes(facts: Facts) -> list[tuple[ItemRecord | None, ItemRecord, Transitio
     return found
 
 
-def record_progress(store: Store, migration: Migration, now: datetime | None = None) -> int:
-    """Judges every item by the evidence in the store and writes what changed; returns the number of transitions.
+def record_progress(store: Store, facts: Facts) -> int:
+    """Judges every item by the evidence and writes what changed; returns the number of transitions.
 
     Raises StoreError.
     """
-    made = changes(load_facts(store, migration, now))
+    made = changes(facts)
     if made:
         store.progress.write(made)
     return sum(1 for _, _, change in made if change is not None)

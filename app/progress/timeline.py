@@ -34,7 +34,10 @@ class Timing(StrEnum):
 
 @dataclass(frozen=True)
 class PlannedItem:
-    """An item in time. due: its last day; met_at: when it was first met, None where no record says so."""
+    """An item in time. owner: who is named for it, empty if nobody is.
+
+    due: its last day; met_at: when it was first met, None where no record says so.
+    """
 
     item: Deliverable
     step: Step
@@ -48,7 +51,7 @@ class PlannedItem:
 
 @dataclass(frozen=True)
 class PlannedPhase:
-    """A phase in time. planned: None without a start date.
+    """A phase in time. planned: None without a start date. owner: who answers for it, empty if nobody is named.
 
     started: when its first item was met; ended: since when all are, None while one is open. late: items that are late.
     """
@@ -58,6 +61,7 @@ class PlannedPhase:
     started: datetime | None
     ended: datetime | None
     late: int
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def timeline(facts: Facts, found: Sequence[PhaseStatus]) -> Timeline:
                 s.step,
                 phase,
                 d.standing,
-                migration.schedule.owner_of(d.deliverable.owner, s.step.key, phase.key),
+                d.deliverable.owner,
                 due := migration.schedule.due_of(
                     start, s.step.weeks or phase.weeks, d.deliverable.key, s.step.key, phase.key
                 ),
@@ -127,6 +131,7 @@ def timeline(facts: Facts, found: Sequence[PhaseStatus]) -> Timeline:
                 min((r.first_met for r in records), default=None),
                 max((r.since for r in records), default=None) if status.done == status.total else None,
                 sum(i.timing is Timing.LATE for i in mine),
+                migration.schedule.group_owner(phase.key),
             )
         )
     return Timeline(today, start, tuple(phases), tuple(items))

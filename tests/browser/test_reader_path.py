@@ -41,6 +41,19 @@ def test_the_period_of_health_is_in_its_address(chromium: Browser, url: str) -> 
     page.context.close()
 
 
+def test_the_filters_of_the_audit_log_are_in_its_address(chromium: Browser, url: str) -> None:
+    page = opened(chromium, f"{url}/audit")
+    page.get_by_role("radio", name="24 h", exact=True).click()
+    page.wait_for_url("**/audit?*audit_since=24h*")
+    page.get_by_text("Refusals and failures only").click()
+    page.wait_for_url("**/audit?*audit_bad=true*")
+    again = opened(chromium, page.url)
+    expect(again.get_by_role("radio", name="24 h", exact=True)).to_be_checked()
+    expect(again.get_by_role("checkbox", name="Refusals and failures only")).to_be_checked()
+    again.context.close()
+    page.context.close()
+
+
 def test_a_record_of_the_audit_log_opens_by_its_address(chromium: Browser, url: str) -> None:
     page = opened(chromium, f"{url}/audit?record=3")
     expect(page.get_by_text("Record 3").first).to_be_visible()

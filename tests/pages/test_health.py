@@ -232,3 +232,22 @@ def test_settings_are_listed_beside_those_that_are_required(store: Store) -> Non
     assert "Pipeline 00_RDS_FDE_Pipeline_PROD" in text and "12 settings as required." in text
     table = next(f.value for f in at.dataframe if "wanted" in f.value.columns)
     assert list(table["state"][:3]) == ["✕ differs", "✕ differs", "✓ as required"] and len(table) == 50
+
+
+def test_a_setting_opens_by_its_address(store: Store) -> None:
+    now = datetime.now(UTC)
+
+    def fewer(spec: dict[str, Any]) -> None:
+        spec["clusters"][0]["num_workers"] = 1
+
+    store.collected.put_pipelines([pipeline_record("development", now, fewer), pipeline_record("production", now)])
+    at = opened(setting="pipeline:development/workers")
+    assert_sound(at, "health")
+    text = text_of(at)
+    assert "Setting workers of pipeline 00_RDS_FDE_Pipeline_DEV" in text
+    one = next(f.value for f in at.dataframe if "wanted" in f.value.columns)
+    assert one[["field", "wanted", "found"]].to_numpy().tolist() == [["workers", "8", "1"]]
+    whole = opened(setting="pipeline:development")
+    assert "Settings of pipeline 00_RDS_FDE_Pipeline_DEV" in text_of(whole)
+    assert len(next(f.value for f in whole.dataframe if "wanted" in f.value.columns)) > 5
+    assert "requires no setting pipeline:development/<b>" in text_of(opened(setting="pipeline:development/<b>"))

@@ -57,7 +57,8 @@ OPENED: dict[str, list[dict[str, str]]] = {
         {"update": "00000000-0000-4000-8000-000000000000"},
         {"update": "dev-1"},
     ],
-    "health": [{}, {"incident": "1"}, {"incident": "2", "health_since": "90"}],
+    "health": [{}, {"incident": "1"}, {"incident": "2", "health_since": "90"},
+               {"setting": "pipeline:development/workers"}, {"setting": "job:candidate"}],
     "performance": [{"measure": m} for m in ("Run time", "DBU", "Cost")],
     "parity": [{"table": "income_verification"}, {"table": "iv_fde_ax"}, {"pair": "development"}],
     "operations": [{"operation": f"op-{n:04d}"} for n in range(1, 6)] + [{"action": a} for a in (
@@ -101,6 +102,8 @@ def test_hostile_names_come_whole_into_the_tables(fill: Fill) -> None:
         ("operations", {"action": "drop-everything"}),
         ("health", {"incident": "9" * 40}),
         ("health", {"incident": "-1", "health_since": "forever"}),
+        ("health", {"setting": "pipeline:<b>x</b>/workers"}),
+        ("audit", {"audit_since": "forever", "audit_bad": "perhaps"}),
         ("audit", {"record": "-1"}),
         ("checklist", {"item": "<b>x</b>", "show": "none"}),
         ("audit", {"record": "99999999999"}),
@@ -177,6 +180,17 @@ def test_the_answers_follow_the_evidence(fill: Fill) -> None:
     assert "Rollback is running" in sentence("operations")
     assert "2 of 3 sign-offs are missing" in sentence("checklist")
     assert "The audit log is intact: 12 records, hash chain verified" in sentence("audit")
+
+
+def test_the_filters_of_the_audit_log_are_read_from_its_address_and_put_there(fill: Fill) -> None:
+    fill()
+    at = open_page("audit", audit_since="24h", audit_bad="true", audit_text="op-0002")
+    assert at.segmented_control(key="choice_audit_since").value == "24h"
+    assert at.toggle(key="audit_bad").value is True
+    assert {r for f in at.dataframe for r in f.value["outcome"]} <= {"✕ refused", "✕ failed"}
+    at = open_page("audit")
+    at.segmented_control(key="choice_audit_since").set_value("7d").run()
+    assert at.query_params["audit_since"] == "7d"
 
 
 def test_a_broken_audit_chain_is_named_by_its_record(store: Store, fill: Fill) -> None:

@@ -51,16 +51,35 @@ def test_an_operation_that_needs_a_person_waits_for_an_operator_and_a_running_on
     assert not [a for a in assignments(facts(), [record_of(plan, State.RUNNING)]) if a.operation]
 
 
-def test_items_of_the_current_phase_wait_for_their_owners_and_those_of_later_phases_do_not() -> None:
-    found = facts(migration=with_schedule(owner="dane", owners={"plan": "erin"}))
-    items = {a.who: a for a in assignments(found, ()) if a.title.startswith("Confirm")}
-    assert items["erin"].title == "Confirm 4 items"
-    assert items["erin"].text == "Team alignment on approach; Timeline approved and 2 more"
-    assert items["dane"].item == "pre_github"
+def named(migration: Migration, key: str, owner: str) -> Migration:
+    """The migration with an owner of one item."""
+    content = migration.model_dump()
+    item = next(d for p in content["phases"] for s in p["steps"] for d in s["deliverables"] if d["key"] == key)
+    item["owner"] = owner
+    return Migration.model_validate(content)
+
+
+def test_items_of_the_current_phase_wait_for_who_is_named_and_those_of_later_phases_do_not() -> None:
+    migration = named(with_schedule(owner="dane", owners={"plan": "erin"}), "pre_github", "ann@example.com")
+    items = [a for a in assignments(facts(migration=migration), ()) if a.title.startswith("Confirm")]
+    whose = {(a.who, a.text.partition(" (")[2]): a for a in items}
+    assert whose["ann@example.com", ""].item == "pre_github"
+    of_plan = next(a for a in items if a.text.endswith("owner of Create project plan: erin)"))
+    assert (of_plan.who, of_plan.title) == ("nobody is named", "Confirm 4 items")
+    assert of_plan.text.startswith("Team alignment on approach; Timeline approved and 2 more (")
+    assert not {"dane", "erin"} & {a.who for a in items}, "the owner of a phase is not that of its items"
     later = {d.key for p in MIGRATION.phases[1:] for s in p.steps for d in s.deliverables}
-    assert not later & {a.item for a in items.values()}
+    assert not later & {a.item for a in items}
 
 
-def test_items_without_an_owner_wait_for_an_operator() -> None:
+def test_items_without_an_owner_name_nobody() -> None:
     items = [a for a in assignments(facts(migration=with_schedule()), ()) if a.title.startswith("Confirm")]
-    assert [a.who for a in items] == ["an operator"]
+    assert [a.who for a in items] == ["nobody is named"]
+    assert "owner of" not in items[0].text
+
+
+def test_what_is_said_elsewhere_is_left_out() -> None:
+    waits = record_of(a_plan(MIGRATION, NOW, Kind.CUTOVER, 1), State.SUBMITTED)
+    first = {d.key for s in MIGRATION.phases[0].steps for d in s.deliverables}
+    found = assignments(facts(), [waits], {waits.id, "engineering", *first})
+    assert [a.item for a in found] == ["stakeholder", "owner"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.progress.freshness import Freshness
 from app.web.components.charts import Bar, Point, failed_share, runs_over_time, timeline, verdicts, zone_title
+from app.web.components.charts_health import table_ages
+from app.web.components.charts_performance import DayValue, by_day
+from app.web.components.charts_runs import gantt
 from tests.support.drawn import drawn
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -66,3 +70,18 @@ def test_every_chart_over_time_names_the_zone_of_its_data() -> None:
         failed_share([("e", [(summer, 1, 0)])], NEW_YORK),
     ):
         assert drawn(figure).layout.xaxis.title.text == "EDT (America/New_York)"
+
+
+def test_a_failed_bar_keeps_the_colour_of_its_side_under_white_lines() -> None:
+    run = Bar("1", "lane", "candidate", NOW, NOW + timedelta(minutes=5), "FAILED", "bad")
+    day = [DayValue("baseline", date(2026, 3, 2), 1.0, 1)]
+    stale = Freshness("t", "c.s.t", "candidate", "stale", "late", NOW - timedelta(hours=7), NOW, 1, True)
+    figures = [
+        timeline([run], HERE, NOW),
+        gantt([run], HERE, NOW),
+        by_day(day, "s", HERE),
+        table_ages([stale], {}, NOW),
+    ]
+    for figure in map(drawn, figures):
+        bars = [b for b in figure.data if b.type == "bar"]
+        assert bars and all(b.marker.pattern.fillmode == "overlay" for b in bars), "the default draws white on white"

@@ -48,6 +48,16 @@ def test_run_time_and_cost_open_the_pairs_behind_them() -> None:
         assert (link.path, link.parameters) == ("performance", {"behind": measure})
 
 
+def test_each_setting_that_a_finding_names_opens_by_its_own_link() -> None:
+    assert links(found("settings", "pipeline:production/workers", "pipeline:production/photon"), NOTHING) == (
+        Link("Open workers", "health", {"setting": "pipeline:production/workers"}),
+        Link("Open photon", "health", {"setting": "pipeline:production/photon"}),
+    )
+    whole = Link("Open settings of the job", "health", {"setting": "job:candidate"})
+    assert links(found("settings", "job:candidate"), NOTHING) == (whole,)
+    assert links(found("settings"), NOTHING) == (Link("Open settings", "health", {}),)
+
+
 def test_without_a_known_page_there_is_no_link() -> None:
     assert links(found("somewhere"), NOTHING) == ()
     assert links(found("tables"), NOTHING) == ()

@@ -26,10 +26,18 @@ MAY_IMPORT = {
     "app/config": {"app.config", "databricks_client", "validation"},
     "app/access.py": {"app.config", "app.store"},
     "app/store": {"app.store", "app.config", "databricks_client", "validation"},
-    "app/performance": {"app.performance", "app.moments", "app.store", "app.config", "databricks_client"},
+    "app/performance": {
+        "app.performance",
+        "app.durations",
+        "app.moments",
+        "app.store",
+        "app.config",
+        "databricks_client",
+    },
     "app/parity": {
         "app.parity",
         "app.access",
+        "app.durations",
         "app.moments",
         "app.config",
         "app.store",
@@ -41,6 +49,7 @@ MAY_IMPORT = {
         "app.performance",
         "app.progress",
         "app.access",
+        "app.durations",
         "app.moments",
         "app.store",
         "app.config",
@@ -49,6 +58,7 @@ MAY_IMPORT = {
     },
     "app/report": {
         "app.report",
+        "app.durations",
         "app.moments",
         "app.operations.attested",
         "app.performance",
@@ -57,6 +67,7 @@ MAY_IMPORT = {
     },
     "app/operations": {
         "app.access",
+        "app.durations",
         "app.moments",
         "app.operations",
         "app.progress",

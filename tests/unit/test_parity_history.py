@@ -64,7 +64,7 @@ def test_a_week_of_28_pairs_is_told_as_7_days_28_of_28() -> None:
     paused = Streak(28, 168, T, T, (*week.moments[:14], *(m - 72 * HOUR for m in week.moments[14:])))
     assert streak_text.in_a_row(paused, migration, "production") == "3.5 days, 28 of 28 clean pairs of runs in a row"
     assert streak_text.explained(paused, migration, "production") == [
-        "The days count from 2026-02-26T06:00Z: before it 78 h passed without a clean pair of runs, more than 24 h."
+        "The days count from 2026-02-26T06:00Z: before it 3.2 days passed without a clean pair of runs, more than 24 h."
     ]
 
 

@@ -315,7 +315,7 @@ def test_a_week_without_comparisons_is_no_week_though_its_ends_are_clean() -> No
     found = told("parallel_days", in_a_row(2, 168), days=7)
     assert found.status is Status.INCONCLUSIVE
     assert found.summary == (
-        "0.0 of 7 days of clean comparisons (1 pair of runs); before them 168 h passed without a clean pair of runs, "
+        "0.0 of 7 days of clean comparisons (1 pair of runs); before them 7 days passed without a clean pair of runs, "
         "more than 24 h"
     )
     assert told("parallel_days", in_a_row(8, 36), days=7).status is Status.INCONCLUSIVE

@@ -25,6 +25,25 @@ def test_the_guides_parallel_schedule_has_three_runs_and_is_59_minutes_late() ->
     assert found.nearest == 3545
 
 
+def test_what_fires_on_leap_days_is_compared_on_the_next_one() -> None:
+    assert set(compared("0 0 5 29 2 ?", "0 30 5 29 2 ?").offsets) == {1800}
+    assert set(compared("0 0 5 29 2 ?", "0 0 6 * * ?").offsets) == {3600}
+    assert compared("0 0 5 29 2 ?", "0 0 5 29 2 ?").baseline_per_day == pytest.approx(1 / 1461, rel=0.05)
+    # 2100 is no leap year: eight years pass.
+    late = compare(Schedule("0 0 5 29 2 ?", "UTC"), Schedule("0 0 5 29 2 ?", "UTC"), datetime(2096, 3, 1, tzinfo=UTC))
+    assert late.agree and late.furthest == 0
+
+
+def test_what_never_fires_has_no_distance() -> None:
+    assert compared("0 0 5 30 2 ?", "0 0 5 * * ?").offsets == ()
+    assert compared("0 0 5 30 2 ?", "0 0 5 * * ?").candidate_per_day == pytest.approx(1, rel=0.01)
+
+
+def test_schedules_of_two_zones_are_compared_beyond_a_year_by_their_moments() -> None:
+    assert compared("0 0 23 L * ?", "0 0 2 1 * ?", "UTC", "Etc/GMT-3").agree
+    assert not compared("0 0 23 28 2 ?", "0 0 2 1 3 ?", "UTC", "Etc/GMT-3").agree, "in leap years the 29th lies between"
+
+
 def test_midnight_is_near_to_late_evening() -> None:
     assert set(compared("0 55 23 * * ?", "0 5 0 * * ?").offsets) == {600}
 
@@ -39,6 +58,10 @@ def test_midnight_is_near_to_late_evening() -> None:
         ("0 0 22-4 * * ?", "0 0 22,23,0,1,2,3,4 ? * *"),
         ("0 0 5 ? * MON", "0 0 5 ? * 2"),
         ("0 0 5 L-3W * ?", "0 0 5 L-3W * ?"),
+        ("0 0 5 29 2 ?", "0 0 5 29 2 ?"),
+        ("0 0 5 29 2 ?", "0 0 5 29 FEB ? *"),
+        ("0 0 5 29 2 ?", "0 0 5 29 2 ? 2028-2199"),
+        ("0 0 5 ? 2 SUN#5", "0 0 5 ? FEB 1#5"),
     ],
 )
 def test_what_fires_at_the_same_moments_agrees_however_it_is_written(old: str, new: str) -> None:
@@ -54,6 +77,12 @@ def test_what_fires_at_the_same_moments_agrees_however_it_is_written(old: str, n
         ("0 0 5 * * ?", "1 0 5 * * ?"),
         ("0 0 5 L * ?", "0 0 5 L-3W * ?"),
         ("0 0 5 1 1 ? 2020", "0 0 5 1 1 ? 2020"),
+        ("0 0 5 28 2 ?", "0 0 5 L 2 ?"),
+        ("0 0 5 15 6 ?", "0 0 5 15W 6 ?"),
+        ("0 0 5 * * ?", "0 0 5 * * ? 2026-2030"),
+        ("0 0 5 29 2 ?", "0 0 6 29 2 ?"),
+        ("0 0 5 29 2 ?", "0 0 5 29 2 ? 2028-2040"),
+        ("0 0 5 30 2 ?", "0 0 5 30 2 ?"),
     ],
 )
 def test_what_fires_at_other_moments_or_never_does_not_agree(old: str, new: str) -> None:

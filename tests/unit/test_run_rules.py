@@ -235,9 +235,9 @@ def test_the_last_run_counts_until_two_intervals_have_passed() -> None:
 
     six_hours = {"schedules": {"candidate": scheduled("candidate", "PAUSED")}}
     assert judged(12, **six_hours).status is Status.PASS
-    stale = judged(13, **six_hours)
+    stale = judged(13.1, **six_hours)
     assert (stale.status, stale.summary) == (
-        Status.INCONCLUSIVE, "The last run of the new job ended 13 h ago, at most 12 h are recent",
+        Status.INCONCLUSIVE, "The last run of the new job ended 13 h ago; a run counts as recent for 12 h",
     )  # fmt: skip
     assert judged(13).status is Status.PASS, "without a schedule a day is recent"
     assert judged(25).status is Status.INCONCLUSIVE

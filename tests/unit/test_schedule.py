@@ -42,7 +42,6 @@ def test_without_a_start_date_only_named_days_are_due() -> None:
 
 def test_the_nearest_owner_counts() -> None:
     plan = Schedule(owner="dane", owners={"phase_1": "erin", "week_2": "ana"})
-    assert plan.owner_of("own", "week_2", "phase_1") == "own"
-    assert plan.owner_of("", "week_2", "phase_1") == "ana"
-    assert plan.owner_of("", "week_3", "phase_1") == "erin"
-    assert plan.owner_of("", "week_6", "phase_2") == "dane"
+    assert plan.group_owner("week_2", "phase_1") == "ana"
+    assert plan.group_owner("week_3", "phase_1") == "erin"
+    assert plan.group_owner("week_6", "phase_2") == "dane"

@@ -9,7 +9,7 @@ from typing import Any
 from app.config.items import Evidence
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
 from app.progress.evidence import Status
-from app.progress.facts import Facts
+from app.progress.facts import Facts, load_facts
 from app.progress.phases import gates, sign_offs
 from app.progress.recorder import changes, record_progress
 from app.progress.signed_evidence import evidence_now, substance
@@ -141,12 +141,12 @@ def test_once_reopened_it_stays_open_until_it_is_signed_again(store: Store) -> N
 
 
 def test_every_item_is_recorded_once_and_then_only_its_changes(store: Store) -> None:
-    assert record_progress(store, MIGRATION, NOW) == 0
+    assert record_progress(store, load_facts(store, MIGRATION, NOW)) == 0
     item = next(d for p in MIGRATION.phases for s in p.steps for d in s.deliverables if d.evidence.kind == "manual")
     store.checklist.mark(item.key, True, by="ann@example.com", local=False, source="proxy")
-    assert record_progress(store, MIGRATION) >= 1
-    assert record_progress(store, MIGRATION) == 0
+    assert record_progress(store, load_facts(store, MIGRATION)) >= 1
+    assert record_progress(store, load_facts(store, MIGRATION)) == 0
     assert store.progress.records()[item.key].met
     store.checklist.mark(item.key, False, by="ann@example.com", local=False, source="proxy")
-    assert record_progress(store, MIGRATION) >= 1
+    assert record_progress(store, load_facts(store, MIGRATION)) >= 1
     assert store.progress.records()[item.key].cause.startswith("Withdrawn by ann@example.com")

@@ -108,7 +108,8 @@ def test_before_its_start_the_plan_is_in_no_week() -> None:
     assert at({"start": "2026-02-02"}).week is None
 
 
-def test_items_name_their_owner() -> None:
+def test_the_owner_of_a_phase_is_not_the_owner_of_its_items() -> None:
     plan = at({"owner": "dane", "owners": {"phase_1": "erin"}})
-    assert {i.owner for i in plan.items if i.phase.key == "phase_1"} == {"erin"}
-    assert {i.owner for i in plan.items if i.phase.key != "phase_1"} == {"dane"}
+    assert {p.status.phase.key: p.owner for p in plan.phases}["phase_1"] == "erin"
+    assert {p.owner for p in plan.phases if p.status.phase.key != "phase_1"} == {"dane"}
+    assert {i.owner for i in plan.items} == {""}

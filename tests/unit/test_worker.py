@@ -14,6 +14,8 @@ from app import preparation, worker
 from app.access import Refused
 from app.collect.sources import Source
 from app.config.items import Deliverable, Phase, Step
+from app.context import Context
+from app.progress.facts import Facts, load_facts
 from app.store.base import now
 from app.store.open import Store
 from app.store.parity_records import ParityState
@@ -86,6 +88,26 @@ def test_what_becomes_of_an_item_is_recorded(store: Store, server: Server) -> No
     store.checklist.mark("told", False, by="ann@example.com", local=False, source="proxy")
     wait_until(lambda: len(store.progress.transitions("told")) == 2)
     running.stop()
+
+
+def test_a_look_reads_the_facts_once_for_incidents_and_progress(
+    store: Store, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    used: list[tuple[str, object]] = []
+
+    def facts(self: Context) -> Facts:
+        read.append(load_facts(self.store, self.migration))
+        return read[-1]  # type: ignore[return-value]
+
+    monkeypatch.setattr(Context, "facts", facts)
+    monkeypatch.setattr(worker, "configuration", lambda found: used.append(("incidents", found)) or ())
+    monkeypatch.setattr(Context, "record_progress", lambda self, found: used.append(("progress", found)))
+    running = Running(store, endpoint(server), FakeOperations(), TICKED)
+    wait_until(lambda: len(used) >= 4)
+    running.stop()
+    assert [name for name, _ in used[:4]] == ["incidents", "progress"] * 2
+    assert [found for _, found in used[:4]] == [read[0], read[0], read[1], read[1]]
 
 
 def test_a_rule_that_fails_does_not_end_the_worker(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from app.durations import duration
 from app.operations.model import Model
 from app.operations.requests import Call, Request
 from app.operations.steps.base import ReadingStep, Step, StepFailed, listed, listed_values
@@ -134,7 +135,7 @@ class AwaitIdle(ReadingStep):
     @property
     def text(self) -> str:
         names = listed(n for _, n in (*self.jobs, *self.pipelines))
-        return f"Wait until nothing runs on {names} (up to {self.seconds:.0f} s)"
+        return f"Wait until nothing runs on {names} (up to {duration(self.seconds)})"
 
 
 @dataclass(frozen=True)

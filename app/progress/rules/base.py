@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.config.items import Evidence
+from app.durations import measured
 from app.moments import when
 from app.progress.evidence import Finding, pass_or_fail, unknown
 from app.progress.facts import Facts
@@ -72,4 +73,4 @@ def not_seen(facts: Facts, source: str, summary: str) -> Finding:
 def seconds(value: float | None) -> str:
     if value is None:
         return "unknown time"
-    return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
+    return measured(value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.durations import duration
 from app.moments import when
 from app.progress.configuration import ConfigurationOf, of_job, of_pipeline
 from app.progress.cutover import serves_all, standing_cutover, tables_as_of
@@ -45,9 +46,10 @@ def _as_required(facts: Facts, found: ConfigurationOf) -> Finding:
         each = "; ".join(f"{d.field} is {d.found}, required is {d.wanted}" for d in found.differences[:MENTIONED])
         more = len(found.differences) - MENTIONED
         text = f"{found.name} exists, but {each}" + (f"; and {more} more" if more > 0 else "")
-        return pass_or_fail(False, text, found.as_of, source)
+        ids = (found.setting(d) for d in found.differences[:MENTIONED])
+        return pass_or_fail(False, text, found.as_of, source, *ids)
     of = f"with the {len(found.fields)} settings that are required" if found.fields else "; no settings are required"
-    return pass_or_fail(True, f"{found.name} exists {of}".replace(" ;", ";"), found.as_of, source)
+    return pass_or_fail(True, f"{found.name} exists {of}".replace(" ;", ";"), found.as_of, source, found.id)
 
 
 @rule
@@ -76,8 +78,8 @@ def schedule_active(facts: Facts, params: Mapping[str, Any]) -> Finding:
         return unknown(str(e), "jobs", found.as_of)
     if apart is None:
         return pass_or_fail(False, f"{text}; one of the two jobs never starts", found.as_of, "jobs")
-    distance = f"at least {apart / 60:.0f} min from" if apart else "together with"
-    text = f"{text}; starts {distance} {old.name}, required are {least:g} min"
+    distance = f"at least {duration(apart)} from" if apart else "together with"
+    text = f"{text}; starts {distance} {old.name}, required are {duration(least * 60)}"
     return pass_or_fail(apart >= least * 60, text, min(found.as_of, old.as_of), "jobs")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.durations import duration
 from app.moments import when
 from app.progress import quartz
 from app.progress.cutover import serves_all, standing_cutover
@@ -38,7 +39,7 @@ def schedules_agree(facts: Facts, params: Mapping[str, Any]) -> Finding:
         return pass_or_fail(False, f"A job fires never: {old.quartz} and {new.quartz}{zones}", as_of, "jobs")
     text = (
         f"{compared.baseline_per_day:.3g} against {compared.candidate_per_day:.3g} runs a day, "
-        f"up to {compared.furthest / 60:.0f} min apart{zones}"
+        f"up to {duration(compared.furthest)} apart{zones}"
     )
     return pass_or_fail(False, text, as_of, "jobs")
 

@@ -9,6 +9,7 @@ from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.durations import duration
 from app.moments import when
 from app.progress.adherence import Slot, TooMany, interval, slots
 from app.progress.evidence import Finding, Status, pass_or_fail, unknown
@@ -188,10 +189,8 @@ def _too_old(facts: Facts, side: str, run: JobRunRecord, max_age_hours: float | 
     ended = run.end_time or run.start_time
     if facts.now - ended <= limit:
         return None
-    hours = (facts.now - ended).total_seconds() / 3600
-    return (
-        f"The last run of {JOBS[side]} ended {hours:.0f} h ago, at most {limit.total_seconds() / 3600:g} h are recent"
-    )
+    age, recent = duration(facts.now - ended), duration(limit)
+    return f"The last run of {JOBS[side]} ended {age} ago; a run counts as recent for {recent}"
 
 
 def _schedule(facts: Facts, side: str) -> Sequence[ScheduleState]:

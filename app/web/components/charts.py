@@ -98,6 +98,14 @@ def layout(figure: Figure, height: int, **more: Any) -> Figure:
     return figure
 
 
+def hatching(shape: str | list[str]) -> dict[str, Any]:
+    """The pattern of a bar: white lines over its colour; an empty shape is none.
+
+    By default Plotly draws the lines instead of the colour: white bars on a light page.
+    """
+    return {"shape": shape, "fgcolor": "#FFFFFF", "size": 5, "fillmode": "overlay"}
+
+
 def _sides(found: Iterable[str]) -> list[str]:
     """The sides present, the old one first."""
     order = list(sides.COLOURS)
@@ -151,7 +159,7 @@ def timeline(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> Figure:
                     "color": sides.colour(side),
                     "opacity": [0.45 if b.generated else 1.0 for b in chosen],
                     "line": {"width": 1, "color": sides.colour(side)},
-                    "pattern": {"shape": "x" if bad else "", "fgcolor": "#FFFFFF", "size": 5},
+                    "pattern": hatching("x" if bad else ""),
                 },
                 customdata=[b.id for b in chosen],
                 hovertext=[

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from app.durations import duration
 from app.progress.adherence import Slot, SlotState
 from app.progress.freshness import Freshness
 from app.progress.quality_trend import Trend
 from app.web.components import sides
-from app.web.components.charts import layout, local, time_axis
+from app.web.components.charts import hatching, layout, local, time_axis
 from app.web.components.figure import Figure
-from app.web.components.text import duration_word, moment, percent, plot_text, shorten
+from app.web.components.text import moment, percent, plot_text, shorten
 
 GOOD, WARN, BAD, QUIET = "#2E8B57", "#B8860B", "#C0392B", "#7A858F"
 STATES: Mapping[SlotState, tuple[str, str]] = {
@@ -83,7 +84,7 @@ def _slot_text(slot: Slot, zone: ZoneInfo) -> str:
             f"run {slot.run.run_id}: {plot_text(slot.run.outcome)}{', generated' if slot.run.generated else ''}"
         )
         if slot.delay is not None:
-            lines.append(f"started {duration_word(slot.delay.total_seconds())} after the slot")
+            lines.append(f"started {duration(slot.delay)} after the slot")
     if slot.tries > 1:
         lines.append(f"{slot.tries} runs in its window")
     return "<br>".join(lines)
@@ -127,11 +128,11 @@ def table_ages(tables: Sequence[Freshness], slots: Mapping[str, Sequence[Slot]],
             x=ages,
             marker={
                 "color": sides.colour(side),
-                "pattern": {"shape": patterns, "fgcolor": "#FFFFFF", "size": 5},
+                "pattern": hatching(patterns),
             },
             hovertext=[
                 f"{plot_text(t.name)}<br><b>{t.state}</b>{': ' + plot_text(t.reason) if t.reason else ''}<br>"
-                f"written {duration_word(hours * 3600)} ago{'<br>serves consumers' if t.serves else ''}"
+                f"written {duration(hours * 3600)} ago{'<br>serves consumers' if t.serves else ''}"
                 for t, hours in zip(chosen, ages, strict=True)
             ],
             hoverinfo="text",

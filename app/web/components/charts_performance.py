@@ -8,7 +8,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from app.web.components import sides
-from app.web.components.charts import layout, local, time_axis
+from app.web.components.charts import hatching, layout, local, time_axis
 from app.web.components.figure import Figure
 from app.web.components.text import moment, plot_text
 
@@ -89,7 +89,7 @@ def by_day(values: Sequence[DayValue], unit: str, zone: ZoneInfo, height: int = 
             name=sides.name(side),
             x=[v.day.isoformat() for v in chosen],
             y=[v.value for v in chosen],
-            marker={"color": sides.colour(side), "pattern": {"shape": "" if side == "candidate" else "/", "size": 4}},
+            marker={"color": sides.colour(side), "pattern": hatching("" if side == "candidate" else "/")},
             hovertext=[
                 f"{sides.name(side)}, {v.day.isoformat()}<br>{v.value:,.4g} {unit}<br>{v.runs} runs" for v in chosen
             ],

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from app.web.components import sides
-from app.web.components.charts import CONFIG, Bar, layout, local, time_axis, zone_title
+from app.web.components.charts import CONFIG, Bar, hatching, layout, local, time_axis, zone_title
 from app.web.components.figure import Figure
 from app.web.components.opening import opened, put
 from app.web.components.status import Tone
@@ -273,7 +273,7 @@ def gantt(bars: Sequence[Bar], zone: ZoneInfo, now: datetime) -> Figure:
             "color": [sides.colour(b.side) for b in bars],
             "opacity": [0.5 if b.generated else 0.75 if b.tone == "busy" else 1.0 for b in bars],
             "line": {"width": 1, "color": [sides.colour(b.side) for b in bars]},
-            "pattern": {"shape": ["x" if b.tone == "bad" else "" for b in bars], "fgcolor": "#FFFFFF", "size": 5},
+            "pattern": hatching(["x" if b.tone == "bad" else "" for b in bars]),
         },
         text=[b.duration for b in bars],
         textposition="auto",

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from app.progress.timeline import PlannedPhase, Timeline
-from app.web.components.charts import layout, local, zone_title
+from app.web.components.charts import hatching, layout, local, zone_title
 from app.web.components.figure import Figure
 from app.web.components.status import Mark, Tone
 from app.web.components.text import count, plot_text, shorten
@@ -129,7 +129,7 @@ def _bar(
         marker={
             "color": "rgba(0,0,0,0)" if hollow else colour,
             "line": {"width": 1.5, "color": colour},
-            "pattern": {"shape": "/" if hatched else "", "fgcolor": "#FFFFFF", "size": 6, "fillmode": "overlay"},
+            "pattern": hatching("/" if hatched else ""),
         },
     )
 

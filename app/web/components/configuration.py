@@ -10,8 +10,9 @@ import streamlit as st
 from app.progress.configuration import ConfigurationOf, FieldComparison
 from app.web.components import rows
 from app.web.components.frame import section
+from app.web.components.opening import close_button
 from app.web.components.panel import Panel
-from app.web.components.rows import Link, Row
+from app.web.components.rows import Link, Row, go, markdown
 from app.web.components.status import Mark
 from app.web.components.tables import Column, table
 from app.web.components.text import ago, count, literal
@@ -49,6 +50,36 @@ def draw(here: Panel, found: Sequence[ConfigurationOf]) -> None:
                 st.caption(literal(f"{c.name}, {f.field}: {f.note}"))
 
 
+def opened(here: Panel, found: Sequence[ConfigurationOf], chosen: str) -> None:
+    """Draws the pipeline or job, and the setting, that the address names. chosen: untrusted text."""
+    name, _, field = chosen.partition("/")
+    of = next((c for c in found if c.id == name), None)
+    fields = [] if of is None else [f for f in of.fields if f.field == field] if field else list(of.fields)
+    with st.container(border=True, key="setting"):
+        if of is None or (field and not fields):
+            section("Setting")
+            st.caption(literal(f"The migration file requires no setting {chosen}."))
+            close_button("setting")
+            return
+        section(f"{f'Setting {field}' if field else 'Settings'} of {of.kind} {of.name}")
+        st.markdown(markdown(row(of, here.now), here.zone))
+        table(
+            [_line(of, f) for f in sorted(fields, key=lambda f: f.agrees)],
+            COLUMNS,
+            key="setting_table",
+            zone=here.zone,
+            name="setting",
+            empty="Its settings have not been read.",
+        )
+        for f in fields:
+            if f.note:
+                st.caption(literal(f"{f.field}: {f.note}"))
+        with st.container(horizontal=True):
+            if field:
+                go(Link(f"All settings of the {of.kind}", "health", {"setting": of.id}))
+            close_button("setting")
+
+
 def heading(found: Sequence[ConfigurationOf]) -> str:
     """How many settings are not as required, and what was not read."""
     differing, total = sum(len(c.differences) for c in found), sum(len(c.fields) for c in found)
@@ -64,7 +95,7 @@ def heading(found: Sequence[ConfigurationOf]) -> str:
 def row(found: ConfigurationOf, now: datetime) -> Row:
     """One pipeline or job: whether it is as required, and what differs."""
     title = f"{found.kind.capitalize()} {found.name}"
-    links = (Link("Open in Databricks", url=found.url),)
+    links = (Link("Open settings", "health", {"setting": found.id}), Link("Open in Databricks", url=found.url))
     if found.as_of is None:
         return Row(title, Mark("not read", "unknown"), "Its settings have not been read.")
     note = f"Read {ago(found.as_of, now)}"

@@ -20,7 +20,7 @@ _PAGES: Mapping[str, tuple[str, str, str]] = {
     "incidents": ("Open incidents", "health", "incident"),
     "jobs": ("Open schedules", "operations", ""),
     "schedules": ("Open schedules", "operations", ""),
-    "settings": ("Open settings", "health", ""),
+    "settings": ("Open settings", "health", "setting"),
     "lineage": ("Open consumers", "overview", ""),
 }
 """Source of a finding to the label of its link, the page, and the query parameter that opens a reference there."""
@@ -45,6 +45,8 @@ def links(finding: Finding, snapshot: Snapshot) -> tuple[Link, ...]:
     if finding.source == "pipelines":
         url = next((p.url for p in snapshot.pipelines.values() if p.url), None)
         return (Link("Open in Databricks", url=url),) if url else ()
+    if finding.source == "settings" and finding.references:
+        return tuple(setting_link(r) for r in finding.references)
     found = _PAGES.get(finding.source)
     if found is None:
         return ()
@@ -53,6 +55,14 @@ def links(finding: Finding, snapshot: Snapshot) -> tuple[Link, ...]:
     if parameter and not chosen:
         label = _MANY.get(label, label)
     return (Link(label, page, {**chosen, **_OPENED.get(finding.source, {})}),)
+
+
+def setting_link(setting: str) -> Link:
+    """The way to one setting, or to all of a pipeline or job, by `ConfigurationOf.setting` or its id."""
+    of, _, field = setting.partition("/")
+    return Link(
+        f"Open {field}" if field else f"Open settings of the {of.partition(':')[0]}", "health", {"setting": setting}
+    )
 
 
 def _id(reference: str) -> str:

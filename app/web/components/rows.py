@@ -1,18 +1,21 @@
 """Rows of wrapped text for the statuses of a page: a mark, a title, a sentence, and the way to the evidence.
 
-`components.tables` cuts long text off at the edge of its cell; here text wraps at any width.
+`components.tables` cuts long text off at the edge of its cell; here text wraps at any width. Both export to CSV by
+`components.tables.csv_button`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from app.web.components import native
 from app.web.components.status import Mark
+from app.web.components.tables import Column, csv_button, to_csv
 from app.web.components.text import literal, told
 
 
@@ -44,10 +47,14 @@ def draw(
     key: str,
     empty: str = "",
     actions: Callable[[Row], None] | None = None,
+    export: Callable[[], str] | None = None,
+    csv: bool = True,
 ) -> None:
-    """Draws the rows below each other, times inside their sentences in `zone`; `empty` where there are none.
+    """Draws the rows below each other, times inside their sentences in `zone`, and a button that exports them as
+    `key`.csv; `empty` where there are none.
 
-    key: of the surrounding container, unique on the page. actions: draws buttons at a row's end.
+    key: of the surrounding container, unique on the page. actions: draws buttons at a row's end. export: makes a CSV
+    that says more than the rows. csv: False for a part of a list that the page exports as a whole.
     """
     if not items:
         if empty:
@@ -56,6 +63,31 @@ def draw(
     with st.container(key=key, gap="small"):
         for item in items:
             _row(item, zone, actions)
+        if csv:
+            csv_button("CSV", export or (lambda: to_csv(lines(items), COLUMNS)), key=f"{key}_csv", name=key)
+
+
+COLUMNS = tuple(Column(k, k) for k in ("state", "title", "text", "note", "links"))
+
+
+def lines(items: Sequence[Row]) -> list[Mapping[str, object]]:
+    """The rows for CSV. links: pages of the panel by their path and parameters, or addresses of the workspace."""
+    return [
+        {
+            "state": r.mark.word if r.mark else None,
+            "title": r.title,
+            "text": r.text or None,
+            "note": r.note or None,
+            "links": " ".join(a for link in r.links if (a := _address(link))) or None,
+        }
+        for r in items
+    ]
+
+
+def _address(link: Link) -> str | None:
+    if link.path:
+        return f"/{link.path}" + (f"?{urlencode(link.parameters)}" if link.parameters else "")
+    return native.safe(link.url)
 
 
 def _row(item: Row, zone: ZoneInfo, actions: Callable[[Row], None] | None) -> None:

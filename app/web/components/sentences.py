@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.config.performance import Performance
+from app.durations import duration
 from app.parity.estimate import Expected
 from app.performance.assessment import Assessment, Measure
 from app.performance.statistic import Verdict
@@ -105,7 +106,7 @@ def offset(baseline: ScheduleRecord | None, development: ScheduleRecord | None) 
         return None
     return (
         f"{development.name} starts {compared.baseline_per_day:.3g} times a day, {baseline.name} "
-        f"{compared.candidate_per_day:.3g} times, and they start up to {compared.furthest / 60:.0f} min apart: a "
+        f"{compared.candidate_per_day:.3g} times, and they start up to {duration(compared.furthest)} apart: a "
         "comparison of the development tables includes that difference in time."
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from app.durations import duration, measured
 from app.moments import in_zone
 
 NOTHING = "–"
@@ -97,36 +98,13 @@ def ago(when: datetime | None, now: datetime | None = None) -> str:
     if when is None:
         return "never"
     seconds = ((now or datetime.now(UTC)) - when).total_seconds()
-    amount = duration_word(abs(seconds))
+    amount = duration(abs(seconds), 0)
     return f"in {amount}" if seconds < -1 else f"{amount} ago"
 
 
-def duration_word(seconds: float) -> str:
-    """A duration in its largest unit: `4 s`, `12 min`, `3 h`, `9 days`."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.0f} h"
-    return f"{seconds / 86400:.0f} days"
-
-
 def seconds(value: float | None) -> str:
-    """A duration with its unit: `0.42 s`, `37.5 s`, `12 min 07 s`, `2 h 05 min`."""
-    if value is None:
-        return NOTHING
-    if value < 0:
-        return "−" + seconds(-value)
-    if value < 10:
-        return f"{value:.2f} s"
-    if value < 59.95:
-        return f"{value:.1f} s"
-    total = timedelta(seconds=round(value))
-    whole = int(total.total_seconds())
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60:02d} min"
+    """A measured duration with its unit: `0.42 s`, `37.5 s`, `12 min 07 s`, `2 h 05 min`."""
+    return NOTHING if value is None else measured(value)
 
 
 def count(value: float | None, unit: str = "", plural: str | None = None) -> str:

@@ -30,15 +30,15 @@ def things(here: Panel, facts: Facts) -> tuple[Waiting, ...]:
     return waiting(facts, who.user, who.roles, operations)
 
 
-def draw(here: Panel, facts: Facts) -> None:
-    """Draws a section with what waits for the reader; nothing where the reader is not known."""
+def draw(here: Panel, facts: Facts) -> tuple[Waiting, ...]:
+    """Draws a section with what waits for the reader, and returns it; nothing where the reader is not known."""
     who = reader.known(here)
     if who.user is None:
-        return
+        return ()
     if who.roles is None:
         section("Waits for you")
         st.caption(f"The roles of {code(who.user)} are not known now: the workspace does not answer.")
-        return
+        return ()
     found = things(here, facts)
     section(
         f"{count(len(found), 'thing')} {'waits' if len(found) == 1 else 'wait'} for you" if found else "Waits for you"
@@ -54,3 +54,4 @@ def draw(here: Panel, facts: Facts) -> None:
     )
     if len(found) > SHOWN:
         page_link(f"{len(found) - SHOWN} more on the page Checklist", "checklist", show="mine")
+    return found

@@ -13,16 +13,17 @@ from app.store.audit import AuditRecord, ChainCheck
 from app.web.components import panel, sentences
 from app.web.components.frame import Figure, answer, empty, figures
 from app.web.components.native import page_link
-from app.web.components.opening import close_button, opened, whole
+from app.web.components.opening import choice, close_button, opened, whole
 from app.web.components.panel import Panel
 from app.web.components.status import Mark, mark
-from app.web.components.tables import Column, table
+from app.web.components.tables import Column, csv_button, table
 from app.web.components.text import NOTHING, code, count, literal, moment, told
 
 NEWEST = 2000
 PROBLEMS = 20
 VERIFY_SECONDS = 30
-SPANS: dict[str, timedelta | None] = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "all": None}
+SPANS: dict[str, timedelta | None] = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "all": None}
+SINCE = {"24h": "24 h", "7d": "7 days", "all": "All"}
 
 
 @st.cache_data(ttl=VERIFY_SECONDS, show_spinner=False, max_entries=4)
@@ -38,7 +39,7 @@ def render() -> None:
     if seq:
         _record(seq)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control("Since", list(SPANS), default="all", required=True, key="audit_since", wrap=True)
+        choice("Since", SINCE, "audit_since", default="all")
         st.text_input(
             "Filter by user, action, outcome, subject or reason",
             key="audit_text",
@@ -46,7 +47,7 @@ def render() -> None:
             live=True,
             bind="query-params",
         )
-        st.toggle("Refusals and failures only", key="audit_bad")
+        st.toggle("Refusals and failures only", key="audit_bad", bind="query-params")
     panel.live(_table)
     _export()
 
@@ -132,7 +133,7 @@ def _rows(records: Sequence[AuditRecord]) -> list[dict[str, object]]:
 
 def _table() -> None:
     here = panel.current()
-    span = SPANS.get(st.session_state.get("audit_since") or "all")
+    span = SPANS.get(st.session_state.get("choice_audit_since") or "all")
     records = here.store.audit.records(since=here.now - span if span else None, limit=NEWEST)
     if not records:
         empty(
@@ -188,15 +189,7 @@ def _record(seq: str) -> None:
 def _export() -> None:
     here = panel.current()
     with st.container(horizontal=True):
-        st.download_button(
-            "Whole log, CSV",
-            data=here.store.audit.export_csv,
-            file_name="audit.csv",
-            mime="text/csv",
-            key="audit_csv_all",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        csv_button("Whole log, CSV", here.store.audit.export_csv, key="audit_csv_all", name="audit")
         st.download_button(
             "Whole log, JSON (verifiable)",
             data=here.store.audit.export_json,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import streamlit as st
 
+from app.progress.assignments import UNNAMED
 from app.progress.entries import METRICS, Entry, entries
 from app.progress.facts import Facts
 from app.progress.phases import sign_offs
@@ -79,12 +80,15 @@ def _list(here: Panel, facts: Facts, found: Sequence[Entry]) -> None:
     if not shown:
         st.caption(literal(_nothing(chosen, user)))
         return
+    owners = {p.title: here.migration.schedule.group_owner(p.key) for p in here.migration.phases}
     for group in dict.fromkeys(e.group for e in found):
         mine_of = [e for e in shown if e.group == group]
         if not mine_of:
             continue
         whole = [e for e in found if e.group == group]
+        owner = owners.get(group)
         label = f"**{literal(group)}**: {sum(e.met for e in whole)} of {len(whole)} met, {len(mine_of)} shown"
+        label += f", owner {literal(owner)}" if owner else ""
         wide = any(e.current for e in mine_of) or chosen in ("mine", "regressed")
         with st.expander(label, expanded=wide, key=f"checklist_{whole[0].key}_box", on_change="rerun") as box:
             if box.open:
@@ -116,7 +120,7 @@ def _group(here: Panel, facts: Facts, found: Sequence[Entry]) -> None:
         for entry in (e for e in found if e.step == step):
             rows.draw(
                 [row_of(here, facts, entry)], here.zone, key=f"row_{entry.key}",
-                actions=lambda _, entry=entry: _actions(entry),  # type: ignore[misc]
+                actions=lambda _, entry=entry: _actions(entry), csv=False,  # type: ignore[misc]
             )  # fmt: skip
 
 
@@ -125,7 +129,7 @@ def row_of(here: Panel, facts: Facts, entry: Entry) -> Row:
     since = f"since {moment(entry.since, here.zone, seconds=False)}" if entry.since else ""
     role = f"role {entry.role}" if entry.signs else ""
     needs = role or {"both": "needs evidence and a person", "person": "a person decides it"}.get(str(entry.needs), "")
-    note = " · ".join(t for t in (since, needs, f"owner {entry.owner}" if entry.owner else "") if t)
+    note = " · ".join(t for t in (since, needs, _owner(entry)) if t)
     text = entry.hint if entry.hint and not entry.met and entry.tick is None and entry.live.manual else ""
     return Row(
         entry.title,
@@ -134,6 +138,10 @@ def row_of(here: Panel, facts: Facts, entry: Entry) -> Row:
         note,
         [link for link in links(entry.live, facts.snapshot) if link.path != "checklist"],
     )
+
+
+def _owner(entry: Entry) -> str:
+    return f"owner {entry.owner}" if entry.owner else "" if entry.signs else UNNAMED
 
 
 def _actions(entry: Entry) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app.moments import when
+from app.progress.assignments import UNNAMED
 from app.progress.entries import Entry
 from app.progress.evidence import Status
 from app.progress.facts import Facts
@@ -78,7 +79,7 @@ def _facts_of(here: Panel, entry: Entry) -> str:
     read = f"Evidence as of {moment(entry.live.as_of, here.zone)}. " if entry.live.as_of else ""
     needs = {"evidence": "evidence", "person": "a person", "both": "evidence and a person"}[str(entry.needs)]
     who = f", role {entry.role}" if entry.role else ""
-    owner = f" Owner: {entry.owner}." if entry.owner else ""
+    owner = f" Owner: {entry.owner}." if entry.owner else "" if entry.signs else f" Owner: {UNNAMED}."
     ids = f" Evidence: {', '.join(entry.live.references[:5])}." if entry.live.references else ""
     return f"{since}{still}{read}Needs {needs}{who}.{owner}{ids}"
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 import streamlit as st
 
 from app.access import Refused
+from app.durations import duration
 from app.moments import in_zone, when
 from app.progress.configuration import configuration as configuration_of
 from app.progress.freshness import Freshness
@@ -31,6 +32,7 @@ from app.web.components import (
     rows,
     sides,
 )
+from app.web.components.evidence_links import setting_link
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.opening import choice, close_button, opened, put, whole
 from app.web.components.panel import Panel
@@ -64,6 +66,8 @@ def render() -> None:
     with head:
         panel.live(_head)
         _message()
+    if setting := opened("setting"):
+        _setting(setting)
     chosen = opened("incident")
     if chosen:
         _incident(chosen)
@@ -71,6 +75,12 @@ def render() -> None:
     panel.live(_charts)
     _closed_incidents()
     panel.live(_settings)
+
+
+@panel.guarded
+def _setting(chosen: str) -> None:
+    here = panel.current()
+    configuration.opened(here, configuration_of(panel.facts(here)), chosen)
 
 
 def _settings() -> None:
@@ -228,7 +238,7 @@ def _incident(chosen: str) -> None:
                 _reopen(here, found.id)
                 st.rerun()
             close_button("incident", "Hide")
-        evidence = [_evidence(here, p) for p in found.proofs]
+        evidence = [_evidence(here, p, found.subject) for p in found.proofs]
         rows.draw(evidence[:SHOWN], here.zone, key="incident_evidence")
         if len(evidence) > SHOWN:
             more = count(len(evidence) - SHOWN, "more piece", "more pieces")
@@ -236,12 +246,12 @@ def _incident(chosen: str) -> None:
                 rows.draw(evidence[SHOWN:], here.zone, key="incident_more_evidence")
 
 
-def _evidence(here: Panel, proof: Proof) -> Row:
-    return Row(in_zone(proof.text, here.zone), note=moment(proof.at, here.zone), links=_links(proof.evidence))
+def _evidence(here: Panel, proof: Proof, subject: str) -> Row:
+    return Row(in_zone(proof.text, here.zone), note=moment(proof.at, here.zone), links=_links(proof.evidence, subject))
 
 
-def _links(evidence: str) -> Sequence[Link]:
-    """The page that shows a piece of evidence, by its id."""
+def _links(evidence: str, subject: str) -> Sequence[Link]:
+    """The page that shows a piece of evidence, by its id. subject: of its incident."""
     kind, _, rest = evidence.partition(":")
     first, _, last = rest.partition("/")
     match kind:
@@ -253,6 +263,8 @@ def _links(evidence: str) -> Sequence[Link]:
             return (Link("Update", "runs", {"update": first}),)
         case "parity":
             return (Link("Comparison", "parity", {"table": last, "report": first}),)
+        case "settings":
+            return (setting_link(subject),)
         case _:
             return ()
 
@@ -352,9 +364,9 @@ def _adherence(here: Panel, found: HealthReport) -> None:
     section(
         "Slots of the schedules",
         help="Each time at which a schedule starts its job, while it is not paused. On time: started within "
-        f"{here.migration.health.on_time_minutes:g} min and succeeded. Late: succeeded later, within "
-        f"{here.migration.health.window_minutes:g} min of the slot. Before the panel observed the schedule, no slot "
-        "counts as missed.",
+        f"{duration(here.migration.health.on_time_minutes * 60)} and succeeded. Late: succeeded later, within "
+        f"{duration(here.migration.health.window_minutes * 60)} of the slot. Before the panel observed the schedule, "
+        "no slot counts as missed.",
     )
     if not any(found.slots.values()):
         empty("No slot was due in this time.", slots_text(found, "candidate"))
@@ -410,7 +422,9 @@ def _freshness(here: Panel, found: HealthReport) -> None:
     others = [t for t in found.tables if t.state in ("unknown", "not due")]
     if others:
         with st.expander(f"{count(len(others), 'table')} of which no slot tells the freshness", key="other_tables"):
-            st.markdown("\n".join(f"- {literal(t.name)}: {t.state}, {literal(t.reason)}" for t in others))
+            rows.draw(
+                [Row(t.name, Mark(t.state, "unknown"), t.reason) for t in others], here.zone, key="other_table_rows"
+            )
 
 
 def _expectations(here: Panel, found: HealthReport) -> None:

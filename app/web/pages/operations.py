@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
@@ -23,7 +24,7 @@ from app.web.components.opening import choice, close_button, opened, put
 from app.web.components.operation import interrupted, plan_view, rail, resume_requested
 from app.web.components.panel import LIVE_SECONDS, Panel
 from app.web.components.status import Mark, mark
-from app.web.components.tables import Column, table
+from app.web.components.tables import Column, csv_button, table, to_csv
 from app.web.components.text import ago, code, count, literal, moment, seconds, told
 from databricks_client.endpoint import EndpointError
 from databricks_client.errors import WorkspaceError
@@ -422,6 +423,12 @@ def _schedules() -> None:
     for side in ("baseline", "candidate", "development"):
         if side in found:
             _schedule(here, side, found[side])
+    csv_button(
+        "CSV", lambda: to_csv([asdict(s) for s in found.values()], SCHEDULES), key="schedules_csv", name="schedules"
+    )
+
+
+SCHEDULES = tuple(Column(k, k) for k in ("side", "name", "kind", "quartz", "timezone", "pause_status", "as_of", "url"))
 
 
 def _schedule(here: Panel, side: str, s: ScheduleRecord) -> None:

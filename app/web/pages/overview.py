@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import streamlit as st
 
 from app.config.schedule import FIRST_RECORD
+from app.durations import duration
 from app.moments import in_zone
 from app.performance.assessment import Measure
 from app.progress.assignments import assignments
@@ -24,6 +25,7 @@ from app.web.components.native import page_link
 from app.web.components.panel import Panel
 from app.web.components.rows import Link, Row
 from app.web.components.status import Mark, Tone
+from app.web.components.tables import csv_button
 from app.web.components.text import ago, count, literal, moment, told
 from app.web.pages import overview_details, overview_exports
 from app.web.pages.parity_history import note_of_none
@@ -50,7 +52,6 @@ def render() -> None:
     panel.live(_head)
     panel.live(_glance)
     panel.live(overview_details.draw)
-    panel.live(overview_exports.draw)
 
 
 def _head() -> None:
@@ -103,7 +104,7 @@ def _glance() -> None:
     here = panel.current()
     facts = panel.facts(here)
     plan = timeline(facts, phases(facts))
-    waiting_rows.draw(here, facts)
+    mine = waiting_rows.draw(here, facts)
     _readiness(here, facts, gates(facts))
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -113,7 +114,7 @@ def _glance() -> None:
     _tables(here, facts)
     left, right = st.columns(2, gap="large")
     with left:
-        _waits(here, facts)
+        _waits(here, facts, {w.key for w in mine})
         _operations(here)
     with right:
         _next(here, facts, plan)
@@ -127,12 +128,13 @@ def _readiness(here: Panel, facts: Facts, judged: Sequence[GateStatus]) -> None:
         for g in sorted(judged, key=lambda g: not g.blocks):
             shown = finding_mark(g.finding, gate=True)
             with st.popover(f"{shown.badge} {literal(g.gate.title)}", key=f"gate_{g.gate.key}", wrap=True):
-                valid = f"Evidence counts for {g.gate.max_age_hours:g} h. " if g.gate.max_age_hours else ""
+                valid = f"Evidence counts for {duration(g.gate.max_age_hours * 3600)}. " if g.gate.max_age_hours else ""
                 st.markdown(told(g.finding.summary, here.zone))
                 source = f" Source: {g.finding.source}." if g.finding.source else ""
                 st.caption(literal(f"{valid}As of {moment(g.finding.as_of, here.zone)}.{source}"))
                 for link in links(g.finding, facts.snapshot):
                     rows.go(link)
+        csv_button("CSV", lambda: overview_exports.gates_csv(facts), key="overview_gates_csv", name="gates")
 
 
 def _plan(here: Panel, plan: Timeline) -> None:
@@ -195,6 +197,7 @@ def _tables(here: Panel, facts: Facts) -> None:
             [overview_details.table_row(here, facts, t, served[t.name], latest.get(t.name)) for t in definitions],
             here.zone,
             key="overview_serving_rows",
+            export=lambda: overview_exports.tables_csv(facts),
         )
 
 
@@ -211,13 +214,15 @@ def _next(here: Panel, facts: Facts, plan: Timeline) -> None:
         page_link(f"{more} more late items on the page Checklist", "checklist")
 
 
-def _waits(here: Panel, facts: Facts) -> None:
-    section("What waits for whom")
+def _waits(here: Panel, facts: Facts, mine: Collection[str]) -> None:
+    """What waits for others. mine: keys of what waits for the reader, said where the page opens."""
+    section("What waits for others" if mine else "What waits for whom")
     found = assignments(
         facts,
         here.store.operations.find(
             states=[State.SUBMITTED, State.NEEDS_HUMAN], migration=here.migration.name, limit=OPERATIONS_READ
         ),
+        mine,
     )
     rows.draw(
         [
@@ -235,7 +240,7 @@ def _waits(here: Panel, facts: Facts) -> None:
         ],
         here.zone,
         key="overview_waits",
-        empty="Nothing waits for a person.",
+        empty="Nothing waits for another person." if mine else "Nothing waits for a person.",
     )
 
 

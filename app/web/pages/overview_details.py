@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.config.migration import Table
 from app.moments import in_zone
+from app.progress.assignments import UNNAMED
 from app.progress.facts import Facts
 from app.progress.phases import metrics, phases
 from app.progress.serving import Serving
@@ -20,8 +21,9 @@ from app.web.components.native import PAGES_KEY, page_link
 from app.web.components.panel import Panel
 from app.web.components.rows import Link, Row
 from app.web.components.status import Mark, mark
-from app.web.components.tables import Column, table
+from app.web.components.tables import Column, csv_button, table
 from app.web.components.text import NOTHING, count, literal, moment, shorten
+from app.web.pages import overview_exports
 
 LONGEST = 220
 """Characters of a sentence here; the item's own page has all of it."""
@@ -70,7 +72,7 @@ def item_row(here: Panel, facts: Facts, plan: Timeline, planned: PlannedItem) ->
     if planned.timing is Timing.LATE and planned.due:
         due = f"{count((plan.today - planned.due).days, 'day')} late, {due}"
     shown = Mark("late", "bad") if planned.timing is Timing.LATE else standing_mark(standing)
-    note = ", ".join(x for x in (planned.phase.title, due, planned.owner) if x)
+    note = ", ".join((planned.phase.title, due, planned.owner or UNNAMED))
     item = Link("Open item", "checklist", {"item": planned.item.key})
     evidence = () if standing.finding.manual else links(standing.finding, facts.snapshot)
     return Row(planned.item.title, shown, brief(standing.finding.summary, here), note, [*evidence, item])
@@ -89,12 +91,12 @@ def standing_mark(standing: Standing) -> Mark:
 def _phases(here: Panel, facts: Facts) -> None:
     found = phases(facts)
     plan = timeline(facts, found)
-    for p in found:
+    for p, planned in zip(found, plan.phases, strict=True):
         failing = f", {p.failing} not met" if p.failing else ""
         state = mark(p.state)
         label = (
             f"{state.badge} **{literal(p.phase.title)}** {literal(f'(week {p.phase.weeks})')}: "
-            f"{p.done} of {p.total} done{failing}"
+            f"{p.done} of {p.total} done{failing}" + (f", owner {literal(planned.owner)}" if planned.owner else "")
         )
         with st.expander(label, key=f"phase_{p.phase.key}", on_change="rerun") as box:
             if box.open:
@@ -104,7 +106,9 @@ def _phases(here: Panel, facts: Facts) -> None:
                         [item_row(here, facts, plan, i) for i in plan.items if i.step.key == step.step.key],
                         here.zone,
                         key=f"overview_{step.step.key}",
+                        csv=False,
                     )
+    csv_button("CSV of all items", lambda: overview_exports.items_csv(facts), key="overview_items_csv", name="items")
 
 
 def _metrics(here: Panel, facts: Facts) -> None:
@@ -127,6 +131,7 @@ def _metrics(here: Panel, facts: Facts) -> None:
                 here.zone,
                 key="overview_metrics",
                 empty="No metrics.",
+                export=lambda: overview_exports.metrics_csv(facts),
             )
             page_link("Tick and sign on the Checklist page", "checklist")
 

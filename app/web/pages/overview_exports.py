@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
-
-import streamlit as st
 
 from app.progress.evidence import Finding
 from app.progress.facts import Facts
 from app.progress.phases import gates, metrics, phases, serving
 from app.progress.timeline import timeline
-from app.web.components import panel
-from app.web.components.tables import Column, csv_button, to_csv
+from app.web.components.tables import Column, to_csv
 
 Rows = list[dict[str, Any]]
 
@@ -28,6 +24,7 @@ ITEMS = tuple(
         "timing",
         "due",
         "owner",
+        "phase_owner",
         "met_at",
         "summary",
         "as_of",
@@ -38,22 +35,20 @@ METRICS = tuple(Column(k, k) for k in ("group", "metric", "title", "state", "sum
 TABLES = tuple(Column(k, k) for k in ("table", "served_by", "how", "rows", "verdict", "compared_at", "as_of"))
 
 
-def draw() -> None:
-    """One button for each kind; a file is made when its button is clicked."""
-    facts = panel.facts(panel.current())
-    kinds: dict[str, tuple[Callable[[Facts], Rows], Sequence[Column]]] = {
-        "gates": (gate_rows, GATES),
-        "items": (item_rows, ITEMS),
-        "metrics": (metric_rows, METRICS),
-        "tables": (table_rows, TABLES),
-    }
-    with st.container(horizontal=True, key="overview_exports"):
-        for name, (rows_of, columns) in kinds.items():
-            csv_button(f"CSV: {name}", _export(rows_of, columns, facts), key=f"overview_{name}_csv", name=name)
+def gates_csv(facts: Facts) -> str:
+    return to_csv(gate_rows(facts), GATES)
 
 
-def _export(rows_of: Callable[[Facts], Rows], columns: Sequence[Column], facts: Facts) -> Callable[[], str]:
-    return lambda: to_csv(rows_of(facts), columns)
+def items_csv(facts: Facts) -> str:
+    return to_csv(item_rows(facts), ITEMS)
+
+
+def metrics_csv(facts: Facts) -> str:
+    return to_csv(metric_rows(facts), METRICS)
+
+
+def tables_csv(facts: Facts) -> str:
+    return to_csv(table_rows(facts), TABLES)
 
 
 def gate_rows(facts: Facts) -> Rows:
@@ -68,7 +63,8 @@ def item_rows(facts: Facts) -> Rows:
     return [
         {
             "phase": i.phase.title, "step": i.step.title, "item": i.item.key, "title": i.item.title,
-            "state": str(i.standing.state), "timing": str(i.timing), "due": i.due, "owner": i.owner, "met_at": i.met_at,
+            "state": str(i.standing.state), "timing": str(i.timing), "due": i.due, "owner": i.owner or None,
+            "phase_owner": facts.migration.schedule.group_owner(i.phase.key) or None, "met_at": i.met_at,
         }
         | _finding(i.standing.finding)
         for i in timeline(facts, phases(facts)).items

@@ -18,7 +18,7 @@ from app.web.components.marks import verdict_mark
 from app.web.components.opening import close_button, put
 from app.web.components.panel import Panel
 from app.web.components.status import mark
-from app.web.components.tables import Column, table
+from app.web.components.tables import Column, csv_button, table
 from app.web.components.text import NOTHING, code, count, literal, moment, plain, seconds, told
 from databricks_client.endpoint import EndpointError
 from databricks_client.terminal import json_text
@@ -247,6 +247,9 @@ def _samples(here: Panel, name: str, report: ParityReport, run: ParityRun | None
             _reveal(run.id, name, len(report.samples))
 
 
+REVEALED_COLUMNS = (Column("column", "Column"), Column("value", "Value", width="large"))
+
+
 @st.dialog("Reveal a row", width="large")
 @panel.guarded
 def _reveal(parity_id: str, name: str, samples: int) -> None:
@@ -268,7 +271,7 @@ def _reveal(parity_id: str, name: str, samples: int) -> None:
         st.markdown(f"**{word}**: {literal(found[side].sentence)}")
         if (row := found[side].row) is not None:
             shown = [{"column": c, "value": "NULL" if v is None else plain(v)} for c, v in row.items()]
-            st.dataframe(shown, hide_index=True)
+            table(shown, REVEALED_COLUMNS, key=f"revealed_{side}", zone=here.zone, name=f"row_{side}", empty="")
 
 
 def _key(sample: Sample) -> str:
@@ -364,12 +367,4 @@ def _downloads(name: str, chosen: ParityTable, report: ParityReport, provenance:
             on_click="ignore",
             icon=":material/download:",
         )
-        st.download_button(
-            "Samples, CSV",
-            data=lambda: as_csv(report),
-            file_name=f"{stem}.csv",
-            mime="text/csv",
-            key="parity_csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        csv_button("Samples, CSV", lambda: as_csv(report), key="parity_csv", name=stem)
