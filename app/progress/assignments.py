@@ -16,7 +16,7 @@ from app.store.operations import State as OperationState
 NAMED = 2
 """Items of one owner that are named; the rest are counted."""
 
-UNNAMED = "nobody is named"
+UNNAMED = "no owner is named"
 """Who acts on an item without an owner: any operator may."""
 
 _WHO = {Role.VIEWER: "a viewer", Role.OPERATOR: "an operator", Role.APPROVER: "an approver"}

@@ -51,7 +51,7 @@ class PlannedItem:
 
 @dataclass(frozen=True)
 class PlannedPhase:
-    """A phase in time. planned: None without a start date. owner: who answers for it, empty if nobody is named.
+    """A phase in time. planned: None without a start date. owner: who answers for it, empty if no owner is named.
 
     started: when its first item was met; ended: since when all are, None while one is open. late: items that are late.
     """

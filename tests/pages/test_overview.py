@@ -103,7 +103,7 @@ def test_late_items_stand_first_with_their_due_date_and_phases_with_their_owner(
     text = text_of(open_page("overview"))
     due = start + timedelta(days=6)
     assert (
-        f"Phase 0: Preparation, {(datetime.now(UTC).date() - due).days} days late, due {due}, nobody is named" in text
+        f"Phase 0: Preparation, {(datetime.now(UTC).date() - due).days} days late, due {due}, no owner is named" in text
     )
     phases = [unescaped(e.label) for e in open_page("overview").expander if "Phase" in e.label]
     assert phases and all(p.endswith(", owner erin@example.com") for p in phases)

@@ -65,7 +65,7 @@ def test_items_of_the_current_phase_wait_for_who_is_named_and_those_of_later_pha
     whose = {(a.who, a.text.partition(" (")[2]): a for a in items}
     assert whose["ann@example.com", ""].item == "pre_github"
     of_plan = next(a for a in items if a.text.endswith("owner of Create project plan: erin)"))
-    assert (of_plan.who, of_plan.title) == ("nobody is named", "Confirm 4 items")
+    assert (of_plan.who, of_plan.title) == ("no owner is named", "Confirm 4 items")
     assert of_plan.text.startswith("Team alignment on approach; Timeline approved and 2 more (")
     assert not {"dane", "erin"} & {a.who for a in items}, "the owner of a phase is not that of its items"
     later = {d.key for p in MIGRATION.phases[1:] for s in p.steps for d in s.deliverables}
@@ -74,7 +74,7 @@ def test_items_of_the_current_phase_wait_for_who_is_named_and_those_of_later_pha
 
 def test_items_without_an_owner_name_nobody() -> None:
     items = [a for a in assignments(facts(migration=with_schedule()), ()) if a.title.startswith("Confirm")]
-    assert [a.who for a in items] == ["nobody is named"]
+    assert [a.who for a in items] == ["no owner is named"]
     assert "owner of" not in items[0].text
 
 
