@@ -16,3 +16,8 @@ def grant_on(kind: str, full_name: str, privilege: str, principal: str) -> str:
         raise ValueError(f"{kind!r} is neither CATALOG nor SCHEMA")
     name = ".".join(quote(part) for part in full_name.split("."))
     return f"GRANT {privilege} ON {kind} {name} TO {quote(principal)}"
+
+
+def grant_on_metastore(privilege: str, principal: str) -> str:
+    """The same for the metastore of the workspace."""
+    return f"GRANT {privilege} ON METASTORE TO {quote(principal)}"

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote as url_quote
 
-from databricks_client import statements
+from databricks_client import policies, statements
 from databricks_client.answers import Answer
 from databricks_client.errors import WorkspaceError
+from databricks_client.held import Held, privilege_name
 from databricks_client.identity import Identity
 from databricks_client.links import Links
 from databricks_client.quoting import quote_table, split_table
@@ -42,7 +42,9 @@ class Grant:
 class Hangers:
     """What is attached to a table and would be lost by a view in its place.
 
-    unknown: what could not be read, with the reason; such a thing may exist.
+    shares: names of the shares that the table or its whole schema is in. policies: attribute-based policies that are
+    attached to the table, its schema or its catalog.
+    unknown: what could not be read, or not all of it, with the reason; such a thing may exist.
     """
 
     row_filter: str | None = None
@@ -51,6 +53,7 @@ class Hangers:
     tags: Mapping[str, str] = field(default_factory=dict)
     column_tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     shares: tuple[str, ...] = ()
+    policies: tuple[policies.Policy, ...] = ()
     comment: str | None = None
     owner: str | None = None
     unknown: tuple[str, ...] = ()
@@ -140,6 +143,7 @@ class Tables:
         self._sql = sql
         self._links = links
         self._identity = identity
+        self._held = Held(rest, identity)
 
     # ------------------------------------------------------------------------------------------------------ reading
 
@@ -190,12 +194,23 @@ class Tables:
         except WorkspaceError as e:
             unknown.append(f"tags: {e.cause}")
         column_tags = rows("column tags", f"{information}.column_tags", "column_name, tag_name, tag_value", of_this)
-        shares = rows(
-            "shares",
-            "system.information_schema.table_share_usage",
+        in_share = f"catalog_name = :catalog AND {of_this}"
+        shares = rows("shares", f"{_SYSTEM}.table_share_usage", "DISTINCT share_name", in_share)
+        whole = rows(
+            "shares of its schema",
+            f"{_SYSTEM}.schema_share_usage",
             "DISTINCT share_name",
-            f"catalog_name = :catalog AND {of_this}",
+            "catalog_name = :catalog AND schema_name = :schema",
         )
+        if blind := self._held.blind_to_shares():
+            unknown.append(f"shares: {blind}")
+        reaching: tuple[policies.Policy, ...] = ()
+        try:
+            reaching = policies.of_table(self._rest, name)
+        except WorkspaceError as e:
+            unknown.append(f"policies: {e.cause}")
+        if blind := self._held.blind_to_policies(catalog):
+            unknown.append(f"policies: {blind}")
         by_column: dict[str, dict[str, str]] = {}
         for row in column_tags:
             by_column.setdefault(row.name("column_name"), {})[row.name("tag_name")] = (
@@ -207,7 +222,13 @@ class Tables:
             constraints=state.constraints,
             tags=tags,
             column_tags=by_column,
-            shares=tuple(sorted(row.name("share_name") for row in shares)),
+            shares=tuple(
+                sorted(
+                    {row.name("share_name") for row in shares}
+                    | {f"{row.name('share_name')} (the whole schema)" for row in whole}
+                )
+            ),
+            policies=reaching,
             comment=state.comment,
             owner=state.owner,
             unknown=tuple(unknown),
@@ -268,7 +289,7 @@ class Tables:
         # max_results=0 requests pages of the service's own size; a page may be empty and still have a next one.
         pages = self._rest.pages(f"read grants on {name}", f"{_PERMISSIONS}/{_in_path(name)}", {"max_results": 0})
         return frozenset(
-            Grant(entry.name("principal"), _privilege(privilege))
+            Grant(entry.name("principal"), privilege_name(privilege))
             for page in pages
             for entry in page.objects("privilege_assignments")
             for privilege in entry.names("privileges", required=True)
@@ -300,15 +321,15 @@ class Tables:
             owners[kind] = None
             held[kind] = frozenset()
             try:
-                owners[kind] = self._owner(kind, full_name)
-                by_principal = self._effective(kind, full_name)
+                owners[kind] = self._held.owner(kind, full_name)
+                by_principal = self._held.effective(kind, full_name)
                 held[kind] = frozenset(p for who, ps in by_principal.items() if who in holders for p in ps)
             except WorkspaceError as e:
                 if e.status == 404 and kind == "table":
                     missing.append(f"table {name} does not exist, or the acting principal may not see it")
                 elif e.denied:
                     # Only who manages a securable may list everyone's privileges; one's own are always listed.
-                    held[kind] = self._own(kind, full_name, me.user_name, unknown)
+                    held[kind] = self._own(kind, full_name, unknown)
                 else:
                     unknown.append(f"privileges on {kind} {full_name}: {e.cause}")
         owns = {kind: owner in holders for kind, owner in owners.items()}
@@ -337,37 +358,15 @@ class Tables:
             missing = [m for m in missing if not m.startswith("GRANT")]
         return Privileges(who, name, owns["table"], held["table"], tuple(missing), tuple(unknown))
 
-    def _owner(self, kind: str, full_name: str) -> str | None:
-        path = {"catalog": "catalogs", "schema": "schemas", "table": "tables"}[kind]
-        answer = self._rest.get(f"read {kind} {full_name}", f"/api/2.1/unity-catalog/{path}/{_in_path(full_name)}")
-        return answer.name_or_none("owner")
-
-    def _own(self, kind: str, full_name: str, principal: str, unknown: list[str]) -> frozenset[str]:
+    def _own(self, kind: str, full_name: str, unknown: list[str]) -> frozenset[str]:
         try:
-            found = self._effective(kind, full_name, principal)
+            return self._held.own(kind, full_name)
         except WorkspaceError as e:
             unknown.append(f"privileges on {kind} {full_name}: {e.cause}")
             return frozenset()
-        return frozenset(p for privileges in found.values() for p in privileges)
-
-    def _effective(self, kind: str, full_name: str, principal: str | None = None) -> dict[str, frozenset[str]]:
-        """principal -> privileges on the securable, those of its schema and catalog included."""
-        found: dict[str, set[str]] = {}
-        query: dict[str, Any] = {"max_results": 0}
-        if principal is not None:
-            query["principal"] = principal
-        pages = self._rest.pages(
-            f"read effective privileges on {full_name}",
-            f"/api/2.1/unity-catalog/effective-permissions/{kind}/{_in_path(full_name)}",
-            query,
-        )
-        for page in pages:
-            for entry in page.objects("privilege_assignments"):
-                privileges = {_privilege(p.name("privilege")) for p in entry.objects("privileges")}
-                found.setdefault(entry.name("principal"), set()).update(privileges)
-        return {who: frozenset(privileges) for who, privileges in found.items()}
 
 
+_SYSTEM = "system.information_schema"
 _PERMISSIONS = "/api/2.1/unity-catalog/permissions/table"
 
 _MAINTENANCE = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END"})
@@ -389,11 +388,6 @@ def _delta_version(row: Answer) -> DeltaVersion:
 
 def _in_path(full_name: str) -> str:
     return url_quote(full_name, safe="")
-
-
-def _privilege(name: str) -> str:
-    """A privilege as REST writes it: SQL shows blanks where REST has underscores."""
-    return name.upper().replace(" ", "_")
 
 
 def _state(name: str, info: Answer) -> TableState:

@@ -103,6 +103,8 @@ _CATALOG_TAGS = _schema("catalog_name", "tag_name", "tag_value")
 _SCHEMA_TAGS = _schema("catalog_name", "schema_name", "tag_name", "tag_value")
 _TABLE_TAGS = _schema("catalog_name", "schema_name", "table_name", "tag_name", "tag_value")
 _COLUMN_TAGS = _schema("catalog_name", "schema_name", "table_name", "column_name", "tag_name", "tag_value")
+_TABLE_SHARE_USAGE = _schema("catalog_name", "schema_name", "table_name", "share_name")
+_SCHEMA_SHARE_USAGE = _schema("catalog_name", "schema_name", "share_name")
 
 
 class InformationSchema:
@@ -124,6 +126,8 @@ class InformationSchema:
             "schema_tags": (_SCHEMA_TAGS, self._schema_tags),
             "table_tags": (_TABLE_TAGS, self._table_tags),
             "column_tags": (_COLUMN_TAGS, self._column_tags),
+            "table_share_usage": (_TABLE_SHARE_USAGE, self._no_share),
+            "schema_share_usage": (_SCHEMA_SHARE_USAGE, self._no_share),
         }
 
     @staticmethod
@@ -141,6 +145,8 @@ class InformationSchema:
             "schema_tags",
             "table_tags",
             "column_tags",
+            "table_share_usage",
+            "schema_share_usage",
         )
 
     def table(self, catalog: str, name: str) -> pa.Table | None:
@@ -152,6 +158,10 @@ class InformationSchema:
         data = list(rows(None if folded(catalog) == "system" else folded(catalog)))
         arrays = [pa.array([row[i] for row in data], field.type) for i, field in enumerate(schema)]
         return pa.Table.from_arrays(arrays, schema=schema)
+
+    def _no_share(self, _catalog: str | None) -> Iterable[tuple[Any, ...]]:
+        """There are no shares here: none can be created."""
+        return ()
 
     def _visible(self, kind: str, name: str) -> bool:
         return self._catalog.can_see(self._principal, kind, name)

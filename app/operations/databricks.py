@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from app.operations import compared
 from app.operations.requests import CALL_SECONDS, Call
 from app.operations.world import Grant, JobState, Kind, PipelineState, Privileges, Relation, Written
-from databricks_client import tables
+from databricks_client import policies, tables
 from databricks_client.client import Workspace
 from databricks_client.connection import STATEMENT_SECONDS
 from databricks_client.errors import WorkspaceError
@@ -62,7 +62,7 @@ class DatabricksWorld:
             comment=state.comment,
             tags=tuple(sorted(hangs.tags.items())),
             hangers=_lost_by_view(hangs),
-            unknown=tuple(hangs.unknown),
+            unknown=(*hangs.unknown, *_may_be_lost(hangs)),
             version=self._version(base),
             column_comments=tuple((c.name, c.comment) for c in state.columns if c.comment),
         )
@@ -280,8 +280,23 @@ def _lost_by_view(found: tables.Hangers) -> tuple[tuple[str, str], ...]:
     listed += [("column mask", f"{column}: {mask}") for column, mask in sorted(found.masks.items())]
     listed += [("constraint", text) for text in found.constraints]
     listed += [("share", text) for text in found.shares]
+    listed += [(policies.HIDING[p.kind], p.text) for p in found.policies if _hides(p) and not p.conditions]
     listed += [("column tag", f"{column}: {', '.join(sorted(t))}") for column, t in sorted(found.column_tags.items())]
     return tuple(listed)
+
+
+def _may_be_lost(found: tables.Hangers) -> tuple[str, ...]:
+    """Policies that may reach the table: their conditions, and kinds that are not known here, are not evaluated."""
+    return tuple(
+        f"policy {p.text}: "
+        + ("whether it reaches this table is not evaluated" if _hides(p) else f"{p.kind} is not a known kind")
+        for p in found.policies
+        if p.conditions or not _hides(p)
+    )
+
+
+def _hides(policy: policies.Policy) -> bool:
+    return policy.kind in policies.HIDING
 
 
 def _parallel(calls: Sequence[Callable[[], R]]) -> list[R]:

@@ -151,7 +151,7 @@ def _attached(migration: Migration, observation: Observation) -> GateVerdict:
     if blind:
         finding = unknown(f"could not be read: {'; '.join(blind)}", "workspace", observation.as_of)
         return GateVerdict("world.hangers", title, finding)
-    fine = "no row filter, column mask, constraint or share; comment, tags and grants are restored"
+    fine = "no row filter, column mask, policy, constraint or share; comment, tags and grants are restored"
     return _gate("world.hangers", title, (), fine, observation)
 
 

@@ -172,6 +172,8 @@ def get_catalog(call: Call) -> Json:
 
 
 def see(call: Call, kind: str, full_name: str) -> None:
+    if kind == "METASTORE":
+        return  # Everybody's: its summary and what one holds on it are shown to all.
     if not catalog_of(call).can_see(call.user, kind, full_name):
         name = {"CATALOG": "Catalog", "SCHEMA": "Schema", "TABLE": "Table"}[kind]
         raise ServiceError(
@@ -318,10 +320,12 @@ def delete_table(call: Call) -> Json:
 
 
 def securable(call: Call) -> tuple[str, str]:
-    kind = call.params["securable_type"].upper()
-    if kind not in ("CATALOG", "SCHEMA", "TABLE"):
+    kind, name = call.params["securable_type"].upper(), call.params["full_name"]
+    if kind not in ("CATALOG", "SCHEMA", "TABLE", "METASTORE"):
         raise not_implemented(f"grants on a {kind}")
-    return kind, call.params["full_name"]
+    if kind == "METASTORE" and name != METASTORE_ID:
+        raise ServiceError("METASTORE_DOES_NOT_EXIST", f"Metastore '{name}' does not exist.", status=404)
+    return kind, name
 
 
 def by_principal(grants: Iterable[Grant]) -> dict[str, list[Grant]]:
@@ -396,6 +400,35 @@ def effective_grants(call: Call) -> Json:
             for p, given in sorted(by_principal(grants).items())
         ]
     }
+
+
+# -- policies ------------------------------------------------------------------------------------------------------
+
+
+@route("GET", f"{UC}/policies/{{on_securable_type}}/{{on_securable_fullname}}", sdk.PoliciesAPI.list_policies)
+def list_policies(call: Call) -> Json:
+    """There are none here, for none can be created; the list is shown to who has MANAGE or READ METADATA, as by
+    the service."""
+    policies_of(call)
+    return {"policies": []}
+
+
+@route("GET", f"{UC}/policies/{{on_securable_type}}/{{on_securable_fullname}}/{{name}}", sdk.PoliciesAPI.get_policy)
+def get_policy(call: Call) -> Json:
+    kind, on = policies_of(call)
+    name = call.params["name"]
+    raise ServiceError("NOT_FOUND", f"Policy '{name}' does not exist on {kind} '{on}'.", status=404)
+
+
+def policies_of(call: Call) -> tuple[str, str]:
+    kind, name = call.params["on_securable_type"].upper(), call.params["on_securable_fullname"]
+    if kind not in ("CATALOG", "SCHEMA", "TABLE"):
+        raise bad(f"Policies can be defined on CATALOG, SCHEMA and TABLE only, not on {kind}.")
+    with service_errors():
+        held = {g.privilege for g in catalog_of(call).effective_grants(kind, name, call.user)}
+        if "READ_METADATA" not in held:
+            catalog_of(call).require_manage(call.user, kind, name)
+    return kind, name
 
 
 # -- metastore, and what this workspace has none of ----------------------------------------------------------------

@@ -277,6 +277,26 @@ INFORMATION = {
     "table_tags": [{"tag_name": "x", "tag_value": "y"}],
     "column_tags": [{"column_name": "a", "tag_name": "x", "tag_value": "y"}],
     "table_share_usage": [{"share_name": "z"}],
+    "schema_share_usage": [{"share_name": "w"}],
+    f"{SCIM}/Me": ME,
+    f"{CATALOG}/metastore_summary": {"metastore_id": "m", "owner": "boss"},
+    f"{CATALOG}/effective-permissions/metastore/m": {
+        "privilege_assignments": [{"principal": "a@b", "privileges": [{"privilege": "USE_SHARE"}]}]
+    },
+    f"{CATALOG}/catalogs/c": {"owner": "a@b"},
+    f"{CATALOG}/policies/TABLE/c.s.t": {
+        "policies": [
+            {
+                "name": "hide",
+                "policy_type": "POLICY_TYPE_ROW_FILTER",
+                "for_securable_type": "TABLE",
+                "on_securable_type": "CATALOG",
+                "on_securable_fullname": "c",
+                "when_condition": "has_tag('x')",
+                "match_columns": [{"alias": "a", "condition": "has_tag('y')"}],
+            }
+        ]
+    },
     f"{CATALOG}/tables/c.s.t": TABLE,
 }
 PERMISSIONS = {
@@ -339,6 +359,14 @@ READERS = [
     reader("tags", INFORMATION, "table_tags", lambda p: p.tables.hangers("c.s.t"), {"tag_value"}),
     reader("column tags", INFORMATION, "column_tags", lambda p: p.tables.hangers("c.s.t"), {"tag_value"}),
     reader("shares", INFORMATION, "table_share_usage", lambda p: p.tables.hangers("c.s.t")),
+    reader("shares of the schema", INFORMATION, "schema_share_usage", lambda p: p.tables.hangers("c.s.t")),
+    reader("policies", INFORMATION, f"{CATALOG}/policies/TABLE/c.s.t", lambda p: p.tables.hangers("c.s.t"), {
+        "policies", "policies.on_securable_type", "policies.on_securable_fullname", "policies.when_condition",
+        "policies.match_columns", "policies.match_columns.alias"}),
+    *(reader(f"what is visible ({path})", INFORMATION, path, lambda p: p.tables.hangers("c.s.t"),
+        {"owner", "privilege_assignments", "privilege_assignments.privileges"})
+      for path in (f"{CATALOG}/metastore_summary", f"{CATALOG}/effective-permissions/metastore/m",
+                   f"{CATALOG}/catalogs/c")),
     reader("a history", HISTORY, "DESCRIBE HISTORY", lambda p: p.tables.history_head("c.s.t"),
         {"operationMetrics", "operationMetrics.numOutputRows"}),
     reader("a version of rows", HISTORY, "DESCRIBE HISTORY", lambda p: p.tables.rows_version("c.s.t"),
