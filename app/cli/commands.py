@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": ("operations", "Show what an operation would call and run, and its gates."),
     "cutover": ("operations", "Plan a cutover, show it and submit it for approval."),
     "approve": ("operations", "Approve another person's operation."),
+    "accept-risk": ("operations", "Accept the risk of one gate that blocks, for another person's plan."),
     "apply": ("operations", "Submit a plan shown before and follow it to its end."),
     "resume": ("operations", "Continue an interrupted operation from the observed state."),
     "cancel": ("operations", "Withdraw an operation, or stop a running one and undo it."),

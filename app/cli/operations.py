@@ -67,6 +67,20 @@ def approve(operation: OperationId, as_: As = None, comment: Comment = "", as_js
     _print_outcome(operation_id, as_json)
 
 
+@app.command("accept-risk")
+def accept_risk(
+    operation: OperationId,
+    gate: Annotated[str, typer.Argument(metavar="GATE", help="Key of the gate, e.g. cost.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why the risk is accepted, kept in the audit log.")],
+    as_: As = None,
+    as_json: Json = False,
+) -> None:
+    """Accept the risk of one gate that blocks, for another person's plan. Needs the role approver."""
+    found = context.operations.accept_risk(operation, gate, context.actor(as_), reason)
+    text = f"The risk of gate {found.gate} is accepted for {operation} until {moment(found.expires_at)}: {found.reason}"
+    show(as_json, {"operation": operation, **plain(found)}, lambda console: console.say(text))
+
+
 @app.command()
 def apply(
     operation: OperationId,
@@ -209,12 +223,15 @@ def show_operation(operation: OperationId, as_json: Json = False) -> None:
         **brief(found.record),
         "interrupted": found.interrupted,
         "approvals": found.approvals,
+        "accepted_risks": found.risks,
         "journal": found.journal,
     }
 
     def draw(console: Terminal) -> None:
         _draw_plan(console, found.plan)
         lines = [(moment(e.at), e.direction, e.number, e.lane, e.phase, e.text) for e in found.journal]
+        for r in found.risks:
+            console.say(f"Accepted risk: gate {r.gate}, by {r.approver} until {moment(r.expires_at)}: {r.reason}")
         rows("Journal", ["at", "way", "step", "table", "phase", "what"], lines)(console)
         draw_operations([found.record])(console)
 
@@ -403,12 +420,17 @@ def _draw_plan(console: Terminal, made: Plan) -> None:
     lines = [(v.number, v.stage, v.lane, "\n".join((v.text, *v.sends))) for v in preview(made)]
     rows(f"Plan {made.operation_id}: {made.kind}", ["step", "stage", "table", "what it does and sends"], lines)(console)
     if made.gates:
-        gates = [(g.title, g.finding.status.upper(), g.finding.summary) for g in made.gates]
-        rows("Gates", ["gate", "verdict", "evidence"], gates)(console)
+        gates = [(g.key, g.title, g.finding.status.upper(), g.finding.summary) for g in made.gates]
+        rows("Gates", ["key", "gate", "verdict", "evidence"], gates)(console)
     for note in made.notes:
         console.say(f"Note: {note}")
     console.say(f"Plan hash {made.hash}; valid until {moment(made.expires_at)}")
     if made.blocking:
         console.say(f"Blocked by {len(made.blocking)} of {len(made.gates)} gates.")
+        allowed = {g.key for g in context.migration.gates if g.may_be_accepted}
+        if all(g.key in allowed for g in made.blocking):
+            console.say(
+                f"An approver may accept these risks: cutover accept-risk {made.operation_id} GATE --reason TEXT"
+            )
     else:
         console.say(f"To execute it, type: {made.confirmation}")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -21,6 +20,7 @@ from app.config.performance import USUAL, Performance
 from app.config.roles import Role as Role
 from app.config.roles import Roles as Roles
 from app.config.schedule import Schedule
+from app.config.window import Window, zone_named
 from databricks_client.names import all_folded, folded_path
 from validation.cause_kinds import CAUSES
 from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
@@ -123,12 +123,16 @@ class PipelineRef(Frozen):
 
 
 class Gate(Frozen):
-    """A condition of cutover. Evidence older than `max_age_hours` is INCONCLUSIVE, and INCONCLUSIVE blocks."""
+    """A condition of cutover. Evidence older than `max_age_hours` is INCONCLUSIVE, and INCONCLUSIVE blocks.
+
+    may_be_accepted: whether an approver may accept the risk for one plan while it blocks.
+    """
 
     key: str
     title: str
     evidence: Evidence
     max_age_hours: float | None = Field(None, gt=0, le=876_000, strict=True)
+    may_be_accepted: bool = Field(False, strict=True)
 
 
 SIGNS = CAUSES | {"schema", "runtime", "timeout"}
@@ -164,6 +168,7 @@ class Migration(Frozen):
     """A whole migration file.
 
     one_person_may_sign_all: whether two sign-offs may be one person's; by default each needs another person.
+    cutover_window: when a cutover may start; None: at any time.
     """
 
     name: str
@@ -186,17 +191,14 @@ class Migration(Frozen):
     performance: Performance = USUAL
     schedule: Schedule = Schedule()
     rehearsal_schema: str
+    cutover_window: Window | None = None
     expected: Expected = Expected()
     health: Health = Health()
 
     @field_validator("timezone")
     @classmethod
     def _check_timezone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (OSError, ValueError, KeyError) as e:
-            raise ValueError(f"{value!r} is no time zone: write one as Europe/Berlin or UTC") from e
-        return value
+        return zone_named(value)
 
     @field_validator("rehearsal_schema")
     @classmethod

@@ -103,8 +103,14 @@ def _extended(path: Path, over: tuple[Path, ...]) -> Located:
 
 
 def _merged(base: Located, over: Located) -> Located:
-    """`over` on top of `base`: mappings by key, lists of entries by their `key` or `name`; else `over` replaces."""
+    """`over` on top of `base`: mappings by key, lists of entries by their `key` or `name`; else `over` replaces.
+
+    It also replaces evidence of another `kind`, whose parameters have other names.
+    """
     if isinstance(base.value, dict) and isinstance(over.value, dict):
+        kinds = [m["kind"].value for m in (base.value, over.value) if "kind" in m]
+        if len(kinds) == 2 and kinds[0] != kinds[1]:
+            return over
         merged = {k: _merged(base.value[k], v) if k in base.value else v for k, v in over.value.items()}
         return Located({**base.value, **merged}, over.place)
     if isinstance(base.value, tuple) and isinstance(over.value, tuple):

@@ -93,6 +93,7 @@ class Executor:
                 settling.wait_for_earlier_holder()
                 settling.end_statements()
             self._planner.check_before(record, known)
+            accepted = [r.gate for r in self._planner.accepted(record, known)]
         except (Refused, WorkspaceError) as e:
             refused = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
             reason = f"refused, nothing was written: {e}"
@@ -105,8 +106,8 @@ class Executor:
         if not self._persist(
             hold,
             lambda: self._ledger.move(
-                actor, "begin", "allowed", record, [State.READY], State.RUNNING, detail=evidence_of(known),
-                lease=hold.lease, columns=started,
+                actor, "begin", "allowed", record, [State.READY], State.RUNNING,
+                detail={**evidence_of(known), "accepted_risks": accepted}, lease=hold.lease, columns=started,
             ),
         ):  # fmt: skip
             raise Refused(f"operation {record.id} was started by another process")
@@ -128,6 +129,7 @@ class Executor:
             raise Refused(f"not resumed, what was sent before may still take effect: {'; '.join(unproven)}")
         if known.kind is Kind.CUTOVER and not undoing and self._planner.all_serve_old(of_record(record)):
             try:
+                self._planner.check_window(known.kind)
                 self._planner.check_before(record, known, resumed=True)
             except (Refused, WorkspaceError) as e:
                 raise Refused(f"not resumed, no table serves the new side yet: {e}; roll it back") from e

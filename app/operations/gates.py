@@ -146,13 +146,13 @@ def _attached(migration: Migration, observation: Observation) -> GateVerdict:
         for what, text in observation.relation(t.baseline).hangers
     ]
     if problems:
-        return _gate("world.hangers", title, problems, "", observation)
+        return _gate("world.attached", title, problems, "", observation)
     blind = [f"{t.baseline}: {u}" for t in migration.tables for u in observation.relation(t.baseline).unknown]
     if blind:
         finding = unknown(f"could not be read: {'; '.join(blind)}", "workspace", observation.as_of)
-        return GateVerdict("world.hangers", title, finding)
+        return GateVerdict("world.attached", title, finding)
     fine = "no row filter, column mask, policy, constraint or share; comment, tags and grants are restored"
-    return _gate("world.hangers", title, (), fine, observation)
+    return _gate("world.attached", title, (), fine, observation)
 
 
 def _schedules(observation: Observation) -> GateVerdict:

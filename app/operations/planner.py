@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from app import access
 from app.access import Refused, RolesOf
 from app.config.migration import Migration, Role
 from app.moments import when
-from app.operations import approvals, attested, confirm, gates, plan_job, plan_rehearsal, plan_swap
+from app.operations import approvals, attested, confirm, gates, plan_job, plan_rehearsal, plan_swap, risks
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation, Plan
 from app.operations.draft import Draft
 from app.operations.gates import Judge
@@ -23,6 +23,7 @@ from app.operations.positions import Place
 from app.operations.world import World
 from app.store.audit import AuditRepository
 from app.store.operations import OperationRecord, OperationsRepository, State
+from app.store.risks import AcceptedRisk
 
 PLAN_VALID_FOR = {Kind.CUTOVER: timedelta(hours=24), Kind.REHEARSE: timedelta(hours=24)}
 LIGHT_PLAN_VALID_FOR = timedelta(hours=1)
@@ -79,7 +80,7 @@ class Planner:
             steps=draft.steps,
             inverse=draft.inverse,
             gates=found,
-            notes=draft.notes,
+            notes=(*self._window_note(kind), *draft.notes),
             confirmation=confirm.text(kind, args, self._migration, seen),
             needs_approval=kind is Kind.CUTOVER,
             format=PLAN_FORMAT,
@@ -211,9 +212,41 @@ class Planner:
             raise Refused(
                 f"the world changed since the plan was made: {'; '.join(differences(was, is_now)[:6])}; plan again"
             )
-        blocking = [g for g in self._gates(known.kind, seen, past) if g.blocks]
-        if blocking:
+        if blocking := self.unaccepted(record, known, self._gates(known.kind, seen, past)):
             raise Refused(blocked(blocking))
+
+    def accepted(self, record: OperationRecord, known: Plan) -> tuple[AcceptedRisk, ...]:
+        """The accepted risks of a plan that count now. Raises Refused where the audit log is not whole."""
+        return risks.valid(
+            self._audit, record.id, known.hash, record.requested_by, self._clock(), self._roles_of, self._migration,
+            personas=self._personas(),
+        )  # fmt: skip
+
+    def unaccepted(
+        self, record: OperationRecord, known: Plan, verdicts: Iterable[GateVerdict]
+    ) -> tuple[GateVerdict, ...]:
+        """The gates that block and whose risk is not accepted. Raises Refused."""
+        found = tuple(v for v in verdicts if v.blocks)
+        return risks.blocking(found, self.accepted(record, known)) if found else ()
+
+    def check_window(self, kind: Kind) -> None:
+        """Raises Refused where the migration file's window is closed to a cutover; nothing else waits for it."""
+        window, moment = self._migration.cutover_window, self._clock()
+        if kind is Kind.CUTOVER and window is not None and window.closes_at(moment) is None:
+            opens = when(window.opens_at(moment))
+            raise Refused(f"the cutover window is closed: {window.text}; it opens next at {opens}")
+
+    def _window_note(self, kind: Kind) -> tuple[str, ...]:
+        window, moment = self._migration.cutover_window, self._clock()
+        if kind is not Kind.CUTOVER or window is None:
+            return ()
+        closes = window.closes_at(moment)
+        state = f"open until {when(closes)}" if closes else f"closed; it opens next at {when(window.opens_at(moment))}"
+        return (f"a cutover starts only in its window, {window.text}: {state}",)
+
+    def judged_now(self, known: Plan) -> tuple[GateVerdict, ...]:
+        """The migration file's gates of a plan as they are judged now; empty where its kind has none."""
+        return self._migration_gates() if known.kind is Kind.CUTOVER else ()
 
     def check_validity(self, record: OperationRecord, known: Plan) -> None:
         """Raises Refused where a plan is no longer the one that was made, or too old."""

@@ -13,7 +13,7 @@ from app import access
 from app.access import Actor, Refused, RolesOf
 from app.config.migration import Migration, Role
 from app.moments import when
-from app.operations import approvals, confirm, resumption
+from app.operations import approvals, confirm, resumption, risks
 from app.operations.definition import CONVERGING, Kind, Plan
 from app.operations.engine import LEASE, Hold
 from app.operations.executor import Executor, Patience
@@ -25,6 +25,7 @@ from app.operations.world import World
 from app.store.base import now
 from app.store.leases import process_owner
 from app.store.operations import ApprovalRecord, JournalEntry, OperationRecord, State
+from app.store.risks import ACCEPT_RISK, AcceptedRisk, recorded
 
 SUBMITTED_STATES = frozenset(State) - {State.PLANNED}
 
@@ -34,6 +35,7 @@ class OperationView:
     """One operation with all that a page shows of it.
 
     interrupted: it was started and no process holds the lease: resume it or roll back.
+    risks: every risk that was accepted for it, newest first, expired ones too.
     """
 
     record: OperationRecord
@@ -41,6 +43,7 @@ class OperationView:
     journal: tuple[JournalEntry, ...]
     approvals: tuple[ApprovalRecord, ...]
     interrupted: bool
+    risks: tuple[AcceptedRisk, ...] = ()
 
 
 class OperationsService:
@@ -139,8 +142,8 @@ class OperationsService:
                 raise Refused(f"{record.requested_by} made this plan: make your own")
             if record.state is State.PLANNED:
                 self._planner.check_validity(record, known)
-                if known.blocking:
-                    raise Refused(blocked(known.blocking))
+                if blocking := self._planner.unaccepted(record, known, known.blocking):
+                    raise Refused(blocked(blocking))
             confirm.check(known.confirmation, confirmation)
             if record.state is not State.PLANNED:
                 return operation_id  # Pressed twice.
@@ -173,6 +176,31 @@ class OperationsService:
             ):  # fmt: skip
                 raise Refused(f"operation {record.id} waits for no approval any more")
             return record.id
+
+    def accept_risk(self, operation_id: str, gate: str, actor: Actor, reason: str) -> AcceptedRisk:
+        """Accepts that one gate of one plan blocks, for 24 hours or until the plan expires. Raises Refused.
+
+        Only an approver other than the requester may, only for gates that the migration file marks, and not once the
+        operation was started.
+        """
+        with self._ledger.audited(actor, ACCEPT_RISK, operation_id):
+            self._check_persona(actor)
+            record, known = self._ledger.get(operation_id)
+            if record.state not in (State.PLANNED, State.SUBMITTED, State.READY):
+                raise Refused(f"operation {operation_id} is {record.state}: its risks cannot be accepted any more")
+            if not reason.strip():
+                raise Refused("accepting a risk needs a reason")
+            self._planner.check_validity(record, known)
+            risks.check_approver(actor.user_name, record.requested_by, self._roles_of)
+            stale = {v.key: v for v in self._planner.judged_now(known)}
+            # As planned where it blocked then, so that the plan can be submitted; else as it is judged now.
+            verdicts = tuple(v if v.blocks else stale.get(v.key, v) for v in known.gates)
+            verdict = risks.check_gate(gate, self._migration, verdicts)
+            until = min(self._clock() + risks.VALID_FOR, record.expires_at)
+            self._ledger.audit(
+                actor, ACCEPT_RISK, "allowed", record.id, known.hash, reason.strip(), risks.detail(verdict, until)
+            )
+            return recorded(self._store.audit, record.id)[0]
 
     def cancel(self, operation_id: str, actor: Actor, comment: str = "") -> None:
         """Cancels an operation that was not started, or requests a running one to stop and undo. Raises Refused."""
@@ -220,6 +248,7 @@ class OperationsService:
                 )
             if record.state is not State.READY:
                 raise Refused(f"operation {operation_id} is {record.state}: only one that is ready can be applied")
+            self._planner.check_window(known.kind)
             with self._lease(wait=known.kind is Kind.ROLLBACK) as hold:
                 ended = self._executor.start(record, known, hold, actor)
             self._after(ended)
@@ -359,6 +388,7 @@ class OperationsService:
             tuple(self._store.operations.journal(operation_id)),
             tuple(self._store.operations.approvals(operation_id)),
             self.interrupted(record),
+            recorded(self._store.audit, operation_id),
         )
 
     def interrupted(self, record: OperationRecord) -> bool:
@@ -374,7 +404,10 @@ class OperationsService:
         return [o for o in found if resumption.open_request(self._store.audit, o.id) is None][::-1]
 
     def ready(self) -> Sequence[OperationRecord]:
-        """Operations ready to execute, oldest first (for the worker). Those whose plan expired are ended."""
+        """Operations ready to execute, oldest first (for the worker). Those whose plan expired are ended.
+
+        Cutovers are not among them while the window is closed.
+        """
         moment = self._clock()
         waiting = (State.PLANNED, State.SUBMITTED, State.READY)
         for record in self._store.operations.find(states=waiting, limit=1000):
@@ -384,7 +417,12 @@ class OperationsService:
                     Actor("worker", frozenset(), "worker"), "expire", "failed", record, waiting, State.EXPIRED,
                     reason=reason, columns={"ended_at": moment, "reason": reason},
                 )  # fmt: skip
-        return self._store.operations.ready(self._migration.name)
+        found = self._store.operations.ready(self._migration.name)
+        try:
+            self._planner.check_window(Kind.CUTOVER)
+        except Refused:
+            return [o for o in found if o.kind != Kind.CUTOVER]  # They wait for the window, unless their plan expires.
+        return found
 
     def serving(self) -> Mapping[str, str]:
         """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong."""

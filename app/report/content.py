@@ -19,6 +19,7 @@ from app.progress.headline import headline
 from app.progress.phases import gates, metrics, phases, serving, sign_offs
 from app.progress.standing import Standing
 from app.progress.timeline import timeline
+from app.store.risks import recorded
 
 if TYPE_CHECKING:
     from app.store.audit import ChainCheck
@@ -107,13 +108,14 @@ class MeasureLine:
 
 @dataclass(frozen=True)
 class OperationLine:
-    """An operation that was submitted."""
+    """An operation that was submitted. accepted_risks: gate, approver and reason of each."""
 
     id: str
     kind: str
     state: str
     requested_by: str
     at: datetime
+    accepted_risks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,9 @@ def gather(store: Store, facts: Facts, report_id: str, by: str) -> Content:
         comparisons=_comparisons(store.parity.history(limit=COMPARISONS * len(migration.tables))),
         measures=tuple(_measure(m) for m in facts.performance.measures),
         costs=tuple(sentences(load_projection(store, facts.performance, ZoneInfo(migration.timezone), facts.now))),
-        operations=tuple(_operation(o) for o in store.operations.find(migration=migration.name, limit=OPERATIONS)),
+        operations=tuple(
+            _operation(store, o) for o in store.operations.find(migration=migration.name, limit=OPERATIONS)
+        ),
         incidents=tuple(_incident(i) for i in store.incidents.since(facts.now - timedelta(days=INCIDENT_DAYS))),
         audit=_audit(verify(store)),
         stale=tuple(
@@ -331,9 +335,15 @@ def _comparisons(history: Sequence[ParityTable]) -> tuple[Compared, ...]:
     return tuple(Compared(parity_id, ends[parity_id], verdicts[parity_id]) for parity_id in order)
 
 
-def _operation(record: OperationRecord) -> OperationLine:
+def _operation(store: Store, record: OperationRecord) -> OperationLine:
+    accepted = recorded(store.audit, record.id)
     return OperationLine(
-        record.id, record.kind, str(record.state), record.requested_by, record.ended_at or record.created_at
+        record.id,
+        record.kind,
+        str(record.state),
+        record.requested_by,
+        record.ended_at or record.created_at,
+        tuple(f"{r.gate}, by {r.approver} until {when(r.expires_at)}: {r.reason}" for r in accepted),
     )
 
 

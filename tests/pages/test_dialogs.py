@@ -6,7 +6,7 @@ click. What a browser does with one is in tests/browser.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 from app.access import Actor, Refused
 from app.config.migration import Role
-from app.operations.definition import Kind
+from app.operations.definition import GateVerdict, Kind
+from app.progress.evidence import Finding, Status
 from app.store.open import Store
 from app.store.operations import State
 from app.web.components.panel import PageContext
@@ -70,6 +71,24 @@ def _type(at: AppTest, opener: str, box: str, text: str) -> AppTest:
 def _click(at: AppTest, opener: str, button: str) -> AppTest:
     at.button(key=opener).click()
     return at.button(key=f"{button}_{OPERATION}").click().run()
+
+
+def test_a_risk_is_accepted_with_its_reason_and_only_for_gates_that_allow_it(store: Store, handed: Recorded) -> None:
+    plan = pages_seed.a_plan(MIGRATION, datetime.now(UTC), Kind.CUTOVER, 9)
+    blocked = [
+        GateVerdict(key, f"Gate {key}", Finding(Status.FAIL, "no", plan.created_at, "test"))
+        for key in ("cost", "parity", "world.idle")
+    ]
+    store.operations.add(pages_seed.record_of(replace(plan, gates=tuple(blocked)), State.PLANNED))
+    at = open_page("operations", operation=OPERATION)
+    assert "3 of 3 gates block" in text_of(at)
+    at = at.button(key="accept_risk").click().run()
+    assert at.selectbox(key=f"risk_gate_{OPERATION}").options == ["Gate cost"]
+    assert at.button(key=f"accept_{OPERATION}").disabled
+    at.text_area(key=f"risk_reason_{OPERATION}").input("spot prices until May")
+    at = at.button(key="accept_risk").click().run()
+    _click(at, "accept_risk", "accept")
+    assert handed.calls == [("accept_risk", OPERATION, "cost", ERIN, "spot prices until May")]
 
 
 @pytest.mark.parametrize("typed", ["", "cutover", "CUTOVER product.fde", "cutover product.fde; yes"])

@@ -170,7 +170,7 @@ def test_the_answers_follow_the_evidence(fill: Fill) -> None:
     def sentence(path: str) -> str:
         return unescaped(next(m.value for m in open_page(path).markdown if m.value.startswith("# ")))
 
-    assert "9 of 9 gates block" in sentence("overview")
+    assert "12 of 12 gates block" in sentence("overview")
     assert "None of 6 tables has been compared" in sentence("parity")
     fill(failing=True, differing=True)
     st.cache_resource.clear()

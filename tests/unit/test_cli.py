@@ -659,6 +659,7 @@ ACTIONS = [
     ("plan", ("pause", "baseline"), Role.OPERATOR),
     ("plan", ("unpause", "baseline"), Role.OPERATOR),
     ("approve", ("approve", "op-none"), Role.APPROVER),
+    ("accept-risk", ("accept-risk", "op-none", "cost", "--reason", "w"), Role.APPROVER),
     ("apply", ("apply", "op-none"), Role.OPERATOR),
     ("resume", ("resume", "op-none"), Role.OPERATOR),
     ("cancel", ("cancel", "op-none"), Role.OPERATOR),

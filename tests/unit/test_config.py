@@ -59,7 +59,16 @@ def test_the_local_file_differs_only_in_title_start_and_the_streak_it_waits_for(
     assert (whole.performance.relaxed_projection, local.performance.relaxed_projection) == ("", "2 days instead of 7")
     start = {"start": whole.schedule.start, "note": whole.schedule.note}
     assert local.schedule.model_copy(update=start) == whole.schedule
-    assert [a.key for a, b in zip(whole.gates, local.gates, strict=True) if a != b] == ["parity_streak", "runtime"]
+    relaxed = [a.key for a, b in zip(whole.gates, local.gates, strict=True) if a != b]
+    assert relaxed == ["parity_streak", "runtime", "cost", "daily_runs", "reliability"]
+
+
+def test_evidence_of_another_kind_replaces_the_parameters_too(tmp_path: Path) -> None:
+    file = tmp_path / "changed.yaml"
+    gate = "{key: reliability, evidence: {kind: schedules_agree}}"
+    file.write_text(f"extends: {DEFAULT_MIGRATION}\ngates: [{gate}]\n")
+    found = next(g for g in Migration.load(file).gates if g.key == "reliability")
+    assert (found.evidence.kind, found.evidence.params, found.may_be_accepted) == ("schedules_agree", {}, True)
 
 
 @pytest.mark.parametrize(

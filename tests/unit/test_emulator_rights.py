@@ -10,13 +10,14 @@ import requests
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import (
     InvalidParameterValue,
+    NotFound,
     NotImplemented,
     PermissionDenied,
     ResourceAlreadyExists,
     ResourceConflict,
     ResourceDoesNotExist,
 )
-from databricks.sdk.service import jobs, pipelines
+from databricks.sdk.service import catalog, jobs, pipelines
 
 from emulator.workspace import Workspace
 from tests.support.rest_calls import client_of, finished, notebook, pipeline, task
@@ -154,3 +155,40 @@ def test_what_a_catalog_or_schema_cannot_keep_here_is_refused(client: WorkspaceC
         client.schemas.create("s", "product", storage_root="s3://bucket")
     with pytest.raises(NotImplemented, match="a catalog with properties"):
         client.catalogs.create("c", properties={"a": "b"})
+
+
+def test_policies_are_listed_to_who_manages_or_reads_metadata_and_none_can_be_created(
+    local: Workspace, client: WorkspaceClient, analyst: WorkspaceClient
+):
+    local.sql.catalog.create_catalog("governed", client.current_user.me().user_name)
+    assert list(client.policies.list_policies("CATALOG", "governed")) == []
+    with pytest.raises(PermissionDenied):
+        list(analyst.policies.list_policies("CATALOG", "governed"))
+    client.grants.update("catalog", "governed", changes=[granting("analyst@example.com", "READ_METADATA")])
+    assert list(analyst.policies.list_policies("catalog", "governed", include_inherited=True)) == []
+    with pytest.raises(NotFound):
+        list(client.policies.list_policies("CATALOG", "no_such_catalog"))
+    with pytest.raises(NotFound):
+        client.policies.get_policy("CATALOG", "governed", "mask")
+    with pytest.raises(NotImplemented):
+        client.policies.create_policy(
+            catalog.PolicyInfo(["all"], catalog.SecurableType.TABLE, catalog.PolicyType.POLICY_TYPE_ROW_FILTER)
+        )
+
+
+def test_what_one_holds_on_the_metastore_is_listed(client: WorkspaceClient, analyst: WorkspaceClient):
+    metastore = client.metastores.summary().metastore_id
+
+    def held() -> list[str]:
+        found = analyst.grants.get_effective("metastore", metastore, principal="analyst@example.com")
+        return [str(p.privilege.value) for a in found.privilege_assignments or [] for p in a.privileges]
+
+    assert held() == []
+    client.grants.update("metastore", metastore, changes=[granting("analyst@example.com", "USE_SHARE")])
+    assert held() == ["USE_SHARE"]
+    with pytest.raises(NotFound):
+        client.grants.get_effective("metastore", "another")
+
+
+def granting(principal: str, privilege: str) -> catalog.PermissionsChange:
+    return catalog.PermissionsChange(add=[catalog.Privilege(privilege)], principal=principal)

@@ -107,8 +107,8 @@ def test_gates_of_the_world_block(given: Given) -> None:
     assert blocking(change_data) == {"world.data"}
     assert blocking(not_compared) == {"world.data"}
     assert blocking(half_an_update) == {"world.data"}
-    assert blocking(hang(hangers=(("row filter", "f(a)"),))) == {"world.hangers"}
-    assert blocking(hang(unknown=("tags: permission denied",))) == {"world.hangers"}
+    assert blocking(hang(hangers=(("row filter", "f(a)"),))) == {"world.attached"}
+    assert blocking(hang(unknown=("tags: permission denied",))) == {"world.attached"}
     assert blocking(run) == {"world.idle"}
     assert blocking(no_schedule) == {"world.schedules"}
     assert blocking(missing) == {"world.privileges"}

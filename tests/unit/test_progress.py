@@ -45,7 +45,7 @@ def test_with_an_empty_store_nothing_passes() -> None:
     empty = facts()
     assert all(not d.finding.passed for p in phases(empty) for s in p.steps for d in s.deliverables)
     assert all(g.blocks for g in gates(empty))
-    assert headline(empty) == "Can we cut over? Not yet: 9 of 9 gates block."
+    assert headline(empty) == "Can we cut over? Not yet: 12 of 12 gates block."
 
 
 def test_every_kind_of_evidence_has_a_rule_and_every_rule_a_kind() -> None:

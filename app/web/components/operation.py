@@ -12,7 +12,7 @@ from app.operations.engine import LEASE
 from app.operations.preview import Preview, preview_inverse
 from app.operations.steps import PlannedStep
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
-from app.web.components import panel
+from app.web.components import accepted_risks, panel
 from app.web.components.frame import section
 from app.web.components.marks import finding_mark, state_mark, step_mark
 from app.web.components.native import page_link
@@ -186,6 +186,7 @@ def plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Pre
         name=f"gates_{record.id}",
         empty="This operation has no gates.",
     )
+    accepted_risks.shown(here, record)
     approvals = here.store.operations.approvals(record.id)
     if approvals:
         section("Approvals")

@@ -11,12 +11,12 @@ import streamlit as st
 from app.access import Refused
 from app.operations import resumption
 from app.operations.codec import CodecError, plan_from_json
-from app.operations.definition import CONVERGING, Kind, Plan
+from app.operations.definition import CONVERGING, GateVerdict, Kind, Plan
 from app.operations.preview import preview
 from app.operations.service import SUBMITTED_STATES
 from app.store.collected.records import ScheduleRecord
 from app.store.operations import OperationRecord, State
-from app.web.components import asof, identity, notice, panel, sentences, sides
+from app.web.components import accepted_risks, asof, identity, notice, panel, sentences, sides
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import KINDS, state_mark, word_of
 from app.web.components.native import button, page_link
@@ -243,12 +243,14 @@ def _title(here: Panel, record: OperationRecord, made: Plan) -> None:
 
 def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
     stuck = bool(interrupted(here, [record]))
+    blocking = accepted_risks.still_blocking(here, record, made) if record.state is State.PLANNED else ()
     if record.state is State.PLANNED:
-        _before_asking(here, record, made)
+        _before_asking(here, record, made, blocking)
     with st.container(horizontal=True):
-        askable = record.state is State.PLANNED and not made.blocking and record.expires_at > here.now
+        askable = record.state is State.PLANNED and not blocking and record.expires_at > here.now
         if askable and _primary("Submit…", "submit_plan", ":material/keyboard:"):
             _confirm(record.id, made.confirmation, word_of(record.kind), made.needs_approval)
+        accepted_risks.accept_button(here, record, blocking)
         if record.state is State.SUBMITTED and _primary("Approve…", "approve", ":material/how_to_reg:"):
             _approve(record.id, record.plan_hash, record.requested_by)
         requested = resume_requested(here, record)
@@ -290,16 +292,18 @@ def _primary(word: str, key: str, icon: str) -> bool:
     return st.button(word, key=key, type="primary", icon=icon)
 
 
-def _before_asking(here: Panel, record: OperationRecord, made: Plan) -> None:
+def _before_asking(here: Panel, record: OperationRecord, made: Plan, blocking: tuple[GateVerdict, ...]) -> None:
     if record.expires_at <= here.now:
         st.warning("▲ This plan has expired: make a new one below.")
-    elif made.blocking:
+    elif blocking:
         st.error(
-            f"✕ Refused: {len(made.blocking)} of {len(made.gates)} gates block.\n\n"
-            + "\n".join(f"- **{literal(g.title)}**: {told(g.finding.summary, here.zone)}" for g in made.blocking)
+            f"✕ Refused: {len(blocking)} of {len(made.gates)} gates block.\n\n"
+            + "\n".join(f"- **{literal(g.title)}**: {told(g.finding.summary, here.zone)}" for g in blocking)
         )
     else:
-        passed = f"{len(made.gates)} of {len(made.gates)} gates pass"
+        passed = f"{len(made.gates) - len(made.blocking)} of {len(made.gates)} gates pass"
+        if made.blocking:
+            passed += f", {count(len(made.blocking), 'accepted risk')}"
         st.success(f"✓ {passed}. Nothing has been changed yet: read the steps, then submit it.")
 
 
