@@ -179,7 +179,7 @@ def test_the_answers_follow_the_evidence(fill: Fill) -> None:
     assert "1 of 6 tables differ (income_verification)" in sentence("parity")
     assert "Rollback is running" in sentence("operations")
     assert "2 of 3 sign-offs are missing" in sentence("checklist")
-    assert "The audit log is intact: 17 records, hash chain verified" in sentence("audit")
+    assert re.search(r"The audit log is intact: \d+ records, hash chain verified", sentence("audit"))
 
 
 def test_the_filters_of_the_audit_log_are_read_from_its_address_and_put_there(fill: Fill) -> None:
