@@ -17,6 +17,7 @@ from app.access import Access, Refused
 if TYPE_CHECKING:
     from app.config.migration import Migration, Role
     from app.config.settings import Settings
+    from app.operations.audience import Audience
     from app.operations.service import OperationsService
     from app.parity.runner import ParityRunner
     from app.parity.service import ParityService
@@ -108,6 +109,7 @@ class Context:
             ended=lambda: self._ended() or RUNNING.ending,
             personas=self.store.binding.local,
             after=self._after,
+            audience=self._audience,
         )
 
     @cached_property
@@ -170,6 +172,24 @@ class Context:
         from app.progress.facts import load_facts
 
         return load_facts(self.store, self.migration)
+
+    def _audience(self) -> Audience:
+        """Who uses the tables: from collected lineage, and from the history of statements now."""
+        from app.operations.audience import SINCE, Audience, Reader, read_uses
+        from app.store.base import now
+
+        names = [t.baseline for t in self.migration.tables]
+        ours = {j.name for j in self.migration.jobs.values()} | {p.name for p in self.migration.pipelines}
+        readers = tuple(
+            Reader(c.table, c.kind, c.name or c.consumer_id, c.user or "", c.last_seen)
+            for c in self.store.collected.consumers()
+            if c.name not in ours
+        )
+        workspace = self.workspace
+        found, unread = read_uses(
+            lambda name: workspace.statement_history.containing(name, now() - SINCE, workspace.workspace_id.id), names
+        )
+        return Audience(readers, found, unread)
 
     def _after(self, ended: OperationRecord) -> None:
         """Reads again what an operation changed, records what becomes of the items, and leaves an anchor of the audit

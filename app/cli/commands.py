@@ -29,6 +29,10 @@ COMMANDS = {
     "run": ("operations", "Run a job now."),
     "pause": ("operations", "Pause a job's schedule."),
     "unpause": ("operations", "Unpause a job's schedule."),
+    "by-hand": (
+        "operations",
+        "Show where every table is now, and the commands that finish by hand, forward and back.",
+    ),
     "show": ("operations", "Show an operation with its steps, journal and approvals."),
     "operations": ("operations", "List submitted operations, newest first."),
     "worker": ("operations", "Collect, compare and execute operations until stopped."),

@@ -17,6 +17,7 @@ from app.cli.ending import Ended, WrongUse, end
 from app.cli.operation_output import brief, draw_operations
 from app.cli.options import As, Comment, Here, Json, Wait
 from app.cli.output import moment, plain, rows, show
+from app.operations.by_hand import as_detail, text_of
 from app.operations.definition import GateVerdict, Kind, Plan
 from app.operations.engine import LEASE
 from app.operations.preview import preview
@@ -212,6 +213,13 @@ def unpause(
 ) -> None:
     """Unpause a job's schedule."""
     _ask(Kind.UNPAUSE, {"job": _side(job)}, as_, confirm, as_json, here, wait)
+
+
+@app.command("by-hand")
+def finish_by_hand(as_json: Json = False) -> None:
+    """Show where every table is now, and the commands that finish by hand, forward and back. Changes nothing."""
+    found = as_detail(context.operations.by_hand())
+    show(as_json, found, lambda console: console.say(text_of(found)))
 
 
 @app.command("show")

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.access import Actor, Refused
 from app.config.migration import Migration
 from app.operations import plan_swap
+from app.operations.by_hand import as_detail
 from app.operations.codec import CodecError
 from app.operations.definition import CONVERGING, Kind, Observation, Plan
 from app.operations.draft import NoWayBack, number
@@ -411,13 +412,21 @@ class Executor:
     def _persist(self, hold: Hold, call: Callable[[], R]) -> R:
         return retry_while_held(call, hold, clock=self._clock, sleep=self._sleep)
 
+    def _by_hand(self) -> dict[str, Any]:
+        """For the audit log: what is where, and the commands that finish by hand."""
+        try:
+            return {"by_hand": as_detail(self._planner.by_hand())}
+        except (WorkspaceError, StoreError) as e:
+            return {"by_hand_unknown": str(e)}
+
     def _where(self, why: str) -> str:
         """The reason with what each name serves now, for the person who has to look."""
         try:
             found = "; ".join(f"{t}: {s}" for t, s in self._planner.serving().items())
         except (WorkspaceError, StoreError) as e:
             found = f"the tables cannot be read: {e}"
-        return f"NEEDS HUMAN: {why}. Now: {found}. Resume, or roll back, once the cause is removed."
+        way_out = "Resume, or roll back, once the cause is removed; or finish by hand: cutover by-hand."
+        return f"NEEDS HUMAN: {why}. Now: {found}. {way_out}"
 
     def _end(
         self,
@@ -435,9 +444,11 @@ class Executor:
         taken up again.
         """
 
+        by_hand = self._by_hand() if state is State.NEEDS_HUMAN else {}
+
         def ended() -> OperationRecord:
             hold.check()
-            detail = self._ledger.journal_digest(record.id)
+            detail = {**self._ledger.journal_digest(record.id), **by_hand}
             if unwritten:
                 detail["not_journaled"] = list(unwritten)
             outcome = "done" if state is State.VERIFIED else "failed"

@@ -48,6 +48,7 @@ def of_world(kind: Kind, migration: Migration, observation: Observation, past: P
                 _attached(migration, observation),
                 _schedules(observation),
                 *_parameters(migration, observation),
+                *_continuous(observation),
                 _idle(observation),
                 _privileges(observation),
                 _way_back(migration, observation),
@@ -181,6 +182,20 @@ def _parameters(migration: Migration, observation: Observation) -> tuple[GateVer
     fine = f"{job.name} has {', '.join(f'{name} = {value!r}' for name, value in wanted)}"
     title = "The new job has the parameters of parallel runs"
     return (_gate("world.parameters", title, problems, fine, observation),)
+
+
+def _continuous(observation: Observation) -> tuple[GateVerdict, ...]:
+    """A pause of a continuous job leaves its run active, and that run does not end by itself: no wait would end."""
+    found = [j for _, j in observation.jobs if j.block == "continuous"]
+    problems = [
+        f"{j.name} runs continuously, and a pause leaves its run active: pause it, then databricks jobs "
+        f"cancel-all-runs --job-id {j.job_id}, compare again and plan again"
+        for j in found
+        if j.paused is False
+    ]
+    title = "Continuous jobs are paused before"
+    fine = f"{', '.join(j.name for j in found)} is paused"
+    return (_gate("world.continuous", title, problems, fine, observation),) if found else ()
 
 
 def _idle(observation: Observation) -> GateVerdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +12,13 @@ from app import access
 from app.access import Refused, RolesOf
 from app.config.migration import Migration, Role
 from app.moments import when
-from app.operations import approvals, attested, confirm, gates, plan_job, plan_rehearsal, plan_swap, risks
+from app.operations import approvals, attested, confirm, effects, gates, plan_job, plan_rehearsal, plan_swap, risks
+from app.operations.audience import Audience
+from app.operations.by_hand import ByHand, by_hand
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation, Plan
 from app.operations.draft import Draft
 from app.operations.gates import Judge
-from app.operations.observe import observe, relations, starts_old_job
+from app.operations.observe import look_back, observe, relations, starts_old_job
 from app.operations.past import PastCutover, concerning, last_cutover, of_record
 from app.operations.performer import differences
 from app.operations.plan_hash import PLAN_FORMAT
@@ -44,11 +47,15 @@ class Planner:
         clock: Callable[[], datetime],
         audit: AuditRepository,
         personas: Callable[[], bool],
+        audience: Callable[[], Audience] = Audience,
     ) -> None:
-        """personas: whether what personas request and approve counts: on a local workspace alone."""
+        """audience: who uses the tables, as far as it is recorded.
+
+        personas: whether what personas request and approve counts: on a local workspace alone."""
         self._operations = operations
         self._audit = audit
         self._personas = personas
+        self._audience = audience
         self._world = world
         self._migration = migration
         self._roles_of = roles_of
@@ -80,7 +87,7 @@ class Planner:
             steps=draft.steps,
             inverse=draft.inverse,
             gates=found,
-            notes=(*self._window_note(kind), *draft.notes),
+            notes=(*self._window_note(kind), *draft.notes, *self._effects(kind, seen)),
             confirmation=confirm.text(kind, args, self._migration, seen),
             needs_approval=kind is Kind.CUTOVER,
             format=PLAN_FORMAT,
@@ -173,6 +180,18 @@ class Planner:
         if kind is Kind.REHEARSE and rows is not None and (not isinstance(rows, int) or rows < 1):
             raise Refused("rows must be at least 1, or none for all")
 
+    def by_hand(self) -> ByHand:
+        """What is where now, and the commands that finish by hand. Raises WorkspaceError, StoreError."""
+        past = last_cutover(self._operations, self._migration)
+        seen = look_back(self._world, self._migration, self._clock(), past)
+        tagged = [r.name for r in past.before.relations if r.tags] if past.before is not None else []
+        with_tags = [
+            replace(r, tags=tuple(self._world.tags(r.name)))
+            for r in seen.relations
+            if r.name in tagged and r.kind != "absent"
+        ]
+        return by_hand(self._migration, past, seen.with_relations(with_tags))
+
     def serving(self) -> Mapping[str, str]:
         """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong.
 
@@ -235,6 +254,11 @@ class Planner:
         if kind is Kind.CUTOVER and window is not None and window.closes_at(moment) is None:
             opens = when(window.opens_at(moment))
             raise Refused(f"the cutover window is closed: {window.text}; it opens next at {opens}")
+
+    def _effects(self, kind: Kind, seen: Observation) -> tuple[str, ...]:
+        if kind is Kind.CUTOVER:
+            return effects.notes(plan_swap.swaps(self._migration, seen), seen, self._audience())
+        return effects.after_rollback(seen) if kind is Kind.ROLLBACK else ()
 
     def _window_note(self, kind: Kind) -> tuple[str, ...]:
         window, moment = self._migration.cutover_window, self._clock()

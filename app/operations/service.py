@@ -14,6 +14,8 @@ from app.access import Actor, Refused, RolesOf
 from app.config.migration import Migration, Role
 from app.moments import when
 from app.operations import approvals, confirm, resumption, risks
+from app.operations.audience import Audience
+from app.operations.by_hand import ByHand
 from app.operations.definition import CONVERGING, Kind, Plan
 from app.operations.engine import LEASE, Hold
 from app.operations.executor import Executor, Patience
@@ -53,6 +55,7 @@ class OperationsService:
     evidence: names of the evidence that a cutover rests on (e.g. table to parity run), pinned in its plan.
     ended: whether this process is to end: an operation is then left between two steps, and Interrupted raised.
     personas: whether what personas chosen locally request and approve counts: on a local workspace alone.
+    audience: who uses the tables, for the notes of a cutover's plan; raises nothing.
     after: called once an operation has ended and its lease is free, to read again what it changed; raises nothing.
     """
 
@@ -71,6 +74,7 @@ class OperationsService:
         ended: Callable[[], bool] = lambda: False,
         personas: Callable[[], bool] = lambda: False,
         after: Callable[[OperationRecord], None] = lambda _: None,
+        audience: Callable[[], Audience] = Audience,
     ) -> None:
         self._after = after
         self._world = world
@@ -92,6 +96,7 @@ class OperationsService:
             clock=clock,
             audit=store.audit,
             personas=personas,
+            audience=audience,
         )
         self._executor = Executor(
             store.operations,
@@ -423,6 +428,10 @@ class OperationsService:
         except Refused:
             return [o for o in found if o.kind != Kind.CUTOVER]  # They wait for the window, unless their plan expires.
         return found
+
+    def by_hand(self) -> ByHand:
+        """What is where now, and the commands that finish by hand, forward and back. Raises WorkspaceError."""
+        return self._planner.by_hand()
 
     def serving(self) -> Mapping[str, str]:
         """Which side serves each table, by fresh reads: table to `baseline`, `candidate` or what is wrong."""

@@ -16,7 +16,7 @@ from app.operations.preview import preview
 from app.operations.service import SUBMITTED_STATES
 from app.store.collected.records import ScheduleRecord
 from app.store.operations import OperationRecord, State
-from app.web.components import accepted_risks, asof, identity, notice, panel, sentences, sides
+from app.web.components import accepted_risks, asof, by_hand, identity, notice, panel, sentences, sides
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import KINDS, state_mark, word_of
 from app.web.components.native import button, page_link
@@ -284,6 +284,7 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
             f"Waits for approval by a second person: an approver other than {literal(record.requested_by)}.",
             icon=":material/how_to_reg:",
         )
+    by_hand.shown(here, record)
     if record.reason:
         (st.error if state_mark(record).tone == "bad" else st.warning)(told(record.reason, here.zone))
 
