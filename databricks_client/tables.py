@@ -82,6 +82,7 @@ class TableState:
     storage_location: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    updated_by: str | None = None
 
     @property
     def is_view(self) -> bool:
@@ -408,6 +409,7 @@ def _state(name: str, info: Answer) -> TableState:
         storage_location=info.text_or_none("storage_location"),
         created_at=info.moment_or_none("created_at"),
         updated_at=info.moment_or_none("updated_at"),
+        updated_by=info.text_or_none("updated_by"),
     )
 
 

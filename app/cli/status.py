@@ -16,6 +16,8 @@ from app.cli.output import moment, plain, rows, show
 from app.cli.performance_output import performance_table
 from app.performance.plain import assessment_json
 from app.progress import phases as progress
+from app.progress.drift import as_json as drift_json
+from app.progress.drift import load_drift
 from app.progress.facts import Facts
 from app.progress.headline import answer
 from app.progress.timeline import PlannedItem, timeline
@@ -50,6 +52,7 @@ def status(
     headline = answer(facts).text
     plan = timeline(facts, phases)
     waits = _waiting(facts, user, under_way) if user else None
+    drift = load_drift(context.store, context.migration, facts.now)
     value = {
         "headline": headline,
         "as_of": facts.now,
@@ -83,6 +86,7 @@ def status(
             "next": [_planned(i) for i in plan.next(NEXT)],
         },
         "serving": serving,
+        "drift": {"found": [drift_json(d) for d in drift.found], "unknown": drift.unknown},
         "gates": [{"key": g.gate.key, "title": g.gate.title, "blocks": g.blocks, **plain(g.finding)} for g in gates],
         "performance": assessment_json(facts.performance),
         "operations": [{**brief(o), "interrupted": o.state is State.RUNNING and not held} for o in under_way],
@@ -90,6 +94,10 @@ def status(
 
     def draw(console: Terminal) -> None:
         console.say(headline)
+        for d in drift.found:
+            console.say(f"DRIFT: {d.text}. To restore: {d.restore}.")
+        if drift.unknown:
+            console.say(f"Whether there is drift is not known: {drift.unknown}.")
         if waits:
             awaited = [(str(w.kind), w.title, w.text, w.key) for w in waits]
             rows(f"Waits for {user}", ["kind", "what", "why", "key"], awaited)(console)

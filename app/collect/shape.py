@@ -48,6 +48,7 @@ def job_definition(job: Job, pipelines: Mapping[str, str]) -> Json:
         "max_concurrent_runs": job.max_concurrent_runs,
         "schedule": {"quartz": job.timing.quartz, "timezone": job.timing.timezone} if job.timing.quartz else None,
         "trigger": job.timing.kind,
+        "bundle": settings.part("deployment").text_or_none("kind") == "BUNDLE",
         "paused": job.timing.paused,
         "parameters": _clean(dict(job.parameters)),
         "tags": _clean(settings.texts("tags")),

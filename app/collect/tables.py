@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.collect.context import BEGINNING, CollectContext
+from app.moments import when
 from app.store.collected.records import ColumnRecord, TableRecord
 from databricks_client.errors import WorkspaceError
 from databricks_client.tables import TableState
@@ -82,6 +83,8 @@ def _table_record(
         hangers["comment"] = state.comment
     if state.properties:
         hangers["properties"] = dict(state.properties)
+    if state.updated_by:
+        hangers["altered"] = {"by": state.updated_by, "at": when(state.updated_at) if state.updated_at else ""}
     return TableRecord(
         name=state.name,
         table=table,

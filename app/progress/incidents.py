@@ -14,8 +14,8 @@ from app.store.definitions import Definition
 from app.store.incidents import Sign
 from app.store.parity_records import ParityTable
 
-FAILURE, MISSED, DIFFERENCE, SCHEMA, CONFIGURATION, QUALITY = (
-    "failure", "missed_slot", "difference", "schema", "configuration", "quality",
+FAILURE, MISSED, DIFFERENCE, SCHEMA, CONFIGURATION, QUALITY, DRIFT = (
+    "failure", "missed_slot", "difference", "schema", "configuration", "quality", "drift",
 )  # fmt: skip
 KINDS: dict[str, str] = {
     FAILURE: "failed run",
@@ -24,6 +24,7 @@ KINDS: dict[str, str] = {
     SCHEMA: "schema changed",
     CONFIGURATION: "configuration differs",
     QUALITY: "expectation changed",
+    DRIFT: "drift",
 }
 """Kinds of incidents, in words."""
 
@@ -128,6 +129,19 @@ def of_settings(history: Iterable[Definition]) -> list[Sign]:
         what = JOBS[side] if kind == "job" else f"the {key} pipeline"
         text = f"Settings of {what} differ from the required ones: {_differing(new)}"
         found.append(Sign(CONFIGURATION, seen.name, side, f"settings:{seen.id}", seen.seen_at, text))
+    return found
+
+
+def of_drift(history: Iterable[Definition]) -> list[Sign]:
+    """A sign for each difference from what the last verified operation left; one that came back has another."""
+    newest: dict[str, Any] = {}
+    found = []
+    for seen in sorted(history, key=lambda d: d.id):
+        before = newest.get(seen.name)
+        newest[seen.name] = seen.value
+        if seen.value and seen.value != before:
+            text, side = str(seen.value["text"]), str(seen.value["side"])
+            found.append(Sign(DRIFT, seen.name, side, f"drift:{seen.id}", seen.seen_at, text))
     return found
 
 

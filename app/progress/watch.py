@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.access import Access, Actor
 from app.config.migration import Migration
 from app.progress import incidents
 from app.progress.adherence import Slot, TooMany, slots
 from app.progress.configuration import ConfigurationOf
+from app.progress.drift import load_drift
 from app.progress.quality_trend import WARM_UP, trends
 from app.store.base import now as current_time
 from app.store.collected.records import JobRunRecord, TableRecord
-from app.store.definitions import SCHEDULE, SCHEMA, SETTINGS
+from app.store.definitions import DRIFT, SCHEDULE, SCHEMA, SETTINGS
 from app.store.incidents import Sign
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def look(
     at = now or current_time()
     since = at - LOOK_BACK
     _observe(store, at, settings)
+    _observe_drift(store, migration, at)
     opened = store.incidents.record(_signs(store, migration, since, at))
     for new in store.incidents.unaudited():
         detail = {"kind": new.kind, "subject": new.subject, "evidence": [p.evidence for p in new.proofs]}
@@ -97,6 +99,15 @@ def _observe(store: Store, at: datetime, settings: Sequence[ConfigurationOf]) ->
     store.definitions.observe(SCHEMA, {n: _columns(t) for n, t in store.collected.tables().items() if t.columns}, at)
 
 
+def _observe_drift(store: Store, migration: Migration, at: datetime) -> None:
+    watched = load_drift(store, migration, at)
+    if watched.unknown:
+        return  # An operation changes the world, or nothing says what it left: what was seen before stays.
+    gone: dict[str, Any] = {d.name: {} for d in store.definitions.history(DRIFT)}
+    now = {d.key: {"text": d.text, "side": d.side, "restore": d.restore} for d in watched.found}
+    store.definitions.observe(DRIFT, gone | now, at)
+
+
 def _columns(table: TableRecord) -> list[list[str]]:
     return [[c.name, c.type] for c in table.columns]
 
@@ -111,6 +122,7 @@ def _signs(store: Store, migration: Migration, since: datetime, now: datetime) -
     results = store.parity.history(sides="production", limit=5000)
     found += incidents.of_parity(r for r in results if r.finished_at is not None and r.finished_at >= since)
     found += incidents.of_settings(store.definitions.history(SETTINGS))
+    found += incidents.of_drift(store.definitions.history(DRIFT))
     found += incidents.of_schemas(store.definitions.history(SCHEMA), _sides(migration))
     if collected.complete_until("events:production") is not None:
         measured = {u.update_id: u for u in updates}

@@ -12,9 +12,10 @@ from sqlalchemy import Column, Index, Integer, Table, func, insert, select
 from app.store.base import Repository, UtcDateTime, metadata
 from app.store.text import CleanJson, Label
 
-SCHEDULE, SCHEMA, SETTINGS = "schedule", "schema", "settings"
-"""Kinds of definitions: of a job by its side, of a table by its three-level name, and of a pipeline or job the settings
-that differ from the required ones."""
+SCHEDULE, SCHEMA, SETTINGS, DRIFT = "schedule", "schema", "settings", "drift"
+"""Kinds of definitions: of a job by its side, of a table by its three-level name, of a pipeline or job the settings
+that differ from the required ones, and what differs from what the last verified operation left; empty where nothing
+does."""
 
 definitions_table = Table(
     "observed_definitions",

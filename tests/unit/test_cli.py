@@ -20,6 +20,7 @@ from app.cli.context import CommandContext, context
 from app.config.migration import Role
 from app.config.schedule import Schedule
 from app.config.settings import IdentitySource, Settings
+from app.operations.definition import Kind
 from app.operations.executor import Patience
 from app.operations.preview import Preview
 from app.operations.service import OperationsService
@@ -33,6 +34,7 @@ from app.store.open import Store
 from app.store.parity_records import OtherWrite, ParityState, Producer
 from databricks_client.endpoint import EndpointError
 from databricks_client.errors import WorkspaceError
+from tests.support import drift_records
 from tests.support.operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld
 from tests.support.pages_seed import seed
 from validation.report import ParityReport, SideState, TableWrite, Verdict
@@ -342,6 +344,16 @@ def test_the_status_tells_the_timeline_and_what_is_late(here: Here) -> None:
     }
     text = here("status")[1]
     assert "Late and next" in text and "LATE" in text and ERIN.user_name in text, "the phases name their owner"
+
+
+def test_the_status_names_drift_with_its_cause_and_the_way_back(here: Here) -> None:
+    assert here.json("status")[1]["drift"] == {"found": [], "unknown": ""}
+    here.store.operations.add(drift_records.swap(Kind.CUTOVER, drift_records.NEW))
+    moved = drift_records.table(drift_records.X, "VIEW", drift_records.OLD)
+    here.store.collected.put_tables([moved])
+    (found,) = here.json("status")[1]["drift"]["found"]
+    assert (found["key"], found["cause"]) == (f"name:{drift_records.X}", "someone altered the view")
+    assert f"DRIFT: {drift_records.X} is a view over {drift_records.OLD}" in here("status")[1]
 
 
 def test_ticks_and_sign_offs_are_recorded_and_refusals_audited(here: Here) -> None:

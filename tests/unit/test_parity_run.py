@@ -35,7 +35,7 @@ def test_a_comparison_ends_with_its_report_and_with_what_produced_the_sides(stor
     assert done.baseline == Producer("run", "1", 1, T + HOUR, "SUCCESS"), "the newest real run"
     assert done.candidate == Producer("update", "u1", None, T + 2 * HOUR, "COMPLETED"), "the newest that wrote"
     assert done.pair == "run:1/update:u1"
-    assert done.warning is not None and "60 min apart" in done.warning
+    assert done.warning is not None and "1 h apart" in done.warning
     assert store.parity.report(parity_id, "t")["verdict"] == "identical"  # type: ignore[index]
 
 

@@ -78,7 +78,7 @@ def schedule_active(facts: Facts, params: Mapping[str, Any]) -> Finding:
         return unknown(str(e), "jobs", found.as_of)
     if apart is None:
         return pass_or_fail(False, f"{text}; one of the two jobs never starts", found.as_of, "jobs")
-    distance = f"at least {duration(apart)} from" if apart else "together with"
+    distance = f"at least {duration(apart, 0)} from" if apart else "together with"
     text = f"{text}; starts {distance} {old.name}, required are {duration(least * 60)}"
     return pass_or_fail(apart >= least * 60, text, min(found.as_of, old.as_of), "jobs")
 

@@ -39,7 +39,7 @@ def schedules_agree(facts: Facts, params: Mapping[str, Any]) -> Finding:
         return pass_or_fail(False, f"A job fires never: {old.quartz} and {new.quartz}{zones}", as_of, "jobs")
     text = (
         f"{compared.baseline_per_day:.3g} against {compared.candidate_per_day:.3g} runs a day, "
-        f"up to {duration(compared.furthest)} apart{zones}"
+        f"up to {duration(compared.furthest, 0)} apart{zones}"
     )
     return pass_or_fail(False, text, as_of, "jobs")
 

@@ -236,7 +236,8 @@ class ColumnRecord:
 class TableRecord:
     """A table, view or materialized view as it was at `as_of`. side: baseline, candidate, development or kept.
 
-    serves: the table that a plain view over it serves. rows and version are as of rows_as_of and may be older.
+    serves: the table that a plain view over it serves. hangers: what is attached to it, and, as `altered`, who changed
+    its definition last. rows and version are as of rows_as_of and may be older.
     """
 
     name: str

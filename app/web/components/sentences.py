@@ -106,7 +106,7 @@ def offset(baseline: ScheduleRecord | None, development: ScheduleRecord | None) 
         return None
     return (
         f"{development.name} starts {compared.baseline_per_day:.3g} times a day, {baseline.name} "
-        f"{compared.candidate_per_day:.3g} times, and they start up to {duration(compared.furthest)} apart: a "
+        f"{compared.candidate_per_day:.3g} times, and they start up to {duration(compared.furthest, 0)} apart: a "
         "comparison of the development tables includes that difference in time."
     )
 
