@@ -82,7 +82,7 @@ def load(
     without a value, a reference that nothing answers, and references in a circle.
     """
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     except (OSError, yaml.YAMLError) as e:
         raise BundleError(f"{path}: not readable as a bundle: {e}") from e
     return parse(document, target, ids=ids, variables=variables)

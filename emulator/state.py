@@ -92,6 +92,11 @@ def _dump(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def _dump_record(record: Run | TaskRun | Update) -> str:
+    """As `_dump(asdict(record))`, which would copy all settings of a run's job first."""
+    return json.dumps(vars(record), separators=(",", ":"), ensure_ascii=False, default=asdict)
+
+
 class State:
     """The workspace's records on disk.
 
@@ -319,7 +324,7 @@ class State:
                         run.trigger,
                         int(run.generated),
                         run.idempotency_token,
-                        _dump(asdict(run)),
+                        _dump_record(run),
                     ),
                 )
             for task in tasks:
@@ -328,7 +333,7 @@ class State:
                        WHERE parent_run_id = ?
                        ON CONFLICT (run_id) DO UPDATE
                        SET life_cycle_state = excluded.life_cycle_state, body = excluded.body""",
-                    (task.run_id, task.parent_run_id, task.life_cycle_state, _dump(asdict(task)), task.parent_run_id),
+                    (task.run_id, task.parent_run_id, task.life_cycle_state, _dump_record(task), task.parent_run_id),
                 )
 
     def put_run(self, run: Run) -> Run:
@@ -455,7 +460,7 @@ class State:
             for u in updates:
                 db.execute(
                     "INSERT OR REPLACE INTO updates VALUES (?, ?, ?, ?, ?, ?)",
-                    (u.update_id, u.pipeline_id, u.created_ms, u.state, int(u.generated), _dump(asdict(u))),
+                    (u.update_id, u.pipeline_id, u.created_ms, u.state, int(u.generated), _dump_record(u)),
                 )
             for e in events:
                 db.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import tempfile
 from collections.abc import Generator, Iterator
@@ -16,7 +17,11 @@ from xdist.scheduler import LoadScopeScheduling
 from scripts.local_workspace import LocalWorkspace
 
 pytest.register_assert_rewrite("tests.support")
-pytest_plugins = ["tests.support.fixtures", "tests.support.sql_engine"]
+FIXTURES = ("tests.support.fixtures", "tests.support.sql_engine")
+
+# What is imported and collected stays: searching it for garbage would take a quarter of the time of imports. See also
+# `pytest_collection_finish`.
+gc.disable()
 
 # How fast a machine makes examples says nothing of what must hold.
 settings.register_profile("cutover", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,9 +41,23 @@ SHARED, OWNER = "CUTOVER_TEST_DATA", "CUTOVER_TEST_OWNER"
 which hands out the tests to several."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--sqlite-only",
+        action="store_true",
+        help="run the tests of a store on SQLite alone (default: on SQLite and on PostgreSQL)",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Of several processes the one that hands out the tests has the workspace, unless none of them needs it."""
+    """Of several processes the one that hands out the tests has the workspace, unless none of them needs it.
+
+    That one has no tests and needs no fixtures: it does without the 4 s that their imports take.
+    """
     several = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
+    if not several:
+        for plugin in FIXTURES:
+            config.pluginmanager.import_plugin(plugin)
     if several and SHARED not in os.environ and not all({*WITHOUT_WORKSPACE} & {*Path(a).parts} for a in config.args):
         folder = tempfile.TemporaryDirectory(prefix="cutover-tests-", ignore_cleanup_errors=True)
         owned = LocalWorkspace(Path(folder.name), ENTRIES, IDLE)
@@ -105,6 +124,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         order = ["killed", "contract", "browser", "unit", "pages", "faults", "spark", "sql"]
     items.sort(key=lambda item: order.index(item.path.parent.name))
+
+
+def pytest_collection_finish() -> None:
+    """The collector of garbage passes over all that is there before the first test."""
+    gc.freeze()
+    gc.enable()
 
 
 class Shares(LoadScopeScheduling):  # type: ignore[misc]

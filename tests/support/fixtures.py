@@ -55,14 +55,6 @@ PAGES = ("test_pages.py", "test_runs_page.py", "test_dialogs.py", "test_overview
 """Pages only read, through the repositories whose own tests run on both databases; each test copies a seeded file."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--sqlite-only",
-        action="store_true",
-        help="run the tests of a store on SQLite alone (default: on SQLite and on PostgreSQL)",
-    )
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test of a store runs on each database, save those of pages."""
     if "store_urls" in metafunc.fixturenames:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from app.config.performance import USUAL, Performance
 from app.performance.assessment import Assessment, Measure
@@ -44,6 +43,8 @@ def of_times(old: Sequence[float], new: Sequence[float], chosen: Performance = U
 
 @pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95, 0.99])
 def test_the_interval_of_a_median_is_scipys(confidence: float) -> None:
+    from scipy import stats  # Takes 0.8 s, and every process collects this file.
+
     for n in range(1, 150):
         ranks = np.arange(1.0, n + 1)
         theirs = stats.quantile_test(ranks, q=np.median(ranks), p=0.5).confidence_interval(confidence)

@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from scipy import stats
 
 from app.config.performance import Performance
 from app.performance.load import load_assessment
@@ -112,10 +111,14 @@ def test_one_side_alone_has_no_parallel_period(store: Store) -> None:
 @pytest.mark.parametrize("freedom", [1, 2, 3, 6, 11, 27, 28, 111])
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
 def test_students_t_is_scipys(freedom: int, confidence: float) -> None:
+    from scipy import stats  # Takes 0.8 s, and every process collects this file.
+
     assert student_t(freedom, confidence) == pytest.approx(stats.t.ppf(0.5 + confidence / 2, freedom), rel=1e-12)
 
 
 def test_the_interval_of_a_mean_is_scipys() -> None:
+    from scipy import stats  # Takes 0.8 s, and every process collects this file.
+
     values = [10.0, 12.0, 14.0, 12.0, 99.0]
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     found = mean_interval(values, 0.95)
