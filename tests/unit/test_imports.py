@@ -241,7 +241,11 @@ def test_no_test_module_imports_a_test_module() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["from tests.unit.test_x import a", "    import tests.unit.test_x", "from tests.unit import (\n    x,\n    test_x,\n)"],
+    [
+        "from tests.unit.test_x import a",
+        "    import tests.unit.test_x",
+        "from tests.unit import (\n    x,\n    test_x,\n)",
+    ],
 )
 def test_an_import_of_a_test_module_is_seen(text: str) -> None:
     (statement,) = IMPORT.findall(text)
