@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Error, FloatRect, Locator, Page
 
 DRAWN = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
@@ -22,3 +22,31 @@ def opened(chromium: Browser, address: str, theme: str = "light", width: int = 1
     page.wait_for_function(DRAWN, timeout=30_000)
     page.wait_for_timeout(300)
     return page
+
+
+def place(page: Page, point: Locator) -> FloatRect:
+    """Where a chart's point or a table is, once it is in view. When data arrives it is drawn anew, then looked up again."""
+    for _ in range(20):
+        try:
+            point.scroll_into_view_if_needed(timeout=5_000)
+            if (box := point.bounding_box(timeout=5_000)) is not None:
+                return box
+        except Error as e:
+            if "not attached" not in e.message:
+                raise
+        page.wait_for_timeout(250)
+    raise AssertionError("it never stood still")
+
+
+def click_point(page: Page, point: Locator) -> None:
+    """Clicks a point of a chart, once it stays where it is."""
+    # The path itself lies under the layer that takes the chart's clicks.
+    for _ in range(20):
+        box = place(page, point)
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        page.wait_for_timeout(300)
+        if place(page, point) == box:
+            page.mouse.click(x, y)
+            return
+    raise AssertionError("the chart never stood still")

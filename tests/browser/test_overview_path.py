@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser.pages import opened
+from tests.browser.pages import click_point, opened
 
 
 def test_a_gate_opens_its_evidence_by_keyboard(chromium: Browser, url: str) -> None:
@@ -20,13 +20,7 @@ def test_a_gate_opens_its_evidence_by_keyboard(chromium: Browser, url: str) -> N
 
 def test_a_verdict_in_the_grid_opens_its_report(chromium: Browser, url: str) -> None:
     page = opened(chromium, f"{url}/overview")
-    grid = page.locator(".st-key-overview_grid")
-    grid.scroll_into_view_if_needed()
-    # The path itself lies under the layer that takes the chart's clicks.
-    box = grid.locator(".scatterlayer .point").last.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    click_point(page, page.locator(".st-key-overview_grid .scatterlayer .point").last)
     page.wait_for_url("**/parity?table=*&report=*")
     page.context.close()
 

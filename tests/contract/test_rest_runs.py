@@ -208,7 +208,7 @@ def test_cancel_stops_the_query_in_spark(client: WorkspaceClient, sql: Any):
     path = put(
         client,
         "/Shared/contract/endless",
-        "# Databricks notebook source\nspark.sql('SELECT sum(sin(id)) FROM range(4000000000)').collect()\n",
+        "# Databricks notebook source\nspark.sql('SELECT sum(sin(id)) FROM range(100000000000000)').collect()\n",
     )
     job = client.jobs.create(name="endless", tasks=[task("a", path)])
     run_id = client.jobs.run_now(job.job_id).run_id
@@ -222,7 +222,7 @@ def test_cancel_stops_the_query_in_spark(client: WorkspaceClient, sql: Any):
     assert run.state.result_state is jobs.RunResultState.CANCELED
     before = time.monotonic()
     assert sql("SELECT sum(id) FROM range(10)") == [(45,)]
-    assert time.monotonic() - before < 45, "the query would go on for minutes, and nothing else could run"
+    assert time.monotonic() - before < 300, "the query would go on for days, and nothing else could run"
 
 
 def test_a_run_is_in_the_system_tables_with_its_lineage(client: WorkspaceClient, sql: Any):

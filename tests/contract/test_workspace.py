@@ -236,11 +236,10 @@ def test_a_running_statement_is_cancelled_from_another_thread(ws: Workspace) -> 
     cancel = threading.Event()
     timer = threading.Timer(1.5, cancel.set)
     timer.start()
-    began = time.monotonic()
-    with pytest.raises(WorkspaceError) as caught:
+    with pytest.raises(WorkspaceError) as caught:  # To its end the statement would take days.
         ws.sql.query("SELECT sum(sin(id)) FROM range(100000000000000)", cancelled=cancel.is_set)
     timer.join()
-    assert caught.value.error_code == "OPERATION_CANCELED" and time.monotonic() - began < 60
+    assert caught.value.error_code == "OPERATION_CANCELED"
     with pytest.raises(WorkspaceError, match="before it began"):
         ws.sql.query("SELECT 1", cancelled=cancel.is_set)
     assert ws.sql.query("SELECT 1 AS one") == [{"one": 1}]
