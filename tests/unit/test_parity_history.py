@@ -9,14 +9,13 @@ from app.config.migration import DEFAULT_MIGRATION, Migration
 from app.context import Context
 from app.parity import streak_text
 from app.parity.streak import EndedProducer, NotCompared, Streak
-from app.store.open import Store
 from app.store.parity_records import ParityState, ParityTable
 from app.web.components import charts
 from app.web.components.marks import verdict_mark
 from app.web.components.panel import Panel
 from app.web.pages.parity_history import entries, figure, title
 from tests.support.drawn import drawn
-from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of
+from tests.support.pages_open import MIGRATION
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -66,27 +65,3 @@ def test_a_week_of_28_pairs_is_told_as_7_days_28_of_28() -> None:
     assert streak_text.explained(paused, migration, "production") == [
         "The days count from 2026-02-26T06:00Z: before it 3.2 days passed without a clean pair of runs, more than 24 h."
     ]
-
-
-def test_the_page_tells_what_was_not_compared(store: Store, fill: Fill) -> None:
-    fill()
-    with store.engine.begin() as c:
-        newest = c.exec_driver_sql("SELECT id FROM parity_runs ORDER BY finished_at DESC").scalars().all()
-        c.exec_driver_sql("UPDATE parity_runs SET state = 'cancelled' WHERE id = ?", (newest[1],))
-        c.exec_driver_sql(
-            "UPDATE parity_tables SET state = 'cancelled', verdict = 'not_proven' WHERE parity_id = ?", (newest[1],)
-        )
-    at = open_page("parity")
-    text = text_of(at)
-    assert "1 pair, 6 table comparisons" in text
-    assert "(30 table comparisons, 6 cancelled): 1 of 1 clean pairs of runs in a row" in text
-    assert "The streak restarts where run 10002 of " in text and "were not compared." in text
-    assert "cancelled" in frames(at)
-    assert "Clean comparisons in a row" in text_of(open_page("overview"))
-
-
-def test_the_overview_tells_why_there_is_no_row(store: Store, fill: Fill) -> None:
-    fill()
-    with store.engine.begin() as c:
-        c.exec_driver_sql("UPDATE parity_runs SET state = 'cancelled' WHERE verdict = 'identical'")
-    assert "the last pair was not clean" in text_of(open_page("overview"))

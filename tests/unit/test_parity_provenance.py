@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-import streamlit as st
 
 from app.parity.provenance import provenance_of
 from app.store.open import Store
 from app.store.parity_records import Producer
-from tests.support.pages_open import Fill, open_page
-from validation.report import Origin, ParityReport, Provenance
+from validation.report import Origin, Provenance
 
 AT = datetime(2026, 1, 31, 6, tzinfo=UTC)
 
@@ -35,18 +31,3 @@ def test_what_wrote_a_side_is_named_with_the_run_that_it_was_of(
     store.parity.set_producers(parity_id, stored, None, "far apart")
     run = store.parity.run(parity_id)
     assert run is not None and provenance_of(run) == Provenance(told, None, "far apart")
-
-
-def test_downloads_of_the_page_have_the_warning_and_the_runs(
-    store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill()
-    warned = next(r for r in store.parity.runs() if r.warning)
-    assert warned.warning is not None and warned.baseline is not None
-    offered: dict[str, Any] = {}
-    monkeypatch.setattr(st, "download_button", lambda *_, data, key, **__: offered.update({key: data}))
-    open_page("parity", table="dim_fde", report=warned.id)
-    filed = json.loads(offered["parity_json"]())
-    assert filed["provenance"]["warning"] == warned.warning and ParityReport.from_dict(filed)
-    page = offered["parity_html"]()
-    assert warned.warning in page and f"{warned.baseline.kind} {warned.baseline.id}" in page

@@ -15,7 +15,7 @@ from app.store.audit import AuditRepository
 from app.store.base import StoreError
 from app.store.open import Store
 from app.store.parity_records import ParityState
-from tests.support.pages_open import MIGRATION, Fill, open_page, text_of
+from tests.support.pages_open import MIGRATION
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 
@@ -95,20 +95,3 @@ def test_what_the_audit_log_cannot_record_does_not_happen(store: Store) -> None:
         service.cancel(parity_id, ERIN)
     (run,) = store.parity.active()
     assert (run.id, run.state, run.cancel_requested_by) == (parity_id, ParityState.QUEUED, None)
-
-
-def test_the_page_records_what_the_service_records(store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(operations=False)
-    monkeypatch.setattr("app.web.components.identity.actor", lambda *_: ERIN)
-    monkeypatch.setattr("app.context.Context.roles_of", lambda *_: frozenset({Role.OPERATOR}))
-    at = open_page("parity")
-    at.multiselect(key="parity_tables").set_value(NAMES[:1]).run()
-    at.button(key="parity_start").click().run()
-    (requested,) = store.parity.active()
-    assert f"comparison of {NAMES[0]}" in text_of(at)
-    at.button(key=f"cancel_{requested.id}").click().run()
-    assert not store.parity.active()
-    cancelled, asked = store.audit.records(limit=2)
-    assert (asked.action, asked.outcome, asked.subject) == (REQUEST, "allowed", NAMES[0])
-    assert asked.detail == {"final": False, "sides": "production"}
-    assert (cancelled.action, cancelled.outcome, cancelled.subject) == (CANCEL, "allowed", requested.id)

@@ -17,10 +17,9 @@ from app.parity.service import ParityService
 from app.store.audit import AuditRepository
 from app.store.base import StoreError
 from app.store.open import Store
-from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of
+from tests.support.pages_open import MIGRATION
 from tests.support.validation_warehouse import DESCRIBED, Scripted
 from validation import Cell, ComparisonSpec, ParityReport, Sample, SampleKind, SideState, Verdict, reveal
-from validation.row_reveal import Revealed
 from validation.warehouse import Parameters, Row, never
 
 pytestmark = pytest.mark.usefixtures("page_settings")
@@ -141,20 +140,3 @@ def test_nothing_is_shown_where_the_log_cannot_tell_how_much_was(store: Store) -
 
 
 # The page
-
-
-def test_the_page_shows_one_row_a_side_and_tells_how_many_have_its_key(
-    store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(differing=True)
-    sides = {"baseline": Revealed({"id": "1", "x": "ada"}, 40, True), "candidate": Revealed(None, 3, False)}
-    monkeypatch.setattr("app.parity.service.ParityService.reveal", lambda *_: sides)
-    monkeypatch.setattr("app.web.components.identity.actor", lambda *_: Actor("erin", frozenset(), "test"))
-    at = open_page("parity", table="income_verification")
-    at.button(key="parity_reveal").click().run()
-    at.button(key="parity_reveal").click()
-    at.button(key="parity_reveal_go").click().run()
-    text = text_of(at)
-    assert "Old side**: the sampled row; rows with the same key that are not shown: 39" in text
-    assert "New side**: no row; rows with the same key that are not shown: 3" in text
-    assert "ada" in frames(at)
