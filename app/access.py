@@ -35,19 +35,23 @@ class Refused(Exception):
     """The action is not allowed now; the text says why and what to do. Every refusal is in the audit log."""
 
 
+class RolesUnknown(Refused):
+    """The action needs a role, and the user's roles cannot be looked up now."""
+
+
 def same_person(a: str, b: str) -> bool:
     """Whether two user names are one person's: e-mail addresses differ in case by accident only."""
     return a.strip().casefold() == b.strip().casefold()
 
 
 def require(user: str, role: Role, roles_of: RolesOf, what: str) -> None:
-    """Looks the user's roles up now. Raises Refused if the role is missing or cannot be looked up."""
+    """Looks the user's roles up now. Raises Refused if the role is missing, RolesUnknown if it cannot be looked up."""
     try:
         roles = roles_of(user)
     except Refused as e:
-        raise Refused(f"{what} needs the role {role}, and {e}") from e
+        raise RolesUnknown(f"{what} needs the role {role}, and {e}") from e
     except Exception as e:
-        raise Refused(
+        raise RolesUnknown(
             f"{what} needs the role {role}, and the roles of {user} cannot be looked up: {' '.join(str(e).split())}"
         ) from e
     if role not in roles:

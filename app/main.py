@@ -16,7 +16,7 @@ import streamlit as st  # noqa: E402
 from app.access import Refused  # noqa: E402
 from app.config.base import ConfigError  # noqa: E402
 from app.store.base import StoreError  # noqa: E402
-from app.web.components import delivery, drifted, identity, notice, panel, preparing, report  # noqa: E402
+from app.web.components import accounts, delivery, drifted, identity, notice, panel, preparing, report  # noqa: E402
 from app.web.components.native import PAGES_KEY  # noqa: E402
 from app.web.components.text import literal  # noqa: E402
 
@@ -113,6 +113,7 @@ def main() -> None:
     found = preparing.state()
     if found is not None:
         panel.live(lambda: preparing.banner(here.store), every=None if found.ready else panel.LIVE_SECONDS)
+    panel.live(accounts.banner, key="accounts_banner")
     panel.live(drifted.banner, key="drift_banner")
     page.run()
 

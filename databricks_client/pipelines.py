@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -172,13 +172,14 @@ class Pipelines:
         for answer in self._rest.pages(what, f"{_path(pipeline_id)}/updates", {"max_results": max_results}):
             yield tuple(self._update(u, pipeline_id) for u in answer.objects("updates"))
 
-    def updates_since(self, pipeline_id: str, since: datetime) -> tuple[Update, ...]:
-        """Updates created at or after `since`, newest first."""
+    def updates_after(self, pipeline_id: str, known: Collection[str]) -> tuple[Update, ...]:
+        """Updates newer than all of these ids, newest first; all where none is known. No clock decides."""
         found: list[Update] = []
         for updates in self._update_pages(pipeline_id):
-            found += [u for u in updates if u.created >= since]
-            if updates and updates[-1].created < since:
-                break
+            for update in updates:
+                if update.update_id in known:
+                    return tuple(found)
+                found.append(update)
         return tuple(found)
 
     def last_write(self, pipeline_id: str) -> Update | None:

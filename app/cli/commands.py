@@ -24,6 +24,7 @@ COMMANDS = {
     "resume": ("operations", "Continue an interrupted operation from the observed state."),
     "cancel": ("operations", "Withdraw an operation, or stop a running one and undo it."),
     "rollback": ("operations", "Make the old side serve again, in this process."),
+    "account": ("operations", "Account for another person's rollback by break-glass."),
     "rehearse": ("operations", "Run cutover and rollback twice on scratch copies."),
     "start-update": ("operations", "Start an update of a pipeline."),
     "run": ("operations", "Run a job now."),

@@ -111,8 +111,8 @@ def apply(
 def resume(operation: OperationId, as_: As = None, as_json: Json = False) -> None:
     """Continue an interrupted operation from the observed state.
 
-    Runs in this process. A cutover that failed, was stopped or was being undone is rolled back; one after which no
-    table serves the new side yet is checked again first.
+    Runs in this process. A cutover that failed, was stopped or was being undone is rolled back, and so is one whose
+    plan, approval, gates or data no longer hold.
     """
     actor = context.actor(as_)
     with _Narrator(operation, as_json):
@@ -135,15 +135,35 @@ def rollback(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Take the lease from a process that lives and does not get on.")
     ] = False,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it is taken over, for the audit log.")] = "",
+    glass: Annotated[
+        bool, typer.Option("--break-glass", help="Roll back though your roles cannot be looked up.")
+    ] = False,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the audit log.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Make the old side serve again, in this process. Starts from wherever a cutover or rollback stopped."""
-    if take_over and not reason.strip():
-        raise WrongUse("--take-over needs --reason TEXT")
-    if reason and not take_over:
-        raise WrongUse("--reason is for --take-over")
-    _ask(Kind.ROLLBACK, {}, as_, confirm, as_json, here=True, wait=True, take_over=reason.strip())
+    """Make the old side serve again, in this process. Starts from wherever a cutover or rollback stopped.
+
+    With --break-glass also while the workspace cannot say which roles you have; two approvers other than you must
+    account for it afterwards, and no cutover begins before.
+    """
+    reason = reason.strip()
+    for chosen, option in ((take_over, "--take-over"), (glass, "--break-glass")):
+        if chosen and not reason:
+            raise WrongUse(f"{option} needs --reason TEXT")
+    if reason and not (take_over or glass):
+        raise WrongUse("--reason is for --take-over and --break-glass")
+    _ask(
+        Kind.ROLLBACK, {}, as_, confirm, as_json, here=True, wait=True,
+        take_over=reason if take_over else "", break_glass_reason=reason if glass else None,
+    )  # fmt: skip
+
+
+@app.command()
+def account(operation: OperationId, as_: As = None, comment: Comment = "", as_json: Json = False) -> None:
+    """Account for another person's rollback by break-glass. Needs the role approver and --comment."""
+    missing = context.operations.account(operation, context.actor(as_), comment)
+    text = "It is accounted for." if not missing else f"{missing} more approver must account for it."
+    show(as_json, {"operation": operation, "missing": missing}, lambda console: console.say(text))
 
 
 @app.command()
@@ -266,7 +286,7 @@ def worker() -> None:
     raise Ended(work())
 
 
-def _plan(kind: Kind, args: Mapping[str, Any], actor: Actor) -> Plan:
+def _plan(kind: Kind, args: Mapping[str, Any], actor: Actor, break_glass_reason: str | None = None) -> Plan:
     if kind in (Kind.RUN_NOW, Kind.PAUSE, Kind.UNPAUSE):
         if "job" not in args:
             raise WrongUse(f"{kind} needs --job baseline or --job candidate")
@@ -278,7 +298,7 @@ def _plan(kind: Kind, args: Mapping[str, Any], actor: Actor) -> Plan:
     extra = [e for e in extra if e not in ("refresh_selection", "validate_only")]
     if extra:
         raise WrongUse(f"{kind} takes no --{extra[0]}")
-    return context.operations.plan(kind, args, actor, context.err.say)
+    return context.operations.plan(kind, args, actor, context.err.say, break_glass_reason=break_glass_reason)
 
 
 def _ask(
@@ -290,10 +310,11 @@ def _ask(
     here: bool,
     wait: bool,
     take_over: str = "",
+    break_glass_reason: str | None = None,
 ) -> None:
     """Plan, show, confirm, submit, follow."""
     actor = context.actor(persona)
-    made = _plan(kind, args, actor)
+    made = _plan(kind, args, actor, break_glass_reason)
     if not as_json:
         _draw_plan(context.out, made)
     if here and not made.blocking and not made.needs_approval:

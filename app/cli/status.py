@@ -14,6 +14,7 @@ from app.cli.operation_output import brief, draw_operations
 from app.cli.options import Json
 from app.cli.output import moment, plain, rows, show
 from app.cli.performance_output import performance_table
+from app.operations.break_glass import unaccounted
 from app.performance.plain import assessment_json
 from app.progress import phases as progress
 from app.progress.drift import as_json as drift_json
@@ -51,6 +52,7 @@ def status(
     held = context.store.leases.holder(OPERATIONS_LEASE) is not None
     headline = answer(facts).text
     plan = timeline(facts, phases)
+    to_account = unaccounted(context.store.audit, context.store.operations, context.migration.name)
     waits = _waiting(facts, user, under_way) if user else None
     drift = load_drift(context.store, context.migration, facts.now)
     value = {
@@ -89,6 +91,7 @@ def status(
         "drift": {"found": [drift_json(d) for d in drift.found], "unknown": drift.unknown},
         "gates": [{"key": g.gate.key, "title": g.gate.title, "blocks": g.blocks, **plain(g.finding)} for g in gates],
         "performance": assessment_json(facts.performance),
+        "unaccounted": to_account,
         "operations": [{**brief(o), "interrupted": o.state is State.RUNNING and not held} for o in under_way],
     }
 
@@ -98,6 +101,8 @@ def status(
             console.say(f"DRIFT: {d.text}. To restore: {d.restore}.")
         if drift.unknown:
             console.say(f"Whether there is drift is not known: {drift.unknown}.")
+        for item in to_account:
+            console.say(f"Open: {item.text}")
         if waits:
             awaited = [(str(w.kind), w.title, w.text, w.key) for w in waits]
             rows(f"Waits for {user}", ["kind", "what", "why", "key"], awaited)(console)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -235,10 +234,12 @@ class DatabricksWorld:
         """State of a run."""
         return self._workspace.jobs.run(int(run_id)).state
 
-    def updates_like(
-        self, pipeline_id: str, body: Mapping[str, Any], after: datetime, until: datetime
-    ) -> Sequence[str]:
-        """Ids of updates that were created between two moments by an API call with this body."""
+    def newest_updates(self, pipeline_id: str) -> Sequence[str]:
+        """Ids of a pipeline's updates, newest first: one page of them."""
+        return [u.update_id for u in self._workspace.pipelines.updates_page(pipeline_id).updates]
+
+    def updates_like(self, pipeline_id: str, body: Mapping[str, Any], known: Sequence[str]) -> Sequence[str]:
+        """Ids of updates newer than all `known` ones that an API call with this body created."""
 
         def alike(update: Update) -> bool:
             return (
@@ -249,8 +250,7 @@ class DatabricksWorld:
                 and set(update.full_refresh_selection) == set(body.get("full_refresh_selection", ()))
             )
 
-        found = self._workspace.pipelines.updates_since(pipeline_id, after)
-        return [u.update_id for u in found if u.created <= until and alike(u)]
+        return [u.update_id for u in self._workspace.pipelines.updates_after(pipeline_id, known) if alike(u)]
 
     def update_state(self, pipeline_id: str, update_id: str) -> str:
         """State of an update."""

@@ -21,7 +21,7 @@ from app.operations.steps import PlannedStep, StepFailed, require_known
 from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
 from app.store.leases import OPERATIONS_LEASE, Lease, LeaseLost, LeaseRepository, ticks
-from app.store.operations import OperationsRepository, Phase
+from app.store.operations import JournalEntry, OperationsRepository, Phase
 from databricks_client.errors import WorkspaceError
 from databricks_client.fencing import NotSent, fenced
 from databricks_client.running import new_statement, sending
@@ -334,19 +334,19 @@ class Engine:
         while sent:
             self._confirm(sent.pop(0))
 
-    def _act_now(self, planned: PlannedStep, since: datetime) -> None:
+    def _act_now(self, planned: PlannedStep, since: Detail) -> None:
         """Acts some time after the intent was journaled under the lease: so the lease is looked at again."""
         if self._halt.is_set():
             raise _GaveWay("another table's step failed")
         self._journal.check_alone()
         self._confirm(self._send(planned, since))
 
-    def _prepare(self, planned: PlannedStep) -> datetime | None:
-        """Checks the lease, looks, journals the intent. None if it is so already, else the time of the first intent."""
+    def _prepare(self, planned: PlannedStep) -> Detail | None:
+        """Checks the lease, looks, journals the intent. None if it is so already, else what the first intent kept."""
         self.check_continue()
         # The way back is always planned anew from the world: its numbers name other steps than an earlier try's.
         before = self._history(planned) if self._journal.direction == "forward" and planned.step.only_once else {}
-        first = before.get(Phase.INTENT)
+        first = dict(before[Phase.INTENT].detail) if Phase.INTENT in before else None
         if Phase.DONE in before:
             self._note(planned, Phase.ALREADY, f"{planned.step.text}: done before the interruption")
             return None
@@ -358,17 +358,16 @@ class Engine:
         if done:
             self._note(planned, Phase.ALREADY, f"{planned.step.text}: no change needed")
             return None
-        moment = self._clock()
-        self._note(planned, Phase.INTENT, planned.step.text)
-        return first or moment
+        intent = self._do.before(planned.step) if first is None else first
+        self._note(planned, Phase.INTENT, planned.step.text, intent)
+        return intent
 
-    def _intend(self, planned: PlannedStep) -> datetime:
+    def _intend(self, planned: PlannedStep) -> Detail:
         """Journals the intent, without a look."""
-        moment = self._clock()
         self._note(planned, Phase.INTENT, planned.step.text)
-        return moment
+        return {}
 
-    def _send(self, planned: PlannedStep, since: datetime, late: list[_Late] | None = None) -> _Sent:
+    def _send(self, planned: PlannedStep, since: Detail, late: list[_Late] | None = None) -> _Sent:
         """Acts. After an error it looks first: the effect may be there though the answer was lost.
 
         late: where given, a name may be open: no stop is heard, and journal lines are added to it instead.
@@ -427,7 +426,7 @@ class Engine:
             raise StepFailed(f"{text}: the answer was success, but the effect is missing")
         self._note(planned, Phase.DONE, text, {**sent.detail, "seconds": sent.seconds})
 
-    def _shows(self, planned: PlannedStep, detail: Detail, since: datetime, problem: Exception | None) -> bool:
+    def _shows(self, planned: PlannedStep, detail: Detail, since: Detail, problem: Exception | None) -> bool:
         """Whether the effect can be seen. After success it is looked for a few times: a listing may lag behind."""
         step = planned.step
         if not step.changes:
@@ -468,18 +467,18 @@ class Engine:
         if self._may_stop and self._journal.stop_requested():
             raise Stopped("a stop was requested")
 
-    def _history(self, planned: PlannedStep) -> dict[Phase, datetime]:
-        """When this step was first journaled in each phase, by this run or one that was interrupted."""
-        found: dict[Phase, datetime] = {}
+    def _history(self, planned: PlannedStep) -> dict[Phase, JournalEntry]:
+        """The first line of this step in each phase, by this run or one that was interrupted."""
+        found: dict[Phase, JournalEntry] = {}
         for entry in self._journal.entries():
             if entry.direction == self._journal.direction and entry.number == planned.number:
-                found.setdefault(entry.phase, entry.at)
+                found.setdefault(entry.phase, entry)
         return found
 
     def _note(self, planned: PlannedStep, phase: Phase, text: str, detail: Detail | None = None) -> None:
         if phase is Phase.INTENT and planned.step.changes:
             # The name that its statement carries: by it whoever takes over finds it in the query history.
-            detail = {"statement": self._name(planned)}
+            detail = {**(detail or {}), "statement": self._name(planned)}
         self._journal.write(planned, phase, text, detail)
 
     def _name(self, planned: PlannedStep) -> str:
@@ -514,10 +513,11 @@ def _chain(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
 
 @dataclass(frozen=True)
 class _Sent:
-    """A step that was sent. lost: the error in place of an answer, where its effect was seen all the same."""
+    """A step that was sent. since: what its first intent kept. lost: the error in place of an answer, where its effect
+    was seen all the same."""
 
     planned: PlannedStep
-    since: datetime
+    since: Detail
     detail: Detail
     seconds: float
     lost: WorkspaceError | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any, TypeVar
 
 from app.access import Actor, Refused
@@ -23,7 +24,7 @@ from app.operations.past import PastCutover, last_cutover, of_record
 from app.operations.performer import Performer
 from app.operations.planner import Planner
 from app.operations.settle import FIRST_SETTLE_SECONDS, SETTLE_SECONDS, Settling, unfinished
-from app.operations.steps import StepFailed, UnknownStep
+from app.operations.steps import StepFailed, UnknownStep, require_known
 from app.operations.world import World
 from app.store.base import StoreError
 from app.store.leases import LeaseLost, ticks
@@ -32,6 +33,11 @@ from databricks_client.errors import WorkspaceError
 from databricks_client.running import working_on
 
 R = TypeVar("R")
+
+RECHECK_SECONDS = 60.0
+"""Age from which a check no longer lets a cutover change anything more."""
+
+STOPPED = "a stop was requested"
 
 
 @dataclass(frozen=True)
@@ -128,26 +134,47 @@ class Executor:
         self._start_warehouse(known, hold)
         if not undoing and known.kind is not Kind.ROLLBACK and (unproven := self._settle_forward(known, hold)):
             raise Refused(f"not resumed, what was sent before may still take effect: {'; '.join(unproven)}")
-        if known.kind is Kind.CUTOVER and not undoing and self._planner.all_serve_old(of_record(record)):
-            try:
-                self._planner.check_window(known.kind)
-                self._planner.check_before(record, known, resumed=True)
-            except (Refused, WorkspaceError) as e:
-                raise Refused(f"not resumed, no table serves the new side yet: {e}; roll it back") from e
+        back = self._why_back(fresh, known)
         self._ledger.move(
             actor, "resume", "allowed", record, [State.RUNNING, State.NEEDS_HUMAN], State.RUNNING, lease=hold.lease,
             detail=self._ledger.journal_digest(operation_id),
-            columns={
-                "executor": actor.user_name, "stop_requested": undoing and fresh.stop_requested, "ended_at": None,
-                "reason": "",
-            },
+            # A stop that was requested stays so: whoever continues must hear it.
+            columns={"executor": actor.user_name, "ended_at": None, "reason": ""},
         )  # fmt: skip
-        if undoing:
-            why = "a stop was requested" if fresh.stop_requested else "it had failed, or its undo was interrupted"
-            return self._undo(record, known, hold, actor, why)
+        if back:
+            return self._undo(record, known, hold, actor, back)
         if known.kind is Kind.ROLLBACK:
             return self._roll_back_again(record, known, hold, actor, self._past(record, known))
-        return self._execute(record, known, hold, actor)
+        return self._execute(record, known, hold, actor, resumed=True)
+
+    def _why_back(self, fresh: OperationRecord, known: Plan) -> str:
+        """Why an interrupted operation goes back instead of on; empty where it goes on.
+
+        Going on needs all that starting needs, save for what the operation's own steps did. Raises Refused where that
+        cannot be seen, or where an operation that has no way back may not go on: nothing was written then.
+        """
+        if known.kind is Kind.ROLLBACK:
+            return ""
+        if known.kind is Kind.CUTOVER and self._goes_back(fresh):
+            return STOPPED if fresh.stop_requested else "it had failed, or its undo was interrupted"
+        if self._all_done(known):
+            return ""  # Only its end is not recorded.
+        try:
+            self._planner.check_window(known.kind)
+            self._planner.check_midway(fresh, known)
+        except WorkspaceError as e:
+            raise Refused(f"not resumed, the workspace cannot be read: {e}") from e
+        except Refused as e:
+            if known.kind is not Kind.CUTOVER:
+                raise Refused(f"not resumed: {e}; end it with: cutover cancel {fresh.id}") from e
+            return f"it may not go on: {e}"
+        return ""
+
+    def _all_done(self, known: Plan) -> bool:
+        """Whether the last step is journaled as done: then only the operation's end is missing."""
+        entries = self._operations.journal(known.operation_id)
+        done = (Phase.DONE, Phase.ALREADY)
+        return any(e.number == known.steps[-1].number and e.phase in done and e.direction == "forward" for e in entries)
 
     def bring_back(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         """Ends an operation that was interrupted, without a person and without going further forward.
@@ -173,21 +200,27 @@ class Executor:
             last = next((e for e in reversed(entries) if e.phase in (Phase.INTENT, Phase.DONE)), None)
             what = "nothing had started" if last is None else f"last in its journal: {last.text} ({last.phase})"
             return self._end(record, known, hold, actor, State.FAILED, f"it was interrupted; {what}")
-        verified = any(e.number == known.steps[-1].number and e.phase is Phase.DONE for e in entries)
-        if verified and (unproven := self._settle_forward(known, hold)):
+        all_done = self._all_done(known)
+        if all_done and (unproven := self._settle_forward(known, hold)):
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where("; ".join(unproven)))
-        if verified and not self._goes_back(fresh):
+        if all_done and not self._goes_back(fresh):
             return self._execute(record, known, hold, actor)
         return self._undo(record, known, hold, actor, "it was interrupted and not resumed")
 
     def _execute(
-        self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor, *, taken_over: bool = False
+        self,
+        record: OperationRecord,
+        known: Plan,
+        hold: Hold,
+        actor: Actor,
+        *,
+        taken_over: bool = False,
+        resumed: bool = False,
     ) -> OperationRecord:
         # Read before anything moves: the way back must not need the store.
         past = self._persist(hold, lambda: self._past(record, known))
         try:
-            may_stop = known.kind is not Kind.ROLLBACK
-            self._engine(known, hold, "forward", may_stop=may_stop).run(known.steps)
+            self._forward(record, known, hold, resumed)
         except (LeaseLost, Interrupted):
             raise
         except Exception as e:  # noqa: BLE001 (whatever stopped it, what it has done is brought back)
@@ -205,7 +238,32 @@ class Executor:
             if taken_over or past.unrestored(self._migration, known.observation, pause_new=True):
                 return self._roll_back_again(record, known, hold, actor, past)  # It may be seen by now.
             self._close_cutovers(record, hold, actor)
-        return self._end(record, known, hold, actor, State.VERIFIED, "")
+        try:
+            return self._end(record, known, hold, actor, State.VERIFIED, "")
+        except Stopped as e:
+            if known.kind is Kind.CUTOVER:
+                return self._undo(record, known, hold, actor, str(e))
+            return self._end(record, known, hold, actor, State.FAILED, f"{e}; its last step had been done")
+
+    def _forward(self, record: OperationRecord, known: Plan, hold: Hold, resumed: bool) -> None:
+        """The steps in order. A cutover is checked again before it changes anything more where it was resumed, once
+        nothing else can write any more, and wherever its last check lies back longer than RECHECK_SECONDS: it may have
+        waited for a run or for a service that did not answer. Raises what the engine raises, and Refused."""
+        engine = self._engine(known, hold, "forward", may_stop=known.kind is not Kind.ROLLBACK)
+        if known.kind is not Kind.CUTOVER or self._all_done(known):
+            engine.run(known.steps)
+            return
+        for planned in known.steps:
+            require_known(planned.step)
+        checked, due, quiet = self._clock(), resumed, False
+        for _, stage in groupby(known.steps, key=lambda p: p.stage):
+            found = list(stage)
+            late = (self._clock() - checked).total_seconds() >= RECHECK_SECONDS
+            if any(p.step.changes for p in found) and (late or (due and quiet)):
+                self._planner.check_midway(record, known)
+                checked, due = self._clock(), due and not quiet
+            engine.run(found)
+            quiet = quiet or any(p.step.proves_idle for p in found)
 
     def _past(self, record: OperationRecord, known: Plan) -> PastCutover:
         """What an operation's way back is built from: its own plan, or that of the cutover that it takes back."""
@@ -441,7 +499,7 @@ class Executor:
         """Records what became of an operation. unwritten: what the journal lacks, for the audit log.
 
         Raises LeaseLost: then the lease's new holder records the outcome; JournalLost: then it stays RUNNING, and is
-        taken up again.
+        taken up again; Stopped where it would be VERIFIED but for a stop that was requested before.
         """
 
         by_hand = self._by_hand() if state is State.NEEDS_HUMAN else {}
@@ -452,10 +510,13 @@ class Executor:
             if unwritten:
                 detail["not_journaled"] = list(unwritten)
             outcome = "done" if state is State.VERIFIED else "failed"
-            self._ledger.move(
+            verified = state is State.VERIFIED
+            moved = self._ledger.move(
                 actor, "end", outcome, record, [State.RUNNING], state, reason=reason, detail=detail, lease=hold.lease,
-                columns={"ended_at": self._clock(), "reason": reason},
+                columns={"ended_at": self._clock(), "reason": reason}, unless_stopped=verified,
             )  # fmt: skip
+            if not moved and verified and self._operations.stop_requested(record.id):
+                raise Stopped(STOPPED)
             return self._operations.get(record.id) or record
 
         try:
@@ -482,7 +543,7 @@ class Executor:
             return True
         open_failures: set[int] = set()
         for entry in self._operations.journal(record.id):
-            if entry.direction == "back":
+            if entry.on_way_back:
                 return True
             if entry.phase is Phase.FAILED:
                 open_failures.add(entry.number)

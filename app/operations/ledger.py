@@ -128,24 +128,38 @@ class Ledger:
         lease: Lease | None = None,
         also: Callable[[Connection], Mapping[str, Any]] = lambda _: {},
         columns: Mapping[str, Any] | None = None,
+        unless_stopped: bool = False,
     ) -> bool:
         """Changes an operation's state if it is one of `before`, with its audit record, in one transaction; whether
         this call did it.
 
         lease: must be held in that transaction. also: further writes of it, which give details for the record.
-        columns: further columns of the operation. Raises LeaseLost, StoreError: nothing is written then.
+        columns: further columns of the operation. unless_stopped: not where a stop was requested. Raises LeaseLost,
+        StoreError: nothing is written then.
         """
         known = frozenset(before)
 
         def change(c: Connection) -> Mapping[str, Any] | None:
             if lease is not None:
                 self._store.leases.check(lease, c)
-            if not self._store.operations.moving(record.id, known, after, c, **(columns or {})):
+            if not self._store.operations.moving(record.id, known, after, c, unless_stopped, **(columns or {})):
                 return None
             return {"state": str(after), **also(c)}
 
         try:
             self.audit(actor, action, outcome, record.id, record.plan_hash, reason, detail, change=change)
+        except Unchanged:
+            return False
+        return True
+
+    def request_stop(self, actor: Actor, record: OperationRecord, comment: str) -> bool:
+        """Requests that an operation stops, with its audit record, in one transaction; whether it was running still."""
+
+        def change(c: Connection) -> Mapping[str, Any] | None:
+            return {} if self._store.operations.requesting_stop(record.id, c) else None
+
+        try:
+            self.audit(actor, "stop", "allowed", record.id, record.plan_hash, comment, change=change)
         except Unchanged:
             return False
         return True

@@ -163,7 +163,9 @@ def _written(world: World, migration: Migration, seen: Observation, past: PastCu
 
 
 def _privileges(world: World, migration: Migration, seen: Observation) -> Privileges:
-    swap = [t.baseline for t in migration.tables if seen.relation(t.baseline).kind != "absent"]
+    # Midway the kept table is the one that is renamed and granted on.
+    moved = [t.kept if seen.relation(t.kept).kind == "table" else t.baseline for t in migration.tables]
+    swap = [n for n in moved if seen.relation(n).kind != "absent"]
     read = [t.candidate for t in migration.tables if seen.relation(t.candidate).kind != "absent"]
     return world.privileges(swap, read, [j.job_id for _, j in seen.jobs])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from app.durations import duration
@@ -30,11 +30,8 @@ from app.operations.steps.base import what_it_is
 from app.operations.world import Relation, World
 
 POLL_SECONDS = 2.0
-CLOCK_SKEW = timedelta(seconds=5)
-"""How far this clock and the workspace's may be apart when an update is recognised by the time it was created."""
-
-ANSWER_LOST = timedelta(minutes=10)
-"""How long after its intent an update whose start had no answer may have been created."""
+KNOWN_UPDATES = "updates_before"
+"""Under which the journal keeps the updates before one was started: a clock that is ahead would hide the new one."""
 
 Detail = dict[str, Any]
 
@@ -63,16 +60,29 @@ class Performer:
         self._sleep = sleep
         self._sent: dict[Step, tuple[Request, ...]] = {}
 
-    def is_done(self, step: Step, since: datetime | None = None) -> bool:
+    def before(self, step: Step) -> Detail:
+        """What the journal keeps with the step's first intent: of an update, which ones there were before."""
+        match step:
+            case StartUpdate():
+                return {KNOWN_UPDATES: list(self._world.newest_updates(step.pipeline_id))}
+            case _:
+                return {}
+
+    def is_done(self, step: Step, intent: Mapping[str, Any] | None = None) -> bool:
         """Whether the workspace is already as the step leaves it, by fresh reads. Reading steps are never done before.
 
-        since: when this step's intent was first journaled, if it was: by that a started update is recognised.
-        Raises StepFailed where the workspace is neither as before the step nor as after it.
+        intent: what `before` gave when this step's intent was first journaled, if it was: by that a started update is
+        recognised. Raises StepFailed where the workspace is neither as before the step nor as after it.
         """
         require_known(step)
         match step:
-            case StartUpdate() if since is not None:
-                found = self._world.updates_like(step.pipeline_id, step.body, since - CLOCK_SKEW, since + ANSWER_LOST)
+            case StartUpdate() if intent is not None:
+                if KNOWN_UPDATES not in intent:
+                    raise StepFailed(
+                        f"whether this operation started an update of {step.pipeline} is unknown: check before starting"
+                        " another"
+                    )
+                found = self._world.updates_like(step.pipeline_id, step.body, intent[KNOWN_UPDATES])
                 if len(found) > 1:
                     raise StepFailed(
                         f"which of the updates {', '.join(found)} of {step.pipeline} this operation started is unknown:"
@@ -103,15 +113,15 @@ class Performer:
             case _:
                 raise step.unknown()
 
-    def is_so(self, step: Step, detail: Mapping[str, Any], since: datetime | None) -> bool:
-        """Reads back after acting. detail: what `act` gave, empty where its answer was lost."""
+    def is_so(self, step: Step, detail: Mapping[str, Any], intent: Mapping[str, Any]) -> bool:
+        """Reads back after acting. detail: what `act` gave, empty where its answer was lost; intent: of `is_done`."""
         match step:
             case RunJob():
                 return "run_id" in detail and bool(self._world.run_state(str(detail["run_id"])))
             case StartUpdate() if "update_id" in detail:
                 return bool(self._world.update_state(step.pipeline_id, str(detail["update_id"])))
             case StartUpdate():
-                return self.is_done(step, since)
+                return self.is_done(step, intent)
             case _:
                 return not step.changes or step.is_so(self._world, self._sent.get(step, ()))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from app.access import Refused
 from app.config.migration import Migration
@@ -41,7 +40,7 @@ from app.operations.steps import (
     VerifyOutcome,
     VerifyServing,
 )
-from app.operations.world import Grant, JobState, Relation, absent
+from app.operations.world import Grant, JobState, Relation
 
 IDLE_SECONDS = 1800.0
 """How long a cutover waits for runs that were active when it paused their job."""
@@ -78,16 +77,6 @@ def places(
     none."""
     relations = {r.name: r for r in observation.relations}
     return {s.table: locate(s, relations, *_ids(s, before), unknown) for s in all_swaps}
-
-
-def unmoved(all_swaps: Sequence[Swap], observation: Observation, before: Observation) -> Observation:
-    """The observation as it would be had no old table moved: each that is kept has its own name again."""
-    found = places(all_swaps, observation, before)
-    home: list[Relation] = []
-    for s in all_swaps:
-        if found[s.table].position in (Position.RENAMED, Position.SHADOWED):
-            home += [replace(observation.relation(s.kept), name=s.served), absent(s.kept)]
-    return observation.with_relations(home)
 
 
 def _ids(swap: Swap, before: Observation | None) -> tuple[str | None, str | None]:

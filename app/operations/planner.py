@@ -9,15 +9,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app import access
-from app.access import Refused, RolesOf
+from app.access import Refused, RolesOf, RolesUnknown
 from app.config.migration import Migration, Role
 from app.moments import when
-from app.operations import approvals, attested, confirm, effects, gates, plan_job, plan_rehearsal, plan_swap, risks
+from app.operations import (
+    approvals,
+    attested,
+    break_glass,
+    confirm,
+    effects,
+    gates,
+    plan_job,
+    plan_rehearsal,
+    plan_swap,
+    risks,
+)
 from app.operations.audience import Audience
 from app.operations.by_hand import ByHand, by_hand
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation, Plan
 from app.operations.draft import Draft
 from app.operations.gates import Judge
+from app.operations.midway import unmoved
 from app.operations.observe import look_back, observe, relations, starts_old_job
 from app.operations.past import PastCutover, concerning, last_cutover, of_record
 from app.operations.performer import differences
@@ -140,7 +152,10 @@ class Planner:
 
     def _gates(self, kind: Kind, seen: Observation, past: PastCutover) -> tuple[GateVerdict, ...]:
         of_world = gates.of_world(kind, self._migration, seen, past)
-        return (*self._migration_gates(), *of_world) if kind is Kind.CUTOVER else of_world
+        if kind is not Kind.CUTOVER:
+            return of_world
+        open_items = break_glass.unaccounted(self._audit, self._operations, self._migration.name)
+        return (*self._migration_gates(), *of_world, break_glass.gate(open_items, self._clock()))
 
     def _migration_gates(self) -> tuple[GateVerdict, ...]:
         """The migration file's gates as they are judged now. Never raises: what cannot be judged is INCONCLUSIVE."""
@@ -200,33 +215,58 @@ class Planner:
         found = self._places(last_cutover(self._operations, self._migration))
         return {t: p.serves if p.serves in ("baseline", "candidate") else p.text for t, p in found.items()}
 
-    def all_serve_old(self, past: PastCutover) -> bool:
-        """Whether no table of a cutover serves the new side yet, by fresh reads."""
-        return all(p.serves != "candidate" for p in self._places(past).values())
-
     def _places(self, past: PastCutover) -> Mapping[str, Place]:
         seen = Observation(self._clock(), tuple(relations(self._world, past.every_name(self._migration))))
         return past.places(past.every_swap(self._migration, seen), seen)
 
-    def check_before(self, record: OperationRecord, known: Plan, resumed: bool = False) -> None:
+    def check_before(self, record: OperationRecord, known: Plan) -> None:
         """Everything that must still hold at the moment of acting. Raises Refused, WorkspaceError; writes nothing."""
+        self._check_authority(record, known)
+        past = last_cutover(self._operations, self._migration)
+        seen = self._observe(known.kind, known.args, past, but=record.id, counts=False)
+        self._check_seen(record, known, seen, past, schedules=True)
+
+    def check_midway(self, record: OperationRecord, known: Plan) -> None:
+        """As `check_before`, of an operation whose own steps have changed some of it already: a cutover is judged by
+        the workspace as it would be without them. Of any other kind, what its step started counts for nothing.
+
+        Raises Refused, WorkspaceError; writes nothing.
+        """
+        self._check_authority(record, known)
+        past = last_cutover(self._operations, self._migration)
+        seen = self._observe(known.kind, known.args, past, but=record.id, counts=False)
+        if known.kind is Kind.CUTOVER:
+            home = unmoved(of_record(record).swaps, seen, known)
+            self._check_seen(record, known, home, past, schedules=False)
+            return
+        blocking = [g for g in self._gates(known.kind, seen, past) if g.blocks and g.key != "world.idle"]
+        if blocking:
+            raise Refused(blocked(blocking))
+
+    def _check_authority(self, record: OperationRecord, known: Plan) -> None:
+        """The plan is valid, and those who requested and approved it still may."""
         self.check_validity(record, known)
         if not attested.submitted(self._audit, record):
             raise Refused(f"the audit log has no submission of this plan by {record.requested_by}")
-        access.require(
-            record.requested_by, Role.OPERATOR, self._roles_of, f"{known.kind} requested by {record.requested_by}"
-        )
+        try:
+            access.require(
+                record.requested_by, Role.OPERATOR, self._roles_of, f"{known.kind} requested by {record.requested_by}"
+            )
+        except RolesUnknown:
+            if not break_glass.covers(self._audit, record, record.requested_by):
+                raise
         if known.needs_approval:
             found = self._operations.approvals(record.id)
             approvals.valid(
                 found, known.hash, record.requested_by, self._clock(), self._roles_of,
                 personas=self._personas(), audited=approvals.in_audit_log(self._audit),
             )  # fmt: skip
-        past = last_cutover(self._operations, self._migration)
-        seen = self._observe(known.kind, known.args, past, but=record.id, counts=False)
-        if resumed:
-            seen = plan_swap.unmoved(of_record(record).swaps, seen, known.observation)
-        was, is_now = known.observation.pinned(schedules=not resumed), seen.pinned(schedules=not resumed)
+
+    def _check_seen(
+        self, record: OperationRecord, known: Plan, seen: Observation, past: PastCutover, *, schedules: bool
+    ) -> None:
+        """What was pinned is unchanged, and every gate passes. schedules: whether what is paused is pinned too."""
+        was, is_now = known.observation.pinned(schedules=schedules), seen.pinned(schedules=schedules)
         if was != is_now:
             raise Refused(
                 f"the world changed since the plan was made: {'; '.join(differences(was, is_now)[:6])}; plan again"

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from app import access
-from app.access import Actor, Refused, RolesOf
+from app.access import Actor, Refused, RolesOf, RolesUnknown
 from app.config.migration import Migration, Role
 from app.moments import when
-from app.operations import approvals, confirm, resumption, risks
+from app.operations import approvals, break_glass, confirm, resumption, risks
 from app.operations.audience import Audience
 from app.operations.by_hand import ByHand
 from app.operations.definition import CONVERGING, Kind, Plan
@@ -113,22 +113,40 @@ class OperationsService:
     # Requests
 
     def plan(
-        self, kind: Kind, args: Mapping[str, Any], actor: Actor, say: Callable[[str], object] = lambda _: None
+        self,
+        kind: Kind,
+        args: Mapping[str, Any],
+        actor: Actor,
+        say: Callable[[str], object] = lambda _: None,
+        *,
+        break_glass_reason: str | None = None,
     ) -> Plan:
         """Reads the workspace and creates a plan, kept in the store as PLANNED. Writes nothing to the workspace.
 
         args: start-update: pipeline, full_refresh, full_refresh_selection, refresh_selection, validate_only;
         run-now, pause, unpause: job (a side of `Migration.jobs`); cutover, rollback: none; rehearse: rows (None: all).
         A rollback first starts the SQL warehouse and waits for it; say: gets a line now and then meanwhile.
+        break_glass_reason: where given, a rollback is planned though the actor's roles cannot be looked up; it is
+        recorded as such, and two other people must account for it.
         Raises Refused where the actor may not or the world allows no such plan; WorkspaceError where it cannot be seen.
         """
         with self._ledger.audited(actor, "plan", str(kind)):
             self._check_persona(actor)
-            access.require(actor.user_name, Role.OPERATOR, self._roles_of, f"planning {kind}")
+            unknown = ""
+            try:
+                access.require(actor.user_name, Role.OPERATOR, self._roles_of, f"planning {kind}")
+            except RolesUnknown as e:
+                if break_glass_reason is None:
+                    raise
+                break_glass.check(kind, break_glass_reason)
+                unknown = str(e)
             if kind is Kind.ROLLBACK:
                 self._world.ensure_running(say, lambda: None)
             made = self._planner.plan(kind, args, actor.user_name)
             self._ledger.keep(made, actor)
+            if unknown:
+                subject, why = made.operation_id, (break_glass_reason or "").strip()
+                self._ledger.audit(actor, break_glass.BREAK, "allowed", subject, made.hash, why, {"roles": unknown})
             return made
 
     def submit(self, plan: Plan | str, actor: Actor, confirmation: str) -> str:
@@ -142,7 +160,7 @@ class OperationsService:
             record, known = self._own(operation_id)
             if not isinstance(plan, str) and plan.hash != record.plan_hash:
                 raise Refused("this is not the plan that was kept under its id: plan again")
-            access.require(actor.user_name, Role.OPERATOR, self._roles_of, f"submitting {known.kind}")
+            self._require_operator(actor, f"submitting {known.kind}", record)
             if not access.same_person(actor.user_name, record.requested_by):
                 raise Refused(f"{record.requested_by} made this plan: make your own")
             if record.state is State.PLANNED:
@@ -220,10 +238,11 @@ class OperationsService:
                 return
             if self.interrupted(record):
                 self._cancelled(record, [State.RUNNING], State.FAILED, actor, comment)
-            elif known.kind is not Kind.ROLLBACK and self._store.operations.request_stop(operation_id):
-                self._ledger.audit(actor, "stop", "allowed", operation_id, known.hash, comment)
-            else:
-                raise Refused(f"operation {operation_id} is {record.state} and cannot be cancelled")
+                return
+            if record.state is State.RUNNING and self._goes_back(operation_id):
+                raise Refused(f"operation {operation_id} is being undone already")
+            if not self._ledger.request_stop(actor, record, comment):
+                raise Refused(self._why_no_stop(record))
 
     def _cancelled(
         self, record: OperationRecord, before: Sequence[State], after: State, actor: Actor, comment: str
@@ -233,6 +252,18 @@ class OperationsService:
             actor, "cancel", "allowed", record, before, after, reason=comment,
             detail=self._ledger.journal_digest(record.id), columns={"ended_at": self._clock(), "reason": reason},
         )  # fmt: skip
+
+    def _why_no_stop(self, before: OperationRecord) -> str:
+        """before: the operation as it was before its stop was refused."""
+        state = self._ledger.get(before.id)[0].state
+        if state is State.RUNNING:
+            return f"operation {before.id} is a {before.kind} under way: it is not stopped"
+        done = ": its last step has been done" if before.state is State.RUNNING else ""
+        return f"operation {before.id} is {state} and cannot be cancelled{done}"
+
+    def _goes_back(self, operation_id: str) -> bool:
+        """Whether an operation that is executed is on its way back."""
+        return any(e.on_way_back for e in self._store.operations.journal(operation_id))
 
     # Execution
 
@@ -244,9 +275,7 @@ class OperationsService:
         actor = executor if isinstance(executor, Actor) else Actor(executor, frozenset(), "worker")
         with self._ledger.audited(actor, "apply", operation_id):
             record, known = self._own(operation_id)
-            if isinstance(executor, Actor):
-                self._check_persona(actor)
-                access.require(actor.user_name, Role.OPERATOR, self._roles_of, "applying")
+            self._check_executor(executor, record)
             if record.state is State.SUBMITTED:
                 raise Refused(
                     f"operation {operation_id} waits for an approval by someone other than {record.requested_by}"
@@ -255,15 +284,32 @@ class OperationsService:
                 raise Refused(f"operation {operation_id} is {record.state}: only one that is ready can be applied")
             self._planner.check_window(known.kind)
             with self._lease(wait=known.kind is Kind.ROLLBACK) as hold:
+                self._check_executor(executor, record)  # The lease may have been waited for.
                 ended = self._executor.start(record, known, hold, actor)
             self._after(ended)
             return ended
 
+    def _check_executor(self, executor: Actor | str, record: OperationRecord) -> None:
+        """Raises Refused where a person may not apply; a worker executes what others requested."""
+        if isinstance(executor, Actor):
+            self._check_persona(executor)
+            self._require_operator(executor, "applying", record)
+
+    def _require_operator(self, actor: Actor, what: str, record: OperationRecord | None) -> None:
+        """Raises Refused unless the actor is an operator now, or broke the glass for this rollback and roles are
+        unknown."""
+        try:
+            access.require(actor.user_name, Role.OPERATOR, self._roles_of, what)
+        except RolesUnknown:
+            if record is None or not break_glass.covers(self._store.audit, record, actor.user_name):
+                raise
+
     def resume(self, operation_id: str, actor: Actor) -> OperationRecord:
         """Resumes an interrupted operation from the state of the workspace. Raises Refused.
 
-        A cutover that failed, was asked to stop or was being undone goes back, never forward again. One by which no
-        table serves the new side yet is checked again as at its beginning.
+        A cutover that failed, was asked to stop or was being undone goes back, never forward again. Any other goes on
+        only where all that its start needed still holds: the plan, its approval, the gates and the data; otherwise it
+        goes back as well.
         """
         return self._resume(operation_id, actor, actor)
 
@@ -300,13 +346,14 @@ class OperationsService:
             except PlanUnreadable as e:
                 return self._end_unreadable(e, executor)
             with self._lease(wait=True) as hold:
+                record, known = self._check_resume(operation_id, requester)  # The lease may have been waited for.
                 ended = self._executor.resume(record, known, hold, executor)
             self._after(ended)
             return ended
 
     def _check_resume(self, operation_id: str, requester: Actor) -> tuple[OperationRecord, Plan]:
         self._check_persona(requester)
-        access.require(requester.user_name, Role.OPERATOR, self._roles_of, "resuming")
+        self._require_operator(requester, "resuming", self._store.operations.get(operation_id))
         record, known = self._own(operation_id)
         if record.state not in (State.RUNNING, State.NEEDS_HUMAN):
             raise Refused(f"operation {operation_id} is {record.state}: there is nothing to resume")
@@ -348,9 +395,32 @@ class OperationsService:
             )  # fmt: skip
         return self._store.operations.get(record.id) or record
 
-    def rollback(self, actor: Actor, confirmation: str, take_over: str = "") -> OperationRecord:
+    def rollback(
+        self, actor: Actor, confirmation: str, take_over: str = "", *, break_glass_reason: str | None = None
+    ) -> OperationRecord:
         """Plans, submits and executes a rollback in this process: the emergency path. Raises Refused."""
-        return self.apply_here(self.plan(Kind.ROLLBACK, {}, actor), actor, confirmation, take_over)
+        made = self.plan(Kind.ROLLBACK, {}, actor, break_glass_reason=break_glass_reason)
+        return self.apply_here(made, actor, confirmation, take_over)
+
+    def account(self, operation_id: str, actor: Actor, comment: str) -> int:
+        """Accounts for a rollback by break-glass that has ended; gives how many more people have to. Raises Refused.
+
+        Needs the role approver, and is for others than the one who broke the glass.
+        """
+        with self._ledger.audited(actor, break_glass.ACCOUNT, operation_id):
+            self._check_persona(actor)
+            record = self._store.operations.get(operation_id)
+            if record is None:
+                raise Refused(f"there is no operation {operation_id}")
+            self._check_own(record)
+            access.require(actor.user_name, Role.APPROVER, self._roles_of, "accounting for a rollback")
+            break_glass.check_account(self._store.audit, record, actor, comment)
+            self._ledger.audit(actor, break_glass.ACCOUNT, "allowed", record.id, record.plan_hash, comment.strip())
+            return break_glass.PEOPLE - len(break_glass.accounted(self._store.audit, record))
+
+    def unaccounted(self) -> Sequence[break_glass.Unaccounted]:
+        """Rollbacks by break-glass that wait for people to account for them, oldest first."""
+        return break_glass.unaccounted(self._store.audit, self._store.operations, self._migration.name)
 
     def apply_here(self, made: Plan, actor: Actor, confirmation: str, take_over: str = "") -> OperationRecord:
         """Submits a plan that needs no approval and executes it in this process, never the worker: the lease is held

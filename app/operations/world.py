@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from app.operations.requests import Call
@@ -175,10 +174,11 @@ class World(Seen, Protocol):
     def send(self, call: Call) -> str:
         """Sends one REST call, once. Returns the id that its answer gives, in the field that `call.answer` names."""
 
-    def updates_like(
-        self, pipeline_id: str, body: Mapping[str, Any], after: datetime, until: datetime
-    ) -> Sequence[str]:
-        """Ids of updates that were created between two moments by an API call with this body."""
+    def newest_updates(self, pipeline_id: str) -> Sequence[str]:
+        """Ids of a pipeline's updates, newest first: as many as one call gives."""
+
+    def updates_like(self, pipeline_id: str, body: Mapping[str, Any], known: Sequence[str]) -> Sequence[str]:
+        """Ids of updates newer than all `known` ones that an API call with this body created."""
 
     def run_state(self, run_id: str) -> str:
         """State of a run, to read back that it exists."""

@@ -183,6 +183,11 @@ class JournalEntry:
     token: int
     at: datetime
 
+    @property
+    def on_way_back(self) -> bool:
+        """Whether it is of the way back; waiting for what was sent earlier goes neither way."""
+        return self.direction == "back" and self.stage != "settle"
+
 
 @dataclass(frozen=True)
 class ApprovalRecord:
@@ -305,20 +310,32 @@ class OperationsRepository(Repository):
                 self._leases.check(lease, c)
             return self.moving(operation_id, before, after, c, **values)
 
-    def moving(self, operation_id: str, before: Iterable[State], after: State, c: Connection, **values: Any) -> bool:
-        """`move` within a transaction."""
+    def moving(
+        self,
+        operation_id: str,
+        before: Iterable[State],
+        after: State,
+        c: Connection,
+        unless_stopped: bool = False,
+        **values: Any,
+    ) -> bool:
+        """`move` within a transaction. unless_stopped: not where a stop was requested."""
         condition: list[ColumnElement[bool]] = [
             operations.c.id == operation_id,
             operations.c.state.in_([str(s) for s in before]),
         ]
+        if unless_stopped:
+            condition.append(operations.c.stop_requested.is_(False))
         statement = update(operations).where(*condition).values(state=str(after), **values)
         return c.execute(statement).rowcount == 1
 
-    def request_stop(self, operation_id: str) -> bool:
-        """Requests that the operation stops before its next step; whether it was running."""
-        with self._write(f"operation {operation_id}") as c:
-            statement = update(operations).where(operations.c.id == operation_id, operations.c.state == State.RUNNING)
-            return c.execute(statement.values(stop_requested=True)).rowcount == 1
+    def requesting_stop(self, operation_id: str, c: Connection) -> bool:
+        """Requests, within a transaction, that the operation stops before its next step; whether it was running, and
+        no rollback, which is not stopped."""
+        statement = update(operations).where(
+            operations.c.id == operation_id, operations.c.state == State.RUNNING, operations.c.kind != "rollback"
+        )
+        return c.execute(statement.values(stop_requested=True)).rowcount == 1
 
     def stop_requested(self, operation_id: str) -> bool:
         """Whether a stop was requested."""

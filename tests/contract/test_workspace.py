@@ -459,7 +459,7 @@ def test_a_second_update_beside_an_active_one_is_refused_for_certain(
     pipelines = prepared.pipelines
     pipeline_id = pipelines.find(name).pipeline_id
     wait_until(lambda: not pipelines.active_updates(pipeline_id), 300)
-    began = datetime.now(UTC) - timedelta(seconds=5)
+    known = world.newest_updates(pipeline_id)
     (update_id,) = do(world, StartUpdate(pipeline_id, name, validate_only=True))
     assert [u.update_id for u in pipelines.active_updates(pipeline_id)] == [update_id]
     with pytest.raises(WorkspaceError) as caught:
@@ -467,7 +467,8 @@ def test_a_second_update_beside_an_active_one_is_refused_for_certain(
     assert not caught.value.uncertain and caught.value.status in (400, 409)
     ended = wait_until(lambda: u if not (u := pipelines.update(pipeline_id, update_id)).active else None, 300)
     assert ended.validate_only and ended.state == "COMPLETED"
-    assert update_id in {u.update_id for u in pipelines.updates_since(pipeline_id, began)}
+    assert [u.update_id for u in pipelines.updates_after(pipeline_id, known)] == [update_id]
+    assert world.updates_like(pipeline_id, {"validate_only": True}, known) == [update_id]
 
 
 def test_billing_has_each_record_once_with_the_price_of_its_time(prepared: Workspace) -> None:

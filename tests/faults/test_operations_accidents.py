@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -12,7 +13,6 @@ from app.operations.definition import Kind
 from app.operations.engine import LEASE, Interrupted
 from app.operations.grants import union
 from app.operations.world import Grant, absent
-from app.progress.evidence import Finding, Status
 from app.store.leases import LeaseLost
 from app.store.operations import Phase, State
 from databricks_client.errors import WorkspaceError
@@ -30,7 +30,6 @@ from tests.support.operations_world import (
     all_new,
     all_old,
 )
-from validation.state import TableUpdate
 
 X = "product.fde.dim_fde"
 UPDATE = {"pipeline": MIGRATION.production_pipeline.name, "full_refresh": True}
@@ -92,31 +91,6 @@ def test_a_cutover_that_died_between_being_stopped_and_going_back_goes_back(give
     given.store.operations.write = write  # type: ignore[method-assign]
     assert given.service.resume(operation, ERIN).state is State.UNDONE
     assert all_old(given)
-
-
-@pytest.mark.parametrize("why", ["expired", "candidate changed", "old table changed", "gate"])
-def test_while_nothing_new_is_served_a_resume_checks_as_at_the_beginning(given: Given, why: str) -> None:
-    operation = given.approved()
-    at_first_view(given, die)
-    with pytest.raises(Crash):
-        given.service.apply(operation, "worker")
-    given.restart()
-    kept, new = given.world.names[X + "_old"], given.world.names["product.fde.dlt_v2_dim_fde"]
-    match why:
-        case "expired":
-            given.clock.go_on(4 * 86400)
-        case "candidate changed":
-            given.world.names[new.name] = replace(new, version=TableUpdate("u9", "FAILED").version)
-        case "old table changed":
-            given.world.names[kept.name] = replace(kept, version="delta:99 2026-01-12T07:00:00+00:00")
-        case "gate":
-            given.verdict = lambda gate: Finding(Status.FAIL, "different", given.clock(), "test")
-    with pytest.raises(Refused, match=r"no table serves the new side yet.*roll it back"):
-        given.service.resume(operation, ERIN)
-    assert given.world.served() == OLD
-    if why != "old table changed":
-        assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
-        assert given.world.served() == OLD and given.world.names[X].kind == "table"
 
 
 def test_while_nothing_new_is_served_and_all_holds_a_resume_goes_forward(given: Given) -> None:
@@ -237,6 +211,27 @@ def test_an_update_whose_start_had_no_answer_is_found_again(given: Given) -> Non
     assert given.service.apply(operation, "worker").state is State.VERIFIED
     assert len(given.world.updates) == 1
     assert "the answer was lost" in given.service.operation(operation).journal[-1].text
+
+
+@pytest.mark.parametrize("ahead", [10, -3600])
+def test_an_update_whose_start_had_no_answer_is_found_again_by_another_process_with_another_clock(
+    given: Given, ahead: int
+) -> None:
+    operation = submitted_update(given)
+    given.world.clock = lambda: given.clock() - timedelta(seconds=ahead)
+    given.world.crash_after("start update")
+    with pytest.raises(Crash):
+        given.service.apply(operation, "worker")
+    given.restart()
+    assert given.service.resume(operation, ERIN).state is State.VERIFIED
+    assert len(given.world.updates) == 1
+
+
+def test_which_updates_there_were_is_journaled_before_one_is_started(given: Given) -> None:
+    operation = submitted_update(given)
+    given.world.faults.fail["read updates"] = WorkspaceError("list updates", "no answer", status=500)
+    assert given.service.apply(operation, "worker").state is State.FAILED
+    assert given.world.updates == [], "what cannot be told apart afterwards is not started"
 
 
 def test_which_of_two_equal_updates_is_ours_is_not_guessed(given: Given) -> None:

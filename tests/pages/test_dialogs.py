@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.access import Actor, Refused
+from app.access import Actor, Refused, RolesUnknown
 from app.config.migration import Role
 from app.operations.definition import GateVerdict, Kind
 from app.progress.evidence import Finding, Status
@@ -21,7 +21,7 @@ from app.store.open import Store
 from app.store.operations import State
 from app.web.components.panel import PageContext
 from tests.support import pages_seed
-from tests.support.pages_open import MIGRATION, Fill, open_page, text_of
+from tests.support.pages_open import MIGRATION, Fill, open_page, text_of, unescaped
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 
@@ -140,7 +140,7 @@ def test_stopping_says_what_it_does_before_it_is_done(
 
 def test_resuming_tells_both_directions_and_wants_the_word(store: Store, handed: Recorded) -> None:
     at = _opened(store, State.NEEDS_HUMAN, "resume")
-    assert "goes back" in text_of(at) and "checked again first" in text_of(at)
+    assert "goes back" in text_of(at) and "plan, approval, gates or data" in text_of(at)
     assert at.button(key=f"resume_{OPERATION}").disabled
     at = _type(at, "resume", "resume_typed", "resume")
     at = _click(at, "resume", "resume")
@@ -183,3 +183,60 @@ def test_without_a_user_no_action_reaches_the_service(
     assert recorded.calls == [] and "Refused: no user is signed in" in text_of(at)
     refused = store.audit.records(limit=1)[0]
     assert (refused.action, refused.subject, refused.outcome) == ("approve", OPERATION, "refused")
+
+
+def _broken_glass(store: Store) -> None:
+    """A rollback by break-glass that has ended."""
+    plan = pages_seed.a_plan(MIGRATION, datetime.now(UTC), Kind.ROLLBACK, 9)
+    record = pages_seed.record_of(plan, State.VERIFIED, started_at=plan.created_at, ended_at=plan.created_at)
+    store.operations.add(record)
+    store.audit.append(
+        actor=record.requested_by, source=record.source, local=record.local, action="break glass", outcome="allowed",
+        subject=OPERATION, plan_hash=record.plan_hash, reason="wrong rows <b>are</b> served",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["overview", "runs", "operations", "audit"])
+def test_a_broken_glass_stands_on_every_page_until_two_have_accounted_for_it(
+    store: Store, handed: Recorded, path: str
+) -> None:
+    _broken_glass(store)
+    at = open_page(path)
+    (said,) = (text for e in at.error if "break-glass" in (text := unescaped(str(e.value))))
+    assert "2 approvers other than" in said and "must account for it" in said
+    for person in ("a@example.com", "b@example.com"):
+        store.audit.append(
+            actor=person, source="proxy", local=False, action="account", outcome="allowed", subject=OPERATION
+        )
+    assert "break-glass" not in text_of(open_page(path))
+
+
+def test_accounting_hands_on_the_comment(store: Store, handed: Recorded) -> None:
+    _broken_glass(store)
+    at = open_page("operations", operation=OPERATION).button(key="account_operation").click().run()
+    at.text_area(key=f"account_{OPERATION}").input("  the rollback was right ")
+    at.button(key="account_operation").click()
+    at = at.button(key=f"account_{OPERATION}_done").click().run()
+    assert handed.calls == [("account", OPERATION, ERIN, "the rollback was right")]
+    assert "Recorded in the audit log" in text_of(at)
+
+
+def test_break_glass_is_offered_only_once_roles_could_not_be_looked_up(
+    store: Store, handed: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals: list[Exception] = [Refused("needs the role operator"), RolesUnknown("cannot be looked up")]
+
+    def plan(*values: Any, break_glass_reason: str | None) -> Any:
+        handed.calls.append((*values, break_glass_reason))
+        raise refusals.pop(0)
+
+    monkeypatch.setattr(handed, "plan", plan, raising=False)
+    at = open_page("operations", action="rollback")
+    for offered in (False, True):
+        at = at.button(key="plan_rollback").click().run()
+        assert any(b.key == "plan_glass" for b in at.button) is offered
+    refusals.append(Refused("nothing to roll back"))
+    assert at.button(key="plan_glass").disabled
+    at = at.text_input(key="glass_reason").input(" it cannot wait ").run()
+    at.button(key="plan_glass").click().run()
+    assert handed.calls[-1] == (Kind.ROLLBACK, {}, ERIN, "it cannot wait")

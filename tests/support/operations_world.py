@@ -396,11 +396,16 @@ class FakeWorld:
         self.updates.insert(0, (f"u{len(self.updates) + 2}", self.clock(), True, body))
         return self.updates[0][0]
 
-    def updates_like(
-        self, pipeline_id: str, body: Mapping[str, Any], after: datetime, until: datetime
-    ) -> Sequence[str]:
+    def newest_updates(self, pipeline_id: str) -> Sequence[str]:
         self._alive()
-        return [u for u, at, _, asked in self.updates if after <= at <= until and asked == body]
+        self._fail("read updates")
+        return [u for u, *_ in self.updates]
+
+    def updates_like(self, pipeline_id: str, body: Mapping[str, Any], known: Sequence[str]) -> Sequence[str]:
+        self._alive()
+        self._fail("read updates")
+        newer = itertools.takewhile(lambda u: u[0] not in known, self.updates)
+        return [u for u, _, _, asked in newer if asked == body]
 
     def run_state(self, run_id: str) -> str:
         self._alive()
@@ -694,10 +699,19 @@ class Given:
             judges=lambda: self.verdict,
             evidence=lambda: self.evidence,
             clock=self.clock,
-            **{"sleep": self._sleep, "personas": lambda: True, **options},
-            patience=Patience(
-                lease=15, wait=30, timing=Timing(0.01, 0.01), parallel=self.parallel, beat=False, ticks=self.clock.ticks
-            ),
+            **{
+                "sleep": self._sleep,
+                "personas": lambda: True,
+                "patience": Patience(
+                    lease=15,
+                    wait=30,
+                    timing=Timing(0.01, 0.01),
+                    parallel=self.parallel,
+                    beat=False,
+                    ticks=self.clock.ticks,
+                ),
+                **options,
+            },
         )
 
     def approved(self) -> str:

@@ -675,6 +675,7 @@ ACTIONS = [
     ("apply", ("apply", "op-none"), Role.OPERATOR),
     ("resume", ("resume", "op-none"), Role.OPERATOR),
     ("cancel", ("cancel", "op-none"), Role.OPERATOR),
+    ("account", ("account", "op-none", "--comment", "c"), Role.APPROVER),
     ("collect", ("collect", "--no-wait"), Role.OPERATOR),
     ("parity.request", ("parity", "run", "--no-wait"), Role.OPERATOR),
     ("parity.cancel", ("parity", "cancel", "none"), Role.OPERATOR),

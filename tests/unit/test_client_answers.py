@@ -342,8 +342,8 @@ READERS = [
         lambda p: p.pipelines.update("p1", "u1"), {f"update.{n}" for n in UPDATE_OPTIONAL}),
     reader("updates", {"updates": [UPDATE]}, "/api/2.0/pipelines/p1/updates", lambda p: p.pipelines.updates_page("p1"),
         under("updates", UPDATE_OPTIONAL)),
-    reader("updates since", {"updates": [UPDATE]}, "/api/2.0/pipelines/p1/updates",
-        lambda p: p.pipelines.updates_since("p1", datetime(2020, 1, 1, tzinfo=UTC)), under("updates", UPDATE_OPTIONAL)),
+    reader("updates after", {"updates": [UPDATE]}, "/api/2.0/pipelines/p1/updates",
+        lambda p: p.pipelines.updates_after("p1", ()), under("updates", UPDATE_OPTIONAL)),
     reader("active updates", {"updates": [{**UPDATE, "state": "RUNNING"}]}, "/api/2.0/pipelines/p1/updates",
         lambda p: p.pipelines.active_updates("p1"), under("updates", UPDATE_OPTIONAL)),
     reader("the last write", {"updates": [{**UPDATE, "validate_only": False}]}, "/api/2.0/pipelines/p1/updates",
@@ -517,11 +517,11 @@ def test_an_object_without_fields_is_an_error_where_one_thing_was_asked_for(path
 
 def test_a_list_that_is_left_out_is_empty() -> None:
     found = parts({key: {} for key in ["/api/2.2/jobs/runs/list", "/api/2.0/pipelines/p1/updates", f"{CATALOG}/permissions/table/c.s.t"]})  # fmt: skip
-    assert found.jobs.active_runs(5) == () == found.pipelines.updates_since("p1", MOMENT)
+    assert found.jobs.active_runs(5) == () == found.pipelines.updates_after("p1", ())
     assert found.tables.grants("c.s.t") == frozenset()
 
 
-@pytest.mark.parametrize("r", [r for r in READERS if r.name in ("active runs", "updates since", "grants", "a job")],
+@pytest.mark.parametrize("r", [r for r in READERS if r.name in ("active runs", "updates after", "grants", "a job")],
                          ids=lambda r: str(r.name))  # fmt: skip
 def test_a_list_whose_page_token_repeats_is_an_error_and_no_endless_loop(r: Reader) -> None:
     with pytest.raises(WorkspaceError, match="would never end"):

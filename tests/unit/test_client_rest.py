@@ -204,7 +204,7 @@ def test_updates_are_walked_page_by_page_only_as_far_as_needed(server: Server) -
         return {"updates": updates, "next_page_token": str(page + 1)}
 
     server.on("GET", "/api/2.0/pipelines/p1/updates", pages)
-    found = server.workspace().pipelines.updates_since("p1", datetime.fromtimestamp(85, UTC))
+    found = server.workspace().pipelines.updates_after("p1", ["u16", "u99"])
     assert [u.update_id for u in found] == [f"u0{i}" for i in range(10)] + [f"u1{i}" for i in range(6)]
     assert len(server.requests) == 2
 

@@ -235,16 +235,16 @@ def test_an_update_is_started_once_even_when_the_answer_is_lost(server: Server) 
     assert server.requests[0].body == {"full_refresh_selection": ["a"]}
 
 
-def test_an_update_whose_answer_was_lost_is_found_among_the_updates_since_and_not_started_again(
-    server: Server,
-) -> None:
-    updates: list[dict[str, Any]] = []
+@pytest.mark.parametrize("ahead", [-86400, -10, 0, 10, 86400])
+def test_an_update_whose_answer_was_lost_is_found_by_its_id_whatever_the_clocks_say(server: Server, ahead: int) -> None:
+    """ahead: seconds that this clock is ahead of the service's."""
+    full = {"full_refresh_selection": ["a"]}
+    before = {"update_id": "u0", "state": "COMPLETED", "cause": "API_CALL", "creation_time": 1, **full}
+    updates: list[dict[str, Any]] = [before]
 
     def start(request: Request) -> Any:
-        created = round((T0 + timedelta(seconds=1)).timestamp() * 1000)
-        updates.append(
-            {"update_id": "u1", "state": "QUEUED", "cause": "API_CALL", "creation_time": created, **request.body}
-        )
+        created = round((T0 - timedelta(seconds=ahead)).timestamp() * 1000)
+        updates.insert(0, {**before, "update_id": "u1", "state": "QUEUED", "creation_time": created, **request.body})
         raise Hangup
 
     server.on("POST", UPDATES, start)

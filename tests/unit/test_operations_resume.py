@@ -9,8 +9,8 @@ from app.config.migration import Role
 from app.operations import resumption
 from app.operations.definition import Kind
 from app.operations.engine import LEASE
-from app.progress.evidence import Finding, Status
 from app.store.operations import State
+from databricks_client.errors import WorkspaceError
 from tests.support.operations_world import ERIN, LARS, SOFIA, Crash, Given, all_new, all_old
 
 
@@ -22,6 +22,10 @@ def interrupted(g: Given) -> str:
         g.service.apply(operation, "worker")
     g.restart()
     return operation
+
+
+def unreadable(name: str) -> object:
+    raise WorkspaceError("find pipeline", "no answer from the workspace", status=500)
 
 
 def test_the_worker_resumes_what_is_requested_and_does_not_bring_it_back(given: Given) -> None:
@@ -50,11 +54,11 @@ def test_a_request_survives_the_process_that_made_it_and_the_worker_that_died(gi
 def test_a_refused_resume_is_recorded_with_its_reason_and_not_tried_again(given: Given) -> None:
     operation = interrupted(given)
     given.service.request_resume(operation, ERIN)
-    given.verdict = lambda gate: Finding(Status.FAIL, "different", given.clock(), "test")
-    with pytest.raises(Refused, match="no table serves the new side yet"):
+    given.world.pipeline = unreadable  # type: ignore[method-assign, assignment]
+    with pytest.raises(Refused, match="not resumed, the workspace cannot be read"):
         given.service.resume_requested(operation, "worker-1")
     assert given.service.to_resume() == []
-    assert "no table serves the new side yet" in resumption.refusal(given.store.audit, operation)
+    assert "not resumed, the workspace cannot be read" in resumption.refusal(given.store.audit, operation)
     given.service.request_resume(operation, LARS)
     assert resumption.refusal(given.store.audit, operation) == ""
 

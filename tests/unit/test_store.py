@@ -14,6 +14,7 @@ from sqlalchemy.exc import StatementError
 
 from app.store.base import StoreError, metadata
 from app.store.open import Store, open_store
+from app.store.operations import State
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -66,7 +67,7 @@ def test_a_store_that_cannot_be_opened_is_one_line_without_the_password(url: str
         ("the checklist's marks cannot be written", lambda s: s.checklist.mark("k", True, by="a", local=True)),
         ("the audit log cannot be read", lambda s: s.audit.verify()),
         ("operations cannot be read", lambda s: s.operations.find()),
-        ("operation op-1 cannot be written", lambda s: s.operations.request_stop("op-1")),
+        ("operation op-1 cannot be written", lambda s: s.operations.move("op-1", [], State.READY)),
         ("leases cannot be read", lambda s: s.leases.holder("worker")),
         ("comparisons cannot be read", lambda s: s.parity.active()),
         ("what was collected cannot be read", lambda s: s.collected.tables()),

@@ -28,12 +28,14 @@ class Step:
         follows without a read in between.
     frees_name: whether nothing has the name after it.
     shared_effect: whether the same effect, caused by someone else, counts as done.
+    proves_idle: whether nothing else writes once it is done.
     """
 
     changes: ClassVar[bool] = True
     leaves_open: ClassVar[bool] = False
     frees_name: ClassVar[bool] = False
     shared_effect: ClassVar[bool] = True
+    proves_idle: ClassVar[bool] = False
 
     @property
     def only_once(self) -> bool:

@@ -128,6 +128,7 @@ class SetParameters(Step):
 class AwaitIdle(ReadingStep):
     """Proves that no run and no update is active on these jobs and pipelines; waits for one that is, up to a limit."""
 
+    proves_idle: ClassVar[bool] = True
     jobs: tuple[tuple[int, str], ...]
     pipelines: tuple[tuple[str, str], ...]
     seconds: float

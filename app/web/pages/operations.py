@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.access import Refused
+from app.access import Refused, RolesUnknown
 from app.operations import resumption
 from app.operations.codec import CodecError, plan_from_json
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Plan
@@ -16,7 +16,7 @@ from app.operations.preview import preview
 from app.operations.service import SUBMITTED_STATES
 from app.store.collected.records import ScheduleRecord
 from app.store.operations import OperationRecord, State
-from app.web.components import accepted_risks, asof, by_hand, identity, notice, panel, sentences, sides
+from app.web.components import accepted_risks, accounts, asof, by_hand, identity, notice, panel, sentences, sides
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import KINDS, state_mark, word_of
 from app.web.components.native import button, page_link
@@ -31,6 +31,8 @@ from databricks_client.errors import WorkspaceError
 
 SOURCES = ("schedules", "tables", "pipelines", "runs", "updates")
 LIMIT = 200
+GLASS_KEY = "operations_break_glass"
+"""Whether the last rollback was refused because roles could not be looked up."""
 
 
 def render() -> None:
@@ -98,6 +100,8 @@ def _ask() -> None:
         if args is not None and st.button("Create plan", key=f"plan_{chosen}", icon=":material/list_alt:"):
             _plan(here, action.kind, args)
             st.rerun()
+        if action.kind is Kind.ROLLBACK and st.session_state.get(GLASS_KEY):
+            _break_glass(here)
 
 
 def _arguments(here: Panel, kind: Kind) -> dict[str, Any] | None:
@@ -155,13 +159,30 @@ def _update_arguments(here: Panel) -> dict[str, Any] | None:
     return args
 
 
-def _plan(here: Panel, kind: Kind, args: Mapping[str, Any]) -> None:
+def _break_glass(here: Panel) -> None:
+    """The way of a signed-in user whose roles cannot be looked up; offered once that was the reason of a refusal."""
+    st.warning(
+        "Your roles cannot be looked up now. You can roll back by break-glass: it is recorded as such, two approvers "
+        "other than you must account for it afterwards, and no cutover begins before they have.",
+        icon=":material/emergency:",
+    )
+    reason = st.text_input("Why it cannot wait", key="glass_reason", max_chars=2000, live=True)
+    if st.button("Create plan by break-glass", key="plan_glass", disabled=not (reason or "").strip()):
+        _plan(here, Kind.ROLLBACK, {}, (reason or "").strip())
+        st.rerun()
+
+
+def _plan(here: Panel, kind: Kind, args: Mapping[str, Any], break_glass_reason: str | None = None) -> None:
+    st.session_state[GLASS_KEY] = False
     try:
         who = identity.actor(here, "plan", str(kind))
         with st.spinner("Reading the workspace and planning"):
-            made = here.context.operations.plan(kind, args, who)
+            made = here.context.operations.plan(kind, args, who, break_glass_reason=break_glass_reason)
         put("operation", made.operation_id)
         notice.clear("operations")
+    except RolesUnknown as e:
+        st.session_state[GLASS_KEY] = kind is Kind.ROLLBACK
+        notice.say("operations", f"Refused: {e}", False)
     except Refused as e:
         notice.say("operations", f"Refused: {e}", False)
     except (WorkspaceError, EndpointError) as e:
@@ -260,6 +281,7 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
         word = _cancel_word(record, stuck)
         if word is not None and st.button(f"{word}…", key="cancel_operation", icon=":material/cancel:"):
             _cancel(record.id, word)
+        accounts.button(here, record.id)
         page_link("In the audit log", "audit", audit_text=record.id)
     if stuck and record.kind in CONVERGING:
         st.error(
@@ -399,8 +421,8 @@ def _resume(operation_id: str) -> None:
     here = panel.current()
     st.markdown(
         "It continues from the state of the workspace; what is done is not repeated. "
-        "A cutover that failed, was stopped or was being undone goes back; one by which no table serves the new side "
-        "yet is checked again first, as at its beginning."
+        "A cutover that failed, was stopped or was being undone goes back, and so does one whose plan, approval, "
+        "gates or data no longer are as its start needs them."
     )
     st.markdown(f"Type {code('resume')} to continue.")
     typed = st.text_input("Confirmation", key=f"resume_typed_{operation_id}", autocomplete="off", live=True)
