@@ -55,7 +55,9 @@ def pytest_configure(config: pytest.Config) -> None:
     That one has no tests and needs no fixtures: it does without the 4 s that their imports take.
     """
     several = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
-    if not several:
+    if several:
+        gc.enable()
+    else:
         for plugin in FIXTURES:
             config.pluginmanager.import_plugin(plugin)
     if several and SHARED not in os.environ and not all({*WITHOUT_WORKSPACE} & {*Path(a).parts} for a in config.args):
