@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
 
+from app.store.alerts import AlertRepository
 from app.store.audit import AuditRepository
 from app.store.base import store_error
 from app.store.binding import BindingRepository
@@ -22,7 +23,7 @@ from app.store.parity import ParityRepository
 from app.store.progress import ProgressRepository
 from app.store.reports import ReportRepository
 
-SCHEMA_VERSION = "0012"
+SCHEMA_VERSION = "0013"
 """Revision of the newest migration in `app/store/migrations`."""
 
 
@@ -76,6 +77,11 @@ class Store:
     def reports(self) -> ReportRepository:
         """What reports said, for the changes since then."""
         return ReportRepository(self.engine)
+
+    @cached_property
+    def alerts(self) -> AlertRepository:
+        """What is to be sent to people, and what was."""
+        return AlertRepository(self.engine)
 
     @cached_property
     def incidents(self) -> IncidentRepository:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import app.store.alerts
 import app.store.audit
 import app.store.binding
 import app.store.checklist
