@@ -54,14 +54,13 @@ def execute(
     text: str,
     parameters: Parameters = None,
     *,
-    rows: bool = True,
     cancelled: Callable[[], bool] = never,
 ) -> Outcome:
     """Executes one statement, tagged with its owner, in a thread of its own: so it can be cancelled meanwhile.
 
-    rows: whether its rows are read. cancelled: called every POLL_SECONDS; once true, the statement is cancelled on the
-    warehouse. What `cancelled` raises, and an interrupt of the waiting thread, cancel the statement too and are raised
-    once it has ended. Raises what the connector raises where it gives no cursor.
+    cancelled: called every POLL_SECONDS; once true, the statement is cancelled on the warehouse. What `cancelled`
+    raises, and an interrupt of the waiting thread, cancel the statement too and are raised once it has ended. Raises
+    what the connector raises where it gives no cursor.
     """
     cursor = connection.cursor()
     sent = tagged(text)
@@ -72,7 +71,7 @@ def execute(
         try:
             with RUNNING.watch(cursor.cancel):
                 cursor.execute(sent, parameters or None)
-                if rows and cursor.description:
+                if cursor.description:
                     found.extend(row.asDict() for row in cursor.fetchall())
         except BaseException as e:  # noqa: BLE001 - handed to the waiting caller, below
             raised.append(e)
@@ -134,12 +133,12 @@ class Sql:
 
         try:
             try:
-                return self._execute(text, parameters, what, given_up, rows=True)
+                return self._execute(text, parameters, what, given_up)
             except WorkspaceError as e:
                 if not e.uncertain or given_up():
                     raise
             self._forget()
-            return self._execute(text, parameters, what, given_up, rows=True)
+            return self._execute(text, parameters, what, given_up)
         except WorkspaceError as e:
             if time.monotonic() >= until:
                 raise WorkspaceError(
@@ -154,9 +153,7 @@ class Sql:
             self._closed = True
         self._forget()
 
-    def _execute(
-        self, text: str, parameters: Parameters, what: str, cancelled: Callable[[], bool], rows: bool
-    ) -> list[Row]:
+    def _execute(self, text: str, parameters: Parameters, what: str, cancelled: Callable[[], bool]) -> list[Row]:
         from databricks.sql.exc import Error
 
         if cancelled():
@@ -168,7 +165,7 @@ class Sql:
                 usable = True
                 raise _not_started(what)
             try:
-                outcome = execute(connection, text, parameters, rows=rows, cancelled=cancelled)
+                outcome = execute(connection, text, parameters, cancelled=cancelled)
             except Error as e:
                 raise from_sql(what, e) from e
             if outcome.error is None:

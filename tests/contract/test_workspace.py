@@ -85,18 +85,18 @@ def world(ws: Workspace) -> DatabricksWorld:
 def schema(ws: Workspace) -> Iterator[str]:
     """A schema of this module's own."""
     name = f"team_sandbox.ws_{uuid.uuid4().hex[:8]}"
-    ws.sql.run(f"CREATE SCHEMA {name}", what="create a schema")
+    ws.statements.run(f"CREATE SCHEMA {name}", what="create a schema")
     yield name
-    ws.sql.run(f"DROP SCHEMA {name} CASCADE", what="drop the schema")
+    ws.statements.run(f"DROP SCHEMA {name} CASCADE", what="drop the schema")
 
 
 @pytest.fixture
 def pair(ws: Workspace, schema: str) -> Iterator[tuple[str, str]]:
     """An old table with two rows and grants, and a new one with one row."""
     old, new = f"{schema}.x_{uuid.uuid4().hex[:6]}", f"{schema}.y_{uuid.uuid4().hex[:6]}"
-    ws.sql.run(f"CREATE TABLE {old} (a INT COMMENT 'key', b STRING) COMMENT 'it''s old'", what="create")
-    ws.sql.run(f"INSERT INTO {old} VALUES (1, 'a'), (2, 'b')", what="insert")
-    ws.sql.run(f"CREATE TABLE {new} AS SELECT 9 AS a, 'z' AS b", what="create")
+    ws.statements.run(f"CREATE TABLE {old} (a INT COMMENT 'key', b STRING) COMMENT 'it''s old'", what="create")
+    ws.statements.run(f"INSERT INTO {old} VALUES (1, 'a'), (2, 'b')", what="insert")
+    ws.statements.run(f"CREATE TABLE {new} AS SELECT 9 AS a, 'z' AS b", what="create")
     for principal in ("data-consumers", "rds-viewers"):
         grant(ws, old, principal, Privilege.SELECT)
     yield old, new
@@ -106,7 +106,7 @@ def pair(ws: Workspace, schema: str) -> Iterator[tuple[str, str]]:
 
 
 def run(workspace: Workspace, statement: str) -> None:
-    workspace.sql.run(statement, what=statement)
+    workspace.statements.run(statement, what=statement)
 
 
 def test_a_table_is_swapped_by_view_and_back_with_its_grants(
@@ -118,7 +118,7 @@ def test_a_table_is_swapped_by_view_and_back_with_its_grants(
     assert (before.table_type, before.comment, [c.name for c in before.columns]) == ("MANAGED", "it's old", ["a", "b"])
     version = tables.rows_version(old)
     assert version == tables.history_head(old) and version.rows == 2 and version.timestamp.tzinfo is not None
-    ws.sql.run(f"OPTIMIZE {old}", what="optimize")
+    ws.statements.run(f"OPTIMIZE {old}", what="optimize")
     assert tables.rows_version(old) == version  # files are others, rows the same
 
     run(ws, statements.rename_table(old, kept))
@@ -197,7 +197,7 @@ def test_only_its_owner_points_a_view_elsewhere_and_who_manages_it_may_drop_it(
 ) -> None:
     old, new = pair
     view, person = old + "_v", "engineer@example.com"
-    ws.sql.run(f"GRANT USE SCHEMA ON SCHEMA {old.rsplit('.', 1)[0]} TO `{person}`", what="let in")
+    ws.statements.run(f"GRANT USE SCHEMA ON SCHEMA {old.rsplit('.', 1)[0]} TO `{person}`", what="let in")
     run(ws, statements.create_view(view, old))
     for name in (old, new, view):
         grant(ws, name, person, Privilege.SELECT, Privilege.MANAGE)
@@ -207,7 +207,7 @@ def test_only_its_owner_points_a_view_elsewhere_and_who_manages_it_may_drop_it(
             run(engineer, statements.alter_view(view, new))
         assert caught.value.denied
         with pytest.raises(WorkspaceError, match="another principal"):
-            engineer.sql.run(f"ALTER VIEW {view} OWNER TO `stakeholder@example.com`", what="give it away")
+            engineer.statements.run(f"ALTER VIEW {view} OWNER TO `stakeholder@example.com`", what="give it away")
         assert ws.tables.state(view).serves == old
         run(engineer, statements.drop_view(view))
     finally:
@@ -272,7 +272,7 @@ def test_a_statement_whose_answer_was_lost_is_sent_once(
     rule = {"path": "/sql/1.0/", "sql_contains": name.rsplit(".", 1)[1], "drop": "after"}
     with fault(raw_workspace, **rule) as applied:
         with pytest.raises(WorkspaceError) as caught:
-            ws.sql.run(f"CREATE TABLE {name} (a INT)", what="create a table")
+            ws.statements.run(f"CREATE TABLE {name} (a INT)", what="create a table")
         assert applied() == 1
     assert caught.value.uncertain and "no answer from the SQL warehouse" in str(caught.value)
     assert ws.tables.exists(name), "it took effect all the same"

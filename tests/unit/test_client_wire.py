@@ -89,14 +89,6 @@ def losing() -> Iterator[tuple[Workspace, Sessions]]:
         http.server_close()
 
 
-def test_a_change_whose_answer_was_lost_is_sent_once_by_the_real_connector() -> None:
-    with losing() as (workspace, sessions):
-        with pytest.raises(WorkspaceError) as caught:
-            workspace.sql.run("ALTER TABLE a RENAME TO b", what="rename a")
-        assert sessions.statements == ["ALTER TABLE a RENAME TO b"]
-    assert caught.value.uncertain and "no answer from the SQL warehouse" in str(caught.value)
-
-
 def test_a_question_whose_answer_was_lost_is_asked_twice_and_no_more() -> None:
     with losing() as (workspace, sessions):
         with pytest.raises(WorkspaceError):
