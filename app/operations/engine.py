@@ -17,6 +17,7 @@ from typing import Any
 
 from app.operations.journal import Journal, JournalLost
 from app.operations.performer import Detail, Performer
+from app.operations.requests import IN_FLIGHT_SECONDS
 from app.operations.steps import PlannedStep, StepFailed, require_known
 from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
@@ -93,7 +94,7 @@ class Hold:
         self._until = taken + timedelta(seconds=seconds)
         self._ends = ticks() - max(0.0, (clock() - taken).total_seconds()) + seconds
         self._quiet = ticks() - lease.before
-        self._long = -math.inf
+        self._long = self._unanswered = -math.inf
         self._look: Callable[[], bool] = lambda: False
         self.stop_seen = False
         """Whether the last renewal saw that a stop is requested. For who must not wait for the store."""
@@ -110,7 +111,7 @@ class Hold:
         if self._beat is not None:
             self._beat.__exit__()
         try:
-            self._leases.release(self._lease)
+            self._leases.release(self._lease, settled=self._ticks() - self._unanswered >= IN_FLIGHT_SECONDS)
         except StoreError as e:
             # It expires by itself; this must not hide what became of the operation.
             log.warning("the lease of operations was not released and expires by itself: %s", e)
@@ -169,7 +170,8 @@ class Hold:
 
     def unanswered(self) -> None:
         """Says that a call had no answer and its effect does not show: it may still arrive."""
-        self._quiet = max(self._quiet, self._ticks())
+        self._unanswered = self._ticks()
+        self._quiet = max(self._quiet, self._unanswered)
 
     def watch(self, stop_requested: Callable[[], bool]) -> None:
         """With each renewal, looks whether a stop is requested."""

@@ -357,8 +357,12 @@ class Executor:
                     raise
             else:
                 unwritten += walk.unwritten
-                if last or (settling.quiet(began) and not settled.unproven):
-                    return replace(walk, unwritten=tuple(unwritten), unproven=settled.unproven)
+                unproven = settled.unproven
+                if walk.unwritten and not settling.quiet(began):
+                    # Without the store the lease ends soon: there is no time to wait and look again.
+                    unproven = (*unproven, "a request that was sent before may still arrive")
+                if last or walk.unwritten or (settling.quiet(began) and not unproven):
+                    return replace(walk, unwritten=tuple(unwritten), unproven=unproven)
             settling.wait_for_calls()
         raise AssertionError("unreachable")
 

@@ -11,6 +11,9 @@ CALL_SECONDS = 15.0
 """How long a REST call that changes something may take. None can be cancelled: who takes over waits for so long."""
 
 
+IN_FLIGHT_SECONDS = CALL_SECONDS + 5.0
+"""After the end of a lease: what was sent under it has arrived by then, or never will."""
+
 COPY_SECONDS = 3600.0
 """How long the copy of a whole table may take."""
 

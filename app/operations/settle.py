@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.operations.engine import Hold
-from app.operations.requests import CALL_SECONDS
+from app.operations.requests import IN_FLIGHT_SECONDS
 from app.operations.world import World
 from app.store.operations import JournalEntry, OperationRecord, OperationsRepository, Phase, State
 from databricks_client.errors import WorkspaceError
@@ -24,9 +24,6 @@ FIRST_SETTLE_SECONDS = 10.0
 
 SETTLE_SECONDS = 30.0
 """How long they are awaited after that, before a person has to look."""
-
-IN_FLIGHT_SECONDS = CALL_SECONDS + 5.0
-"""After the end of a lease: what was sent under it has arrived by then, or never will."""
 
 SHOWN_FOR = timedelta(days=1)
 """Statements that ended this long ago at most are sure to be in the history of who may see them."""

@@ -38,7 +38,7 @@ class Lease:
     """A lease as it was granted or last renewed. `token` grows by one with every change of holder.
 
     before: seconds between the end of the grant before it and this one; negative where it was taken from its holder,
-    who may count on it for so long; infinite where there was none.
+    who may count on it for so long; infinite where there was none, or nothing of it can arrive any more.
     """
 
     name: str
@@ -100,7 +100,7 @@ class LeaseRepository(Repository):
                     )
                     .values(owner=owner, token=row.token + 1, acquired_at=moment, expires_at=expires)
                 ).rowcount
-                before = (moment - row.expires_at).total_seconds()
+                before = (moment - row.expires_at).total_seconds() if row.owner else math.inf
                 return Lease(name, owner, row.token + 1, moment, expires, before) if changed == 1 else None
         except IntegrityError:
             return None  # Two processes requested the first grant at once; the other one has it.
@@ -132,11 +132,15 @@ class LeaseRepository(Repository):
         if held is None:
             raise LeaseLost(self._lost(lease, connection))
 
-    def release(self, lease: Lease) -> None:
-        """Gives the lease back; does nothing if it is no longer held. The token stays, so that it only grows."""
+    def release(self, lease: Lease, *, settled: bool = True) -> None:
+        """Gives the lease back; does nothing if it is no longer held. The token stays, so that it only grows.
+
+        settled: whether nothing that was sent under it can arrive any more: then the next grant's `before` is infinite.
+        """
         with self._write(f"lease {lease.name!r}") as c:
             moment = self._moment(c)
-            c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=moment))
+            ended = {"expires_at": moment, **({"owner": ""} if settled else {})}
+            c.execute(update(leases).where(self._held(lease, moment)).values(**ended))
 
     def holder(self, name: str, connection: Connection | None = None) -> Lease | None:
         """The lease's holder now; None if there is none. With `connection`, read in that transaction."""
