@@ -7,24 +7,51 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from app.access import Actor
+from app.config.migration import Role
 from app.operations.databricks import DatabricksWorld
+from app.operations.definition import Kind
 from app.operations.service import OperationsService
 from app.store.operations import State
-from tests.contract.operations_process import MIGRATION
-from tests.contract.test_operations_workspace import BACK, ERIN, approved, names, operations, schedules
+from databricks_client.client import Workspace
+from tests.contract.operations_process import MIGRATION, service
 
-__all__ = ["operations"]
-
+ERIN = Actor("engineer@example.com", frozenset({Role.OPERATOR}), "persona", local=True)
+LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)
+CUT, BACK = "cutover product.fde", "rollback product.fde"
 ROOT = Path(__file__).resolve().parent.parent.parent
 LATENCY = 9.0
 """Seconds that a request is held back on its way: longer than the lease of these processes."""
+
+
+@pytest.fixture
+def operations(workspace: Any, tmp_path: Path) -> Iterator[tuple[OperationsService, DatabricksWorld, str]]:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    found = service(url, workspace.endpoint)
+    world = DatabricksWorld(Workspace(workspace.endpoint))
+    yield found, world, url
+    if set(found.serving().values()) != {"baseline"}:
+        found.rollback(ERIN, BACK)
+
+
+def approved(found: OperationsService) -> str:
+    made = found.plan(Kind.CUTOVER, {}, ERIN)
+    assert not made.blocking, [(g.title, g.finding.summary) for g in made.blocking]
+    found.submit(made, ERIN, CUT)
+    found.approve(made.operation_id, LARS, "go")
+    return made.operation_id
+
+
+def schedules(world: DatabricksWorld) -> dict[str, bool | None]:
+    jobs = [world.job(j.name, j.id) for j in (MIGRATION.baseline_job, MIGRATION.candidate_job)]
+    return {j.name: j.paused for j in jobs}
 
 
 def started(workspace: Any, url: str, operation: str) -> subprocess.Popen[str]:
@@ -52,11 +79,12 @@ def intended(found: OperationsService, operation: str, step: str) -> bool:
 
 
 def as_before(world: DatabricksWorld, before: dict[str, Any]) -> bool:
-    return {n: (r.kind, r.columns, r.table_id) for n, r in names(world).items()} == before
+    return plain(world) == before
 
 
 def plain(world: DatabricksWorld) -> dict[str, Any]:
-    return {n: (r.kind, r.columns, r.table_id) for n, r in names(world).items()}
+    found = [world.relation(n) for t in MIGRATION.tables for n in (t.baseline, t.kept, t.candidate)]
+    return {r.name: (r.kind, r.columns, r.table_id) for r in found}
 
 
 @pytest.mark.parametrize("step", ["RenameTable", "FlipView"])
