@@ -288,6 +288,11 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
             "✕ Interrupted: no process holds the lease. Resume it, or roll back with the action below; "
             "or, without the page, `cutover resume` or `cutover rollback` on the command line."
         )
+    elif record.state is State.RUNNING and not stuck and record.kind in CONVERGING:
+        st.caption(
+            "A process executes it. If that hangs, an operator takes its lease with "
+            "`cutover rollback --take-over --reason TEXT` on the command line."
+        )
     elif stuck:
         st.error(
             "✕ Interrupted: no process holds the lease. "
