@@ -93,6 +93,16 @@ class Table(Frozen):
         """Name under which the old table is kept after cutover: the one suffix used by cutover and by rollback."""
         return self.baseline + "_old"
 
+    @property
+    def spare(self) -> str:
+        """Name under which the view that takes the table's place is prepared."""
+        return spare_name(self.baseline)
+
+
+def spare_name(served: str) -> str:
+    """The name beside `served` under which its view is prepared: the one rule, for tables and for scratch copies."""
+    return served + "__cutover"
+
 
 class JobRef(Frozen):
     """A job by its name in the workspace (ids differ between workspaces); `id` pins it where names repeat."""
@@ -218,7 +228,9 @@ class Migration(Frozen):
     @model_validator(mode="after")
     def _unique(self) -> Migration:
         deliverables = [d.key for p in self.phases for s in p.steps for d in s.deliverables]
-        names = [folded_path(n) for t in self.tables for n in (t.baseline, t.candidate, t.development, t.kept) if n]
+        names = [
+            folded_path(n) for t in self.tables for n in (t.baseline, t.candidate, t.development, t.kept, t.spare) if n
+        ]
         for what, keys in {
             "table": [t.name for t in self.tables],
             "the table": names,

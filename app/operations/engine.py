@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import threading
@@ -17,7 +18,7 @@ from typing import Any
 
 from app.operations.journal import Journal, JournalLost
 from app.operations.performer import Detail, Performer
-from app.operations.requests import IN_FLIGHT_SECONDS
+from app.operations.requests import IN_FLIGHT_SECONDS, Statement
 from app.operations.steps import PlannedStep, StepFailed, require_known
 from app.store.base import StoreError, now
 from app.store.heartbeat import Heartbeat
@@ -38,6 +39,11 @@ ATTEMPTS = 4
 READ_BACKS = 5
 LONGEST_WAIT = 10.0
 """Seconds that a step waits at most before it is retried, whatever the service requests."""
+ABSENT, ANSWERED = "absent_seconds", "answered"
+"""In the journal's detail: how long nothing had a name before this step gave it; when a step was answered."""
+
+FIRST_GAP_PAUSE, LONGEST_GAP_PAUSE = 0.1, 2.0
+"""Seconds between attempts while nothing has a name; they double from the first to the longest."""
 LEASE = OPERATIONS_LEASE
 LEASE_SECONDS = 15.0
 
@@ -259,7 +265,7 @@ class Engine:
                 self._side_by_side(lanes)
 
     def _side_by_side(self, lanes: Sequence[Sequence[PlannedStep]]) -> None:
-        opens = any(p.step.leaves_open for lane in lanes for p in lane)
+        opens = any(p.step.frees_name for lane in lanes for p in lane)
         self._all([partial(self._lane, lane) for lane in lanes], OPEN_AT_ONCE if opens else self._parallel)
 
     def _together(self, steps: Sequence[PlannedStep]) -> None:
@@ -300,9 +306,9 @@ class Engine:
     def _lane(self, steps: Sequence[PlannedStep]) -> None:
         """One step after the other.
 
-        A step that leaves its name open and those that close it are one chain: all their intents are journaled before
-        the first is sent, and the store is left alone until the last: what fails there must not leave a name that
-        nothing has.
+        Steps that are joined are one chain: all their intents are journaled before the first is sent, and the store and
+        the workspace's catalog are left alone until the last has been answered: what fails there must not leave a name
+        that nothing has.
         """
         rest = list(steps)
         while rest:
@@ -314,22 +320,130 @@ class Engine:
             # The later ones are not looked at before: these statements refuse a name that is taken.
             moments = [since, *(self._intend(p) for p in chain[1:])]
             del rest[: len(chain)]
-            sent: list[_Sent] = []
-            late: list[_Late] | None = [] if len(chain) > 1 else None
-            try:
-                for planned, moment in zip(chain, moments, strict=True):
-                    if sent and not sent[-1].planned.step.frees_name:
-                        self._journal.check_alone()  # The name is there: the lease's new holder can continue.
-                    sent.append(self._send(planned, moment, late))
-            except Exception:
-                self._confirm_all(sent)
-                self._note_late(late)
-                raise
+            if len(chain) == 1:
+                self._confirm(self._send(chain[0], since))
+            else:
+                self._send_chain(chain, moments)
+
+    def _send_chain(self, chain: Sequence[PlannedStep], moments: Sequence[datetime]) -> None:
+        """Sends joined steps back to back, then journals and reads back what became of them."""
+        sent: list[_Sent] = []
+        late: list[_Late] = []
+        missed = 0
+        try:
+            while len(sent) < len(chain):
+                planned, moment = chain[len(sent)], moments[len(sent)]
+                if sent and sent[-1].planned.step.frees_name:
+                    try:
+                        sent.append(self._give_name(sent[-1], planned, moment, late))
+                    except _NotFreed:
+                        missed += 1
+                        freed = sent.pop()
+                        if missed == ATTEMPTS:
+                            late.append((freed.planned, Phase.FAILED, str(freed.lost)))
+                            raise StepFailed(f"{freed.planned.step.text}: {freed.lost}") from freed.lost
+                    continue
+                if sent or missed:
+                    self._journal.check_alone()  # Every name is there: the lease's new holder can continue.
+                sent.append(self._send(planned, moment, late))
+        except _NameGivenBack as e:
+            self._note_late(late)
+            self._confirm_all([s for s in sent if s.planned is not e.freed])
+            raise StepFailed(str(e)) from e.__cause__
+        except LeaseLost:
+            raise
+        except _NameOpen as e:
+            self._note_late(late)
+            raise StepFailed(str(e)) from e.__cause__
+        except Exception:
             self._note_late(late)
             self._confirm_all(sent)
+            raise
+        self._note_late(late)
+        self._confirm_all(sent)
 
-    def _note_late(self, late: list[_Late] | None) -> None:
-        for planned, phase, text in late or ():
+    def _give_name(self, freed: _Sent, planned: PlannedStep, since: datetime, late: list[_Late]) -> _Sent:
+        """Sends the step that gives a name, until something has the name again: nothing else is done before.
+
+        No stop and no end of the process is heard. What may succeed later is repeated while the lease lasts; what is
+        refused for good is answered by giving the name back to what had it. Raises _NameGivenBack; _NotFreed; _NameOpen
+        where both are refused; LeaseLost: then the new holder gives the name.
+        """
+        step, back = planned.step, freed.planned.step.takes_back
+        since_freed = time.monotonic()
+        uncertain: WorkspaceError | None = None
+        for attempt in itertools.count(1):
+            started = time.monotonic()
+            try:
+                with sending(self._name(planned)), fenced(self._check_send, self._is_lost):
+                    detail = self._do.act(step)
+                return self._answered(planned, since, {**detail, ABSENT: _seconds(since_freed)}, started)
+            except NotSent as e:
+                raise LeaseLost(str(e)) from e
+            except WorkspaceError as e:
+                problem: Exception = e
+                late.append((planned, Phase.RETRY, f"attempt {attempt}, while nothing has the name: {e}"))
+                if _may_succeed(e):
+                    uncertain = uncertain if e.retryable and not e.uncertain else e
+                    self._hold.progress()
+                    self._journal.check_alone()
+                    self._sleep(gap_pause(attempt, e.retry_after))
+                    continue
+            except Exception as e:  # noqa: BLE001 (whatever it is, something must have the name)
+                problem = e
+                late.append((planned, Phase.RETRY, f"attempt {attempt}, while nothing has the name: {_kind_of(e)}"))
+            # An attempt without an answer may have landed, or the step before never did: either is seen by the names.
+            if uncertain is not None and self._seems_done(planned):
+                return self._answered(planned, since, {ABSENT: _seconds(since_freed)}, started, uncertain)
+            if freed.lost is not None and self._seems_undone(freed.planned):
+                raise _NotFreed from problem
+            text = f"{step.text}: {problem}"
+            if back is None:
+                late.append((planned, Phase.FAILED, str(problem)))
+                raise _NameOpen(text) from problem
+            given = self._give_back(back, freed, late)
+            late.append((planned, Phase.FAILED, f"{problem}; {given}"))
+            raise _NameGivenBack(f"{text}; {given}", freed.planned) from problem
+        raise AssertionError("unreachable")
+
+    def _give_back(self, back: Statement, freed: _Sent, late: list[_Late]) -> str:
+        """Gives a name back to what had it, and says so. Raises _NameOpen where that is refused too, LeaseLost."""
+        for attempt in itertools.count(1):
+            try:
+                with sending(self._name(freed.planned)), fenced(self._check_send, self._is_lost):
+                    self._do.send_alone(back)
+                return f"the name was given back: {back.text}"
+            except NotSent as e:
+                raise LeaseLost(str(e)) from e
+            except WorkspaceError as e:
+                late.append((freed.planned, Phase.RETRY, f"attempt {attempt} to give the name back: {e}"))
+                if _may_succeed(e):
+                    self._hold.progress()
+                    self._journal.check_alone()
+                    self._sleep(gap_pause(attempt, e.retry_after))
+                    continue
+                if self._seems_undone(freed.planned):
+                    return "the name is with what had it"
+                late.append((freed.planned, Phase.FAILED, f"the name cannot be given back: {e}"))
+                raise _NameOpen(f"{freed.planned.step.text}: nothing has the name, and {back.text} failed: {e}") from e
+        raise AssertionError("unreachable")
+
+    def _seems_done(self, planned: PlannedStep) -> bool:
+        """Whether a step shows as done; not where that cannot be seen."""
+        try:
+            return self._do.is_so(planned.step, {}, None)
+        except (WorkspaceError, StepFailed):
+            return False
+
+    def _seems_undone(self, planned: PlannedStep) -> bool:
+        """Whether a step shows as not done; not where that cannot be seen."""
+        try:
+            return not self._do.is_done(planned.step)
+        except (WorkspaceError, StepFailed):
+            return False
+
+    def _note_late(self, late: Sequence[_Late]) -> None:
+        for planned, phase, text in late:
             self._note(planned, phase, text)
 
     def _confirm_all(self, sent: list[_Sent]) -> None:
@@ -372,7 +486,7 @@ class Engine:
     def _send(self, planned: PlannedStep, since: Detail, late: list[_Late] | None = None) -> _Sent:
         """Acts. After an error it looks first: the effect may be there though the answer was lost.
 
-        late: where given, a name may be open: no stop is heard, and journal lines are added to it instead.
+        late: where given, it is one of a chain: no stop is heard, and journal lines are added to it instead.
         """
         step = planned.step
 
@@ -389,13 +503,16 @@ class Engine:
             try:
                 with sending(self._name(planned)), fenced(self._check_send, self._given_up):
                     detail = self._do.act(step)
-                return _Sent(planned, since, detail, _seconds(started))
+                return self._answered(planned, since, detail, started)
             except NotSent as e:
                 raise LeaseLost(str(e)) from e
             except StepFailed as e:
                 note(Phase.FAILED, str(e))
                 raise
             except WorkspaceError as e:
+                if late is not None and step.frees_name and _may_have_landed(e):
+                    # To look would lengthen the time without a name: the next step finds out whether it landed.
+                    return self._answered(planned, since, {}, started, e)
                 if self._ended():
                     # Its statement was cancelled for that: it has not failed, and resuming looks what became of it.
                     raise Interrupted(
@@ -405,7 +522,7 @@ class Engine:
             self._hold.progress()
             # An update that another started looks like ours: only where no definite answer came can it be ours.
             if (problem.uncertain or step.shared_effect) and self._shows(planned, {}, since, problem):
-                return _Sent(planned, since, {}, _seconds(started), problem)
+                return self._answered(planned, since, {}, started, problem)
             if problem.uncertain:
                 self._hold.unanswered()
             if problem.error_code == "OPERATION_CANCELED" and self._given_up():
@@ -417,6 +534,11 @@ class Engine:
             note(Phase.RETRY, f"attempt {attempt} of {ATTEMPTS}: {problem}")
             self._sleep(max(self._timing.retry * 2 ** (attempt - 1), min(problem.retry_after or 0.0, LONGEST_WAIT)))
         raise AssertionError("unreachable")
+
+    def _answered(
+        self, planned: PlannedStep, since: datetime, detail: Detail, started: float, lost: WorkspaceError | None = None
+    ) -> _Sent:
+        return _Sent(planned, since, {**detail, ANSWERED: self._clock().isoformat()}, _seconds(started), lost)
 
     def _confirm(self, sent: _Sent) -> None:
         """Reads back what was answered as done, and journals it."""
@@ -496,6 +618,9 @@ class Engine:
         except LeaseLost as e:
             raise NotSent(str(e)) from e
 
+    def _is_lost(self) -> bool:
+        return self._hold.lost is not None
+
     def _given_up(self) -> bool:
         """Whether what is under way is to be cancelled: waits for nothing."""
         return self._hold.lost is not None or self._ended() or (self._may_stop and self._hold.stop_seen)
@@ -506,11 +631,46 @@ _Late = tuple[PlannedStep, Phase, str]
 
 
 def _chain(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
-    """The first step with those that follow until one leaves no name open."""
+    """The first step with those that it is joined with."""
     found = [steps[0]]
-    while found[-1].step.leaves_open and len(found) < len(steps):
+    while found[-1].step.joined and len(found) < len(steps):
         found.append(steps[len(found)])
     return found
+
+
+class _NameOpen(Exception):
+    """Nothing has a name, and what could give it was refused."""
+
+
+class _NotFreed(Exception):
+    """The step that was to free a name had no answer and did not land: what had the name has it still."""
+
+
+class _NameGivenBack(Exception):
+    """A name that was freed has what had it before; freed: the step that had freed it."""
+
+    def __init__(self, text: str, freed: PlannedStep) -> None:
+        super().__init__(text)
+        self.freed = freed
+
+
+def gap_pause(attempt: int, retry_after: float | None) -> float:
+    """Seconds until a name is tried for again: short, since readers get errors, but not below what was requested."""
+    own = FIRST_GAP_PAUSE * 2.0 ** min(attempt - 1, 10)
+    return min(max(own, retry_after or 0.0), LONGEST_GAP_PAUSE)
+
+
+def _may_have_landed(problem: WorkspaceError) -> bool:
+    return problem.uncertain or problem.error_code == "OPERATION_CANCELED"
+
+
+def _may_succeed(problem: WorkspaceError) -> bool:
+    """Whether a statement may succeed when repeated; one that was cancelled because the process ends is among them."""
+    return problem.retryable or problem.uncertain or problem.error_code == "OPERATION_CANCELED"
+
+
+def _kind_of(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {problem}"
 
 
 @dataclass(frozen=True)

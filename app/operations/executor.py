@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 from app.access import Actor, Refused
 from app.config.migration import Migration
-from app.operations import plan_swap
+from app.operations import gaps, plan_swap
 from app.operations.by_hand import as_detail
 from app.operations.codec import CodecError
 from app.operations.definition import CONVERGING, Kind, Observation, Plan
 from app.operations.draft import NoWayBack, number
-from app.operations.engine import LEASE_SECONDS, Engine, Hold, Interrupted, Stopped, Timing
+from app.operations.engine import LEASE_SECONDS, Engine, Hold, Interrupted, Stopped, Timing, gap_pause
 from app.operations.journal import JournalLost, retry_while_held
 from app.operations.ledger import Ledger, Recorded, evidence_of
 from app.operations.observe import look_back
@@ -30,7 +30,8 @@ from app.store.base import StoreError
 from app.store.leases import LeaseLost, ticks
 from app.store.operations import OperationRecord, OperationsRepository, Phase, State
 from databricks_client.errors import WorkspaceError
-from databricks_client.running import working_on
+from databricks_client.fencing import fenced
+from databricks_client.running import new_statement, sending, working_on
 
 R = TypeVar("R")
 
@@ -95,11 +96,16 @@ class Executor:
         )
         try:
             self._start_warehouse(known, hold)
+            closed = known.kind is Kind.ROLLBACK and self._close_gaps(record, known, hold, forward=False)
             if taken_over:
                 settling = self._settling(known, hold)
                 settling.wait_for_earlier_holder()
                 settling.end_statements()
-            self._planner.check_before(record, known)
+                closed = self._close_gaps(record, known, hold, forward=False) or closed
+            if closed:
+                self._planner.check_authority(record, known)
+            else:
+                self._planner.check_before(record, known)
             accepted = [r.gate for r in self._planner.accepted(record, known)]
         except (Refused, WorkspaceError) as e:
             refused = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
@@ -118,6 +124,8 @@ class Executor:
             ),
         ):  # fmt: skip
             raise Refused(f"operation {record.id} was started by another process")
+        if closed:  # The names are not as they were planned for.
+            return self._roll_back_again(record, known, hold, actor, self._past(record, known))
         return self._execute(record, known, hold, actor, taken_over=taken_over)
 
     def resume(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
@@ -132,8 +140,13 @@ class Executor:
             raise Refused(f"operation {operation_id} is {fresh.state}: there is nothing to resume")
         undoing = known.kind is Kind.CUTOVER and self._goes_back(fresh)
         self._start_warehouse(known, hold)
+        forward = known.kind is Kind.CUTOVER and not undoing
+        if forward:
+            self._close_gaps(record, known, hold, forward=True)
         if not undoing and known.kind is not Kind.ROLLBACK and (unproven := self._settle_forward(known, hold)):
             raise Refused(f"not resumed, what was sent before may still take effect: {'; '.join(unproven)}")
+        if forward:  # What was sent before may have freed one.
+            self._close_gaps(record, known, hold, forward=True)
         back = self._why_back(fresh, known)
         self._ledger.move(
             actor, "resume", "allowed", record, [State.RUNNING, State.NEEDS_HUMAN], State.RUNNING, lease=hold.lease,
@@ -289,6 +302,7 @@ class Executor:
     ) -> OperationRecord:
         """Resumes an interrupted rollback: its steps are planned again from the state of the workspace."""
         try:
+            self._close_gaps(record, known, hold, forward=False, silent=silent)
             walk = self._walk_back(known, hold, past, pause_new=True, since=known.observation, silent=silent)
         except (LeaseLost, Interrupted):
             raise
@@ -306,6 +320,7 @@ class Executor:
         """Brings a cutover that failed back to where it started. The decision to go back is journaled first: a process
         that continues it must not go forward. Where the journal cannot be written, it goes back all the same."""
         past = of_record(record)
+        self._close_gaps(record, known, hold, forward=False)
         journal = self._engine(known, hold, "back", may_stop=False).journal
         try:
             journal.note_undo(f"undoing everything: {why}")
@@ -326,6 +341,32 @@ class Executor:
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, reason, walk.unwritten)
         reason = "; ".join(p for p in (why, "everything is undone", walk.text) if p)
         return self._end(record, known, hold, actor, State.UNDONE, reason, walk.unwritten)
+
+    def _close_gaps(
+        self, record: OperationRecord, known: Plan, hold: Hold, *, forward: bool, silent: bool = False
+    ) -> bool:
+        """Gives every name that an interrupted exchange left without a table or view to one of them, before anything
+        else is read; whether there was one. What cannot be looked at, or is refused, the way back or forward says.
+
+        Raises LeaseLost.
+        """
+        past = self._past(record, known)
+        journal = self._engine(known, hold, "forward" if forward else "back", may_stop=False, silent=silent).journal
+
+        def wait(attempt: int, problem: WorkspaceError) -> None:
+            hold.progress()
+            journal.check_alone()
+            self._sleep(gap_pause(attempt, problem.retry_after))
+
+        def note(text: str) -> None:
+            journal.note_once("name", f"nothing had the name: {text}")
+
+        swaps = past.swaps_in(self._migration, known.observation)
+        try:
+            with sending(new_statement(hold.lease.token)), fenced(hold.check_send, lambda: hold.lost is not None):
+                return bool(gaps.close(self._world, swaps, past.before, forward=forward, note=note, wait=wait))
+        except WorkspaceError:
+            return False
 
     def _walk_back(
         self,

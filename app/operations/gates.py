@@ -106,6 +106,8 @@ def _start(migration: Migration, observation: Observation) -> GateVerdict:
     for s, (table, place) in zip(all_swaps, plan_swap.places(all_swaps, observation).items(), strict=True):
         if place.position is not Position.UNTOUCHED:
             problems.append(f"{table}: {place.text}")
+        elif s.method == "view" and observation.relation(s.spare).kind != "absent":
+            problems.append(f"{table}: {s.spare}, where its view is prepared, exists: rename or drop it")
         candidate = observation.relation(s.candidate)
         if candidate.kind == "absent":
             problems.append(f"{table}: {s.candidate} does not exist")
@@ -113,7 +115,7 @@ def _start(migration: Migration, observation: Observation) -> GateVerdict:
             problems.append(f"{table}: {s.candidate} is {candidate.table_type}, which cannot be swapped")
         if observation.relation(s.served).pipeline_id is not None:
             problems.append(f"{table}: {s.served} belongs to a pipeline and cannot be renamed")
-    fine = f"all {len(all_swaps)} tables are the old ones, every candidate exists, every kept name is free"
+    fine = f"all {len(all_swaps)} tables are the old ones, every candidate exists, every kept and spare name is free"
     return _gate("world.start", "Every table is in its initial state", problems, fine, observation)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.operations.steps import PlannedStep
 from app.store.base import StoreError
+from app.store.leases import LeaseLost
 from app.store.operations import JournalEntry, OperationsRepository, Phase
 
 if TYPE_CHECKING:
@@ -97,6 +98,25 @@ class Journal:
         self._hold.progress()
         if not self.silent:
             self._write(0, stage, "", step, Phase.NOTE, text, detail)
+
+    def note_once(self, stage: str, text: str) -> None:
+        """Writes a line that nothing waits for: where the store does not answer, it is kept in `unwritten`.
+
+        Raises LeaseLost.
+        """
+        try:
+            self._hold.check_alone()
+            if not self.silent:
+                self._repository.write(
+                    self._hold.lease, self.operation_id, direction=self.direction, number=0, stage=stage, lane="",
+                    step="", phase=Phase.NOTE, text=text,
+                )  # fmt: skip
+                return
+        except LeaseLost:
+            raise
+        except StoreError:
+            pass
+        self.unwritten.append(text)
 
     def _write(
         self,

@@ -10,7 +10,7 @@ from app.operations.definition import Observation, Plan
 from app.operations.grants import lacking, on_successor, without
 from app.operations.model import NotObserved
 from app.operations.plan_swap import places
-from app.operations.positions import Position, Swap
+from app.operations.positions import Position, Swap, prepared_views
 from app.operations.world import JobState, Relation, absent
 
 
@@ -22,24 +22,25 @@ def unmoved(all_swaps: Sequence[Swap], seen: Observation, known: Plan) -> Observ
     """
     before = known.observation
     found = places(all_swaps, seen, before)
+    relations = {r.name: r for r in seen.relations}
     home: list[Relation] = []
     for s in all_swaps:
+        home += [absent(v.name) for v in prepared_views(s, relations)]
+        new = seen.relation(s.candidate)
         match found[s.table].position:
             case Position.RENAMED | Position.SHADOWED | Position.FLIPPED:
                 home += [replace(seen.relation(s.kept), name=s.served), absent(s.kept)]
             case Position.SWAPPED:
                 new = replace(seen.relation(s.served), name=s.candidate)
-                ours = lacking(
-                    before.relation(s.candidate).grants,
-                    on_successor(before.relation(s.served), before.relation(s.candidate)),
-                )
-                home += [
-                    replace(seen.relation(s.kept), name=s.served),
-                    absent(s.kept),
-                    replace(new, grants=without(new.grants, ours)),
-                ]
+                home += [replace(seen.relation(s.kept), name=s.served), absent(s.kept)]
             case _:
                 pass
+        if s.method == "rename" and new.kind == "table":
+            ours = lacking(
+                before.relation(s.candidate).grants,
+                on_successor(before.relation(s.served), before.relation(s.candidate)),
+            )
+            home.append(replace(new, grants=without(new.grants, ours)))
     jobs = tuple((side, _as_before(job, before.find_job(side), _left_by(known, job))) for side, job in seen.jobs)
     return replace(seen.with_relations(home), jobs=jobs)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from app.config.migration import Migration, Table
+from app.config.migration import Migration, Table, spare_name
 from app.operations import plan_swap
 from app.operations.codec import CodecError, observation_from_json
 from app.operations.definition import Kind, Observation
@@ -50,7 +50,7 @@ class PastCutover:
         """Every relation that the way back looks at."""
         if not self.swaps:
             return plan_swap.names(migration)
-        return tuple(n for s in self.swaps for n in (s.served, s.kept, s.candidate))
+        return tuple(n for s in self.swaps for n in (s.served, s.kept, s.candidate, s.spare))
 
     def swaps_in(self, migration: Migration, seen: Observation) -> tuple[Swap, ...]:
         """The swaps to take back: those of the cutover, or without memory those that the migration file names."""
@@ -191,7 +191,7 @@ def unreadable(record: OperationRecord, problem: Exception, entries: Iterable[Jo
 def _swap(lane: str, step: Mapping[str, Any]) -> Swap | None:
     """What a step of the forward way moves, where it is the one that makes a name serve the candidate."""
     if step.get("type") == "FlipView":
-        return Swap(lane, step["view"], step["source"], step["target"], "view")
+        return Swap(lane, step["view"], step["source"], step["target"], "view", spare_name(step["view"]))
     if step.get("type") == "RenameTable" and step.get("successor"):
-        return Swap(lane, step["source"], step["target"], step["successor"], "rename")
+        return Swap(lane, step["source"], step["target"], step["successor"], "rename", spare_name(step["source"]))
     return None

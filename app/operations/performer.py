@@ -145,6 +145,10 @@ class Performer:
                     raise step.unknown()
         return detail
 
+    def send_alone(self, statement: Statement) -> None:
+        """Sends a statement that is no step of its own, once: what gives a name back. Raises WorkspaceError."""
+        self._world.execute(statement.text)
+
     def _save(self, step: SaveState) -> Detail:
         # What else is attached to a name is in the plan, and a cutover confirms it: an emergency reads less.
         return {

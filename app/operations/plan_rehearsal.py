@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.config.migration import Migration
+from app.config.migration import Migration, spare_name
 from app.operations.definition import Observation
 from app.operations.draft import Draft, Staged, number
 from app.operations.model import Model
@@ -26,19 +26,21 @@ def rehearsal_swaps(migration: Migration) -> tuple[Swap, ...]:
     def scratch(name: str) -> str:
         return f"{migration.rehearsal_schema}.{SCRATCH_PREFIX}{name}"
 
-    return tuple(
-        Swap(t.name, scratch(t.name), scratch(t.name + "_old"), scratch(t.name + "_new"), "view")
-        for t in migration.tables
-    )
+    def swap(name: str) -> Swap:
+        served = scratch(name)
+        return Swap(name, served, scratch(name + "_old"), scratch(name + "_new"), "view", spare_name(served))
+
+    return tuple(swap(t.name) for t in migration.tables)
 
 
 def rehearsal_names(migration: Migration) -> tuple[str, ...]:
     """Every scratch name, references included."""
-    return tuple(
-        n
-        for s in rehearsal_swaps(migration)
-        for n in (s.served, s.kept, s.candidate, f"{s.kept}_ref", f"{s.candidate}_ref")
-    )
+    return tuple(n for s in rehearsal_swaps(migration) for n in _names(s))
+
+
+def _names(swap: Swap) -> tuple[str, ...]:
+    references = f"{swap.kept}_ref", f"{swap.candidate}_ref"
+    return (swap.served, swap.kept, swap.candidate, swap.spare, *references)
 
 
 def rehearse(migration: Migration, observation: Observation, requested_by: str, rows: int | None) -> Draft:
@@ -50,7 +52,7 @@ def rehearse(migration: Migration, observation: Observation, requested_by: str, 
     grants = (Grant(requested_by, ("SELECT",)),)
     steps: list[Staged] = []
     for s in all_swaps:
-        for name in (s.served, s.kept, s.candidate, f"{s.kept}_ref", f"{s.candidate}_ref"):
+        for name in _names(s):
             found = observation.relation(name)
             if found.kind in ("table", "view"):
                 steps.append(("clear", s.table, DropScratch(name, found.kind == "view")))
@@ -71,6 +73,7 @@ def rehearse(migration: Migration, observation: Observation, requested_by: str, 
         # Their ids are not known before they are made; any two different ones distinguish them.
         copied[s.served] = Relation(s.served, "table", table_id="old", columns=old.columns, grants=grants)
         copied[s.kept] = absent(s.kept)
+        copied[s.spare] = absent(s.spare)
         copied[s.candidate] = Relation(s.candidate, "table", table_id="new", columns=new.columns)
     start = observation.with_relations(copied.values())
     for turn in (1, 2):

@@ -19,15 +19,19 @@ from app.operations.grants import (
     with_owner,
     without,
 )
-from app.operations.positions import Place, Position, Swap, locate, method
+from app.operations.positions import Place, Position, Swap, locate, method, prepared_views, spare_is_free
 from app.operations.steps import (
     AwaitIdle,
     ConfirmUnchanged,
+    CreateStandIn,
     CreateView,
+    DropStandIn,
     DropView,
     FlipView,
+    LeaveName,
     PauseSchedule,
     PlannedStep,
+    PromoteTable,
     RenameBack,
     RenameTable,
     RestoreGrants,
@@ -36,6 +40,7 @@ from app.operations.steps import (
     SaveState,
     SetParameters,
     Step,
+    TakeName,
     UnpauseSchedule,
     VerifyOutcome,
     VerifyServing,
@@ -51,7 +56,7 @@ ROLLBACK_IDLE_SECONDS = 120.0
 
 def names(migration: Migration) -> tuple[str, ...]:
     """Every relation that a cutover or rollback looks at."""
-    return tuple(n for t in migration.tables for n in (t.baseline, t.kept, t.candidate))
+    return tuple(n for t in migration.tables for n in (t.baseline, t.kept, t.candidate, t.spare))
 
 
 def swaps(migration: Migration, observation: Observation, methods: Mapping[str, str] | None = None) -> tuple[Swap, ...]:
@@ -63,7 +68,7 @@ def swaps(migration: Migration, observation: Observation, methods: Mapping[str, 
         how = "rename" if decided == "rename" else "view" if decided == "view" else method(candidate)
         if decided is None and candidate.kind == "absent" and observation.relation(t.baseline).kind == "table":
             how = "rename"  # It has moved already: only a rename takes a candidate's name away.
-        found.append(Swap(t.name, t.baseline, t.kept, t.candidate, "rename" if how == "rename" else "view"))
+        found.append(Swap(t.name, t.baseline, t.kept, t.candidate, "rename" if how == "rename" else "view", t.spare))
     return tuple(found)
 
 
@@ -79,10 +84,13 @@ def places(
     return {s.table: locate(s, relations, *_ids(s, before), unknown) for s in all_swaps}
 
 
+def old_id(swap: Swap, before: Observation | None) -> str | None:
+    """Id of the old table, where a cutover saw it."""
+    return None if before is None else before.relation(swap.served).table_id
+
+
 def _ids(swap: Swap, before: Observation | None) -> tuple[str | None, str | None]:
-    if before is None:
-        return None, None
-    return before.relation(swap.served).table_id, before.relation(swap.candidate).table_id
+    return old_id(swap, before), None if before is None else before.relation(swap.candidate).table_id
 
 
 def cutover(migration: Migration, observation: Observation) -> Draft:
@@ -125,34 +133,42 @@ def cutover(migration: Migration, observation: Observation) -> Draft:
 
 
 def forward(all_swaps: Sequence[Swap], observation: Observation, round_: str = "") -> list[Staged]:
-    """Names and views from old to new: shadow, verify, flip, verify."""
+    """Names and views from old to new: prepare and try the views beside the tables, exchange names, flip, verify.
+
+    Until the flip readers get the old rows. What takes a name has its grants, comment and tags before.
+    """
     steps: list[Staged] = []
+    views = [s for s in all_swaps if s.method == "view"]
     for s in all_swaps:
         x = observation.relation(s.served)
         if s.method == "view":
             grants = on_view(x)
             lane: list[Step] = [
-                RenameTable(s.served, s.kept),
-                CreateView(s.served, s.kept, s.candidate, x.comment),
-                RestoreGrants(s.served, grants),
+                CreateStandIn(s.kept, s.served),
+                CreateView(s.spare, s.kept, s.candidate, x.comment, s.served),
+                RestoreGrants(s.spare, grants, s.served),
             ]
             if x.tags:
-                lane.append(RestoreTags(s.served, x.tags))
-            lane.append(VerifyServing(s.served, s.kept, grants, _columns(x), passing=True))
-            steps += [(f"shadow{round_}", s.table, step) for step in lane]
-    for s in all_swaps:
+                lane.append(RestoreTags(s.spare, x.tags, s.served))
+            lane.append(VerifyServing(s.spare, s.kept, grants, _columns(x), passing=True))
+        else:
+            lane = [RestoreGrants(s.candidate, on_successor(x, observation.relation(s.candidate)), s.served)]
+        steps += [(f"prepare{round_}", s.table, step) for step in lane]
+    for s in views:
         x = observation.relation(s.served)
+        lane = [
+            DropStandIn(s.kept, s.served),
+            RenameTable(s.served, s.kept),
+            TakeName(s.spare, s.served, s.kept, s.candidate),
+            VerifyServing(s.served, s.kept, on_view(x), _columns(x), passing=True),
+        ]
+        steps += [(f"exchange{round_}", s.table, step) for step in lane]
+    for s in all_swaps:
         if s.method == "view":
             steps.append((f"flip{round_}", s.table, FlipView(s.served, s.kept, s.candidate)))
         else:
-            steps += [
-                (f"flip{round_}", s.table, step)
-                for step in (
-                    RenameTable(s.served, s.kept, s.candidate),
-                    RenameTable(s.candidate, s.served),
-                    RestoreGrants(s.served, on_successor(x, observation.relation(s.candidate))),
-                )
-            ]
+            lane = [RenameTable(s.served, s.kept, s.candidate), PromoteTable(s.candidate, s.served)]
+            steps += [(f"flip{round_}", s.table, step) for step in lane]
     for s in all_swaps:
         x, c = observation.relation(s.served), observation.relation(s.candidate)
         view = s.method == "view"
@@ -179,8 +195,8 @@ def back(
     """New to old from wherever each table is. before: what the cutover saved, if it is known.
 
     since: what a rollback's plan saw: grants that were given or taken since the cutover stay so.
-    owned: whether the views are one's own. Only its owner can point a view elsewhere; who has MANAGE can drop it, and
-    nothing has the name until the old table has it again.
+    owned: whether the views are one's own. Only its owner can point a view elsewhere; who has MANAGE can rename it, and
+    nothing has the name until the old table has it again, one statement later.
     parameters: name and value of what the new job's parameters are set back to.
     pause_new: whether the new job stays paused whatever it was before (a rollback) or gets back what it had (an undo).
     unknown: why `before` is not known, where it is not.
@@ -199,11 +215,26 @@ def back(
         for s in all_swaps
     }
 
+    relations = {r.name: r for r in observation.relations}
+
     def home(s: Swap) -> list[Step]:
-        """The old table gets its name again, with the grants that it is to have."""
-        taken = changed[s.table][1]
-        revoked = [RevokeGrants(s.served, taken)] if taken else []
-        return [RenameBack(s.kept, s.served), *revoked, RestoreGrants(s.served, wanted[s.table])]
+        """The old table gets its name again; its grants are looked at once more."""
+        return [RenameBack(s.kept, s.served), RestoreGrants(s.served, wanted[s.table])]
+
+    def before_home(s: Swap) -> list[Step]:
+        """The old table has the grants that it is to have before consumers read it again."""
+        kept = observation.relation(s.kept)
+        taken, missing = common(kept.grants, changed[s.table][1]), lacking(kept.grants, wanted[s.table])
+        revoked = [RevokeGrants(s.kept, taken)] if taken else []
+        return [*revoked, *([RestoreGrants(s.kept, wanted[s.table], s.served)] if missing else [])]
+
+    def exchange(s: Swap, over: str) -> list[Step]:
+        """View and table exchange names. Where the spare name is taken by another, the view is dropped instead."""
+        if spare_is_free(s, relations):
+            leaves: Step = LeaveName(s.served, s.spare, over, s.kept)
+        else:
+            leaves = DropView(s.served, over, s.kept)
+        return [*before_home(s), leaves, *home(s)]
 
     steps: list[Staged] = []
     for s in all_swaps:
@@ -212,11 +243,11 @@ def back(
             case Position.FLIPPED if owned:
                 lane = [FlipView(s.served, s.candidate, s.kept)]
             case Position.FLIPPED:
-                lane = [DropView(s.served, s.candidate, s.kept), *home(s)]
+                lane = exchange(s, s.candidate)
             case Position.RENAMED:
                 lane = home(s)
             case Position.SWAPPED:
-                lane = [RenameTable(s.served, s.candidate, s.kept), *home(s)]
+                lane = [*before_home(s), RenameTable(s.served, s.candidate, s.kept), *home(s)]
         steps += [(f"serve old{round_}", s.table, step) for step in lane]
     for s in all_swaps:
         over = s.kept if s in viewed else None
@@ -233,8 +264,7 @@ def back(
         steps.append(("idle", "", AwaitIdle(_targets(old), (), ROLLBACK_IDLE_SECONDS)))
     for s in viewed:
         verified = VerifyServing(s.served, None, wanted[s.table], _old_columns(s, before))
-        lane = [DropView(s.served, s.kept, s.kept), *home(s), verified]
-        steps += [(f"names back{round_}", s.table, step) for step in lane]
+        steps += [(f"names back{round_}", s.table, step) for step in (*exchange(s, s.kept), verified)]
     for s in all_swaps:
         ours = _granted_meanwhile(s, at[s.table], observation, before)
         if ours:
@@ -250,6 +280,10 @@ def back(
             if (j is old or not pause_new) and _was_on(j, "baseline" if j is old else "candidate", before)
         ]
         steps += [("unpause", "", UnpauseSchedule(j.job_id, j.name)) for j in on]
+    # Last: no consumer reads them.
+    for s in all_swaps:
+        steps += [(f"drop views{round_}", s.table, DropView(*v)) for v in _left_views(s, at[s.table], relations, owned)]
+    if jobs:
         outcome = VerifyOutcome(
             tuple((s.served, None) for s in all_swaps),
             paused=_targets(*(j for j in scheduled if j not in on)),
@@ -258,6 +292,18 @@ def back(
         )
         steps.append(("outcome", "", outcome))
     return steps
+
+
+def _left_views(swap: Swap, place: Place, relations: Mapping[str, Relation], owned: bool) -> list[tuple[str, str]]:
+    """Name and served name of the views of ours that are left once the old table has its name."""
+    moved = spare_is_free(swap, relations)
+    match place.position:
+        case Position.SHADOWED | Position.FLIPPED if moved:
+            over = swap.candidate if place.position is Position.FLIPPED and not owned else swap.kept
+            return [(swap.spare, over)]
+        case Position.PREPARED | Position.RENAMED:
+            return [(v.name, v.over or "") for v in prepared_views(swap, relations)]
+    return []
 
 
 def _granted_meanwhile(
@@ -350,10 +396,8 @@ def rollback(
         )
     except NoWayBack as e:
         raise Refused(f"NEEDS HUMAN, nothing was written: {e}") from e
-    looked_at = tuple(n for s in all_swaps for n in (s.served, s.kept, s.candidate))
-    saved: Staged = ("save", "", SaveState(looked_at, tuple(j.name for _, j in observation.jobs)))
     return Draft(
-        number([saved, *steps]),
+        number(steps),
         method={s.table: s.method for s in all_swaps},
         notes=(
             *unrestored,
@@ -403,6 +447,11 @@ def _cutover_notes(all_swaps: Sequence[Swap], observation: Observation) -> tuple
     mixed = [s.table for s in all_swaps if s.method == "rename"]
     if mixed:
         notes.append(f"{', '.join(mixed)}: swapped by renaming; between the two renames the name does not exist")
+    if viewed:
+        notes.append(
+            "names are exchanged by two statements each, sent back to back: between them the name does not exist, and a"
+            " reader gets TABLE_OR_VIEW_NOT_FOUND; all else is prepared before, and the flip itself leaves no name open"
+        )
     return tuple(notes)
 
 

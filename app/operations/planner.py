@@ -221,7 +221,7 @@ class Planner:
 
     def check_before(self, record: OperationRecord, known: Plan) -> None:
         """Everything that must still hold at the moment of acting. Raises Refused, WorkspaceError; writes nothing."""
-        self._check_authority(record, known)
+        self.check_authority(record, known)
         past = last_cutover(self._operations, self._migration)
         seen = self._observe(known.kind, known.args, past, but=record.id, counts=False)
         self._check_seen(record, known, seen, past, schedules=True)
@@ -232,7 +232,7 @@ class Planner:
 
         Raises Refused, WorkspaceError; writes nothing.
         """
-        self._check_authority(record, known)
+        self.check_authority(record, known)
         past = last_cutover(self._operations, self._migration)
         seen = self._observe(known.kind, known.args, past, but=record.id, counts=False)
         if known.kind is Kind.CUTOVER:
@@ -243,7 +243,7 @@ class Planner:
         if blocking:
             raise Refused(blocked(blocking))
 
-    def _check_authority(self, record: OperationRecord, known: Plan) -> None:
+    def check_authority(self, record: OperationRecord, known: Plan) -> None:
         """The plan is valid, and those who requested and approved it still may."""
         self.check_validity(record, known)
         if not attested.submitted(self._audit, record):

@@ -8,14 +8,15 @@ from enum import StrEnum
 from typing import Literal
 
 from app.operations import statements
-from app.operations.world import Relation
+from app.operations.world import Relation, absent
 
 
 @dataclass(frozen=True)
 class Swap:
     """The names of one table's swap. method: `view` where the candidate is a pipeline's or a view, else `rename`.
 
-    served: the name consumers read. kept: where the old table waits. candidate: the new side.
+    served: the name consumers read. kept: where the old table waits. candidate: the new side. spare: where the view is
+    prepared, and where it waits to be dropped.
     """
 
     table: str
@@ -23,13 +24,16 @@ class Swap:
     kept: str
     candidate: str
     method: Literal["view", "rename"]
+    spare: str
 
 
 class Position(StrEnum):
-    """UNTOUCHED: the old table has its name. RENAMED: it is kept and nothing has the name. SHADOWED: a view over the
-    kept table has it. FLIPPED: a view over the candidate has it. SWAPPED: the candidate itself has it."""
+    """UNTOUCHED: the old table has its name. PREPARED: it has, and views of ours have the kept or the spare name.
+    RENAMED: it is kept and nothing has the name. SHADOWED: a view over the kept table has it. FLIPPED: a view over the
+    candidate has it. SWAPPED: the candidate itself has it."""
 
     UNTOUCHED = "untouched"
+    PREPARED = "prepared"
     RENAMED = "renamed"
     SHADOWED = "shadowed"
     FLIPPED = "flipped"
@@ -52,7 +56,7 @@ class Place:
     def serves(self) -> Literal["baseline", "candidate", "nothing", "unknown"]:
         """Which side a reader of the name gets."""
         match self.position:
-            case Position.UNTOUCHED | Position.SHADOWED:
+            case Position.UNTOUCHED | Position.PREPARED | Position.SHADOWED:
                 return "baseline"
             case Position.FLIPPED | Position.SWAPPED:
                 return "candidate"
@@ -65,6 +69,23 @@ class Place:
 def method(candidate: Relation) -> Literal["view", "rename"]:
     """How a table is swapped: what a pipeline owns cannot be renamed; a view need not be."""
     return "rename" if candidate.kind == "table" else "view"
+
+
+def prepared_views(swap: Swap, relations: Mapping[str, Relation]) -> tuple[Relation, ...]:
+    """The views of ours that have the kept and the spare name: what a cutover prepares, and what a way back leaves to
+    be dropped. What else has these names is not among them."""
+    kept, spare = relations.get(swap.kept), relations.get(swap.spare)
+    found: list[Relation] = []
+    if kept is not None and kept.kind == "view" and kept.over == swap.served:
+        found.append(kept)
+    if spare is not None and spare.kind == "view" and spare.over in (swap.kept, swap.candidate):
+        found.append(spare)
+    return tuple(found)
+
+
+def spare_is_free(swap: Swap, relations: Mapping[str, Relation]) -> bool:
+    """Whether the view that has the served name can be moved to the spare name."""
+    return relations.get(swap.spare, absent(swap.spare)).kind == "absent"
 
 
 def locate(
@@ -82,13 +103,29 @@ def locate(
     """
     served, kept = relations[swap.served], relations[swap.kept]
     if served.kind == "table" and old_id and served.table_id == old_id:
-        return Place(Position.UNTOUCHED, f"{swap.served} is the old table")
+        return _at_home(swap, relations)
     if kept.kind == "table" and old_id and kept.table_id and kept.table_id != old_id:
         return Place(Position.UNKNOWN, f"{kept.name} is not the table that {served.name} was (its id differs)")
     place = _by_names(swap, relations, old_id, new_id)
+    if place.position is Position.RENAMED and _waits_over(swap.kept, relations.get(swap.spare)):
+        return place  # Only between the two renames of an exchange does its view stand beside the kept table.
     if place.position in (Position.RENAMED, Position.FLIPPED, Position.SWAPPED):
         return replace(place, doubt=_doubt(swap, place.position, kept, old_id, unknown))
     return place
+
+
+def _waits_over(kept: str, spare: Relation | None) -> bool:
+    return spare is not None and spare.kind == "view" and spare.over == kept
+
+
+def _at_home(swap: Swap, relations: Mapping[str, Relation]) -> Place:
+    views = prepared_views(swap, relations)
+    if not views:
+        return Place(Position.UNTOUCHED, f"{swap.served} is the old table")
+    names = ", ".join(v.name for v in views)
+    return Place(
+        Position.PREPARED, f"{swap.served} is the old table, and {names} wait for it to be exchanged or dropped"
+    )
 
 
 def _doubt(swap: Swap, position: Position, kept: Relation, old_id: str | None, unknown: str) -> str:
@@ -111,7 +148,9 @@ def _by_names(swap: Swap, relations: Mapping[str, Relation], old_id: str | None,
             what = f"{swap.served} is the table that was {swap.candidate}"
             return Place(Position.UNKNOWN, f"{what}, and {swap.kept} is gone: nothing to go back to")
         case ("table", "absent"):
-            return Place(Position.UNTOUCHED, f"{swap.served} is the old table")
+            return _at_home(swap, relations)
+        case ("table", "view") if kept.over == swap.served:
+            return _at_home(swap, relations)
         case ("absent", "table"):
             if swap.method == "rename" and candidate.kind == "absent":
                 return Place(Position.UNKNOWN, f"neither {swap.served} nor {swap.candidate} exists")

@@ -12,6 +12,11 @@ def rename_table(old: str, new: str) -> str:
     return f"ALTER TABLE {quote_table(old)} RENAME TO {quote_table(new)}"
 
 
+def rename_view(old: str, new: str) -> str:
+    """Renames a view within its catalog; its definition, owner, grants, comment and tags stay with it."""
+    return f"ALTER VIEW {quote_table(old)} RENAME TO {quote_table(new)}"
+
+
 def view_query(over: str) -> str:
     """The query of a view that serves table `over` unchanged."""
     return f"SELECT * FROM {quote_table(over)}"

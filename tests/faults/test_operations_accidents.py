@@ -268,7 +268,7 @@ def test_a_process_that_is_to_end_stops_where_every_name_stands(given: Given) ->
     given.world.after("RENAME TO", lambda: ending.append("renamed"))
     with pytest.raises(Interrupted):
         given.service_with(ended=lambda: bool(ending)).apply(operation, "worker")
-    assert len(ending) == 1, "and only the lane that was open was brought to its view"
+    assert len(ending) == 2, "and only the name that was open was given to its view"
     assert given.world.served() == OLD
     assert given.service.interrupted(given.store.operations.get(operation))  # type: ignore[arg-type]
     given.world.undisturbed()

@@ -72,11 +72,14 @@ def never_a_silent_mix(g: Given) -> None:
 def test_the_points_cover_before_and_after_each_effect_of_each_of_the_six_tables() -> None:
     cut, back = ([n for _, n in line.points] for line in (cutover_line(), rollback_line()))
     for t, when in itertools.product(MIGRATION.tables, ("before", "after")):
-        for what in ("ALTER TABLE", "CREATE VIEW", "ALTER VIEW"):
-            assert any(p.startswith(f"{when} {what}") and f"`{t.name}`" in p for p in cut)
-        assert f"{when} grant {t.baseline}" in cut
-        for what in ("ALTER VIEW", "DROP VIEW", "ALTER TABLE"):
+        for what in ("CREATE VIEW", "DROP VIEW", "ALTER TABLE"):
+            assert any(p.startswith(f"{when} {what}") and f"`{t.name}_old`" in p for p in cut)
+        for what in ("RENAME TO `product`.`fde`.", "AS SELECT * FROM `product`.`fde`.`dlt_v2_"):
+            assert any(p.startswith(f"{when} ALTER VIEW") and what in p and f"`{t.name}`" in p for p in cut)
+        assert f"{when} grant {t.spare}" in cut
+        for what in ("ALTER VIEW", "ALTER TABLE"):
             assert any(p.startswith(f"{when} {what}") and f"`{t.name}`" in p for p in back)
+        assert any(p.startswith(f"{when} DROP VIEW") and f"`{t.name}__cutover`" in p for p in back)
 
 
 def test_a_crash_at_any_point_of_a_cutover_then_resume_ends_all_new() -> None:
@@ -206,9 +209,10 @@ def test_effect_landed_answer_lost_converges_at_every_effect_of_cutover_and_roll
 
 def test_a_step_that_fails_for_good_undoes_everything_before_it() -> None:
     for text_ in [f"`{t.name}` AS SELECT * FROM `product`.`fde`.`dlt_v2_" for t in MIGRATION.tables] + [
-        "CREATE VIEW `product`.`fde`.`unity_av_fde`",
+        "CREATE VIEW `product`.`fde`.`unity_av_fde__cutover`",
         "RENAME TO `product`.`fde`.`roi_fraud_reduction_old`",
-        "grant product.fde.iv_fde_ax",
+        "ALTER VIEW `product`.`fde`.`roi_fraud_reduction__cutover` RENAME TO",
+        "grant product.fde.iv_fde_ax__cutover",
         "parameters 00_RDS_v2",
         "unpause 00_RDS_v2",
     ]:

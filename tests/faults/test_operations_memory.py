@@ -64,7 +64,7 @@ def spoiled(g: Given, operation: str, spoil: Callable[[dict[str, object]], objec
 
 def test_the_old_owner_can_read_the_view(given: Given) -> None:
     made = given.service.plan(Kind.CUTOVER, {}, ERIN)
-    restored = [p.step for p in made.steps if isinstance(p.step, RestoreGrants) and p.step.relation == X]
+    restored = [p.step for p in made.steps if isinstance(p.step, RestoreGrants) and p.step.becomes == X]
     assert Grant(OWNER, ("SELECT",)) in restored[0].grants
     assert any(f"stay owned by {OWNER}, who get SELECT on the views" in n for n in made.notes)
     cut_over(given)
@@ -77,10 +77,10 @@ def test_a_view_that_its_old_owner_cannot_read_is_not_verified(given: Given) -> 
     operation = given.approved()
 
     def take_from_owner() -> None:
-        view = given.world.names[X]
-        given.world.names[X] = replace(view, grants=tuple(g for g in view.grants if g.principal != OWNER))
+        view = given.world.names[X + "__cutover"]
+        given.world.names[view.name] = replace(view, grants=tuple(g for g in view.grants if g.principal != OWNER))
 
-    given.world.after(f"grant {X}", take_from_owner)
+    given.world.after(f"grant {X}__cutover", take_from_owner)
     record = given.service.apply(operation, "worker")
     assert record.state is State.UNDONE and "Grant on" in record.reason and all_old(given)
 

@@ -176,6 +176,8 @@ class FakeWorld:
         self.ids = itertools.count(1)
         self.numbers = itertools.count(1)
         self.me = "cutover-app"
+        self.managers = {"cutover-app", "engineer@example.com"}
+        """Who has MANAGE on the schema."""
         self.clock: Callable[[], datetime] = lambda: T0
         self.privilege_answer = Privileges()
         self.jobs = {
@@ -558,6 +560,13 @@ class FakeWorld:
             self.names[names[1]] = replace(first, name=names[1])
             self.names[names[0]] = absent(names[0])
             self.rows[names[1]] = self.rows.pop(names[0])
+        elif re.fullmatch(r"ALTER VIEW \S+ RENAME TO \S+", sql):
+            if first.kind != "view" or self.names.get(names[1], absent(names[1])).kind != "absent":
+                raise WorkspaceError(sql, f"[CANNOT_RENAME] {first.kind}", sql_state="42P07")
+            if not self._manages(first):
+                raise WorkspaceError(sql, "[INSUFFICIENT_PERMISSIONS] User does not have MANAGE", sql_state="42501")
+            self.names[names[1]] = replace(first, name=names[1])
+            self.names[names[0]] = absent(names[0])
         elif sql.startswith("CREATE VIEW"):
             if first.kind != "absent":
                 raise WorkspaceError(sql, "[TABLE_OR_VIEW_ALREADY_EXISTS]", sql_state="42P07")
@@ -594,6 +603,9 @@ class FakeWorld:
             self.rows[names[0]] = self.read(names[1])
         else:
             raise AssertionError(f"the fake knows no such statement: {sql}")
+
+    def _manages(self, view: Relation) -> bool:
+        return view.owner == self.me or self.me in self.managers
 
     def _found(self, sql: str, name: str) -> Relation:
         found = self._existing(name)

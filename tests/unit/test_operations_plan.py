@@ -203,7 +203,8 @@ def listed() -> tuple[dict[str, Step], Observation]:
     given = Given()
     plans = [given.service.plan(Kind.CUTOVER, {}, ERIN), given.service.plan(Kind.REHEARSE, {}, ERIN)]
     steps = [p for made in plans for p in (*made.steps, *made.inverse)]
-    steps += Given(rename=["dim_fde"]).service.plan(Kind.CUTOVER, {}, ERIN).inverse
+    renaming = Given(rename=["dim_fde"]).service.plan(Kind.CUTOVER, {}, ERIN)
+    steps += (*renaming.steps, *renaming.inverse)
     steps += given.service.plan(Kind.START_UPDATE, {"pipeline": MIGRATION.pipelines[1].name}, ERIN).steps
     steps += given.service.plan(Kind.RUN_NOW, {"job": "candidate"}, ERIN).steps
     return {type(p.step).__name__: p.step for p in reversed(steps)}, plans[0].observation
@@ -234,12 +235,20 @@ def test_a_plan_shows_all_parameters_as_they_are_sent(given: Given) -> None:
 def test_the_way_back_is_built_before_the_way_forward(given: Given) -> None:
     made = given.service.plan(Kind.CUTOVER, {}, ERIN)
     undone = {type(p.step).__name__ for p in made.inverse}
-    assert {"FlipView", "DropView", "RenameBack", "RestoreGrants", "PauseSchedule", "UnpauseSchedule"} <= undone
+    assert {
+        "FlipView",
+        "LeaveName",
+        "RenameBack",
+        "DropView",
+        "RestoreGrants",
+        "PauseSchedule",
+        "UnpauseSchedule",
+    } <= undone
     given.service.submit(made, ERIN, CUT)
     given.service.approve(made.operation_id, LARS)
     given.service.apply(made.operation_id, "worker")
     back = given.service.plan(Kind.ROLLBACK, {}, ERIN)
-    assert [s for p in back.steps if (s := p.step)][1:] == [p.step for p in made.inverse]
+    assert [p.step for p in back.steps] == [p.step for p in made.inverse]
 
 
 def change_definition(g: Given) -> None:

@@ -29,7 +29,8 @@ def test_rollback_serves_the_old_side_before_the_new_is_stopped(given: Given) ->
     assert all(s.startswith("ALTER VIEW") for s in log[:6])
     assert log[6] == "pause 00_RDS_v2"
     assert dict(seen)["pause 00_RDS_v2"] == OLD
-    assert log[-1] == "unpause 00_RDS"
+    assert log[-7] == "unpause 00_RDS", "and only then the views that nobody reads any more are dropped"
+    assert all(s.startswith("DROP VIEW") and "__cutover`" in s for s in log[-6:])
 
 
 def test_rollback_waits_for_no_gate_and_no_approval(given: Given) -> None:

@@ -17,15 +17,15 @@ from tests.support.operations_world import ERIN, MIGRATION, Given
 
 FDE = ["dim_fde", "unity_av_fde"]
 HASHES: list[tuple[Kind, dict[str, Any], Sequence[str], str]] = [
-    (Kind.CUTOVER, {}, (), "87b01f1a66f0ee9b2bba313ec1392d3b4fbfedd557cf412d1aaba041aa055ae7"),
-    (Kind.CUTOVER, {}, FDE, "1f2c9fbd2e361e4c0b65bf957d74c66c53fff962e18ffb9aba44d2cdd666497d"),
+    (Kind.CUTOVER, {}, (), "da56fa8c9743803197e0723c957a0a2000d48b8f750268cc3ce3cf9b757b7bef"),
+    (Kind.CUTOVER, {}, FDE, "c223fdf7c1e8264e5d025f58eb9e3083c3a88f6e2833957a4c5c6ce8d972897c"),
     (
         Kind.CUTOVER,
         {},
         [t.name for t in MIGRATION.tables],
-        "f1e5ea9a78db7df0107aefc0b5269885e1e8c66dacfbb7ea5dc35b6908e87041",
+        "dc267220ab48a2965370e54f6f239854e24584373253fdea0c0653f9cb4339b8",
     ),
-    (Kind.REHEARSE, {}, (), "04b5cf45eb22fa53cd21dac0391bfed0da0181b1891bf9096c112357adef009a"),
+    (Kind.REHEARSE, {}, (), "73eda3e746ee9cf24cf63b07beea9812f45072588cb14a5946dbed0d1fb3fbc5"),
     (Kind.PAUSE, {"job": "baseline"}, (), "e35c8fe31ea8c94d75076f5fb0f628377f9204120080f9f16f38bb23d3722d25"),
     (Kind.UNPAUSE, {"job": "candidate"}, (), "730e4cc64b35ea42ade987e1fa8595e2cca7b706960d4744e93651a48840b524"),
     (
@@ -60,5 +60,5 @@ def test_a_rollback_has_the_hash_of_the_version_before() -> None:
     given.service.apply(given.approved(), "worker")
     assert (
         hash_of(given.service.plan(Kind.ROLLBACK, {}, ERIN))
-        == "8b137591a8ee7d7cd475d8ae37e8d514d97b94350fadcca56af2f578fb6a3153"
+        == "ff39d5f3de2851e50e5ea13e5b700a39598deb2eff7c633e2c89a9a13138616f"
     )

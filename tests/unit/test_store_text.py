@@ -154,7 +154,9 @@ def test_a_comparison_that_fails_with_such_a_text_ends(store: Store, compared: C
 
 def test_a_failure_with_such_a_text_in_a_cutover_is_undone(given: Given) -> None:
     operation = given.approved()
-    given.world.faults.fail = {"CREATE VIEW `product`.`fde`.`unity_av_fde`": WorkspaceError("x", BAD, status=403)}
+    given.world.faults.fail = {
+        "CREATE VIEW `product`.`fde`.`unity_av_fde__cutover`": WorkspaceError("x", BAD, status=403)
+    }
     record = given.service.apply(operation, "worker")
     assert record.state is State.UNDONE and "\N{SYMBOL FOR NULL}" in record.reason
     assert all_old(given)

@@ -12,15 +12,22 @@ from typing import Any
 from app.operations.steps.base import PlannedStep, Step, StepFailed, UnknownStep
 from app.operations.steps.checks import ConfirmUnchanged, SaveState, VerifyOutcome, VerifySame, VerifyServing
 from app.operations.steps.jobs import AwaitIdle, PauseSchedule, RunJob, SetParameters, StartUpdate, UnpauseSchedule
+from app.operations.steps.names import (
+    CreateStandIn,
+    CreateView,
+    DropStandIn,
+    DropView,
+    FlipView,
+    LeaveName,
+    PromoteTable,
+    RenameBack,
+    RenameTable,
+    TakeName,
+)
 from app.operations.steps.tables import (
     SCRATCH_PREFIX,
     CopyTable,
-    CreateView,
     DropScratch,
-    DropView,
-    FlipView,
-    RenameBack,
-    RenameTable,
     RestoreGrants,
     RestoreTags,
     RevokeGrants,
@@ -30,8 +37,9 @@ from app.operations.world import Grant
 STEPS: dict[str, type[Step]] = {
     cls.__name__: cls
     for cls in (
-        SaveState, PauseSchedule, UnpauseSchedule, SetParameters, AwaitIdle, ConfirmUnchanged, RenameTable, RenameBack,
-        CreateView, FlipView, DropView, RestoreGrants, RevokeGrants, RestoreTags, VerifyServing,
+        SaveState, PauseSchedule, UnpauseSchedule, SetParameters, AwaitIdle, ConfirmUnchanged,
+        CreateStandIn, CreateView, DropStandIn, RenameTable, TakeName, PromoteTable, FlipView,
+        LeaveName, RenameBack, DropView, RestoreGrants, RevokeGrants, RestoreTags, VerifyServing,
         VerifyOutcome, StartUpdate, RunJob, CopyTable, VerifySame, DropScratch,
     )
 }  # fmt: skip
@@ -70,13 +78,17 @@ __all__ = [
     "AwaitIdle",
     "ConfirmUnchanged",
     "CopyTable",
+    "CreateStandIn",
     "CreateView",
     "DropScratch",
+    "DropStandIn",
     "DropView",
     "FlipView",
     "Grant",
+    "LeaveName",
     "PauseSchedule",
     "PlannedStep",
+    "PromoteTable",
     "RenameBack",
     "RenameTable",
     "RestoreGrants",
@@ -88,6 +100,7 @@ __all__ = [
     "StartUpdate",
     "Step",
     "StepFailed",
+    "TakeName",
     "UnknownStep",
     "UnpauseSchedule",
     "VerifyOutcome",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app.operations.model import Model
-from app.operations.requests import Request
+from app.operations.requests import Request, Statement
 from app.operations.world import Grant, Relation, Seen
 
 
@@ -24,22 +24,27 @@ class Step:
     """One thing that an operation does to the workspace or reads from it. A kind of step overrides all methods.
 
     changes: whether it writes to the workspace (otherwise it only reads, or saves).
-    leaves_open: whether readers miss the name, or their grants on it, until the lane's next step is done: that one
-        follows without a read in between.
-    frees_name: whether nothing has the name after it.
     shared_effect: whether the same effect, caused by someone else, counts as done.
     proves_idle: whether nothing else writes once it is done.
     """
 
     changes: ClassVar[bool] = True
-    leaves_open: ClassVar[bool] = False
-    frees_name: ClassVar[bool] = False
     shared_effect: ClassVar[bool] = True
     proves_idle: ClassVar[bool] = False
 
     @property
     def only_once(self) -> bool:
         """Whether the workspace alone cannot show that it is done: then the journal decides."""
+        return False
+
+    @property
+    def joined(self) -> bool:
+        """Whether the lane's next step follows at once, without a read or a line of the journal in between."""
+        return False
+
+    @property
+    def frees_name(self) -> bool:
+        """Whether nothing has the name that consumers read after it, until the next step of its lane is done."""
         return False
 
     @property
@@ -67,6 +72,11 @@ class Step:
     def requests(self, seen: Seen) -> tuple[Request, ...]:
         """What it sends where it is not done. Raises StepFailed where it must send nothing."""
         raise self.unknown()
+
+    @property
+    def takes_back(self) -> Statement | None:
+        """What gives the name back that this step freed, should the next step be refused; None where nothing does."""
+        return None
 
     def is_so(self, seen: Seen, sent: tuple[Request, ...]) -> bool:
         """Whether the effect of what was sent shows, by fresh reads. Raises StepFailed."""
@@ -122,9 +132,15 @@ class PlannedStep:
     step: Step
 
 
-def existing(seen: Seen, name: str) -> Relation:
-    """What a name stands for. Raises StepFailed if nothing has it."""
+def now_named(seen: Seen, name: str, becomes: str = "") -> Relation:
+    """What has the name, or where nothing has it what has the name that it becomes."""
     found = seen.relation(name)
+    return seen.relation(becomes) if found.kind == "absent" and becomes else found
+
+
+def existing(seen: Seen, name: str, becomes: str = "") -> Relation:
+    """As `now_named`. Raises StepFailed if nothing has either."""
+    found = now_named(seen, name, becomes)
     if found.kind == "absent":
         raise StepFailed(f"{name} does not exist")
     return found

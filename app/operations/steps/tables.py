@@ -1,4 +1,4 @@
-"""Steps on tables and views: names, views, grants, tags, and the scratch copies of a rehearsal."""
+"""Steps on what is attached to a table or view: grants and tags; and the scratch copies of a rehearsal."""
 
 from __future__ import annotations
 
@@ -17,206 +17,6 @@ SCRATCH_PREFIX = "cutover_rehearsal_"
 
 
 @dataclass(frozen=True)
-class RenameTable(Step):
-    """Moves an ordinary table to another name. Its data, history and grants stay with it.
-
-    successor: the table that takes `source` next, where one does: if it has, this step lies behind.
-    """
-
-    leaves_open: ClassVar[bool] = True
-    frees_name: ClassVar[bool] = True
-    source: str
-    target: str
-    successor: str | None = None
-
-    @property
-    def text(self) -> str:
-        return f"Rename {self.source} to {self.target}"
-
-    @property
-    def done_when(self) -> str:
-        return f"{self.target} is a table and {self.source} no longer is that table"
-
-    @property
-    def undone_by(self) -> str:
-        return f"rename {self.target} to {self.source}"
-
-    def is_done(self, seen: Seen) -> bool:
-        x, y = seen.relation(self.source), seen.relation(self.target)
-        if x.kind == "table" and y.kind == "absent":
-            return False
-        if y.kind == "table" and x.kind in ("absent", "view"):
-            return True
-        if y.kind == x.kind == "table" and self.successor and seen.relation(self.successor).kind == "absent":
-            return True
-        raise _cannot_rename(x, y)
-
-    def requests(self, seen: Seen) -> tuple[Request, ...]:
-        return (Statement(statements.rename_table(self.source, self.target)),)
-
-    def leaves(self, before: Model) -> Model:
-        return _renamed(before, self.source, self.target)
-
-
-@dataclass(frozen=True)
-class RenameBack(Step):
-    """Gives the kept old table its name again."""
-
-    source: str
-    target: str
-
-    @property
-    def text(self) -> str:
-        return f"Rename {self.source} back to {self.target}"
-
-    @property
-    def done_when(self) -> str:
-        return f"{self.target} is a table and {self.source} no longer is that table"
-
-    @property
-    def undone_by(self) -> str:
-        return f"rename {self.target} to {self.source}"
-
-    def is_done(self, seen: Seen) -> bool:
-        x, y = seen.relation(self.source), seen.relation(self.target)
-        if x.kind == "table" and y.kind == "absent":
-            return False
-        if x.kind == "absent" and y.kind == "table":
-            return True
-        raise _cannot_rename(x, y)
-
-    def requests(self, seen: Seen) -> tuple[Request, ...]:
-        return (Statement(statements.rename_table(self.source, self.target)),)
-
-    def leaves(self, before: Model) -> Model:
-        return _renamed(before, self.source, self.target)
-
-
-@dataclass(frozen=True)
-class CreateView(Step):
-    """Puts a view where a table was, over the renamed table: what readers get has not changed.
-
-    later: what the view is flipped to afterwards: if it is, this step lies behind.
-    """
-
-    leaves_open: ClassVar[bool] = True
-    view: str
-    over: str
-    later: str
-    comment: str | None = None
-
-    @property
-    def text(self) -> str:
-        return f"Create view {self.view} over {self.over}: readers get the same rows as before"
-
-    @property
-    def done_when(self) -> str:
-        return f"{self.view} is a view over {self.over}"
-
-    @property
-    def undone_by(self) -> str:
-        return f"drop view {self.view}"
-
-    def is_done(self, seen: Seen) -> bool:
-        x = seen.relation(self.view)
-        if x.kind == "absent":
-            return False
-        if x.kind == "view" and x.over in (self.over, self.later):
-            return True
-        raise StepFailed(f"view {self.view} over {self.over} needs a free name: {what_it_is(x)}")
-
-    def requests(self, seen: Seen) -> tuple[Request, ...]:
-        return (Statement(statements.create_view(self.view, self.over, self.comment)),)
-
-    def leaves(self, before: Model) -> Model:
-        over = before.relation(self.over)
-        if before.relation(self.view).kind != "absent" or over.kind == "absent":
-            raise ValueError(f"view {self.view} over {self.over} cannot be created")
-        return before.with_relations(Relation(self.view, "view", "VIEW", over=self.over, columns=over.columns))
-
-
-@dataclass(frozen=True)
-class FlipView(Step):
-    """Points a view at the other side by ALTER VIEW: atomic, grants kept."""
-
-    view: str
-    source: str
-    target: str
-
-    @property
-    def text(self) -> str:
-        return f"Flip view {self.view} from {self.source} to {self.target}"
-
-    @property
-    def done_when(self) -> str:
-        return f"{self.view} is a view over {self.target}"
-
-    @property
-    def undone_by(self) -> str:
-        return f"flip it to {self.source}"
-
-    def is_done(self, seen: Seen) -> bool:
-        x = seen.relation(self.view)
-        if x.kind == "view" and x.over in (self.source, self.target):
-            return x.over == self.target
-        raise StepFailed(f"a flip to {self.target} needs a view over {self.source}: {what_it_is(x)}")
-
-    def requests(self, seen: Seen) -> tuple[Request, ...]:
-        return (Statement(statements.alter_view(self.view, self.target)),)
-
-    def leaves(self, before: Model) -> Model:
-        view, target = before.relation(self.view), before.relation(self.target)
-        if view.over != self.source or target.kind == "absent":
-            raise ValueError(f"{self.view} cannot be flipped to {self.target}")
-        return before.with_relations(replace(view, over=self.target, columns=target.columns))
-
-
-@dataclass(frozen=True)
-class DropView(Step):
-    """Removes the view so that the old table can have its name again. Never touches anything but a view.
-
-    heir: the table that takes the name next: if it has, this step lies behind.
-    """
-
-    leaves_open: ClassVar[bool] = True
-    frees_name: ClassVar[bool] = True
-    view: str
-    over: str
-    heir: str
-
-    @property
-    def text(self) -> str:
-        return f"Drop view {self.view}"
-
-    @property
-    def done_when(self) -> str:
-        return f"nothing has the name {self.view}"
-
-    @property
-    def undone_by(self) -> str:
-        return f"create view {self.view} over {self.over}"
-
-    def is_done(self, seen: Seen) -> bool:
-        x = seen.relation(self.view)
-        if x.kind == "absent":
-            return True
-        if x.kind == "view" and x.over == self.over:
-            return False
-        if x.kind == "table" and seen.relation(self.heir).kind == "absent":
-            return True  # The old table has its name again.
-        raise StepFailed(f"only a view over {self.over} is dropped: {what_it_is(x)}")
-
-    def requests(self, seen: Seen) -> tuple[Request, ...]:
-        return (Statement(statements.drop_view(self.view)),)
-
-    def leaves(self, before: Model) -> Model:
-        view = before.relation(self.view)
-        if view.kind != "view" or view.over != self.over:
-            raise ValueError(f"{self.view} is no view over {self.over}")
-        return before.with_relations(absent(self.view))
-
-
-@dataclass(frozen=True)
 class _GrantsStep(Step):
     """Changes grants on a relation: only those that are not yet as they shall be."""
 
@@ -226,13 +26,15 @@ class _GrantsStep(Step):
     """Under which the journal keeps the changed grants."""
     relation: str
     grants: tuple[Grant, ...]
+    becomes: str = ""
+    """The name that the relation has later: where it has it already, that is looked at."""
 
     def remaining(self, now: tuple[Grant, ...]) -> tuple[Grant, ...]:
         """What of `grants` is still to be changed where `now` is granted."""
         raise self.unknown()
 
     def is_done(self, seen: Seen) -> bool:
-        return not self.remaining(existing(seen, self.relation).grants)
+        return not self.remaining(existing(seen, self.relation, self.becomes).grants)
 
     def requests(self, seen: Seen) -> tuple[Request, ...]:
         remaining = self.remaining(existing(seen, self.relation).grants)
@@ -305,6 +107,8 @@ class RestoreTags(Step):
 
     view: str
     tags: tuple[tuple[str, str], ...]
+    becomes: str = ""
+    """The name that the view gets: where it has it already, that is looked at."""
 
     @property
     def text(self) -> str:
@@ -319,8 +123,7 @@ class RestoreTags(Step):
         return "not needed: the way back drops the view"
 
     def is_done(self, seen: Seen) -> bool:
-        existing(seen, self.view)
-        return set(self.tags) <= set(seen.tags(self.view))
+        return set(self.tags) <= set(seen.tags(existing(seen, self.view, self.becomes).name))
 
     def requests(self, seen: Seen) -> tuple[Request, ...]:
         return (Statement(statements.set_view_tags(self.view, dict(self.tags))),)
@@ -404,14 +207,3 @@ class DropScratch(Step):
     def _check_scratch(self) -> None:
         if not self.name.split(".")[-1].startswith(SCRATCH_PREFIX):
             raise StepFailed(f"{self.name} is not a scratch copy of a rehearsal: it is not dropped")
-
-
-def _cannot_rename(source: Relation, target: Relation) -> StepFailed:
-    return StepFailed(f"{source.name} cannot be renamed to {target.name}: {what_it_is(source)}, {what_it_is(target)}")
-
-
-def _renamed(before: Model, source: str, target: str) -> Model:
-    moved = before.relation(source)
-    if moved.kind != "table" or before.relation(target).kind != "absent":
-        raise ValueError(f"{source} cannot be renamed to {target}")
-    return before.with_relations(replace(moved, name=target), absent(source))
