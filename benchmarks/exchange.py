@@ -1,8 +1,8 @@
-"""How long names are gone and both sides are mixed when six tables are exchanged, beside six readers: two orders.
+"""Seconds of a plan, a cutover and a rollback of six tables on a workspace that takes 300 ms a call and 1 s a DDL.
 
-A local workspace with six small Delta tables a side. `ROUNDS` (5) exchanges each way, a reader a table that reads its
-name all the time on a connection of its own. `exchange and flip at once`: the prepared view serves the candidate.
-`exchange, then flip`: it serves the kept old table, and `ALTER VIEW` points all views to the candidates.
+The engine, the store (SQLite, a file) and the clock are real; the workspace is the tests' model with these delays.
+`CALL` (0.3) and `DDL` (1.0) are seconds. Per table: how long nothing had its name; over all: how long old and new rows
+were served beside each other. A reader looks every 20 ms.
 """
 
 from __future__ import annotations
@@ -12,230 +12,169 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from statistics import median
+from typing import Any
 
-from app.operations import statements
+from app.operations.definition import Kind
+from app.operations.executor import Patience
+from app.operations.requests import Call
+from app.operations.service import OperationsService
+from app.operations.world import JobState, PipelineState, Privileges, Relation
+from app.progress.evidence import Finding, Status
+from app.store.base import now
+from app.store.connect import open_engine
+from app.store.operations import State
 from benchmarks.table import show
-from databricks_client.client import Workspace
-from databricks_client.endpoint import Endpoint
-from databricks_client.errors import WorkspaceError
-from databricks_client.quoting import quote_table
-from scripts.local_workspace import LocalWorkspace
+from tests.support.operations_world import BACK, ERIN, LARS, MIGRATION, FakeStore, FakeWorld, Given
 
-SCHEMA = "bench.swap"
-PAUSE = 0.1
-"""Seconds between a reader's reads: without it six readers alone keep two cores busy."""
-
-TABLES = tuple(f"t{i}" for i in range(1, 7))
+CALL, DDL = float(os.environ.get("CALL", "0.3")), float(os.environ.get("DDL", "1.0"))
+LOOK = 0.02
 
 
-@dataclass
-class Reader:
-    """Reads one name until stopped. reads: start and end (seconds) of each with what it gave; None for an error."""
+class SlowWorld(FakeWorld):
+    """The model workspace; every call and statement takes its time."""
 
-    endpoint: Endpoint
-    name: str
-    reads: list[tuple[float, float, str | None]] = field(default_factory=list)
-    problems: set[str] = field(default_factory=set)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    def relation(self, name: str) -> Relation:
+        time.sleep(CALL)
+        return super().relation(name)
 
-    def start(self) -> None:
-        """Begins reading in a thread of its own."""
+    def inspect(self, name: str) -> Relation:
+        time.sleep(2 * CALL)  # The table, then what is attached to it.
+        return super().inspect(name)
+
+    def tags(self, name: str) -> tuple[tuple[str, str], ...]:
+        time.sleep(CALL)
+        return super().tags(name)
+
+    def job(self, name: str, job_id: int | None = None) -> JobState:
+        time.sleep(CALL)
+        return super().job(name, job_id)
+
+    def pipeline(self, name: str) -> PipelineState:
+        time.sleep(2 * CALL)
+        return super().pipeline(name)
+
+    def active_runs(self, job_id: int) -> Sequence[str]:
+        time.sleep(CALL)
+        return super().active_runs(job_id)
+
+    def active_updates(self, pipeline_id: str) -> Sequence[str]:
+        time.sleep(CALL)
+        return super().active_updates(pipeline_id)
+
+    def privileges(self, swap: Sequence[str], read: Sequence[str], jobs: Sequence[int]) -> Privileges:
+        time.sleep(2 * CALL)
+        return super().privileges(swap, read, jobs)
+
+    def query(self, sql: str) -> Sequence[Sequence[Any]]:
+        time.sleep(CALL)
+        return super().query(sql)
+
+    def execute(self, sql: str, seconds: float | None = None) -> str:
+        time.sleep(DDL)
+        return super().execute(sql, seconds)
+
+    def send(self, call: Call) -> str:
+        time.sleep(CALL)
+        return super().send(call)
+
+
+class Watch:
+    """What readers would get, every 20 ms: seconds without each name, with both sides beside each other, and until the
+    old side alone is served."""
+
+    def __init__(self, world: FakeWorld) -> None:
+        self.world = world
+        self.absent: dict[str, float] = {}
+        self.mixed = 0.0
+        self.old_since: float | None = None
+        self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
 
-    def stop(self) -> None:
-        """Ends reading after the read under way."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(60)
+    def __enter__(self) -> Watch:
+        self.started = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
 
     def _run(self) -> None:
-        with self.endpoint.sql() as connection, connection.cursor() as cursor:
-            while not self._stop.is_set():
-                started, found = time.monotonic(), None
-                try:
-                    cursor.execute(f"SELECT max(side) FROM {quote_table(self.name)}")
-                    (found,) = cursor.fetchone()
-                except Exception as e:  # noqa: BLE001 (whatever a reader gets instead of rows is an error to it)
-                    self.problems.add(str(e)[:80])
-                self.reads.append((started, time.monotonic(), found))
-                self._stop.wait(PAUSE)
+        before = time.monotonic()
+        while not self._end.is_set():
+            with self.world.lock:
+                served = self.world.served()
+            moment = time.monotonic()
+            for table, rows in served.items():
+                if rows == "nothing":
+                    self.absent[table] = self.absent.get(table, 0.0) + moment - before
+            sides = {rows.split()[0] for rows in served.values()} - {"nothing"}
+            if len(sides) > 1:
+                self.mixed += moment - before
+            if sides == {"old"} and self.old_since is None:
+                self.old_since = moment - self.started
+            before = moment
+            time.sleep(LOOK)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Seconds by the statements (gone: each name; mixed: first to last), and what the readers got."""
-
-    gone: tuple[float, ...]
-    mixed: float
-    took: float
-    errors: int
-    errors_at_flip: int
-    mixed_to_readers: float
-
-
-class Exchange:
-    """Six names, exchanged and brought back. width: so many tables at once where nothing is mixed by it."""
-
-    def __init__(self, workspace: Workspace, width: int) -> None:
-        self.sql = workspace.sql
-        self.width = width
-        self.gone: list[float] = []
-        self.flipped: list[float] = []
-        self.flips: list[tuple[float, float]] = []
-
-    def run(self, text: str) -> float:
-        """One statement; gives the moment at which it was answered."""
-        self.sql.run(text, what=text)
-        return time.monotonic()
-
-    def all(self, step: Callable[[str], object], width: int) -> None:
-        with ThreadPoolExecutor(width) as pool:
-            list(pool.map(step, TABLES))
-
-    def prepare(self, over_candidate: bool) -> None:
-        """The views under spare names, before anything moves."""
-        for t in TABLES:
-            x = f"{SCHEMA}.{t}"
-            if not over_candidate:
-                self.run(statements.create_view(f"{x}_old", x))
-            self.run(statements.create_view(f"{x}__cutover", f"{x}_new" if over_candidate else f"{x}_old"))
-
-    def names(self, t: str, flips: bool) -> None:
-        """Table and view exchanged."""
-        x = f"{SCHEMA}.{t}"
-        if not flips:
-            self.run(statements.drop_view(f"{x}_old"))
-        since = self.run(statements.rename_table(x, f"{x}_old"))
-        until = self.run(f"ALTER VIEW {quote_table(f'{x}__cutover')} RENAME TO {quote_table(x)}")
-        self.gone.append(until - since)
-        if flips:
-            self.flipped.append(until)
-
-    def flip(self, t: str, to: str) -> None:
-        """One view pointed elsewhere."""
-        x = f"{SCHEMA}.{t}"
-        self.flipped.append(self.run(statements.alter_view(x, f"{x}_{to}")))
-
-    def names_back(self, t: str) -> None:
-        """View and table exchanged."""
-        x = f"{SCHEMA}.{t}"
-        since = self.run(f"ALTER VIEW {quote_table(x)} RENAME TO {quote_table(f'{x}__cutover')}")
-        until = self.run(statements.rename_table(f"{x}_old", x))
-        self.gone.append(until - since)
-
-    def timed_flip(self, step: Callable[[str], object], width: int) -> None:
-        started = time.monotonic()
-        self.all(step, width)
-        self.flips.append((started, time.monotonic()))
-
-    def forward(self, at_once: bool) -> None:
-        if at_once:
-            self.timed_flip(partial(self.names, flips=True), 6)
-        else:
-            self.all(partial(self.names, flips=False), self.width)
-            self.timed_flip(partial(self.flip, to="new"), 6)
-
-    def back(self) -> None:
-        self.timed_flip(partial(self.flip, to="old"), 6)
-        self.all(self.names_back, self.width)
-        for t in TABLES:
-            with suppress(WorkspaceError):
-                self.run(statements.drop_view(f"{SCHEMA}.{t}__cutover"))
+def service_of(given: Given) -> OperationsService:
+    """Operations in real time over the slow world."""
+    store = FakeStore(given.engine, now, lambda: given.world.faults)
+    given.world.clock = now
+    return OperationsService(
+        store,
+        given.world,
+        MIGRATION,
+        roles_of=lambda user: given.roles[user],
+        judges=lambda: given.verdict,
+        evidence=lambda: given.evidence,
+        clock=now,
+        personas=lambda: True,
+        patience=Patience(),
+    )
 
 
-def once(endpoint: Endpoint, workspace: Workspace, at_once: bool, width: int) -> tuple[Measured, Measured]:
-    """One exchange and one way back, measured."""
-    exchange = Exchange(workspace, width)
-    exchange.prepare(over_candidate=at_once)
-    forward = measured(endpoint, exchange, partial(exchange.forward, at_once), "new")
-    return forward, measured(endpoint, exchange, exchange.back, "old")
-
-
-def measured(endpoint: Endpoint, exchange: Exchange, move: Callable[[], None], after: str) -> Measured:
-    """What a move costs its readers, by the statements and by what they read."""
-    exchange.gone, exchange.flipped, exchange.flips = [], [], []
-    readers = [Reader(endpoint, f"{SCHEMA}.{t}") for t in TABLES]
-    for reader in readers:
-        reader.start()
-    while any(len(r.reads) < 3 for r in readers):
-        time.sleep(0.05)
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     started = time.monotonic()
-    move()
-    took = time.monotonic() - started
-    time.sleep(1)
-    for reader in readers:
-        reader.stop()
-    reads = [read for r in readers for read in r.reads]
-    failed = [read for read in reads if read[2] is None]
-    new = [end for _, end, found in reads if found == after]
-    old = [end for _, end, found in reads if found not in (None, after)]
-    in_flip = [r for r in failed if any(r[0] < b and r[1] > a for a, b in exchange.flips)]
-    return Measured(
-        tuple(exchange.gone),
-        max(exchange.flipped) - min(exchange.flipped),
-        took,
-        len(failed),
-        len(in_flip),
-        max(0.0, max(old) - min(new)) if new and old else 0.0,
-    )
-
-
-def make(workspace: Workspace) -> None:
-    """Six tables and six candidates of a few rows."""
-    for text in ("CREATE CATALOG bench", f"CREATE SCHEMA {SCHEMA}"):
-        workspace.sql.run(text, what=text)
-    for t in TABLES:
-        for name, side in ((t, "old"), (f"{t}_new", "new")):
-            text = f"CREATE TABLE {SCHEMA}.{name} AS SELECT id, '{side}' AS side FROM range(1000)"
-            workspace.sql.run(text, what=text)
-
-
-def line(what: str, found: Sequence[Measured]) -> tuple[str, ...]:
-    gone = [g for m in found for g in m.gone]
-    return (
-        what,
-        f"{median(gone):.2f} / {max(gone):.2f}",
-        f"{median(m.mixed for m in found):.2f} / {max(m.mixed for m in found):.2f}",
-        f"{median(m.mixed_to_readers for m in found):.2f}",
-        f"{median(m.took for m in found):.1f}",
-        f"{sum(m.errors for m in found)} ({sum(m.errors_at_flip for m in found)})",
-    )
+    found = call()
+    return time.monotonic() - started, found
 
 
 def main() -> None:
-    """Prints medians and worst cases."""
-    rounds = int(os.environ.get("ROUNDS", "5"))
-    lines = []
+    """Prints the figures."""
+    lines: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
-        local = LocalWorkspace(Path(folder), 10, ("--empty",))
-        local.start()
-        try:
-            workspace = Workspace(local.endpoint)
-            make(workspace)
-            for what, at_once, width in (
-                ("exchange and flip at once", True, 2),
-                ("exchange, then flip; 1 table at a time", False, 1),
-                ("exchange, then flip; 2 tables at a time", False, 2),
-                ("exchange, then flip; 6 tables at a time", False, 6),
-            ):
-                once(local.endpoint, workspace, at_once, width)
-                found = [once(local.endpoint, workspace, at_once, width) for _ in range(rounds)]
-                lines += [line(what, [f for f, _ in found]), line(f"{what}: back", [b for _, b in found])]
-                print("  ", lines[-2], lines[-1], flush=True)
-        finally:
-            local.stop()
-    show(
-        (f"{rounds} rounds", "gone, median / worst s", "mixed, median / worst s", "mixed to readers, s", "took, s",
-         "errors (at a flip)"), lines
-    )  # fmt: skip
+        engine = open_engine(f"sqlite:///{Path(folder) / 'store.db'}")
+        given = Given(engine, parallel=6)
+        slow = SlowWorld()
+        slow.names, slow.rows, slow.jobs = given.world.names, given.world.rows, given.world.jobs
+        given.world = slow
+        given.verdict = lambda gate: Finding(Status.PASS, "taken as given by this benchmark", now(), "benchmark")
+        service = service_of(given)
+        planning, made = timed(lambda: service.plan(Kind.CUTOVER, {}, ERIN))
+        service.submit(made, ERIN, made.confirmation)
+        service.approve(made.operation_id, LARS)
+        with Watch(slow) as there:
+            forward, record = timed(lambda: service.apply(made.operation_id, "worker"))
+        assert record.state is State.VERIFIED, record.reason
+        with Watch(slow) as home:
+            back, record = timed(lambda: service.rollback(ERIN, BACK))
+        assert record.state is State.VERIFIED, record.reason
+        engine.dispose()
+        lines = [
+            ("a cutover's plan", f"{planning:.1f} s"),
+            ("cutover, verified", f"{forward:.1f} s"),
+            ("... longest time without one name, both sides mixed", f"{_longest(there)}, {there.mixed:.2f} s"),
+            ("rollback, planned and verified", f"{back:.1f} s"),
+            ("... old rows alone served again after", f"{home.old_since or 0:.1f} s"),
+            ("... longest time without one name, both sides mixed", f"{_longest(home)}, {home.mixed:.2f} s"),
+        ]
+    show((f"{CALL} s a call, {DDL} s a DDL, six tables", "figure"), lines)
+
+
+def _longest(watch: Watch) -> str:
+    return f"{max(watch.absent.values(), default=0.0):.2f} s"
 
 
 if __name__ == "__main__":

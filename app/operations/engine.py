@@ -343,8 +343,11 @@ class Engine:
                             late.append((freed.planned, Phase.FAILED, str(freed.lost)))
                             raise StepFailed(f"{freed.planned.step.text}: {freed.lost}") from freed.lost
                     continue
-                if sent or missed:
-                    self._journal.check_alone()  # Every name is there: the lease's new holder can continue.
+                # Every name is there: the lease's new holder can continue.
+                if missed:
+                    self.check_continue()
+                elif sent:
+                    self._journal.check_alone()
                 sent.append(self._send(planned, moment, late))
         except _NameGivenBack as e:
             self._note_late(late)

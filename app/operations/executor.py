@@ -30,7 +30,7 @@ from app.store.base import StoreError
 from app.store.leases import LeaseLost, ticks
 from app.store.operations import OperationRecord, OperationsRepository, Phase, State
 from databricks_client.errors import WorkspaceError
-from databricks_client.fencing import fenced
+from databricks_client.fencing import NotSent, fenced
 from databricks_client.running import new_statement, sending, working_on
 
 R = TypeVar("R")
@@ -365,6 +365,8 @@ class Executor:
         try:
             with sending(new_statement(hold.lease.token)), fenced(hold.check_send, lambda: hold.lost is not None):
                 return bool(gaps.close(self._world, swaps, past.before, forward=forward, note=note, wait=wait))
+        except NotSent as e:
+            raise LeaseLost(str(e)) from e
         except WorkspaceError:
             return False
 
