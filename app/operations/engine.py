@@ -318,21 +318,21 @@ class Engine:
                 del rest[0]
                 continue
             # The later ones are not looked at before: these statements refuse a name that is taken.
-            moments = [since, *(self._intend(p) for p in chain[1:])]
+            intents = [since, *(self._intend(p) for p in chain[1:])]
             del rest[: len(chain)]
             if len(chain) == 1:
                 self._confirm(self._send(chain[0], since))
             else:
-                self._send_chain(chain, moments)
+                self._send_chain(chain, intents)
 
-    def _send_chain(self, chain: Sequence[PlannedStep], moments: Sequence[datetime]) -> None:
+    def _send_chain(self, chain: Sequence[PlannedStep], intents: Sequence[Detail]) -> None:
         """Sends joined steps back to back, then journals and reads back what became of them."""
         sent: list[_Sent] = []
         late: list[_Late] = []
         missed = 0
         try:
             while len(sent) < len(chain):
-                planned, moment = chain[len(sent)], moments[len(sent)]
+                planned, moment = chain[len(sent)], intents[len(sent)]
                 if sent and sent[-1].planned.step.frees_name:
                     try:
                         sent.append(self._give_name(sent[-1], planned, moment, late))
@@ -365,7 +365,7 @@ class Engine:
         self._note_late(late)
         self._confirm_all(sent)
 
-    def _give_name(self, freed: _Sent, planned: PlannedStep, since: datetime, late: list[_Late]) -> _Sent:
+    def _give_name(self, freed: _Sent, planned: PlannedStep, since: Detail, late: list[_Late]) -> _Sent:
         """Sends the step that gives a name, until something has the name again: nothing else is done before.
 
         No stop and no end of the process is heard. What may succeed later is repeated while the lease lasts; what is
@@ -434,7 +434,7 @@ class Engine:
     def _seems_done(self, planned: PlannedStep) -> bool:
         """Whether a step shows as done; not where that cannot be seen."""
         try:
-            return self._do.is_so(planned.step, {}, None)
+            return self._do.is_so(planned.step, {}, {})
         except (WorkspaceError, StepFailed):
             return False
 
@@ -539,7 +539,7 @@ class Engine:
         raise AssertionError("unreachable")
 
     def _answered(
-        self, planned: PlannedStep, since: datetime, detail: Detail, started: float, lost: WorkspaceError | None = None
+        self, planned: PlannedStep, since: Detail, detail: Detail, started: float, lost: WorkspaceError | None = None
     ) -> _Sent:
         return _Sent(planned, since, {**detail, ANSWERED: self._clock().isoformat()}, _seconds(started), lost)
 
