@@ -168,8 +168,9 @@ def account(operation: OperationId, as_: As = None, comment: Comment = "", as_js
 
 @app.command()
 def rehearse(
-    number: Annotated[int | None, typer.Option("--rows", help="Copy this many rows of each table.", min=1)] = None,
-    whole: Annotated[bool, typer.Option("--all-rows", help="Copy all rows.")] = False,
+    number: Annotated[
+        int | None, typer.Option("--rows", help="Copy this many rows of each table instead of all.", min=1)
+    ] = None,
     as_: As = None,
     confirm: Confirm = None,
     here: Here = False,
@@ -177,10 +178,7 @@ def rehearse(
     as_json: Json = False,
 ) -> None:
     """Run cutover and rollback twice on scratch copies. Each time the tables served must equal the copies."""
-    if whole and number is not None:
-        raise WrongUse("--rows and --all-rows exclude each other")
-    args: dict[str, Any] = {"rows": None} if whole else {} if number is None else {"rows": number}
-    _ask(Kind.REHEARSE, args, as_, confirm, as_json, here, wait)
+    _ask(Kind.REHEARSE, {} if number is None else {"rows": number}, as_, confirm, as_json, here, wait)
 
 
 @app.command("start-update")

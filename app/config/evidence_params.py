@@ -162,6 +162,13 @@ class _Items(_Nothing):
 
 class _Operation(_Nothing):
     operation: Literal["rehearse", "cutover", "rollback"]
+    share: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _check_share(self) -> _Operation:
+        if self.share is not None and self.operation != "rehearse":
+            raise ValueError("`share` is the part of each table's rows that a rehearsal copies: it goes with rehearse")
+        return self
 
 
 KINDS: dict[str, type[RuleParams]] = {

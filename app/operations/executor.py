@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from app.access import Actor, Refused
 from app.config.migration import Migration
-from app.operations import gaps, plan_swap
+from app.operations import gaps, plan_swap, scratch
 from app.operations.by_hand import as_detail
 from app.operations.codec import CodecError
 from app.operations.definition import CONVERGING, Kind, Observation, Plan
@@ -19,7 +19,7 @@ from app.operations.draft import NoWayBack, number
 from app.operations.engine import LEASE_SECONDS, Engine, Hold, Interrupted, Stopped, Timing, gap_pause
 from app.operations.journal import JournalLost, retry_while_held
 from app.operations.ledger import Ledger, Recorded, evidence_of
-from app.operations.observe import look_back
+from app.operations.observe import look_back, relations
 from app.operations.past import PastCutover, last_cutover, of_record
 from app.operations.performer import Performer
 from app.operations.planner import Planner
@@ -212,7 +212,8 @@ class Executor:
         if known.kind is not Kind.CUTOVER:
             last = next((e for e in reversed(entries) if e.phase in (Phase.INTENT, Phase.DONE)), None)
             what = "nothing had started" if last is None else f"last in its journal: {last.text} ({last.phase})"
-            return self._end(record, known, hold, actor, State.FAILED, f"it was interrupted; {what}")
+            cleared = self._clear_scratch(known, hold, interrupted=True)
+            return self._end(record, known, hold, actor, State.FAILED, f"it was interrupted; {what}{cleared}")
         all_done = self._all_done(known)
         if all_done and (unproven := self._settle_forward(known, hold)):
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where("; ".join(unproven)))
@@ -244,7 +245,8 @@ class Executor:
                     silent = isinstance(e, JournalLost)
                     return self._roll_back_again(record, known, hold, actor, past, silent=silent)
                 return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(_why(e)))
-            return self._end(record, known, hold, actor, State.FAILED, _why(e))
+            why = _why(e) + self._clear_scratch(known, hold)
+            return self._end(record, known, hold, actor, State.FAILED, why)
         if known.kind is Kind.ROLLBACK:
             if taken_over:
                 self._settling(known, hold).wait_for_calls()
@@ -277,6 +279,22 @@ class Executor:
                 checked, due = self._clock(), due and not quiet
             engine.run(found)
             quiet = quiet or any(p.step.proves_idle for p in found)
+
+    def _clear_scratch(self, known: Plan, hold: Hold, *, interrupted: bool = False) -> str:
+        """Drops what a rehearsal that failed made, by its journal; what became of it, to append to a reason."""
+        if known.kind is not Kind.REHEARSE:
+            return ""
+        try:
+            names = scratch.made_by(known, self._operations.journal(known.operation_id))
+            if not names:
+                return ""
+            if interrupted and (unproven := self._settle_forward(known, hold)):
+                return f"; its scratch copies are left, what was sent may still land: {'; '.join(unproven)}"
+            steps = scratch.clean_up(relations(self._world, names))
+            self._engine(known, hold, "back", may_stop=False).run(steps)
+        except (StepFailed, WorkspaceError, StoreError) as e:
+            return f"; its scratch copies are left ({_why(e)}): the next rehearsal removes them"
+        return f"; its {len(steps)} scratch copies are removed"
 
     def _past(self, record: OperationRecord, known: Plan) -> PastCutover:
         """What an operation's way back is built from: its own plan, or that of the cutover that it takes back."""

@@ -64,7 +64,12 @@ def observe(
             sources = [n for t in migration.tables for n in (t.baseline, t.candidate)]
             found = relations(world, [*sources, *plan_rehearsal.rehearsal_names(migration)])
             read = world.privileges((), sources, ())
-            return Observation(moment, tuple(found), privileges=read, unfinished=tuple(unfinished))
+            seen = Observation(moment, tuple(found), privileges=read, unfinished=tuple(unfinished))
+            if args.get("rows") is None:
+                return seen
+            # How many rows there are says which part of them the copies hold.
+            counts_ = [partial(world.written, t.name, t.baseline, t.candidate, ()) for t in migration.tables]
+            return replace(seen, written=tuple(_parallel(counts_)))
         case Kind.START_UPDATE:
             pipeline = world.pipeline(str(args["pipeline"]))
             return Observation(

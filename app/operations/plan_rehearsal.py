@@ -17,8 +17,6 @@ from app.operations.steps import (
 )
 from app.operations.world import Grant, Relation, absent
 
-SCRATCH_ROWS = 10_000
-
 
 def rehearsal_swaps(migration: Migration) -> tuple[Swap, ...]:
     """Names of the scratch copies. They are ordinary tables; the swap is rehearsed in the way of views."""
@@ -105,6 +103,11 @@ def rehearse(migration: Migration, observation: Observation, requested_by: str, 
         method={s.table: "view" for s in all_swaps},
         notes=(
             f"works on copies of {much} of each table, named {SCRATCH_PREFIX}* in {migration.rehearsal_schema}",
+            *(
+                ("a rehearsal of fewer rows than the migration file requires is no evidence",)
+                if rows is not None
+                else ()
+            ),
             "candidates are copied into ordinary tables: a view over a pipeline's own table is not rehearsed",
             "schedules are not touched",
         ),

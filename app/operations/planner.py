@@ -23,6 +23,7 @@ from app.operations import (
     plan_rehearsal,
     plan_swap,
     risks,
+    scratch,
 )
 from app.operations.audience import Audience
 from app.operations.by_hand import ByHand, by_hand
@@ -128,8 +129,7 @@ class Planner:
                     reminders=self._migration.reminders.rollback,
                 )
             case Kind.REHEARSE:
-                rows = args.get("rows", plan_rehearsal.SCRATCH_ROWS)
-                return plan_rehearsal.rehearse(self._migration, seen, requested_by, rows)
+                return plan_rehearsal.rehearse(self._migration, seen, requested_by, args.get("rows"))
             case _:
                 return plan_job.light(kind, args, seen, operation_id)
 
@@ -152,6 +152,11 @@ class Planner:
 
     def _gates(self, kind: Kind, seen: Observation, past: PastCutover) -> tuple[GateVerdict, ...]:
         of_world = gates.of_world(kind, self._migration, seen, past)
+        if kind is Kind.REHEARSE:
+            return (
+                *of_world,
+                scratch.gate(self._migration, seen, scratch.left_over(self._operations, self._migration)),
+            )
         if kind is not Kind.CUTOVER:
             return of_world
         open_items = break_glass.unaccounted(self._audit, self._operations, self._migration.name)

@@ -12,7 +12,17 @@ from sqlalchemy import update as sql_update
 from app.config.migration import Migration
 from app.operations.codec import plan_to_json
 from app.operations.definition import GateVerdict, Kind, Observation, Plan
-from app.operations.steps import DropView, FlipView, PauseSchedule, PlannedStep, RenameTable, UnpauseSchedule
+from app.operations.steps import (
+    CopyTable,
+    DropView,
+    FlipView,
+    PauseSchedule,
+    PlannedStep,
+    RenameTable,
+    Step,
+    UnpauseSchedule,
+    VerifySame,
+)
 from app.operations.world import JobState
 from app.progress.evidence import Finding, Status
 from app.store.base import metadata, now
@@ -413,6 +423,19 @@ def _parity(store: Store, migration: Migration, at: datetime, rng: random.Random
             )
 
 
+def _rehearsal(migration: Migration) -> list[PlannedStep]:
+    """The steps of a rehearsal that its evidence rests on."""
+    steps: list[Step] = []
+    for t in migration.tables:
+        old = f"{migration.rehearsal_schema}.cutover_rehearsal_{t.name}"
+        steps += [
+            CopyTable(t.baseline, old, None), CopyTable(old, f"{old}_old_ref", None),
+            CopyTable(t.candidate, f"{old}_new", None), CopyTable(f"{old}_new", f"{old}_new_ref", None),
+            VerifySame(old, f"{old}_new_ref"), VerifySame(old, f"{old}_old_ref"),
+        ]  # fmt: skip
+    return [PlannedStep(n, "rehearse", "", s) for n, s in enumerate(steps, 1)]
+
+
 def a_plan(
     migration: Migration, at: datetime, kind: Kind, number: int, *, blocked: bool = False, nasty: bool = False
 ) -> Plan:
@@ -434,6 +457,8 @@ def a_plan(
     steps.append(
         PlannedStep(len(steps) + 1, "unpause the new job", "", UnpauseSchedule(NEW_JOB, migration.candidate_job.name))
     )
+    if kind is Kind.REHEARSE:
+        steps = _rehearsal(migration)
     gates = [
         GateVerdict("parity", "All six tables identical", Finding(Status.PASS, "identical, 12 min ago", at, "parity")),
         GateVerdict(

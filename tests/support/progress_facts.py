@@ -103,10 +103,34 @@ def with_runs(*runs: JobRunRecord, updates: tuple[UpdateRecord, ...] = (), **mor
 def operation(kind: str, hours: float, state: State = State.VERIFIED, n: int = 1, reason: str = "") -> OperationRecord:
     """An operation that ended so many hours ago."""
     ended = None if state is State.RUNNING else ago(hours)
+    plan = rehearsed() if kind == "rehearse" else {}
     return OperationRecord(
-        f"{kind}-{n}", kind, "00_rds", "hash", {}, "erin@x", "proxy", False, False, state, reason, "worker", False, None,
+        f"{kind}-{n}", kind, "00_rds", "hash", plan, "erin@x", "proxy", False, False, state, reason, "worker", False, None,
         ago(hours + 1), ago(hours - 1), ago(hours + 1), ago(hours + 0.5), ended,
     )  # fmt: skip
+
+
+def rehearsed(
+    rows: int | None = None, counts: tuple[int | None, int | None] | None = None, without: str = "", one_way: str = ""
+) -> dict[str, Any]:
+    """The stored plan of a rehearsal. rows: at most so many copied of each table, which has `counts` on either side.
+    without: a table that it left out; one_way: one that it did not take back."""
+    steps: list[dict[str, Any]] = []
+    for t in MIGRATION.tables:
+        if t.name == without:
+            continue
+        old, new = f"c.s.x_{t.name}", f"c.s.x_{t.name}_new"
+        for source, target, most in (
+            (t.baseline, old, rows), (old, f"{old}_old_ref", None), (t.candidate, new, rows), (new, f"{new}_ref", None)
+        ):  # fmt: skip
+            steps.append({"type": "CopyTable", "source": source, "target": target, "rows": most})
+        steps.append({"type": "VerifySame", "relation": old, "reference": f"{new}_ref"})
+        if t.name != one_way:
+            steps.append({"type": "VerifySame", "relation": old, "reference": f"{old}_old_ref"})
+    written = [
+        {"table": t.name, "old_rows": counts[0], "new_rows": counts[1]} for t in MIGRATION.tables if counts is not None
+    ]
+    return {"steps": [{"step": s} for s in steps], "observation": {"written": written}}
 
 
 def operated(*newest_first: OperationRecord) -> dict[str, dict[str, OperationRecord]]:

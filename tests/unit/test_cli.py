@@ -219,7 +219,6 @@ def test_a_whole_cutover_and_rollback_from_the_terminal(here: Here) -> None:
         (["pause", "00_XYZ", *AS_ERIN], "is no job of this migration"),
         (["pause", "baseline"], "no user given: add --as USER"),
         (["pause", "baseline", *AS_ERIN], "--confirm 'pause 00_RDS'"),
-        (["rehearse", "--rows", "3", "--all-rows", *AS_ERIN], "exclude each other"),
         (["parity", "run", "nope", *AS_ERIN], "is no table"),
         (["parity", "--sides", "left"], "neither production nor development"),
         (["parity", "show", "x"], "there is no comparison"),

@@ -13,7 +13,18 @@ from app.progress.facts import Facts
 from app.progress.judge import judge
 from app.store.collected.records import Snapshot, TableRecord
 from app.store.operations import OperationRecord, State
-from tests.support.progress_facts import MIGRATION, TABLES, ago, compared, facts, operated, operation, read, table
+from tests.support.progress_facts import (
+    MIGRATION,
+    TABLES,
+    ago,
+    compared,
+    facts,
+    operated,
+    operation,
+    read,
+    rehearsed,
+    table,
+)
 
 DAY = 24.0
 
@@ -130,6 +141,33 @@ def test_an_older_rehearsal_does_not_hide_a_newer_one_that_failed(state: State, 
     found = told("operation_verified", after(newer, operation("rehearse", 20)), operation="rehearse")
     assert (found.status, found.references) == (expected, ("rehearse-2",))
     assert told("operation_verified", after(operation("rehearse", 20)), operation="rehearse").passed
+
+
+@pytest.mark.parametrize(
+    ("plan", "share", "expected", "words"),
+    [
+        (rehearsed(), None, Status.PASS, "Verified"),
+        (rehearsed(1, (100, 100)), None, Status.FAIL, "it copied 1.0% of the rows of"),
+        (rehearsed(100, (100, 90)), None, Status.PASS, "Verified"),
+        (rehearsed(100, (100, 101)), None, Status.FAIL, "100% are needed"),
+        (rehearsed(50, (100, 90)), 0.5, Status.PASS, "Verified"),
+        (rehearsed(49, (100, 90)), 0.5, Status.FAIL, "it copied 49.0% of the rows"),
+        (rehearsed(1, (0, 1)), None, Status.PASS, "Verified"),
+        (rehearsed(50, (100, None)), None, Status.INCONCLUSIVE, "is not known"),
+        (rehearsed(50), None, Status.INCONCLUSIVE, "is not known"),
+        (rehearsed(without="iv_fde_ax"), None, Status.FAIL, "it did not copy both sides of iv_fde_ax"),
+        (rehearsed(one_way="dim_fde"), None, Status.FAIL, "it did not go both ways with dim_fde"),
+        ({}, None, Status.INCONCLUSIVE, "what it covered is not known"),
+    ],
+)
+def test_a_rehearsal_proves_what_it_covered(
+    plan: dict[str, Any], share: float | None, expected: Status, words: str
+) -> None:
+    newest = replace(operation("rehearse", 20), plan=plan)
+    found = told(
+        "operation_verified", after(newest), operation="rehearse", **({} if share is None else {"share": share})
+    )
+    assert found.status is expected and words in found.summary
 
 
 # -- comparisons ---------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ HASHES: list[tuple[Kind, dict[str, Any], Sequence[str], str]] = [
         [t.name for t in MIGRATION.tables],
         "dc267220ab48a2965370e54f6f239854e24584373253fdea0c0653f9cb4339b8",
     ),
-    (Kind.REHEARSE, {}, (), "73eda3e746ee9cf24cf63b07beea9812f45072588cb14a5946dbed0d1fb3fbc5"),
+    (Kind.REHEARSE, {}, (), "ddbe69371825ff51199459f429e0f10dd89720adeabc87ffa01000059ffc9619"),
     (Kind.PAUSE, {"job": "baseline"}, (), "e35c8fe31ea8c94d75076f5fb0f628377f9204120080f9f16f38bb23d3722d25"),
     (Kind.UNPAUSE, {"job": "candidate"}, (), "730e4cc64b35ea42ade987e1fa8595e2cca7b706960d4744e93651a48840b524"),
     (

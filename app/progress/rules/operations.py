@@ -11,6 +11,7 @@ from app.progress import quartz
 from app.progress.cutover import serves_all, standing_cutover
 from app.progress.evidence import Finding, Status, pass_or_fail, unknown
 from app.progress.facts import Facts
+from app.progress.rehearsed import lacking
 from app.progress.rules.base import not_seen, rule, unread, unread_since
 from app.store.operations import OperationRecord, State
 
@@ -46,7 +47,10 @@ def schedules_agree(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest operation of the kind `operation` was executed and verified; a cutover also holds until now."""
+    """The newest operation of the kind `operation` was executed and verified; a cutover also holds until now.
+
+    A rehearsal counts only with every table, both ways, and `share` of each table's rows (default: all).
+    """
     kind = params["operation"]
     if kind == "cutover":
         cutover = standing_cutover(facts)
@@ -56,6 +60,12 @@ def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
     if newest is None:
         return unknown(f"No {word} has been verified", "operations")
     if newest.state is State.VERIFIED:
+        if kind == "rehearse":
+            known, problem = lacking(newest.plan, facts.migration, params.get("share") or 1.0)
+            if problem:
+                status = Status.FAIL if known else Status.INCONCLUSIVE
+                text = f"The newest rehearsal is no evidence: {problem}"
+                return Finding(status, text, newest.ended_at, "operations", (newest.id,))
         return _verified(newest)
     if newest.state is State.RUNNING:
         return Finding(Status.INCONCLUSIVE, f"A {word} is running", newest.started_at, "operations", (newest.id,))

@@ -121,9 +121,9 @@ def _arguments(here: Panel, kind: Kind) -> dict[str, Any] | None:
     if kind is Kind.REHEARSE:
         rows = st.number_input(
             "Rows of each table to copy", min_value=1, value=10_000, step=1_000, key="rehearse_rows",
-            help="The scratch copies are dropped afterwards.",
+            help="For a quick try. The gate needs all rows, or the part that the migration file states.",
         )  # fmt: skip
-        everything = st.toggle("Copy all rows", key="rehearse_all")
+        everything = st.toggle("Copy all rows", value=True, key="rehearse_all")
         return {"rows": None if everything else int(rows)}
     return {}
 
