@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -52,20 +53,24 @@ class DatabricksWorld:
         """As `relation`, with everything attached to the name and the version of its data."""
         of = self._workspace.tables
         state = of.state(name)
-        base = self._relation(state)
-        if base.kind == "absent":
-            return base
-        hangs = of.hangers(name, state) if base.kind == "table" else tables.Hangers()
-        found = {f: getattr(base, f) for f in base.__dataclass_fields__}
-        found.update(
+        if not state.exists:
+            return Relation(name, "absent")
+        bare = _bare(state)
+        with ThreadPoolExecutor(2) as pool:
+            # With the context: statements are tagged by it, and calls are limited by it.
+            grants = pool.submit(copy_context().run, of.grants, name)
+            version = pool.submit(copy_context().run, self._version, bare)
+            hangs = of.hangers(name, state) if bare.kind == "table" else tables.Hangers()
+        return replace(
+            bare,
+            grants=_grouped(grants.result()),
             comment=state.comment,
             tags=tuple(sorted(hangs.tags.items())),
             hangers=_lost_by_view(hangs),
             unknown=(*hangs.unknown, *_may_be_lost(hangs)),
-            version=self._version(base),
+            version=version.result(),
             column_comments=tuple((c.name, c.comment) for c in state.columns if c.comment),
         )
-        return Relation(**found)
 
     def tags(self, name: str) -> tuple[tuple[str, str], ...]:
         """Tags set on a table or view itself."""
@@ -84,18 +89,7 @@ class DatabricksWorld:
     def _relation(self, state: tables.TableState) -> Relation:
         if not state.exists:
             return Relation(state.name, "absent")
-        return Relation(
-            name=state.name,
-            kind=_kind(state),
-            table_type=state.table_type or "",
-            table_id=state.table_id,
-            owner=state.owner,
-            pipeline_id=state.pipeline_id,
-            definition=state.view_definition if state.is_view else None,
-            over=state.serves,
-            columns=tuple((c.name, c.type) for c in state.columns),
-            grants=_grouped(self._workspace.tables.grants(state.name)),
-        )
+        return replace(_bare(state), grants=_grouped(self._workspace.tables.grants(state.name)))
 
     def privileges(self, swap: Sequence[str], read: Sequence[str], jobs: Sequence[int]) -> Privileges:
         """Whether the acting principal may rename and replace `swap`, read `read`, and pause `jobs`."""
@@ -255,6 +249,21 @@ class DatabricksWorld:
     def update_state(self, pipeline_id: str, update_id: str) -> str:
         """State of an update."""
         return self._workspace.pipelines.update(pipeline_id, update_id).state
+
+
+def _bare(state: tables.TableState) -> Relation:
+    """What the table's own record says, without grants."""
+    return Relation(
+        name=state.name,
+        kind=_kind(state),
+        table_type=state.table_type or "",
+        table_id=state.table_id,
+        owner=state.owner,
+        pipeline_id=state.pipeline_id,
+        definition=state.view_definition if state.is_view else None,
+        over=state.serves,
+        columns=tuple((c.name, c.type) for c in state.columns),
+    )
 
 
 def _kind(state: tables.TableState) -> Kind:

@@ -33,7 +33,8 @@ log = logging.getLogger("cutover.operations")
 
 PARALLEL = 6
 OPEN_AT_ONCE = 2
-"""So many tables at most are without a name at a time: the fewer share the warehouse, the sooner each has its own."""
+"""So many tables at most are without a name at a time: the fewer share the warehouse, the sooner each has its own. Not
+where readers get other rows by it: there all are moved at once, so that both sides are mixed as briefly as can be."""
 
 ATTEMPTS = 4
 READ_BACKS = 5
@@ -265,8 +266,9 @@ class Engine:
                 self._side_by_side(lanes)
 
     def _side_by_side(self, lanes: Sequence[Sequence[PlannedStep]]) -> None:
-        opens = any(p.step.frees_name for lane in lanes for p in lane)
-        self._all([partial(self._lane, lane) for lane in lanes], OPEN_AT_ONCE if opens else self._parallel)
+        steps = [p.step for lane in lanes for p in lane]
+        few = any(s.frees_name for s in steps) and not any(s.switches_side for s in steps)
+        self._all([partial(self._lane, lane) for lane in lanes], OPEN_AT_ONCE if few else self._parallel)
 
     def _together(self, steps: Sequence[PlannedStep]) -> None:
         """One step a lane: all are prepared first, then sent at once, so that the mixed time is about one call."""

@@ -18,6 +18,7 @@ from app.operations import (
     break_glass,
     confirm,
     effects,
+    expected,
     gates,
     plan_job,
     plan_rehearsal,
@@ -100,7 +101,7 @@ class Planner:
             steps=draft.steps,
             inverse=draft.inverse,
             gates=found,
-            notes=(*self._window_note(kind), *draft.notes, *self._effects(kind, seen)),
+            notes=(*self._window_note(kind), *self._expected(kind), *draft.notes, *self._effects(kind, seen)),
             confirmation=confirm.text(kind, args, self._migration, seen),
             needs_approval=kind is Kind.CUTOVER,
             format=PLAN_FORMAT,
@@ -304,6 +305,9 @@ class Planner:
         if kind is Kind.CUTOVER:
             return effects.notes(plan_swap.swaps(self._migration, seen), seen, self._audience())
         return effects.after_rollback(seen) if kind is Kind.ROLLBACK else ()
+
+    def _expected(self, kind: Kind) -> tuple[str, ...]:
+        return expected.notes(self._operations, self._migration) if kind in CONVERGING else ()
 
     def _window_note(self, kind: Kind) -> tuple[str, ...]:
         window, moment = self._migration.cutover_window, self._clock()

@@ -48,6 +48,11 @@ class Step:
         return False
 
     @property
+    def switches_side(self) -> bool:
+        """Whether readers get other rows once its lane has gone on: the tables of such a stage are done at once."""
+        return False
+
+    @property
     def text(self) -> str:
         """What it does, in one sentence."""
         raise self.unknown()

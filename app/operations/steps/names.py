@@ -110,6 +110,10 @@ class RenameTable(Step):
         return True
 
     @property
+    def switches_side(self) -> bool:
+        return self.successor is not None
+
+    @property
     def text(self) -> str:
         return f"Rename {self.source} to {self.target}"
 
@@ -289,6 +293,10 @@ class LeaveName(Step):
     @property
     def frees_name(self) -> bool:
         return True
+
+    @property
+    def switches_side(self) -> bool:
+        return self.over != self.heir
 
     @property
     def text(self) -> str:
