@@ -131,7 +131,9 @@ def _way(
         try:
             after = state
             for _, _, step in steps_of(swap):
-                after = _walk(step, after, lane)
+                # What cannot be read may be so already: alone it is no reason to do something by hand.
+                if lane or step.readable:
+                    after = _walk(step, after, lane)
         except (StepFailed, NoWayBack, NotObserved, ValueError, KeyError) as e:
             problems.append(f"{swap.table}: {e}")
             continue

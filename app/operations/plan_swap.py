@@ -28,6 +28,7 @@ from app.operations.steps import (
     DropStandIn,
     DropView,
     FlipView,
+    FollowColumns,
     LeaveName,
     PauseSchedule,
     PlannedStep,
@@ -175,6 +176,8 @@ def forward(all_swaps: Sequence[Swap], observation: Observation, round_: str = "
         verify = VerifyServing(
             s.served, s.candidate if view else None, on_view(x) if view else on_successor(x, c), _columns(c)
         )
+        if view:
+            steps.append((f"verify{round_}", s.table, FollowColumns(s.served, s.candidate)))
         steps.append((f"verify{round_}", s.table, verify))
     return steps
 

@@ -28,14 +28,22 @@ def sample_query(relation: str) -> str:
 
 
 def create_view(name: str, over: str, comment: str | None = None) -> str:
-    """Creates view `name` that serves `over`; fails where the name is taken."""
+    """Creates view `name` that serves `over` with all columns that it will ever have; fails where the name is taken.
+
+    Without schema evolution a view keeps the columns that `*` stood for when it was created.
+    """
     said = f" COMMENT {literal(comment)}" if comment is not None else ""
-    return f"CREATE VIEW {quote_table(name)}{said} AS {view_query(over)}"
+    return f"CREATE VIEW {quote_table(name)} WITH SCHEMA EVOLUTION{said} AS {view_query(over)}"
 
 
 def alter_view(name: str, over: str) -> str:
     """Points view `name` at `over`, atomically, keeping its grants."""
     return f"ALTER VIEW {quote_table(name)} AS {view_query(over)}"
+
+
+def follow_columns(name: str) -> str:
+    """Has view `name` take over columns that are added to what it serves."""
+    return f"ALTER VIEW {quote_table(name)} WITH SCHEMA EVOLUTION"
 
 
 def drop_view(name: str) -> str:

@@ -190,6 +190,8 @@ class FakeWorld:
             ),
         }
         self.names: dict[str, Relation] = {}
+        self.following: set[str | None] = set()
+        """Ids of the views that follow the columns of what they serve."""
         self.rows: dict[str, str] = {}
         for t in migration.tables:
             self.names[t.baseline] = Relation(
@@ -256,7 +258,10 @@ class FakeWorld:
             return self._existing(name).tags
 
     def _existing(self, name: str) -> Relation:
-        return self.names.get(name, absent(name))
+        found = self.names.get(name, absent(name))
+        if found.kind == "view" and found.table_id in self.following and found.over in self.names:
+            return replace(found, columns=self._existing(found.over).columns)
+        return found
 
     def job(self, name: str, job_id: int | None = None) -> JobState:
         self._alive()
@@ -571,12 +576,14 @@ class FakeWorld:
             if first.kind != "absent":
                 raise WorkspaceError(sql, "[TABLE_OR_VIEW_ALREADY_EXISTS]", sql_state="42P07")
             over = self._found(sql, names[1])
-            said = re.match(r"CREATE VIEW \S+ COMMENT ('(?:[^'\\]|\\.)*')", sql)
+            said = re.match(r"CREATE VIEW \S+(?: WITH SCHEMA EVOLUTION)? COMMENT ('(?:[^'\\]|\\.)*')", sql)
             self.names[names[0]] = Relation(
                 names[0], "view", "VIEW", table_id=f"id-view-{next(self.ids)}", owner=self.me,
                 definition=_query(sql), over=names[1], columns=over.columns,
                 comment=_text(said[1]) if said else None, column_comments=over.column_comments,
             )  # fmt: skip
+            if " WITH SCHEMA EVOLUTION" in sql.split(" AS ", 1)[0]:
+                self.following.add(self.names[names[0]].table_id)
         elif sql.startswith("ALTER VIEW") and " AS SELECT" in sql:
             if first.kind != "view":
                 raise WorkspaceError(sql, "[EXPECT_VIEW_NOT_TABLE]", sql_state="42809")
@@ -584,6 +591,18 @@ class FakeWorld:
                 raise WorkspaceError(sql, "[INSUFFICIENT_PERMISSIONS] User is not an owner of View", sql_state="42501")
             over = self._found(sql, names[1])
             self.names[names[0]] = replace(first, over=names[1], definition=_query(sql), columns=over.columns)
+            # Documented as equivalent to CREATE OR REPLACE VIEW, save for grants: the strict reading.
+            self.following.discard(first.table_id)
+        elif re.fullmatch(r"ALTER VIEW \S+ WITH SCHEMA EVOLUTION", sql):
+            if first.kind != "view":
+                raise WorkspaceError(sql, "[EXPECT_VIEW_NOT_TABLE]", sql_state="42809")
+            if first.owner != self.me:
+                raise WorkspaceError(sql, "[INSUFFICIENT_PERMISSIONS] User is not an owner of View", sql_state="42501")
+            self.following.add(first.table_id)
+        elif added := re.fullmatch(r"ALTER TABLE \S+ ADD COLUMN (\w+) (\w+)", sql):
+            if first.kind != "table":
+                raise WorkspaceError(sql, "[EXPECT_TABLE_NOT_VIEW]", sql_state="42809")
+            self.names[names[0]] = replace(first, columns=(*first.columns, (added[1], added[2].lower())))
         elif set_tags := re.fullmatch(rf"ALTER (VIEW|TABLE) \S+ SET TAGS \(({PAIR}(?:, {PAIR})*)\)", sql):
             if first.kind == "absent" or (set_tags[1] == "VIEW") != (first.kind == "view"):
                 raise WorkspaceError(sql, "[EXPECT_VIEW_NOT_TABLE]", sql_state="42809")
@@ -689,6 +708,7 @@ class Given:
         twin = Given(engine)
         for name in ("jobs", "names", "rows", "tokens", "_start"):
             setattr(twin.world, name, dict(getattr(self.world, name)))
+        twin.world.following = set(self.world.following)
         twin.clock.moment = self.clock.moment
         if engine is not None:
             return twin

@@ -12,6 +12,7 @@ from app.operations import statements
 from app.operations.model import Model
 from app.operations.requests import Call, Statement
 from app.operations.steps import (
+    FollowColumns,
     PauseSchedule,
     RestoreGrants,
     RestoreTags,
@@ -23,6 +24,7 @@ from app.operations.steps import (
 )
 from app.operations.world import Grant, Relation, Seen, World
 from databricks_client.errors import WorkspaceError
+from databricks_client.quoting import quote_table
 
 COLUMNS = (("a", "bigint"), ("b", "string"))
 TAGS = {"domain": "fde", "it's \\ odd": "two words"}
@@ -191,6 +193,26 @@ class WorldContract:
         with pytest.raises(WorkspaceError):
             world.execute(statements.alter_view(n.x, f"{n.other}_missing"))
         assert world.inspect(n.x) == after
+
+    def test_a_view_follows_the_columns_of_what_it_serves_once_it_was_told_to(self, ground: Ground, n: Names) -> None:
+        ground.table(n.kept)
+        ground.table(n.other)
+        world = ground.world
+
+        def columns() -> list[str]:
+            return [name for name, _ in world.relation(n.x).columns]
+
+        world.execute(statements.create_view(n.x, n.kept))
+        world.execute(f"ALTER TABLE {quote_table(n.kept)} ADD COLUMN later INT")
+        assert columns() == ["a", "b", "later"]
+        world.execute(statements.alter_view(n.x, n.other))
+        assert columns() == ["a", "b"]
+        do(world, FollowColumns(n.x, n.other))
+        world.execute(f"ALTER TABLE {quote_table(n.other)} ADD COLUMN other INT")
+        assert columns() == ["a", "b", "other"]
+        assert world.relation(n.x).over == n.other
+        with pytest.raises(WorkspaceError):
+            world.execute(statements.follow_columns(n.kept))
 
     def test_a_table_is_neither_flipped_nor_dropped_as_a_view(self, ground: Ground, n: Names) -> None:
         ground.table(n.x)

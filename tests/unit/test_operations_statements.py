@@ -10,7 +10,7 @@ from app.operations import statements
 def test_the_statements_of_the_swap() -> None:
     assert statements.rename_table("c.s.x", "c.s.x_old") == "ALTER TABLE `c`.`s`.`x` RENAME TO `c`.`s`.`x_old`"
     assert statements.create_view("c.s.x", "c.s.x_old", "a 'b'") == (
-        "CREATE VIEW `c`.`s`.`x` COMMENT 'a \\'b\\'' AS SELECT * FROM `c`.`s`.`x_old`"
+        "CREATE VIEW `c`.`s`.`x` WITH SCHEMA EVOLUTION COMMENT 'a \\'b\\'' AS SELECT * FROM `c`.`s`.`x_old`"
     )
     assert statements.alter_view("c.s.x", "c.s.y") == "ALTER VIEW `c`.`s`.`x` AS SELECT * FROM `c`.`s`.`y`"
     assert statements.drop_view("c.s.x") == "DROP VIEW `c`.`s`.`x`"

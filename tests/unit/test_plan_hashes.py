@@ -17,15 +17,15 @@ from tests.support.operations_world import ERIN, MIGRATION, Given
 
 FDE = ["dim_fde", "unity_av_fde"]
 HASHES: list[tuple[Kind, dict[str, Any], Sequence[str], str]] = [
-    (Kind.CUTOVER, {}, (), "da56fa8c9743803197e0723c957a0a2000d48b8f750268cc3ce3cf9b757b7bef"),
-    (Kind.CUTOVER, {}, FDE, "c223fdf7c1e8264e5d025f58eb9e3083c3a88f6e2833957a4c5c6ce8d972897c"),
+    (Kind.CUTOVER, {}, (), "0ba83c5643bb6474ebb3e473a6413d0168ab82cb67f8bc9e5e0b7ff261367b9c"),
+    (Kind.CUTOVER, {}, FDE, "f1117401eccab1ec0aabd6ea349044333cc7163543be59a48bf7b51c87e785bd"),
     (
         Kind.CUTOVER,
         {},
         [t.name for t in MIGRATION.tables],
         "dc267220ab48a2965370e54f6f239854e24584373253fdea0c0653f9cb4339b8",
     ),
-    (Kind.REHEARSE, {}, (), "ddbe69371825ff51199459f429e0f10dd89720adeabc87ffa01000059ffc9619"),
+    (Kind.REHEARSE, {}, (), "832c58dbb0328c4ea70a4846b516111514b0c24815e1b5b8786b0feaeffbc194"),
     (Kind.PAUSE, {"job": "baseline"}, (), "e35c8fe31ea8c94d75076f5fb0f628377f9204120080f9f16f38bb23d3722d25"),
     (Kind.UNPAUSE, {"job": "candidate"}, (), "730e4cc64b35ea42ade987e1fa8595e2cca7b706960d4744e93651a48840b524"),
     (

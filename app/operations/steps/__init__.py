@@ -32,6 +32,7 @@ from app.operations.steps.tables import (
     RestoreTags,
     RevokeGrants,
 )
+from app.operations.steps.views import FollowColumns
 from app.operations.world import Grant
 
 STEPS: dict[str, type[Step]] = {
@@ -40,7 +41,7 @@ STEPS: dict[str, type[Step]] = {
         SaveState, PauseSchedule, UnpauseSchedule, SetParameters, AwaitIdle, ConfirmUnchanged,
         CreateStandIn, CreateView, DropStandIn, RenameTable, TakeName, PromoteTable, FlipView,
         LeaveName, RenameBack, DropView, RestoreGrants, RevokeGrants, RestoreTags, VerifyServing,
-        VerifyOutcome, StartUpdate, RunJob, CopyTable, VerifySame, DropScratch,
+        VerifyOutcome, StartUpdate, RunJob, CopyTable, VerifySame, DropScratch, FollowColumns,
     )
 }  # fmt: skip
 
@@ -84,6 +85,7 @@ __all__ = [
     "DropStandIn",
     "DropView",
     "FlipView",
+    "FollowColumns",
     "Grant",
     "LeaveName",
     "PauseSchedule",

@@ -26,11 +26,13 @@ class Step:
     changes: whether it writes to the workspace (otherwise it only reads, or saves).
     shared_effect: whether the same effect, caused by someone else, counts as done.
     proves_idle: whether nothing else writes once it is done.
+    readable: whether its effect can be read back.
     """
 
     changes: ClassVar[bool] = True
     shared_effect: ClassVar[bool] = True
     proves_idle: ClassVar[bool] = False
+    readable: ClassVar[bool] = True
 
     @property
     def only_once(self) -> bool:
