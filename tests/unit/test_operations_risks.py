@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
 from app.access import Actor, Refused
 from app.config.migration import Gate, Role
+from app.operations import risks
 from app.operations.definition import Kind, Plan
 from app.progress.evidence import Finding, Status
 from app.store.operations import State
-from tests.support.operations_world import CUT, ERIN, LARS, NEW_JOB, SOFIA, Given, all_new
+from tests.support.operations_world import CUT, ERIN, LARS, MIGRATION, NEW_JOB, SOFIA, Given, all_new
 
 SECOND = Actor("second.lead@example.com", frozenset(Role), "persona", local=True)
 WHY = "The old side runs on spot prices until May"
@@ -145,3 +147,33 @@ def test_no_risk_is_accepted_once_the_operation_was_started(given: Given) -> Non
     given.service.apply(operation, "worker")
     with pytest.raises(Refused, match="its risks cannot be accepted any more"):
         given.service.accept_risk(operation, "cost", LARS, WHY)
+
+
+def counted(given: Given, operation: str, plan_hash: str, **changed: object) -> list[str]:
+    """Gates whose accepted risk counts for this plan."""
+    values = {"roles_of": lambda user: given.roles[user], "migration": MIGRATION, "personas": True} | changed
+    moment = values.pop("moment", given.clock())
+    return [
+        r.gate
+        for r in risks.valid(
+            given.store.audit, operation, plan_hash, ERIN.user_name, moment, values.pop("roles_of"),
+            values.pop("migration"), **values,  # type: ignore[arg-type]
+        )
+    ]  # fmt: skip
+
+
+def test_each_condition_alone_makes_an_acceptance_void(given: Given) -> None:
+    """Where nothing else would stop the operation: neither its approval nor the whole log's check."""
+    made = blocked_plan(given, cost=Status.FAIL)
+    given.service.accept_risk(made.operation_id, "cost", LARS, WHY)
+    accepted = (made.operation_id, made.hash)
+    assert counted(given, *accepted) == ["cost"]
+    assert counted(given, made.operation_id, "0" * 64) == []
+    assert counted(given, *accepted, moment=given.clock() + timedelta(hours=24)) == []
+    assert counted(given, *accepted, personas=False) == []
+    assert counted(given, *accepted, roles_of=lambda _: frozenset({Role.OPERATOR})) == []
+    none = tuple(g.model_copy(update={"may_be_accepted": False}) for g in MIGRATION.gates)
+    assert counted(given, *accepted, migration=MIGRATION.model_copy(update={"gates": none})) == []
+    changed_record(given)
+    with pytest.raises(Refused, match="the audit log is not whole, so no accepted risk counts"):
+        counted(given, *accepted)
