@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 
 from app import preparation
 from app.access import Refused
+from app.alerts.channels import sender
+from app.alerts.service import Alerts
 from app.collect import CollectContext, Collector, sources
 from app.config.base import ConfigError
 from app.context import Context, bind
@@ -98,6 +100,7 @@ class Worker:
         try:
             # Kept until all work has ended, some seconds after `stop`.
             with self._lease_kept(lease):
+                threading.Thread(target=self._alert, name="alerts", daemon=True).start()
                 while not self._stop.is_set():
                     endpoint = self._await_workspace()
                     if endpoint is not None:
@@ -239,6 +242,25 @@ class Worker:
             # wrong.
             log.exception("%s", what)
             return None
+
+    def _alert(self) -> None:
+        """Sends alerts until the worker stops, whether or not the workspace answers."""
+        channels = self._context.migration.alerts
+        if not channels:
+            return
+        data = self._context.settings.data
+        senders = {c.key: sender(c, data) for c in channels}
+        alerts = Alerts(self._store, self._context.migration, senders, ended=self._stop.is_set)
+        while not self._stop.is_set():
+            try:
+                alerts.gather()
+                alerts.deliver()
+            except StoreError as e:
+                log.error("alerts: %s", e)
+            except Exception:
+                # The outbox keeps what was not sent; the worker's other work goes on.
+                log.exception("alerts")
+            self._stop.wait(self._pace.check)
 
     def _bound(self, workspace: Workspace, read: Callable[[], str | None]) -> Callable[[], str | None]:
         """`read`, once the store is bound to this workspace: no data of another workspace gets into it."""

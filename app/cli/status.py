@@ -55,6 +55,7 @@ def status(
     to_account = unaccounted(context.store.audit, context.store.operations, context.migration.name)
     waits = _waiting(facts, user, under_way) if user else None
     drift = load_drift(context.store, context.migration, facts.now)
+    unsent = [a for a in context.store.alerts.newest() if a.sent_at is None and a.tries]
     value = {
         "headline": headline,
         "as_of": facts.now,
@@ -87,6 +88,10 @@ def status(
             "late": [_planned(i) for i in plan.late],
             "next": [_planned(i) for i in plan.next(NEXT)],
         },
+        "undelivered_alerts": [
+            {"key": a.key, "channel": a.channel, "tries": a.tries, "error": a.error, "next_at": a.next_at}
+            for a in unsent
+        ],
         "serving": serving,
         "drift": {"found": [drift_json(d) for d in drift.found], "unknown": drift.unknown},
         "gates": [{"key": g.gate.key, "title": g.gate.title, "blocks": g.blocks, **plain(g.finding)} for g in gates],
@@ -99,6 +104,9 @@ def status(
         console.say(headline)
         for d in drift.found:
             console.say(f"DRIFT: {d.text}. To restore: {d.restore}.")
+        if unsent:
+            first = unsent[0]
+            console.say(f"{len(unsent)} alerts are not delivered, the newest over {first.channel}: {first.error}.")
         if drift.unknown:
             console.say(f"Whether there is drift is not known: {drift.unknown}.")
         for item in to_account:

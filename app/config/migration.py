@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from app.config.alerts import Channel
 from app.config.base import ConfigError, Frozen, first_mistake
 from app.config.expected import Expected
 from app.config.health import Health
@@ -204,6 +205,7 @@ class Migration(Frozen):
     cutover_window: Window | None = None
     expected: Expected = Expected()
     health: Health = Health()
+    alerts: tuple[Channel, ...] = ()
 
     @field_validator("timezone")
     @classmethod
@@ -236,6 +238,7 @@ class Migration(Frozen):
             "the table": names,
             "phase or step": [k for p in self.phases for k in (p.key, *(s.key for s in p.steps))],
             "gate": [g.key for g in self.gates],
+            "channel of alerts": [c.key for c in self.alerts],
             # What people tick is kept by its key alone.
             "deliverable, metric or sign-off": [
                 *deliverables,

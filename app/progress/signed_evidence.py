@@ -24,7 +24,7 @@ from app.progress.standing import of_item, ticked
 from app.store.audit import canonical
 from app.store.checklist import Tick
 
-NOT_SIGNED = frozenset({"title", "source", "phases", "issues", "reminders", "schedule"})
+NOT_SIGNED = frozenset({"title", "source", "phases", "issues", "reminders", "schedule", "alerts"})
 """Fields of the migration file that a sign-off does not rest on: texts, the plan in time, the list of deliverables."""
 
 REOPENED = "Reopened, the evidence changed since: "

@@ -57,6 +57,7 @@ MAY_IMPORT = {
         "databricks_client",
         "validation",
     },
+    "app/alerts": {"app.alerts", "app.moments", "app.config", "app.store"},
     "app/report": {
         "app.report",
         "app.durations",

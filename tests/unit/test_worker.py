@@ -13,17 +13,21 @@ import pytest
 from app import preparation, worker
 from app.access import Refused
 from app.collect.sources import Source
+from app.config.alerts import FileChannel
 from app.config.items import Deliverable, Phase, Step
+from app.config.settings import IdentitySource, Settings
 from app.context import Context
 from app.progress.facts import Facts, load_facts
 from app.store.base import now
+from app.store.incidents import Sign
 from app.store.open import Store
 from app.store.parity_records import ParityState
+from databricks_client.endpoint import Endpoint, EndpointError
 from tests.support.collecting import MIGRATION
 from tests.support.health_records import job_run, open_incidents
 from tests.support.parity_running import Compared, report, silent
 from tests.support.waiting import wait_until
-from tests.support.worker_running import FakeOperations, Running, endpoint
+from tests.support.worker_running import QUICK, FakeOperations, Running, endpoint
 from tests.support.workspace_server import Server, serving
 from validation.report import ParityReport
 
@@ -108,6 +112,32 @@ def test_a_look_reads_the_facts_once_for_incidents_and_progress(
     running.stop()
     assert [name for name, _ in used[:4]] == ["incidents", "progress"] * 2
     assert [found for _, found in used[:4]] == [read[0], read[0], read[1], read[1]]
+
+
+def test_alerts_are_sent_whether_or_not_the_workspace_answers(store: Store, server: Server, tmp_path: Path) -> None:
+    file = FileChannel(kind="file", key="local", path=str(tmp_path / "alerts.jsonl"))
+    context = Context(
+        store=store,
+        migration=TICKED.model_copy(update={"alerts": (file,)}),
+        settings=Settings(data=tmp_path, store_url="", migration_path=tmp_path, identity=IdentitySource.PERSONA),
+        operations=FakeOperations(),
+    )
+
+    def nowhere() -> Endpoint:
+        raise EndpointError("there is no workspace")
+
+    working = worker.Worker(context, nowhere, pace=QUICK)
+    thread = threading.Thread(target=working.run, daemon=True)
+    thread.start()
+    wait_until(lambda: store.leases.holder("worker"))
+    store.alerts.begin("local")
+    store.incidents.record([Sign("drift", "name:x", "candidate", "drift:1", now(), "x is absent")])
+    wait_until(
+        lambda: (tmp_path / "alerts.jsonl").exists() and "x is absent" in (tmp_path / "alerts.jsonl").read_text()
+    )
+    working.stop()
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 def test_a_rule_that_fails_does_not_end_the_worker(
