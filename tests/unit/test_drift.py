@@ -35,6 +35,8 @@ from tests.support.drift_records import (
     swap,
     table,
 )
+from tests.support.operations_world import ERIN, Given
+from tests.support.operations_world import MIGRATION as WORLD
 from tests.support.pages_seed import NEW_JOB, OLD_JOB
 
 LEFT = left_by([swap(Kind.CUTOVER, NEW)])
@@ -162,3 +164,50 @@ def test_old_tables_that_are_deleted_when_they_may_be_are_no_drift(store: Store)
     stored(store, AFTER | {OLD: table(OLD, None)}, at)
     assert load_drift(store, MIGRATION, at).found == ()
     assert len(load_drift(store, MIGRATION, T + timedelta(days=3)).found) == 1
+
+
+def collected(given: Given) -> tuple[dict[str, TableRecord], dict[str, ScheduleRecord]]:
+    """What a collection after the last operation would have read of the model world."""
+    at = given.clock()
+    kinds = {"table": "MANAGED", "view": "VIEW", "pipeline": "MATERIALIZED_VIEW"}
+    tables = {}
+    for t in WORLD.tables:
+        for name in (t.baseline, t.candidate, t.kept):
+            r = given.world.relation(name)
+            pairs = tuple(sorted((g.principal, p) for g in r.grants for p in g.privileges))
+            tables[name] = table(
+                name, kinds.get(r.kind), r.over, owner=r.owner, grants=pairs, as_of=at, exists=r.kind != "absent"
+            )
+    jobs = {}
+    for side, ref in (("baseline", WORLD.baseline_job), ("candidate", WORLD.candidate_job)):
+        j = given.world.job(ref.name, None)
+        status = None if j.paused is None else "PAUSED" if j.paused else "UNPAUSED"
+        parameters = {"parameters": dict(j.parameters)}
+        jobs[side] = job(side, status, job_id=j.job_id, name=j.name, as_of=at, definition=parameters)
+    return tables, jobs
+
+
+@pytest.mark.parametrize("rename", [(), tuple(t.name for t in WORLD.tables)[:1]])
+def test_a_real_cutover_and_a_real_rollback_leave_no_drift_and_a_change_after_each_is_one(
+    given: Given, rename: tuple[str, ...]
+) -> None:
+    if rename:
+        given = Given(rename=rename)
+    service = given.service
+    done = service.apply(given.approved(), "worker")
+    assert done.state is State.VERIFIED, done.reason
+    left = left_by([given.store.operations.get(done.id)])  # type: ignore[list-item]
+    tables, jobs = collected(given)
+    assert drifts(left, tables, jobs, {}) == ()
+    served = WORLD.tables[-1].baseline
+    moved = tables | {served: replace(tables[served], serves=WORLD.tables[-1].kept)}
+    on = jobs | {"baseline": replace(jobs["baseline"], pause_status="UNPAUSED")}
+    assert [d.key for d in drifts(left, moved, on, {})] == [f"name:{served}", "schedule:baseline"]
+    made = service.plan(Kind.ROLLBACK, {}, ERIN)
+    back = service.apply_here(made, ERIN, made.confirmation)
+    assert back.state is State.VERIFIED, back.reason
+    left = left_by([o for i in (done.id, back.id) if (o := given.store.operations.get(i)) is not None])
+    tables, jobs = collected(given)
+    assert drifts(left, tables, jobs, {}) == ()
+    off = jobs | {"baseline": replace(jobs["baseline"], pause_status="PAUSED")}
+    assert [d.action for d in drifts(left, tables, off, {})] == ["unpause"]
