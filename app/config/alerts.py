@@ -1,4 +1,4 @@
-"""The section `alerts` of a migration file: the channels over which people are told what happened."""
+"""The section `alerts` of a migration file: the channels over which events are sent to people."""
 
 from __future__ import annotations
 
