@@ -1,4 +1,4 @@
-"""Events that are sent to people: incidents, drift, operations that ended, approvals that are wanted. Pure functions."""
+"""Events that are sent to people: incidents, drift, operations that ended, approvals that are wanted. Pure."""
 
 from __future__ import annotations
 
