@@ -180,6 +180,11 @@ class Hold:
         self._unanswered = self._ticks()
         self._quiet = max(self._quiet, self._unanswered)
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether a call under this lease had no answer and did not show."""
+        return self._unanswered > -math.inf
+
     def watch(self, stop_requested: Callable[[], bool]) -> None:
         """With each renewal, looks whether a stop is requested."""
         self._look = stop_requested
@@ -388,6 +393,8 @@ class Engine:
             except WorkspaceError as e:
                 problem: Exception = e
                 late.append((planned, Phase.RETRY, f"attempt {attempt}, while nothing has the name: {e}"))
+                if e.uncertain:
+                    self._hold.unanswered()
                 if _may_succeed(e):
                     uncertain = uncertain if e.retryable and not e.uncertain else e
                     self._hold.progress()
@@ -401,6 +408,7 @@ class Engine:
             if uncertain is not None and self._seems_done(planned):
                 return self._answered(planned, since, {ABSENT: _seconds(since_freed)}, started, uncertain)
             if freed.lost is not None and self._seems_undone(freed.planned):
+                self._hold.unanswered()
                 raise _NotFreed from problem
             text = f"{step.text}: {problem}"
             if back is None:
@@ -422,6 +430,8 @@ class Engine:
                 raise LeaseLost(str(e)) from e
             except WorkspaceError as e:
                 late.append((freed.planned, Phase.RETRY, f"attempt {attempt} to give the name back: {e}"))
+                if e.uncertain:
+                    self._hold.unanswered()
                 if _may_succeed(e):
                     self._hold.progress()
                     self._journal.check_alone()

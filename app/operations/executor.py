@@ -235,6 +235,7 @@ class Executor:
         past = self._persist(hold, lambda: self._past(record, known))
         try:
             self._forward(record, known, hold, resumed)
+            self._settle_own(known, hold)
         except (LeaseLost, Interrupted):
             raise
         except Exception as e:  # noqa: BLE001 (whatever stopped it, what it has done is brought back)
@@ -481,6 +482,17 @@ class Executor:
             say=lambda text: journal.note("settle", "Settle", text),
             alone=known.operation_id if silent else None,
         )
+
+    def _settle_own(self, known: Plan, hold: Hold) -> None:
+        """Ends what had no answer and was sent again, then verifies once more. Raises StepFailed where it cannot."""
+        if not hold.unsettled or known.kind not in CONVERGING:
+            return
+        settling = self._settling(known, hold)
+        settling.wait_for_calls()
+        settled = settling.end_statements()
+        if settled.unproven:
+            raise StepFailed("; ".join(settled.unproven))
+        self._engine(known, hold, "forward", may_stop=False).run(known.steps[-1:])
 
     def _settle_forward(self, known: Plan, hold: Hold) -> tuple[str, ...]:
         """Before going on where an earlier process stopped: a sentence for each reason why something may still land."""
