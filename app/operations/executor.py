@@ -322,7 +322,7 @@ class Executor:
         """Resumes an interrupted rollback: its steps are planned again from the state of the workspace."""
         try:
             self._close_gaps(record, known, hold, forward=False, silent=silent)
-            walk = self._walk_back(known, hold, past, pause_new=True, since=known.observation, silent=silent)
+            walk = self._walk_back(known, hold, past, pause_new=True, silent=silent)
         except (LeaseLost, Interrupted):
             raise
         except Exception as e:  # noqa: BLE001 (a person has to look, whatever it is)
@@ -358,7 +358,8 @@ class Executor:
             parts = (why, "every table has its own name again", walk.text, *unrestored)
             reason = self._where("; ".join(p for p in parts if p))
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, reason, walk.unwritten)
-        reason = "; ".join(p for p in (why, "everything is undone", walk.text) if p)
+        kept = plan_swap.grants_kept(past.swaps_in(self._migration, walk.seen), walk.seen, past.before)
+        reason = "; ".join(p for p in (why, "everything is undone", walk.text, *kept) if p)
         return self._end(record, known, hold, actor, State.UNDONE, reason, walk.unwritten)
 
     def _close_gaps(
@@ -396,7 +397,6 @@ class Executor:
         past: PastCutover,
         *,
         pause_new: bool,
-        since: Observation | None = None,
         silent: bool = False,
     ) -> _Walk:
         """Walks back until nothing that was sent before can change the world any more, and gives what was seen last.
@@ -412,7 +412,7 @@ class Executor:
             settled = settling.end_statements(SETTLE_SECONDS if last else FIRST_SETTLE_SECONDS)
             began = hold.tick()
             try:
-                walk = self._walk_once(known, hold, past, pause_new=pause_new, since=since, silent=silent)
+                walk = self._walk_once(known, hold, past, pause_new=pause_new, silent=silent)
             except (StepFailed, NoWayBack):
                 # What still took effect on the way may be why: it is planned again once nothing can.
                 if last or (settling.quiet(began) and not settled.unproven):
@@ -435,7 +435,6 @@ class Executor:
         past: PastCutover,
         *,
         pause_new: bool,
-        since: Observation | None,
         silent: bool,
     ) -> _Walk:
         """Plans the way back from where the world is, and walks it; gives what was seen.
@@ -452,7 +451,6 @@ class Executor:
                 past.before,
                 pause_new=pause_new,
                 parameters=past.back_parameters(self._migration),
-                since=since,
                 owned=owned,
                 unknown=past.unknown,
             )

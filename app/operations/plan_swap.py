@@ -190,14 +190,14 @@ def back(
     pause_new: bool,
     jobs: bool = True,
     parameters: tuple[tuple[str, str], ...] = (),
-    since: Observation | None = None,
     owned: bool = True,
     unknown: str = "no cutover of it is stored here",
     round_: str = "",
 ) -> list[Staged]:
     """New to old from wherever each table is. before: what the cutover saved, if it is known.
 
-    since: what a rollback's plan saw: grants that were given or taken since the cutover stay so.
+    Grants that others gave or took since the cutover began, on the name or on the kept table, stay so.
+
     owned: whether the views are one's own. Only its owner can point a view elsewhere; who has MANAGE can rename it, and
     nothing has the name until the old table has it again, one statement later.
     parameters: name and value of what the new job's parameters are set back to.
@@ -212,11 +212,8 @@ def back(
         raise NoWayBack("; ".join(lost))
     by = {p: [s for s in all_swaps if at[s.table].position is p] for p in Position}
     viewed = by[Position.SHADOWED] + (by[Position.FLIPPED] if owned else [])
-    changed = {s.table: changed_grants(s, since, before) for s in all_swaps}
-    wanted = {
-        s.table: union(without(grants_before(s, observation, before), changed[s.table][1]), changed[s.table][0])
-        for s in all_swaps
-    }
+    changed = {s.table: changed_grants(s, observation, before) for s in all_swaps}
+    wanted = {s.table: grants_afterwards(s, observation, before) for s in all_swaps}
 
     relations = {r.name: r for r in observation.relations}
 
@@ -254,8 +251,9 @@ def back(
         steps += [(f"serve old{round_}", s.table, step) for step in lane]
     for s in all_swaps:
         over = s.kept if s in viewed else None
-        # While a view serves, only that it answers counts: its grants are put right on the table in a moment.
-        grants = () if s in viewed else wanted[s.table]
+        # While a view serves, only that it answers counts: its grants are put right on the table in a moment. The table
+        # kept its own; what others take from it at this moment must not end the way back.
+        grants = () if s in viewed else changed[s.table][0]
         verify = VerifyServing(s.served, over, grants, _old_columns(s, before), passing=s in viewed)
         steps.append((f"verify old{round_}", s.table, verify))
     old, new = (observation.find_job(side) if jobs else None for side in ("baseline", "candidate"))
@@ -266,7 +264,7 @@ def back(
             steps.append(("pause", "", PauseSchedule(old.job_id, old.name)))
         steps.append(("idle", "", AwaitIdle(_targets(old), (), ROLLBACK_IDLE_SECONDS)))
     for s in viewed:
-        verified = VerifyServing(s.served, None, wanted[s.table], _old_columns(s, before))
+        verified = VerifyServing(s.served, None, changed[s.table][0], _old_columns(s, before))
         steps += [(f"names back{round_}", s.table, step) for step in (*exchange(s, s.kept), verified)]
     for s in all_swaps:
         ours = _granted_meanwhile(s, at[s.table], observation, before)
@@ -333,15 +331,49 @@ def grants_before(swap: Swap, observation: Observation, before: Observation | No
 
 
 def changed_grants(
-    swap: Swap, since: Observation | None, before: Observation | None
+    swap: Swap, seen: Observation, before: Observation | None
 ) -> tuple[tuple[Grant, ...], tuple[Grant, ...]]:
-    """What was given on the name, and what was taken from it, while a view over the candidate had it."""
-    view = since.relation(swap.served) if since is not None else None
-    if since is None or view is None or view.kind != "view" or view.over != swap.candidate:
-        return (), ()
-    had = carried(grants_before(swap, since, before))
-    old = since.relation(swap.kept) if before is None else before.relation(swap.served)
-    return lacking(with_owner(had, old, ("SELECT",)), view.grants), lacking(view.grants, had)
+    """What others gave on the name, and what they took from it, while a view of ours or the new table has it.
+
+    Either had all grants before it got the name. What was given on a new table leaves with it.
+    """
+    served = seen.relation(swap.served)
+    if served.kind == "view" and served.over in (swap.kept, swap.candidate):
+        had = carried(grants_before(swap, seen, before))
+        old = seen.relation(swap.kept) if before is None else before.relation(swap.served)
+        return lacking(with_owner(had, old, ("SELECT",)), served.grants), lacking(served.grants, had)
+    if before is not None and swap.method == "rename" and served.kind == "table":
+        old, new = before.relation(swap.served), before.relation(swap.candidate)
+        if served.table_id is not None and served.table_id == new.table_id:
+            return (), lacking(served.grants, on_successor(old, new))
+    return (), ()
+
+
+def grants_afterwards(swap: Swap, seen: Observation, before: Observation | None) -> tuple[Grant, ...]:
+    """What the old table is to have once it has its name again: what it has now, with what others changed on the name.
+
+    A table keeps its grants when it is renamed: what it lacks of those from before, others took.
+    """
+    given, taken = changed_grants(swap, seen, before)
+    kept, served = seen.relation(swap.kept), seen.relation(swap.served)
+    has = kept.grants if kept.kind == "table" and _moved(swap, seen, before) else served.grants
+    return union(without(has, taken), given)
+
+
+def _moved(swap: Swap, seen: Observation, before: Observation | None) -> bool:
+    """Whether the old table has its kept name; beside it a backup may have that name."""
+    return places([swap], seen, before)[swap.table].position is not Position.UNTOUCHED
+
+
+def grants_kept(all_swaps: Sequence[Swap], seen: Observation, before: Observation | None) -> tuple[str, ...]:
+    """A sentence for each change of grants by others since the cutover began that the way back keeps."""
+    if before is None:
+        return ()
+    found: list[str] = []
+    for s in all_swaps:
+        was, will = before.relation(s.served).grants, grants_afterwards(s, seen, before)
+        found += _grant_notes(s, lacking(was, will), lacking(will, was))
+    return tuple(found)
 
 
 def parallel_parameters(migration: Migration) -> tuple[tuple[str, str], ...]:
@@ -394,7 +426,6 @@ def rollback(
             before,
             pause_new=True,
             parameters=parameters,
-            since=observation,
             unknown=unknown,
         )
     except NoWayBack as e:
@@ -405,7 +436,7 @@ def rollback(
         notes=(
             *unrestored,
             *("the tables go back, and the operation then ends as NEEDS HUMAN" for _ in unrestored[:1]),
-            *(n for s in all_swaps for n in _grant_notes(s, *changed_grants(s, observation, before))),
+            *grants_kept(all_swaps, observation, before),
             *(n for s in all_swaps for n in _grants_that_leave(s, at[s.table], observation, before)),
             *_rollback_notes(observation),
             *reminders,

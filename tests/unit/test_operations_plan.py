@@ -30,7 +30,6 @@ from app.operations.steps import (
     StepFailed,
     UnknownStep,
 )
-from app.operations.world import Relation
 from app.store.operations import Phase, State
 from databricks_client.errors import WorkspaceError
 from tests.support.operations_world import (
@@ -43,6 +42,7 @@ from tests.support.operations_world import (
     OLD,
     OLD_JOB,
     Clock,
+    Crash,
     Given,
     change_data,
     take_kept_name,
@@ -73,9 +73,16 @@ def rolled_back_after_grants_changed(g: Given) -> tuple[Kind, dict[str, Any]]:
 
 
 def rehearsed_over_what_is_left(g: Given) -> tuple[Kind, dict[str, Any]]:
-    left = f"{MIGRATION.rehearsal_schema}.cutover_rehearsal_dim_fde"
-    g.world.names[left] = Relation(left, "table", "MANAGED", table_id="left", owner=g.world.me)
-    g.world.rows[left] = "left"
+    """A rehearsal was killed, and what it left could not be dropped."""
+    made = g.service.plan(Kind.REHEARSE, {}, ERIN)
+    g.service.submit(made, ERIN, made.confirmation)
+    g.world.crash_after("CREATE TABLE")
+    with pytest.raises(Crash):
+        g.service.apply(made.operation_id, "worker")
+    g.restart()
+    g.world.faults.refuse = {"DROP": WorkspaceError("drop", "no", status=403)}
+    g.service.bring_back(made.operation_id, "worker")
+    g.world.faults.refuse = {}
     return Kind.REHEARSE, {"rows": 100}
 
 

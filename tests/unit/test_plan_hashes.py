@@ -17,15 +17,15 @@ from tests.support.operations_world import ERIN, MIGRATION, Given
 
 FDE = ["dim_fde", "unity_av_fde"]
 HASHES: list[tuple[Kind, dict[str, Any], Sequence[str], str]] = [
-    (Kind.CUTOVER, {}, (), "0ba83c5643bb6474ebb3e473a6413d0168ab82cb67f8bc9e5e0b7ff261367b9c"),
-    (Kind.CUTOVER, {}, FDE, "f1117401eccab1ec0aabd6ea349044333cc7163543be59a48bf7b51c87e785bd"),
+    (Kind.CUTOVER, {}, (), "58d859ba18622021201d6c8eb3d3788712df63681c0c429674f48be4e7d4989c"),
+    (Kind.CUTOVER, {}, FDE, "900ae23cabc57d127261c65348ed0c5bcaa6cbb6c393b5059c22dabbd0ea7c18"),
     (
         Kind.CUTOVER,
         {},
         [t.name for t in MIGRATION.tables],
-        "dc267220ab48a2965370e54f6f239854e24584373253fdea0c0653f9cb4339b8",
+        "485cb975253156f6a5e3180669d9546dacd418afbf63edbc4ac32964563665ce",
     ),
-    (Kind.REHEARSE, {}, (), "832c58dbb0328c4ea70a4846b516111514b0c24815e1b5b8786b0feaeffbc194"),
+    (Kind.REHEARSE, {}, (), "8633690d35d45fb578b2d4b2a0eeb2e320eb6f2f095a056046c494efb03aab14"),
     (Kind.PAUSE, {"job": "baseline"}, (), "e35c8fe31ea8c94d75076f5fb0f628377f9204120080f9f16f38bb23d3722d25"),
     (Kind.UNPAUSE, {"job": "candidate"}, (), "730e4cc64b35ea42ade987e1fa8595e2cca7b706960d4744e93651a48840b524"),
     (
@@ -60,5 +60,5 @@ def test_a_rollback_has_the_hash_of_the_version_before() -> None:
     given.service.apply(given.approved(), "worker")
     assert (
         hash_of(given.service.plan(Kind.ROLLBACK, {}, ERIN))
-        == "ff39d5f3de2851e50e5ea13e5b700a39598deb2eff7c633e2c89a9a13138616f"
+        == "9a2553a39ae4628e76d57e9d5f63364bbf3b2225981c7dc0eb8cb4031922ac2b"
     )
