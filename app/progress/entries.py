@@ -9,7 +9,7 @@ from app.access import same_person
 from app.config.items import Deliverable, Metric, Needs
 from app.config.migration import Role
 from app.progress.evidence import Finding
-from app.progress.facts import Facts
+from app.progress.facts import Facts, derived
 from app.progress.phases import SignOffStatus, metrics, phases, sign_offs
 from app.progress.signed_evidence import REOPENED
 from app.progress.standing import Standing, State
@@ -69,6 +69,7 @@ class Entry:
         return bool(user and self.owner) and same_person(self.owner, user or "")
 
 
+@derived
 def entries(facts: Facts) -> tuple[Entry, ...]:
     """Sign-offs, then the phases' deliverables in their order, then the metrics."""
     found = [_sign_off(s) for s in sign_offs(facts)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.config.migration import Migration
 from app.parity.current_streak import current_streak
@@ -89,6 +90,7 @@ class Facts:
     watch: Watch | None = None
     older_runs: Sequence[JobRunRecord] = ()
     older_updates: Sequence[UpdateRecord] = ()
+    _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def newest_of(self, kinds: Sequence[str]) -> OperationRecord | None:
         """The operation of these kinds that has started and not ended, else the one that ended last."""
@@ -135,6 +137,22 @@ class Facts:
         ]
         ends += [self.now if u.active else u.end_time for u in writing_updates(self.snapshot, environment)]
         return max((e for e in ends if e is not None), default=None)
+
+
+T = TypeVar("T")
+
+
+def derived(rule: Callable[[Facts], T]) -> Callable[[Facts], T]:
+    """Makes a pure function of the facts compute its value once for the same facts: many parts of a page use it."""
+
+    @wraps(rule)
+    def once(facts: Facts) -> T:
+        if rule not in facts._derived:
+            facts._derived[rule] = rule(facts)
+        found: T = facts._derived[rule]
+        return found
+
+    return once
 
 
 def writing_updates(snapshot: Snapshot, environment: str) -> list[UpdateRecord]:

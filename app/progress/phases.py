@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.config.items import Deliverable, Metric, Phase, SignOff, Step
 from app.config.migration import Gate
 from app.progress.evidence import Finding, Status
-from app.progress.facts import Facts
+from app.progress.facts import Facts, derived
 from app.progress.judge import judge
 from app.progress.record import gate_key
 from app.progress.serving import Serving, serving_sides
@@ -112,6 +112,7 @@ class SignOffStatus:
         return self.finding.status is Status.FAIL and self.tick is not None and self.tick.done
 
 
+@derived
 def phases(facts: Facts) -> tuple[PhaseStatus, ...]:
     """All phases of the migration. It is in the first of them that is not done."""
     found = []
@@ -127,6 +128,7 @@ def phases(facts: Facts) -> tuple[PhaseStatus, ...]:
     return tuple(found)
 
 
+@derived
 def gates(facts: Facts) -> tuple[GateStatus, ...]:
     """All gates of cutover. They need evidence now: what is recorded and accepted counts for nothing here."""
     return tuple(
@@ -139,17 +141,20 @@ def gates(facts: Facts) -> tuple[GateStatus, ...]:
     )
 
 
+@derived
 def metrics(facts: Facts) -> tuple[MetricStatus, ...]:
     """All success metrics."""
     return tuple(MetricStatus(m, of_item(m, facts)) for m in facts.migration.metrics)
 
 
+@derived
 def sign_offs(facts: Facts) -> tuple[SignOffStatus, ...]:
     """All sign-offs, each with the tick behind it and whether its evidence still holds."""
     now = findings(facts)
     return tuple(SignOffStatus(s, given(s, facts, now), facts.ticks.get(s.key)) for s in facts.migration.sign_offs)
 
 
+@derived
 def serving(facts: Facts) -> tuple[Serving, ...]:
     """Which side serves each table."""
     return serving_sides(facts)

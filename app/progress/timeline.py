@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from app.config.items import Deliverable, Phase, Step
 from app.config.schedule import FIRST_RECORD, Span, span_of
-from app.progress.facts import Facts
-from app.progress.phases import PhaseStatus
+from app.progress.facts import Facts, derived
+from app.progress.phases import PhaseStatus, phases
 from app.progress.standing import Standing
 
 SOON = timedelta(days=7)
@@ -102,7 +102,7 @@ def timeline(facts: Facts, found: Sequence[PhaseStatus]) -> Timeline:
     zone = ZoneInfo(migration.timezone)
     today = facts.now.astimezone(zone).date()
     start = _start(facts, zone)
-    phases: list[PlannedPhase] = []
+    planned: list[PlannedPhase] = []
     items: list[PlannedItem] = []
     for status in found:
         phase = status.phase
@@ -124,7 +124,7 @@ def timeline(facts: Facts, found: Sequence[PhaseStatus]) -> Timeline:
         ]
         items += mine
         records = [i.standing.record for i in mine if i.standing.record]
-        phases.append(
+        planned.append(
             PlannedPhase(
                 status,
                 span_of(start, phase.weeks) if start else None,
@@ -134,7 +134,13 @@ def timeline(facts: Facts, found: Sequence[PhaseStatus]) -> Timeline:
                 migration.schedule.group_owner(phase.key),
             )
         )
-    return Timeline(today, start, tuple(phases), tuple(items))
+    return Timeline(today, start, tuple(planned), tuple(items))
+
+
+@derived
+def current_timeline(facts: Facts) -> Timeline:
+    """The timeline of the migration's phases with their findings now."""
+    return timeline(facts, phases(facts))
 
 
 def _start(facts: Facts, zone: ZoneInfo) -> date | None:

@@ -93,6 +93,13 @@ class ParityReader(Repository):
         query = query.order_by(t.finished_at.desc(), t.position).limit(limit)
         return [table_of(r) for r in self._all(query)]
 
+    def revision(self, sides: str) -> str:
+        """A text that changes whenever `history` of this pair has another result: number of results and newest end."""
+        t = tables_table.c
+        newest: Select[Any] = select(func.count().label("n"), func.max(t.finished_at).label("at"))
+        found = self._one(newest.where(t.sides == sides, t.finished_at.is_not(None)))
+        return "" if found is None else f"{found.n} {found.at}"
+
     def report(self, parity_id: str, table: str) -> dict[str, Any] | None:
         """One table's whole report; None where it has none."""
         t = tables_table.c

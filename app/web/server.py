@@ -29,6 +29,7 @@ def preload() -> None:
     importlib.import_module("databricks_client.client")
     for page in PAGES:
         importlib.import_module(f"app.web.pages.{page}")
+    importlib.import_module("app.web.components.evidence").background.set()
     gc.collect()
     gc.freeze()
 
@@ -37,6 +38,9 @@ def main() -> int:
     """Runs until Streamlit ends, which it does on SIGINT and SIGTERM; SIGHUP is forwarded as SIGTERM."""
     from streamlit.web import cli
 
+    from app.web import shell
+
+    shell.install()
     preload()
     received: list[int] = []
     receiving, sending = os.pipe()

@@ -50,10 +50,13 @@ def figures(items: Sequence[Figure]) -> None:
         for item in items:
             with st.container(border=True, width="stretch", height="stretch", gap="xxsmall"):
                 st.caption(literal(item.label), help=literal(item.help) if item.help else None)
-                with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-                    st.markdown(f"**{literal(item.value)}**", width="content")
-                    if item.link:
+                value = f"**{literal(item.value)}**"
+                if item.link:
+                    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+                        st.markdown(value, width="content")
                         go(item.link)
+                else:
+                    st.markdown(value)
                 st.caption(literal(item.note) or "\u00a0")
                 if item.opens is not None:
                     _button(item.opens, item.label)

@@ -20,6 +20,7 @@ from app.config.settings import Settings
 from app.context import Context
 from app.store.base import StoreError
 from app.store.open import Store, open_store
+from app.web.components import evidence
 from app.web.components.opening import changed
 from app.web.components.text import literal, zone_of
 from databricks_client.endpoint import Endpoint, EndpointError
@@ -162,16 +163,16 @@ def live(body: Callable[[], None], *, every: float | None = None, key: str | Non
         st.fragment(part, run_every=seconds if refreshing() else None, key=key)()
 
 
-@st.cache_resource(ttl=5, show_spinner=False, max_entries=4)
-def _facts(_here: Panel, store_url: str, migration_digest: str) -> Facts:
-    return _here.context.facts()
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _evidence(store_url: str, migration_digest: str) -> evidence.Evidence:
+    return evidence.Evidence()
 
 
 def facts(here: Panel) -> Facts:
     """The evidence now, at most five seconds old; shared by all sessions."""
-    return _facts(here, here.settings.store_url, here.migration.digest)
+    return _evidence(here.settings.store_url, here.migration.digest).now(here.context.facts)
 
 
 def forget() -> None:
-    """Drops the cached evidence, so that the page shows an action at once."""
-    _facts.clear()
+    """Lets the next look read the evidence, so that the page shows an action at once."""
+    evidence.forget()

@@ -60,6 +60,9 @@ def draw(
         if empty:
             st.caption(literal(empty))
         return
+    if len(items) == 1 and (items[0].links or actions is not None):
+        _row(items[0], zone, actions, key)  # Each container costs the browser time: no second one around it.
+        return
     with st.container(key=key, gap="small"):
         for item in items:
             _row(item, zone, actions)
@@ -90,13 +93,16 @@ def _address(link: Link) -> str | None:
     return native.safe(link.url)
 
 
-def _row(item: Row, zone: ZoneInfo, actions: Callable[[Row], None] | None) -> None:
+def _row(item: Row, zone: ZoneInfo, actions: Callable[[Row], None] | None, key: str | None = None) -> None:
     if not item.links and actions is None:
         st.markdown(markdown(item, zone))
         return
     # The text gives way and wraps; the links keep their place at the right, below each other.
-    with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="top"):
+    with st.container(key=key, horizontal=True, wrap=False, gap="small", vertical_alignment="top"):
         st.markdown(markdown(item, zone), width="stretch")
+        if len(item.links) == 1 and actions is None:
+            go(item.links[0])
+            return
         with st.container(width="content", gap="xxsmall"):
             for link in item.links:
                 go(link)

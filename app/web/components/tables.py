@@ -117,9 +117,8 @@ def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], zone: Zo
         elif column.kind in _NUMERIC:
             series[column.key] = pd.to_numeric(pd.Series(values, dtype="object"), errors="coerce")
         elif column.kind == "text":
-            series[column.key] = pd.Series(
-                [None if v is None else in_zone(str(v), zone) for v in values], dtype="object"
-            )
+            texts = {v: in_zone(v, zone) for v in {str(v) for v in values if v is not None}}
+            series[column.key] = pd.Series([None if v is None else texts[str(v)] for v in values], dtype="object")
         elif column.kind == "page":
             series[column.key] = pd.Series(
                 [None if v is None else column.address + quote(str(v), safe="") for v in values], dtype="object"

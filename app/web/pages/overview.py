@@ -15,7 +15,7 @@ from app.progress.facts import Facts
 from app.progress.headline import Answer
 from app.progress.headline import answer as answer_now
 from app.progress.phases import GateStatus, gates, phases, serving, sign_offs
-from app.progress.timeline import Timeline, timeline
+from app.progress.timeline import Timeline, current_timeline
 from app.store.operations import State
 from app.web.components import asof, charts, charts_overview, charts_timeline, panel, rows, waiting_rows
 from app.web.components.evidence_links import links
@@ -103,7 +103,7 @@ def _head() -> None:
 def _glance() -> None:
     here = panel.current()
     facts = panel.facts(here)
-    plan = timeline(facts, phases(facts))
+    plan = current_timeline(facts)
     mine = waiting_rows.draw(here, facts)
     _readiness(here, facts, gates(facts))
     left, right = st.columns([3, 2], gap="large")

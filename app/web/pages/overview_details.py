@@ -11,7 +11,7 @@ from app.progress.facts import Facts
 from app.progress.phases import metrics, phases
 from app.progress.serving import Serving
 from app.progress.standing import Standing
-from app.progress.timeline import PlannedItem, Timeline, Timing, timeline
+from app.progress.timeline import PlannedItem, Timeline, Timing, current_timeline
 from app.store.parity_records import ParityTable
 from app.web.components import panel, rows
 from app.web.components.evidence_links import links
@@ -90,7 +90,7 @@ def standing_mark(standing: Standing) -> Mark:
 
 def _phases(here: Panel, facts: Facts) -> None:
     found = phases(facts)
-    plan = timeline(facts, found)
+    plan = current_timeline(facts)
     for p, planned in zip(found, plan.phases, strict=True):
         failing = f", {p.failing} not met" if p.failing else ""
         state = mark(p.state)

@@ -6,8 +6,8 @@ from typing import Any
 
 from app.progress.evidence import Finding
 from app.progress.facts import Facts
-from app.progress.phases import gates, metrics, phases, serving
-from app.progress.timeline import timeline
+from app.progress.phases import gates, metrics, serving
+from app.progress.timeline import current_timeline
 from app.web.components.tables import Column, to_csv
 
 Rows = list[dict[str, Any]]
@@ -67,7 +67,7 @@ def item_rows(facts: Facts) -> Rows:
             "phase_owner": facts.migration.schedule.group_owner(i.phase.key) or None, "met_at": i.met_at,
         }
         | _finding(i.standing.finding)
-        for i in timeline(facts, phases(facts)).items
+        for i in current_timeline(facts).items
     ]  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import streamlit as st
 
 from app.access import Refused
-from app.parity.current_streak import current_streak
 from app.parity.estimate import expected
 from app.parity.service import CANCEL, REQUEST
 from app.store.parity_records import ParityRun, ParityState
@@ -63,7 +62,7 @@ def _head() -> None:
                 f"{sum(r.verdict == 'identical' for r in done)} of {len(names)}",
                 f"{count(len(done), 'table')} compared",
             ),
-            parity_history.figure(here, _pair(), current_streak(here.store, names, _pair())),
+            parity_history.figure(here, _pair(), panel.facts(here).streaks[_pair()]),
             Figure(
                 "Rows compared",
                 count(sum(r.baseline_rows or 0 for r in done)),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from app.parity import streak_text
-from app.parity.current_streak import current_streak
 from app.parity.streak import NotCompared, Streak
 from app.store.parity_records import ParityState, ParityTable
-from app.web.components import charts
+from app.web.components import charts, panel
+from app.web.components.figure import Figure as DrawnFigure
 from app.web.components.frame import Figure, section
 from app.web.components.marks import verdict_mark
 from app.web.components.opening import put
@@ -67,22 +68,40 @@ HISTORY_COLUMNS = (
 )
 
 
-@st.cache_resource(ttl=2, show_spinner=False, max_entries=8)
-def _found(_here: Panel, store_url: str, pair: str) -> list[ParityTable]:
-    """The newest results, at most two seconds old: chart and table of one page share them."""
+# By the revision of the results: thousands of them are read and drawn once, not by each look of each reader.
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _read(_here: Panel, store_url: str, pair: str, revision: str) -> list[ParityTable]:
     return _here.store.parity.history(sides=pair, limit=MOST)
+
+
+def _found(here: Panel, pair: str) -> tuple[list[ParityTable], tuple[str, str, str]]:
+    """The newest results, and what they are of: store, pair, revision."""
+    of = (here.settings.store_url, pair, here.store.parity.revision(pair))
+    return _read(here, *of), of
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _drawn(
+    _found: list[ParityTable],
+    _streak: Streak,
+    tables: tuple[str, ...],
+    zone: str,
+    of: tuple[str, str, str],
+    streak: str,
+) -> DrawnFigure:
+    return charts.verdicts(entries(_found, tables, _streak), ZoneInfo(zone))
 
 
 def draw_chart(here: Panel, pair: str) -> None:
     """The verdicts along time, with the sentences about the row of clean ones; nothing before the first comparison."""
-    found = _found(here, here.settings.store_url, pair)
+    found, of = _found(here, pair)
     if not found:
         return
     section("Verdicts over time")
-    order = [t.name for t in here.migration.tables]
-    streak = current_streak(here.store, order, pair)
+    order = tuple(t.name for t in here.migration.tables)
+    streak = panel.facts(here).streaks[pair]
     charts.show(
-        charts.verdicts(entries(found, order, streak), here.zone),
+        _drawn(found, streak, order, here.zone.key, of, repr(streak)),
         title(found, streak_text.in_a_row(streak, here.migration, pair) if streak.runs else ""),
         key="parity_history_chart",
     )
@@ -94,7 +113,7 @@ def draw_chart(here: Panel, pair: str) -> None:
 
 def draw(here: Panel, pair: str) -> None:
     """Every comparison as a row."""
-    found = _found(here, here.settings.store_url, pair)
+    found, _ = _found(here, pair)
     if not found:
         return
     section("History")

@@ -1,0 +1,119 @@
+"""Lets a browser connect and draw sooner: adds a script to the HTML page that Streamlit answers every address with.
+
+Seen with Streamlit 1.67, and measured in a browser:
+- Of an address like `/runs` the browser does not know whether the panel is served at `/` or at `/runs`. It looks below
+  `/runs` first, and only 0.1 s later at `/`. The script names the place, as a host that embeds an app may do.
+- The browser loads the code of charts (4.7 MB) and of tables when the first one arrives, and needs 0.1 to 0.2 s to
+  start it, although it had nothing to do while the page's script ran. The script lets it do so then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import file_util
+from streamlit.web.server.starlette import starlette_app
+
+CHARTS, TABLES = "PlotlyChart", "DataFrame"
+CODE: Mapping[str, Sequence[str]] = {
+    "overview": (CHARTS,),
+    "runs": (CHARTS, TABLES),
+    "health": (CHARTS, TABLES),
+    "performance": (CHARTS, TABLES),
+    "parity": (CHARTS, TABLES),
+    "operations": (),
+    "checklist": (),
+    "audit": (TABLES,),
+}
+"""Path of each page to the parts of Streamlit's code that it draws with when it opens."""
+
+# `running` is written once the server has the connection and runs the page: then the browser waits.
+_SCRIPT = """<script type="module">
+const code = %(code)s;
+new MutationObserver((_, observer) => {
+  if (!document.querySelector('[data-test-script-state="running"]')) return;
+  observer.disconnect();
+  setTimeout(() => code.forEach((path) => import(path).catch(() => {})));
+}).observe(document.documentElement, {subtree: true, attributeFilter: ["data-test-script-state"]});
+</script>"""
+_PLACE = """<script>
+{
+  const path = location.pathname.replace(/\\/+$/, "");
+  window.__streamlit = {...window.__streamlit, BACKEND_BASE_URL: location.origin + path.slice(0, -%(length)d)};
+}
+</script>"""
+
+
+@cache
+def _file(part: str) -> str | None:
+    """Address of a part of Streamlit's code below the panel's; None where this Streamlit has none of this name."""
+    found = sorted(Path(file_util.get_static_dir(), "static", "js").glob(f"{part}.*.js"))
+    return f"static/js/{found[0].name}" if len(found) == 1 else None
+
+
+@cache
+def added(page: str) -> str:
+    """What is added to the head of the HTML page of this page of the panel; nothing for any other address."""
+    if page not in CODE:
+        return ""
+    files = [f"./{file}" for part in CODE[page] if (file := _file(part))]
+    preloads = "".join(f'<link rel="modulepreload" crossorigin href="{file}">' for file in files)
+    place = _PLACE % {"length": len(page)}
+    return place + (preloads + _SCRIPT % {"code": json.dumps(files)} if files else "")
+
+
+class Shell:
+    """Adds to answers that are HTML; all others pass as they are."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        page = str(scope.get("path", "")).rstrip("/").rpartition("/")[2]
+        if scope["type"] != "http" or scope["method"] != "GET" or not added(page):
+            await self._app(scope, receive, send)
+            return
+        start: Message | None = None
+        body = b""
+
+        async def changed(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                kind = MutableHeaders(scope=message).get("content-type", "")
+                if message["status"] == 200 and kind.startswith("text/html"):
+                    start = message
+                    return
+            if start is None:
+                await send(message)
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                # After Streamlit's own code, which is needed first.
+                body = body.replace(b"</head>", added(page).encode() + b"</head>", 1)
+                headers = MutableHeaders(scope=start)
+                headers["content-length"] = str(len(body))
+                del headers["etag"], headers["last-modified"]
+                await send(start)
+                await send({"type": "http.response.body", "body": body})
+
+        await self._app(scope, receive, changed)
+
+
+def install() -> None:
+    """Lets the server that Streamlit starts next answer through `Shell`. Idempotent."""
+    original = starlette_app.create_streamlit_middleware
+    if hasattr(original, "__wrapped__"):
+        return
+
+    @wraps(original)
+    def with_shell() -> list[Any]:
+        return [*original(), Middleware(Shell)]
+
+    starlette_app.create_streamlit_middleware = with_shell

@@ -1,0 +1,91 @@
+"""What is added to Streamlit's HTML page: only to a page of the panel, nothing where this Streamlit has other files."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
+from starlette.routing import Route
+from starlette.types import Message
+from streamlit import file_util
+
+from app.main import PAGES
+from app.web import shell
+
+HTML = "<!DOCTYPE html><html><head><title>Streamlit</title></head><body></body></html>"
+
+
+@dataclass(frozen=True)
+class Got:
+    status: int
+    headers: Headers
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def get(path: str, method: str = "GET") -> Got:
+    html = HTMLResponse(HTML, headers={"etag": "of-the-file"})
+    routes = [
+        Route("/overview", lambda _: html, methods=["GET", "POST"]),
+        Route("/proxy/8501/runs", lambda _: html),
+        Route("/other", lambda _: html),
+        Route("/runs", lambda _: JSONResponse({"a": "</head>"})),
+        Route("/audit", lambda _: RedirectResponse("/other")),
+    ]
+    app = Starlette(routes=routes, middleware=[Middleware(shell.Shell)])
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": [], "root_path": ""}
+    asyncio.run(app(scope, receive, send))
+    start, *rest = sent
+    return Got(start["status"], Headers(scope=start), b"".join(m.get("body", b"") for m in rest))
+
+
+def test_a_page_gets_its_code_early_and_says_where_the_panel_is() -> None:
+    answer = get("/overview")
+    assert answer.headers["content-length"] == str(len(answer.body)) and "etag" not in answer.headers
+    head, _, rest = answer.text.partition("</head>")
+    assert head.startswith(HTML.partition("</head>")[0]) and rest == HTML.partition("</head>")[2]
+    assert 'rel="modulepreload"' in head and "import(path)" in head
+    assert "path.slice(0, -8)" in head
+    assert "path.slice(0, -4)" in get("/proxy/8501/runs").text
+
+
+def test_every_other_answer_passes_as_it_is() -> None:
+    assert get("/other").text == HTML and "etag" in get("/other").headers
+    assert get("/runs").text == '{"a":"</head>"}'
+    assert (get("/audit").status, get("/missing").status) == (307, 404)
+    assert get("/overview", "POST").text == HTML
+
+
+def test_every_page_is_known_and_every_file_is_there() -> None:
+    assert set(shell.CODE) == set(PAGES)
+    files = {f for page in PAGES for f in re.findall(r'href="\./([^"]+)"', shell.added(page))}
+    assert len(files) == 2 and all(Path(file_util.get_static_dir(), f).is_file() for f in files)
+
+
+def test_without_the_files_the_page_still_says_where_the_panel_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(file_util, "get_static_dir", lambda: str(tmp_path))
+    shell._file.cache_clear(), shell.added.cache_clear()
+    try:
+        assert "BACKEND_BASE_URL" in shell.added("runs") and "import" not in shell.added("runs")
+    finally:
+        shell._file.cache_clear(), shell.added.cache_clear()
