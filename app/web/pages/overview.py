@@ -191,7 +191,9 @@ def _tables(here: Panel, facts: Facts) -> None:
     else:
         empty("No table has been compared yet.", "Start a comparison on the page Parity; the worker starts one too.")
     label = f"**{count(len(names), 'table')}**: the side that serves each, and its newest verdict"
-    with st.expander(label, key="overview_serving"):
+    with st.expander(label, key="overview_serving", on_change="rerun") as box:
+        if not box.open:
+            return
         latest = facts.parity["production"]
         rows.draw(
             [overview_details.table_row(here, facts, t, served[t.name], latest.get(t.name)) for t in definitions],

@@ -148,9 +148,10 @@ CONSUMER_COLUMNS = (
 
 def _consumers(here: Panel) -> None:
     found = here.store.collected.consumers()
-    with st.expander(
-        f"**Consumers of these tables**: {count(len(found), 'consumer')} in lineage", key="overview_consumers_box"
-    ):
+    label = f"**Consumers of these tables**: {count(len(found), 'consumer')} in lineage"
+    with st.expander(label, key="overview_consumers_box", on_change="rerun") as box:
+        if not box.open:
+            return
         st.caption("From lineage, which records only a subset of reads: a consumer may exist that is not listed here.")
         shown = [
             {
