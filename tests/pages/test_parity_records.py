@@ -12,6 +12,7 @@ from app.access import Actor
 from app.config.migration import Role
 from app.parity.service import CANCEL, REQUEST
 from app.store.open import Store
+from app.store.parity_records import ParityState
 from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of
 from validation.report import ParityReport
 from validation.row_reveal import Revealed
