@@ -10,16 +10,19 @@ Seen with Streamlit 1.67, and measured in a browser:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
-from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import file_util
 from streamlit.web.server.starlette import starlette_app
+
+# The types of ASGI, by which the web server and Streamlit speak to each other.
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 CHARTS, TABLES = "PlotlyChart", "DataFrame"
 CODE: Mapping[str, Sequence[str]] = {
@@ -75,7 +78,7 @@ class Shell:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         page = str(scope.get("path", "")).rstrip("/").rpartition("/")[2]
         if scope["type"] != "http" or scope["method"] != "GET" or not added(page):
             await self._app(scope, receive, send)
@@ -86,8 +89,8 @@ class Shell:
         async def changed(message: Message) -> None:
             nonlocal start, body
             if message["type"] == "http.response.start":
-                kind = MutableHeaders(scope=message).get("content-type", "")
-                if message["status"] == 200 and kind.startswith("text/html"):
+                kind = dict(message["headers"]).get(b"content-type", b"")
+                if message["status"] == 200 and kind.startswith(b"text/html"):
                     start = message
                     return
             if start is None:
@@ -97,9 +100,8 @@ class Shell:
             if not message.get("more_body"):
                 # After Streamlit's own code, which is needed first.
                 body = body.replace(b"</head>", added(page).encode() + b"</head>", 1)
-                headers = MutableHeaders(scope=start)
-                headers["content-length"] = str(len(body))
-                del headers["etag"], headers["last-modified"]
+                kept = [h for h in start["headers"] if h[0] not in (b"content-length", b"etag", b"last-modified")]
+                start["headers"] = [*kept, (b"content-length", str(len(body)).encode())]
                 await send(start)
                 await send({"type": "http.response.body", "body": body})
 
@@ -114,6 +116,7 @@ def install() -> None:
 
     @wraps(original)
     def with_shell() -> list[Any]:
-        return [*original(), Middleware(Shell)]
+        found: list[Any] = original()
+        return [*found, type(found[0])(Shell)]
 
     starlette_app.create_streamlit_middleware = with_shell

@@ -36,5 +36,4 @@ def test_older_comparisons_that_are_left_out_are_said(fill: Fill, monkeypatch: p
     fill()
     assert "left out" not in text_of(open_page("parity"))
     monkeypatch.setattr(parity_history, "MOST", 12)
-    parity_history._found.clear()
     assert "The newest 12 table comparisons; older ones are left out here and below." in text_of(open_page("parity"))

@@ -70,13 +70,13 @@ HISTORY_COLUMNS = (
 
 # By the revision of the results: thousands of them are read and drawn once, not by each look of each reader.
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _read(_here: Panel, store_url: str, pair: str, revision: str) -> list[ParityTable]:
-    return _here.store.parity.history(sides=pair, limit=MOST)
+def _read(_here: Panel, store_url: str, pair: str, revision: str, most: int) -> list[ParityTable]:
+    return _here.store.parity.history(sides=pair, limit=most)
 
 
-def _found(here: Panel, pair: str) -> tuple[list[ParityTable], tuple[str, str, str]]:
-    """The newest results, and what they are of: store, pair, revision."""
-    of = (here.settings.store_url, pair, here.store.parity.revision(pair))
+def _found(here: Panel, pair: str) -> tuple[list[ParityTable], tuple[str, str, str, int]]:
+    """The newest results, and what they are of: store, pair, revision, limit."""
+    of = (here.settings.store_url, pair, here.store.parity.revision(pair), MOST)
     return _read(here, *of), of
 
 
@@ -86,7 +86,7 @@ def _drawn(
     _streak: Streak,
     tables: tuple[str, ...],
     zone: str,
-    of: tuple[str, str, str],
+    of: tuple[str, str, str, int],
     streak: str,
 ) -> DrawnFigure:
     return charts.verdicts(entries(_found, tables, _streak), ZoneInfo(zone))
