@@ -15,6 +15,7 @@ from app.performance.projection import load_projection
 from app.performance.projection_text import sentences
 from app.progress.evidence import Finding
 from app.progress.facts import Facts
+from app.progress.first_runs import load_first_runs
 from app.progress.headline import headline
 from app.progress.phases import gates, metrics, phases, serving, sign_offs
 from app.progress.standing import Standing
@@ -230,6 +231,13 @@ def gather(store: Store, facts: Facts, report_id: str, by: str) -> Content:
             *(
                 Line(f"serving:{s.table}", "serving", s.table, SIDES.get(s.side, s.side), s.how, s.as_of, "tables")
                 for s in serving(facts)
+            ),
+            *(
+                Line(
+                    f"first-run:{r.number}", "first-runs", f"Run {r.number} after the cutover", r.state.lower(), r.text,
+                    r.ended or r.started, "jobs/runs", (str(r.run_id),),
+                )
+                for r in load_first_runs(store, facts) or ()
             ),
             *_parity_lines(facts.parity["production"], [t.name for t in migration.tables]),
             *(_measure_line(m) for m in facts.performance.measures),

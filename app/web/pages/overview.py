@@ -12,6 +12,7 @@ from app.moments import in_zone
 from app.performance.assessment import Measure
 from app.progress.assignments import assignments
 from app.progress.facts import Facts
+from app.progress.first_runs import FIRST, load_first_runs
 from app.progress.headline import Answer
 from app.progress.headline import answer as answer_now
 from app.progress.phases import GateStatus, gates, phases, serving, sign_offs
@@ -111,6 +112,7 @@ def _glance() -> None:
         _plan(here, plan)
     with right:
         _performance(facts)
+    _first_runs(here, facts)
     _tables(here, facts)
     left, right = st.columns(2, gap="large")
     with left:
@@ -243,6 +245,29 @@ def _waits(here: Panel, facts: Facts, mine: Collection[str]) -> None:
         here.zone,
         key="overview_waits",
         empty="Nothing waits for another person." if mine else "Nothing waits for a person.",
+    )
+
+
+def _first_runs(here: Panel, facts: Facts) -> None:
+    """The first runs after the cutover that holds; nothing where none does."""
+    found = load_first_runs(here.store, facts)
+    if found is None:
+        return
+    section(f"First runs after the cutover: {len(found)} of {FIRST}")
+    tones: dict[bool | None, Tone] = {True: "good", False: "bad", None: "busy"}
+    rows.draw(
+        [
+            Row(
+                f"Run {r.number} of {moment(r.started, here.zone, seconds=False)}",
+                Mark(r.state.lower(), tones[r.good]),
+                f"{r.text}.",
+                links=[Link("Open run", "runs", {"run": str(r.run_id)})],
+            )
+            for r in found
+        ],
+        here.zone,
+        key="overview_first_runs",
+        empty="The new job has not run since the cutover.",
     )
 
 

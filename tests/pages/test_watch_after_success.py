@@ -1,4 +1,4 @@
-"""The banner of drift: on every page, with the operation that restores it; nothing where nothing differs."""
+"""Watch after success: the banner of drift on every page, and the first runs after a cutover on Overview."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import streamlit as st
 from app.operations.definition import Kind
 from app.store.open import Store
 from tests.support.drift_records import AFTER, JOBS, NEW, OLD, X, job, swap, table
+from tests.support.health_records import job_run
 from tests.support.pages_open import open_page, text_of
 from tests.support.pages_sound import PAGES, assert_sound
 
@@ -40,3 +41,16 @@ def test_without_drift_there_is_no_banner(store: Store) -> None:
     store.operations.add(swap(Kind.CUTOVER, NEW, datetime.now(UTC) - timedelta(minutes=5)))
     store.collected.put_tables([replace(t, as_of=datetime.now(UTC)) for t in AFTER.values()])
     assert "Drift" not in text_of(open_page("overview"))
+
+
+def test_overview_reports_the_first_runs_after_a_cutover_that_holds(store: Store) -> None:
+    st.cache_resource.clear()
+    now = datetime.now(UTC)
+    assert "First runs after" not in text_of(open_page("overview"))
+    store.operations.add(swap(Kind.CUTOVER, NEW, now - timedelta(hours=3)))
+    store.collected.put_runs([job_run("candidate", 2, now - timedelta(hours=2))])
+    st.cache_resource.clear()
+    page = open_page("overview")
+    assert_sound(page, "overview")
+    assert "First runs after the cutover: 1 of 3" in text_of(page)
+    assert "its update is not collected yet" in text_of(page)
