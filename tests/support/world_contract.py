@@ -12,14 +12,23 @@ from app.operations import statements
 from app.operations.model import Model
 from app.operations.requests import Call, Statement
 from app.operations.steps import (
+    CreateStandIn,
+    CreateView,
+    DropStandIn,
+    DropView,
+    FlipView,
     FollowColumns,
+    LeaveName,
     PauseSchedule,
+    RenameBack,
+    RenameTable,
     RestoreGrants,
     RestoreTags,
     RevokeGrants,
     SetParameters,
     Step,
     StepFailed,
+    TakeName,
     UnpauseSchedule,
 )
 from app.operations.world import Grant, Relation, Seen, World
@@ -230,6 +239,67 @@ class WorldContract:
         world.execute(statements.create_view(n.x, n.kept))
         world.execute(statements.drop_view(n.x))
         assert world.relation(n.x).kind == "absent" and world.inspect(n.kept) == table
+
+    def test_a_renamed_view_is_the_same_view(self, ground: Ground, n: Names) -> None:
+        ground.table(n.kept)
+        world = ground.world
+        world.execute(statements.create_view(n.other, n.kept, "said"))
+        do(world, RestoreGrants(n.other, (Grant(ground.group, ("SELECT",)),)))
+        if ground.keeps_tags:
+            do(world, RestoreTags(n.other, (("of", "the view"),)))
+        before = world.inspect(n.other)
+        world.execute(statements.rename_view(n.other, n.x))
+        assert world.relation(n.other).kind == "absent"
+        assert plain(world.inspect(n.x)) == plain(before) and before.comment == "said"
+        if ground.keeps_tags:
+            assert world.tags(n.x) == (("of", "the view"),)
+        assert world.fingerprint(n.x) == world.fingerprint(n.kept)
+
+    def test_a_view_is_not_renamed_to_a_taken_name_nor_as_a_table_nor_a_table_as_a_view(
+        self, ground: Ground, n: Names
+    ) -> None:
+        ground.table(n.x)
+        world = ground.world
+        world.execute(statements.create_view(n.other, n.x))
+        before = world.relation(n.x), world.relation(n.other)
+        for text in (
+            statements.rename_view(n.other, n.x),
+            statements.rename_table(n.other, n.kept),
+            statements.rename_view(n.x, n.kept),
+            statements.rename_view(f"{n.x}_missing", n.kept),
+        ):
+            with pytest.raises(WorkspaceError):
+                world.execute(text)
+        assert (world.relation(n.x), world.relation(n.other)) == before
+
+    def test_a_view_prepared_beside_a_table_takes_its_name_and_leaves_it(self, ground: Ground, n: Names) -> None:
+        """As a cutover and its way back do: the view is tried first, and waits over a name that nothing has."""
+        ground.table(n.x, "All of it")
+        ground.table(n.other)
+        world, spare = ground.world, f"{n.x}__cutover"
+        table, rows = world.inspect(n.x), world.fingerprint(n.x)
+        grants = (Grant(ground.group, ("SELECT",)),)
+        do(world, CreateStandIn(n.kept, n.x))
+        do(world, CreateView(spare, n.kept, n.other, table.comment, n.x))
+        do(world, RestoreGrants(spare, grants, n.x))
+        assert world.fingerprint(spare) == rows and world.relation(spare).columns == COLUMNS
+        do(world, DropStandIn(n.kept, n.x))
+        waiting = world.relation(spare)
+        assert (waiting.kind, waiting.over, waiting.grants) == ("view", n.kept, grants)
+        with pytest.raises(WorkspaceError):
+            world.query(statements.sample_query(spare))
+        do(world, RenameTable(n.x, n.kept))
+        do(world, TakeName(spare, n.x, n.kept, n.other))
+        served = world.inspect(n.x)
+        assert (served.over, served.grants, served.comment) == (n.kept, grants, "All of it")
+        assert world.fingerprint(n.x) == rows and plain(world.inspect(n.kept)) == plain(table)
+        do(world, FlipView(n.x, n.kept, n.other))
+        do(world, FlipView(n.x, n.other, n.kept))
+        do(world, LeaveName(n.x, spare, n.kept, n.kept))
+        do(world, RenameBack(n.kept, n.x))
+        assert world.inspect(n.x) == table and world.fingerprint(n.x) == rows
+        do(world, DropView(spare, n.kept))
+        assert world.relation(spare).kind == "absent"
 
     def test_modify_cannot_be_granted_on_a_view(self, ground: Ground, n: Names) -> None:
         ground.table(n.kept)
