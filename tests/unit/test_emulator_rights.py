@@ -19,6 +19,9 @@ from databricks.sdk.errors import (
 )
 from databricks.sdk.service import catalog, jobs, pipelines
 
+from databricks_client.held import Held
+from databricks_client.identity import Identity
+from databricks_client.rest import Rest
 from emulator.workspace import Workspace
 from tests.support.rest_calls import client_of, finished, notebook, pipeline, task
 
@@ -188,7 +191,29 @@ def test_what_one_holds_on_the_metastore_is_listed(client: WorkspaceClient, anal
     assert held() == ["USE_SHARE"]
     with pytest.raises(NotFound):
         client.grants.get_effective("metastore", "another")
+    taken = catalog.PermissionsChange(remove=[catalog.Privilege.USE_SHARE], principal="analyst@example.com")
+    client.grants.update("metastore", metastore, changes=[taken])
+    assert held() == []
 
 
 def granting(principal: str, privilege: str) -> catalog.PermissionsChange:
     return catalog.PermissionsChange(add=[catalog.Privilege(privilege)], principal=principal)
+
+
+def test_who_sees_all_shares_and_policies_is_decided_as_by_the_service(
+    local: Workspace, client: WorkspaceClient, analyst: WorkspaceClient
+):
+    local.sql.catalog.create_catalog("seen", client.current_user.me().user_name)
+
+    def blind(of: WorkspaceClient) -> list[bool]:
+        rest = Rest(of)
+        held = Held(rest, Identity(rest))
+        return [bool(held.blind_to_shares()), bool(held.blind_to_policies("seen"))]
+
+    metastore = client.metastores.summary().metastore_id
+    assert blind(client) == [False, False], "the owner of metastore and catalog"
+    assert blind(analyst) == [True, True]
+    client.grants.update("metastore", metastore, changes=[granting("analyst@example.com", "USE_SHARE")])
+    assert blind(analyst) == [False, True]
+    client.grants.update("catalog", "seen", changes=[granting("analyst@example.com", "READ_METADATA")])
+    assert blind(analyst) == [False, False]
