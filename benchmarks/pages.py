@@ -156,6 +156,19 @@ async def _crowd(url: str, for_seconds: float) -> list[float]:
     return [s for each in found for s in each[1:]]
 
 
+def settings(store: str, folder: Path) -> dict[str, str]:
+    """The environment of a panel over this store, with a workspace that does not answer."""
+    return {
+        "CUTOVER_STORE_URL": store,
+        "CUTOVER_DATA": str(folder),
+        "CUTOVER_IDENTITY": "persona",
+        "CUTOVER_MIGRATION": str(DEFAULT_MIGRATION),
+        "DATABRICKS_HOST": "http://127.0.0.1:9",
+        "DATABRICKS_TOKEN": "none",
+        "DATABRICKS_WAREHOUSE_ID": "none",
+    }
+
+
 @contextmanager
 def store_address(folder: Path) -> Iterator[str]:
     """The address of the store to measure: SQLite in `folder`, or what PAGES_STORE says."""
@@ -186,15 +199,7 @@ def main() -> int:
         store.engine.dispose()
         empty = folder / "empty.py"
         empty.write_text("import streamlit as st\nst.title('Empty')\n")
-        environment = {
-            "CUTOVER_STORE_URL": address,
-            "CUTOVER_DATA": str(folder),
-            "CUTOVER_IDENTITY": "persona",
-            "CUTOVER_MIGRATION": str(DEFAULT_MIGRATION),
-            "DATABRICKS_HOST": "http://127.0.0.1:9",
-            "DATABRICKS_TOKEN": "none",
-            "DATABRICKS_WAREHOUSE_ID": "none",
-        }
+        environment = settings(address, folder)
         pages = [p for p in SHOWN if p in PAGES]
         cold: dict[str, float] = {}
         warm: dict[str, list[float]] = {p: [] for p in (*pages, "an empty Streamlit page")}
