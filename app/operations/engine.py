@@ -147,7 +147,7 @@ class Hold:
     def check_send(self) -> None:
         """Raises LeaseLost unless the lease lasts for SEND_SECONDS at least. Needs no store."""
         self.check_alone()
-        if self.left() < SEND_SECONDS:
+        if self.left() < min(SEND_SECONDS, self._seconds / 5):
             raise LeaseLost(f"lease {self._lease.name!r} may expire within {SEND_SECONDS:.0f} s: nothing more is sent")
 
     def left(self) -> float:
