@@ -150,13 +150,15 @@ def test_a_lost_answer_of_either_rename_converges(
     assert ends(g)
 
 
-def test_a_refused_second_rename_gives_the_name_back_at_once() -> None:
+def test_a_refused_second_rename_gives_the_name_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for line, gives in ((cutover_ready, GIVES), (rollback_ready, GIVES_BACK)):
         g, operation = fresh(line)
         failing(g, gives, REFUSED, 1)
         absent: list[bool] = []
         g.world.watch(lambda _, g=g, absent=absent: absent.append("nothing" in g.world.served().values()), landed=True)  # type: ignore[misc]
+        seen = watched(g, monkeypatch)
         record = g.service.apply(operation, "worker")
+        assert seen == [], "before anything is journaled or read"
         assert "permission denied" in record.reason or record.state is State.VERIFIED
         assert absent.count(True) <= 7, "one moment for each exchange"
         if record.state is State.NEEDS_HUMAN:
