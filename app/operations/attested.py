@@ -42,14 +42,30 @@ class Stored(Protocol):
     def audit(self) -> AuditRepository: ...
 
 
-def plan_problem(audit: AuditRepository, record: OperationRecord) -> str | None:
-    """Why a stored operation is not the one that was planned, in one sentence; None where it is.
+def row_problem(record: OperationRecord) -> str | None:
+    """Why a stored operation is not one that was planned here, by plan and row alone; None where they agree.
 
     Raises KeyError, TypeError or ValueError where its plan is no plan at all.
     """
+    plan = record.plan
+    if hash_of(plan) != record.plan_hash:
+        return "the stored plan is not the one that was made: its hash differs"
+    for name, column in _COLUMNS.items():
+        if plan[name] != getattr(record, column):
+            return f"the stored {column} is not that of the plan"
+    if datetime.fromisoformat(plan["expires_at"]) != record.expires_at:
+        return "the stored expires_at is not that of the plan"
+    return None
+
+
+def log_problem(audit: AuditRepository, record: OperationRecord) -> str | None:
+    """Why the audit log does not attest the plan of an operation, in one sentence; None where it does.
+
+    Nothing goes forward without it. The way back does: a damaged log must not keep consumers from their tables.
+    """
     found = [r for r in audit.records(subject=record.id, action="plan", limit=_ALL) if r.outcome == "allowed"]
     # The oldest: a record that was appended later attests nothing.
-    return _plan_problem(record, found[-1] if found else None)
+    return _log_problem(record, found[-1] if found else None)
 
 
 def submitted(audit: AuditRepository, record: OperationRecord) -> bool:
@@ -105,7 +121,7 @@ def _problems(store: Stored) -> Iterable[str]:
 def _operation_problems(store: Stored, record: OperationRecord, records: Sequence[AuditRecord]) -> Iterable[str]:
     planned = next((r for r in records if (r.action, r.outcome) == ("plan", "allowed")), None)
     try:
-        problem = _plan_problem(record, planned)
+        problem = row_problem(record) or _log_problem(record, planned)
     except (KeyError, TypeError, ValueError) as e:
         problem = f"its stored plan cannot be read ({type(e).__name__}: {e})"
     if problem is not None:
@@ -127,15 +143,8 @@ def _operation_problems(store: Stored, record: OperationRecord, records: Sequenc
         yield f"operation {record.id}: {problem}"
 
 
-def _plan_problem(record: OperationRecord, planned: AuditRecord | None) -> str | None:
+def _log_problem(record: OperationRecord, planned: AuditRecord | None) -> str | None:
     plan = record.plan
-    if hash_of(plan) != record.plan_hash:
-        return "the stored plan is not the one that was made: its hash differs"
-    for name, column in _COLUMNS.items():
-        if plan[name] != getattr(record, column):
-            return f"the stored {column} is not that of the plan"
-    if datetime.fromisoformat(plan["expires_at"]) != record.expires_at:
-        return "the stored expires_at is not that of the plan"
     if planned is None:
         return "its plan is not in the audit log"
     if not _sound(planned):

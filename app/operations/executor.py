@@ -586,9 +586,10 @@ class Executor:
                 detail["not_journaled"] = list(unwritten)
             outcome = "done" if state is State.VERIFIED else "failed"
             verified = state is State.VERIFIED
+            text = "; ".join(filter(None, (reason, self._ledger.doubt(record))))
             moved = self._ledger.move(
-                actor, "end", outcome, record, [State.RUNNING], state, reason=reason, detail=detail, lease=hold.lease,
-                columns={"ended_at": self._clock(), "reason": reason}, unless_stopped=verified,
+                actor, "end", outcome, record, [State.RUNNING], state, reason=text, detail=detail, lease=hold.lease,
+                columns={"ended_at": self._clock(), "reason": text}, unless_stopped=verified,
             )  # fmt: skip
             if not moved and verified and self._operations.stop_requested(record.id):
                 raise Stopped(STOPPED)

@@ -60,7 +60,7 @@ class Ledger:
 
     def get(self, operation_id: str) -> tuple[OperationRecord, Plan]:
         """An operation and its plan. Raises Refused if there is none of that id, its plan cannot be read, or it is not
-        the plan that the audit log has."""
+        what the operation's row says."""
         record = self._store.operations.get(operation_id)
         if record is None:
             raise Refused(f"there is no operation {operation_id}")
@@ -68,7 +68,7 @@ class Ledger:
             plan = plan_from_json(record.plan)
         except (CodecError, UnknownStep) as e:
             raise PlanUnreadable(record, e) from e
-        problem = attested.plan_problem(self._store.audit, record)
+        problem = attested.row_problem(record)
         if problem is not None:
             raise PlanUnreadable(record, CodecError(problem))
         return record, plan
@@ -172,6 +172,11 @@ class Ledger:
     def journal_digest(self, operation_id: str) -> dict[str, Any]:
         """SHA-256 over the journal so far, so that the audit chain covers every step too."""
         return attested.journal_digest(self._store.operations.journal(operation_id))
+
+    def doubt(self, record: OperationRecord) -> str:
+        """What the reason of an operation's end says of its plan, where the audit log does not attest it."""
+        problem = attested.log_problem(self._store.audit, record)
+        return "" if problem is None else f"the audit log does not attest its plan: {problem}"
 
     def audit(
         self,

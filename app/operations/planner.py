@@ -329,6 +329,8 @@ class Planner:
             )
         if known.hash != record.plan_hash:
             raise Refused("the stored plan is not the one that was made: its hash differs")
+        if (problem := attested.log_problem(self._audit, record)) is not None:
+            raise Refused(f"the audit log does not attest this plan: {problem}")
         if known.format != PLAN_FORMAT:
             raise Refused(
                 "an older version made this plan, and its hash does not cover all that authorizes: plan again"

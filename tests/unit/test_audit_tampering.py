@@ -101,13 +101,12 @@ def test_every_field_that_authorizes_is_inside_the_hash(field: str) -> None:
 def test_a_changed_plan_is_not_executed_though_its_hash_is_set_too(given: Given, rehash: bool) -> None:
     made = given.service.plan(Kind.CUTOVER, {}, ERIN)
     change_plan(given, made.operation_id, CHANGES["needs_approval"], rehash=rehash)
-    sql(given, "UPDATE operations SET needs_approval = false, state = 'ready'")
-    for act in (
-        lambda: given.service.submit(made.operation_id, ERIN, CUT),
-        lambda: given.service.apply(made.operation_id, "worker"),
-    ):
-        with pytest.raises(Refused, match="its hash differs"):
-            act()
+    sql(given, "UPDATE operations SET needs_approval = false")
+    with pytest.raises(Refused, match="its hash differs"):
+        given.service.submit(made.operation_id, ERIN, CUT)
+    sql(given, "UPDATE operations SET state = 'ready'")
+    with pytest.raises(Refused, match="its hash differs"):
+        given.service.apply(made.operation_id, "worker")
     assert given.world.log == []
     assert "its hash differs" in attested.verify(given.store).reason
 
@@ -367,6 +366,29 @@ def test_a_tampered_plan_that_was_interrupted_is_for_a_person(given: Given) -> N
     change_plan(given, operation, CHANGES["inverse"], rehash=False)
     assert given.service.bring_back(operation, "worker").state is State.NEEDS_HUMAN
     assert "its hash differs" in record_of(given, operation).reason
+
+
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM audit_log", "UPDATE audit_log SET actor = 'x' WHERE action = 'plan'"]
+)
+def test_a_damaged_log_keeps_nothing_from_going_back(given: Given, statement: str) -> None:
+    operation = given.approved()
+    given.world.crash_before("ALTER VIEW")
+    with pytest.raises(Crash):
+        given.service.apply(operation, "worker")
+    given.restart()
+    given.world.undisturbed()
+    sql(given, statement)
+    ended = given.service.bring_back(operation, "worker")
+    assert ended.state is State.UNDONE and given.world.as_at_start()
+    assert "the audit log does not attest its plan" in ended.reason
+
+
+def test_a_rollback_needs_no_whole_log(given: Given) -> None:
+    given.service.apply(given.approved(), "worker")
+    sql(given, "DELETE FROM audit_log WHERE seq < 5")
+    assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
+    assert given.world.as_at_start()
 
 
 def test_a_plan_of_an_older_format_does_not_start(given: Given) -> None:

@@ -139,7 +139,7 @@ def test_a_persona_neither_requests_nor_approves_on_a_remote_workspace(given: Gi
     [
         ("UPDATE operation_approvals SET local = true", "valid only on a local workspace"),
         ("UPDATE operation_approvals SET source = 'persona'", "valid only on a local workspace"),
-        ("UPDATE operations SET local = true", "by the audit log engineer@example.com"),
+        ("UPDATE operations SET local = true", "was a local persona"),
         ("DELETE FROM audit_log WHERE action = 'approve'", "the audit log is not whole"),
         ("UPDATE audit_log SET actor = 'lead@example.com' WHERE seq = 1", "the audit log is not whole"),
         ("UPDATE operation_approvals SET approver = 'other@example.com'", "is not in the audit log"),
