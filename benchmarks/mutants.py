@@ -81,19 +81,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=__doc__)
     parser.add_argument("--only", default="*", help="a pattern of a file (app/store/*) or a part of a meaning")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--results", type=Path, help="append each result to this file, a JSON object a line")
+    parser.add_argument(
+        "--results", type=Path, help="append each result to this file; what it has as noticed is not run again"
+    )
     parser.add_argument("--list", action="store_true", help="only check that every text is there, once")
     chosen = parser.parse_args(arguments)
     mutants = load(chosen.only)
+    results = _before(chosen.results, mutants)
     gone = [m for m in mutants if m.applied((ROOT / m.file).read_text()) is None]
     for m in gone:
         print(f"{GONE}: {m.file}: {m.means}")
     if chosen.list or not mutants:
         print(f"{len(mutants)} mutants, {len(gone)} gone")
         return 1 if gone or not mutants else 0
-    results = [Result(m.file, m.means, GONE, 0.0) for m in gone]
+    known = {(r.file, r.means) for r in results}
+    results += [Result(m.file, m.means, GONE, 0.0) for m in gone]
     with ProcessPoolExecutor(chosen.processes, initializer=_prepare) as pool:
-        pending = {pool.submit(_run, m): m for m in mutants if m not in gone}
+        pending = {pool.submit(_run, m): m for m in mutants if m not in gone and (m.file, m.means) not in known}
         for done in as_completed(pending):
             result = done.result()
             results.append(result)
@@ -102,6 +106,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 with chosen.results.open("a") as file:
                     file.write(json.dumps(asdict(result)) + "\n")
     return _summary(mutants, results)
+
+
+def _before(file: Path | None, mutants: Sequence[Mutant]) -> list[Result]:
+    """What an earlier run noticed: a long run can be interrupted and goes on."""
+    if file is None or not file.exists():
+        return []
+    wanted = {(m.file, m.means) for m in mutants}
+    found = [Result(**json.loads(line)) for line in file.read_text().splitlines()]
+    return list({(r.file, r.means): r for r in found if r.outcome == NOTICED and (r.file, r.means) in wanted}.values())
 
 
 def _summary(mutants: Sequence[Mutant], results: Sequence[Result]) -> int:

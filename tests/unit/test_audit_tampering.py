@@ -124,6 +124,7 @@ def test_a_changed_plan_is_not_executed_though_its_hash_is_set_too(given: Given,
         ("UPDATE operation_approvals SET approver = 'other@example.com'", "approval of other@example.com is not in"),
         ("UPDATE operation_approvals SET expires_at = '2030-01-01 00:00:00+00:00'", "is not in the audit log"),
         ("UPDATE operation_approvals SET comment = 'as agreed'", "is not in the audit log"),
+        ("UPDATE operation_approvals SET id = 77", "is not in the audit log"),
         ("DELETE FROM operation_approvals", "the approval of lead@example.com is missing"),
         ("UPDATE operations SET state = 'verified'", "is verified, by the audit log ready"),
     ],
@@ -182,6 +183,35 @@ def test_an_operation_made_ready_by_sql_does_not_start(given: Given) -> None:
     made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
     sql(given, "UPDATE operations SET state = 'ready'")
     with pytest.raises(Refused, match="no submission of this plan"):
+        given.service.apply(made.operation_id, "worker")
+    assert given.world.log == []
+
+
+def test_a_submission_by_another_or_of_another_plan_starts_nothing(given: Given) -> None:
+    made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    sql(given, "UPDATE operations SET state = 'ready'")
+    for actor, plan_hash in ((LARS.user_name, made.hash), (ERIN.user_name, "f" * 64)):
+        given.store.audit.append(
+            actor=actor, source=ERIN.source, local=ERIN.local, action="submit", outcome="allowed",
+            subject=made.operation_id, plan_hash=plan_hash,
+        )  # fmt: skip
+    with pytest.raises(Refused, match="no submission of this plan"):
+        given.service.apply(made.operation_id, "worker")
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("UPDATE audit_log SET reason = 'x' WHERE action = 'plan'", "record 1 was changed after it was written"),
+        ("DELETE FROM audit_log WHERE action = 'plan'", "its plan is not in the audit log"),
+        ("UPDATE audit_log SET reason = 'x' WHERE action = 'submit'", "no submission of this plan"),
+    ],
+)
+def test_nothing_starts_whose_plan_the_log_does_not_attest(given: Given, statement: str, reason: str) -> None:
+    made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    given.service.submit(made, ERIN, made.confirmation)
+    sql(given, statement)
+    with pytest.raises(Refused, match=reason):
         given.service.apply(made.operation_id, "worker")
     assert given.world.log == []
 
