@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine as Database
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 
 from app.access import Actor, Refused
 from app.config.migration import Role
 from app.operations import approvals, confirm, planner
+from app.operations.codec import plan_from_json, plan_to_json
 from app.operations.definition import Kind, Observation
 from app.operations.engine import LEASE, Engine, Hold
+from app.operations.ledger import Ledger
 from app.operations.performer import Performer
+from app.operations.plan_hash import hash_of
 from app.operations.steps import (
     AwaitIdle,
     ConfirmUnchanged,
@@ -34,9 +37,14 @@ from app.operations.steps import (
 from app.operations.world import Grant, Relation
 from app.store.audit import AuditRepository
 from app.store.base import StoreError
+from app.store.checklist import marks
+from app.store.incidents import Sign
 from app.store.leases import Lease, LeaseLost, LeaseRepository
 from app.store.open import Store
 from app.store.operations import ApprovalRecord, OperationRecord, State
+from app.store.parity import ComparisonTaken
+from app.store.parity_records import ParityState
+from databricks_client.errors import WorkspaceError
 from tests.support.operations_world import (
     BACK,
     CUT,
@@ -602,3 +610,186 @@ def test_a_lease_is_over_at_the_moment_of_its_expiry(given: Given) -> None:
     with pytest.raises(LeaseLost):
         given.store.leases.check(lease)
     assert given.store.leases.acquire("x", "another", 10) is not None
+
+
+# The ledger
+
+
+def test_a_state_changes_only_from_one_that_was_expected_and_under_the_lease(given: Given) -> None:
+    made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    record = given.store.operations.get(made.operation_id)
+    lease = given.store.leases.acquire(LEASE, "me", 15)
+    assert record is not None and lease is not None
+    ledger = Ledger(given.store)
+    before = given.store.audit.head()
+    assert not ledger.move(ERIN, "begin", "allowed", record, [State.READY], State.RUNNING)
+    given.clock.go_on(15)
+    with pytest.raises(LeaseLost):
+        ledger.move(ERIN, "begin", "allowed", record, [State.PLANNED], State.RUNNING, lease=lease)
+    assert given.store.audit.head() == before
+    assert given.store.operations.get(made.operation_id) == record
+
+
+def test_a_failure_is_audited(given: Given) -> None:
+    given.world.faults.fail["read job"] = WorkspaceError("find job", "no answer")
+    with pytest.raises(WorkspaceError):
+        given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    (record,) = given.store.audit.records()
+    assert (record.action, record.outcome) == ("plan", "failed") and "no answer" in record.reason
+
+
+def test_a_refusal_at_the_start_is_audited_once(given: Given) -> None:
+    operation = given.approved()
+    given.roles[ERIN.user_name] = frozenset()
+    with pytest.raises(Refused, match="nothing was written"):
+        given.service.apply(operation, "worker")
+    (record,) = given.store.audit.records(action="apply")
+    assert record.outcome == "refused" and record.detail["state"] == "refused"
+
+
+def test_digits_that_fit_two_plans_name_neither(given: Given) -> None:
+    first, second = (given.service.plan(Kind.CUTOVER, {}, ERIN) for _ in range(2))
+    for made in (first, second):
+        given.service.submit(made, ERIN, CUT)
+    assert first.hash == second.hash
+    with pytest.raises(Refused, match="2 operations have a plan of hash"):
+        given.service.approve(first.hash[:12], LARS)
+
+
+def test_a_plan_has_the_hash_of_what_is_stored_whatever_this_version_reads_of_it(given: Given) -> None:
+    stored = plan_to_json(given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN))
+    stored["of another version"] = 1
+    stored["steps"][0]["step"]["of another version"] = 1
+    assert plan_from_json(stored).hash == hash_of(stored) != replace(plan_from_json(stored), notes=()).hash
+
+
+# The engine
+
+
+def test_an_effect_that_shows_late_is_looked_for_again(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, stale = given.world.job, [given.world.jobs[OLD_JOB]] * 3
+
+    def job(name: str, job_id: int | None = None) -> Any:
+        return stale.pop() if "pause 00_RDS" in given.world.log and stale else real(name, job_id)
+
+    monkeypatch.setattr(given.world, "job", job)
+    made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    given.service.submit(made, ERIN, made.confirmation)
+    assert given.service.apply(made.operation_id, "worker").state is State.VERIFIED
+    assert stale == []
+
+
+def test_what_the_workspace_refuses_for_good_is_sent_once(given: Given) -> None:
+    tries: list[str] = []
+    given.world.watch(tries.append)
+    given.world.fail("pause 00_RDS", WorkspaceError("pause", "no permission", status=403))
+    made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    given.service.submit(made, ERIN, made.confirmation)
+    assert given.service.apply(made.operation_id, "worker").state is State.FAILED
+    assert tries == ["pause 00_RDS"]
+
+
+def test_what_was_sent_and_had_no_answer_is_not_sent_again(given: Given) -> None:
+    given.world.lose_answer("pause 00_RDS")
+    made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    given.service.submit(made, ERIN, made.confirmation)
+    assert given.service.apply(made.operation_id, "worker").state is State.VERIFIED
+    assert given.world.log == ["pause 00_RDS"]
+
+
+def test_a_failed_end_is_audited_as_failed(given: Given) -> None:
+    given.world.fail("pause 00_RDS", WorkspaceError("pause", "no permission", status=403))
+    made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    given.service.submit(made, ERIN, made.confirmation)
+    given.service.apply(made.operation_id, "worker")
+    newest = given.store.audit.records()[0]
+    assert (newest.action, newest.outcome, newest.detail["state"]) == ("end", "failed", "failed")
+
+
+# Rows of the store
+
+
+def test_a_comparison_that_another_took_while_it_was_read_is_not_claimed(store: Store) -> None:
+    parity_id = store.parity.request(["a"], "me")
+    once(store.engine, "parity_runs", "UPDATE parity_runs SET state = 'running', worker = 'another'")
+    assert store.parity.claim("me") is None
+    assert store.parity.executor(parity_id) is None
+
+
+def test_a_comparison_of_another_worker_is_not_written(store: Store) -> None:
+    parity_id = store.parity.request(["a"], "me")
+    store.parity.claim("me")
+    store.parity.heartbeat(parity_id, "me")
+    writes: list[Callable[[], object]] = [
+        lambda: store.parity.heartbeat(parity_id, "another"),
+        lambda: store.parity.progress(parity_id, "a", "x", 0.1, "another"),
+        lambda: store.parity.fail_table(parity_id, "a", "x", "another"),
+        lambda: store.parity.finish(parity_id, ParityState.DONE, worker="another"),
+    ]
+    for write in writes:
+        with pytest.raises(ComparisonTaken):
+            write()
+
+
+def test_a_comparison_without_all_its_verdicts_is_not_identical(store: Store) -> None:
+    parity_id = store.parity.request(["a", "b"], "me")
+    store.parity.claim("me")
+    store.parity.finish_table(parity_id, "a", {"verdict": "identical"}, "me")
+    assert store.parity.finish(parity_id, ParityState.DONE, worker="me") == "not_proven"
+
+
+def test_only_an_equal_request_that_waits_stands_for_another(store: Store) -> None:
+    first = store.parity.request(["a"], "me")
+    assert store.parity.request(["a"], "me") == first
+    assert store.parity.request(["a"], "me", final=True) != first
+    store.parity.claim("x")
+    store.parity.cancel(first, "me")
+    assert store.parity.request(["a"], "me") != first
+
+
+def test_a_living_workers_comparison_is_not_requeued(store: Store) -> None:
+    parity_id = store.parity.request(["a"], "me")
+    store.parity.claim("me")
+    assert store.parity.requeue_interrupted("another") == []
+    assert store.parity.requeue_interrupted("me") == [parity_id]
+
+
+def test_a_deviation_ends_and_a_tick_of_a_persona_counts_only_where_personas_do(store: Store) -> None:
+    tick = store.checklist.mark("k", True, by="a", local=False, source="persona")
+    assert tick.counts(True) and not tick.counts(False)
+    assert not replace(tick, source="", local=True).counts(False) and not replace(tick, done=False).counts(True)
+    made = store.checklist.deviate("k", "r", True, until=T0, reason="", seen="", by="a", local=False, source="token")
+    assert made.holds(T0 - timedelta(seconds=1), False) and not made.holds(T0, True)
+    assert not replace(made, accepted=False).holds(T0 - timedelta(1), True)
+    for persona in ({"local": True}, {"source": "persona"}):
+        assert not replace(made, **persona).holds(T0 - timedelta(1), False)
+    assert not replace(made, until=None).holds(T0, True)
+
+
+def test_one_key_with_two_rows_is_an_error(store: Store) -> None:
+    for n in range(2):
+        store.checklist.mark(f"k{n}", True, by="a", local=False)
+    with pytest.raises(StoreError, match="one key has 2 rows"):
+        store.checklist._one(select(marks))
+
+
+def test_a_store_on_a_server_that_was_used_elsewhere_does_not_become_local(store: Store) -> None:
+    store.audit.append(actor="a", source="token", local=False, action="b", outcome="allowed", subject="c")
+    if store.engine.dialect.name == "sqlite":
+        store.binding.bind("1", "http://127.0.0.1:1", True)
+        return
+    with pytest.raises(StoreError, match="records of a workspace that is not on this machine"):
+        store.binding.bind("1", "http://127.0.0.1:1", True)
+
+
+def test_a_closed_incident_keeps_who_closed_it_and_is_not_reopened_beside_an_open_one(store: Store) -> None:
+    sign = Sign("failure", "x", "baseline", "run:1", T0, "failed")
+    assert store.incidents.record([sign]) == 1 and store.incidents.record([sign]) == 0
+    assert store.incidents.close(1, by="a", local=False, cause="c")
+    assert not store.incidents.close(1, by="b", local=False, cause="d")
+    assert store.incidents.incident(1).closed_by == "a"  # type: ignore[union-attr]
+    assert store.incidents.record([replace(sign, evidence="run:2")]) == 1
+    assert not store.incidents.reopen(1)
+    store.incidents.watched(T0, T0 + timedelta(1))
+    store.incidents.watched(T0 + timedelta(2), T0 + timedelta(3))
+    assert store.incidents.watch().since == T0 + timedelta(2)  # type: ignore[union-attr]
