@@ -219,17 +219,17 @@ def test_the_worker_undoes_a_cutover_that_died_and_resume_finds_nothing_to_do() 
 def test_a_cutover_whose_end_alone_is_missing_is_verified_not_undone() -> None:
     g = Given()
     operation = g.approved()
-    move = g.store.operations.move
+    moving = g.store.operations.moving
 
-    def gone(operation_id: str, before: Any, after: State, **values: Any) -> bool:
+    def gone(operation_id: str, before: Any, after: State, *rest: Any, **values: Any) -> bool:
         if after is State.VERIFIED:
             raise StoreError("operations cannot be written: the server is gone")
-        return move(operation_id, before, after, **values)
+        return moving(operation_id, before, after, *rest, **values)
 
-    g.store.operations.move = gone  # type: ignore[method-assign]
+    g.store.operations.moving = gone  # type: ignore[method-assign]
     with pytest.raises(JournalLost):
         g.service.apply(operation, "worker")
-    g.store.operations.move = move  # type: ignore[method-assign]
+    g.store.operations.moving = moving  # type: ignore[method-assign]
     g.clock.go_on(16)
     assert g.service.bring_back(operation, "worker").state is State.VERIFIED
     assert all_new(g)
@@ -251,15 +251,15 @@ def test_what_else_was_interrupted_ends_as_failed_and_says_what_may_have_started
     made = g.service.plan(kind, {} if kind is Kind.REHEARSE else {"job": "baseline"}, ERIN)
     operation = g.service.submit(made, ERIN, made.confirmation)
     journal_fails(g, lambda n: n > 1)
-    move = g.store.operations.move
-    g.store.operations.move = lambda i, b, a, **v: move(i, b, a, **v) if a is State.RUNNING else gone()  # type: ignore[method-assign,assignment]
+    moving = g.store.operations.moving
+    g.store.operations.moving = lambda i, b, a, *r, **v: moving(i, b, a, *r, **v) if a is State.RUNNING else gone()  # type: ignore[method-assign,assignment]
 
     def gone() -> bool:
         raise StoreError("gone")
 
     with pytest.raises(JournalLost):
         g.service.apply(operation, "worker")
-    g.store.operations.move = move  # type: ignore[method-assign]
+    g.store.operations.moving = moving  # type: ignore[method-assign]
     begun = list(g.world.log)
     g.clock.go_on(16)
     record = g.service.bring_back(operation, "worker")
