@@ -26,7 +26,6 @@ from app.operations.steps import (
     ConfirmUnchanged,
     FlipView,
     PlannedStep,
-    StartUpdate,
     Step,
     StepFailed,
     UnknownStep,
@@ -201,7 +200,6 @@ def test_a_rollback_is_not_stopped_halfway(given: Given) -> None:
             given.service.cancel(running, ERIN)
         except Refused as e:
             heard.append(str(e))
-        given.store.operations.request_stop(running)
 
     given.world.before("ALTER VIEW", cancel, once=True)
     assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
@@ -298,7 +296,6 @@ def test_a_state_that_was_not_expected_does_not_change(given: Given) -> None:
     made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
     assert not given.store.operations.move(made.operation_id, [State.SUBMITTED], State.READY)
     assert given.store.operations.get(made.operation_id).state is State.PLANNED  # type: ignore[union-attr]
-    assert not given.store.operations.request_stop(made.operation_id), "it does not run"
     assert not given.store.operations.stop_requested(made.operation_id)
     record: OperationRecord | None = given.store.operations.get(made.operation_id)
     assert record is not None
@@ -325,7 +322,7 @@ class Leases:
     def check(self, lease: Lease) -> None:
         return
 
-    def release(self, lease: Lease) -> None:
+    def release(self, lease: Lease, **_: object) -> None:
         return
 
 
@@ -582,13 +579,6 @@ def test_roles_of_another_session_count_for_nothing(given: Given) -> None:
     claims = Actor(SOFIA.user_name, frozenset(Role), "persona", local=True)
     with pytest.raises(Refused, match="needs the role operator"):
         given.service.plan(Kind.PAUSE, {"job": "baseline"}, claims)
-
-
-def test_of_two_updates_none_is_taken_for_ones_own(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = StartUpdate(PIPELINE, "p")
-    monkeypatch.setattr(given.world, "updates_like", lambda *_: ["u1", "u2"])
-    with pytest.raises(StepFailed, match="which of the updates u1, u2"):
-        performer(given).is_done(step, T0)
 
 
 def test_an_older_token_of_the_same_owner_holds_nothing(store: Store) -> None:
