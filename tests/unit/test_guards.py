@@ -203,7 +203,7 @@ def test_a_rollback_is_not_stopped_halfway(given: Given) -> None:
 
     given.world.before("ALTER VIEW", cancel, once=True)
     assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
-    assert len(heard) == 1 and "cannot be cancelled" in heard[0]
+    assert len(heard) == 1 and "it is not stopped" in heard[0]
 
 
 def test_what_waits_for_no_approval_is_not_approved(given: Given) -> None:
