@@ -103,6 +103,7 @@ def test_fifty_concurrent_submits_of_one_plan_make_one_execution(parallel: Given
     assert len([e for e in parallel.world.log if e == "run now"]) == 1
     assert len(parallel.store.operations.find(states=SUBMITTED_STATES)) == 1
     assert len(parallel.store.audit.records(action="begin")) == 1
+    assert [r.outcome for r in parallel.store.audit.records(action="submit")] == ["allowed"]
     assert parallel.store.audit.verify().whole
 
 

@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 
 from app.access import Refused
-from app.operations import compared
+from app.operations import compared, plan_swap
 from app.operations.definition import Kind
+from app.operations.draft import NoWayBack
 from app.operations.world import Privileges
 from app.progress.evidence import Finding, Status
 from app.store.operations import State
@@ -218,3 +219,16 @@ def test_a_report_tells_which_rows_were_compared() -> None:
     }
     assert compared.of_report(report) == {"data of a.b.c": compared.delta(12, T0), "data of a.b.d": "update:u (failed)"}
     assert compared.of_report({"baseline": {"name": "v", "version_before": "definition:SELECT 1"}}) == {}
+
+
+@pytest.mark.parametrize("problem", ["from step 7 nothing leads back", ""])
+def test_the_way_back_is_a_gate_of_its_own(given: Given, monkeypatch: pytest.MonkeyPatch, problem: str) -> None:
+    def way_back(*_: object) -> tuple[()]:
+        if problem:
+            raise NoWayBack(problem)
+        return ()
+
+    monkeypatch.setattr(plan_swap, "way_back", way_back)
+    blocking = given.service.plan(Kind.CUTOVER, {}, ERIN).blocking
+    assert [g.key for g in blocking] == ["world.way_back"]
+    assert (problem or "no steps would undo it") in blocking[0].finding.summary
