@@ -96,12 +96,14 @@ class Executor:
         )
         try:
             self._start_warehouse(known, hold)
-            closed = known.kind is Kind.ROLLBACK and self._close_gaps(record, known, hold, forward=False)
+            closed = known.kind is Kind.ROLLBACK and self._close_gaps(
+                known, hold, self._past(record, known), forward=False
+            )
             if taken_over:
                 settling = self._settling(known, hold)
                 settling.wait_for_earlier_holder()
                 settling.end_statements()
-                closed = self._close_gaps(record, known, hold, forward=False) or closed
+                closed = self._close_gaps(known, hold, past, forward=False) or closed
             if closed:
                 self._planner.check_authority(record, known)
             else:
@@ -142,11 +144,11 @@ class Executor:
         self._start_warehouse(known, hold)
         forward = known.kind is Kind.CUTOVER and not undoing
         if forward:
-            self._close_gaps(record, known, hold, forward=True)
+            self._close_gaps(known, hold, of_record(record), forward=True)
         if not undoing and known.kind is not Kind.ROLLBACK and (unproven := self._settle_forward(known, hold)):
             raise Refused(f"not resumed, what was sent before may still take effect: {'; '.join(unproven)}")
         if forward:  # What was sent before may have freed one.
-            self._close_gaps(record, known, hold, forward=True)
+            self._close_gaps(known, hold, of_record(record), forward=True)
         back = self._why_back(fresh, known)
         self._ledger.move(
             actor, "resume", "allowed", record, [State.RUNNING, State.NEEDS_HUMAN], State.RUNNING, lease=hold.lease,
@@ -321,7 +323,7 @@ class Executor:
     ) -> OperationRecord:
         """Resumes an interrupted rollback: its steps are planned again from the state of the workspace."""
         try:
-            self._close_gaps(record, known, hold, forward=False, silent=silent)
+            self._close_gaps(known, hold, past, forward=False, silent=silent)
             walk = self._walk_back(known, hold, past, pause_new=True, silent=silent)
         except (LeaseLost, Interrupted):
             raise
@@ -339,7 +341,7 @@ class Executor:
         """Brings a cutover that failed back to where it started. The decision to go back is journaled first: a process
         that continues it must not go forward. Where the journal cannot be written, it goes back all the same."""
         past = of_record(record)
-        self._close_gaps(record, known, hold, forward=False)
+        self._close_gaps(known, hold, past, forward=False)
         journal = self._engine(known, hold, "back", may_stop=False).journal
         try:
             journal.note_undo(f"undoing everything: {why}")
@@ -362,15 +364,12 @@ class Executor:
         reason = "; ".join(p for p in (why, "everything is undone", walk.text, *kept) if p)
         return self._end(record, known, hold, actor, State.UNDONE, reason, walk.unwritten)
 
-    def _close_gaps(
-        self, record: OperationRecord, known: Plan, hold: Hold, *, forward: bool, silent: bool = False
-    ) -> bool:
+    def _close_gaps(self, known: Plan, hold: Hold, past: PastCutover, *, forward: bool, silent: bool = False) -> bool:
         """Gives every name that an interrupted exchange left without a table or view to one of them, before anything
         else is read; whether there was one. What cannot be looked at, or is refused, the way back or forward says.
 
         Raises LeaseLost.
         """
-        past = self._past(record, known)
         journal = self._engine(known, hold, "forward" if forward else "back", may_stop=False, silent=silent).journal
 
         def wait(attempt: int, problem: WorkspaceError) -> None:
