@@ -96,9 +96,8 @@ class Executor:
         )
         try:
             self._start_warehouse(known, hold)
-            closed = known.kind is Kind.ROLLBACK and self._close_gaps(
-                known, hold, self._past(record, known), forward=False
-            )
+            past = self._past(record, known)
+            closed = known.kind is Kind.ROLLBACK and self._close_gaps(known, hold, past, forward=False)
             if taken_over:
                 settling = self._settling(known, hold)
                 settling.wait_for_earlier_holder()
