@@ -59,7 +59,7 @@ COMPLETE = """() => {
   if (!document.querySelector('h1')) return false;
   if (document.querySelector('[data-testid="stSkeleton"]')) return false;
   const tables = [...document.querySelectorAll('[data-testid="stDataFrame"]')];
-  if (!tables.filter(t => t.getClientRects().length).every(t => t.querySelector('canvas'))) return false;
+  if (!tables.filter(t => !t.closest('details:not([open])')).every(t => t.querySelector('canvas'))) return false;
   return [...document.querySelectorAll('.stPlotlyChart')].every(c => c.querySelector('.main-svg'));
 }"""
 
