@@ -35,7 +35,7 @@ COMMANDS = {
         "Show where every table is now, and the commands that finish by hand, forward and back.",
     ),
     "show": ("operations", "Show an operation with its steps, journal and approvals."),
-    "operations": ("operations", "List submitted operations, newest first."),
+    "operations": ("operations", "List submitted operations of the migration, newest first."),
     "worker": ("operations", "Collect, compare and execute operations until stopped."),
     "runs": ("collected", "List job runs and pipeline updates, or show one in full."),
     "compare": ("collected", "Compare run time, DBU and cost of the old and the new side over pairs of runs."),

@@ -536,7 +536,9 @@ class Engine:
                 problem = e
             self._hold.progress()
             # An update that another started looks like ours: only where no definite answer came can it be ours.
-            if (problem.uncertain or step.shared_effect) and self._shows(planned, {}, since, problem):
+            # What cannot be read back is sent again, and what may still arrive is ended before the end.
+            seen = step.readable and (problem.uncertain or step.shared_effect)
+            if seen and self._shows(planned, {}, since, problem):
                 return self._answered(planned, since, {}, started, problem)
             if problem.uncertain:
                 self._hold.unanswered()

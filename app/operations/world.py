@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from app.operations.requests import Call
-from databricks_client.statement_execution import Sent
+
+if TYPE_CHECKING:
+    from databricks_client.statement_execution import Sent
 
 Kind = Literal["table", "view", "pipeline", "other", "absent"]
 

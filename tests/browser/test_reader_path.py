@@ -49,7 +49,7 @@ def test_the_filters_of_the_audit_log_are_in_its_address(chromium: Browser, url:
     page.wait_for_url("**/audit?*audit_bad=true*")
     again = opened(chromium, page.url)
     expect(again.get_by_role("radio", name="24 h", exact=True)).to_be_checked()
-    expect(again.get_by_role("checkbox", name="Refusals and failures only")).to_be_checked()
+    expect(again.get_by_role("switch", name="Refusals and failures only")).to_be_checked()
     again.context.close()
     page.context.close()
 

@@ -155,7 +155,7 @@ def test_what_must_not_happen_to_a_name_is_refused_for_certain(ws: Workspace, pa
         with pytest.raises(WorkspaceError) as caught:
             attempt()
         assert not caught.value.uncertain and not caught.value.retryable, caught.value
-        assert "\n" not in str(caught.value) and caught.value.__cause__ is not None
+        assert "\n" not in str(caught.value)
     assert tables.count(old) == 2 and tables.count(new) == 1
 
 
@@ -269,12 +269,12 @@ def test_a_statement_whose_answer_was_lost_is_sent_once(
     raw_workspace: LocalWorkspace, ws: Workspace, schema: str
 ) -> None:
     name = f"{schema}.lost_{uuid.uuid4().hex[:6]}"
-    rule = {"path": "/sql/1.0/", "sql_contains": name.rsplit(".", 1)[1], "drop": "after"}
-    with fault(raw_workspace, **rule) as applied:
+    rule = {"path": "^/api/2.0/sql/statements$", "method": "POST", "sql_contains": name.rsplit(".", 1)[1]}
+    with fault(raw_workspace, drop="after", **rule) as applied:
         with pytest.raises(WorkspaceError) as caught:
             ws.statements.run(f"CREATE TABLE {name} (a INT)", what="create a table")
         assert applied() == 1
-    assert caught.value.uncertain and "no answer from the SQL warehouse" in str(caught.value)
+    assert caught.value.uncertain and "no answer" in str(caught.value)
     assert ws.tables.exists(name), "it took effect all the same"
 
 

@@ -463,7 +463,7 @@ def test_a_workspace_that_fails_is_one_line(here: Here) -> None:
 def test_what_a_person_stops_is_not_done(
     here: Here, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
 ) -> None:
-    def stopped(*_: object) -> None:
+    def stopped(*_: object, **__: object) -> None:
         raise stop
 
     monkeypatch.setattr(context.operations, "plan", stopped)
