@@ -47,10 +47,13 @@ class DatabricksWorld:
 
     def relation(self, name: str) -> Relation:
         """What a name stands for, with columns and grants."""
-        return self._relation(self._workspace.tables.state(name))
+        return _looked_again(lambda: self._relation(self._workspace.tables.state(name)))
 
     def inspect(self, name: str) -> Relation:
         """As `relation`, with everything attached to the name and the version of its data."""
+        return _looked_again(lambda: self._inspect(name))
+
+    def _inspect(self, name: str) -> Relation:
         of = self._workspace.tables
         state = of.state(name)
         if not state.exists:
@@ -264,6 +267,16 @@ def _bare(state: tables.TableState) -> Relation:
         over=state.serves,
         columns=tuple((c.name, c.type) for c in state.columns),
     )
+
+
+def _looked_again(look: Callable[[], Relation]) -> Relation:
+    """What `look` gives. It reads a name more than once: a name that moved in between is looked at anew, once."""
+    try:
+        return look()
+    except WorkspaceError as e:
+        if not e.not_found:
+            raise
+        return look()
 
 
 def _kind(state: tables.TableState) -> Kind:
