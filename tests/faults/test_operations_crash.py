@@ -202,9 +202,9 @@ def test_effect_landed_answer_lost_converges_at_every_effect_of_cutover_and_roll
             assert record.state is State.VERIFIED, record.reason
             assert ends(g)
             told += sum(1 for e in g.service.operation(line.operation).journal if "the answer was lost" in e.text)
-        assert told == sum(
-            1 for e in g.service.operation(line.operation).journal if e.phase is Phase.DONE and STEPS[e.step].changes
-        )
+        # What cannot be read back is sent again instead, so its journal tells of no answer that was seen.
+        done = [STEPS[e.step] for e in g.service.operation(line.operation).journal if e.phase is Phase.DONE]
+        assert told == sum(1 for step in done if step.changes and step.readable)
 
 
 def test_a_step_that_fails_for_good_undoes_everything_before_it() -> None:
