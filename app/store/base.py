@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -110,19 +110,19 @@ class Repository:
         moment: datetime = c.execute(select(func.clock_timestamp())).scalar_one()
         return moment.astimezone(UTC)
 
-    def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        """The rows of a query; none where it looks for a key that no column can hold."""
+    def _all(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        """The rows of a query; none where it looks for a key that no column can hold. values: of its parameters."""
         with self._read() as c:
             try:
-                return c.execute(query).all()
+                return c.execute(query, values).all()
             except StatementError as e:
                 if isinstance(e.orig, Unstorable):
                     return ()
                 raise
 
-    def _one(self, query: Select[Any]) -> Row[Any] | None:
+    def _one(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> Row[Any] | None:
         """The row of a key; None where there is none. Raises StoreError where there are several."""
-        rows = self._all(query)
+        rows = self._all(query, values)
         if len(rows) > 1:
             raise StoreError(f"{self._what} cannot be read: one key has {len(rows)} rows")
         return rows[0] if rows else None

@@ -10,8 +10,9 @@ import uuid
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Integer, Table, and_, insert, select, update
+from sqlalchemy import Column, Connection, Integer, Table, and_, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store.base import Repository, UtcDateTime, metadata, store_error
@@ -27,6 +28,23 @@ leases = Table(
     Column("acquired_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
 )
+
+
+HELD = and_(
+    leases.c.name == bindparam("held_name"),
+    leases.c.owner == bindparam("held_owner"),
+    leases.c.token == bindparam("held_token"),
+    leases.c.expires_at > bindparam("held_at"),
+)
+"""That a lease is held. Built once, as what follows: it is asked before each step, each line and each request, and to
+build a statement takes five times as long as to execute it on SQLite (0.34 ms and 0.06 ms a check)."""
+
+_LOCK = (
+    update(leases)
+    .where(leases.c.name == bindparam("held_name"), leases.c.token == bindparam("held_token"))
+    .values(token=leases.c.token)
+)
+_TOKEN = select(leases.c.token).where(HELD)
 
 
 class LeaseLost(Exception):
@@ -112,7 +130,8 @@ class LeaseRepository(Repository):
         with self._write(f"lease {lease.name!r}") as c:
             moment = self._moment(c)
             expires = moment + timedelta(seconds=seconds)
-            changed = c.execute(update(leases).where(self._held(lease, moment)).values(expires_at=expires)).rowcount
+            renewed = update(leases).where(HELD).values(expires_at=expires)
+            changed = c.execute(renewed, self._holding(lease, moment)).rowcount
         if changed != 1:
             raise LeaseLost(self._lost(lease))
         return replace(lease, expires_at=expires)
@@ -125,10 +144,9 @@ class LeaseRepository(Repository):
         """
         with nullcontext(connection) if connection is not None else self._read(f"lease {lease.name!r}") as c:
             if connection is not None:
-                mine = and_(leases.c.name == lease.name, leases.c.token == lease.token)
-                c.execute(update(leases).where(mine).values(token=leases.c.token))
+                c.execute(_LOCK, {"held_name": lease.name, "held_token": lease.token})
             # The moment after the lock was waited for.
-            held = c.execute(select(leases.c.token).where(self._held(lease, self._moment(c)))).one_or_none()
+            held = c.execute(_TOKEN, self._holding(lease, self._moment(c))).one_or_none()
         if held is None:
             raise LeaseLost(self._lost(lease, connection))
 
@@ -140,7 +158,7 @@ class LeaseRepository(Repository):
         with self._write(f"lease {lease.name!r}") as c:
             moment = self._moment(c)
             ended = {"expires_at": moment, **({"owner": ""} if settled else {})}
-            c.execute(update(leases).where(self._held(lease, moment)).values(**ended))
+            c.execute(update(leases).where(HELD).values(**ended), self._holding(lease, moment))
 
     def holder(self, name: str, connection: Connection | None = None) -> Lease | None:
         """The lease's holder now; None if there is none. With `connection`, read in that transaction."""
@@ -150,13 +168,11 @@ class LeaseRepository(Repository):
                 return None
         return Lease(row.name, row.owner, row.token, row.acquired_at, row.expires_at)
 
-    def _held(self, lease: Lease, moment: datetime) -> ColumnElement[bool]:
-        return and_(
-            leases.c.name == lease.name,
-            leases.c.owner == lease.owner,
-            leases.c.token == lease.token,
-            leases.c.expires_at > moment,
-        )
+    def _holding(self, lease: Lease, moment: datetime) -> dict[str, Any]:
+        """What `HELD` is to hold for."""
+        return {
+            "held_name": lease.name, "held_owner": lease.owner, "held_token": lease.token, "held_at": moment,
+        }  # fmt: skip
 
     def _lost(self, lease: Lease, connection: Connection | None = None) -> str:
         holder = self.holder(lease.name, connection)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     Row,
     Table,
+    bindparam,
     func,
     insert,
     select,
@@ -204,6 +205,18 @@ class ApprovalRecord:
     expires_at: datetime
 
 
+_OPERATION = select(operations).where(operations.c.id == bindparam("wanted"))
+"""Built once, as those that follow: they are executed many times in an operation, and building them takes longer."""
+
+_STOP = select(operations.c.stop_requested).where(operations.c.id == bindparam("wanted"))
+_LINE = insert(journal).returning(journal.c.seq)
+_LINES = (
+    select(journal)
+    .where(journal.c.operation_id == bindparam("wanted"), journal.c.seq > bindparam("after"))
+    .order_by(journal.c.seq)
+)
+
+
 class OperationsRepository(Repository):
     """Reads and writes operations. State changes compare and swap, so that two processes never both make one.
 
@@ -233,7 +246,7 @@ class OperationsRepository(Repository):
 
     def get(self, operation_id: str) -> OperationRecord | None:
         """One operation, or None."""
-        row = self._one(select(operations).where(operations.c.id == operation_id))
+        row = self._one(_OPERATION, {"wanted": operation_id})
         return None if row is None else _operation(row)
 
     def find(
@@ -339,7 +352,7 @@ class OperationsRepository(Repository):
 
     def stop_requested(self, operation_id: str) -> bool:
         """Whether a stop was requested."""
-        row = self._one(select(operations.c.stop_requested).where(operations.c.id == operation_id))
+        row = self._one(_STOP, {"wanted": operation_id})
         return row is not None and bool(row.stop_requested)
 
     def write(
@@ -362,25 +375,24 @@ class OperationsRepository(Repository):
         """
         with self._write(f"the journal of {operation_id}") as c:
             self._leases.check(lease, c)
-            statement = insert(journal).values(
-                operation_id=operation_id,
-                direction=direction,
-                number=number,
-                stage=stage,
-                lane=lane,
-                step=step,
-                phase=str(phase),
-                text=text,
-                detail=dict(detail or {}),
-                token=lease.token,
-                at=self._clock(),
-            )
-            return int(c.execute(statement.returning(journal.c.seq)).scalar_one())
+            line = {
+                "operation_id": operation_id,
+                "direction": direction,
+                "number": number,
+                "stage": stage,
+                "lane": lane,
+                "step": step,
+                "phase": str(phase),
+                "text": text,
+                "detail": dict(detail or {}),
+                "token": lease.token,
+                "at": self._clock(),
+            }
+            return int(c.execute(_LINE, line).scalar_one())
 
     def journal(self, operation_id: str, after: int = 0) -> list[JournalEntry]:
         """Journal lines of an operation in order; `after`: only those with a greater `seq`."""
-        query = select(journal).where(journal.c.operation_id == operation_id, journal.c.seq > after)
-        return [_entry(row) for row in self._all(query.order_by(journal.c.seq))]
+        return [_entry(row) for row in self._all(_LINES, {"wanted": operation_id, "after": after})]
 
     def approve(self, record: ApprovalRecord) -> int:
         """Keeps an approval (its `id` is ignored) and returns its number."""
