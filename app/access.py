@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from app.config.migration import Role
     from app.store.audit import AuditRepository
 
-RolesOf = Callable[[str], "frozenset[Role]"]
+RolesOf = Callable[[str], "RolesFound"]
 """Looks up a user's roles now. Raises if it cannot: then nothing is allowed."""
 
 SUBJECT_LIMIT = 200
@@ -31,6 +32,33 @@ class Actor:
     local: bool = False
 
 
+class RoleSource(StrEnum):
+    """Where a user's roles come from, in the order in which the sources are read."""
+
+    OWN_GROUPS = "own groups"
+    WORKSPACE_GROUPS = "workspace groups"
+    MIGRATION_FILE = "migration file"
+
+
+@dataclass(frozen=True)
+class RolesFound:
+    """A user's roles, and the source that they come from."""
+
+    roles: frozenset[Role]
+    source: RoleSource
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """The user of one request, and the token that the proxy forwarded with it; None where it forwards none.
+
+    It belongs to that request: nothing that another request reads keeps it.
+    """
+
+    user: str
+    token: str | None = field(repr=False)
+
+
 class Refused(Exception):
     """The action is not allowed now; the text says why and what to do. Every refusal is in the audit log."""
 
@@ -39,23 +67,32 @@ class RolesUnknown(Refused):
     """The action needs a role, and the user's roles cannot be looked up now."""
 
 
+class RolesUnseen(RolesUnknown):
+    """No source that this process may read says which roles the user has; others may: the user's own token does."""
+
+
 def same_person(a: str, b: str) -> bool:
     """Whether two user names are one person's: e-mail addresses differ in case by accident only."""
     return a.strip().casefold() == b.strip().casefold()
 
 
-def require(user: str, role: Role, roles_of: RolesOf, what: str) -> None:
-    """Looks the user's roles up now. Raises Refused if the role is missing, RolesUnknown if it cannot be looked up."""
+def require(user: str, role: Role, roles_of: RolesOf, what: str) -> RolesFound:
+    """Looks the user's roles up now and gives them. Raises Refused if the role is missing, RolesUnknown if it cannot be
+    looked up, RolesUnseen if no source says."""
     try:
-        roles = roles_of(user)
+        found = roles_of(user)
+    except RolesUnseen as e:
+        raise RolesUnseen(f"{what} needs the role {role}, and {e}") from e
     except Refused as e:
         raise RolesUnknown(f"{what} needs the role {role}, and {e}") from e
     except Exception as e:
         raise RolesUnknown(
             f"{what} needs the role {role}, and the roles of {user} cannot be looked up: {' '.join(str(e).split())}"
         ) from e
-    if role not in roles:
-        raise Refused(f"{what} needs the role {role}; {user} has {', '.join(sorted(roles)) or 'none'}")
+    if role not in found.roles:
+        has = ", ".join(sorted(found.roles)) or "none"
+        raise Refused(f"{what} needs the role {role}; {user} has {has}, by {found.source}")
+    return found
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from app.access import Access, Refused
+from app.access import Access, Refused, RolesFound, SignedIn
 
 if TYPE_CHECKING:
-    from app.config.migration import Migration, Role
+    from app.config.migration import Migration
     from app.config.settings import Settings
     from app.operations.audience import Audience
     from app.operations.service import OperationsService
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from app.store.operations import OperationRecord
     from databricks_client.client import Workspace
     from databricks_client.endpoint import Endpoint
+    from databricks_client.identity import Identity
     from validation.connector import DatabricksWarehouse
 
 log = logging.getLogger("cutover.context")
@@ -133,16 +135,35 @@ class Context:
 
         return IncidentService(self.store.incidents, self.access)
 
-    def roles_of(self, user: str) -> frozenset[Role]:
-        """A user's roles by a lookup now. Raises Refused where it cannot be made."""
+    @cached_property
+    def signed_in(self) -> SignedIn | None:
+        """Whose request this context serves; None outside a page that a proxy serves."""
+        return None
+
+    def roles_of(self, user: str) -> RolesFound:
+        """A user's roles by a lookup now. Raises Refused where it cannot be made, RolesUnseen where no source says."""
+        from app.config.settings import IdentitySource
+        from app.role_lookup import RoleLookup
         from app.store.base import StoreError
         from databricks_client.endpoint import EndpointError
         from databricks_client.errors import WorkspaceError
 
         try:
-            return self.workspace.identity.roles_of(user, self.migration.roles.groups)
+            return RoleLookup(
+                self.migration.roles,
+                lambda: self.workspace.identity,
+                self._identity_with,
+                self.signed_in,
+                own_principal=self.settings.identity is IdentitySource.TOKEN,
+            ).of(user)
         except (WorkspaceError, EndpointError, StoreError) as e:
             raise Refused(f"the roles of {user} cannot be looked up: {e}") from e
+
+    def _identity_with(self, token: str) -> Identity:
+        """Users and groups as the bearer of a token may read them: a client of this one call, shared with nobody."""
+        from databricks_client.client import Workspace
+
+        return Workspace(replace(self.workspace.endpoint, token=token)).identity
 
     def open_warehouse(self) -> DatabricksWarehouse:
         """A new connection to the SQL warehouse, to be closed when done. Raises WorkspaceError, EndpointError."""

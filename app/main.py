@@ -16,7 +16,7 @@ import streamlit as st  # noqa: E402
 from app.access import Refused  # noqa: E402
 from app.config.base import ConfigError  # noqa: E402
 from app.store.base import StoreError  # noqa: E402
-from app.web.components import accounts, delivery, drifted, identity, notice, panel, preparing, report  # noqa: E402
+from app.web.components import accounts, delivery, drifted, identity, notice, panel, preparing, reader, report  # noqa: E402
 from app.web.components.native import PAGES_KEY  # noqa: E402
 from app.web.components.text import literal  # noqa: E402
 
@@ -93,6 +93,7 @@ def main() -> None:
     with st.sidebar:
         st.markdown(f"**Cutover**  \n{literal(here.migration.title)}")
         identity.chooser(here)
+        panel.live(lambda: reader.role(here), key="reader_role")
         st.selectbox("Time zone", panel.zones(here.migration), key=panel.ZONE_KEY)
         st.toggle(
             f"Refresh every {panel.REFRESH_SECONDS} s",

@@ -126,7 +126,7 @@ def service_of(given: Given) -> OperationsService:
         store,
         given.world,
         MIGRATION,
-        roles_of=lambda user: given.roles[user],
+        roles_of=given.roles_of,
         judges=lambda: given.verdict,
         evidence=lambda: given.evidence,
         clock=now,

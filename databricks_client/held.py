@@ -30,7 +30,7 @@ class Held:
     def holders(self) -> frozenset[str]:
         """Names by which the acting principal holds something: its own and those of its groups."""
         me = self._identity.me()
-        return frozenset({me.user_name, *me.groups, "account users"})
+        return frozenset({me.user_name, *(me.groups or ()), "account users"})
 
     def owner(self, kind: str, full_name: str) -> str | None:
         """The owner of a `catalog`, `schema` or `table`."""

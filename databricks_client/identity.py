@@ -25,12 +25,16 @@ _SCIM = "/api/2.0/preview/scim/v2"
 
 @dataclass(frozen=True)
 class Principal:
-    """A user or service principal. groups: names of the groups that the service lists for it (nested ones may lack)."""
+    """A user or service principal.
+
+    active, groups (nested ones may lack): None where the answer does not say. The service tells a caller who is not a
+    workspace administrator only the name, display name and id of others.
+    """
 
     user_name: str
     display_name: str
-    active: bool
-    groups: frozenset[str]
+    active: bool | None
+    groups: frozenset[str] | None
     id: str
 
 
@@ -42,7 +46,8 @@ class Identity:
 
     def me(self) -> Principal:
         """The acting principal: the one whose credentials this process has."""
-        return _principal(self._rest.get("read the acting principal", f"{_SCIM}/Me"), active=True)
+        with self._rest.limited(ROLE_SECONDS):
+            return _principal(self._rest.get("read the acting principal", f"{_SCIM}/Me"), active=True)
 
     def user(self, user_name: str) -> Principal | None:
         """The user of that name with its groups, None where there is none."""
@@ -58,57 +63,76 @@ class Identity:
         return _principal(same[0]) if same else None
 
     def user_names(self) -> tuple[str, ...]:
-        """Names of all active users, sorted."""
+        """Names of all users, sorted, without those that are known to be inactive."""
         found = self._list("list users", "Users", {"attributes": "userName,active"})
-        return tuple(sorted(u.name("userName") for u in found if u.flag("active")))
+        return tuple(sorted(u.name("userName") for u in found if u.flag("active", True)))
 
-    def roles_of(self, user_name: str, roles: Mapping[R, Sequence[str]]) -> frozenset[R]:
+    def roles_of(
+        self, user_name: str, roles: Mapping[R, Sequence[str]], own: Principal | None = None
+    ) -> frozenset[R] | None:
         """The roles that the user's groups give now; empty for an unknown or inactive user. Nested groups count.
 
-        roles: each role, and the groups whose members have it.
+        roles: each role, and the groups whose members have it. own: the user as the service describes them to
+        themselves, with their groups; groups within groups then count where this caller may read them.
+        None where this caller may not see who is in which group.
 
         All of it within ROLE_SECONDS: a workspace that does not answer must not block the action.
         """
         with self._rest.limited(ROLE_SECONDS):
-            return self._roles_of(user_name, roles)
+            try:
+                user = own or self.user(user_name)
+                return frozenset() if user is None or user.active is False else self._roles_of(user, roles)
+            except WorkspaceError as e:
+                if e.status == 403:
+                    return None
+                raise
 
-    def _roles_of(self, user_name: str, roles: Mapping[R, Sequence[str]]) -> frozenset[R]:
-        user = self.user(user_name)
-        if user is None or not user.active:
-            return frozenset()
-        looked_up: dict[str, bool] = {}
+    def _roles_of(self, user: Principal, roles: Mapping[R, Sequence[str]]) -> frozenset[R] | None:
+        looked_up: dict[str, bool | None] = {}
 
-        def member(group: str) -> bool:
-            if group in user.groups:
+        def member(group: str) -> bool | None:
+            if user.groups is not None and group in user.groups:
                 return True
             if group not in looked_up:
-                looked_up[group] = self._contains(group, user.id)
+                looked_up[group] = self._contains(group, user)
             return looked_up[group]
 
-        return frozenset(role for role, groups in roles.items() if any(member(g) for g in groups))
+        members = {role: [member(g) for g in groups] for role, groups in roles.items()}
+        if any(found is None for each in members.values() for found in each):
+            return None
+        return frozenset(role for role, each in members.items() if any(each))
 
-    def _contains(self, group: str, user_id: str) -> bool:
-        """Whether a group has the user as a member of a group within it."""
+    def _contains(self, group: str, user: Principal) -> bool | None:
+        """Whether a group has the user as a member, or as one of a group within it; None where that cannot be seen."""
+        # Who sees the user's groups, all but nested ones, needs no members to know of a direct membership.
+        unseen = False if user.groups is not None else None
         what = f"look up group {group}"
         condition = _is("displayName", group)
         if condition is None:
             return False
-        found = self._list(what, "Groups", {"filter": condition, "attributes": "id,displayName,members"})
-        level = [g for g in found if g.name("displayName") == group]
-        seen: set[str] = set()
-        for _ in range(NESTING):
-            inner: list[str] = []
-            for g in level:
-                for m in g.objects("members"):
-                    member, kind = m.name("value"), m.text_or_none("$ref") or ""
-                    if member == user_id:
-                        return True
-                    if "Groups" in kind and member not in seen:
-                        seen.add(member)
-                        inner.append(member)
-            if not inner:
-                return False
-            level = [self._group(i) for i in inner]
+        try:
+            found = self._list(what, "Groups", {"filter": condition, "attributes": "id,displayName,members"})
+            level = [g for g in found if g.name("displayName") == group]
+            seen: set[str] = set()
+            for _ in range(NESTING):
+                inner: list[str] = []
+                for g in level:
+                    if unseen is None and not g.has("members"):
+                        return None
+                    for m in g.objects("members"):
+                        member, kind = m.name("value"), m.text_or_none("$ref") or ""
+                        if member == user.id:
+                            return True
+                        if "Groups" in kind and member not in seen:
+                            seen.add(member)
+                            inner.append(member)
+                if not inner:
+                    return False
+                level = [self._group(i) for i in inner]
+        except WorkspaceError as e:
+            if e.status == 403:
+                return unseen
+            raise
         return False
 
     def _group(self, group_id: str) -> Answer:
@@ -138,7 +162,7 @@ class Identity:
 
 
 def _principal(user: Answer, active: bool | None = None) -> Principal:
-    """active: what a missing `active` means; None: it must be there."""
+    """active: what a missing `active` means."""
     name = user.name("userName")
     groups = user.objects("groups")
     for group in groups:
@@ -147,8 +171,10 @@ def _principal(user: Answer, active: bool | None = None) -> Principal:
     return Principal(
         user_name=name,
         display_name=user.text_or_none("displayName") or name,
-        active=user.flag("active", active),
-        groups=frozenset(display for g in groups if (display := g.name_or_none("display"))),
+        active=active if (said := user.flag_or_none("active")) is None else said,
+        groups=frozenset(display for g in groups if (display := g.name_or_none("display")))
+        if user.has("groups")
+        else None,
         id=user.name("id"),
     )
 

@@ -53,14 +53,21 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )  # fmt: skip
 
-_known: set[str] = set()
+_MOST = 1000
+"""Secrets that are remembered, the newest: users' tokens come by the hour, and each text is searched for all."""
+
+_known: dict[str, None] = {}
 _lock = threading.Lock()
 
 
 def know(*secrets: str | None) -> None:
     """Registers secrets that this process was given other than by its environment, as the local workspace's token."""
     with _lock:
-        _known.update(s.strip() for s in secrets if s and len(s.strip()) >= _SHORTEST)
+        for secret in (s.strip() for s in secrets if s and len(s.strip()) >= _SHORTEST):
+            _known.pop(secret, None)
+            _known[secret] = None
+        while len(_known) > _MOST:
+            del _known[next(iter(_known))]
 
 
 def redact(text: object) -> str:

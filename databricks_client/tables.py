@@ -312,7 +312,7 @@ class Tables:
     def _privileges(self, name: str, swap: bool) -> Privileges:
         catalog, schema, _ = split_table(name)
         me = self._identity.me()
-        holders = {me.user_name, *me.groups, "account users"}
+        holders = {me.user_name, *(me.groups or ()), "account users"}
         unknown: list[str] = []
         missing: list[str] = []
         owners: dict[str, str | None] = {}

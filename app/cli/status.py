@@ -160,7 +160,7 @@ def _planned(planned: PlannedItem) -> dict[str, Any]:
 def _waiting(facts: Facts, user: str, operations: Sequence[OperationRecord]) -> tuple[Waiting, ...] | None:
     """What waits for a user; None, with a line on standard error, where the user's roles cannot be looked up."""
     try:
-        roles = context.roles_of(user)
+        roles = context.roles_of(user).roles
     except Refused as e:
         context.err.say(f"What waits for {user} is not known: {e}")
         return None

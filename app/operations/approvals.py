@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from app.access import Refused, RolesOf, require, same_person
+from app.access import Refused, RolesFound, RolesOf, require, same_person
 from app.config.migration import Role
 from app.moments import when
 from app.operations.attested import attests
@@ -15,11 +15,11 @@ from app.store.operations import ApprovalRecord
 VALID_FOR = timedelta(hours=24)
 
 
-def check_approver(user: str, requested_by: str, roles_of: RolesOf) -> None:
-    """Raises Refused unless this user may approve what the other one requested."""
+def check_approver(user: str, requested_by: str, roles_of: RolesOf) -> RolesFound:
+    """The user's roles. Raises Refused unless this user may approve what the other one requested."""
     if same_person(user, requested_by):
         raise Refused(f"{user} requested it and cannot approve it: another approver must")
-    require(user, Role.APPROVER, roles_of, "approving")
+    return require(user, Role.APPROVER, roles_of, "approving")
 
 
 def valid(

@@ -25,6 +25,7 @@ from app.operations import (
     plan_swap,
     risks,
     scratch,
+    seen_roles,
 )
 from app.operations.audience import Audience
 from app.operations.by_hand import ByHand, by_hand
@@ -252,11 +253,12 @@ class Planner:
     def check_authority(self, record: OperationRecord, known: Plan) -> None:
         """The plan is valid, and those who requested and approved it still may."""
         self.check_validity(record, known)
+        roles_of = self._roles_seen(record)
         if not attested.submitted(self._audit, record):
             raise Refused(f"the audit log has no submission of this plan by {record.requested_by}")
         try:
             access.require(
-                record.requested_by, Role.OPERATOR, self._roles_of, f"{known.kind} requested by {record.requested_by}"
+                record.requested_by, Role.OPERATOR, roles_of, f"{known.kind} requested by {record.requested_by}"
             )
         except RolesUnknown:
             if not break_glass.covers(self._audit, record, record.requested_by):
@@ -264,7 +266,7 @@ class Planner:
         if known.needs_approval:
             found = self._operations.approvals(record.id)
             approvals.valid(
-                found, known.hash, record.requested_by, self._clock(), self._roles_of,
+                found, known.hash, record.requested_by, self._clock(), roles_of,
                 personas=self._personas(), audited=approvals.in_audit_log(self._audit),
             )  # fmt: skip
 
@@ -283,9 +285,14 @@ class Planner:
     def accepted(self, record: OperationRecord, known: Plan) -> tuple[AcceptedRisk, ...]:
         """The accepted risks of a plan that count now. Raises Refused where the audit log is not whole."""
         return risks.valid(
-            self._audit, record.id, known.hash, record.requested_by, self._clock(), self._roles_of, self._migration,
+            self._audit, record.id, known.hash, record.requested_by, self._clock(), self._roles_seen(record),
+            self._migration,
             personas=self._personas(),
         )  # fmt: skip
+
+    def _roles_seen(self, record: OperationRecord) -> RolesOf:
+        """Roles now; of those that only a user's own token shows, what it showed as the user acted on the operation."""
+        return seen_roles.with_seen(self._roles_of, self._audit, record.id, self._clock)
 
     def unaccepted(
         self, record: OperationRecord, known: Plan, verdicts: Iterable[GateVerdict]

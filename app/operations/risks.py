@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from app.access import Refused, RolesOf, require, same_person
+from app.access import Refused, RolesFound, RolesOf, require, same_person
 from app.config.migration import Migration, Role
 from app.operations.approvals import is_persona
 from app.operations.definition import GateVerdict
@@ -33,11 +33,11 @@ def check_gate(key: str, migration: Migration, verdicts: Sequence[GateVerdict]) 
     return verdict
 
 
-def check_approver(user: str, requested_by: str, roles_of: RolesOf) -> None:
-    """Raises Refused unless this user may accept a risk of what the other one requested."""
+def check_approver(user: str, requested_by: str, roles_of: RolesOf) -> RolesFound:
+    """The user's roles. Raises Refused unless this user may accept a risk of what the other one requested."""
     if same_person(user, requested_by):
         raise Refused(f"{user} requested it and cannot accept its risks: an approver other than the requester must")
-    require(user, Role.APPROVER, roles_of, "accepting a risk")
+    return require(user, Role.APPROVER, roles_of, "accepting a risk")
 
 
 def detail(verdict: GateVerdict, expires_at: datetime) -> Mapping[str, object]:

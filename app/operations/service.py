@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from app import access
-from app.access import Actor, Refused, RolesOf, RolesUnknown
+from app.access import Actor, Refused, RolesFound, RolesOf, RolesUnknown
 from app.config.migration import Migration, Role
 from app.moments import when
-from app.operations import approvals, break_glass, confirm, resumption, risks
+from app.operations import approvals, break_glass, confirm, resumption, risks, seen_roles
 from app.operations.audience import Audience
 from app.operations.by_hand import ByHand
 from app.operations.definition import CONVERGING, Kind, Plan
@@ -160,7 +160,7 @@ class OperationsService:
             record, known = self._own(operation_id)
             if not isinstance(plan, str) and plan.hash != record.plan_hash:
                 raise Refused("this is not the plan that was kept under its id: plan again")
-            self._require_operator(actor, f"submitting {known.kind}", record)
+            held = self._require_operator(actor, f"submitting {known.kind}", record)
             if not access.same_person(actor.user_name, record.requested_by):
                 raise Refused(f"{record.requested_by} made this plan: make your own")
             if record.state is State.PLANNED:
@@ -173,8 +173,9 @@ class OperationsService:
             after = State.SUBMITTED if known.needs_approval else State.READY
             moment = self._clock()
             self._ledger.move(
-                actor, "submit", "allowed", record, [State.PLANNED], after, columns={"submitted_at": moment}
-            )
+                actor, "submit", "allowed", record, [State.PLANNED], after, detail=seen_roles.detail(held),
+                columns={"submitted_at": moment},
+            )  # fmt: skip
             return operation_id
 
     def approve(self, operation: str, actor: Actor, comment: str = "") -> str:
@@ -186,7 +187,7 @@ class OperationsService:
             if record.state is not State.SUBMITTED:
                 raise Refused(f"operation {record.id} is {record.state}: it waits for no approval")
             self._planner.check_validity(record, known)
-            approvals.check_approver(actor.user_name, record.requested_by, self._roles_of)
+            held = approvals.check_approver(actor.user_name, record.requested_by, self._roles_of)
             moment = self._clock()
             approval = ApprovalRecord(
                 0, record.id, known.hash, actor.user_name, actor.source, actor.local, comment, moment,
@@ -194,7 +195,7 @@ class OperationsService:
             )  # fmt: skip
             if not self._ledger.move(
                 actor, "approve", "allowed", record, [State.SUBMITTED], State.READY, reason=comment,
-                detail={"until": approval.expires_at},
+                detail={"until": approval.expires_at, **seen_roles.detail(held)},
                 also=lambda c: {"approval": self._store.operations.approving(approval, c)},
             ):  # fmt: skip
                 raise Refused(f"operation {record.id} waits for no approval any more")
@@ -214,15 +215,16 @@ class OperationsService:
             if not reason.strip():
                 raise Refused("accepting a risk needs a reason")
             self._planner.check_validity(record, known)
-            risks.check_approver(actor.user_name, record.requested_by, self._roles_of)
+            held = risks.check_approver(actor.user_name, record.requested_by, self._roles_of)
             stale = {v.key: v for v in self._planner.judged_now(known)}
             # As planned where it blocked then, so that the plan can be submitted; else as it is judged now.
             verdicts = tuple(v if v.blocks else stale.get(v.key, v) for v in known.gates)
             verdict = risks.check_gate(gate, self._migration, verdicts)
             until = min(self._clock() + risks.VALID_FOR, record.expires_at)
             self._ledger.audit(
-                actor, ACCEPT_RISK, "allowed", record.id, known.hash, reason.strip(), risks.detail(verdict, until)
-            )
+                actor, ACCEPT_RISK, "allowed", record.id, known.hash, reason.strip(),
+                {**risks.detail(verdict, until), **seen_roles.detail(held)},
+            )  # fmt: skip
             return recorded(self._store.audit, record.id)[0]
 
     def cancel(self, operation_id: str, actor: Actor, comment: str = "") -> None:
@@ -295,14 +297,17 @@ class OperationsService:
             self._check_persona(executor)
             self._require_operator(executor, "applying", record)
 
-    def _require_operator(self, actor: Actor, what: str, record: OperationRecord | None) -> None:
-        """Raises Refused unless the actor is an operator now, or broke the glass for this rollback and roles are
-        unknown."""
+    def _require_operator(
+        self, actor: Actor, what: str, record: OperationRecord | None, roles_of: RolesOf | None = None
+    ) -> RolesFound | None:
+        """The roles of an actor who is an operator now; None for one who broke the glass for this rollback while roles
+        are unknown. Raises Refused otherwise."""
         try:
-            access.require(actor.user_name, Role.OPERATOR, self._roles_of, what)
+            return access.require(actor.user_name, Role.OPERATOR, roles_of or self._roles_of, what)
         except RolesUnknown:
             if record is None or not break_glass.covers(self._store.audit, record, actor.user_name):
                 raise
+            return None
 
     def resume(self, operation_id: str, actor: Actor) -> OperationRecord:
         """Resumes an interrupted operation from the state of the workspace. Raises Refused.
@@ -316,12 +321,14 @@ class OperationsService:
     def request_resume(self, operation_id: str, actor: Actor) -> None:
         """Asks the worker to resume an interrupted operation. Raises Refused."""
         with self._ledger.audited(actor, resumption.REQUEST, operation_id):
-            self._check_resume(operation_id, actor)
+            held = self._check_resume(operation_id, actor, self._roles_of)[2]
             record = self._store.operations.get(operation_id)
             if record is not None and record.state is State.RUNNING and not self.interrupted(record):
                 raise Refused(f"operation {operation_id} is being executed: there is nothing to resume")
             plan_hash = None if record is None else record.plan_hash
-            self._ledger.audit(actor, resumption.REQUEST, "allowed", operation_id, plan_hash)
+            self._ledger.audit(
+                actor, resumption.REQUEST, "allowed", operation_id, plan_hash, detail=seen_roles.detail(held)
+            )
 
     def resume_requested(self, operation_id: str, executor: str) -> OperationRecord:
         """Resumes an operation as requested, with the rights that its requester has now: for the worker. executor: the
@@ -340,26 +347,36 @@ class OperationsService:
         return [o for o in found if resumption.open_request(self._store.audit, o.id) is not None][::-1]
 
     def _resume(self, operation_id: str, requester: Actor, executor: Actor) -> OperationRecord:
+        # The worker has no token of the requester: what was seen at the request counts where it sees nothing itself.
+        roles_of = (
+            self._roles_of
+            if executor is requester
+            else seen_roles.with_seen(self._roles_of, self._store.audit, operation_id, self._clock)
+        )
         with self._ledger.audited(executor, resumption.RESUME, operation_id):
             try:
-                record, known = self._check_resume(operation_id, requester)
+                self._check_resume(operation_id, requester, roles_of)
             except PlanUnreadable as e:
                 return self._end_unreadable(e, executor)
             with self._lease(wait=True) as hold:
-                record, known = self._check_resume(operation_id, requester)  # The lease may have been waited for.
+                # Again: the lease may have been waited for.
+                record, known, _ = self._check_resume(operation_id, requester, roles_of)
                 ended = self._executor.resume(record, known, hold, executor)
             self._after(ended)
             return ended
 
-    def _check_resume(self, operation_id: str, requester: Actor) -> tuple[OperationRecord, Plan]:
+    def _check_resume(
+        self, operation_id: str, requester: Actor, roles_of: RolesOf
+    ) -> tuple[OperationRecord, Plan, RolesFound | None]:
+        """The operation, its plan, and the requester's roles (see `_require_operator`)."""
         self._check_persona(requester)
-        self._require_operator(requester, "resuming", self._store.operations.get(operation_id))
+        held = self._require_operator(requester, "resuming", self._store.operations.get(operation_id), roles_of)
         record, known = self._own(operation_id)
         if record.state not in (State.RUNNING, State.NEEDS_HUMAN):
             raise Refused(f"operation {operation_id} is {record.state}: there is nothing to resume")
         if known.kind is Kind.REHEARSE:
             raise Refused("a rehearsal is not resumed: cancel it and plan a new one, which clears what is left")
-        return record, known
+        return record, known, held
 
     def bring_back(self, operation_id: str, executor: str) -> OperationRecord:
         """Ends an interrupted operation without a person: for the worker. Raises Refused.

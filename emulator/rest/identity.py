@@ -24,8 +24,18 @@ SCHEMA = {
 }
 
 
+SEEN_BY_ALL = ("id", "displayName", "userName", "applicationId", "schemas")
+"""What a caller who is no administrator gets of others: names and ids, neither groups nor members nor state."""
+
+
 def document(call: Call, who: Principal) -> Json:
-    """A user, group or service principal as SCIM has it."""
+    """A user, group or service principal as SCIM shows it to the caller; everybody sees all of themselves, by /Me."""
+    found = own_document(call, who)
+    return found if call.principal.admin else {k: v for k, v in found.items() if k in SEEN_BY_ALL}
+
+
+def own_document(call: Call, who: Principal) -> Json:
+    """A user, group or service principal as SCIM shows it to administrators."""
     state = call.workspace.state
     groups = [
         {"display": g.name, "value": str(g.id), "type": "direct", "$ref": f"Groups/{g.id}"}
@@ -76,7 +86,7 @@ def admin_only(call: Call) -> None:
 
 @route("GET", f"{SCIM}/Me", sdk.CurrentUserAPI.me)
 def me(call: Call) -> Json:
-    return document(call, call.principal)
+    return own_document(call, call.principal)
 
 
 def register(kind: str, api: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 from app.config.migration import DEFAULT_MIGRATION, Gate, Migration
@@ -13,6 +14,7 @@ from app.operations.executor import Patience
 from app.operations.observe import relations
 from app.operations.service import OperationsService
 from app.progress.evidence import Finding, Status
+from app.role_lookup import RoleLookup
 from app.store.base import now
 from app.store.open import open_store
 from databricks_client.client import Workspace
@@ -41,7 +43,11 @@ def service(store_url: str, endpoint: Endpoint) -> OperationsService:
         open_store(store_url),
         world,
         MIGRATION,
-        roles_of=lambda user: workspace.identity.roles_of(user, MIGRATION.roles.groups),
+        roles_of=RoleLookup(
+            MIGRATION.roles,
+            lambda: workspace.identity,
+            lambda token: Workspace(replace(endpoint, token=token)).identity,
+        ).of,
         judges=passing,
         evidence=as_compared,
         personas=lambda: True,

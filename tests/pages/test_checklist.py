@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.access import Actor, Refused
+from app.access import Actor, Refused, RolesFound
 from app.config.migration import Role
 from app.progress.facts import load_facts
 from app.store.open import Store
@@ -16,6 +16,7 @@ from app.store.progress import Change, ItemRecord, Transition
 from app.web.components.panel import PageContext
 from tests.support.pages_open import MIGRATION, Fill, open_page, text_of
 from tests.support.pages_sound import assert_sound
+from tests.support.roles_held import in_groups
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 
@@ -30,7 +31,7 @@ def erin(monkeypatch: pytest.MonkeyPatch, fill: Fill) -> Actor:
     fill()
     monkeypatch.setattr("app.web.components.identity.actor", lambda here, action, subject: ERIN)
     monkeypatch.setattr("app.web.components.identity.name", lambda here: ERIN.user_name)
-    monkeypatch.setattr(PageContext, "roles_of", lambda self, user: frozenset(Role))
+    monkeypatch.setattr(PageContext, "roles_of", lambda self, user: in_groups(*Role))
     return ERIN
 
 
@@ -171,7 +172,7 @@ def test_no_deviation_is_offered_of_what_a_person_decides_or_of_a_sign_off(erin:
 
 
 def test_roles_that_cannot_be_looked_up_hide_only_what_waits(erin: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(self: Any, user: str) -> frozenset[Role]:
+    def unknown(self: Any, user: str) -> RolesFound:
         raise Refused("the workspace does not answer")
 
     monkeypatch.setattr(PageContext, "roles_of", unknown)

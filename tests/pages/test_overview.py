@@ -14,7 +14,7 @@ import streamlit as st
 import yaml
 from streamlit.testing.v1 import AppTest
 
-from app.access import Refused
+from app.access import Refused, RolesFound, RoleSource, RolesUnseen
 from app.config.migration import DEFAULT_MIGRATION, Migration, Role
 from app.store.open import Store
 from app.web.components.panel import PageContext
@@ -24,6 +24,7 @@ from tests.support import pages_seed
 from tests.support.pages_open import MIGRATION_FILE, Fill, open_page, text_of, unescaped
 from tests.support.pages_sound import assert_sound
 from tests.support.progress_facts import MIGRATION, facts
+from tests.support.roles_held import in_groups
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 
@@ -169,26 +170,45 @@ def test_what_waits_for_the_reader_comes_first(fill: Fill, monkeypatch: pytest.M
     fill()
     assert "for you" not in text_of(open_page("overview")), "nobody is signed in"
     monkeypatch.setattr("app.web.components.identity.name", lambda here: "ada@example.com")
-    monkeypatch.setattr(PageContext, "roles_of", lambda self, user: frozenset({Role.VIEWER, Role.APPROVER}))
+    monkeypatch.setattr(PageContext, "roles_of", lambda self, user: in_groups(Role.VIEWER, Role.APPROVER))
     text = text_of(open_page("overview"))
     assert text.index("wait for you") < text.index("gate")
     assert text.count("Approve the cutover") == 1 and "What waits for others" in text
     assert text.count("Sign: Stakeholders") == 1, (
         "what waits for the reader is not said again among what waits for others"
     )
-    monkeypatch.setattr(PageContext, "roles_of", lambda self, user: frozenset())
+    monkeypatch.setattr(PageContext, "roles_of", lambda self, user: in_groups())
     st.cache_resource.clear()
     assert "Nothing waits for you" in text_of(open_page("overview"))
 
 
 def test_a_reader_whose_roles_are_not_known_is_told_so(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: PageContext, user: str) -> frozenset[Role]:
+    def refuse(self: PageContext, user: str) -> RolesFound:
         raise Refused("the workspace does not answer")
 
     fill()
     monkeypatch.setattr("app.web.components.identity.name", lambda here: "ada@example.com")
     monkeypatch.setattr(PageContext, "roles_of", refuse)
     assert "The roles of `ada@example.com` are not known now" in text_of(open_page("overview"))
+
+
+def test_every_page_shows_the_readers_role_and_its_source(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill()
+    monkeypatch.setattr("app.web.components.identity.name", lambda here: "ada@example.com")
+    own = RolesFound(frozenset({Role.OPERATOR, Role.APPROVER}), RoleSource.OWN_GROUPS)
+    monkeypatch.setattr(PageContext, "roles_of", lambda self, user: own)
+    for path in ("overview", "audit"):
+        assert "Role: approver, operator. Source: own groups." in text_of(open_page(path))
+
+    def unseen(self: PageContext, user: str) -> RolesFound:
+        raise RolesUnseen("no source says which roles ada has")
+
+    monkeypatch.setattr(PageContext, "roles_of", unseen)
+    st.cache_resource.clear()
+    at = open_page("overview")
+    assert "Role: viewer. Source: none, the roles are not known." in text_of(at)
+    monkeypatch.setattr("app.web.components.identity.name", lambda here: None)
+    assert "Role: viewer. Source: none, there is no user." in text_of(open_page("overview"))
 
 
 def test_what_waits_for_others_names_who_is_expected(fill: Fill) -> None:

@@ -14,6 +14,7 @@ from app.parity.service import CANCEL, REQUEST
 from app.store.open import Store
 from app.store.parity_records import ParityState
 from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of
+from tests.support.roles_held import in_groups
 from validation.report import ParityReport
 from validation.row_reveal import Revealed
 
@@ -63,7 +64,7 @@ def test_downloads_of_the_page_have_the_warning_and_the_runs(
 def test_the_page_records_what_the_service_records(store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(operations=False)
     monkeypatch.setattr("app.web.components.identity.actor", lambda *_: ERIN)
-    monkeypatch.setattr("app.context.Context.roles_of", lambda *_: frozenset({Role.OPERATOR}))
+    monkeypatch.setattr("app.context.Context.roles_of", lambda *_: in_groups(Role.OPERATOR))
     at = open_page("parity")
     at.multiselect(key="parity_tables").set_value(NAMES[:1]).run()
     at.button(key="parity_start").click().run()

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
-from app.access import Actor
+from app.access import Actor, RolesFound
 from app.config.migration import DEFAULT_MIGRATION, Gate, Migration, Role
 from app.operations import compared
 from app.operations.definition import Kind
@@ -35,6 +35,7 @@ from databricks_client.errors import WorkspaceError
 from databricks_client.fencing import check_fence
 from databricks_client.running import tag_of, tagged
 from databricks_client.statement_execution import Sent
+from tests.support.roles_held import in_groups
 from validation.state import TableUpdate
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
@@ -716,6 +717,10 @@ class Given:
             mine.connection.dbapi_connection.backup(other.connection.dbapi_connection)  # type: ignore[union-attr]
         return twin
 
+    def roles_of(self, user: str) -> RolesFound:
+        """Roles as groups that everybody may read give them."""
+        return in_groups(*self.roles[user])
+
     @property
     def service(self) -> OperationsService:
         """A service as a new process would make it."""
@@ -727,11 +732,11 @@ class Given:
             self.store,
             self.world,
             migration,
-            roles_of=lambda user: self.roles[user],
             judges=lambda: self.verdict,
             evidence=lambda: self.evidence,
             clock=self.clock,
             **{
+                "roles_of": self.roles_of,
                 "sleep": self._sleep,
                 "personas": lambda: True,
                 "patience": Patience(

@@ -23,12 +23,13 @@ from databricks_client.rest import Patience, Rest
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came. query: name to its values."""
+    """One request as it came. query: name to its values. token: of its Authorization header."""
 
     method: str
     path: str
     query: dict[str, list[str]]
     body: Any
+    token: str = ""
 
     def one(self, name: str) -> str | None:
         values = self.query.get(name)
@@ -93,7 +94,8 @@ def serving() -> Iterator[Server]:
             length = int(self.headers.get("Content-Length") or 0)
             raw = self.rfile.read(length) if length else b""
             body = json.loads(raw) if raw and "json" in self.headers.get("Content-Type", "") else raw or None
-            request = Request(self.command, unquote(split.path), parse_qs(split.query), body)
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            request = Request(self.command, unquote(split.path), parse_qs(split.query), body, token)
             if not request.path.startswith("/.well-known"):
                 server.requests.append(request)
             headers: dict[str, str] = {}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from app.access import Refused
+from app.access import Refused, RolesFound
 from app.cli import main as cli
 from app.cli.context import CommandContext, context
 from app.config.migration import Role
@@ -37,6 +37,7 @@ from databricks_client.errors import WorkspaceError
 from tests.support import drift_records
 from tests.support.operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld
 from tests.support.pages_seed import seed
+from tests.support.roles_held import in_groups
 from validation.report import ParityReport, SideState, TableWrite, Verdict
 from validation.views import as_csv, as_html
 
@@ -79,13 +80,13 @@ def here(
         store,
         world,
         MIGRATION,
-        roles_of=lambda u: ROLES[u],
+        roles_of=lambda u: in_groups(*ROLES[u]),
         judges=lambda: lambda g: Finding(Status.PASS, "fine", now(), "test"),
         evidence=lambda: evidence,
         personas=lambda: True,
         patience=Patience(lease=5, wait=0, beat=False),
     )
-    context.roles_of = lambda user: ROLES.get(user, frozenset())  # type: ignore[method-assign]
+    context.roles_of = lambda user: in_groups(*ROLES.get(user, ()))  # type: ignore[method-assign]
     monkeypatch.setattr("sys.stdin", type("Closed", (), {"isatty": lambda self: False})())
     yield Here(capsys, store, world)
     vars(context).clear()
@@ -392,7 +393,7 @@ def test_status_shows_what_waits_for_a_user_if_the_roles_can_be_looked_up(
     assert f"Waits for {LARS.user_name}" in here("status", "--for", LARS.user_name)[1]
     assert f"Nothing waits for {NOBODY}" in here("status", "--for", NOBODY)[1]
 
-    def unknown(user: str) -> frozenset[Role]:
+    def unknown(user: str) -> RolesFound:
         raise Refused("the workspace does not answer")
 
     monkeypatch.setattr(context, "roles_of", unknown)

@@ -377,7 +377,7 @@ READERS = [
       for path in SECURABLES),
     reader("who acts", ME, f"{SCIM}/Me", lambda p: p.identity.me(), USER_OPTIONAL | {"active"}),
     reader("a user", scim(ME), f"{SCIM}/Users", lambda p: p.identity.user("a@b"),
-        {f"Resources.{n}" for n in USER_OPTIONAL}),
+        {f"Resources.{n}" for n in USER_OPTIONAL | {"active"}}),
     reader("names of users", scim(ME), f"{SCIM}/Users", lambda p: p.identity.user_names()),
     *(reader(f"roles ({path})", GROUPS, path, lambda p: p.identity.roles_of("a@b", ROLES.groups),
         {"Resources.groups", "members", "members.$ref"}) for path in (f"{SCIM}/Users", f"{SCIM}/Groups/50")),

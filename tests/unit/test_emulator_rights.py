@@ -134,6 +134,31 @@ def test_users_and_groups_are_found_by_name(client: WorkspaceClient, analyst: Wo
         list(client.users.list(filter="colour eq red"))
 
 
+def test_who_is_no_administrator_is_told_names_of_others_and_neither_groups_nor_members(analyst: WorkspaceClient):
+    (user,) = list(analyst.users.list(filter='userName eq "analyst@example.com"', attributes="id,userName,groups"))
+    assert (user.user_name, user.display_name, user.groups or None, user.active) == (
+        "analyst@example.com",
+        "Ada Nowak",
+        None,
+        None,
+    )
+    (group,) = list(analyst.groups.list(filter='displayName eq "readers"', attributes="displayName,members"))
+    assert group.display_name == "readers" and not group.members
+    assert not analyst.groups.get(group.id).members and not analyst.users.get(user.id).groups
+    assert [g.display for g in analyst.current_user.me().groups] == ["readers"], "of themselves everybody is told all"
+
+
+def test_the_panels_client_is_told_who_is_in_a_group_by_administrators_and_oneself_alone(
+    client: WorkspaceClient, analyst: WorkspaceClient
+):
+    roles, user = {"reader": ("readers",)}, "analyst@example.com"
+    admin, app = Identity(Rest(client)), Identity(Rest(analyst))
+    assert admin.roles_of(user, roles) == {"reader"}
+    assert app.roles_of(user, roles) is None, "not told is not none"
+    assert app.roles_of(user, roles, app.me()) == {"reader"}
+    assert user in app.user_names()
+
+
 def test_groups_gain_and_lose_members(client: WorkspaceClient):
     from databricks.sdk.service import iam
 

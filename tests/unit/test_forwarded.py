@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import pytest
 from streamlit.runtime.context import StreamlitHeaders
 
-from app.web.components.forwarded import Malformed, forwarded_user
+from app.access import SignedIn
+from app.web.components.forwarded import TOKEN, Malformed, forwarded_token, forwarded_user, signed_in
 
 EMAIL, PREFERRED, USER = "X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-User"
 
@@ -61,3 +62,24 @@ def test_anything_else_names_nobody(pairs: list[tuple[str, str]], reason: str) -
     with pytest.raises(Malformed, match=reason) as e:
         forwarded_user(headers(pairs))
     assert str(e.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], None),
+        (["abc.def"], "abc.def"),
+        (["abc.def", "abc.def"], None),
+        ([""], None),
+        (["abc def"], None),
+        (["abc\ndef"], None),
+        (["t\u00f6ken"], None),
+        (["x" * 16_385], None),
+    ],
+)
+def test_a_forwarded_token_is_one_token_or_none(values: list[str], expected: str | None) -> None:
+    sent = [(TOKEN, v) for v in values]
+    assert forwarded_token(headers(sent)) == expected
+    assert signed_in(headers([*sent, (EMAIL, "a@x")])) == SignedIn("a@x", expected)
+    assert signed_in(headers([*sent, (EMAIL, "a@x"), (EMAIL, "b@x")])) is None
+    assert signed_in(headers(sent)) is None

@@ -57,6 +57,7 @@ from tests.support.operations_world import (
     Crash,
     Given,
 )
+from tests.support.roles_held import in_groups
 
 X, X_NEW = "product.fde.dim_fde", "product.fde.dlt_v2_dim_fde"
 
@@ -71,7 +72,7 @@ def approval(**changes: Any) -> ApprovalRecord:
 
 def valid(found: ApprovalRecord, *, audited: bool = True, moment: timedelta = timedelta(0)) -> ApprovalRecord:
     return approvals.valid(
-        [found], "h", ERIN.user_name, T0 + moment, lambda _: frozenset(Role), personas=False, audited=lambda _: audited
+        [found], "h", ERIN.user_name, T0 + moment, lambda _: in_groups(*Role), personas=False, audited=lambda _: audited
     )
 
 

@@ -16,6 +16,7 @@ from app.operations.definition import Kind, Plan
 from app.progress.evidence import Finding, Status
 from app.store.operations import State
 from tests.support.operations_world import CUT, ERIN, LARS, MIGRATION, NEW_JOB, SOFIA, Given, all_new
+from tests.support.roles_held import in_groups
 
 SECOND = Actor("second.lead@example.com", frozenset(Role), "persona", local=True)
 WHY = "The old side runs on spot prices until May"
@@ -151,7 +152,7 @@ def test_no_risk_is_accepted_once_the_operation_was_started(given: Given) -> Non
 
 def counted(given: Given, operation: str, plan_hash: str, **changed: object) -> list[str]:
     """Gates whose accepted risk counts for this plan."""
-    values = {"roles_of": lambda user: given.roles[user], "migration": MIGRATION, "personas": True} | changed
+    values = {"roles_of": given.roles_of, "migration": MIGRATION, "personas": True} | changed
     moment = values.pop("moment", given.clock())
     return [
         r.gate
@@ -171,7 +172,7 @@ def test_each_condition_alone_makes_an_acceptance_void(given: Given) -> None:
     assert counted(given, made.operation_id, "0" * 64) == []
     assert counted(given, *accepted, moment=given.clock() + timedelta(hours=24)) == []
     assert counted(given, *accepted, personas=False) == []
-    assert counted(given, *accepted, roles_of=lambda _: frozenset({Role.OPERATOR})) == []
+    assert counted(given, *accepted, roles_of=lambda _: in_groups(Role.OPERATOR)) == []
     none = tuple(g.model_copy(update={"may_be_accepted": False}) for g in MIGRATION.gates)
     assert counted(given, *accepted, migration=MIGRATION.model_copy(update={"gates": none})) == []
     changed_record(given)

@@ -7,19 +7,20 @@ from collections.abc import Callable
 
 import pytest
 
-from app.access import Refused
+from app.access import Refused, RolesFound
 from app.config.migration import Role
 from app.web.components.reader import Roles
+from tests.support.roles_held import in_groups
 from tests.support.waiting import wait_until
 
-BOTH = frozenset({Role.VIEWER, Role.OPERATOR})
+BOTH = in_groups(Role.VIEWER, Role.OPERATOR)
 
 
-def answers(roles: frozenset[Role]) -> Callable[[str], frozenset[Role]]:
+def answers(roles: RolesFound) -> Callable[[str], RolesFound]:
     return lambda user: roles
 
 
-def refuses(user: str) -> frozenset[Role]:
+def refuses(user: str) -> RolesFound:
     raise Refused("the workspace does not answer")
 
 
@@ -31,7 +32,7 @@ def test_a_slow_workspace_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("app.web.components.reader.WAIT_SECONDS", 0.01)
     answer = threading.Event()
 
-    def slow(user: str) -> frozenset[Role]:
+    def slow(user: str) -> RolesFound:
         answer.wait(30)
         return BOTH
 

@@ -168,3 +168,11 @@ def test_a_store_that_cannot_be_opened_is_named_without_its_password() -> None:
         open_store(f"postgresql+psycopg://ada:{'pass' * 3}@127.0.0.1:1/x?connect_timeout=1&sslpassword=of-the-key")
     assert "127.0.0.1" in str(caught.value)
     assert "passpass" not in str(caught.value) and "of-the-key" not in str(caught.value)
+
+
+def test_secrets_that_come_by_the_hour_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("databricks_client.redact._MOST", 3)
+    for number in range(5):
+        know("first-forwarded-token", f"forwarded-token-{number}")
+    shown = redact("first-forwarded-token forwarded-token-4 forwarded-token-0")
+    assert shown == "*** *** forwarded-token-0", "the newest stay, and what is in use is new again"

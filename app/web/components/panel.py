@@ -14,13 +14,15 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from app.access import SignedIn
 from app.config.base import ConfigError
 from app.config.migration import Migration
-from app.config.settings import Settings
+from app.config.settings import IdentitySource, Settings
 from app.context import Context
 from app.store.base import StoreError
 from app.store.open import Store, open_store
 from app.web.components import evidence
+from app.web.components.forwarded import signed_in
 from app.web.components.opening import changed
 from app.web.components.text import literal, zone_of
 from databricks_client.endpoint import Endpoint, EndpointError
@@ -64,6 +66,14 @@ class PageContext(Context):
     """The context of one rendering. Its store, migration and client outlive it: one of each per process."""
 
     @cached_property
+    def signed_in(self) -> SignedIn | None:
+        """The user that the proxy's headers name, with the forwarded token.
+
+        Read by `current`, in the thread of the session: a thread without one has no headers.
+        """
+        return signed_in(st.context.headers) if self.settings.identity is IdentitySource.PROXY else None
+
+    @cached_property
     def migration(self) -> Migration:
         """The migration file as it is now."""
         path = self.settings.migration_path
@@ -103,7 +113,7 @@ class Panel:
 def current() -> Panel:
     """The panel now. Raises ConfigError or StoreError with a one-line message."""
     context = PageContext()
-    migration, _ = context.migration, context.store
+    migration, _, _ = context.migration, context.store, context.signed_in
     chosen = st.session_state.get(ZONE_KEY)
     return Panel(context, zone_of(chosen or st.context.timezone, migration.timezone), datetime.now(UTC))
 

@@ -13,7 +13,7 @@ from app.web.components.native import page_link
 from app.web.components.panel import Panel
 from app.web.components.rows import Link, Row
 from app.web.components.status import Mark
-from app.web.components.text import code, count
+from app.web.components.text import code, count, literal
 
 SHOWN = 4
 """Things that are drawn; the page Checklist has all."""
@@ -37,7 +37,8 @@ def draw(here: Panel, facts: Facts) -> tuple[Waiting, ...]:
         return ()
     if who.roles is None:
         section("Waits for you")
-        st.caption(f"The roles of {code(who.user)} are not known now: the workspace does not answer.")
+        why = literal(who.problem or "the workspace does not answer")
+        st.caption(f"The roles of {code(who.user)} are not known now: {why}.")
         return ()
     found = things(here, facts)
     section(
