@@ -62,10 +62,10 @@ def healthy(store: Store, days: int = 16, skip: tuple[int, ...] = ()) -> list[da
     return starts
 
 
-def opened(**query: str) -> AppTest:
-    """The page, without what an earlier drawing of the same seconds left cached."""
+def opened(*parts: str, **query: str) -> AppTest:
+    """The page with these parts open, without what an earlier drawing of the same seconds left cached."""
     st.cache_resource.clear()
-    return open_page("health", **query)
+    return open_page("health", parts=parts, **query)
 
 
 def sentence(at: AppTest) -> str:
@@ -131,7 +131,7 @@ def incidents(store: Store, monkeypatch: pytest.MonkeyPatch) -> IncidentService:
 
 
 def test_an_incident_in_the_address_is_shown_with_all_its_evidence(incidents: IncidentService) -> None:
-    at = opened(incident="1")
+    at = opened("more_evidence", incident="1")
     assert_sound(at, "health")
     text = text_of(at)
     assert f"Run 8 failed {NASTY}" in text and f"Run 1 failed {NASTY}" in text
@@ -182,9 +182,8 @@ def test_generated_history_serves_slots_only_when_it_is_shown(store: Store) -> N
     store.collected.put_updates([pipeline_update(f"g{n}", s, generated=True) for n, s in enumerate(older)])
     store.collected.put_flows([], [checked(f"g{n}", 1, s, name="made_up") for n, s in enumerate(older)])
     assert now - older[-1] < timedelta(days=7)
-    at = opened()
-    assert "made_up" not in frames(at)
-    assert "made_up" in frames(opened(generated="true"))
+    assert "made_up" not in frames(opened("expectations_box"))
+    assert "made_up" in frames(opened("expectations_box", generated="true"))
 
 
 def test_an_extreme_history_is_drawn_with_the_series_that_matter(store: Store) -> None:
@@ -196,7 +195,7 @@ def test_an_extreme_history_is_drawn_with_the_series_that_matter(store: Store) -
         store.collected.put_flows([], results)
     many = [Sign("schema", f"t{n}", "candidate", f"schema:{n}", starts[n % 9], "x " * 300) for n in range(40)]
     store.incidents.record(many)
-    at = opened()
+    at = opened("more_incidents", "expectations_box")
     assert_sound(at, "health")
     text = text_of(at)
     assert "1 sudden change; the 8 with alerts or most failed rows of 61" in text
@@ -210,7 +209,9 @@ def test_a_schedule_that_fires_every_minute_is_drawn_by_day(store: Store) -> Non
     store.definitions.observe(SCHEDULE, {"candidate": every}, now - timedelta(days=2))
     store.collected.put_runs([job_run("candidate", 1, now - timedelta(days=2))])
     read_all(store, now)
-    assert_sound(opened(), "health")
+    at = opened("broken_slots")
+    assert_sound(at, "health")
+    assert "No run started in its window." in text_of(at)
 
 
 def test_settings_are_listed_beside_those_that_are_required(store: Store) -> None:
@@ -224,7 +225,7 @@ def test_settings_are_listed_beside_those_that_are_required(store: Store) -> Non
 
     store.collected.put_pipelines([pipeline_record("development", now, hostile), pipeline_record("production", now)])
     store.collected.put_schedules([schedule_record(side, now) for side in ("candidate", "development")])
-    at = opened()
+    at = opened("configuration_all")
     assert_sound(at, "health")
     text = text_of(at)
     assert "2 of 50 settings are not as required" in text

@@ -65,7 +65,7 @@ def test_the_page_records_what_the_service_records(store: Store, fill: Fill, mon
     fill(operations=False)
     monkeypatch.setattr("app.web.components.identity.actor", lambda *_: ERIN)
     monkeypatch.setattr("app.context.Context.roles_of", lambda *_: in_groups(Role.OPERATOR))
-    at = open_page("parity")
+    at = open_page("parity", parts=["parity_start_box"])
     at.multiselect(key="parity_tables").set_value(NAMES[:1]).run()
     at.button(key="parity_start").click().run()
     (requested,) = store.parity.active()

@@ -121,7 +121,7 @@ def test_every_figure_opens_the_runs_behind_it(pairs: Pairs) -> None:
 @pytest.mark.parametrize("generated", ("false", "true"))
 def test_the_lines_of_costs_add_up_to_the_price_table(pairs: Pairs, generated: str) -> None:
     found = pairs(pairs=20, failing=True, generated=10)
-    at = open_page("performance", generated=generated)
+    at = open_page("performance", parts=["performance_prices_box"], generated=generated)
     costs, prices = rows_of(at, "what"), rows_of(at, "sku")
     for side, name in (("baseline", "old"), ("candidate", "new")):
         for origin, made_up in (("billed", False), ("generated", True)):

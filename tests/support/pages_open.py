@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -18,12 +18,24 @@ Fill = Callable[..., None]
 """Fills the store of a test as `pages_seed.seed` does."""
 
 
-def open_page(path: str, **query: str) -> AppTest:
-    """One page as a browser with this address would get it."""
+PARTS: dict[str, tuple[str, ...]] = {
+    "overview": ("overview_serving", "overview_consumers_box"),
+    "health": ("configuration_all", "incidents_box", "expectations_box"),
+    "performance": ("performance_pairs_box", "performance_prices_box"),
+    "parity": ("parity_start_box",),
+    "checklist": ("checklist_table_box", "checklist_history_box"),
+}
+"""Keys of parts that are closed when a page opens, and that only an open part draws."""
+
+
+def open_page(path: str, *, parts: Sequence[str] = (), **query: str) -> AppTest:
+    """One page as a browser with this address would get it. parts: keys of the closed parts that the reader opened."""
     at = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
     at._page_hash = calc_hash(path)
     for name, value in query.items():
         at.query_params[name] = value
+    for key in parts:
+        at.session_state[key] = True
     return at.run()
 
 

@@ -36,7 +36,9 @@ def draw(here: Panel, found: Sequence[ConfigurationOf]) -> None:
     section(heading(found), "What the migration file requires in its section `expected`, compared field by field")
     rows.draw([row(c, here.now) for c in found], key="configuration_rows", zone=here.zone)
     settings = [(c, f) for c in found for f in c.fields]
-    with st.expander(f"All {count(len(settings), 'setting')}", key="configuration_all"):
+    with st.expander(f"All {count(len(settings), 'setting')}", key="configuration_all", on_change="rerun") as box:
+        if not box.open:
+            return
         table(
             [_line(c, f) for c, f in sorted(settings, key=lambda s: s[1].agrees)],
             COLUMNS,

@@ -200,7 +200,10 @@ def _history(here: Panel, found: Sequence[Entry]) -> None:
     titles = {e.key: e.title for e in found}
     lines = [*checklist_item.ticks(here.store.checklist.history()), *checklist_item.deviations(here)]
     lines.sort(key=lambda line: line.at, reverse=True)
-    with st.expander(f"**History**: {count(len(lines), 'action')} by people", key="checklist_history_box"):
+    label = f"**History**: {count(len(lines), 'action')} by people"
+    with st.expander(label, key="checklist_history_box", on_change="rerun") as box:
+        if not box.open:
+            return
         history: list[Mapping[str, object]] = [
             {
                 "at": line.at,

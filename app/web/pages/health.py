@@ -170,8 +170,9 @@ def _open_incidents(chosen: str | None) -> None:
     for incident in found[:SHOWN]:
         _incident_row(here, incident)
     if len(found) > SHOWN:
-        with st.expander(count(len(found) - SHOWN, "more open incident"), key="more_incidents"):
-            for incident in found[SHOWN:]:
+        more = count(len(found) - SHOWN, "more open incident")
+        with st.expander(more, key="more_incidents", on_change="rerun") as box:
+            for incident in found[SHOWN:] if box.open else ():
                 _incident_row(here, incident)
 
 
@@ -242,8 +243,9 @@ def _incident(chosen: str) -> None:
         rows.draw(evidence[:SHOWN], here.zone, key="incident_evidence")
         if len(evidence) > SHOWN:
             more = count(len(evidence) - SHOWN, "more piece", "more pieces")
-            with st.expander(f"{more} of evidence", key="more_evidence"):
-                rows.draw(evidence[SHOWN:], here.zone, key="incident_more_evidence")
+            with st.expander(f"{more} of evidence", key="more_evidence", on_change="rerun") as box:
+                if box.open:
+                    rows.draw(evidence[SHOWN:], here.zone, key="incident_more_evidence")
 
 
 def _evidence(here: Panel, proof: Proof, subject: str) -> Row:
@@ -335,7 +337,9 @@ def _closed_incidents() -> None:
         _incident_row(here, incident)
     if not found:
         return
-    with st.expander(f"All {count(len(found), 'incident')} as a table", key="incidents_box"):
+    with st.expander(f"All {count(len(found), 'incident')} as a table", key="incidents_box", on_change="rerun") as box:
+        if not box.open:
+            return
         table(
             [
                 {
@@ -384,7 +388,10 @@ def _adherence(here: Panel, found: HealthReport) -> None:
     )  # fmt: skip
     if not broken:
         return
-    with st.expander(f"{count(len(broken), 'slot')} late, failed or missed", key="broken_slots"):
+    label = f"{count(len(broken), 'slot')} late, failed or missed"
+    with st.expander(label, key="broken_slots", on_change="rerun") as box:
+        if not box.open:
+            return
         rows.draw(
             [
                 Row(
@@ -421,10 +428,12 @@ def _freshness(here: Panel, found: HealthReport) -> None:
     )
     others = [t for t in found.tables if t.state in ("unknown", "not due")]
     if others:
-        with st.expander(f"{count(len(others), 'table')} of which no slot tells the freshness", key="other_tables"):
-            rows.draw(
-                [Row(t.name, Mark(t.state, "unknown"), t.reason) for t in others], here.zone, key="other_table_rows"
-            )
+        label = f"{count(len(others), 'table')} of which no slot tells the freshness"
+        with st.expander(label, key="other_tables", on_change="rerun") as box:
+            if box.open:
+                rows.draw(
+                    [Row(t.name, Mark(t.state, "unknown"), t.reason) for t in others], here.zone, key="other_table_rows"
+                )
 
 
 def _expectations(here: Panel, found: HealthReport) -> None:
@@ -450,7 +459,10 @@ def _expectations(here: Panel, found: HealthReport) -> None:
         key="pass_rates",
     )
     _alerts(here, found.trends)
-    with st.expander(f"All {count(len(ordered), 'expectation')} as a table", key="expectations_box"):
+    label = f"All {count(len(ordered), 'expectation')} as a table"
+    with st.expander(label, key="expectations_box", on_change="rerun") as box:
+        if not box.open:
+            return
         table(
             [
                 {

@@ -91,7 +91,11 @@ def _history() -> None:
 def _start() -> None:
     here = panel.current()
     names = [t.name for t in here.migration.tables]
-    with st.expander("**Start a comparison**", key="parity_start_box", icon=":material/play_arrow:"):
+    with st.expander(
+        "**Start a comparison**", key="parity_start_box", icon=":material/play_arrow:", on_change="rerun"
+    ) as box:
+        if not box.open:
+            return
         chosen = st.multiselect("Tables", names, default=names, key="parity_tables")
         final = st.toggle(
             "Final: also the deterministic comparison",

@@ -156,8 +156,9 @@ def _ratios(here: Panel, found: Assessment, shown: Shown, since: datetime) -> No
     if interval:
         title += f"; band: {interval.coverage:.0%} interval of the median of all {len(measure.points):,} pairs"
     charts.show(charts_performance.ratios(ratios, band, here.zone), title, key="performance_ratios")
-    with st.expander("**Pairs in this chart**", key="performance_pairs_box"):
-        performance_pairs.pairs_table(here, measure, points, key="performance_pairs")
+    with st.expander("**Pairs in this chart**", key="performance_pairs_box", on_change="rerun") as box:
+        if box.open:
+            performance_pairs.pairs_table(here, measure, points, key="performance_pairs")
 
 
 def _of(drawn: int, total: int, unit: str) -> str:

@@ -91,7 +91,9 @@ PRICE_COLUMNS = (
 
 
 def _prices(here: Panel, found: Assessment) -> None:
-    with st.expander("**Source of the prices**", key="performance_prices_box"):
+    with st.expander("**Source of the prices**", key="performance_prices_box", on_change="rerun") as box:
+        if not box.open:
+            return
         st.caption(
             "The same records by price. DBU: sum of all record types in system.billing.usage. Price: "
             "system.billing.list_prices at each record's start; discounts are not included, nor, for classic compute, "
