@@ -252,3 +252,44 @@ def test_a_record_of_another_action_or_outcome_covers_nothing(given: Given, look
         )  # fmt: skip
         with pytest.raises(Refused, match="cannot be looked up"):
             given.service.submit(made, ERIN, BACK)
+
+
+@pytest.mark.parametrize("by", [LARS, replace(ERIN, source="token")])
+def test_the_glass_that_someone_else_broke_covers_nothing(given: Given, lookup: Lookup, by: Actor) -> None:
+    lookup.down = False
+    made = given.service.plan(Kind.ROLLBACK, {}, ERIN)
+    lookup.down = True
+    given.store.audit.append(
+        actor=by.user_name, source=by.source, local=True, action="break glass", outcome="allowed",
+        subject=made.operation_id, plan_hash=made.hash, reason=WHY,
+    )  # fmt: skip
+    with pytest.raises(Refused, match="cannot be looked up"):
+        given.service.submit(made, ERIN, BACK)
+
+
+def test_a_record_of_broken_glass_covers_nothing_but_a_rollback(given: Given, lookup: Lookup) -> None:
+    lookup.down = False
+    made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
+    lookup.down = True
+    given.store.audit.append(
+        actor=ERIN.user_name, source=ERIN.source, local=True, action="break glass", outcome="allowed",
+        subject=made.operation_id, plan_hash=made.hash, reason=WHY,
+    )  # fmt: skip
+    with pytest.raises(Refused, match="cannot be looked up"):
+        given.service.submit(made, ERIN, made.confirmation)
+
+
+def test_each_person_counts_once_and_the_one_who_broke_it_never(given: Given, lookup: Lookup) -> None:
+    operation = broken(given)
+    for by in (ERIN, LARS, replace(LARS, user_name=LARS.user_name.upper())):
+        given.store.audit.append(
+            actor=by.user_name, source=by.source, local=True, action="account", outcome="allowed", subject=operation
+        )
+    (still_open,) = given.service.unaccounted()
+    assert still_open.accounted == (LARS.user_name,) and still_open.missing == 1
+
+
+def test_a_rollback_that_was_started_is_accounted_for_whatever_its_state_says(given: Given, lookup: Lookup) -> None:
+    operation = broken(given)
+    assert given.store.operations.move(operation, [State.VERIFIED], State.CANCELLED)
+    assert [u.operation_id for u in given.service.unaccounted()] == [operation]
