@@ -76,6 +76,24 @@ DECLARERS = 4
 """Statements that declare tables at the same time."""
 
 
+def definitions(warehouse_id: str) -> Bundle:
+    """Jobs and pipelines of a workspace in mid-migration: the bundle's, the new job, and the old one of production."""
+    return load(
+        ROOT / "databricks.yml",
+        "prod",
+        also=[ROOT / "pipeline" / "new_job.yml", ROOT / "demo" / "old_job.yml"],
+        ids=IDS,
+        variables={
+            "deployer": ADMIN,
+            "warehouse_id": warehouse_id,
+            "old_job_id": IDS["jobs.old"],
+            "database_instance": "none here",
+            "notebooks": NOTEBOOKS,
+            "pipeline_root": PIPELINE,
+        },
+    )
+
+
 @dataclass(frozen=True)
 class Step:
     """One part of the preparation. key: what it is remembered by; title: what a person reads."""
@@ -241,8 +259,7 @@ class Bootstrap:
     # -- jobs and pipelines ------------------------------------------------------------------------------------------
 
     def bundle(self) -> Bundle:
-        given = {"warehouse_id": self.workspace.warehouse_id}
-        return load(ROOT / "databricks.yml", "local", ids=IDS, variables=given)
+        return definitions(self.workspace.warehouse_id)
 
     def jobs(self) -> None:
         """Creates what is missing; what exists may have been changed since and stays as it is."""

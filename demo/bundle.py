@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,22 +70,34 @@ def load(
     path: Path,
     target: str,
     *,
+    also: Sequence[Path] = (),
     ids: Mapping[str, str] | None = None,
     variables: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """The bundle file `path` for `target`.
 
+    also: files with further resources, which use the bundle's variables and are not part of it.
     ids: what only the workspace knows of a resource: its id by `Resource.reference` (`pipelines.production`), else by
-    reference and name (`apps.cutover.service_principal_client_id`).
+    reference and name (`apps.cutover.service_principal_client_id`); and who deploys
+    (`workspace.current_user.userName`).
     variables: values that win over the target's and the defaults, as `--var` does.
     Raises BundleError for a file that is no bundle, an unknown target, kind of resource or variable, a used variable
     without a value, a reference that nothing answers, and references in a circle.
     """
+    return parse(read(path, also), target, ids=ids, variables=variables)
+
+
+def read(path: Path, also: Sequence[Path] = ()) -> Json:
+    """The content of a bundle file with the resources of further files. Raises BundleError."""
     try:
-        document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+        first, *more = (yaml.load(p.read_text(), Loader=yaml.CSafeLoader) for p in (path, *also))
     except (OSError, yaml.YAMLError) as e:
         raise BundleError(f"{path}: not readable as a bundle: {e}") from e
-    return parse(document, target, ids=ids, variables=variables)
+    if not isinstance(first, dict):
+        raise BundleError(f"{path}: not a bundle: `bundle.name` is missing")
+    for document in more:
+        first["resources"] = _merged(first.get("resources") or {}, document["resources"])
+    return first
 
 
 def parse(
@@ -193,6 +205,8 @@ class _Values:
             self._open.pop()
 
     def _raw(self, reference: str) -> Any:
+        if reference in self._ids:
+            return self._ids[reference]
         kind, *path = reference.split(".")
         if kind in ("var", "variables") and len(path) == 1:
             return self._variable(path[0])

@@ -247,7 +247,7 @@ def _of_job(side: str, schedule: ScheduleRecord, left: Left) -> Iterator[Drift]:
             about, key=f"parameter:{side}:{parameter}", subject=f"Parameter {parameter} of {name}",
             wanted=f"as {value!r}", found=f"is {now.get(parameter)!r}", operation=left.operation,
             cause=f"someone changed it{bundle}",
-            restore=f"set it to {value!r} in the job's settings, and in the bundle",
+            restore=f"set it to {value!r} in the job's settings" + (", and in the bundle" if bundle else ""),
         )  # fmt: skip
 
 

@@ -46,31 +46,36 @@ class _Answers:
         return [self.get(what, path)]
 
 
-def bundle(target: str = "prod") -> Bundle:
-    variables = {"warehouse_id": "w", "deployer": "d@example.com"}
-    return load(_FILE, target, ids=_IDS, variables=variables)
+NEW_JOB_FILE = _FILE.parent / "pipeline" / "new_job.yml"
+OLD_JOB_FILE = _FILE.parent / "demo" / "old_job.yml"
 
 
-def job(side: str, change: Change | None = None, target: str = "prod") -> Job:
+def bundle() -> Bundle:
+    """What production holds: the bundle's resources, the new job, and the old one as the local workspace has it."""
+    variables = {"warehouse_id": "w", "deployer": "d@example.com", "old_job_id": "1", "database_instance": "i"}
+    return load(_FILE, "prod", also=[NEW_JOB_FILE, OLD_JOB_FILE], ids=_IDS, variables=variables)
+
+
+def job(side: str, change: Change | None = None) -> Job:
     """A job as the client reads it. change: changes its settings before."""
-    settings = copy.deepcopy(bundle(target).jobs[JOBS[side]].settings)
+    settings = copy.deepcopy(bundle().jobs[JOBS[side]].settings)
     if change is not None:
         change(settings)
     rest = cast(Rest, _Answers({"job_id": 1, "settings": settings}))
     return Jobs(rest, Links("https://example.com")).get(1)
 
 
-def pipeline(environment: str, change: Change | None = None, target: str = "prod") -> Pipeline:
+def pipeline(environment: str, change: Change | None = None) -> Pipeline:
     """A pipeline as the client reads it. change: changes its specification before."""
-    spec = copy.deepcopy(bundle(target).pipelines[environment].settings)
+    spec = copy.deepcopy(bundle().pipelines[environment].settings)
     if change is not None:
         change(spec)
     rest = cast(Rest, _Answers({"pipeline_id": "p", "name": spec["name"], "state": "IDLE", "spec": spec}))
     return Pipelines(rest, Links("https://example.com")).get("p")
 
 
-def schedule_record(side: str, as_of: datetime, change: Change | None = None, target: str = "prod") -> ScheduleRecord:
-    found = job(side, change, target)
+def schedule_record(side: str, as_of: datetime, change: Change | None = None) -> ScheduleRecord:
+    found = job(side, change)
     names = {"p-prod": "00_RDS_FDE_Pipeline_PROD", "p-dev": "00_RDS_FDE_Pipeline_DEV"}
     paused = {True: "PAUSED", False: "UNPAUSED", None: None}[found.timing.paused]
     return ScheduleRecord(
@@ -79,20 +84,16 @@ def schedule_record(side: str, as_of: datetime, change: Change | None = None, ta
     )  # fmt: skip
 
 
-def pipeline_record(
-    environment: str, as_of: datetime, change: Change | None = None, target: str = "prod"
-) -> PipelineRecord:
-    found = pipeline(environment, change, target)
+def pipeline_record(environment: str, as_of: datetime, change: Change | None = None) -> PipelineRecord:
+    found = pipeline(environment, change)
     return PipelineRecord(
         environment, "p", found.name, "IDLE", found.catalog, found.schema, {}, "u", as_of, pipeline_definition(found)
     )
 
 
-def all_records(
-    migration: Migration, as_of: datetime, target: str = "prod"
-) -> tuple[dict[str, ScheduleRecord], dict[str, PipelineRecord]]:
+def all_records(migration: Migration, as_of: datetime) -> tuple[dict[str, ScheduleRecord], dict[str, PipelineRecord]]:
     """Every job by its side, every pipeline by its environment."""
     return (
-        {side: schedule_record(side, as_of, target=target) for side in migration.jobs},
-        {p.environment: pipeline_record(p.environment, as_of, target=target) for p in migration.pipelines},
+        {side: schedule_record(side, as_of) for side in migration.jobs},
+        {p.environment: pipeline_record(p.environment, as_of) for p in migration.pipelines},
     )

@@ -34,11 +34,11 @@ from tests.support.emulator_workspace import Caller, workspace_in
 from tests.support.progress_facts import MIGRATION, ago, facts, operated, operation, read, run
 
 Change = Callable[[dict[str, Any]], None]
-DEPLOYED = {target: all_records(MIGRATION, ago(0.1), target) for target in ("prod", "local")}
+DEPLOYED = all_records(MIGRATION, ago(0.1))
 
 
-def workspace(target: str = "prod", **more: Any) -> Facts:
-    schedules, pipelines = DEPLOYED[target]
+def workspace(**more: Any) -> Facts:
+    schedules, pipelines = DEPLOYED
     return facts(snapshot=Snapshot(read("schedules", "pipelines"), schedules, pipelines, {}, (), ()), **more)
 
 
@@ -65,9 +65,8 @@ def nothing(settings: dict[str, Any]) -> None:
 # -- what the guide requires ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", ["prod", "local"])
-def test_the_bundle_deploys_what_the_migration_file_requires(target: str) -> None:
-    found = configuration(workspace(target))
+def test_the_bundle_deploys_what_the_migration_file_requires() -> None:
+    found = configuration(workspace())
     assert [(c.kind, c.key) for c in found] == [
         ("pipeline", "development"),
         ("pipeline", "production"),
@@ -307,14 +306,14 @@ def test_what_a_definition_leaves_out_has_the_services_default() -> None:
 def test_a_local_workspace_answers_what_the_bundle_defines(tmp_path: Path) -> None:
     call = Caller(workspace_in(tmp_path))
     rest, links = cast(Rest, _Local(call)), Links("https://x")
-    bundled = bundle("local")
+    bundled = bundle()
     ids = {
         e: _created(call, "/api/2.0/pipelines", bundled.pipelines[e].settings) for e in ("production", "development")
     }
     settings = copy.deepcopy(bundled.jobs["new"].settings)
     settings["tasks"][1]["pipeline_task"]["pipeline_id"] = ids["production"]
     job_id = _created(call, "/api/2.2/jobs/create", settings)
-    snapshot = workspace("local").snapshot
+    snapshot = workspace().snapshot
     pipelines = {
         e: replace(r, definition=pipeline_definition(Pipelines(rest, links).get(ids[e])))
         for e, r in snapshot.pipelines.items()

@@ -13,9 +13,10 @@ from databricks.sdk.service.pipelines import PipelineSpec
 
 from app.config.migration import DEFAULT_MIGRATION, Migration
 from databricks_client.quartz import Cron
-from demo.bootstrap import IDS, NOTEBOOKS, PIPELINE, Bootstrap
+from demo.bootstrap import IDS, NOTEBOOKS, PIPELINE, Bootstrap, definitions
 from demo.bundle import Bundle, BundleError, Permission, load, parse
 from demo.sources.schemas import EXCLUDED_COMPANY_SHORT_IDS, EXEMPT_COMPANY_ID
+from tests.support.bundled_definitions import NEW_JOB_FILE
 
 FILE = Path(__file__).parents[2] / "databricks.yml"
 
@@ -47,7 +48,7 @@ NEW_TASKS = {
 
 @pytest.fixture(scope="module")
 def local() -> Bundle:
-    return load(FILE, "local", ids=IDS)
+    return definitions("w")
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,9 @@ def document() -> dict[str, Any]:
 def graph(bundle: Bundle, job: str) -> dict[str, list[str]]:
     tasks = bundle.jobs[job].settings["tasks"]
     return {t["task_key"]: [d["task_key"] for d in t.get("depends_on", [])] for t in tasks}
+
+
+GIVEN = {"warehouse_id": "w", "deployer": "me@example.com", "old_job_id": "1", "database_instance": "i"}
 
 
 def small(**more: Any) -> dict[str, Any]:
@@ -89,8 +93,6 @@ def test_the_new_job_reads_the_pipeline_s_tables_and_leaves_the_old_reports_alon
     for switched in Migration.load(DEFAULT_MIGRATION).candidate_job.parameters:
         assert parameters[switched.name] == switched.parallel, "a rollback sets this back"
     assert "parameters" not in local.jobs["old"].settings
-    after = load(FILE, "local", ids=IDS, variables={"new_report_prefix": ""})
-    assert {"name": "report_prefix", "default": ""} in after.jobs["new"].settings["parameters"]
 
 
 def test_both_jobs_fire_four_times_a_day_and_only_the_old_one_does(local: Bundle) -> None:
@@ -161,14 +163,12 @@ def test_every_notebook_and_pipeline_file_of_the_bundle_is_in_the_project(local:
     assert all(p.startswith(NOTEBOOKS) for p in there)
 
 
-def test_a_deploy_to_production_can_keep_the_schedules_of_after_the_cutover() -> None:
-    after = {"old_pause_status": "PAUSED", "new_pause_status": "UNPAUSED"}
-    given = {"warehouse_id": "w", "deployer": "me@example.com"}
-    prod = load(FILE, "prod", ids=IDS, variables={**given, **after})
-    assert prod.jobs["old"].settings["schedule"]["pause_status"] == "PAUSED"
-    assert prod.jobs["new"].settings["schedule"]["pause_status"] == "UNPAUSED"
-    path = prod.jobs["old"].settings["tasks"][0]["notebook_task"]["notebook_path"]
-    assert path == "/Workspace/Users/me@example.com/.bundle/cutover/prod/files/pipeline/legacy/python/blockSelfJoins"
+def test_notebooks_and_source_lie_where_the_deploy_puts_them() -> None:
+    prod = load(FILE, "prod", also=[NEW_JOB_FILE], ids=IDS, variables=GIVEN)
+    files = "/Workspace/Users/me@example.com/.bundle/cutover/prod/files"
+    path = prod.jobs["new"].settings["tasks"][0]["notebook_task"]["notebook_path"]
+    assert path == f"{files}/pipeline/legacy/python/blockSelfJoins"
+    assert prod.pipelines["production"].settings["root_path"] == f"{files}/pipeline"
 
 
 def test_production_needs_the_values_that_only_a_workspace_knows() -> None:
@@ -178,13 +178,13 @@ def test_production_needs_the_values_that_only_a_workspace_knows() -> None:
 
 def test_loading_leaves_the_file_s_content_alone(document: dict[str, Any]) -> None:
     before = copy.deepcopy(document)
-    parse(document, "local", ids=IDS)
+    parse(document, "prod", ids=IDS, variables=GIVEN)
     assert document == before
 
 
 def test_the_pipeline_cluster_can_be_made_to_scale() -> None:
     scaling = {"label": "default", "autoscale": {"min_workers": 2, "max_workers": 8, "mode": "ENHANCED"}}
-    bundle = load(FILE, "local", ids=IDS, variables={"pipeline_cluster": scaling})
+    bundle = load(FILE, "prod", ids=IDS, variables={**GIVEN, "pipeline_cluster": scaling})
     assert bundle.pipelines["production"].settings["clusters"] == [scaling]
 
 
@@ -235,6 +235,6 @@ def test_an_unknown_target_variable_or_kind_of_resource_is_refused() -> None:
 
 
 def test_what_the_app_asks_for_by_name_is_among_its_resources(document: dict[str, Any]) -> None:
-    given = {r["name"] for r in document["resources"]["apps"]["cutover"]["resources"]}
+    given = {r["name"] for r in document["targets"]["prod"]["resources"]["apps"]["cutover"]["resources"]}
     asked = {e["valueFrom"] for e in yaml.safe_load(FILE.with_name("app.yaml").read_text())["env"] if "valueFrom" in e}
     assert asked == {"sql-warehouse"} and asked <= given

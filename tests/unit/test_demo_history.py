@@ -9,8 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from demo.bootstrap import IDS, ROOT
-from demo.bundle import load
+from demo.bootstrap import IDS, definitions
 from demo.history import MARK, NEW_DAYS, OLD_DAYS, History, Sides, history
 from emulator import billing, lakeflow
 from emulator.billing import HOUR_MS, Compute, compute_of_update, computes_of_run, usage_rows, usage_table
@@ -24,7 +23,7 @@ WORKSPACE = 1
 
 @pytest.fixture(scope="module")
 def sides() -> Sides:
-    bundle = load(ROOT / "databricks.yml", "local", ids=IDS)
+    bundle = definitions("w")
     jobs = {k: Job(int(IDS[f"jobs.{k}"]), "admin@example.com", NOW, r.settings) for k, r in bundle.jobs.items()}
     pipelines = {
         k: Pipeline(IDS[f"pipelines.{k}"], "admin@example.com", NOW, NOW, r.settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.access import Refused
+from app.config.migration import Reminders
 from app.operations.definition import Kind
 from app.operations.engine import LEASE
 from app.store.operations import Phase, State
@@ -13,10 +14,11 @@ from tests.support.operations_world import BACK, ERIN, MIGRATION, OLD, SOFIA, Gi
 
 def test_rollback_shows_what_it_cannot_keep(given: Given) -> None:
     given.service.apply(given.approved(), "worker")
-    made = given.service.plan(Kind.ROLLBACK, {}, ERIN)
+    reminded = MIGRATION.model_copy(update={"reminders": Reminders(rollback=("Call the desk",))})
+    made = given.service_with(reminded).plan(Kind.ROLLBACK, {}, ERIN)
     assert any("dim_fde: consumers go back from 130 rows, 30 of them later" in n for n in made.notes)
     assert len([n for n in made.notes if "rows written since cutover" in n]) == 6
-    assert made.notes[-1] == MIGRATION.reminders.rollback[-1]
+    assert made.notes[-1] == "Call the desk"
 
 
 def test_rollback_serves_the_old_side_before_the_new_is_stopped(given: Given) -> None:
