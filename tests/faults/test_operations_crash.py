@@ -15,7 +15,7 @@ from app.operations.world import Relation
 from app.store.connect import open_engine
 from app.store.operations import Phase, State
 from databricks_client.errors import WorkspaceError
-from tests.support.databases import Postgres
+from tests.support.databases import Postgres, content
 from tests.support.operations_world import BACK, ERIN, MIGRATION, Crash, Given, all_new, all_old
 
 SPREAD = 12
@@ -23,7 +23,7 @@ SPREAD = 12
 
 
 class Line:
-    """An operation about to be carried out, to be started again and again, and the points at which it may die."""
+    """An operation ready to be executed, the points at which its process may die, and what it leaves at each."""
 
     def __init__(self, ready: Given, operation: str) -> None:
         self.ready, self.operation = ready, operation
@@ -37,14 +37,22 @@ class Line:
             for at, n in enumerate(names, 1)
             if not n.endswith(" journal") or at % 31 == 0 or at > len(names) - 8
         ]
+        self._left = ready.copy().left_by_kills(operation, {at for at, _ in self.points})
 
     def dead_at(self, at: int) -> tuple[Given, str]:
+        """The world and its store after a kill there, and a new process."""
+        g = self._left[at].copy()
+        g.restart()
+        return g, self.operation
+
+    def crashed_at(self, at: int) -> Given:
+        """The same by an execution of its own that ends with an exception there."""
         g = self.ready.copy()
         g.world.faults.die_at = at
         with pytest.raises(Crash):
             g.service.apply(self.operation, "worker")
         g.restart()
-        return g, self.operation
+        return g
 
 
 @cache
@@ -80,6 +88,23 @@ def test_the_points_cover_before_and_after_each_effect_of_each_of_the_six_tables
         for what in ("ALTER VIEW", "ALTER TABLE"):
             assert any(p.startswith(f"{when} {what}") and f"`{t.name}`" in p for p in back)
         assert any(p.startswith(f"{when} DROP VIEW") and f"`{t.name}__cutover`" in p for p in back)
+
+
+@pytest.mark.parametrize("line", [cutover_line, rollback_line])
+def test_a_process_that_ends_with_an_exception_leaves_what_a_killed_one_leaves(line: Callable[[], Line]) -> None:
+    def left(g: Given) -> dict[str, object]:
+        kept = content(g.engine)
+        # Each process has a name and each statement a tag of its own: a journal's digest and the chain differ by them.
+        assert all(lease.pop("owner") for lease in kept["leases"])
+        for line in kept["operation_journal"]:
+            line["detail"] = sorted(line["detail"])
+        for record in (*kept["audit_log"], *kept["audit_head"]):
+            for own in ("hash", "prev_hash", "detail"):
+                record.pop(own, None)
+        return {**kept, **{n: getattr(g.world, n) for n in ("names", "rows", "jobs", "following")}, "at": g.clock()}
+
+    for at, name in line().points[::SPREAD]:
+        assert left(line().crashed_at(at)) == left(line().dead_at(at)[0]), name
 
 
 def test_a_crash_at_any_point_of_a_cutover_then_resume_ends_all_new() -> None:

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -78,7 +78,7 @@ class Faults:
     """What goes wrong, by the number of the point or of the effect (from 1), or by the text of a statement.
 
     die_at: the process dies at this point. lose: the effect lands and its answer is lost. fail: it does not land.
-    refuse: the workspace refuses every statement that holds this text.
+    refuse: the workspace refuses every statement that holds this text. passing: called at each point with its number.
     """
 
     die_at: int | None = None
@@ -89,6 +89,7 @@ class Faults:
     effects: int = 0
     dead: bool = False
     named: list[str] = field(default_factory=list)
+    passing: Callable[[int], object] = lambda _: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def point(self, name: str) -> None:
@@ -98,6 +99,7 @@ class Faults:
                 raise Crash(name)
             self.points += 1
             self.named.append(name)
+            self.passing(self.points)
             if self.points == self.die_at:
                 self.dead = True
                 raise Crash(name)
@@ -174,7 +176,8 @@ class FakeWorld:
         self.pause: Callable[[float], None] = lambda _: None
         self.updates: list[tuple[str, datetime, bool, Mapping[str, Any] | None]] = []
         self.tokens: dict[str, str] = {}
-        self.ids = itertools.count(1)
+        self.made = 0
+        """How many views and tables were created: their ids are numbered."""
         self.numbers = itertools.count(1)
         self.me = "cutover-app"
         self.managers = {"cutover-app", "engineer@example.com"}
@@ -579,7 +582,7 @@ class FakeWorld:
             over = self._found(sql, names[1])
             said = re.match(r"CREATE VIEW \S+(?: WITH SCHEMA EVOLUTION)? COMMENT ('(?:[^'\\]|\\.)*')", sql)
             self.names[names[0]] = Relation(
-                names[0], "view", "VIEW", table_id=f"id-view-{next(self.ids)}", owner=self.me,
+                names[0], "view", "VIEW", table_id=self._new_id("view"), owner=self.me,
                 definition=_query(sql), over=names[1], columns=over.columns,
                 comment=_text(said[1]) if said else None, column_comments=over.column_comments,
             )  # fmt: skip
@@ -617,12 +620,16 @@ class FakeWorld:
             if first.kind != "absent":
                 raise WorkspaceError(sql, "[TABLE_OR_VIEW_ALREADY_EXISTS]", sql_state="42P07")
             self.names[names[0]] = Relation(
-                names[0], "table", "MANAGED", table_id=f"id-made-{next(self.ids)}", owner=self.me,
+                names[0], "table", "MANAGED", table_id=self._new_id("made"), owner=self.me,
                 columns=self._found(sql, names[1]).columns, version=compared.delta(0, self.clock()),
             )  # fmt: skip
             self.rows[names[0]] = self.read(names[1])
         else:
             raise AssertionError(f"the fake knows no such statement: {sql}")
+
+    def _new_id(self, kind: str) -> str:
+        self.made += 1
+        return f"id-{kind}-{self.made}"
 
     def _manages(self, view: Relation) -> bool:
         return view.owner == self.me or self.me in self.managers
@@ -688,7 +695,9 @@ class FakeStore:
 class Given:
     """A world, a store and services over them; `restart` is a new process after a crash."""
 
-    def __init__(self, engine: Engine | None = None, rename: Sequence[str] = (), parallel: int = 1) -> None:
+    def __init__(
+        self, engine: Engine | None = None, rename: Sequence[str] = (), parallel: int = 1, *, tables: bool = True
+    ) -> None:
         self.world = FakeWorld(rename=rename)
         self.clock = Clock()
         self.world.clock = self.clock
@@ -697,7 +706,8 @@ class Given:
         self.engine = engine or create_engine(
             "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
         )
-        metadata.create_all(self.engine, tables=[metadata.tables[n] for n in TABLES])
+        if tables:
+            metadata.create_all(self.engine, tables=[metadata.tables[n] for n in TABLES])
         self.store = FakeStore(self.engine, self.clock, lambda: self.world.faults)
         self.roles = {a.user_name: a.roles for a in (ERIN, LARS, SOFIA)}
         self.verdict: Callable[[Gate], Finding] = lambda g: Finding(Status.PASS, "fine", self.clock(), "test")
@@ -706,7 +716,8 @@ class Given:
 
     def copy(self, engine: Engine | None = None) -> Given:
         """The same world once more; over `engine`, which holds a copy of the store, or with a store copied in memory."""
-        twin = Given(engine)
+        twin = Given(engine, parallel=self.parallel, tables=False)
+        twin.world.made = self.world.made
         for name in ("jobs", "names", "rows", "tokens", "_start"):
             setattr(twin.world, name, dict(getattr(self.world, name)))
         twin.world.following = set(self.world.following)
@@ -720,6 +731,18 @@ class Given:
     def roles_of(self, user: str) -> RolesFound:
         """Roles as groups that everybody may read give them."""
         return in_groups(*self.roles[user])
+
+    def left_by_kills(self, operation: str, points: Container[int]) -> dict[int, Given]:
+        """By point, what a process leaves that is killed there: as it is when the point is passed, in one execution."""
+        left: dict[int, Given] = {}
+
+        def passing(point: int) -> None:
+            if point in points:
+                left[point] = self.copy()
+
+        self.world.faults.passing = passing
+        self.service.apply(operation, "worker")
+        return left
 
     @property
     def service(self) -> OperationsService:
