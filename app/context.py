@@ -112,6 +112,7 @@ class Context:
             personas=self.store.binding.local,
             after=self._after,
             audience=self._audience,
+            ephemeral=self.settings.store_is_ephemeral,
         )
 
     @cached_property

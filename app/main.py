@@ -16,7 +16,18 @@ import streamlit as st  # noqa: E402
 from app.access import Refused  # noqa: E402
 from app.config.base import ConfigError  # noqa: E402
 from app.store.base import StoreError  # noqa: E402
-from app.web.components import accounts, delivery, drifted, identity, notice, panel, preparing, reader, report  # noqa: E402
+from app.web.components import (  # noqa: E402
+    accounts,
+    delivery,
+    drifted,
+    ephemeral,
+    identity,
+    notice,
+    panel,
+    preparing,
+    reader,
+    report,
+)
 from app.web.components.native import PAGES_KEY  # noqa: E402
 from app.web.components.text import literal  # noqa: E402
 
@@ -111,6 +122,7 @@ def main() -> None:
         )
         notice.show(COLLECT, here.zone)
         report.button(here)
+    ephemeral.banner(here)
     found = preparing.state()
     if found is not None:
         panel.live(lambda: preparing.banner(here.store), every=None if found.ready else panel.LIVE_SECONDS)

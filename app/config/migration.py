@@ -179,6 +179,8 @@ class Migration(Frozen):
     """A whole migration file.
 
     one_person_may_sign_all: whether two sign-offs may be one person's; by default each needs another person.
+    ephemeral_store_accepted: whether a cutover may be approved and executed where a restart loses its
+        records.
     cutover_window: when a cutover may start; None: at any time.
     """
 
@@ -198,6 +200,7 @@ class Migration(Frozen):
     gates: Annotated[tuple[Gate, ...], Field(min_length=1)]
     issues: tuple[Issue, ...]
     one_person_may_sign_all: bool = Field(False, strict=True)
+    ephemeral_store_accepted: bool = Field(False, strict=True)
     reminders: Reminders = Reminders()
     performance: Performance = USUAL
     schedule: Schedule = Schedule()

@@ -75,6 +75,12 @@ class Settings(Frozen):
     migration_path: Path
     identity: IdentitySource
     statement_seconds: float = STATEMENT_SECONDS
+    in_databricks_apps: bool = False
+
+    @property
+    def store_is_ephemeral(self) -> bool:
+        """Whether a restart loses the store: SQLite in Databricks Apps, whose disk is cleared."""
+        return self.in_databricks_apps and self.store_url.startswith("sqlite")
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -116,5 +122,6 @@ class Settings(Frozen):
             store_url=setting("CUTOVER_STORE_URL") or _postgres_resource() or f"sqlite:///{data / 'cutover.db'}",
             migration_path=Path(given("CUTOVER_MIGRATION") or DEFAULT_MIGRATION),
             identity=identity,
+            in_databricks_apps=bool(setting("DATABRICKS_APP_NAME")),
             statement_seconds=_seconds("CUTOVER_STATEMENT_SECONDS", STATEMENT_SECONDS, 5.0, 3600.0),
         )

@@ -29,6 +29,10 @@ from app.store.leases import process_owner
 from app.store.operations import ApprovalRecord, JournalEntry, OperationRecord, State
 from app.store.risks import ACCEPT_RISK, AcceptedRisk, recorded
 
+FORGOTTEN = (
+    "the store is SQLite on the app's own disk, and the next restart loses the journal, the approvals and the audit "
+    "log: add a database to the app's resources, or set ephemeral_store_accepted: true in the migration file"
+)
 SUBMITTED_STATES = frozenset(State) - {State.PLANNED}
 
 
@@ -55,6 +59,8 @@ class OperationsService:
     evidence: names of the evidence that a cutover rests on (e.g. table to parity run), pinned in its plan.
     ended: whether this process is to end: an operation is then left between two steps, and Interrupted raised.
     personas: whether what personas chosen locally request and approve counts: on a local workspace alone.
+    ephemeral: whether a restart loses the store: then no cutover is made and nothing approved, unless the migration
+    file accepts it. A rollback always is.
     audience: who uses the tables, for the notes of a cutover's plan; raises nothing.
     after: called once an operation has ended and its lease is free, to read again what it changed; raises nothing.
     """
@@ -75,7 +81,9 @@ class OperationsService:
         personas: Callable[[], bool] = lambda: False,
         after: Callable[[OperationRecord], None] = lambda _: None,
         audience: Callable[[], Audience] = Audience,
+        ephemeral: bool = False,
     ) -> None:
+        self._forgets = ephemeral and not migration.ephemeral_store_accepted
         self._after = after
         self._world = world
         self._store = store
@@ -132,6 +140,7 @@ class OperationsService:
         """
         with self._ledger.audited(actor, "plan", str(kind)):
             self._check_persona(actor)
+            self._check_kept(kind)
             unknown = ""
             try:
                 access.require(actor.user_name, Role.OPERATOR, self._roles_of, f"planning {kind}")
@@ -160,6 +169,7 @@ class OperationsService:
             record, known = self._own(operation_id)
             if not isinstance(plan, str) and plan.hash != record.plan_hash:
                 raise Refused("this is not the plan that was kept under its id: plan again")
+            self._check_kept(known.kind)
             held = self._require_operator(actor, f"submitting {known.kind}", record)
             if not access.same_person(actor.user_name, record.requested_by):
                 raise Refused(f"{record.requested_by} made this plan: make your own")
@@ -184,6 +194,8 @@ class OperationsService:
             self._check_persona(actor)
             record, known = self._ledger.find(operation)
             self._check_own(record)
+            if self._forgets:
+                raise Refused(FORGOTTEN)
             if record.state is not State.SUBMITTED:
                 raise Refused(f"operation {record.id} is {record.state}: it waits for no approval")
             self._planner.check_validity(record, known)
@@ -277,6 +289,7 @@ class OperationsService:
         actor = executor if isinstance(executor, Actor) else Actor(executor, frozenset(), "worker")
         with self._ledger.audited(actor, "apply", operation_id):
             record, known = self._own(operation_id)
+            self._check_kept(known.kind)
             self._check_executor(executor, record)
             if record.state is State.SUBMITTED:
                 raise Refused(
@@ -296,6 +309,11 @@ class OperationsService:
         if isinstance(executor, Actor):
             self._check_persona(executor)
             self._require_operator(executor, "applying", record)
+
+    def _check_kept(self, kind: Kind) -> None:
+        """Raises Refused for a cutover whose journal, approvals and audit log the next restart would lose."""
+        if self._forgets and kind is Kind.CUTOVER:
+            raise Refused(FORGOTTEN)
 
     def _require_operator(
         self, actor: Actor, what: str, record: OperationRecord | None, roles_of: RolesOf | None = None

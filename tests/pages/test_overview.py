@@ -211,6 +211,15 @@ def test_every_page_shows_the_readers_role_and_its_source(fill: Fill, monkeypatc
     assert "Role: viewer. Source: none, there is no user." in text_of(open_page("overview"))
 
 
+def test_every_page_says_that_the_next_restart_loses_the_store(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill()
+    assert "the next restart loses" not in text_of(open_page("audit"))
+    monkeypatch.setenv("DATABRICKS_APP_NAME", "cutover")
+    for path in ("overview", "audit"):
+        text = text_of(open_page(path))
+        assert "the next restart loses the audit log" in text and "no cutover is made" in text
+
+
 def test_what_waits_for_others_names_who_is_expected(fill: Fill) -> None:
     fill()
     text = text_of(open_page("overview"))
