@@ -14,10 +14,11 @@ setup:
 run: setup
 	@exec $(PY) -m scripts.run --port '$(PORT)' --data '$(DATA)' --entries '$(ENTRIES)'
 
+# More processes than cores: the one that has the workspace mostly waits for it.
 test:
 	@sh scripts/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	@$(PY) -m pytest -n 2 $(TESTS)
+	@$(PY) -m pytest -n 3 $(TESTS)
 
 # The fast tests, on SQLite alone, by more processes than cores: some wait. Each more collects all tests anew, 6 s.
 # `make test` adds PostgreSQL, tests/pages, tests/faults, Spark and the browser.

@@ -23,7 +23,7 @@ def main() -> int:
         results = Path(folder) / "results.xml"
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "-q", "tests/browser/test_whole_job.py"),
+                *(sys.executable, "-m", "pytest", "-q", "tests/job/test_whole_job.py"),
                 # The newer form of the file has no place for properties.
                 *(f"--junitxml={results}", "-o", "junit_family=xunit1"),
             ],

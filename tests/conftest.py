@@ -30,10 +30,10 @@ settings.load_profile("cutover")
 ENTRIES = 400
 IDLE = ("--idle-clock",)
 """The workspace's schedules do not fire: a run that starts by itself at some times of day changes what a test finds."""
-WITHOUT_WORKSPACE = ("unit", "pages", "faults")
-"""Folders of tests that need no workspace. `pages` draws every page and dialog on filled stores. `faults` has what takes
-long: crashes at every point, kills, signals, stalls, forged requests, commands as processes, long histories.
-`make unit` leaves both out, `make test` runs them."""
+WITHOUT_WORKSPACE = ("faults", "browser", "pages", "unit")
+"""Folders of tests that need no workspace. `pages` draws every page and dialog on filled stores, `browser` opens them in
+a real browser. `faults` has what takes long: crashes at every point, kills, signals, stalls, forged requests, commands as
+processes, long histories. `make unit` leaves out all three, `make test` runs them."""
 BESIDE = (*WITHOUT_WORKSPACE, "spark", "sql")
 """Folders of tests that may run beside those that change the bundled migration's jobs, pipelines and tables."""
 SHARED, OWNER = "CUTOVER_TEST_DATA", "CUTOVER_TEST_OWNER"
@@ -121,10 +121,12 @@ def spark_remote(raw_workspace: LocalWorkspace) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Fast tests first, then those that need Spark, the browser last; of several processes see `Shares`."""
-    order = ["unit", "pages", "faults", "killed", "spark", "sql", "contract", "browser"]
+    """Fast tests first, then those that need Spark, the whole job last; of several processes see `Shares`."""
+    order = ["unit", "pages", "faults", "browser", "killed", "spark", "sql", "contract", "job"]
     if hasattr(config, "workerinput"):
-        order = ["killed", "contract", "browser", "unit", "pages", "faults", "spark", "sql"]
+        # The shortest files at the end, where one process waits for another. Spark is used late: `killed`, which has the
+        # workspace alone, would wait for a process that used it before.
+        order = ["killed", "contract", "job", "browser", "faults", "pages", "spark", "sql", "unit"]
     items.sort(key=lambda item: order.index(item.path.parent.name))
 
 
@@ -135,13 +137,15 @@ def pytest_collection_finish() -> None:
 
 
 class Shares(LoadScopeScheduling):  # type: ignore[misc]
-    """One process takes the tests that change the workspace, which are the longest.
+    """One process takes the tests that change the workspace, one those of the browser, which share pages and browser.
 
-    The others take all else file by file, and at last what uses nothing of the workspace but its Spark or its SQL.
+    All else is taken file by file.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.split("::")[0])
+        if file.parent.name == "browser":
+            return "browser"
         return file.name if file.parent.name in BESIDE else "workspace"
 
 

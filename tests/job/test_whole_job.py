@@ -19,8 +19,8 @@ from app.store.base import now
 from app.store.open import Store, open_store
 from databricks_client.endpoint import Endpoint
 from scripts.local_workspace import LocalWorkspace
-from tests.browser.consumer import Consumer
 from tests.browser.panel import ROOT, RunningPanel, Visitor, browser_executable, wait
+from tests.job.consumer import Consumer
 
 MIGRATION = Migration.load(ROOT / "app/migrations/00_rds_local.yaml")
 ERIN, LARS, SOFIA, ADA = (f"{n}@example.com" for n in ("engineer", "lead", "stakeholder", "analyst"))
