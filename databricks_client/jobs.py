@@ -224,6 +224,26 @@ class Jobs:
             raise
         return bool(shown.objects("access_control_list", required=True))
 
+    def access(self, job_id: int) -> tuple[tuple[str, str, str], ...]:
+        """What was given on the job itself: field of the permissions API (`user_name`, ...), name and level, sorted.
+
+        What is inherited is left out. Only who may manage the job can read it.
+        """
+        shown = self._rest.get(f"read permissions of job {job_id}", f"/api/2.0/permissions/jobs/{job_id}")
+        found = []
+        for entry in shown.objects("access_control_list", required=True):
+            fields = [f for f in PRINCIPALS if entry.name_or_none(f)]
+            if len(fields) != 1:
+                entry.fail(", ".join(PRINCIPALS), "names not exactly one principal")
+            for level in entry.objects("all_permissions", required=True):
+                if not level.flag("inherited", False):
+                    found.append((fields[0], entry.name(fields[0]), level.word("permission_level")))
+        return tuple(sorted(found))
+
+
+PRINCIPALS = ("user_name", "group_name", "service_principal_name")
+"""Fields of the permissions API that name who has a level."""
+
 
 def timing_of(settings: Mapping[str, Any], what: str) -> Timing:
     """What starts a job with these settings by itself. A missing `pause_status` means UNPAUSED, as in the service.

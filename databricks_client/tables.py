@@ -260,6 +260,17 @@ class Tables:
             return False
         return True
 
+    def views_naming(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Views of every catalog whose definition names the table (whole or by its last part), and those whose
+        definition the acting principal cannot read: the service shows it to a view's owner."""
+        what = f"look for views over {name}"
+        rows = self._sql.query(_VIEWS, {"name": split_table(name)[2].lower()}, what=what)
+        naming, hidden = list[str](), list[str]()
+        for row in (Answer(r, what) for r in rows):
+            view = ".".join(row.name(f"table_{part}") for part in ("catalog", "schema", "name"))
+            (hidden if row.text_or_none("view_definition") is None else naming).append(view)
+        return tuple(sorted(naming)), tuple(sorted(hidden))
+
     def history_head(self, name: str) -> DeltaVersion:
         """The newest entry of a Delta table's history. Fails for what has none."""
         return self._history(name, 1)[0]
@@ -369,6 +380,12 @@ class Tables:
 
 _SYSTEM = "system.information_schema"
 _PERMISSIONS = "/api/2.1/unity-catalog/permissions/table"
+
+_VIEWS = f"""
+SELECT table_catalog, table_schema, table_name, view_definition FROM {_SYSTEM}.views
+WHERE (view_definition IS NULL AND is_materialized = 'NO') OR instr(lower(view_definition), :name) > 0
+"""
+"""A materialized view reads its tables when it is refreshed, which lineage shows."""
 
 _MAINTENANCE = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END"})
 _ENTRIES = 20

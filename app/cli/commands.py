@@ -30,6 +30,12 @@ COMMANDS = {
     "run": ("operations", "Run a job now."),
     "pause": ("operations", "Pause a job's schedule."),
     "unpause": ("operations", "Unpause a job's schedule."),
+    "archive": ("operations", "Plan to archive the old job, show it and submit it for approval."),
+    "unarchive": (
+        "operations",
+        "Plan to give the archived job its name and permissions back.",
+    ),
+    "drop-backup": ("operations", "Plan to drop one old table, show it and submit it for approval."),
     "by-hand": (
         "operations",
         "Show where every table is now, and the commands that finish by hand, forward and back.",

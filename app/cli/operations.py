@@ -45,11 +45,12 @@ def plan(
     number: Annotated[
         int | None, typer.Option("--rows", help="Rows to copy of each table, for rehearse.", min=1)
     ] = None,
+    table: Annotated[str | None, typer.Option(help="Table, for drop-backup.")] = None,
     as_: As = None,
     as_json: Json = False,
 ) -> None:
     """Show what an operation would call and run, and its gates. Changes nothing."""
-    args = {"job": job, "pipeline": pipeline, "rows": number}
+    args = {"job": job, "pipeline": pipeline, "rows": number, "table": table}
     made = _plan(kind, {k: v for k, v in args.items() if v is not None}, context.actor(as_))
     show(as_json, _plan_value(made), lambda console: _draw_plan(console, made))
     end(not made.blocking)
@@ -233,6 +234,40 @@ def unpause(
     _ask(Kind.UNPAUSE, {"job": _side(job)}, as_, confirm, as_json, here, wait)
 
 
+@app.command()
+def archive(as_: As = None, confirm: Confirm = None, as_json: Json = False) -> None:
+    """Plan to archive the old job, show it and submit it for approval.
+
+    From a week after the cutover on. The job is kept: paused, under another name, and only its owner and the executing
+    principal may do more than view it. An approver other than you must approve it.
+    """
+    _ask(Kind.ARCHIVE, {}, as_, confirm, as_json, here=False, wait=False)
+
+
+@app.command()
+def unarchive(as_: As = None, confirm: Confirm = None, as_json: Json = False) -> None:
+    """Plan to give the archived job its name and permissions back.
+
+    The job stays paused. The plan is shown and submitted; an approver other than you must approve it.
+    """
+    _ask(Kind.UNARCHIVE, {}, as_, confirm, as_json, here=False, wait=False)
+
+
+@app.command("drop-backup")
+def drop_backup(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Table of the migration file, e.g. dim_fde.")],
+    as_: As = None,
+    confirm: Confirm = None,
+    as_json: Json = False,
+) -> None:
+    """Plan to drop one old table, show it and submit it for approval. There is no inverse.
+
+    From 30 days after the cutover on, once the old job is archived. Never a table that a name or a view serves, or that
+    lineage saw read within 7 days.
+    """
+    _ask(Kind.DROP_BACKUP, {"table": table}, as_, confirm, as_json, here=False, wait=False)
+
+
 @app.command("by-hand")
 def finish_by_hand(as_json: Json = False) -> None:
     """Show where every table is now, and the commands that finish by hand, forward and back. Changes nothing."""
@@ -291,9 +326,19 @@ def _plan(kind: Kind, args: Mapping[str, Any], actor: Actor, break_glass_reason:
         args = {**args, "job": _side(str(args["job"]))}
     if kind is Kind.START_UPDATE and "pipeline" not in args:
         args = {**args, "pipeline": context.migration.production_pipeline.name}
-    wanted = {Kind.START_UPDATE: {"pipeline"}, Kind.REHEARSE: {"rows"}, Kind.CUTOVER: set(), Kind.ROLLBACK: set()}
+    wanted: dict[Kind, set[str]] = {
+        Kind.START_UPDATE: {"pipeline"},
+        Kind.REHEARSE: {"rows"},
+        Kind.DROP_BACKUP: {"table"},
+        Kind.CUTOVER: set(),
+        Kind.ROLLBACK: set(),
+        Kind.ARCHIVE: set(),
+        Kind.UNARCHIVE: set(),
+    }
     extra = sorted(set(args) - wanted.get(kind, {"job"}) - {"full_refresh", "full_refresh_selection"})
     extra = [e for e in extra if e not in ("refresh_selection", "validate_only")]
+    if kind is Kind.DROP_BACKUP and "table" not in args:
+        raise WrongUse(f"{kind} needs --table TABLE")
     if extra:
         raise WrongUse(f"{kind} takes no --{extra[0]}")
     return context.operations.plan(kind, args, actor, context.err.say, break_glass_reason=break_glass_reason)

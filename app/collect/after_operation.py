@@ -12,8 +12,8 @@ from databricks_client.errors import WorkspaceError
 
 log = logging.getLogger("cutover.collect")
 
-TABLES = frozenset({"cutover", "rollback"})
-SCHEDULES = TABLES | {"pause", "unpause"}
+TABLES = frozenset({"cutover", "rollback", "drop-backup"})
+SCHEDULES = frozenset({"cutover", "rollback", "pause", "unpause", "archive", "unarchive"})
 
 
 def read_again(ctx: CollectContext, kind: str, operation_id: str) -> None:

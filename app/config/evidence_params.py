@@ -161,7 +161,7 @@ class _Items(_Nothing):
 
 
 class _Operation(_Nothing):
-    operation: Literal["rehearse", "cutover", "rollback"]
+    operation: Literal["rehearse", "cutover", "rollback", "archive"]
     share: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
 
     @model_validator(mode="after")

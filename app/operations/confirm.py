@@ -7,6 +7,7 @@ from typing import Any
 
 from app.access import Refused
 from app.config.migration import Migration
+from app.operations.decommission import BACKUP, SUFFIX
 from app.operations.definition import Kind, Observation
 
 
@@ -16,6 +17,10 @@ def text(kind: Kind, args: Mapping[str, Any], migration: Migration, observation:
         case Kind.CUTOVER | Kind.ROLLBACK:
             schemas = sorted({t.baseline.rsplit(".", 1)[0] for t in migration.tables})
             return f"{kind} {' '.join(schemas)}"
+        case Kind.ARCHIVE | Kind.UNARCHIVE:
+            return f"{kind} {observation.job('baseline').name.removesuffix(SUFFIX)}"
+        case Kind.DROP_BACKUP:
+            return f"{kind} {dict(observation.evidence)[BACKUP]}"
         case Kind.REHEARSE:
             return f"{kind} {migration.rehearsal_schema}"
         case Kind.START_UPDATE:

@@ -9,12 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from app.moments import when
 from app.operations import compared
 from app.operations.requests import CALL_SECONDS, Call
-from app.operations.world import Grant, JobState, Kind, PipelineState, Privileges, Relation, Written
+from app.operations.world import (
+    Grant,
+    JobAccess,
+    JobState,
+    Kind,
+    PipelineState,
+    Privileges,
+    Relation,
+    Views,
+    Written,
+)
 from databricks_client import policies, tables
 from databricks_client.client import Workspace
 from databricks_client.connection import STATEMENT_SECONDS
@@ -109,6 +121,18 @@ class DatabricksWorld:
                 unknown.append(f"permissions of job {job_id}: {e.cause}")
         return Privileges(tuple(missing), tuple(unknown))
 
+    def views_naming(self, name: str) -> Views:
+        """Views of every catalog whose definition names this table, or cannot be read."""
+        return Views(*self._workspace.tables.views_naming(name))
+
+    def readers(self, name: str, since: datetime) -> Sequence[str]:
+        """What read a table since then, by lineage, each in a few words; what this principal queried is left out."""
+        me = self._workspace.identity.me().user_name
+        found = self._workspace.lineage.consumers([name], since)
+        # The panel's own reads: statements of this principal that belong to no job, notebook, pipeline or dashboard.
+        others = [c for c in found if not (c.user == me and c.kind in ("UNKNOWN", "DBSQL_QUERY"))]
+        return [f"{c.kind} {c.consumer_id} of {c.user or 'someone'} (last {when(c.last_seen)})" for c in others]
+
     # SQL
 
     def execute(self, sql: str, seconds: float | None = None) -> str:
@@ -192,6 +216,11 @@ class DatabricksWorld:
             url=found.url,
             parameters=found.parameters,
         )
+
+    def job_access(self, job_id: int) -> JobAccess:
+        """Who may do what with a job. Only who may manage it can read that."""
+        me = self._workspace.identity.me()
+        return JobAccess(self._workspace.jobs.access(job_id), me.user_name, "admins" in me.groups)
 
     def pipeline(self, name: str) -> PipelineState:
         """A pipeline by name, with its last update that completed and refreshed something."""

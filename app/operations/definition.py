@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
+from app.operations import job_access
 from app.operations.model import Model
 from app.operations.plan_hash import as_json, hash_of
 from app.operations.steps import PlannedStep
@@ -28,10 +29,19 @@ class Kind(StrEnum):
     CUTOVER = "cutover"
     ROLLBACK = "rollback"
     REHEARSE = "rehearse"
+    ARCHIVE = "archive"
+    UNARCHIVE = "unarchive"
+    DROP_BACKUP = "drop-backup"
 
 
 CONVERGING = frozenset({Kind.CUTOVER, Kind.ROLLBACK})
 """What leaves every name on one side, whatever happens on the way."""
+
+DECOMMISSION = frozenset({Kind.ARCHIVE, Kind.UNARCHIVE, Kind.DROP_BACKUP})
+"""What ends the old side, and what takes the reversible part of that back."""
+
+APPROVED = frozenset({Kind.CUTOVER}) | DECOMMISSION
+"""What a second person has to approve."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ class Observation:
     @property
     def model(self) -> Model:
         """The observed names and jobs, as steps read them."""
-        return Model.of(self.relations, (j for _, j in self.jobs))
+        return Model.of(self.relations, (j for _, j in self.jobs), job_access.of_evidence(self.evidence))
 
     def relation(self, name: str) -> Relation:
         """The observed state of a name. Raises KeyError if it was not looked at."""

@@ -499,7 +499,7 @@ class Executor:
 
     def _start_warehouse(self, known: Plan, hold: Hold, silent: bool = False) -> None:
         """Starts the SQL warehouse and waits for it, where the operation needs one."""
-        if known.kind in CONVERGING or known.kind is Kind.REHEARSE:
+        if known.kind in CONVERGING or known.kind in (Kind.REHEARSE, Kind.DROP_BACKUP):
             journal = self._engine(known, hold, "forward", may_stop=False, silent=silent).journal
             settling = self._settling(known, hold, silent)
             self._world.ensure_running(

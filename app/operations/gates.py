@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app.config.migration import Gate, Migration
 from app.durations import duration
-from app.operations import compared, plan_swap
+from app.operations import compared, decommission, plan_swap
 from app.operations.definition import GateVerdict, Kind, Observation
 from app.operations.draft import NoWayBack
 from app.operations.past import PastCutover
@@ -59,6 +59,9 @@ def of_world(kind: Kind, migration: Migration, observation: Observation, past: P
             return (_unfinished(observation), _idle(observation))
         case Kind.RUN_NOW | Kind.PAUSE | Kind.UNPAUSE:
             return (_unfinished(observation), *_own_names(migration, observation, past))
+        case Kind.ARCHIVE | Kind.UNARCHIVE | Kind.DROP_BACKUP:
+            found = decommission.of_decommission(kind, migration, observation, past)
+            return (_unfinished(observation), *found, _privileges(observation))
         case Kind.ROLLBACK:
             return ()
 

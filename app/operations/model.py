@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from app.operations.world import JobState, Relation
+from app.operations.world import JobAccess, JobState, Relation
 
 
 class NotObserved(LookupError):
@@ -14,15 +14,21 @@ class NotObserved(LookupError):
 
 @dataclass(frozen=True)
 class Model:
-    """Relations by name and jobs by id; read like the workspace itself (`app.operations.world.Seen`)."""
+    """Relations by name, jobs and who may do what with them by id; read like the workspace itself (`world.Seen`)."""
 
     relations: Mapping[str, Relation]
     jobs: Mapping[int, JobState] = field(default_factory=dict)
+    access: Mapping[int, JobAccess] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, relations: Iterable[Relation], jobs: Iterable[JobState] = ()) -> Model:
+    def of(
+        cls,
+        relations: Iterable[Relation],
+        jobs: Iterable[JobState] = (),
+        access: Mapping[int, JobAccess] | None = None,
+    ) -> Model:
         """A model that holds these."""
-        return cls({r.name: r for r in relations}, {j.job_id: j for j in jobs})
+        return cls({r.name: r for r in relations}, {j.job_id: j for j in jobs}, access or {})
 
     def relation(self, name: str) -> Relation:
         """What a name stands for. Raises NotObserved."""
@@ -42,10 +48,21 @@ class Model:
                 return job
         raise NotObserved(f"job {name} was not observed")
 
+    def job_access(self, job_id: int) -> JobAccess:
+        """Who may do what with a job. Raises NotObserved."""
+        try:
+            return self.access[job_id]
+        except KeyError as e:
+            raise NotObserved(f"who may do what with job {job_id} was not observed") from e
+
     def with_relations(self, *changed: Relation) -> Model:
         """The model with these relations in place of those of the same names."""
-        return Model({**self.relations, **{r.name: r for r in changed}}, self.jobs)
+        return replace(self, relations={**self.relations, **{r.name: r for r in changed}})
 
     def with_job(self, changed: JobState) -> Model:
         """The model with this job in place of the one of the same id."""
-        return Model(self.relations, {**self.jobs, changed.job_id: changed})
+        return replace(self, jobs={**self.jobs, changed.job_id: changed})
+
+    def with_access(self, job_id: int, changed: JobAccess) -> Model:
+        """The model with this in place of who might do what with a job."""
+        return replace(self, access={**self.access, job_id: changed})

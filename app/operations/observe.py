@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from app.access import Refused
 from app.config.migration import Migration
-from app.operations import plan_rehearsal, plan_swap
+from app.operations import decommission, job_access, plan_rehearsal, plan_swap
 from app.operations.definition import Kind, Observation
 from app.operations.past import JobName, PastCutover
 from app.operations.positions import Swap
@@ -68,9 +68,9 @@ def observe(
             return replace(seen, written=_written(world, migration, seen, past)) if counts else seen
         case Kind.REHEARSE:
             sources = [n for t in migration.tables for n in (t.baseline, t.candidate)]
-            found = relations(world, [*sources, *plan_rehearsal.rehearsal_names(migration)])
+            copies = relations(world, [*sources, *plan_rehearsal.rehearsal_names(migration)])
             read = world.privileges((), sources, ())
-            seen = Observation(moment, tuple(found), privileges=read, unfinished=tuple(unfinished))
+            seen = Observation(moment, tuple(copies), privileges=read, unfinished=tuple(unfinished))
             if args.get("rows") is None:
                 return seen
             # How many rows there are says which part of them the copies hold.
@@ -84,6 +84,11 @@ def observe(
                 active=tuple(f"update {u} of {pipeline.name}" for u in world.active_updates(pipeline.pipeline_id)),
                 unfinished=tuple(unfinished),
             )
+        case Kind.ARCHIVE | Kind.UNARCHIVE | Kind.DROP_BACKUP:
+            old = _old_side(world, migration, kind, args, moment, past)
+            return replace(
+                old, unfinished=tuple(unfinished), evidence=tuple(sorted((*evidence.items(), *old.evidence)))
+            )
         case Kind.RUN_NOW | Kind.PAUSE | Kind.UNPAUSE:
             side = str(args["job"])
             job = _job(world, migration, side)
@@ -95,6 +100,43 @@ def observe(
                 active=tuple(f"run {r} of {job.name}" for r in world.active_runs(job.job_id)),
                 unfinished=tuple(unfinished),
             )
+
+
+def _old_side(
+    world: World, migration: Migration, kind: Kind, args: Mapping[str, Any], moment: datetime, past: PastCutover
+) -> Observation:
+    """What ends the old side rests on: the names of the cutover, the old job, who may do what with it; of a table that
+    is to be dropped, what reads it."""
+    if kind is Kind.DROP_BACKUP:
+        names = past.names(migration)
+        found, job = _together(lambda: relations(world, names), lambda: _old_job(world, migration))
+        seen = Observation(moment, tuple(found), jobs=(("baseline", job),) if job is not None else ())
+        backup = decommission.backup_of(str(args["table"]), past.swaps_in(migration, seen))
+        there = seen.relation(backup).kind != "absent"
+        return replace(
+            seen,
+            evidence=(("backup", backup), *decommission.uses(world, backup, moment)),
+            privileges=world.privileges((backup,) if there else (), (), ()),
+        )
+    job = _job(world, migration, "baseline")
+    return Observation(
+        moment,
+        tuple(relations(world, past.names(migration))),
+        jobs=(("baseline", job),),
+        evidence=(job_access.as_evidence(job.job_id, world.job_access(job.job_id)),),
+        active=tuple(f"run {r} of {job.name}" for r in world.active_runs(job.job_id)),
+        privileges=world.privileges((), (), [job.job_id]),
+    )
+
+
+def _old_job(world: World, migration: Migration) -> JobState | None:
+    """The old job; None where it is gone. Raises WorkspaceError where it may not be seen."""
+    try:
+        return _job(world, migration, "baseline")
+    except WorkspaceError as e:
+        if not e.not_found:
+            raise
+        return None
 
 
 def starts_old_job(kind: Kind, args: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +18,11 @@ from app.operations import (
     attested,
     break_glass,
     confirm,
+    decommission,
     effects,
     expected,
     gates,
+    plan_decommission,
     plan_job,
     plan_rehearsal,
     plan_swap,
@@ -29,7 +32,8 @@ from app.operations import (
 )
 from app.operations.audience import Audience
 from app.operations.by_hand import ByHand, by_hand
-from app.operations.definition import CONVERGING, GateVerdict, Kind, Observation, Plan
+from app.operations.codec import CodecError, plan_from_json
+from app.operations.definition import APPROVED, CONVERGING, DECOMMISSION, GateVerdict, Kind, Observation, Plan
 from app.operations.draft import Draft
 from app.operations.gates import Judge
 from app.operations.midway import unmoved
@@ -38,12 +42,14 @@ from app.operations.past import PastCutover, concerning, last_cutover, of_record
 from app.operations.performer import differences
 from app.operations.plan_hash import PLAN_FORMAT
 from app.operations.positions import Place
-from app.operations.world import World
+from app.operations.steps import UnknownStep
+from app.operations.steps.decommission import accesses_before
+from app.operations.world import AccessEntry, World
 from app.store.audit import AuditRepository
 from app.store.operations import OperationRecord, OperationsRepository, State
 from app.store.risks import AcceptedRisk
 
-PLAN_VALID_FOR = {Kind.CUTOVER: timedelta(hours=24), Kind.REHEARSE: timedelta(hours=24)}
+PLAN_VALID_FOR = dict.fromkeys((*APPROVED, Kind.REHEARSE), timedelta(hours=24))
 LIGHT_PLAN_VALID_FOR = timedelta(hours=1)
 
 
@@ -104,7 +110,7 @@ class Planner:
             gates=found,
             notes=(*self._window_note(kind), *self._expected(kind), *draft.notes, *self._effects(kind, seen)),
             confirmation=confirm.text(kind, args, self._migration, seen),
-            needs_approval=kind is Kind.CUTOVER,
+            needs_approval=kind in APPROVED,
             format=PLAN_FORMAT,
         )
 
@@ -130,6 +136,12 @@ class Planner:
                     unknown=past.unknown,
                     reminders=self._migration.reminders.rollback,
                 )
+            case Kind.ARCHIVE:
+                return plan_decommission.archive(seen)
+            case Kind.UNARCHIVE:
+                return plan_decommission.unarchive(seen, self._taken_by_archives())
+            case Kind.DROP_BACKUP:
+                return plan_decommission.drop_backup(past.swaps_in(self._migration, seen), seen, past)
             case Kind.REHEARSE:
                 return plan_rehearsal.rehearse(self._migration, seen, requested_by, args.get("rows"))
             case _:
@@ -138,16 +150,31 @@ class Planner:
     def _observe(
         self, kind: Kind, args: Mapping[str, Any], past: PastCutover, but: str | None = None, counts: bool = True
     ) -> Observation:
-        evidence = self._evidence() if kind is Kind.CUTOVER else {}
+        evidence = dict(self._evidence()) if kind is Kind.CUTOVER else {}
+        if kind in DECOMMISSION:
+            ended = concerning(self._operations, self._migration, CONVERGING, [State.VERIFIED])
+            evidence = decommission.standing(ended[0] if ended else None)
         unfinished = self._unfinished(kind, args, but)
         return observe(
             self._world, self._migration, kind, args, self._clock(), evidence, unfinished, past=past, counts=counts
         )
 
+    def _taken_by_archives(self) -> tuple[AccessEntry, ...]:
+        """Who might do what with the old job before it was archived: the most that any archive found since it was
+        brought back last. An archive that failed halfway counts too."""
+        found: list[AccessEntry] = []
+        for record in self._operations.find(kinds=[Kind.ARCHIVE, Kind.UNARCHIVE], migration=self._migration.name):
+            if record.kind == Kind.UNARCHIVE and record.state is State.VERIFIED:
+                break
+            if record.kind == Kind.ARCHIVE and record.started_at is not None:
+                with suppress(CodecError, UnknownStep):
+                    found += accesses_before(p.step for p in plan_from_json(record.plan).steps)
+        return tuple(found)
+
     def _unfinished(self, kind: Kind, args: Mapping[str, Any], but: str | None) -> list[str]:
         """Cutovers and rollbacks of these tables started and not at an end. One that needs a person blocks its like and
         the old job."""
-        by_stuck = kind in CONVERGING or starts_old_job(kind, args)
+        by_stuck = kind in CONVERGING | DECOMMISSION or starts_old_job(kind, args)
         states = [State.RUNNING, State.NEEDS_HUMAN] if by_stuck else [State.RUNNING]
         found = concerning(self._operations, self._migration, CONVERGING, states)
         return [f"{o.kind} {o.id}" for o in found if o.id != but]
@@ -188,6 +215,9 @@ class Planner:
             Kind.REHEARSE: {"rows"},
             Kind.CUTOVER: set[str](),
             Kind.ROLLBACK: set[str](),
+            Kind.ARCHIVE: set[str](),
+            Kind.UNARCHIVE: set[str](),
+            Kind.DROP_BACKUP: {"table"},
         }.get(kind, {"job"})
         unknown = sorted(set(args) - wanted)
         if unknown:
@@ -196,6 +226,8 @@ class Planner:
             raise Refused(
                 f"pipeline {args.get('pipeline')!r} is none of {', '.join(p.name for p in self._migration.pipelines)}"
             )
+        if kind is Kind.DROP_BACKUP and not args.get("table"):
+            raise Refused("say which table's backup is to be dropped")
         if "job" in wanted and args.get("job") not in self._migration.jobs:
             raise Refused(f"job {args.get('job')!r} is none of {', '.join(self._migration.jobs)}")
         rows = args.get("rows", 1)
@@ -311,7 +343,9 @@ class Planner:
     def _effects(self, kind: Kind, seen: Observation) -> tuple[str, ...]:
         if kind is Kind.CUTOVER:
             return effects.notes(plan_swap.swaps(self._migration, seen), seen, self._audience())
-        return effects.after_rollback(seen) if kind is Kind.ROLLBACK else ()
+        if kind is Kind.ROLLBACK:
+            return (*effects.after_rollback(seen), *plan_decommission.archived_note(seen))
+        return ()
 
     def _expected(self, kind: Kind) -> tuple[str, ...]:
         return expected.notes(self._operations, self._migration) if kind in CONVERGING else ()

@@ -53,7 +53,7 @@ class Call:
     """
 
     what: str
-    method: Literal["POST", "PATCH"]
+    method: Literal["POST", "PATCH", "PUT"]
     path: str
     body: Mapping[str, Any]
     answer: Literal["", "run_id", "update_id"] = ""

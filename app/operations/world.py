@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from app.operations.requests import Call
@@ -71,6 +72,29 @@ class JobState:
     """Name and default of every job parameter, in the job's order."""
 
 
+AccessEntry = tuple[str, str, str]
+"""Who has which level on a job: field of the permissions API (`user_name`, `group_name`, ...), name, level."""
+
+
+@dataclass(frozen=True)
+class JobAccess:
+    """Who may do what with a job. entries: what was given on the job itself, sorted; inherited levels are not among
+    them. me: the acting principal's name; admin: whether it manages every job."""
+
+    entries: tuple[AccessEntry, ...] = ()
+    me: str = ""
+    admin: bool = False
+
+
+@dataclass(frozen=True)
+class Views:
+    """Views of the workspace that may read a table. naming: those whose definition names it, as three-level names;
+    hidden: those whose definition the acting principal cannot read."""
+
+    naming: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class PipelineState:
     """A pipeline and its last completed update: a plan is stale once another one completed.
@@ -127,6 +151,9 @@ class Seen(Protocol):
     def job(self, name: str, job_id: int | None = None) -> JobState:
         """A job by name; by id where that is given."""
 
+    def job_access(self, job_id: int) -> JobAccess:
+        """Who may do what with a job. Only who may manage it can read that."""
+
 
 class World(Seen, Protocol):
     """The workspace, by fresh reads. Every method may raise WorkspaceError; after one a write may or may not have
@@ -146,6 +173,12 @@ class World(Seen, Protocol):
 
     def privileges(self, swap: Sequence[str], read: Sequence[str], jobs: Sequence[int]) -> Privileges:
         """Whether the acting principal may rename and replace `swap`, read `read`, and pause `jobs`."""
+
+    def views_naming(self, name: str) -> Views:
+        """Views of every catalog whose definition names this table, or cannot be read."""
+
+    def readers(self, name: str, since: datetime) -> Sequence[str]:
+        """What read a table since then, by lineage, each in a few words; what this principal queried is left out."""
 
     def execute(self, sql: str, seconds: float | None = None) -> str:
         """Runs one statement that changes something on the warehouse, sent once; gives its id. seconds: how long it may

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.store.open import Store
 
 SWAPS = ("cutover", "rollback")
-SWITCHES = ("pause", "unpause")
+SWITCHES = ("pause", "unpause", "archive")
 UNDER_WAY = (State.RUNNING, State.NEEDS_HUMAN)
 READ = 20
 """Newest verified operations that are read: a swap, and what paused or unpaused jobs since."""

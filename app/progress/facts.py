@@ -44,7 +44,7 @@ MOST = 20_000
 SWAPS = ("cutover", "rollback")
 """Kinds of operations that change which side serves a table."""
 
-SWITCHES = (*SWAPS, "pause", "unpause")
+SWITCHES = (*SWAPS, "pause", "unpause", "archive")
 """Kinds of operations that change a schedule."""
 
 PAIRS = ("production", "development")
@@ -190,7 +190,7 @@ def load_facts(store: Store, migration: Migration, now: datetime | None = None) 
     names = [t.name for t in migration.tables]
     parity = {pair: store.parity.latest(pair) for pair in PAIRS}
     started, verified = {}, {}
-    for kind in (*SWITCHES, "rehearse"):
+    for kind in (*SWITCHES, "rehearse", "unarchive"):
         newest = store.operations.newest_started(kind, migration.name)
         if newest is None:
             continue

@@ -82,4 +82,8 @@ def _ended(record: OperationRecord) -> str:
 
 
 def _word(record: OperationRecord) -> str:
-    return {"pause": "pause of a schedule", "unpause": "unpause of a schedule"}.get(record.kind, record.kind)
+    return {
+        "pause": "pause of a schedule",
+        "unpause": "unpause of a schedule",
+        "archive": "archive of the old job",
+    }.get(record.kind, record.kind)

@@ -104,6 +104,20 @@ def cut_over(g: Given) -> str:
     return operation
 
 
+def archived(g: Given) -> str:
+    cut_over(g)
+    g.clock.go_on(31 * 24 * 3600)
+    operation = submitted(g, Kind.ARCHIVE)
+    service(g).approve(operation, APPROVER)
+    assert service(g).apply(operation, "worker").state is State.VERIFIED
+    return operation
+
+
+def later(g: Given) -> str:
+    g.clock.go_on(31 * 24 * 3600)
+    return submitted(g, Kind.ARCHIVE)
+
+
 def broken_glass(g: Given) -> str:
     cut_over(g)
     assert isinstance(g.roles, Roles)
@@ -111,19 +125,17 @@ def broken_glass(g: Given) -> str:
     return service(g).rollback(REQUESTER, BACK, break_glass_reason="cannot wait").id
 
 
-def plan_of(kind: Kind, **args: Any) -> tuple[str, Callable[[Given], str], Do, str]:
+def plan_of(
+    kind: Kind, make: Callable[[Given], str] | None = None, **args: Any
+) -> tuple[str, Callable[[Given], str], Do, str]:
     def act(g: Given, s: OperationsService, who: Actor) -> object:
         return s.plan(kind, args, who)
 
-    return f"plan {kind}", (cut_over_first if kind is Kind.ROLLBACK else nothing), act, "operator"
+    return f"plan {kind}", make or nothing, act, "operator"
 
 
 def nothing(g: Given) -> str:
     return ""
-
-
-def cut_over_first(g: Given) -> str:
-    return cut_over(g)
 
 
 STATE: dict[int, str] = {}
@@ -138,12 +150,16 @@ def on(make: Callable[[Given], str], act: Callable[[OperationsService, str, Acto
 
 ACTIONS: list[tuple[str, Callable[[Given], str], Do, str]] = [
     plan_of(Kind.CUTOVER),
-    plan_of(Kind.ROLLBACK),
+    plan_of(Kind.ROLLBACK, lambda g: cut_over(g)),
     plan_of(Kind.REHEARSE),
     plan_of(Kind.START_UPDATE, **UPDATE),
     plan_of(Kind.RUN_NOW, job="candidate"),
     plan_of(Kind.PAUSE, job="baseline"),
     plan_of(Kind.UNPAUSE, job="candidate"),
+    plan_of(Kind.ARCHIVE, lambda g: cut_over(g)),
+    plan_of(Kind.UNARCHIVE, archived),
+    plan_of(Kind.DROP_BACKUP, archived, table="dim_fde"),
+    ("approve an archive", *on(lambda g: cut_over(g) and later(g), lambda s, o, a: s.approve(o, a)), "approver"),
     ("approve", *on(lambda g: submitted(g, Kind.CUTOVER), lambda s, o, a: s.approve(o, a)), "approver"),
     ("apply", *on(ready, lambda s, o, a: s.apply(o, a)), "operator"),
     ("cancel a plan", *on(planned, lambda s, o, a: s.cancel(o, a)), "operator"),
@@ -159,7 +175,7 @@ def seen(g: Given) -> tuple[Any, ...]:
     """All that an action could change."""
     operations = [(o.id, o.state, o.stop_requested, o.executor) for o in g.store.operations.find()]
     approvals = [g.store.operations.approvals(o[0]) for o in operations]
-    return list(g.world.log), dict(g.world.names), dict(g.world.jobs), operations, approvals
+    return list(g.world.log), dict(g.world.names), dict(g.world.jobs), dict(g.world.access), operations, approvals
 
 
 @pytest.mark.parametrize("who", EVERYONE, ids=[w.name for w in EVERYONE])

@@ -240,3 +240,23 @@ def test_break_glass_is_offered_only_once_roles_could_not_be_looked_up(
     at = at.text_input(key="glass_reason").input(" it cannot wait ").run()
     at.button(key="plan_glass").click().run()
     assert handed.calls[-1] == (Kind.ROLLBACK, {}, ERIN, "it cannot wait")
+
+
+def test_an_old_table_is_chosen_by_its_name_before_its_drop_is_planned(
+    handed: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan(*values: Any, break_glass_reason: str | None) -> Any:
+        handed.calls.append(values)
+        raise Refused("blocked")
+
+    monkeypatch.setattr(handed, "plan", plan, raising=False)
+    at = open_page("operations", action="drop-backup")
+    box = next(s for s in at.selectbox if s.key == "drop_backup_table")
+    assert box.options[1].replace("\\", "") == MIGRATION.tables[1].kept
+    box.select_index(1).run()
+    at.button(key="plan_drop-backup").click().run()
+    at = open_page("operations", action="archive")
+    at.button(key="plan_archive").click().run()
+    assert handed.calls == [
+        (Kind.DROP_BACKUP, {"table": MIGRATION.tables[1].name}, ERIN), (Kind.ARCHIVE, {}, ERIN),
+    ]  # fmt: skip

@@ -70,7 +70,8 @@ OPENED: dict[str, list[dict[str, str]]] = {
     "performance": [{"measure": m} for m in ("Run time", "DBU", "Cost")],
     "parity": [{"table": "income_verification"}, {"table": "iv_fde_ax"}, {"pair": "development"}],
     "operations": [{"operation": f"op-{n:04d}"} for n in range(1, 6)] + [{"action": a} for a in (
-        "start-update", "run-now", "pause", "unpause", "rehearse", "cutover", "rollback")],
+        "start-update", "run-now", "pause", "unpause", "rehearse", "cutover", "rollback", "archive", "unarchive",
+        "drop-backup")],
     "checklist": [{}, {"show": "all"}, {"item": "notebooks_documented"}, {"item": "engineering"}, {"item": "m_runs"}],
     "audit": [{"record": "6"}, {"audit_text": "op-0002"}],
 }  # fmt: skip

@@ -25,7 +25,18 @@ from app.operations.executor import Patience
 from app.operations.grants import union, without
 from app.operations.requests import Call
 from app.operations.service import OperationsService
-from app.operations.world import Grant, JobState, PipelineState, Privileges, Relation, Written, absent
+from app.operations.world import (
+    AccessEntry,
+    Grant,
+    JobAccess,
+    JobState,
+    PipelineState,
+    Privileges,
+    Relation,
+    Views,
+    Written,
+    absent,
+)
 from app.progress.evidence import Finding, Status
 from app.store.audit import AuditRepository
 from app.store.base import metadata
@@ -144,6 +155,13 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
+ACCESS = (
+    ("group_name", "engineers", "CAN_MANAGE"),
+    ("group_name", "viewers", "CAN_MANAGE_RUN"),
+    ("user_name", "cutover-app", "CAN_MANAGE"),
+    ("user_name", "owner@example.com", "IS_OWNER"),
+)
+JOB_PERMISSIONS = "/api/2.0/permissions/jobs/"
 PERMISSIONS = "/api/2.1/unity-catalog/permissions/table/"
 
 
@@ -193,6 +211,12 @@ class FakeWorld:
                 DEV_JOB, "00_RDS_FDE_DEV_schedule", False, "schedule", '{"quartz_cron_expression":"0 0 7 * * ?"}'
             ),
         }
+        self.access: dict[int, tuple[AccessEntry, ...]] = dict.fromkeys(self.jobs, ACCESS)
+        """Who was given what on each job itself."""
+        self.reads: dict[str, list[tuple[str, datetime]]] = {}
+        """Table to what lineage saw reading it, and when."""
+        self.views: dict[str, Views] = {}
+        """Table to the views elsewhere that name it."""
         self.names: dict[str, Relation] = {}
         self.following: set[str | None] = set()
         """Ids of the views that follow the columns of what they serve."""
@@ -275,6 +299,23 @@ class FakeWorld:
             raise WorkspaceError("find job", "no job of this name can be seen", status=404)
         return found[0]
 
+    def job_access(self, job_id: int) -> JobAccess:
+        self._alive()
+        self._fail(f"read permissions of job {job_id}")
+        return JobAccess(self.access[job_id], self.me)
+
+    def views_naming(self, name: str) -> Views:
+        self._alive()
+        self._fail("read views")
+        found = self.views.get(name, Views())
+        own = [r.name for r in self.names.values() if r.kind == "view" and r.over == name]
+        return replace(found, naming=tuple(sorted((*found.naming, *own))))
+
+    def readers(self, name: str, since: datetime) -> Sequence[str]:
+        self._alive()
+        self._fail("read lineage")
+        return [what for what, at in self.reads.get(name, []) if at >= since]
+
     def pipeline(self, name: str) -> PipelineState:
         self._alive()
         if name not in {p.name for p in self.migration.pipelines}:
@@ -348,6 +389,8 @@ class FakeWorld:
         answer: list[str] = []
         if path.startswith(PERMISSIONS):
             name, change = self._changed_grants(unquote(path.removeprefix(PERMISSIONS)), body["changes"])
+        elif path.startswith(JOB_PERMISSIONS) and call.method == "PUT":
+            name, change = self._set_access(int(path.removeprefix(JOB_PERMISSIONS)), body["access_control_list"])
         elif path == "/api/2.2/jobs/update":
             name, change = self._updated_job(int(body["job_id"]), body["new_settings"])
         elif path == "/api/2.2/jobs/run-now":
@@ -378,9 +421,24 @@ class FakeWorld:
 
         return f"{'grant' if more else 'revoke'} {relation}", change
 
+    def _set_access(self, job_id: int, listed: Sequence[Mapping[str, str]]) -> tuple[str, Callable[[], None]]:
+        entries = [(f, e[f], e["permission_level"]) for e in listed for f in e if f != "permission_level"]
+        owners = [e for e in entries if e[2] == "IS_OWNER" and e[0] != "group_name"]
+        levels = {"CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER"}
+
+        def change() -> None:
+            if len(owners) != 1 or not {level for _, _, level in entries} <= levels:
+                raise WorkspaceError("set permissions", "The job must have exactly one owner.", status=400)
+            self.access[job_id] = tuple(sorted(entries))
+
+        return f"permissions {self.jobs[job_id].name}", change
+
     def _updated_job(self, job_id: int, settings: Mapping[str, Any]) -> tuple[str, Callable[[], None]]:
         job = self.jobs[job_id]
-        if "parameters" in settings:
+        if "name" in settings:
+            name = f"rename job {job.name}"
+            changed = replace(job, name=settings["name"])
+        elif "parameters" in settings:
             given = {p["name"]: p["default"] for p in settings["parameters"]}
             name = f"parameters {job.name}"
             changed = replace(job, parameters=tuple(given.items()))
@@ -718,7 +776,7 @@ class Given:
         """The same world once more; over `engine`, which holds a copy of the store, or with a store copied in memory."""
         twin = Given(engine, parallel=self.parallel, tables=False)
         twin.world.made = self.world.made
-        for name in ("jobs", "names", "rows", "tokens", "_start"):
+        for name in ("jobs", "access", "names", "rows", "tokens", "_start"):
             setattr(twin.world, name, dict(getattr(self.world, name)))
         twin.world.following = set(self.world.following)
         twin.clock.moment = self.clock.moment

@@ -102,6 +102,25 @@ def test_tables_that_were_not_read_lately_prove_nothing(kind: str) -> None:
     assert told(kind, after(), days=30).status is Status.INCONCLUSIVE
 
 
+# -- the archived job ----------------------------------------------------------------------------------------------------
+
+
+def test_an_archive_counts_for_the_cutover_that_holds_until_it_is_taken_back() -> None:
+    cutover, archive = operation("cutover", 9 * DAY), operation("archive", DAY)
+
+    def archived(*newest_first: OperationRecord) -> Status:
+        return told("operation_verified", after(*newest_first), operation="archive").status
+
+    assert archived(archive, cutover) is Status.PASS
+    assert archived(cutover) is Status.INCONCLUSIVE
+    assert archived(archive) is Status.INCONCLUSIVE, "no cutover holds"
+    assert archived(operation("unarchive", 1), archive, cutover) is Status.FAIL
+    assert archived(archive, operation("unarchive", 2 * DAY), cutover) is Status.PASS
+    assert archived(operation("rollback", 1), archive, cutover) is Status.FAIL
+    assert archived(operation("cutover", 1), operation("archive", 9 * DAY)) is Status.INCONCLUSIVE
+    assert archived(operation("archive", 1, State.FAILED), cutover) is Status.FAIL
+
+
 # -- the newest operation ------------------------------------------------------------------------------------------------
 
 

@@ -86,6 +86,30 @@ def rehearsed_over_what_is_left(g: Given) -> tuple[Kind, dict[str, Any]]:
     return Kind.REHEARSE, {"rows": 100}
 
 
+def a_month_after(g: Given) -> tuple[Kind, dict[str, Any]]:
+    """The old job may be archived."""
+    g.service.apply(g.approved(), "worker")
+    g.clock.go_on(31 * 24 * 3600)
+    return Kind.ARCHIVE, {}
+
+
+def archived(g: Given) -> None:
+    made = g.service.plan(*a_month_after(g), ERIN)
+    g.service.submit(made, ERIN, made.confirmation)
+    g.service.approve(made.operation_id, LARS)
+    assert g.service.apply(made.operation_id, "worker").state is State.VERIFIED
+
+
+def brought_back(g: Given) -> tuple[Kind, dict[str, Any]]:
+    archived(g)
+    return Kind.UNARCHIVE, {}
+
+
+def dropped(g: Given) -> tuple[Kind, dict[str, Any]]:
+    archived(g)
+    return Kind.DROP_BACKUP, {"table": "dim_fde"}
+
+
 PIPELINE = MIGRATION.pipelines[1].name
 ALL_TABLES = [t.name for t in MIGRATION.tables]
 CASES: list[tuple[str, Sequence[str], Callable[[Given], tuple[Kind, dict[str, Any]]]]] = [
@@ -98,6 +122,10 @@ CASES: list[tuple[str, Sequence[str], Callable[[Given], tuple[Kind, dict[str, An
     ("pause of a paused job", (), paused_already),
     ("unpause", (), lambda g: (Kind.UNPAUSE, {"job": "candidate"})),
     ("run", (), lambda g: (Kind.RUN_NOW, {"job": "candidate"})),
+    ("archive", (), a_month_after),
+    ("unarchive", (), brought_back),
+    ("drop of a backup", (), dropped),
+    ("drop of a backup after renaming", ALL_TABLES, dropped),
     ("update", (), lambda g: (Kind.START_UPDATE, {"pipeline": PIPELINE})),
     ("full refresh", (), lambda g: (Kind.START_UPDATE, {"pipeline": PIPELINE, "full_refresh_selection": ["a"]})),
 ]
@@ -214,6 +242,9 @@ def listed() -> tuple[dict[str, Step], Observation]:
     steps += (*renaming.steps, *renaming.inverse)
     steps += given.service.plan(Kind.START_UPDATE, {"pipeline": MIGRATION.pipelines[1].name}, ERIN).steps
     steps += given.service.plan(Kind.RUN_NOW, {"job": "candidate"}, ERIN).steps
+    for case in (a_month_after, brought_back, dropped):
+        later = Given()
+        steps += later.service.plan(*case(later), ERIN).steps
     return {type(p.step).__name__: p.step for p in reversed(steps)}, plans[0].observation
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.operations.steps.base import PlannedStep, Step, StepFailed, UnknownStep
 from app.operations.steps.checks import ConfirmUnchanged, SaveState, VerifyOutcome, VerifySame, VerifyServing
+from app.operations.steps.decommission import DropBackup, LimitAccess, RenameJob, RestoreAccess
 from app.operations.steps.jobs import AwaitIdle, PauseSchedule, RunJob, SetParameters, StartUpdate, UnpauseSchedule
 from app.operations.steps.names import (
     CreateStandIn,
@@ -42,6 +43,7 @@ STEPS: dict[str, type[Step]] = {
         CreateStandIn, CreateView, DropStandIn, RenameTable, TakeName, PromoteTable, FlipView,
         LeaveName, RenameBack, DropView, RestoreGrants, RevokeGrants, RestoreTags, VerifyServing,
         VerifyOutcome, StartUpdate, RunJob, CopyTable, VerifySame, DropScratch, FollowColumns,
+        RenameJob, LimitAccess, RestoreAccess, DropBackup,
     )
 }  # fmt: skip
 
@@ -81,6 +83,7 @@ __all__ = [
     "CopyTable",
     "CreateStandIn",
     "CreateView",
+    "DropBackup",
     "DropScratch",
     "DropStandIn",
     "DropView",
@@ -88,11 +91,14 @@ __all__ = [
     "FollowColumns",
     "Grant",
     "LeaveName",
+    "LimitAccess",
     "PauseSchedule",
     "PlannedStep",
     "PromoteTable",
     "RenameBack",
+    "RenameJob",
     "RenameTable",
+    "RestoreAccess",
     "RestoreGrants",
     "RestoreTags",
     "RevokeGrants",

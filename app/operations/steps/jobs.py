@@ -34,7 +34,7 @@ class _SetPause(Step):
         status = {"pause_status": "PAUSED" if self.pauses else "UNPAUSED"}
         block = [{**t, **status} for t in held] if isinstance(held, list) else {**held, **status}
         what = f"{'pause' if self.pauses else 'unpause'} job {self.job_id}"
-        return (_update_job(what, self.job_id, {now.block: block}),)
+        return (update_job(what, self.job_id, {now.block: block}),)
 
     def is_so(self, seen: Seen, sent: tuple[Request, ...]) -> bool:
         # The service replaces the block whole: what would be sent now shows whether all of it arrived.
@@ -110,7 +110,7 @@ class SetParameters(Step):
         # All of them: none is lost, whether the service replaces the list or merges it.
         sent = [{"name": n, "default": v} for n, v in {**self._now(seen), **dict(self.values)}.items()]
         what = f"set parameters of job {self.job_id}"
-        return (_update_job(what, self.job_id, {"parameters": sent}, {"values": dict(self.values)}),)
+        return (update_job(what, self.job_id, {"parameters": sent}, {"values": dict(self.values)}),)
 
     def leaves(self, before: Model) -> Model:
         now = before.job(self.job, self.job_id)
@@ -237,6 +237,7 @@ class RunJob(Step):
         return before
 
 
-def _update_job(what: str, job_id: int, settings: dict[str, Any], detail: dict[str, Any] | None = None) -> Call:
+def update_job(what: str, job_id: int, settings: dict[str, Any], detail: dict[str, Any] | None = None) -> Call:
+    """The call that replaces some settings of a job, each whole."""
     body = {"job_id": job_id, "new_settings": settings}
     return Call(what, "POST", "/api/2.2/jobs/update", body, detail=detail or {})

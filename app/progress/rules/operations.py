@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from app.durations import duration
@@ -47,7 +48,8 @@ def schedules_agree(facts: Facts, params: Mapping[str, Any]) -> Finding:
 
 @rule
 def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
-    """The newest operation of the kind `operation` was executed and verified; a cutover also holds until now.
+    """The newest operation of the kind `operation` was executed and verified; a cutover also holds until now, an
+    archive belongs to such a cutover and was not taken back.
 
     A rehearsal counts only with every table, both ways, and `share` of each table's rows (default: all).
     """
@@ -57,6 +59,8 @@ def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
         return cutover if isinstance(cutover, Finding) else _verified(cutover)
     word = {"rehearse": "rehearsal"}.get(kind, kind)
     newest = facts.started.get(kind)
+    if kind == "archive" and (found := _not_archived(facts)) is not None:
+        return found
     if newest is None:
         return unknown(f"No {word} has been verified", "operations")
     if newest.state is State.VERIFIED:
@@ -71,6 +75,25 @@ def operation_verified(facts: Facts, params: Mapping[str, Any]) -> Finding:
         return Finding(Status.INCONCLUSIVE, f"A {word} is running", newest.started_at, "operations", (newest.id,))
     text = f"The newest {word} was not verified: {newest.reason or newest.state.replace('_', ' ')}"
     return pass_or_fail(False, text, newest.ended_at or newest.started_at, "operations", newest.id)
+
+
+def _not_archived(facts: Facts) -> Finding | None:
+    """Why the newest archive of the old job counts for nothing; None where it counts."""
+    cutover, newest = standing_cutover(facts), facts.started.get("archive")
+    if isinstance(cutover, Finding):
+        return cutover
+    if newest is not None and _ended(newest) < _ended(cutover):
+        text = f"The old job was archived at {when(newest.ended_at)}, before the cutover of {when(cutover.ended_at)}"
+        return unknown(text, "operations", newest.ended_at)
+    back = facts.verified.get("unarchive")
+    if newest is not None and back is not None and _ended(back) > _ended(newest):
+        text = f"Brought back at {when(back.ended_at)}, requested by {back.requested_by}"
+        return pass_or_fail(False, text, back.ended_at, "operations", back.id)
+    return None
+
+
+def _ended(record: OperationRecord) -> datetime:
+    return record.ended_at or record.started_at or record.created_at
 
 
 def _verified(found: OperationRecord) -> Finding:

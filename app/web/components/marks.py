@@ -62,6 +62,26 @@ ACTIONS: tuple[Action, ...] = (
         ":material/undo:",
         "Makes the old side serve again at once, then restores its tables and schedule. No parity gate applies.",
     ),
+    Action(
+        Kind.ARCHIVE,
+        "Archive old job",
+        ":material/archive:",
+        "From a week after the cutover: keeps the old job paused, under another name, only to be viewed. Needs a second"
+        " person.",
+    ),
+    Action(
+        Kind.UNARCHIVE,
+        "Bring old job back",
+        ":material/unarchive:",
+        "Gives the archived job its name and permissions back; it stays paused. Needs a second person.",
+    ),
+    Action(
+        Kind.DROP_BACKUP,
+        "Drop old table",
+        ":material/delete_forever:",
+        "From 30 days after the cutover: drops one old table that nothing serves or reads. No way back. Needs a second "
+        "person.",
+    ),
 )
 KINDS = {str(a.kind): a for a in ACTIONS}
 

@@ -116,6 +116,10 @@ def _arguments(here: Panel, kind: Kind) -> dict[str, Any] | None:
             key=f"job_{kind}",
         )
         return {"job": job}
+    if kind is Kind.DROP_BACKUP:
+        kept = {t.name: t.kept for t in here.migration.tables}
+        chosen = st.selectbox("Old table", list(kept), format_func=lambda t: literal(kept[t]), key="drop_backup_table")
+        return {"table": chosen}
     if kind is Kind.START_UPDATE:
         return _update_arguments(here)
     if kind is Kind.REHEARSE:
