@@ -220,7 +220,7 @@ class DatabricksWorld:
     def job_access(self, job_id: int) -> JobAccess:
         """Who may do what with a job. Only who may manage it can read that."""
         me = self._workspace.identity.me()
-        return JobAccess(self._workspace.jobs.access(job_id), me.user_name, "admins" in me.groups)
+        return JobAccess(self._workspace.jobs.access(job_id), me.user_name, "admins" in (me.groups or ()))
 
     def pipeline(self, name: str) -> PipelineState:
         """A pipeline by name, with its last update that completed and refreshed something."""

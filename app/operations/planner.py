@@ -50,6 +50,8 @@ from app.store.operations import OperationRecord, OperationsRepository, State
 from app.store.risks import AcceptedRisk
 
 PLAN_VALID_FOR = dict.fromkeys((*APPROVED, Kind.REHEARSE), timedelta(hours=24))
+PARTS = 4
+"""Of the planning, for who waits for it."""
 LIGHT_PLAN_VALID_FOR = timedelta(hours=1)
 
 
@@ -84,16 +86,29 @@ class Planner:
         self._evidence = evidence
         self._clock = clock
 
-    def plan(self, kind: Kind, args: Mapping[str, Any], requested_by: str) -> Plan:
-        """A new plan. Raises Refused where the world allows none, WorkspaceError where it cannot be seen."""
+    def plan(
+        self,
+        kind: Kind,
+        args: Mapping[str, Any],
+        requested_by: str,
+        progress: Callable[[int, int, str], object] = lambda *_: None,
+    ) -> Plan:
+        """A new plan. Raises Refused where the world allows none, WorkspaceError where it cannot be seen.
+
+        progress: gets how many parts are done, of how many, and what comes next.
+        """
         self._check_args(kind, args)
         args = dict(args)
         operation_id = f"op-{uuid.uuid4().hex[:12]}"
         moment = self._clock()
         past = last_cutover(self._operations, self._migration)
+        progress(0, PARTS, "reading names, jobs and pipelines of the workspace")
         seen = self._observe(kind, args, past)
+        progress(1, PARTS, "drafting the steps and the way back")
         draft = self._draft(kind, args, seen, requested_by, operation_id, past)
+        progress(2, PARTS, "judging the gates by the evidence")
         found = self._gates(kind, seen, past)
+        progress(3, PARTS, "reading who uses the tables")
         return Plan(
             operation_id=operation_id,
             kind=kind,

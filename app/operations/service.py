@@ -128,12 +128,14 @@ class OperationsService:
         say: Callable[[str], object] = lambda _: None,
         *,
         break_glass_reason: str | None = None,
+        progress: Callable[[int, int, str], object] = lambda *_: None,
     ) -> Plan:
         """Reads the workspace and creates a plan, kept in the store as PLANNED. Writes nothing to the workspace.
 
         args: start-update: pipeline, full_refresh, full_refresh_selection, refresh_selection, validate_only;
         run-now, pause, unpause: job (a side of `Migration.jobs`); cutover, rollback: none; rehearse: rows (None: all).
         A rollback first starts the SQL warehouse and waits for it; say: gets a line now and then meanwhile.
+        progress: gets how many parts of the planning are done, of how many, and what comes next.
         break_glass_reason: where given, a rollback is planned though the actor's roles cannot be looked up; it is
         recorded as such, and two other people must account for it.
         Raises Refused where the actor may not or the world allows no such plan; WorkspaceError where it cannot be seen.
@@ -151,7 +153,7 @@ class OperationsService:
                 unknown = str(e)
             if kind is Kind.ROLLBACK:
                 self._world.ensure_running(say, lambda: None)
-            made = self._planner.plan(kind, args, actor.user_name)
+            made = self._planner.plan(kind, args, actor.user_name, progress)
             self._ledger.keep(made, actor)
             if unknown:
                 subject, why = made.operation_id, (break_glass_reason or "").strip()

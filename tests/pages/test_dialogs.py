@@ -226,7 +226,8 @@ def test_break_glass_is_offered_only_once_roles_could_not_be_looked_up(
 ) -> None:
     refusals: list[Exception] = [Refused("needs the role operator"), RolesUnknown("cannot be looked up")]
 
-    def plan(*values: Any, break_glass_reason: str | None) -> Any:
+    def plan(*values: Any, break_glass_reason: str | None, progress: Any) -> Any:
+        progress(1, 4, "reading *names*")
         handed.calls.append((*values, break_glass_reason))
         raise refusals.pop(0)
 
@@ -245,7 +246,8 @@ def test_break_glass_is_offered_only_once_roles_could_not_be_looked_up(
 def test_an_old_table_is_chosen_by_its_name_before_its_drop_is_planned(
     handed: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def plan(*values: Any, break_glass_reason: str | None) -> Any:
+    def plan(*values: Any, break_glass_reason: str | None, progress: Any) -> Any:
+        progress(1, 4, "reading *names*")
         handed.calls.append(values)
         raise Refused("blocked")
 

@@ -10,6 +10,7 @@ from app.operations import resumption
 from app.operations.definition import Plan
 from app.operations.engine import LEASE
 from app.operations.preview import Preview, preview_inverse
+from app.operations.stages import Expected, Progress, StageProgress, newest, stages, step_elapsed
 from app.operations.steps import PlannedStep
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
 from app.web.components import accepted_risks, panel
@@ -17,6 +18,7 @@ from app.web.components.frame import section
 from app.web.components.marks import finding_mark, state_mark, step_mark
 from app.web.components.native import page_link
 from app.web.components.panel import Panel
+from app.web.components.status import Mark
 from app.web.components.tables import Column, table
 from app.web.components.text import ago, count, literal, moment, seconds
 
@@ -37,6 +39,8 @@ def resume_requested(here: Panel, record: OperationRecord) -> bool:
 STEP_COLUMNS = (
     Column("number", "Step", "number", width="small"),
     Column("state", "State"),
+    Column("elapsed", "Elapsed", width="small"),
+    Column("expected", "Expected", width="small"),
     Column("stage", "Stage"),
     Column("lane", "Table"),
     Column("text", "Effect", width="large"),
@@ -45,10 +49,28 @@ STEP_COLUMNS = (
     Column("inverse", "Inverse"),
     Column("at", "Last entry", "time"),
 )
+RAIL_COLUMNS = (
+    Column("state", "State", width="small"),
+    Column("stage", "Stage"),
+    Column("steps", "Steps", width="small"),
+    Column("elapsed", "Elapsed", width="small"),
+    Column("expected", "Expected", width="small", help="As the last verified operation of this kind or rehearsal took"),
+)
+_STAGES: dict[Progress, Mark] = {
+    "done": Mark("done", "good"),
+    "current": Mark("current", "busy"),
+    "failed": Mark("failed", "bad"),
+    "waiting": Mark("waiting", "quiet"),
+}
 
 
 def rail(
-    drawn: OperationRecord, drawn_stuck: bool, drawn_requested: bool, made: Plan, lines: tuple[Preview, ...]
+    drawn: OperationRecord,
+    drawn_stuck: bool,
+    drawn_requested: bool,
+    made: Plan,
+    lines: tuple[Preview, ...],
+    wanted: Expected,
 ) -> None:
     here = panel.current()
     record = here.store.operations.get(drawn.id)
@@ -58,15 +80,21 @@ def rail(
     ):  # fmt: skip
         st.rerun()  # The buttons above are those of another state.
     entries = here.store.operations.journal(drawn.id)
-    forward = {e.number: e for e in entries if e.direction == "forward" and e.phase is not Phase.NOTE}
+    forward = newest(entries)
     done = sum(e.phase in (Phase.DONE, Phase.ALREADY) for e in forward.values())
     st.markdown(f"{state_mark(record, stuck).badge} {literal(_progress_text(here, record, done, len(lines)))}")
     if record.state is not State.PLANNED:
         st.progress(done / len(lines) if lines else 1.0)
+    moving = record.state is State.RUNNING and not stuck
+    _stages(here, stages(made.steps, entries, here.now, wanted, moving=moving), stuck, drawn.id)
+    if moving:
+        _now(here, entries, wanted)
     rows = [
         {
             "number": p.number,
             "state": step_mark(forward.get(p.number), stuck).text,
+            "elapsed": _took(step_elapsed(forward.get(p.number), here.now)),
+            "expected": _took(wanted.steps.get((type(planned.step).__name__, p.lane)), "unknown"),
             "stage": p.stage,
             "lane": p.lane or None,
             "text": p.text,
@@ -83,6 +111,43 @@ def rail(
     )  # fmt: skip
     _started(entries)
     _journal(here, drawn.id, entries)
+
+
+def _stages(here: Panel, found: Sequence[StageProgress], stuck: bool, operation_id: str) -> None:
+    unclear = Mark("outcome unknown", "bad")
+    rows = [
+        {
+            "state": (unclear if stuck and s.progress == "current" else _STAGES[s.progress]).text,
+            "stage": s.stage,
+            "steps": f"{s.done} of {s.steps}",
+            "elapsed": _took(s.elapsed),
+            "expected": _took(s.expected, "unknown"),
+        }
+        for s in found
+    ]
+    table(rows, RAIL_COLUMNS, key="operation_stages", zone=here.zone, name=f"stages_{operation_id}", empty="")
+
+
+def _now(here: Panel, entries: Sequence[JournalEntry], wanted: Expected) -> None:
+    """What is done at this moment, on either way."""
+    open_steps: dict[tuple[str, int], JournalEntry] = {}
+    for e in entries:
+        if e.phase in (Phase.INTENT, Phase.RETRY):
+            open_steps[e.direction, e.number] = e
+        elif e.phase is not Phase.NOTE:
+            open_steps.pop((e.direction, e.number), None)
+    for e in list(open_steps.values())[-LISTED:]:
+        way = " (on the way back)" if e.direction == "back" else ""
+        took, usual = _took(step_elapsed(e, here.now)), _took(wanted.steps.get((e.step, e.lane)), "unknown")
+        st.caption(literal(f"Now{way}: {e.text}; since {took}, expected {usual}"))
+
+
+LISTED = 6
+"""Steps under way that are named at most: as many as tables are moved at once."""
+
+
+def _took(value: float | None, unknown: str = "") -> str | None:
+    return seconds(value) if value is not None else unknown or None
 
 
 def _sends(shown: Preview, planned: PlannedStep) -> str:

@@ -14,9 +14,22 @@ from app.operations.codec import CodecError, plan_from_json
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Plan
 from app.operations.preview import preview
 from app.operations.service import SUBMITTED_STATES
+from app.operations.stages import expected
 from app.store.collected.records import ScheduleRecord
 from app.store.operations import OperationRecord, State
-from app.web.components import accepted_risks, accounts, asof, by_hand, identity, notice, panel, sentences, sides
+from app.web.components import (
+    accepted_risks,
+    accounts,
+    asof,
+    by_hand,
+    identity,
+    notice,
+    offers,
+    panel,
+    reader,
+    sentences,
+    sides,
+)  # fmt: skip
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import KINDS, state_mark, word_of
 from app.web.components.native import button, page_link
@@ -180,8 +193,12 @@ def _plan(here: Panel, kind: Kind, args: Mapping[str, Any], break_glass_reason: 
     st.session_state[GLASS_KEY] = False
     try:
         who = identity.actor(here, "plan", str(kind))
-        with st.spinner("Reading the workspace and planning"):
-            made = here.context.operations.plan(kind, args, who, break_glass_reason=break_glass_reason)
+        bar = st.progress(0.0, "Looking your role up")
+
+        def progress(done: int, total: int, what: str) -> None:
+            bar.progress(done / total, literal(f"{done + 1} of {total}: {what}"))
+
+        made = here.context.operations.plan(kind, args, who, break_glass_reason=break_glass_reason, progress=progress)
         put("operation", made.operation_id)
         notice.clear("operations")
     except RolesUnknown as e:
@@ -245,7 +262,8 @@ def _detail(operation_id: str) -> None:
         live = record.state in (State.SUBMITTED, State.READY, State.RUNNING) or requested
         stuck = bool(interrupted(here, [record]))
         every = LIVE_SECONDS if live else None
-        panel.live(lambda: rail(record, stuck, requested, made, lines), every=every, key="operation_rail")
+        wanted = expected(here.store.operations, here.migration, record.kind)
+        panel.live(lambda: rail(record, stuck, requested, made, lines, wanted), every=every, key="operation_rail")
         plan_view(here, record, made, lines)
 
 
@@ -271,22 +289,27 @@ def _buttons(here: Panel, record: OperationRecord, made: Plan) -> None:
     blocking = accepted_risks.still_blocking(here, record, made) if record.state is State.PLANNED else ()
     if record.state is State.PLANNED:
         _before_asking(here, record, made, blocking)
+    requested = resume_requested(here, record)
+    who = reader.known(here)
+    expired = record.expires_at <= here.now
+    now = offers.Situation(record, made.needs_approval, stuck, requested, expired, blocking)
+    submit, approve, resume, cancel = (
+        f(now, who) for f in (offers.submit, offers.approve, offers.resume, offers.cancel)
+    )
     with st.container(horizontal=True):
-        askable = record.state is State.PLANNED and not blocking and record.expires_at > here.now
-        if askable and _primary("Submit…", "submit_plan", ":material/keyboard:"):
+        if submit.allowed and _primary("Submit…", "submit_plan", ":material/keyboard:"):
             _confirm(record.id, made.confirmation, word_of(record.kind), made.needs_approval)
         accepted_risks.accept_button(here, record, blocking)
-        if record.state is State.SUBMITTED and _primary("Approve…", "approve", ":material/how_to_reg:"):
+        if approve.allowed and _primary("Approve…", "approve", ":material/how_to_reg:"):
             _approve(record.id, record.plan_hash, record.requested_by)
-        requested = resume_requested(here, record)
-        resumable = (stuck and record.kind != Kind.REHEARSE) or record.state is State.NEEDS_HUMAN
-        if resumable and not requested and _primary("Resume…", "resume", ":material/resume:"):
+        if resume.allowed and _primary("Resume…", "resume", ":material/resume:"):
             _resume(record.id)
-        word = _cancel_word(record, stuck)
-        if word is not None and st.button(f"{word}…", key="cancel_operation", icon=":material/cancel:"):
-            _cancel(record.id, word)
+        if cancel.allowed and st.button(f"{cancel.word}…", key="cancel_operation", icon=":material/cancel:"):
+            _cancel(record.id, cancel.word)
         accounts.button(here, record.id)
         page_link("In the audit log", "audit", audit_text=record.id)
+    if why := offers.refused(now, (submit, approve, resume, cancel)):
+        st.caption(literal(why))
     if stuck and record.kind in CONVERGING:
         st.error(
             "✕ Interrupted: no process holds the lease. Resume it, or roll back with the action below; "
@@ -383,17 +406,6 @@ def _approve(operation_id: str, plan_hash: str, requested_by: str) -> None:
         panel.forget()
         notice.say("operations", "Approved. The worker starts it within seconds.")
         st.rerun()
-
-
-def _cancel_word(record: OperationRecord, stuck: bool) -> str | None:
-    """What cancelling means for an operation as it is; None where it cannot be cancelled."""
-    if record.state in (State.PLANNED, State.SUBMITTED, State.READY):
-        return "Withdraw"
-    if record.state is not State.RUNNING or record.kind == Kind.ROLLBACK or (stuck and record.kind in CONVERGING):
-        return None
-    if stuck:
-        return "End"
-    return "Stop and undo" if record.kind in CONVERGING else "Stop"
 
 
 _CANCEL = {
