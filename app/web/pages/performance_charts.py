@@ -110,7 +110,8 @@ def _bills(found: Assessment, since: datetime) -> Bills:
         if b.run.side in SIDES and b.run.start_time >= since and not b.run.active
     ]
     within.sort(key=lambda b: (b.run.start_time, b.run.run_id), reverse=True)
-    visible = [b for b in within if generated.shown() or not b.run.generated]
+    every = generated.shown()
+    visible = [b for b in within if every or not b.run.generated]
     return Bills(visible, generated.counts(b.run for b in within))
 
 

@@ -44,8 +44,8 @@ LEDGER_COLUMNS = (
 
 def _ledger(here: Panel, found: Assessment) -> None:
     section("Where the money went")
-    entries = [e for e in ledger(found.attribution) if generated.shown() or not e.generated]
-    billed = [u.start for u in found.attribution.records if generated.shown() or not u.generated]
+    entries = generated.visible(ledger(found.attribution))
+    billed = [u.start for u in generated.visible(found.attribution.records)]
     since = min(billed, default=None)
     if since is not None:
         st.caption(
@@ -107,7 +107,7 @@ def _prices(here: Panel, found: Assessment) -> None:
 
 def price_rows(found: Assessment) -> list[dict[str, Any]]:
     """The price table with a total for each side, which is that of `ledger_rows`."""
-    prices = [p for p in found.attribution.prices if generated.shown() or not p.generated]
+    prices = generated.visible(found.attribution.prices)
     order = list(sides.COLOURS)
     prices.sort(key=lambda p: (p.generated, order.index(p.side) if p.side in order else len(order), p.sku))
     result: list[dict[str, Any]] = []
