@@ -72,6 +72,10 @@ def migrate(engine: Engine, version: str) -> None:
         # Never back to the pool: its settings are those of a change of the schema.
         connection.detach()
         with _transaction(connection, driver):
+            if engine.dialect.name == "postgresql":
+                from app.store.postgres import make_schema
+
+                make_schema(connection)
             now = _version(connection)
             config = _config()
             config.attributes["connection"] = connection
