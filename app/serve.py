@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -16,7 +17,9 @@ from databricks_client.terminal import emit
 
 ROOT = Path(__file__).resolve().parent.parent
 GRACE_SECONDS = 10.0
-"""Databricks Apps kills the process 15 s after SIGTERM; both children must have ended before."""
+"""Both children must have ended before KILLED_SECONDS, and end by themselves before this."""
+KILLED_SECONDS = 15.0
+"""Databricks Apps kills the process so long after SIGTERM."""
 
 PR_SET_PDEATHSIG = 1
 
@@ -27,10 +30,26 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def _streamlit() -> subprocess.Popen[bytes]:
-    # Address and port are preset on Databricks Apps and by the local start command, through STREAMLIT_SERVER_*.
+def address(environment: Mapping[str, str]) -> dict[str, str]:
+    """Streamlit's settings of where the panel is served, in Databricks Apps: the port that the proxy speaks to.
+
+    Elsewhere none: the start command or the user sets STREAMLIT_SERVER_*. Raises ValueError where it is no port.
+    """
+    port = environment.get("DATABRICKS_APP_PORT", "").strip()
+    if not port:
+        return {}
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(f"DATABRICKS_APP_PORT={port!r} is no port: give a number from 1 to 65535")
+    return {
+        "STREAMLIT_SERVER_PORT": port,
+        "STREAMLIT_SERVER_ADDRESS": "0.0.0.0",  # noqa: S104 (the proxy is on another machine; it alone reaches this one)
+        "STREAMLIT_SERVER_HEADLESS": "true",
+    }
+
+
+def _streamlit(where: Mapping[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "app.web.server"]
-    return subprocess.Popen(command, cwd=ROOT, preexec_fn=end_with_parent)
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **where}, preexec_fn=end_with_parent)
 
 
 def _worker() -> subprocess.Popen[bytes]:
@@ -53,9 +72,14 @@ def _stop(children: list[subprocess.Popen[bytes]]) -> None:
 def main() -> int:
     """Runs until SIGTERM, SIGINT, SIGHUP or the end of Streamlit.
 
-    Returns the exit status: 128 + the signal's number, else Streamlit's.
+    Returns the exit status: 128 + the signal's number, else Streamlit's; 2 for an unusable setting.
     """
     stopping = 0
+    try:
+        where = address(os.environ)
+    except ValueError as e:
+        emit(f"cutover: {e}", error=True)
+        return 2
 
     def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal stopping
@@ -67,7 +91,7 @@ def main() -> int:
     if os.environ.pop("CUTOVER_END_WITH_PARENT", "") == "1":  # Set by the local start command.
         end_with_parent()
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    pages, worker = _streamlit(), _worker()
+    pages, worker = _streamlit(where), _worker()
     pause, started = 1.0, time.monotonic()
     try:
         while not stopping and pages.poll() is None:

@@ -47,7 +47,8 @@ log = logging.getLogger("cutover.worker")
 
 T = TypeVar("T")
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 6.0
+"""How long threads may take to end; with CANCEL_SECONDS below the supervisor's patience, which kills what is left."""
 CANCEL_SECONDS = 2.0
 WRONG_CONFIGURATION = 2
 """Exit status for an unusable setting or migration file: a restart does not help."""
