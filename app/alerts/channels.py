@@ -1,4 +1,4 @@
-"""How an alert reaches people: a file on this machine, or a webhook."""
+"""How an alert reaches people: a file on this machine, a webhook, or mail (`app.alerts.mail`)."""
 
 from __future__ import annotations
 
@@ -13,33 +13,31 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.config.alerts import FileChannel, WebhookChannel
-
-SECONDS = 10.0
-"""How long a webhook may take to answer."""
+from app.alerts.base import SECONDS, NotTaken
+from app.config.alerts import FileChannel, MailChannel, WebhookChannel
 
 TAIL = 4_000_000
 """Bytes at the end of a file in which an alert is looked for that may have been written before."""
 
 
-class NotTaken(Exception):
-    """The receiver did not take an alert; the text says why, without a secret. retry_after: seconds it asked for."""
-
-    def __init__(self, text: str, retry_after: float | None = None) -> None:
-        super().__init__(text)
-        self.retry_after = retry_after
-
-
 class Sender(Protocol):
     """One channel."""
 
-    def send(self, key: str, content: Mapping[str, Any]) -> None:
-        """Gives an alert to its receiver. Raises NotTaken."""
+    def send(self, key: str, content: Mapping[str, Any]) -> str:
+        """Gives an alert to its receiver. Returns a doubt about what was taken, empty without one. Raises NotTaken."""
 
 
-def sender(channel: FileChannel | WebhookChannel, data: Path) -> Sender:
+def sender(channel: FileChannel | WebhookChannel | MailChannel, data: Path) -> Sender:
     """What sends over a channel. data: the folder of relative paths."""
-    return FileSender(data / channel.path) if isinstance(channel, FileChannel) else WebhookSender(channel)
+    match channel:
+        case FileChannel():
+            return FileSender(data / channel.path)
+        case WebhookChannel():
+            return WebhookSender(channel)
+        case MailChannel():
+            from app.alerts.mail import MailSender
+
+            return MailSender(channel)
 
 
 class FileSender:
@@ -48,12 +46,12 @@ class FileSender:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def send(self, key: str, content: Mapping[str, Any]) -> None:
+    def send(self, key: str, content: Mapping[str, Any]) -> str:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a+b") as file:
                 if key in self._written(file):
-                    return
+                    return ""
                 end = file.seek(0, os.SEEK_END)
                 # A line that a killed process left unfinished ends here.
                 gap = b"\n" if end and not self._ends_a_line(file, end) else b""
@@ -62,6 +60,7 @@ class FileSender:
                 os.fsync(file.fileno())
         except OSError as e:
             raise NotTaken(f"{self._path.name} cannot be written: {e.strerror or type(e).__name__}") from e
+        return ""
 
     def _written(self, file: Any) -> set[str]:
         file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
@@ -93,7 +92,7 @@ class WebhookSender:
         self._channel = channel
         self._opener = urllib.request.build_opener(_NoRedirect())
 
-    def send(self, key: str, content: Mapping[str, Any]) -> None:
+    def send(self, key: str, content: Mapping[str, Any]) -> str:
         headers = {"Content-Type": "application/json", "Idempotency-Key": _ascii(key), **self._secrets()}
         body = json.dumps(dict(content)).encode()
         request = urllib.request.Request(self._channel.url, data=body, headers=headers, method="POST")
@@ -107,6 +106,7 @@ class WebhookSender:
             # Not the message: that of a bad header quotes its value.
             reason = getattr(e, "reason", e)
             raise NotTaken(f"no answer: {type(reason).__name__}") from e
+        return ""
 
     def _secrets(self) -> dict[str, str]:
         found = {}

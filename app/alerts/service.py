@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from app.alerts.channels import NotTaken, Sender
+from app.alerts.base import NotTaken
+from app.alerts.channels import Sender
 from app.alerts.events import events
 from app.config.migration import Migration
 from app.store.alerts import Outgoing
@@ -68,11 +69,13 @@ class Alerts:
                 if self._ended():
                     return taken
                 try:
-                    to.send(alert.key, alert.content)
+                    doubt = to.send(alert.key, alert.content)
                 except NotTaken as e:
                     self._failed(alert, e)
                     break  # Its receiver has trouble: the others of this channel wait for their turn.
-                self._store.alerts.taken(alert.id)
+                if doubt:
+                    log.warning("alert %s over %s: %s", alert.key, alert.channel, doubt)
+                self._store.alerts.taken(alert.id, doubt)
                 taken += 1
         return taken
 

@@ -55,7 +55,7 @@ def status(
     to_account = unaccounted(context.store.audit, context.store.operations, context.migration.name)
     waits = _waiting(facts, user, under_way) if user else None
     drift = load_drift(context.store, context.migration, facts.now)
-    unsent = [a for a in context.store.alerts.newest() if a.sent_at is None and a.tries]
+    unsent = context.store.alerts.undelivered()
     value = {
         "headline": headline,
         "as_of": facts.now,
@@ -106,7 +106,9 @@ def status(
             console.say(f"DRIFT: {d.text}. To restore: {d.restore}.")
         if unsent:
             first = unsent[0]
-            console.say(f"{len(unsent)} alerts are not delivered, the newest over {first.channel}: {first.error}.")
+            console.say(
+                f"{len(unsent)} alerts are not delivered to everyone, the newest over {first.channel}: {first.error}."
+            )
         if drift.unknown:
             console.say(f"Whether there is drift is not known: {drift.unknown}.")
         for item in to_account:

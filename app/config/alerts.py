@@ -6,13 +6,14 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from app.config.base import Frozen
 
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -58,4 +59,44 @@ class WebhookChannel(Frozen):
         return value
 
 
-Channel = Annotated[FileChannel | WebhookChannel, Field(discriminator="kind")]
+class MailChannel(Frozen):
+    """Mails each alert to all recipients, over TLS. tls: `starttls` or `implicit` (TLS from the first byte, port 465).
+
+    user_from, password_from: environment variables that hold the login: a secret is never in the file. ca_file: of the
+    server's authority, where the system does not know it.
+    """
+
+    kind: Literal["mail"]
+    key: Key
+    host: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$")
+    port: int = Field(default=587, ge=1, le=65535, strict=True)
+    tls: Literal["starttls", "implicit"] = "starttls"
+    sender: str
+    recipients: tuple[str, ...] = Field(min_length=1, max_length=50)
+    user_from: str = ""
+    password_from: str = ""
+    ca_file: str | None = None
+
+    @field_validator("sender", "recipients")
+    @classmethod
+    def _check_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in (value,) if isinstance(value, str) else value:
+            if not _ADDRESS.fullmatch(address) or len(address) > 254:
+                raise ValueError(f"{address!r} is no mail address: write name@example.com")
+        return value
+
+    @field_validator("user_from", "password_from")
+    @classmethod
+    def _check_variables(cls, value: str) -> str:
+        if value and not _VARIABLE.fullmatch(value):
+            raise ValueError("names no environment variable: write NAME_IN_CAPITALS")
+        return value
+
+    @model_validator(mode="after")
+    def _check_login(self) -> MailChannel:
+        if bool(self.user_from) != bool(self.password_from):
+            raise ValueError("a login needs both user_from and password_from")
+        return self
+
+
+Channel = Annotated[FileChannel | WebhookChannel | MailChannel, Field(discriminator="kind")]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Index, Integer, Row, Table, UniqueConstraint, insert, select, update
+from sqlalchemy import Column, Index, Integer, Row, Table, UniqueConstraint, and_, insert, or_, select, update
 
 from app.store.base import Repository, UtcDateTime, metadata
 from app.store.text import CleanJson, FreeText, Identity, Label
@@ -29,6 +29,7 @@ outbox_table = Table(
     Index("ix_alert_outbox_next", "next_at"),
 )
 
+SHOWN_FOR = timedelta(days=7)
 BEGINNING = "beginning"
 """Key of the row that says since when a channel is filled; it is never sent."""
 
@@ -103,9 +104,9 @@ class AlertRepository(Repository):
         query = select(outbox_table).where(t.channel == channel, t.next_at <= at).order_by(t.id).limit(limit)
         return [_outgoing(r) for r in self._all(query)]
 
-    def taken(self, alert_id: int) -> None:
-        """Records that the receiver has taken an alert: it is not sent again."""
-        self._end(alert_id, {"next_at": None, "sent_at": self._clock(), "error": ""})
+    def taken(self, alert_id: int, doubt: str = "") -> None:
+        """Records that the receiver has taken an alert: it is not sent again. doubt: for whom it was not taken."""
+        self._end(alert_id, {"next_at": None, "sent_at": self._clock(), "error": doubt})
 
     def failed(self, alert_id: int, error: str, next_at: datetime | None) -> None:
         """Records a failed try. next_at: when it is tried again; None gives it up."""
@@ -116,10 +117,12 @@ class AlertRepository(Repository):
         with self._write() as c:
             c.execute(update(outbox_table).where(t.id == alert_id).values(tries=t.tries + 1, **values))
 
-    def newest(self, limit: int = 100) -> Sequence[Outgoing]:
-        """The newest alerts of all channels, newest first."""
+    def undelivered(self, limit: int = 100) -> Sequence[Outgoing]:
+        """Alerts that a try did not deliver, to all or, within SHOWN_FOR, to some of its receivers; newest first."""
         t = outbox_table.c
-        query = select(outbox_table).where(t.key != BEGINNING).order_by(t.id.desc()).limit(limit)
+        partly = and_(t.sent_at >= self._clock() - SHOWN_FOR, t.error != "")
+        failed = and_(t.sent_at.is_(None), t.tries > 0)
+        query = select(outbox_table).where(t.key != BEGINNING, or_(failed, partly)).order_by(t.id.desc()).limit(limit)
         return [_outgoing(r) for r in self._all(query)]
 
 

@@ -30,7 +30,7 @@ from tests.support.health_records import (
     schedules,
     tables,
 )
-from tests.support.pages_open import MIGRATION, frames, open_page, text_of, unescaped
+from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of, unescaped
 from tests.support.pages_seed import NASTY
 from tests.support.pages_sound import assert_sound
 
@@ -252,3 +252,19 @@ def test_a_setting_opens_by_its_address(store: Store) -> None:
     assert "Settings of pipeline 00_RDS_FDE_Pipeline_DEV" in text_of(whole)
     assert len(next(f.value for f in whole.dataframe if "wanted" in f.value.columns)) > 5
     assert "requires no setting pipeline:development/<b>" in text_of(opened(setting="pipeline:development/<b>"))
+
+
+def test_alerts_that_did_not_reach_their_receivers_are_shown(store: Store, fill: Fill) -> None:
+    fill()
+    assert "Undelivered alerts" not in text_of(open_page("health"))
+    store.alerts.begin("mail")
+    text = "Run 7 ended FAILED at 2026-01-12T06:00Z <script>"
+    store.alerts.put("mail", [(k, {"subject": f"Incident {k}", "text": text}) for k in ("1", "2")])
+    waiting, partly = store.alerts.due("mail", datetime.now(UTC) + timedelta(seconds=5))
+    store.alerts.failed(waiting.id, "SMTP 451", datetime.now(UTC) + timedelta(minutes=5))
+    store.alerts.taken(partly.id, "refused for 1 of 2 recipients")
+    page = open_page("health")
+    assert_sound(page, "health")
+    assert "2 alerts did not reach every receiver, over mail." in text_of(page)
+    shown = next(f.value for f in page.dataframe if "tries" in f.value)
+    assert list(shown["error"]) == ["refused for 1 of 2 recipients", "SMTP 451"]

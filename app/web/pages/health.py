@@ -31,6 +31,7 @@ from app.web.components import (
     panel,
     rows,
     sides,
+    undelivered,
 )
 from app.web.components.evidence_links import setting_link
 from app.web.components.frame import Figure, answer, empty, figures, section
@@ -72,6 +73,7 @@ def render() -> None:
     if chosen:
         _incident(chosen)
     _open_incidents(chosen)
+    panel.live(undelivered.shown)
     panel.live(_charts)
     _closed_incidents()
     panel.live(_settings)
