@@ -3,13 +3,15 @@
 Seen with Streamlit 1.67, and measured in a browser:
 - Of an address like `/runs` the browser does not know whether the panel is served at `/` or at `/runs`. It looks below
   `/runs` first, and only 0.1 s later at `/`. The script names the place, as a host that embeds an app may do.
-- The browser loads the code of charts (4.7 MB) and of tables when the first one arrives, and needs 0.1 to 0.2 s to
-  start it, although it had nothing to do while the page's script ran. The script lets it do so then.
+- The browser loads the code of charts (4.7 MB), of tables (2 MB in 30 files) and of each kind of field when the first
+  one arrives, and needs 0.1 to 0.2 s to start it, although it had nothing to do while the page's script ran. The script
+  lets it do so then; until that code is there, Streamlit draws a placeholder and then the part again.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from functools import cache, wraps
 from pathlib import Path
@@ -24,18 +26,24 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
-CHARTS, TABLES = "PlotlyChart", "DataFrame"
+CHARTS, TABLES, CHOICES = "PlotlyChart", "DataFrame", "ButtonGroup"
+SIDEBAR = ("Selectbox", "Checkbox", "Button", "DownloadButton")
 CODE: Mapping[str, Sequence[str]] = {
-    "overview": (CHARTS,),
-    "runs": (CHARTS, TABLES),
-    "health": (CHARTS, TABLES),
-    "performance": (CHARTS, TABLES),
-    "parity": (CHARTS, TABLES),
-    "operations": (),
-    "checklist": (),
-    "audit": (TABLES,),
+    "overview": (*SIDEBAR, "PageLink", CHARTS),
+    "runs": (*SIDEBAR, CHOICES, TABLES, CHARTS),
+    "health": (*SIDEBAR, CHOICES, "PageLink", CHARTS),
+    "performance": (*SIDEBAR, CHOICES, TABLES, CHARTS),
+    "parity": (*SIDEBAR, CHOICES, TABLES, CHARTS),
+    "operations": (*SIDEBAR, CHOICES, "LinkButton"),
+    "checklist": (*SIDEBAR, CHOICES, "PageLink", "LinkButton"),
+    "audit": (*SIDEBAR, CHOICES, "TextInput", TABLES),
 }
 """Path of each page to the parts of Streamlit's code that it draws with when it opens."""
+
+IMPORTS = 8192
+"""Characters at the start of a file of Streamlit's code in which all its imports are."""
+
+_IMPORT = re.compile(r"""(?:from|import)\s*[`"']\./([\w.-]+\.js)[`"']""")
 
 # `running` is written once the server has the connection and runs the page: then the browser waits.
 _SCRIPT = """<script type="module">
@@ -62,12 +70,34 @@ def _file(part: str) -> str | None:
 
 
 @cache
+def _with_imports(part: str) -> Sequence[str]:
+    """The file of a part and those that it imports, at any depth, without what Streamlit's own HTML page names."""
+    static = Path(file_util.get_static_dir())
+    file = _file(part)
+    if file is None:
+        return ()
+    named = (static / "index.html").read_text(encoding="utf-8")
+    found = {file: None}
+    left = [file]
+    while left:
+        with (static / left.pop()).open(encoding="utf-8", errors="ignore") as code:
+            start = code.read(IMPORTS)
+        for name in _IMPORT.findall(start):
+            other = f"static/js/{name}"
+            if other not in found and name not in named and (static / other).is_file():
+                found[other] = None
+                left.append(other)
+    return tuple(found)
+
+
+@cache
 def added(page: str) -> str:
     """What is added to the head of the HTML page of this page of the panel; nothing for any other address."""
     if page not in CODE:
         return ""
     files = [f"./{file}" for part in CODE[page] if (file := _file(part))]
-    preloads = "".join(f'<link rel="modulepreload" crossorigin href="{file}">' for file in files)
+    needed = dict.fromkeys(f"./{file}" for part in CODE[page] for file in _with_imports(part))
+    preloads = "".join(f'<link rel="modulepreload" crossorigin href="{file}">' for file in needed)
     place = _PLACE % {"length": len(page)}
     return place + (preloads + _SCRIPT % {"code": json.dumps(files)} if files else "")
 

@@ -77,15 +77,29 @@ def test_every_other_answer_passes_as_it_is() -> None:
 def test_every_page_is_known_and_every_file_is_there() -> None:
     assert set(shell.CODE) == set(PAGES)
     files = {f for page in PAGES for f in re.findall(r'href="\./([^"]+)"', shell.added(page))}
-    assert len(files) == 2 and all(Path(file_util.get_static_dir(), f).is_file() for f in files)
+    assert all(Path(file_util.get_static_dir(), f).is_file() for f in files)
+    parts = {part for code in shell.CODE.values() for part in code}
+    assert parts == {Path(f).name.partition(".")[0] for f in files} & parts, "each part has one file"
+
+
+def test_what_a_part_imports_is_loaded_with_it_and_nothing_twice() -> None:
+    tables, page = shell._with_imports(shell.TABLES), shell.added("runs")
+    assert len(tables) > 10 and any("arrowFormatUtils" in f for f in tables)
+    preloaded = re.findall(r'href="\./([^"]+)"', page)
+    assert set(tables) <= set(preloaded) and len(preloaded) == len(set(preloaded))
+    named = Path(file_util.get_static_dir(), "index.html").read_text()
+    assert not [f for f in preloaded if f in named]
 
 
 def test_without_the_files_the_page_still_says_where_the_panel_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(file_util, "get_static_dir", lambda: str(tmp_path))
-    shell._file.cache_clear(), shell.added.cache_clear()
+    cached = (shell._file, shell._with_imports, shell.added)
+    for function in cached:
+        function.cache_clear()
     try:
         assert "BACKEND_BASE_URL" in shell.added("runs") and "import" not in shell.added("runs")
     finally:
-        shell._file.cache_clear(), shell.added.cache_clear()
+        for function in cached:
+            function.cache_clear()

@@ -129,7 +129,10 @@ def _readiness(here: Panel, facts: Facts, judged: Sequence[GateStatus]) -> None:
     with st.container(horizontal=True, gap="small", key="overview_gates"):
         for g in sorted(judged, key=lambda g: not g.blocks):
             shown = finding_mark(g.finding, gate=True)
-            with st.popover(f"{shown.badge} {literal(g.gate.title)}", key=f"gate_{g.gate.key}", wrap=True):
+            label = f"{shown.badge} {literal(g.gate.title)}"
+            with st.popover(label, key=f"gate_{g.gate.key}", wrap=True, on_change="rerun") as box:
+                if not box.open:
+                    continue
                 valid = f"Evidence counts for {duration(g.gate.max_age_hours * 3600)}. " if g.gate.max_age_hours else ""
                 st.markdown(told(g.finding.summary, here.zone))
                 source = f" Source: {g.finding.source}." if g.finding.source else ""
