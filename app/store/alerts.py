@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, Index, Integer, Row, Table, UniqueConstraint, and_, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
-from app.store.base import Repository, UtcDateTime, metadata
+from app.store.base import Repository, StoreError, UtcDateTime, metadata
 from app.store.text import CleanJson, FreeText, Identity, Label
 
 outbox_table = Table(
@@ -59,6 +60,14 @@ class AlertRepository(Repository):
 
     def begin(self, channel: str) -> datetime:
         """Since when this channel is filled: the first call says now."""
+        try:
+            return self._begin(channel)
+        except StoreError as e:
+            if not isinstance(e.__cause__, IntegrityError):
+                raise
+        return self._begin(channel)  # Another process or thread made it a moment ago.
+
+    def _begin(self, channel: str) -> datetime:
         t = outbox_table.c
         beginning = select(t.created_at).where(t.channel == channel, t.key == BEGINNING)
         with self._write() as c:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
+from app.store.alerts import AlertRepository
 from app.store.base import now
 from app.store.open import Store
 
@@ -41,3 +44,14 @@ def test_a_channel_begins_once(store: Store) -> None:
 def test_an_alert_with_a_long_key_is_still_the_same_alert(store: Store) -> None:
     key = "operation:" + "x" * 500
     assert [store.alerts.put("hook", [(key, {})]) for _ in range(2)] == [1, 0]
+
+
+def test_two_that_begin_a_channel_at_once_have_one_beginning(store: Store) -> None:
+    together = threading.Barrier(4, timeout=30)
+
+    def begin(_: int) -> datetime:
+        together.wait()
+        return AlertRepository(store.engine).begin("hook")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len({*pool.map(begin, range(4))}) == 1
