@@ -134,6 +134,12 @@ class AlertRepository(Repository):
         query = select(outbox_table).where(t.key != BEGINNING, or_(failed, partly)).order_by(t.id.desc()).limit(limit)
         return [_outgoing(r) for r in self._all(query)]
 
+    def newest(self, limit: int = 100) -> Sequence[Outgoing]:
+        """The newest alerts of all channels, newest first."""
+        t = outbox_table.c
+        query = select(outbox_table).where(t.key != BEGINNING).order_by(t.id.desc()).limit(limit)
+        return [_outgoing(r) for r in self._all(query)]
+
 
 def _outgoing(row: Row[Any]) -> Outgoing:
     return Outgoing(**row._mapping)

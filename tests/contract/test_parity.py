@@ -26,6 +26,7 @@ from app.store.open import open_store
 from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
 from scripts.local_workspace import LocalWorkspace
+from tests.support.roles_held import in_groups
 from tests.support.users import as_user
 from validation import ComparisonSpec, Verdict, compare
 from validation.connector import DatabricksWarehouse
@@ -219,7 +220,7 @@ def test_a_sampled_row_is_revealed_to_an_operator_who_says_why(warehouse: Databr
     roles = {"erin": frozenset({Role.VIEWER, Role.OPERATOR}), "sofia": frozenset({Role.VIEWER})}
 
     service = ParityService(
-        MIGRATION, store.parity, Access(store.audit, roles.__getitem__), lambda: nullcontext(warehouse)
+        MIGRATION, store.parity, Access(store.audit, lambda who: in_groups(*roles[who])), lambda: nullcontext(warehouse)
     )
 
     def ask(who: str, why: str, number: int = 1) -> Any:

@@ -33,6 +33,7 @@ from tests.support.health_records import (
 from tests.support.pages_open import MIGRATION, Fill, frames, open_page, text_of, unescaped
 from tests.support.pages_seed import NASTY
 from tests.support.pages_sound import assert_sound
+from tests.support.roles_held import in_groups
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 
@@ -124,7 +125,7 @@ def incidents(store: Store, monkeypatch: pytest.MonkeyPatch) -> IncidentService:
     ]
     signs.append(Sign("difference", "dim_fde", "candidate", "parity:p1/dim_fde", now, "Table dim_fde differs"))
     store.incidents.record(signs)
-    service = IncidentService(store.incidents, Access(store.audit, lambda _: frozenset(Role)))
+    service = IncidentService(store.incidents, Access(store.audit, lambda _: in_groups(*Role)))
     monkeypatch.setattr(PageContext, "incidents", service)
     monkeypatch.setattr("app.web.components.identity.actor", lambda here, action, subject: ERIN)
     return service

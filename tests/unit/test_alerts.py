@@ -214,11 +214,11 @@ def test_an_alert_that_no_try_delivers_is_given_up_after_days(store: Store) -> N
     happens(store, 1)
     alerts.gather()
     alerts.deliver()
-    (waiting,) = store.alerts.undelivered()
+    (waiting,) = store.alerts.newest()
     assert waiting.error.startswith("no answer: ") and waiting.next_at is not None
     clock.pass_(seconds=GIVEN_UP.total_seconds())
     alerts.deliver()
-    (ended,) = store.alerts.undelivered()
+    (ended,) = store.alerts.newest()
     assert ended.next_at is None and ended.sent_at is None
 
 
@@ -231,7 +231,7 @@ def test_a_secret_header_is_sent_and_never_shown_nor_taken_elsewhere(
     alerts.gather()
     monkeypatch.delenv("HOOK_TOKEN", raising=False)
     alerts.deliver()
-    assert receiver.posts == [] and "HOOK_TOKEN is not set" in store.alerts.undelivered()[0].error
+    assert receiver.posts == [] and "HOOK_TOKEN is not set" in store.alerts.newest()[0].error
     for value, answer in (
         (SECRET + "\nx", (204, {})),
         (SECRET, (307, {"Location": receiver.url})),
@@ -241,10 +241,10 @@ def test_a_secret_header_is_sent_and_never_shown_nor_taken_elsewhere(
         receiver.answers = [answer]
         clock.pass_(hours=2)
         alerts.deliver()
-        assert SECRET not in store.alerts.undelivered()[0].error + caplog.text
+        assert SECRET not in store.alerts.newest()[0].error + caplog.text
         receiver.answers.clear()
     assert [h["Authorization"] for h, _ in receiver.posts] == [SECRET, SECRET]
-    assert store.alerts.undelivered()[0].sent_at is not None
+    assert store.alerts.newest()[0].sent_at is not None
 
 
 def test_a_webhook_that_never_answers_is_left_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
