@@ -32,13 +32,13 @@ def test_what_failed_is_due_when_it_is_tried_again_and_never_once_it_is_given_up
     assert store.alerts.due("hook", now()) == []
     (again,) = store.alerts.due("hook", later)
     assert (again.key, again.tries, again.error, again.sent_at) == ("a", 1, "503", None)
-    assert {x.key: (x.error, x.next_at) for x in store.alerts.newest()}["b"] == ("410 gone", None)
+    assert {x.key: (x.error, x.next_at) for x in store.alerts.undelivered()}["b"] == ("410 gone", None)
 
 
 def test_a_channel_begins_once(store: Store) -> None:
     first = store.alerts.begin("hook")
     assert store.alerts.begin("hook") == first and store.alerts.due("hook", now()) == []
-    assert list(store.alerts.newest()) == []
+    assert list(store.alerts.undelivered()) == []
 
 
 def test_an_alert_with_a_long_key_is_still_the_same_alert(store: Store) -> None:
