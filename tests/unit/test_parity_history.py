@@ -50,6 +50,25 @@ def test_pairs_that_were_not_compared_are_drawn_on_every_table() -> None:
     assert "runs not compared" in {t.name for t in drawn(charts.verdicts(shown, ZoneInfo("UTC"))).data}
 
 
+def test_many_identical_comparisons_are_lines_that_break_at_what_else_was() -> None:
+    hours = [h for h in range(400) if not 200 < h < 250]
+    other = {100: "different", 99: "different", 102: "not_proven"}
+    found = [compared("dim_fde", h, other.get(h, "identical")) for h in hours]
+    found += [compared("income", h, "identical") for h in range(5)]
+    shown = drawn(charts.verdicts(entries(found, ["dim_fde", "income"], Streak()), ZoneInfo("UTC")))
+    line, alone, *rest = shown.data
+    assert (line.name, line.mode, alone.name, alone.mode) == ("identical", "lines", "identical", "markers")
+    assert [t.showlegend for t in (line, alone)] == [True, False] and line.legendgroup == alone.legendgroup
+    at = [None if x is None else (datetime.fromisoformat(x).replace(tzinfo=UTC) - T) / HOUR for x in line.x]
+    assert at == [*range(99), None, *range(103, 201), None, *range(250, 400), None, *range(5)]
+    assert [y for y, x in zip(line.y, at, strict=True) if x == 3] == ["dim_fde", "income"]
+    assert [h.count("identical") for h in line.hovertext] == [x is not None for x in at], "each comparison says itself"
+    assert [(datetime.fromisoformat(x).replace(tzinfo=UTC) - T) / HOUR for x in alone.x] == [101]
+    assert {(t.name, t.mode, len(t.x)) for t in rest} == {("different", "markers", 2), ("not proven", "markers", 1)}
+    few = drawn(charts.verdicts(entries(found[:150], TABLES, Streak()), ZoneInfo("UTC")))
+    assert {t.mode for t in few.data} == {"markers"}
+
+
 def test_a_week_of_28_pairs_is_told_as_7_days_28_of_28() -> None:
     migration = Migration.load(DEFAULT_MIGRATION)
     week = Streak(28, 168, T - 162 * HOUR, T, tuple(T - 6 * n * HOUR for n in range(28)))

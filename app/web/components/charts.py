@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -259,31 +261,73 @@ VERDICTS = {
 }
 
 
-def verdicts(entries: Sequence[tuple[str, datetime, str, str]], zone: ZoneInfo) -> Figure:
-    """Comparisons over time, one row for each table: (table, when, verdict, id). The marker's shape is the verdict.
+Entry = tuple[str, datetime, str, str]
+"""A comparison of one table: (table, when, verdict, id)."""
 
-    In place of a verdict: `cancelled`, or `not_compared` for a pair of runs that no comparison covers.
+MANY = 300
+"""Marks of a verdict from which rows of it become lines: each mark is an element of the page, a line is one."""
+
+LONG = 3
+
+
+def verdicts(entries: Sequence[Entry], zone: ZoneInfo) -> Figure:
+    """Comparisons over time, one row for each table. The marker's shape is the verdict.
+
+    In place of a verdict: `cancelled`, or `not_compared` for a pair of runs that no comparison covers. Where a verdict
+    has many marks, a line joins those of a table as `unbroken` has them.
     """
     figure = Figure()
     tables = list(dict.fromkeys(e[0] for e in entries))
     for verdict, (word, symbol, colour) in VERDICTS.items():
         chosen = [e for e in entries if e[2].lower() == verdict]
-        if not chosen:
-            continue
-        figure.add_scatter(
-            name=word,
-            mode="markers",
-            x=[local(e[1], zone) for e in chosen],
-            y=[plot_text(shorten(e[0], 28)) for e in chosen],
-            marker={"symbol": symbol, "size": 11, "color": colour, "line": {"width": 1.5, "color": colour}},
-            customdata=[e[3] for e in chosen],
-            hovertext=[f"{plot_text(e[0])}<br>{word}<br>{moment(e[1], zone)}" for e in chosen],
-            hoverinfo="text",
-        )
+        rows: list[Sequence[Entry]] = []
+        if len(chosen) >= MANY:
+            rows = [row for row in unbroken(entries, verdict) if len(row) > 1]
+            in_rows = {e for row in rows for e in row}
+            chosen = [e for e in chosen if e not in in_rows]
+        points = [e for row in rows for e in (*row, None)][:-1]
+        for found, look in (
+            (points, {"mode": "lines", "line": {"width": 9, "color": colour}}),
+            (chosen, {"mode": "markers", "marker": {
+                "symbol": symbol, "size": 11, "color": colour, "line": {"width": 1.5, "color": colour}}}),
+        ):  # fmt: skip
+            if not found:
+                continue
+            figure.add_scatter(
+                name=word,
+                legendgroup=word,
+                showlegend=found is points or not points,
+                x=[None if e is None else local(e[1], zone) for e in found],
+                y=[None if e is None else plot_text(shorten(e[0], 28)) for e in found],
+                customdata=[None if e is None else e[3] for e in found],
+                hovertext=["" if e is None else f"{plot_text(e[0])}<br>{word}<br>{moment(e[1], zone)}" for e in found],
+                hoverinfo="text",
+                **look,
+            )
     layout(figure, 34 + 26 * max(1, len(tables)))
     time_axis(figure, zone, (e[1] for e in entries))
     figure.update_yaxes(categoryorder="array", categoryarray=[plot_text(shorten(t, 28)) for t in reversed(tables)])
     return figure
+
+
+def unbroken(entries: Sequence[Entry], verdict: str) -> list[list[Entry]]:
+    """The comparisons with this verdict, table by table along time; apart where another verdict or a long pause is.
+
+    A pause is long that is LONG times the usual one of the table: a line over it would say that it was compared then.
+    """
+    rows: list[list[Entry]] = []
+    for table in dict.fromkeys(e[0] for e in entries):
+        found = sorted((e for e in entries if e[0] == table), key=lambda e: e[1])
+        pauses = [(b[1] - a[1]).total_seconds() for a, b in pairwise(found)]
+        longest = timedelta(seconds=LONG * median(pauses) if pauses else 0)
+        last: Entry | None = None
+        for entry in found:
+            if entry[2].lower() == verdict:
+                if last is None or last[2].lower() != verdict or entry[1] - last[1] > longest:
+                    rows.append([])
+                rows[-1].append(entry)
+            last = entry
+    return rows
 
 
 # Not the colours of the sides: these lines are expectations.
