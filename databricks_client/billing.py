@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from databricks_client.answers import Answer
+from databricks_client.errors import WorkspaceError
 from databricks_client.sql import Sql
 
 
@@ -41,8 +42,10 @@ class Usage:
 class Billing:
     """Billing records of this migration's jobs and pipelines. All methods raise WorkspaceError."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Sql, workspace_id: Callable[[], str]) -> None:
+        """workspace_id: the workspace's number; the table is the account's, and a job's id is one workspace's only."""
         self._sql = sql
+        self._workspace_id = workspace_id
 
     def usage(
         self, job_ids: Collection[int], pipeline_ids: Collection[str], start_from: datetime, start_to: datetime
@@ -51,7 +54,14 @@ class Billing:
         into the table on or after that day: late ones and corrections of older ones."""
         if not job_ids and not pipeline_ids:
             return []
+        what, workspace = "read billing records", self._workspace_id()
+        if not workspace.isdigit():
+            raise WorkspaceError(
+                what, "the workspace does not say its number, and other workspaces have jobs of the same ids",
+                "set DATABRICKS_HOST to the workspace's own address",
+            )  # fmt: skip
         values: dict[str, Any] = {
+            "workspace": workspace,
             "start_from": start_from,
             "start_to": start_to,
             "day": (start_from - timedelta(days=1)).date(),
@@ -61,7 +71,6 @@ class Billing:
             owners.append(f"u.usage_metadata.job_id IN ({bind(values, 'job', [str(j) for j in sorted(job_ids)])})")
         if pipeline_ids:
             owners.append(f"u.usage_metadata.dlt_pipeline_id IN ({bind(values, 'pipeline', sorted(pipeline_ids))})")
-        what = "read billing records"
         rows = self._sql.query(_USAGE.format(owners=" OR ".join(owners)), values, what=what)
         return [_usage(Answer(r, what)) for r in rows]
 
@@ -79,7 +88,8 @@ LEFT JOIN system.billing.list_prices AS p
   ON p.cloud = u.cloud AND p.sku_name = u.sku_name AND p.usage_unit = u.usage_unit AND p.currency_code = 'USD'
  AND u.usage_start_time >= p.price_start_time
  AND (p.price_end_time IS NULL OR u.usage_start_time < p.price_end_time)
-WHERE ({owners})
+WHERE u.workspace_id = :workspace
+  AND ({owners})
   AND u.usage_unit = 'DBU'
   AND u.usage_start_time < :start_to
   AND (u.usage_start_time >= :start_from OR u.ingestion_date >= :day)

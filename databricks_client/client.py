@@ -88,7 +88,7 @@ class Workspace:
 
     @cached_property
     def billing(self) -> Billing:
-        return Billing(self.sql)
+        return Billing(self.sql, lambda: self.workspace_id.id)
 
     @cached_property
     def lineage(self) -> Lineage:

@@ -9,7 +9,6 @@ from app.collect.context import CollectContext, parsed_time
 from app.collect.mapping import record_of
 from app.store.collected.records import UsageRecord
 from databricks_client.billing import Usage
-from databricks_client.errors import WorkspaceError
 
 # Billing arrives late and is corrected: this much before the newest record is read again each time.
 BILLING_OVERLAP = timedelta(hours=48)
@@ -23,8 +22,12 @@ def read_billing(ctx: CollectContext) -> str | None:
     source = "billing"
     cursor = ctx.store.cursor(source)
     started = ctx.clock()
-    jobs = _known_jobs(ctx)
-    pipelines = {ctx.pipeline_id(ref): ref.environment for ref in ctx.migration.pipelines}
+    jobs = ctx.existing_jobs()
+    pipelines = {id: ref.environment for id, ref in ctx.existing_pipelines().items()}
+    ids = sorted([str(i) for i in jobs.values()] + list(pipelines))
+    if not set(ids) <= set(cursor.get("ids", ids)):
+        cursor = {}  # What was read says nothing of a job or pipeline that is new: its records are read from the start.
+    cursor["ids"] = ids
     until = parsed_time(cursor.get("until"))
     start = started - BILLING_CHUNK if until is None else until - BILLING_OVERLAP
     ctx.check()
@@ -42,18 +45,6 @@ def read_billing(ctx: CollectContext) -> str | None:
     cursor["oldest"], cursor["limit"] = oldest.isoformat(), limit.isoformat()
     ctx.store.set_cursor(source, cursor)
     return f"billing before {oldest.date()} is not read yet" if oldest > limit else None
-
-
-def _known_jobs(ctx: CollectContext) -> dict[str, int]:
-    """side -> job id; the development job only where there is one."""
-    jobs = {side: ctx.job_id(side) for side in ("baseline", "candidate")}
-    if ctx.migration.development_job is not None:
-        try:
-            jobs["development"] = ctx.job_id("development")
-        except WorkspaceError as e:
-            if not e.not_found:
-                raise
-    return jobs
 
 
 def _usage_record(usage: Usage, jobs: Mapping[str, int], pipelines: Mapping[str, str]) -> UsageRecord:

@@ -80,6 +80,29 @@ class CollectContext:
             raise ValueError(f"the migration file names no {side} job")
         return self.job(side, ref).job_id
 
+    def existing_jobs(self) -> dict[str, int]:
+        """Side to the id of its job, of those that exist: a migration begins without the new one and ends without the
+        old one. Raises WorkspaceError for any other failure."""
+        found = {}
+        for side in self.migration.jobs:
+            try:
+                found[side] = self.job_id(side)
+            except WorkspaceError as e:
+                if not e.not_found:
+                    raise
+        return found
+
+    def existing_pipelines(self) -> dict[str, PipelineRef]:
+        """Ids of the pipelines that exist. Raises WorkspaceError for any other failure."""
+        found = {}
+        for ref in self.migration.pipelines:
+            try:
+                found[self.pipeline_id(ref)] = ref
+            except WorkspaceError as e:
+                if not e.not_found:
+                    raise
+        return found
+
     def pipeline(self, ref: PipelineRef) -> Pipeline:
         """The pipeline as it is now, found like a job. Raises WorkspaceError."""
         known = self._pipeline_ids.get(ref.environment)

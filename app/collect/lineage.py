@@ -16,11 +16,8 @@ def read_lineage(ctx: CollectContext) -> str | None:
     """Consumers that read the tables within CONSUMERS_SINCE."""
     names = [n for t in ctx.migration.tables for n in (t.baseline, t.candidate, t.kept)]
     found = ctx.workspace.lineage.consumers(names, ctx.clock() - CONSUMERS_SINCE)
-    jobs = {
-        str(ctx.job_id("baseline")): ctx.migration.baseline_job.name,
-        str(ctx.job_id("candidate")): ctx.migration.candidate_job.name,
-    }
-    pipelines = {ctx.pipeline_id(ref): ref.name for ref in ctx.migration.pipelines}
+    jobs = {str(id): ctx.migration.jobs[side].name for side, id in ctx.existing_jobs().items()}
+    pipelines = {id: ref.name for id, ref in ctx.existing_pipelines().items()}
     known = {**jobs, **pipelines}
     ctx.store.put_consumers([record_of(ConsumerRecord, c, name=c.name or known.get(c.consumer_id)) for c in found])
     return None

@@ -76,8 +76,7 @@ def read_links(ctx: CollectContext) -> str | None:
     store_setups(ctx, cursor, started)
     ctx.store.set_cursor(source, cursor)
     since = parsed_time(cursor.get("since")) or BEGINNING
-    ids = [ctx.pipeline_id(ref) for ref in ctx.migration.pipelines]
-    task_runs = ctx.workspace.lineage.update_task_runs(ids, since)
+    task_runs = ctx.workspace.lineage.update_task_runs(list(ctx.existing_pipelines()), since)
     runs = ctx.store.run_of_task(set(task_runs.values()))
     ctx.store.put_update_runs({u: runs[t] for u, t in task_runs.items() if t in runs})
     ctx.store.set_cursor(source, {**cursor, "since": (started - timedelta(days=2)).isoformat()})

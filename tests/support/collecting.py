@@ -42,6 +42,7 @@ class Fake:
         self.updates: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.tables: dict[str, dict[str, Any]] = {}
+        server.on("GET", "/.well-known/databricks-config", {"workspace_id": "77"})
         server.on("GET", "/api/2.2/jobs/list", self.list_jobs)
         server.on("GET", "/api/2.2/jobs/get", self.get_job)
         server.on("GET", "/api/2.2/jobs/runs/list", self.list_runs)

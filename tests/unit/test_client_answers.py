@@ -111,7 +111,7 @@ def parts(answers: dict[str, Any]) -> Parts:
     links, sql, identity = Links("http://w"), Rows(answers), Identity(rest)
     return Parts(
         Jobs(rest, links), Pipelines(rest, links), Tables(rest, sql, links, identity), identity,
-        Billing(sql), Lineage(sql), StatementHistory(sql), DatabricksWorld(SimpleNamespace(rest=rest)),  # type: ignore[arg-type]
+        Billing(sql, lambda: "77"), Lineage(sql), StatementHistory(sql), DatabricksWorld(SimpleNamespace(rest=rest)),  # type: ignore[arg-type]
     )  # fmt: skip
 
 

@@ -16,15 +16,16 @@ from app.collect.context import OLDER_PAGES, CollectContext, Stopping
 from app.collect.definitions import read_schedules
 from app.collect.events import read_events
 from app.collect.flows import summarize
+from app.collect.lineage import read_lineage
 from app.collect.runs import read_runs
 from app.collect.sources import Source
 from app.collect.tables import read_tables
-from app.collect.updates import read_updates
+from app.collect.updates import read_links, read_updates
 from app.store.collected.records import EventRecord
 from app.store.open import Store
 from app.web.components.asof import troubles
 from databricks_client.errors import WorkspaceError
-from tests.support.collecting import MIGRATION, MS, Fake, FakeSql, T, calls
+from tests.support.collecting import JOBS, MIGRATION, MS, Fake, FakeSql, T, calls
 from tests.support.collecting import collecting as collecting
 from tests.support.collecting import fake as fake
 from tests.support.collecting import sql as sql
@@ -184,6 +185,54 @@ def test_billing_reads_its_last_hours_again_and_takes_corrections(
     text, values = sql.asked[-1]
     assert values["start_from"] == T + timedelta(days=1) - timedelta(hours=48)
     assert "'1'" not in text and values["job0"] == "1" and values["pipeline0"] == "p", "values are bound"
+
+
+def test_billing_is_that_of_this_workspace(collecting: CollectContext, sql: FakeSql, server: Server) -> None:
+    sql.answers["system.billing.usage"] = []
+    read_billing(collecting)
+    text, values = sql.asked[-1]
+    assert "u.workspace_id = :workspace" in text and values["workspace"] == "77"
+    del server.routes["GET", "/.well-known/databricks-config"]
+    nameless = CollectContext(collecting.store, server.workspace(), MIGRATION, clock=collecting.clock)
+    nameless.workspace.sql = sql
+    with pytest.raises(WorkspaceError, match="the workspace does not say its number"):
+        read_billing(nameless)
+
+
+@pytest.mark.parametrize("missing", ["old", "new", "both"])
+def test_billing_lineage_and_links_go_on_without_a_job_or_a_pipeline(
+    server: Server, fake: Fake, store: Store, collecting: CollectContext, sql: FakeSql, missing: str
+) -> None:
+    there = {"old", "new"} - {missing} if missing != "both" else set()
+    server.on("GET", "/api/2.2/jobs/list", lambda r: fake.list_jobs(r) if r.one("name") in there else {"jobs": []})
+    server.on(
+        "GET", "/api/2.0/pipelines", {} if missing == "both" else {"statuses": [{"pipeline_id": "p", "name": "prod"}]}
+    )
+    consumer = {
+        "table_name": "c.s.t", "kind": "NOTEBOOK", "consumer_id": "n", "user_name": "u", "last_seen": T, "reads": 1,
+    }  # fmt: skip
+    sql.answers |= {"system.billing.usage": [], "table_lineage": [consumer], "pipeline_update_timeline": []}
+    read_lineage(collecting)
+    read_links(collecting)
+    read_billing(collecting)
+    assert [c.consumer_id for c in store.collected.consumers()] == ["n"]
+    asked = [values for text, values in sql.asked if "system.billing.usage" in text]
+    bound = {k: v for values in asked for k, v in values.items() if k.startswith(("job", "pipeline"))}
+    assert set(bound.values()) == {str(JOBS[name]) for name in there} | (set() if missing == "both" else {"p"})
+
+
+def test_the_bills_of_a_job_that_is_new_are_read_from_the_start(
+    server: Server, fake: Fake, collecting: CollectContext, sql: FakeSql
+) -> None:
+    sql.answers["system.billing.usage"] = []
+    server.on("GET", "/api/2.2/jobs/list", lambda r: fake.list_jobs(r) if r.one("name") == "old" else {"jobs": []})
+    while read_billing(collecting) is not None:
+        pass
+    read_billing(collecting)
+    assert sql.asked[-1][1]["start_from"] == T + timedelta(days=1) - timedelta(hours=48)
+    server.on("GET", "/api/2.2/jobs/list", fake.list_jobs)
+    assert read_billing(collecting) is not None
+    assert sql.asked[-1][1]["start_from"] == T + timedelta(days=1) - timedelta(days=30)
 
 
 def table(kind: str, **more: Any) -> dict[str, Any]:

@@ -43,7 +43,6 @@ def plain(server: Server) -> Server:
 
     server.on("GET", f"{SCIM}/Users", users)
     server.on("GET", f"{SCIM}/Groups", listed(*({"id": g, "displayName": g} for g in ("operators", "approvers"))))
-    server.on("GET", f"{SCIM}/Me", Refusal)
     return server
 
 
