@@ -96,6 +96,7 @@ class Context:
         """Operations: roles from the workspace's groups, gates from the store's evidence, at each action."""
         from app.operations import compared
         from app.operations.databricks import DatabricksWorld
+        from app.operations.old_data import last_run
         from app.operations.service import OperationsService
         from app.progress.judge import judges
         from databricks_client.running import RUNNING
@@ -113,6 +114,7 @@ class Context:
             after=self._after,
             audience=self._audience,
             ephemeral=self.settings.store_is_ephemeral,
+            last_run=lambda moment: last_run(self.store.collected, moment),
         )
 
     @cached_property

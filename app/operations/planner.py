@@ -22,6 +22,7 @@ from app.operations import (
     effects,
     expected,
     gates,
+    old_data,
     plan_decommission,
     plan_job,
     plan_rehearsal,
@@ -38,6 +39,7 @@ from app.operations.draft import Draft
 from app.operations.gates import Judge
 from app.operations.midway import unmoved
 from app.operations.observe import look_back, observe, relations, starts_old_job
+from app.operations.old_data import LastRunBefore
 from app.operations.past import PastCutover, concerning, last_cutover, of_record
 from app.operations.performer import differences
 from app.operations.plan_hash import PLAN_FORMAT
@@ -71,14 +73,16 @@ class Planner:
         audit: AuditRepository,
         personas: Callable[[], bool],
         audience: Callable[[], Audience] = Audience,
+        last_run: LastRunBefore = lambda _: None,
     ) -> None:
-        """audience: who uses the tables, as far as it is recorded.
+        """audience: who uses the tables, as far as it is recorded. last_run: of the old job.
 
         personas: whether what personas request and approve counts: on a local workspace alone."""
         self._operations = operations
         self._audit = audit
         self._personas = personas
         self._audience = audience
+        self._last_run = last_run
         self._world = world
         self._migration = migration
         self._roles_of = roles_of
@@ -123,7 +127,13 @@ class Planner:
             steps=draft.steps,
             inverse=draft.inverse,
             gates=found,
-            notes=(*self._window_note(kind), *self._expected(kind), *draft.notes, *self._effects(kind, seen)),
+            notes=(
+                *self._window_note(kind),
+                *self._expected(kind),
+                *draft.notes,
+                *self._effects(kind, seen),
+                *self._age(kind),
+            ),
             confirmation=confirm.text(kind, args, self._migration, seen),
             needs_approval=kind in APPROVED,
             format=PLAN_FORMAT,
@@ -361,6 +371,14 @@ class Planner:
         if kind is Kind.ROLLBACK:
             return (*effects.after_rollback(seen), *plan_decommission.archived_note(seen))
         return ()
+
+    def _age(self, kind: Kind) -> tuple[str, ...]:
+        """How old the data is that a rollback would serve."""
+        if kind not in CONVERGING:
+            return ()
+        name, moment = self._migration.name, self._clock()
+        holds = old_data.standing(*(self._operations.last(k, name) for k in (Kind.CUTOVER, Kind.ROLLBACK)))
+        return (old_data.note(kind, self._last_run(old_data.old_from(holds, moment)), moment),)
 
     def _expected(self, kind: Kind) -> tuple[str, ...]:
         return expected.notes(self._operations, self._migration) if kind in CONVERGING else ()

@@ -21,6 +21,7 @@ from app.operations.engine import LEASE, Hold
 from app.operations.executor import Executor, Patience
 from app.operations.gates import Judge
 from app.operations.ledger import Ledger, OperationsStore, PlanUnreadable
+from app.operations.old_data import LastRunBefore
 from app.operations.past import unreadable
 from app.operations.planner import Planner, blocked
 from app.operations.world import World
@@ -62,6 +63,7 @@ class OperationsService:
     ephemeral: whether a restart loses the store: then no cutover is made and nothing approved, unless the migration
     file accepts it. A rollback always is.
     audience: who uses the tables, for the notes of a cutover's plan; raises nothing.
+    last_run: the old job's last successful run by a moment: it says how old the data is that a rollback serves.
     after: called once an operation has ended and its lease is free, to read again what it changed; raises nothing.
     """
 
@@ -82,6 +84,7 @@ class OperationsService:
         after: Callable[[OperationRecord], None] = lambda _: None,
         audience: Callable[[], Audience] = Audience,
         ephemeral: bool = False,
+        last_run: LastRunBefore = lambda _: None,
     ) -> None:
         self._forgets = ephemeral and not migration.ephemeral_store_accepted
         self._after = after
@@ -105,6 +108,7 @@ class OperationsService:
             audit=store.audit,
             personas=personas,
             audience=audience,
+            last_run=last_run,
         )
         self._executor = Executor(
             store.operations,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import streamlit as st
 
 from app.operations.definition import Kind
 from app.operations.engine import LEASE
+from app.operations.old_data import last_run
 from app.store.open import Store
 from app.store.operations import Phase, State
 from tests.support import pages_seed
@@ -58,3 +60,23 @@ def test_without_an_earlier_operation_what_to_expect_is_unknown(store: Store, fi
     page = open_page("operations", operation="op-0009")
     rail = next(f.value for f in page.dataframe if "elapsed" in f.value and "sends" not in f.value)
     assert set(rail["expected"]) == {"unknown"} and set(rail["state"]) == {"○ waiting"}
+
+
+def test_while_a_cutover_holds_the_page_says_how_old_the_data_would_be(store: Store, fill: Fill) -> None:
+    fill(operations=False)
+    now = datetime.now(UTC)
+    assert "Data after a rollback" not in text_of(open_page("operations"))
+    cutover = pages_seed.a_plan(MIGRATION, now, Kind.CUTOVER, 8)
+    began = now - timedelta(hours=1)
+    store.operations.add(pages_seed.record_of(cutover, State.VERIFIED, started_at=began, ended_at=now))
+    last = last_run(store.collected, began)
+    page = open_page("operations")
+    assert_sound(page, "operations")
+    expected = "unknown" if last is None else f"as run {last.run_id} of the old job left it at"
+    assert "Data after a rollback" in text_of(page) and expected in text_of(page)
+    assert last is not None
+    rollback = pages_seed.a_plan(MIGRATION, now, Kind.ROLLBACK, 9)
+    after = now + timedelta(seconds=1)
+    store.operations.add(pages_seed.record_of(rollback, State.VERIFIED, started_at=now, ended_at=after))
+    st.cache_resource.clear()
+    assert "Data after a rollback" not in text_of(open_page("operations"))

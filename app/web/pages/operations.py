@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 
 from app.access import Refused, RolesUnknown
-from app.operations import resumption
+from app.durations import duration
+from app.operations import old_data, resumption
 from app.operations.codec import CodecError, plan_from_json
 from app.operations.definition import CONVERGING, GateVerdict, Kind, Plan
 from app.operations.preview import preview
@@ -87,8 +88,21 @@ def _head() -> None:
             Figure(
                 "Last verified rollback", ago(rollback.ended_at, here.now) if rollback else "never", _duration(rollback)
             ),
+            *_old_data(here, old_data.standing(cutover, rollback)),
         ]
     )
+
+
+def _old_data(here: Panel, cutover: OperationRecord | None) -> list[Figure]:
+    """How old the data is that a rollback would serve, while a cutover holds."""
+    if cutover is None:
+        return []
+    last = old_data.last_run(here.store.collected, old_data.old_from(cutover, here.now))
+    if last is None:
+        return [Figure("Data after a rollback", "unknown", "no successful run of the old job is recorded")]
+    age = duration(max(0.0, (here.now - last.at).total_seconds()))
+    text = f"as run {last.run_id} of the old job left it at {moment(last.at, here.zone, seconds=False)}"
+    return [Figure("Data after a rollback", f"{age} old", text)]
 
 
 def _duration(record: OperationRecord | None) -> str:
