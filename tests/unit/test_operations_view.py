@@ -11,8 +11,10 @@ import pytest
 from app.operations.definition import Kind
 from app.store.operations import JournalEntry, OperationRecord, Phase, State
 from app.web.components.hints import signs
+from app.web.components.offers import Situation, cancel
 from app.web.components.operation import _result
-from app.web.pages.operations import _CANCEL, _cancel_word
+from app.web.components.reader import Reader
+from app.web.pages.operations import _CANCEL
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RECORD = OperationRecord(
@@ -40,7 +42,9 @@ RECORD = OperationRecord(
     ],
 )
 def test_cancelling_is_offered_where_it_can_be_done(kind: Kind, state: State, stuck: bool, word: str | None) -> None:
-    assert _cancel_word(replace(RECORD, kind=str(kind), state=state), stuck) == word
+    record = replace(RECORD, kind=str(kind), state=state)
+    found = cancel(Situation(record, True, stuck, False, False, ()), Reader(None, None))
+    assert (found.word if found.allowed else None) == word
     assert word is None or word in _CANCEL
 
 
