@@ -60,9 +60,10 @@ def main() -> int:
     """Runs until Streamlit ends, which it does on SIGINT and SIGTERM; SIGHUP is forwarded as SIGTERM."""
     from streamlit.web import cli
 
-    from app.web import shell
+    from app.web import at_once, shell
 
     shell.install()
+    at_once.install()
     preload()
     threading.Thread(target=warm, name="warm", daemon=True).start()
     received: list[int] = []

@@ -33,7 +33,7 @@ class Got:
         return self.body.decode()
 
 
-def get(path: str, method: str = "GET") -> Got:
+def get(path: str, method: str = "GET", headers: tuple[tuple[bytes, bytes], ...] = ()) -> Got:
     html = HTMLResponse(HTML, headers={"etag": "of-the-file"})
     routes = [
         Route("/overview", lambda _: html, methods=["GET", "POST"]),
@@ -51,7 +51,8 @@ def get(path: str, method: str = "GET") -> Got:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": [], "root_path": ""}
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "root_path": ""}
+    scope["headers"] = list(headers)
     asyncio.run(app(scope, receive, send))
     start, *rest = sent
     return Got(start["status"], Headers(scope=start), b"".join(m.get("body", b"") for m in rest))
@@ -72,6 +73,19 @@ def test_every_other_answer_passes_as_it_is() -> None:
     assert get("/runs").text == '{"a":"</head>"}'
     assert (get("/audit").status, get("/missing").status) == (307, 404)
     assert get("/overview", "POST").text == HTML
+
+
+def test_code_is_answered_from_memory_and_nothing_else_is() -> None:
+    name = Path(shell._file(shell.TABLES) or "").name
+    answer = get(f"/static/js/{name}")
+    assert answer.body == Path(file_util.get_static_dir(), "static", "js", name).read_bytes()
+    assert answer.headers["content-length"] == str(len(answer.body))
+    assert answer.headers["content-type"] == "application/javascript" and "immutable" in answer.headers["cache-control"]
+    secret = "/static/js/../../index.html", "/static/js/%2e%2e/index.html", "/static/js//etc/passwd", "/static/js/"
+    for path in (*secret, f"/other/static/js/{name}", "/static/js/none.js"):
+        assert get(path).status == 404, path
+    assert get(f"/static/js/{name}", "POST").status == 404
+    assert get(f"/static/js/{name}", headers=((b"range", b"bytes=0-1"),)).status == 404, "Streamlit answers a part"
 
 
 def test_every_page_is_known_and_every_file_is_there() -> None:
@@ -95,7 +109,7 @@ def test_without_the_files_the_page_still_says_where_the_panel_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(file_util, "get_static_dir", lambda: str(tmp_path))
-    cached = (shell._file, shell._with_imports, shell.added)
+    cached = (shell._file, shell._names, shell._with_imports, shell.added)
     for function in cached:
         function.cache_clear()
     try:
