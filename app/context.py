@@ -62,7 +62,7 @@ class Context:
         """The migration file."""
         from app.config.migration import Migration
 
-        return Migration.load(self.settings.migration_path)
+        return Migration.load(self.settings.migration_path).pinned(self.settings.baseline_job_id)
 
     @cached_property
     def store(self) -> Store:

@@ -311,6 +311,13 @@ class Migration(Frozen):
         """SHA-256 over the validated content: plans and audit records name the file that they were made from."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    def pinned(self, baseline_job_id: int | None) -> Migration:
+        """This migration with the old job named by that id; itself where none is given."""
+        if baseline_job_id is None:
+            return self
+        job = self.baseline_job.model_copy(update={"id": baseline_job_id})
+        return self.model_copy(update={"baseline_job": job})
+
     @classmethod
     def load(cls, path: Path) -> Migration:
         """Reads and validates a migration file and the one it `extends`. Raises ConfigError with one line.

@@ -54,6 +54,17 @@ def _local_settings(data: Path) -> dict[str, str]:
         raise ConfigError(f"{file} cannot be read ({type(e).__name__}): run `make run` again, or remove it") from e
 
 
+def _job_id(name: str) -> int | None:
+    text = setting(name)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
+        raise ConfigError(
+            f"{name}={text!r} is no id of a job: give its number, or leave it out to find the job by name"
+        )
+    return int(text)
+
+
 def _seconds(name: str, otherwise: float, least: float, most: float) -> float:
     text = setting(name)
     if not text:
@@ -76,6 +87,7 @@ class Settings(Frozen):
     identity: IdentitySource
     statement_seconds: float = STATEMENT_SECONDS
     in_databricks_apps: bool = False
+    baseline_job_id: int | None = None
 
     @property
     def store_is_ephemeral(self) -> bool:
@@ -123,5 +135,6 @@ class Settings(Frozen):
             migration_path=Path(given("CUTOVER_MIGRATION") or DEFAULT_MIGRATION),
             identity=identity,
             in_databricks_apps=bool(setting("DATABRICKS_APP_NAME")),
+            baseline_job_id=_job_id("CUTOVER_BASELINE_JOB_ID"),
             statement_seconds=_seconds("CUTOVER_STATEMENT_SECONDS", STATEMENT_SECONDS, 5.0, 3600.0),
         )

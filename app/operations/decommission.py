@@ -141,12 +141,10 @@ def serves_new(swap: Swap, seen: Observation, past: PastCutover) -> bool:
 
 def _by_id(migration: Migration, seen: Observation) -> GateVerdict:
     job = seen.job("baseline")
-    problems = [f"its name changes: set baseline_job.id to {job.job_id} in the migration file"]
+    problems = [f"its name changes: set CUTOVER_BASELINE_JOB_ID={job.job_id}, or baseline_job.id in the migration file"]
     found = migration.baseline_job.id is not None
     fine = f"baseline_job.id is {job.job_id}"
-    return _gate(
-        "world.job_id", "The migration file names the old job by its id", [] if found else problems, fine, seen
-    )
+    return _gate("world.job_id", "The old job is named by its id", [] if found else problems, fine, seen)
 
 
 def _idle(seen: Observation) -> GateVerdict:

@@ -49,7 +49,7 @@ from databricks_client.statement_execution import Sent
 from tests.support.roles_held import in_groups
 from validation.state import TableUpdate
 
-MIGRATION = Migration.load(DEFAULT_MIGRATION)
+MIGRATION = Migration.load(DEFAULT_MIGRATION).pinned(314473856953682)
 OLD_JOB, NEW_JOB, DEV_JOB = 314473856953682, 2, 3
 PIPELINE = "pl-prod"
 REPORTS = (("source_prefix", "dlt_v2_"), ("report_prefix", "v2_"))

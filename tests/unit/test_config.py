@@ -10,9 +10,10 @@ import yaml
 from pydantic import ValidationError
 
 from app.config.base import ConfigError
-from app.config.migration import DEFAULT_MIGRATION, Migration, Table
+from app.config.migration import DEFAULT_MIGRATION, JobRef, Migration, Table
 from app.config.performance import USUAL
 from app.config.settings import IdentitySource, Settings
+from app.context import Context
 from app.parity.spec import spec_of
 from app.progress.judge import RULES
 from pipeline.fde.exclusions import DEFAULT_WORDS
@@ -52,7 +53,14 @@ def test_the_bundled_migration_has_the_guides_tables_phases_and_deliverables() -
 
 def test_the_local_file_differs_only_in_title_start_and_the_streak_it_waits_for() -> None:
     whole, local = Migration.load(DEFAULT_MIGRATION), Migration.load(LOCAL)
-    same = {"title": whole.title, "gates": whole.gates, "schedule": whole.schedule, "performance": whole.performance}
+    assert (whole.baseline_job.id, local.baseline_job.id) == (None, 314473856953682)
+    same = {
+        "baseline_job": whole.baseline_job,
+        "title": whole.title,
+        "gates": whole.gates,
+        "schedule": whole.schedule,
+        "performance": whole.performance,
+    }
     assert local.model_copy(update=same) == whole
     assert whole.performance == USUAL and not USUAL.relaxed
     assert local.performance.relaxed == ("1 pair instead of 12",)
@@ -246,3 +254,14 @@ def test_what_names_or_reaches_a_person_free_text_and_names_of_files_are_sensiti
         columns = re.findall(r"^\s+(?:.* AS )?(?:\w+\.)?(\w+),?$", notebook.read_text(), re.MULTILINE)
         assert set(table.key) <= set(columns), "the columns of the table were found"
         assert {c for c in columns if PERSONAL.search(c)} - BUSINESS == set(table.sensitive), table.name
+
+
+def test_the_old_job_is_found_by_name_or_named_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Migration.load(DEFAULT_MIGRATION).baseline_job.id is None
+    assert Context(settings=Settings.from_environment()).migration.baseline_job == JobRef(name="00_RDS")
+    monkeypatch.setenv("CUTOVER_BASELINE_JOB_ID", "42")
+    assert Context(settings=Settings.from_environment()).migration.baseline_job == JobRef(name="00_RDS", id=42)
+    for wrong in ("0", "x", "-1", "9223372036854775808", "1 2"):
+        monkeypatch.setenv("CUTOVER_BASELINE_JOB_ID", wrong)
+        with pytest.raises(ConfigError, match="is no id of a job"):
+            Settings.from_environment()

@@ -237,4 +237,4 @@ def test_an_unknown_target_variable_or_kind_of_resource_is_refused() -> None:
 def test_what_the_app_asks_for_by_name_is_among_its_resources(document: dict[str, Any]) -> None:
     given = {r["name"] for r in document["targets"]["prod"]["resources"]["apps"]["cutover"]["resources"]}
     asked = {e["valueFrom"] for e in yaml.safe_load(FILE.with_name("app.yaml").read_text())["env"] if "valueFrom" in e}
-    assert asked == {"sql-warehouse"} and asked <= given
+    assert asked == {"sql-warehouse", "old-job"} and asked <= given

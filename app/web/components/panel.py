@@ -50,8 +50,8 @@ def _store(url: str) -> Store:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _migration(path: str, changed: float) -> Migration:
-    return Migration.load(Path(path))
+def _migration(path: str, changed: float, baseline_job_id: int | None) -> Migration:
+    return Migration.load(Path(path)).pinned(baseline_job_id)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -77,7 +77,8 @@ class PageContext(Context):
     def migration(self) -> Migration:
         """The migration file as it is now."""
         path = self.settings.migration_path
-        return _migration(str(path), path.stat().st_mtime if path.exists() else 0.0)
+        changed = path.stat().st_mtime if path.exists() else 0.0
+        return _migration(str(path), changed, self.settings.baseline_job_id)
 
     @cached_property
     def store(self) -> Store:
