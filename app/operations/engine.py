@@ -45,6 +45,7 @@ ABSENT, ANSWERED = "absent_seconds", "answered"
 
 FIRST_GAP_PAUSE, LONGEST_GAP_PAUSE = 0.1, 2.0
 """Seconds between attempts while nothing has a name; they double from the first to the longest."""
+ARRIVAL_PAUSE = 2.0
 LEASE = OPERATIONS_LEASE
 LEASE_SECONDS = 15.0
 
@@ -143,6 +144,13 @@ class Hold:
         if self.lost is not None:
             raise LeaseLost(self.lost)
         self._leases.check(self._lease)
+
+    def keep(self) -> None:
+        """Keeps the lease while something is waited for. Raises LeaseLost, StoreError."""
+        self.progress()
+        if self.left() < self._seconds / 2:
+            self.renew()
+        self.check()
 
     def check_send(self) -> None:
         """Raises LeaseLost unless the lease lasts for SEND_SECONDS at least. Needs no store."""
@@ -542,6 +550,13 @@ class Engine:
                 return self._answered(planned, since, {}, started, problem)
             if problem.uncertain:
                 self._hold.unanswered()
+                if not step.repeatable:
+                    self._await_arrival()
+                    if self._shows(planned, {}, since, problem):
+                        return self._answered(planned, since, {}, started, problem)
+                    text = f"{problem}; it does not show after {IN_FLIGHT_SECONDS:.0f} s and is not sent again"
+                    note(Phase.FAILED, text)
+                    raise StepFailed(f"{step.text}: {text}") from problem
             if problem.error_code == "OPERATION_CANCELED" and self._given_up():
                 self._hold.check_alone()
                 raise Stopped("a stop was requested; the statement under way was cancelled") from problem
@@ -551,6 +566,17 @@ class Engine:
             note(Phase.RETRY, f"attempt {attempt} of {ATTEMPTS}: {problem}")
             self._sleep(max(self._timing.retry * 2 ** (attempt - 1), min(problem.retry_after or 0.0, LONGEST_WAIT)))
         raise AssertionError("unreachable")
+
+    def _await_arrival(self) -> None:
+        """Waits until a request that had no answer has arrived, or never will. No stop is heard: it may be on its way.
+
+        Raises LeaseLost, JournalLost; Interrupted: whoever resumes waits in its place.
+        """
+        while (left := self._hold.earlier + IN_FLIGHT_SECONDS - self._hold.tick()) > 0:
+            self._sleep(min(ARRIVAL_PAUSE, left + 0.01))
+            self._journal.keep()
+            if self._ended():
+                raise Interrupted(f"operation {self._journal.operation_id} stopped while a request may still arrive")
 
     def _answered(
         self, planned: PlannedStep, since: Detail, detail: Detail, started: float, lost: WorkspaceError | None = None

@@ -22,7 +22,7 @@ from app.operations.ledger import Ledger, Recorded, evidence_of
 from app.operations.observe import look_back, relations
 from app.operations.past import PastCutover, last_cutover, of_record
 from app.operations.performer import Performer
-from app.operations.planner import Planner
+from app.operations.planner import Planner, WorldChanged
 from app.operations.settle import FIRST_SETTLE_SECONDS, SETTLE_SECONDS, Settling, unfinished
 from app.operations.steps import StepFailed, UnknownStep, require_known
 from app.operations.world import World
@@ -105,8 +105,7 @@ class Executor:
                 closed = self._close_gaps(known, hold, past, forward=False) or closed
             if closed:
                 self._planner.check_authority(record, known)
-            else:
-                self._planner.check_before(record, known)
+            replan = closed or self._changed_under(record, known, taken_over)
             accepted = [r.gate for r in self._planner.accepted(record, known)]
         except (Refused, WorkspaceError) as e:
             refused = {"reason": str(e), "ended_at": self._clock(), "executor": actor.user_name}
@@ -125,9 +124,23 @@ class Executor:
             ),
         ):  # fmt: skip
             raise Refused(f"operation {record.id} was started by another process")
-        if closed:  # The names are not as they were planned for.
+        if replan:  # The names are not as they were planned for.
             return self._roll_back_again(record, known, hold, actor, self._past(record, known))
         return self._execute(record, known, hold, actor, taken_over=taken_over)
+
+    def _changed_under(self, record: OperationRecord, known: Plan, taken_over: bool) -> bool:
+        """Checks that all still holds; whether only the workspace changed, by what a rollback takes over from.
+
+        What that process had sent may have taken effect after the rollback was planned: an emergency does not begin
+        anew for that. Raises Refused, WorkspaceError.
+        """
+        try:
+            self._planner.check_before(record, known)
+        except WorldChanged:
+            if not taken_over:
+                raise
+            return True
+        return False
 
     def resume(self, record: OperationRecord, known: Plan, hold: Hold, actor: Actor) -> OperationRecord:
         """Resumes an interrupted operation, forward or back. Raises Refused: nothing was written then."""
@@ -246,6 +259,8 @@ class Executor:
                 if _denied(e) or isinstance(e, JournalLost):
                     silent = isinstance(e, JournalLost)
                     return self._roll_back_again(record, known, hold, actor, past, silent=silent)
+                if self._close_gaps(known, hold, past, forward=False):
+                    return self._roll_back_again(record, known, hold, actor, past)  # With every name there.
                 return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(_why(e)))
             why = _why(e) + self._clear_scratch(known, hold)
             return self._end(record, known, hold, actor, State.FAILED, why)
@@ -327,6 +342,7 @@ class Executor:
         except (LeaseLost, Interrupted):
             raise
         except Exception as e:  # noqa: BLE001 (a person has to look, whatever it is)
+            self._close_gaps(known, hold, past, forward=False, silent=silent)
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, self._where(_why(e)))
         unrestored = (*past.unrestored(self._migration, walk.seen, pause_new=True), *walk.unproven)
         if unrestored:
@@ -352,6 +368,7 @@ class Executor:
         except (LeaseLost, Interrupted):
             raise
         except Exception as e:  # noqa: BLE001 (a person has to look, whatever it is)
+            self._close_gaps(known, hold, past, forward=False, silent=silent)
             reason = self._where(f"{why}; and undoing it failed: {_why(e)}")
             return self._end(record, known, hold, actor, State.NEEDS_HUMAN, reason)
         unrestored = (*past.unrestored(self._migration, walk.seen, pause_new=False), *walk.unproven)

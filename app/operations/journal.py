@@ -151,6 +151,13 @@ class Journal:
         else:
             self._persist(self._hold.check)
 
+    def keep(self) -> None:
+        """Keeps the lease while something is waited for. Raises LeaseLost, JournalLost."""
+        if self.silent:
+            self._hold.check_alone()
+        else:
+            self._persist(self._hold.keep)
+
     def check_alone(self) -> None:
         """Raises LeaseLost if the lease has run out by this process's clock; waits for no store."""
         self._hold.check_alone()

@@ -302,6 +302,9 @@ def _left_views(swap: Swap, place: Place, relations: Mapping[str, Relation], own
         case Position.SHADOWED | Position.FLIPPED if moved:
             over = swap.candidate if place.position is Position.FLIPPED and not owned else swap.kept
             return [(swap.spare, over)]
+        case Position.SHADOWED | Position.FLIPPED:
+            # Of a CREATE VIEW that was sent twice for want of an answer: the name was free when the first one landed.
+            return [(v.name, v.over or "") for v in prepared_views(swap, relations) if v.name == swap.spare]
         case Position.PREPARED | Position.RENAMED:
             return [(v.name, v.over or "") for v in prepared_views(swap, relations)]
     return []

@@ -333,7 +333,7 @@ class Planner:
         """What was pinned is unchanged, and every gate passes. schedules: whether what is paused is pinned too."""
         was, is_now = known.observation.pinned(schedules=schedules), seen.pinned(schedules=schedules)
         if was != is_now:
-            raise Refused(
+            raise WorldChanged(
                 f"the world changed since the plan was made: {'; '.join(differences(was, is_now)[:6])}; plan again"
             )
         if blocking := self.unaccepted(record, known, self._gates(known.kind, seen, past)):
@@ -413,6 +413,10 @@ class Planner:
             raise Refused("the migration file changed since the plan was made: plan again")
         if record.expires_at <= self._clock():
             raise Refused(f"the plan expired at {when(record.expires_at)}: plan again")
+
+
+class WorldChanged(Refused):
+    """The workspace is not as a plan was made for."""
 
 
 def blocked(gates_: Sequence[GateVerdict]) -> str:

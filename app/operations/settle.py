@@ -104,13 +104,11 @@ class Settling:
 
     def check_held(self) -> None:
         """Keeps the lease while something is waited for."""
-        self._hold.progress()
-        if self._alone is not None:
-            self._hold.check_alone()
+        if self._alone is None:
+            self._hold.keep()
             return
-        if self._hold.left() < self._hold.seconds / 2:
-            self._hold.renew()
-        self._hold.check()
+        self._hold.progress()
+        self._hold.check_alone()
 
     def _wait(self, after: float, why: str) -> None:
         left = self._hold.earlier + after - self._hold.tick()

@@ -213,6 +213,25 @@ def test_an_update_whose_start_had_no_answer_is_found_again(given: Given) -> Non
     assert "the answer was lost" in given.service.operation(operation).journal[-1].text
 
 
+@pytest.mark.parametrize("seconds", [1, 19])
+def test_an_update_whose_start_has_no_answer_and_comes_late_is_started_once(given: Given, seconds: int) -> None:
+    operation = submitted_update(given)
+    lost = WorkspaceError("start", "no answer", retryable=True, uncertain=True)
+    given.world.postpone(given.world.attempts + 1, lost, seconds=seconds)
+    assert given.service.apply(operation, "worker").state is State.VERIFIED
+    assert len(given.world.updates) == 1
+
+
+def test_an_update_whose_start_has_no_answer_and_never_comes_is_not_started_again(given: Given) -> None:
+    operation = submitted_update(given)
+    tries: list[str] = []
+    given.world.watch(tries.append)
+    given.world.fail("start update", WorkspaceError("start", "no answer", retryable=True, uncertain=True))
+    record = given.service.apply(operation, "worker")
+    assert record.state is State.FAILED and "is not sent again" in record.reason
+    assert tries == ["start update"] and given.slept >= 20
+
+
 @pytest.mark.parametrize("ahead", [10, -3600])
 def test_an_update_whose_start_had_no_answer_is_found_again_by_another_process_with_another_clock(
     given: Given, ahead: int

@@ -306,6 +306,18 @@ def test_a_spare_name_that_is_taken_blocks_a_cutover_and_hinders_no_rollback() -
     assert g.world.names.pop(DIM.spare) == taken and all_old(g)
 
 
+def test_a_view_that_landed_late_under_the_free_spare_name_goes_with_the_rollback() -> None:
+    """Its statement had no answer and was sent again: the first one landed when the view had left the spare name."""
+    g, operation = fresh(cutover_ready)
+    lost = WorkspaceError("statement", "no answer", retryable=True, uncertain=True)
+    late = f"CREATE VIEW `product`.`fde`.`{DIM.name}__cutover`"
+    g.world.before(late, lambda: g.world.postpone(g.world.attempts + 1, lost, seconds=16.0), once=True)
+    assert g.service.apply(operation, "worker").state is State.VERIFIED
+    assert g.world.names[DIM.spare].kind == "view", "it landed once the name was free"
+    assert g.service.rollback(ERIN, BACK).state is State.VERIFIED
+    assert all_old(g)
+
+
 def test_what_a_killed_preparation_leaves_is_a_position_of_its_own() -> None:
     for at in ("CREATE VIEW `product`.`fde`.`dim_fde_old`", "CREATE VIEW `product`.`fde`.`dim_fde__cutover`",
                "DROP VIEW `product`.`fde`.`dim_fde_old`"):  # fmt: skip

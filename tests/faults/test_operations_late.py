@@ -204,6 +204,20 @@ def test_going_forward_waits_for_what_was_sent_before() -> None:
             assert all_new(g) and not g.world.late, number
 
 
+def test_a_rollback_goes_on_though_what_it_takes_over_from_landed_after_it_was_planned() -> None:
+    ready, operation = cutover()
+    for number in list(effects(cutover))[1::3]:
+        g = ready.copy()
+        g.world.postpone(number, Crash("killed"), seconds=20.0)
+        with pytest.raises(Crash):
+            g.service.apply(operation, "worker")
+        g.restart()
+        made = g.service.plan(Kind.ROLLBACK, {}, ERIN)
+        g.clock.go_on(5)
+        record = g.service.apply_here(made, ERIN, BACK)
+        assert record.state is State.VERIFIED and old_again(g), (number, record.reason)
+
+
 def test_nobody_goes_forward_while_a_statement_may_still_land() -> None:
     ready, operation = cutover()
     number = next(n for n in effects(cutover) if n > 8)

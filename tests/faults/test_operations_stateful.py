@@ -1,81 +1,102 @@
-"""Cutovers, rollbacks and resumes in any order, dying anywhere, losing any answer: never a silent mix, always a way out."""
+"""Random histories of a cutover, a rollback or an update: never a silent mix, nothing sent without the lease, always a
+way back.
+
+The 1,000 of a test run are the same ones each time; `python -m benchmarks.histories` draws 10,000 new ones.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import os
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from app.access import Refused
-from app.operations.definition import Kind
-from app.store.operations import State
-from tests.support.operations_world import ERIN, LARS, MIGRATION, NEW_JOB, OLD_JOB, Crash, Given
-
-DIE = st.one_of(st.none(), st.integers(1, 240))
-LOSE = st.sets(st.integers(1, 35), max_size=3)
-
-
-class Cutovers(RuleBasedStateMachine):
-    """One migration under an unlucky star."""
-
-    @initialize(rename=st.sampled_from([(), ("dim_fde",), tuple(t.name for t in MIGRATION.tables)]))
-    def begin(self, rename: tuple[str, ...]) -> None:
-        self.g = Given(rename=rename)
-
-    @rule(die=DIE, lose=LOSE)
-    def cutover(self, die: int | None, lose: set[int]) -> None:
-        with contextlib.suppress(Crash, Refused):
-            made = self.g.service.plan(Kind.CUTOVER, {}, ERIN)
-            self.g.service.submit(made, ERIN, made.confirmation)
-            self.g.service.approve(made.operation_id, LARS)
-            self._unlucky(die, lose)
-            self.g.service.apply(made.operation_id, "worker")
-        self.g.restart()
-
-    @rule(die=DIE, lose=LOSE)
-    def rollback(self, die: int | None, lose: set[int]) -> None:
-        self._unlucky(die, lose)
-        with contextlib.suppress(Crash, Refused):
-            self.g.service.rollback(ERIN, "rollback product.fde")
-        self.g.restart()
-
-    @rule(die=DIE, lose=LOSE)
-    def resume(self, die: int | None, lose: set[int]) -> None:
-        for record in self.g.store.operations.find(states=[State.RUNNING]):
-            self._unlucky(die, lose)
-            with contextlib.suppress(Crash, Refused):
-                self.g.service.resume(record.id, ERIN)
-            self.g.restart()
-
-    def _unlucky(self, die: int | None, lose: set[int]) -> None:
-        faults = self.g.world.faults
-        faults.die_at = None if die is None else faults.points + die
-        faults.lose = {faults.effects + n for n in lose}
-
-    @invariant()
-    def a_mix_is_never_silent(self) -> None:
-        if not hasattr(self, "g"):
-            return
-        sides = {text.split()[0] for text in self.g.world.served().values()}
-        if len(sides) > 1:
-            assert self.g.store.operations.find(states=[State.RUNNING, State.NEEDS_HUMAN])
-        assert not self.g.store.operations.find(states=[State.NEEDS_HUMAN]), "nobody else touched the world"
-        assert self.g.store.audit.verify().whole
-
-    def teardown(self) -> None:
-        if not hasattr(self, "g"):
-            return
-        with contextlib.suppress(Refused):
-            record = self.g.service.rollback(ERIN, "rollback product.fde")
-            assert record.state is State.VERIFIED, record.reason
-        assert self.g.world.as_at_start()
-        assert self.g.world.jobs[OLD_JOB].paused is False
-        assert self.g.world.jobs[NEW_JOB].paused is True
-
-
-TestCutovers = Cutovers.TestCase
-TestCutovers.settings = settings(
-    max_examples=15, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck)
+from tests.support.operations_histories import (
+    ANSWERS,
+    LATEST_GIVEN_UP,
+    LATEST_KILLED,
+    Dies,
+    Fails,
+    History,
+    Late,
+    Lies,
+    Loses,
+    Move,
+    Stalls,
+    Trouble,
+    play,
 )
+
+COUNT = int(os.environ.get("HISTORIES", "1000"))
+SKEWS = st.sampled_from((0, 0, -3600, -9, 9, 3600))
+PAUSES = st.sampled_from((0, 1, 9, 16, 40))
+STANDS_STILL = st.sampled_from((0, 3, 16, 18, 30))
+ACTING = ("roll back", "resume", "worker", "roll back by force", "break glass", "stop")
+ASKING = ("request to resume", "revoke the role", "lookup fails", "roles are back", "gates fail")
+GRANTING = ("revoke a grant", "give a grant")
+UPDATING = ("another update", "updates end")
+PEOPLE = (*ACTING, *ACTING, *ASKING, *GRANTING)
+
+
+def disturbed(effects: int, points: int, meanwhile: st.SearchStrategy[Move] | None) -> st.SearchStrategy[Trouble]:
+    """What happens to a process of so many effects and points. meanwhile: what others do while it stands still."""
+    effect, point = st.integers(1, effects), st.integers(1, points)
+    found = [
+        st.builds(Dies, point),
+        st.builds(Fails, effect, st.sampled_from(sorted(ANSWERS))),
+        st.builds(Loses, effect),
+        st.builds(Lies, effect),
+        st.builds(Late, effect, st.just(True), st.one_of(st.none(), st.integers(1, LATEST_KILLED))),
+        st.builds(Late, effect, st.just(False), st.one_of(st.none(), st.integers(1, LATEST_GIVEN_UP))),
+        st.builds(Late, effect, st.booleans(), st.integers(1, LATEST_GIVEN_UP), st.just(True)),
+    ]
+    if meanwhile is not None:
+        then = st.lists(meanwhile, min_size=1, max_size=2).map(tuple)
+        stalls = [
+            st.builds(Stalls, effect, st.just(True), STANDS_STILL, then),
+            st.builds(Stalls, point, st.just(False), STANDS_STILL, then),
+        ]
+        found += [*stalls, *stalls]
+    return st.one_of(found)
+
+
+def moves(
+    whats: tuple[str, ...], troubles: st.SearchStrategy[Trouble], least: int, most: int
+) -> st.SearchStrategy[Move]:
+    troubled = st.lists(troubles, min_size=least, max_size=most).map(tuple)
+    return st.builds(Move, st.sampled_from(whats), PAUSES, SKEWS, troubled)
+
+
+def histories(
+    start: str, way: str, effects: int, points: int, others: tuple[str, ...] = PEOPLE
+) -> st.SearchStrategy[History]:
+    """effects, points: how many the first move has where nothing happens."""
+    meanwhile = moves(others, disturbed(effects, points, None), 0, 1)
+    first = moves(("apply",), disturbed(effects, points, meanwhile), 1, 2)
+    after = st.lists(moves(others, disturbed(effects, points, meanwhile), 0, 2), max_size=2)
+    return st.builds(lambda one, more: History(start, way, (one, *more)), first, after)
+
+
+ALL = st.one_of(
+    histories("cutover", "views", 20, 166),
+    histories("cutover", "views", 20, 166, (*PEOPLE, "cut over")),
+    histories("cutover", "one of each", 14, 122),
+    histories("cutover", "renaming", 9, 84),
+    histories("rollback", "views", 11, 100),
+    histories("rollback", "one of each", 10, 90),
+    histories("update", "views", 1, 10, ("resume", "worker", "stop", "apply", *ASKING, *UPDATING)),
+)
+
+
+@pytest.mark.timeout(0)
+@settings(
+    max_examples=COUNT,
+    derandomize="HISTORIES" not in os.environ,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(ALL)
+def test_whatever_happens_nothing_is_wrong_and_everything_comes_to_one_side(history: History) -> None:
+    assert play(history).wrong == []

@@ -84,6 +84,10 @@ class Clock:
         return (self.moment - T0).total_seconds()
 
 
+WRITES = {"add": "plan", "move": "state", "write": "journal", "approve": "approval", "append": "audit"}
+"""Methods of the store's repositories that write, and how their points are called."""
+
+
 @dataclass
 class Faults:
     """What goes wrong, by the number of the point or of the effect (from 1), or by the text of a statement.
@@ -101,10 +105,13 @@ class Faults:
     dead: bool = False
     named: list[str] = field(default_factory=list)
     passing: Callable[[int], object] = lambda _: None
+    stalls: dict[int, Callable[[], object]] = field(default_factory=dict)
+    """What happens while the process stands still at a point; right before an effect lands it is on its way already, and
+    the process stands still at the next point instead."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def point(self, name: str) -> None:
-        """Passes a point where the process may die; once dead, it passes none."""
+        """Passes a point where the process may die or stand still; once dead, it passes none."""
         with self.lock:
             if self.dead:
                 raise Crash(name)
@@ -114,6 +121,11 @@ class Faults:
             if self.points == self.die_at:
                 self.dead = True
                 raise Crash(name)
+            stall = self.stalls.pop(self.points, None)
+            if stall is not None and name.startswith("before ") and name.removeprefix("before ") not in WRITES.values():
+                self.stalls[self.points + 1], stall = stall, None
+        if stall is not None:
+            stall()
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,7 @@ class Postponed:
     number: int
     error: BaseException
     seconds: float | None
+    call_seconds: float | None
     deaf: bool
 
 
@@ -183,6 +196,8 @@ class FakeWorld:
         """How many effects came as far as their sending, those that were kept back too."""
         self.stalls: dict[int, Callable[[], object]] = {}
         """What happens while the sender of effect number n (from 1) stands still, right before its fence is asked."""
+        self.lies: set[int] = set()
+        """Numbers of the effects that are answered as done and do not land."""
         self.postponed: Postponed | None = None
         self.late: list[Late] = []
         self.history: WorkspaceError | None = None
@@ -434,22 +449,23 @@ class FakeWorld:
         return f"permissions {self.jobs[job_id].name}", change
 
     def _updated_job(self, job_id: int, settings: Mapping[str, Any]) -> tuple[str, Callable[[], None]]:
+        """What the call does not name stays as it is when the call lands."""
         job = self.jobs[job_id]
+        changed: dict[str, Any]
         if "name" in settings:
             name = f"rename job {job.name}"
-            changed = replace(job, name=settings["name"])
+            changed = {"name": settings["name"]}
         elif "parameters" in settings:
-            given = {p["name"]: p["default"] for p in settings["parameters"]}
             name = f"parameters {job.name}"
-            changed = replace(job, parameters=tuple(given.items()))
+            changed = {"parameters": tuple({p["name"]: p["default"] for p in settings["parameters"]}.items())}
         else:
             block = dict(settings[job.block])
             paused = block.pop("pause_status") == "PAUSED"
             name = f"{'pause' if paused else 'unpause'} {job.name}"
-            changed = replace(job, paused=paused, settings=json.dumps(block, separators=(",", ":")))
+            changed = {"paused": paused, "settings": json.dumps(block, separators=(",", ":"))}
 
         def change() -> None:
-            self.jobs[job_id] = changed
+            self.jobs[job_id] = replace(self.jobs[job_id], **changed)
 
         return name, change
 
@@ -525,9 +541,9 @@ class FakeWorld:
         """Each such effect is answered as done and does not land."""
         self.hooks.append(Hook("ignore", text, lambda: None, False))
 
-    def watch(self, see: Callable[[str], object], *, landed: bool = False) -> None:
-        """Calls `see` with the name of each effect, before it (or once it has landed)."""
-        self.watchers.append(("after" if landed else "before", see))
+    def watch(self, see: Callable[[str], object], *, landed: bool = False, sent: bool = False) -> None:
+        """Calls `see` with the name of each effect, before it (or as its bytes are sent, or once it has landed)."""
+        self.watchers.append(("after" if landed else "sent" if sent else "before", see))
 
     def undisturbed(self) -> None:
         """Nothing goes wrong any more."""
@@ -552,23 +568,36 @@ class FakeWorld:
         if number in self.stalls:
             self.stalls.pop(number)()
         check_fence()
+        self._watched("sent", name)
         if sent is not None:
             self._check_warehouse(name)
         if (late := self.postponed) is not None and number >= late.number:
-            due = None if late.seconds is None else self.clock() + timedelta(seconds=late.seconds)
+            seconds = late.seconds if sent is not None or late.seconds is not None else late.call_seconds
+            due = None if seconds is None else self.clock() + timedelta(seconds=seconds)
             self.late.append(Late(name, change, due, sent, late.deaf))
             self.postponed = None
             self.faults.dead = isinstance(late.error, Crash)
             raise late.error
-        if any(h.when == "ignore" and h.text in name for h in self.hooks):
+        if number in self.lies or any(h.when == "ignore" and h.text in name for h in self.hooks):
             return
         self._land(name, change)
         self._watched("after", name)
         self._hooked("after", name)
 
-    def postpone(self, number: int, error: BaseException, *, seconds: float | None = None, deaf: bool = False) -> None:
-        """Effect `number` is sent and lands later: after these seconds, or by `land_late`. Its sender gets `error`."""
-        self.postponed = Postponed(number, error, seconds, deaf)
+    def postpone(
+        self,
+        number: int,
+        error: BaseException,
+        *,
+        seconds: float | None = None,
+        call_seconds: float | None = None,
+        deaf: bool = False,
+    ) -> None:
+        """Effect `number` is sent and lands later: after these seconds, or by `land_late`. Its sender gets `error`.
+
+        call_seconds: where it is a call, which cannot wait to be cancelled, and `seconds` is None.
+        """
+        self.postponed = Postponed(number, error, seconds, call_seconds, deaf)
 
     def land_late(self, until: datetime | None = None) -> list[str]:
         """Lands what was sent and has not landed (until a moment: what is due then); gives the names of what did."""
@@ -742,8 +771,8 @@ class FakeStore:
         self.operations = OperationsRepository(engine, clock, LeaseRepository(engine, clock, server_time=False))
         self.audit = AuditRepository(engine, clock)
         for repository, names in (
-            (self.operations, {"add": "plan", "move": "state", "write": "journal", "approve": "approval", "get": None}),
-            (self.audit, {"append": "audit"}),
+            (self.operations, {n: WRITES[n] for n in ("add", "move", "write", "approve")} | {"get": None}),
+            (self.audit, {"append": WRITES["append"]}),
             (self.leases, {"acquire": None, "renew": None, "check": None, "release": None}),
         ):
             for method, name in names.items():
@@ -754,9 +783,16 @@ class Given:
     """A world, a store and services over them; `restart` is a new process after a crash."""
 
     def __init__(
-        self, engine: Engine | None = None, rename: Sequence[str] = (), parallel: int = 1, *, tables: bool = True
+        self,
+        engine: Engine | None = None,
+        rename: Sequence[str] = (),
+        parallel: int = 1,
+        migration: Migration = MIGRATION,
+        *,
+        tables: bool = True,
     ) -> None:
-        self.world = FakeWorld(rename=rename)
+        self.migration = migration
+        self.world = FakeWorld(migration, rename)
         self.clock = Clock()
         self.world.clock = self.clock
         self.world.pause = self._sleep
@@ -774,7 +810,7 @@ class Given:
 
     def copy(self, engine: Engine | None = None) -> Given:
         """The same world once more; over `engine`, which holds a copy of the store, or with a store copied in memory."""
-        twin = Given(engine, parallel=self.parallel, tables=False)
+        twin = Given(engine, parallel=self.parallel, migration=self.migration, tables=False)
         twin.world.made = self.world.made
         for name in ("jobs", "access", "names", "rows", "tokens", "_start"):
             setattr(twin.world, name, dict(getattr(self.world, name)))
@@ -807,17 +843,17 @@ class Given:
         """A service as a new process would make it."""
         return self.service_with()
 
-    def service_with(self, migration: Migration = MIGRATION, **options: Any) -> OperationsService:
+    def service_with(self, migration: Migration | None = None, **options: Any) -> OperationsService:
         """One that sleeps otherwise, is told that its process is to end, or has another migration file."""
         return OperationsService(
             self.store,
             self.world,
-            migration,
+            migration or self.migration,
             judges=lambda: self.verdict,
             evidence=lambda: self.evidence,
-            clock=self.clock,
             **{
                 "roles_of": self.roles_of,
+                "clock": self.clock,
                 "sleep": self._sleep,
                 "personas": lambda: True,
                 "patience": Patience(

@@ -27,12 +27,14 @@ class Step:
     shared_effect: whether the same effect, caused by someone else, counts as done.
     proves_idle: whether nothing else writes once it is done.
     readable: whether its effect can be read back.
+    repeatable: whether it has its effect once though it is sent twice.
     """
 
     changes: ClassVar[bool] = True
     shared_effect: ClassVar[bool] = True
     proves_idle: ClassVar[bool] = False
     readable: ClassVar[bool] = True
+    repeatable: ClassVar[bool] = True
 
     @property
     def only_once(self) -> bool:

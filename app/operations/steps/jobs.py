@@ -144,6 +144,7 @@ class StartUpdate(Step):
     """Starts an update of a pipeline."""
 
     shared_effect: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = False
     pipeline_id: str
     pipeline: str
     full_refresh: bool = False
