@@ -4,8 +4,9 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from .exclusions import DEFAULT_WORDS, ExclusionRules
@@ -128,11 +129,43 @@ def load(spark: Any) -> Settings:
                 return str(value)
         return None
 
-    return from_lookup(lookup)
+    # A property in some versions, a method in others, and absent before Spark 4.
+    listed = getattr(spark.conf, "getAll", {})
+    return from_lookup(lookup, listed() if callable(listed) else listed)
 
 
-def from_lookup(lookup: Lookup) -> Settings:
-    """Settings from any source of configuration. Raises ValueError, naming the key, for a value that cannot be read."""
+SOURCE_KEYS = ("source_rds", "source_iv", "source_ax", "source_av", "source_helpers", "source_sandbox")
+REQUIRED = ("table_prefix", *SOURCE_KEYS)
+"""A mistyped one would publish under the names that consumers read, or read the tables of another environment."""
+KNOWN = frozenset({
+    *REQUIRED, "catalog", "schema", "deduplicate_sources",
+    "exclusions.words", "exclusions.company_short_ids", "exclusions.exempt_company_ids",
+    "layout.optimize_write", "layout.auto_compact", "layout.stats_columns",
+    *(f"layout.{t}.{k}" for t in GOLD_TABLES for k in ("zorder_columns", "cluster_by", "partition_by")),
+})  # fmt: skip
+OURS = ("table_", "source_", "exclusions.", "layout.", "deduplicate_")
+"""How this pipeline's keys begin; the session has many of the platform's beside them."""
+
+
+def check_keys(lookup: Lookup, keys: Iterable[str]) -> None:
+    """Raises ValueError, naming the key, where a required one is absent or empty, or one of ours is not known."""
+    names = {k.removeprefix("spark.") for k in keys}
+    for name in sorted(names - KNOWN):
+        near = get_close_matches(name, KNOWN, 1, 0.8) if "." not in name or name.startswith(OURS) else []
+        if near or name.startswith(OURS):
+            hint = f": is {near[0]} meant?" if near else ""
+            raise ValueError(f"pipeline configuration {name} is not known{hint}")
+    for name in REQUIRED:
+        if not (lookup(name) or "").strip():
+            raise ValueError(f"pipeline configuration {name} is not set: name it in the pipeline's configuration")
+
+
+def from_lookup(lookup: Lookup, keys: Iterable[str] = ()) -> Settings:
+    """Settings from any source of configuration. keys: all that it has.
+
+    Raises ValueError, naming the key, for a value that cannot be read, and as `check_keys` does.
+    """
+    check_keys(lookup, keys)
     sources = Sources()
     return Settings(
         catalog=lookup("catalog") or "",

@@ -76,11 +76,16 @@ def test_a_blank_excluded_word_is_refused() -> None:
         ExclusionRules(words=("test", " "))
 
 
+SOURCES = {f"source_{s}": f"cat.{s}" for s in ("rds", "iv", "ax", "av", "helpers", "sandbox")}
+LEAST = {"table_prefix": "dlt_test_", **SOURCES}
+"""What a configuration must say."""
+
+
 def test_settings_come_from_the_configuration_and_name_the_tables() -> None:
     given = {
         "catalog": "team_sandbox",
         "schema": "data_engineering",
-        "table_prefix": "dlt_test_",
+        **LEAST,
         "source_rds": "rds.other",
         "exclusions.words": " staging , sandbox ",
         "exclusions.company_short_ids": "",
@@ -90,7 +95,7 @@ def test_settings_come_from_the_configuration_and_name_the_tables() -> None:
     }
     found = settings.from_lookup(given.get)
     assert found.table("dim_fde") == "dlt_test_dim_fde"
-    assert (found.sources.rds, found.sources.av) == ("rds.other", "rds.pg_rds_av_av")
+    assert (found.sources.rds, found.sources.av) == ("rds.other", "cat.av")
     assert found.exclusions.words == ("staging", "sandbox")
     assert found.exclusions.company_short_ids == ()
     assert found.exclusions.exempt_company_ids == settings.DEFAULT_EXEMPT_COMPANY_IDS
@@ -100,7 +105,11 @@ def test_settings_come_from_the_configuration_and_name_the_tables() -> None:
 
 def test_settings_are_read_with_and_without_sparks_prefix() -> None:
     class Conf:
-        values = {"table_prefix": "plain_", "spark.table_prefix": "spark_", "spark.source_iv": "x.y"}  # noqa: RUF012
+        values = {  # noqa: RUF012
+            "table_prefix": "plain_", "spark.table_prefix": "spark_", **{f"spark.{k}": v for k, v in SOURCES.items()},
+            "spark.source_iv": "x.y", "spark.master": "local", "spark.sql.sources.default": "delta",
+        }  # fmt: skip
+        getAll = values
 
         def get(self, key: str, default: str | None) -> str | None:
             return self.values.get(key, default)
@@ -113,7 +122,7 @@ def test_settings_are_read_with_and_without_sparks_prefix() -> None:
 
 
 def test_defaults_are_those_of_the_old_job() -> None:
-    found = settings.from_lookup(lambda key: None)
+    found = settings.from_lookup(LEAST.get)
     notebook = (ROOT / "legacy" / "unity_fde.py").read_text()
     assert f"({'|'.join(DEFAULT_WORDS)})" in notebook
     for listed in (*found.exclusions.company_short_ids, *found.exclusions.exempt_company_ids):
@@ -126,12 +135,45 @@ def test_defaults_are_those_of_the_old_job() -> None:
 @pytest.mark.parametrize(("key", "value"), [("layout.optimize_write", "yes"), ("layout.stats_columns", "many")])
 def test_a_bad_value_names_its_key(key: str, value: str) -> None:
     with pytest.raises(ValueError, match=re.escape(key)):
-        settings.from_lookup({key: value}.get)
+        settings.from_lookup({**LEAST, key: value}.get)
 
 
 def test_a_table_is_clustered_or_zordered_but_not_both() -> None:
     with pytest.raises(ValueError, match="not both"):
-        settings.from_lookup({"layout.dim_fde.cluster_by": "property_id"}.get)
+        settings.from_lookup({**LEAST, "layout.dim_fde.cluster_by": "property_id"}.get)
+
+
+@pytest.mark.parametrize("key", LEAST)
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_an_absent_or_empty_key_fails_the_graph(key: str, value: str | None) -> None:
+    given = {k: v for k, v in {**LEAST, key: value}.items() if v is not None}
+    with pytest.raises(ValueError, match=f"configuration {key} is not set"):
+        settings.from_lookup(given.get, given)
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("table_prefx", "table_prefix"),
+        ("tabel_prefix", "table_prefix"),
+        ("spark.table_prefxi", "table_prefix"),
+        ("source_rd", "source_rds"),
+        ("exclusions.word", "exclusions.words"),
+        ("layout.dim_fde.zorder_column", "layout.dim_fde.zorder_columns"),
+        ("layout.dim_other.cluster_by", ""),
+        ("source_nowhere", ""),
+    ],
+)
+def test_an_unknown_key_fails_the_graph_and_names_the_one_that_is_meant(key: str, meant: str) -> None:
+    given = {**LEAST, key: "x"}
+    with pytest.raises(ValueError, match=f"configuration {key.removeprefix('spark.')} is not known") as e:
+        settings.from_lookup(given.get, given)
+    assert meant in str(e.value)
+
+
+def test_the_platforms_own_keys_are_left_alone() -> None:
+    given = {**LEAST, "spark.databricks.clusterUsageTags.x": "1", "pipelines.id": "p", "spark.app.name": "n", "k": "v"}
+    assert settings.from_lookup(given.get, given).table_prefix == "dlt_test_"
 
 
 def test_expectations_stay_in_the_order_in_which_they_are_written() -> None:
