@@ -9,6 +9,7 @@ from app.operations.world import AccessEntry, JobAccess
 
 VIEW, MANAGE, OWNER = "CAN_VIEW", "CAN_MANAGE", "IS_OWNER"
 _RANK = {VIEW: 1, "CAN_MANAGE_RUN": 2, MANAGE: 3, OWNER: 4}
+ADMINS = ("group_name", "admins")
 PREFIX = "access of job "
 """Of the keys under which an observation's evidence keeps who may do what."""
 
@@ -29,13 +30,13 @@ def _one(field: str) -> bool:
 
 
 def limited(access: JobAccess) -> tuple[AccessEntry, ...]:
-    """The entries once everyone may only view: but the owner, which a job must have, and the acting principal, without
-    which nothing could be given back."""
+    """The entries once everyone may only view, save the owner, which a job must have, the acting principal, without
+    which nothing could be given back, and administrators, whose level the service lets no call lower."""
 
     def kept(entry: AccessEntry) -> AccessEntry:
         field, name, level = entry
         own = _one(field) and name == access.me
-        return entry if level == OWNER or own else (field, name, VIEW)
+        return entry if level == OWNER or own or (field, name) == ADMINS else (field, name, VIEW)
 
     return tuple(sorted(kept(e) for e in access.entries))
 

@@ -92,6 +92,8 @@ def apply_access_list(call: Call, kind: str, id: str, requests: Sequence[Mapping
             raise bad(f"Permission level {level} is not valid for {kind}; valid: {', '.join(levels)}.")
         if state.principal_named(name, principal_kind) is None:
             raise ServiceError("RESOURCE_DOES_NOT_EXIST", f"Principal: {principal_kind}({name}) does not exist.")
+        if (principal_kind, name) == ("group", "admins") and level != "CAN_MANAGE":
+            raise bad("The permissions of the group 'admins' cannot be lowered.")
         if level == "IS_OWNER":
             if principal_kind == "group":
                 raise bad("A group cannot be the owner.")

@@ -81,6 +81,7 @@ def test_who_manages_it_by_an_entry_of_its_own_keeps_that(
     [
         [{"group_name": "readers", "permission_level": "IS_OWNER"}],
         [{"group_name": "readers", "permission_level": "CAN_DANCE"}],
+        [{"group_name": "admins", "permission_level": "CAN_VIEW"}],
         [{"user_name": "gone@example.com", "permission_level": "CAN_VIEW"}],
         [{"group_name": "readers", "user_name": "analyst@example.com", "permission_level": "CAN_VIEW"}],
     ],
@@ -105,3 +106,14 @@ def test_a_job_that_is_gone_cannot_be_archived(local: Workspace, client: Workspa
         assert e.value.not_found, "so that it counts as gone"
     with pytest.raises(WorkspaceError):
         do(world, RenameJob(job_id, "a", "b"))
+
+
+def test_what_administrators_were_given_on_the_job_itself_is_left_to_them(
+    local: Workspace, client: WorkspaceClient, job_id: int
+) -> None:
+    world, admins = world_of(local, client), ("group_name", "admins", "CAN_MANAGE")
+    do(world, RestoreAccess(job_id, "to archive", (admins,)))
+    access = world.job_access(job_id)
+    assert admins in access.entries
+    do(world, LimitAccess(job_id, "to archive", access.entries))
+    assert admins in world.job_access(job_id).entries
