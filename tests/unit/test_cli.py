@@ -35,7 +35,7 @@ from app.store.parity_records import OtherWrite, ParityState, Producer
 from databricks_client.endpoint import EndpointError
 from databricks_client.errors import WorkspaceError
 from tests.support import drift_records
-from tests.support.operations_world import ERIN, LARS, MIGRATION, SOFIA, FakeWorld
+from tests.support.operations_world import ERIN, LARS, MIGRATION, OLD_JOB, SOFIA, FakeWorld
 from tests.support.pages_seed import seed
 from tests.support.roles_held import in_groups
 from validation.report import ParityReport, SideState, TableWrite, Verdict
@@ -208,6 +208,31 @@ def test_a_whole_cutover_and_rollback_from_the_terminal(here: Here) -> None:
     assert [o["kind"] for o in here.json("operations")[1]] == ["rollback", "cutover"]
 
 
+def test_the_old_side_is_ended_from_the_terminal(here: Here) -> None:
+    def executed(*command: str, confirm: str) -> dict[str, Any]:
+        status, asked = here.json(*command, *AS_ERIN, "--confirm", confirm)
+        assert (status, asked["state"]) == (0, "submitted"), asked
+        assert here.json("approve", asked["operation"], *AS_LARS)[1]["state"] == "ready"
+        ended: dict[str, Any] = here.json("apply", asked["operation"], *AS_ERIN, "--here")[1]
+        return ended
+
+    assert executed("cutover", confirm="cutover product.fde")["state"] == "verified"
+    status, _, err = here("archive", *AS_ERIN, "--confirm", "archive 00_RDS")
+    assert status == 1 and "The cutover is 7 days old" in err
+    for part in (context.operations, context.operations._planner, context.operations._executor):
+        part._clock = lambda: now() + timedelta(days=31)
+    status, made = here.json("plan", "drop-backup", "--table", "dim_fde", *AS_ERIN)
+    assert status == 1 and [g["key"] for g in made["gates"] if g["blocks"]] == ["world.archived"]
+    assert executed("archive", confirm="archive 00_RDS")["state"] == "verified"
+    assert here.world.jobs[OLD_JOB].name == "00_RDS (archived)"
+    status, _, err = here("drop-backup", "dim_fde", *AS_ERIN, "--confirm", "drop-backup")
+    assert status == 1 and "type 'drop-backup product.fde.dim_fde_old'" in err
+    dropped = executed("drop-backup", "dim_fde", confirm="drop-backup product.fde.dim_fde_old")
+    assert dropped["state"] == "verified" and here.world.names["product.fde.dim_fde_old"].kind == "absent"
+    assert executed("unarchive", confirm="unarchive 00_RDS")["state"] == "verified"
+    assert here.json("audit", "verify")[1]["whole"] is True
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -217,6 +242,8 @@ def test_a_whole_cutover_and_rollback_from_the_terminal(here: Here) -> None:
         (["plan", "--rows", "0", "rehearse"], "greater than or equal to 1"),
         (["plan", "pause", *AS_ERIN], "needs --job"),
         (["plan", "cutover", "--rows", "3", *AS_ERIN], "takes no --rows"),
+        (["plan", "archive", "--table", "dim_fde", *AS_ERIN], "takes no --table"),
+        (["plan", "drop-backup", *AS_ERIN], "needs --table"),
         (["pause", "00_XYZ", *AS_ERIN], "is no job of this migration"),
         (["pause", "baseline"], "no user given: add --as USER"),
         (["pause", "baseline", *AS_ERIN], "--confirm 'pause 00_RDS'"),
@@ -246,6 +273,9 @@ def test_wrong_use_is_one_line_and_status_2(here: Here, arguments: list[str], sa
         (["rollback", *AS_ERIN, "--confirm", "rollback product.fde"], "nothing to roll back"),
         (["pause", "baseline", *AS_ERIN, "--confirm", "pause 00_RDS"], "no worker is running"),
         (["start-update", "other", *AS_ERIN], "is none of"),
+        (["drop-backup", "dim_fde", *AS_ERIN], "product.fde.dim_fde_old does not exist"),
+        (["drop-backup", "other", *AS_ERIN], "is none of"),
+        (["unarchive", *AS_ERIN], "00_RDS is not archived"),
         (["parity", "run", "--as", "stranger@example.com"], "needs the role operator"),
         (["parity", "run", "--as", SOFIA.user_name], "needs the role operator"),
         (["parity", "cancel", "none", "--as", SOFIA.user_name], "needs the role operator"),
