@@ -14,7 +14,7 @@ def test_an_accepted_connection_sends_at_once(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(starlette_server, "_bind_socket", starlette_server._bind_socket)  # Restored after the test.
     at_once.install()
     at_once.install()
-    assert not hasattr(starlette_server._bind_socket.__wrapped__, "__wrapped__"), "installed once"
+    assert not hasattr(vars(starlette_server._bind_socket)["__wrapped__"], "__wrapped__"), "installed once"
     with starlette_server._bind_socket("127.0.0.1", 0, 1) as listening:
         listening.setblocking(True)
         with socket.create_connection(listening.getsockname(), timeout=10), listening.accept()[0] as accepted:
