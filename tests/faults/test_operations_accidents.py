@@ -104,7 +104,7 @@ def test_while_nothing_new_is_served_and_all_holds_a_resume_goes_forward(given: 
 
 
 def test_a_rollback_needs_neither_the_pipeline_nor_its_tables(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
 
     def gone(name: str) -> object:
         raise WorkspaceError("find pipeline", "no pipeline of this name can be seen", status=404)
@@ -118,7 +118,7 @@ def test_a_rollback_needs_neither_the_pipeline_nor_its_tables(given: Given) -> N
 
 @pytest.mark.parametrize(("job", "name"), [(NEW_JOB, "00_RDS_v2"), (OLD_JOB, "00_RDS")])
 def test_a_rollback_brings_the_tables_back_though_a_job_is_gone(given: Given, job: int, name: str) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     find = given.world.job
 
     def seen(wanted: str, job_id: int | None = None) -> object:
@@ -140,7 +140,7 @@ def test_a_rollback_brings_the_tables_back_though_a_job_is_gone(given: Given, jo
 
 
 def test_who_does_not_own_the_views_can_still_roll_back(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     given.world.me = "engineer@example.com"
     assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
     assert all_old(given)
@@ -155,7 +155,7 @@ def test_who_does_not_own_the_views_can_still_undo(given: Given) -> None:
 
 def test_a_grant_that_leaves_with_a_renamed_table_is_told_before() -> None:
     given = Given(rename=["dim_fde"])
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     assert not any("grant it again" in n for n in given.service.plan(Kind.ROLLBACK, {}, ERIN).notes)
     table = given.world.names[X]
     given.world.names[X] = replace(table, grants=union(table.grants, (Grant("new-team", ("SELECT",)),)))
@@ -165,7 +165,7 @@ def test_a_grant_that_leaves_with_a_renamed_table_is_told_before() -> None:
 
 
 def test_what_was_granted_and_taken_since_the_cutover_stays_so(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     view = given.world.names[X]
     without = tuple(g for g in view.grants if g.principal != "data-consumers")
     given.world.names[X] = replace(view, grants=union(without, (Grant("new-team", ("SELECT",)),)))
@@ -179,7 +179,7 @@ def test_what_was_granted_and_taken_since_the_cutover_stays_so(given: Given) -> 
 
 
 def test_an_interrupted_rollback_remembers_which_grants_were_changed(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     view = given.world.names[X]
     given.world.names[X] = replace(view, grants=tuple(g for g in view.grants if g.principal != "data-consumers"))
     given.world.faults.fail = {f"ALTER TABLE `product`.`fde`.`{X.rsplit('.', 1)[1]}_old`": WorkspaceError("x", "no")}
@@ -297,7 +297,7 @@ def test_a_process_that_is_to_end_stops_where_every_name_stands(given: Given) ->
 
 def test_a_table_whose_old_one_is_gone_is_never_told_to_be_the_old_one() -> None:
     g = Given(rename=[t.name for t in MIGRATION.tables])
-    g.service.apply(g.approved(), "worker")
+    g.cut_over()
     g.world.names[X + "_old"] = absent(X + "_old")
     assert "nothing to go back to" in g.service.serving()["dim_fde"]
     with pytest.raises(Refused, match="nothing to go back to"):

@@ -64,7 +64,7 @@ def cutover_line() -> Line:
 @cache
 def rollback_line() -> Line:
     g = Given()
-    g.service.apply(g.approved(), "worker")
+    g.cut_over()
     made = g.service.plan(Kind.ROLLBACK, {}, ERIN)
     return Line(g, g.service.submit(made, ERIN, BACK))
 
@@ -277,7 +277,7 @@ def test_a_workspace_that_stops_answering_ends_in_needs_human_and_both_ways_lead
 
 def test_a_world_that_someone_else_changed_is_told_and_not_written_to() -> None:
     g = Given()
-    g.service.apply(g.approved(), "worker")
+    g.cut_over()
     g.world.names["product.fde.dim_fde"] = Relation("product.fde.dim_fde", "table", "MANAGED", table_id="other")
     g.world.rows["product.fde.dim_fde"] = "somebody's"
     before = list(g.world.log)

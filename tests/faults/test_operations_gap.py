@@ -39,7 +39,7 @@ def cutover_ready() -> tuple[Given, str]:
 @cache
 def rollback_ready() -> tuple[Given, str]:
     g = Given()
-    g.service.apply(g.approved(), "worker")
+    g.cut_over()
     made = g.service.plan(Kind.ROLLBACK, {}, ERIN)
     return g, g.service.submit(made, ERIN, BACK)
 

@@ -32,7 +32,7 @@ def cutover() -> tuple[Given, str]:
 @cache
 def rollback() -> tuple[Given, str]:
     g = Given()
-    g.service.apply(g.approved(), "worker")
+    g.cut_over()
     made = g.service.plan(Kind.ROLLBACK, {}, ERIN)
     return g, g.service.submit(made, ERIN, BACK)
 

@@ -191,7 +191,7 @@ def test_a_kept_table_that_shows_no_id_is_not_proven(given: Given) -> None:
 def test_a_view_over_the_kept_table_proves_what_the_name_serves(given: Given) -> None:
     given.world.crash_before("` AS SELECT * FROM `product`.`fde`.`dlt_v2")
     with pytest.raises(Crash):
-        given.service.apply(given.approved(), "worker")
+        given.cut_over()
     assert given.world.served() == OLD and given.world.names[X].kind == "view"
     other = forgotten(given)
     assert other.service.rollback(ERIN, BACK).state is State.VERIFIED

@@ -276,7 +276,7 @@ def test_the_old_job_is_not_unpaused_after_a_cutover_by_a_resumed_operation(give
 
 def test_roles_are_looked_up_again_once_the_lease_is_held(given: Given) -> None:
     """The lease of a dead process runs out while the requester of a rollback waits for it."""
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     made = given.service.plan(Kind.ROLLBACK, {}, ERIN)
     given.service.submit(made, ERIN, BACK)
     assert given.store.leases.acquire(LEASE, "dead", 10) is not None
@@ -391,7 +391,7 @@ def test_a_stop_while_it_is_undone_is_refused_with_the_reason(given: Given) -> N
 
 
 def test_a_rollback_is_not_stopped(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     found: list[str] = []
 
     def stop() -> None:

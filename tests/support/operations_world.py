@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 import json
 import re
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -807,6 +809,9 @@ class Given:
         self.verdict: Callable[[Gate], Finding] = lambda g: Finding(Status.PASS, "fine", self.clock(), "test")
         self.evidence = {"parity dim_fde": "parity-1", **self.world.as_compared()}
         self.slept = 0.0
+        self._in_memory = engine is None
+        self._rename = tuple(rename)
+        self._parts = self._replaceable()
 
     def copy(self, engine: Engine | None = None) -> Given:
         """The same world once more; over `engine`, which holds a copy of the store, or with a store copied in memory."""
@@ -816,11 +821,13 @@ class Given:
             setattr(twin.world, name, dict(getattr(self.world, name)))
         twin.world.following = set(self.world.following)
         twin.clock.moment = self.clock.moment
-        if engine is not None:
-            return twin
+        if engine is None:
+            self._copy_store(twin)
+        return twin
+
+    def _copy_store(self, twin: Given) -> None:
         with self.engine.connect() as mine, twin.engine.connect() as other:
             mine.connection.dbapi_connection.backup(other.connection.dbapi_connection)  # type: ignore[union-attr]
-        return twin
 
     def roles_of(self, user: str) -> RolesFound:
         """Roles as groups that everybody may read give them."""
@@ -869,12 +876,77 @@ class Given:
         )
 
     def approved(self) -> str:
-        """A cutover that was asked for and approved."""
+        """A cutover that was submitted and approved."""
+        return self._as_before(_approved) or self.approve_anew()
+
+    def approve_anew(self) -> str:
+        """The same, though it was done before in another world."""
         service = self.service
         made = service.plan(Kind.CUTOVER, {}, ERIN)
         operation = service.submit(made, ERIN, "cutover product.fde")
         service.approve(operation, LARS, "go")
         return operation
+
+    def cut_over(self) -> str:
+        """A cutover that the worker has executed."""
+        return self._as_before(_cut_over) or self.cut_over_anew()
+
+    def cut_over_anew(self) -> str:
+        """The same, though it was done before in another world."""
+        operation = self.approved()
+        record = self.service.apply(operation, "worker")
+        assert record.state is State.VERIFIED, record.reason
+        return operation
+
+    def _as_before(self, done: Callable[[tuple[str, ...], int], tuple[Given, str]]) -> str | None:
+        """Takes over what was done once in another world and store; None where this world or store is not as new."""
+        if not self.is_as_new():
+            return None
+        new = _new(self._rename, self.parallel)
+        other, operation = done(self._rename, self.parallel)
+        for mine, theirs, at_first in (
+            (self.world, other.world, new.world),
+            (self.world.faults, other.world.faults, new.world.faults),
+        ):
+            for name, value in vars(theirs).items():
+                if name not in OF_ITSELF and value != vars(at_first)[name]:
+                    setattr(mine, name, copy.copy(value))
+        self.clock.moment, self.slept = other.clock.moment, other.slept
+        other._copy_store(self)
+        return operation
+
+    def is_as_new(self) -> bool:
+        """Whether nothing of the world, the store in memory or the parts was changed since they were made."""
+        if not self._in_memory or self._parts != self._replaceable():
+            return False
+        return self.state() == _new(self._rename, self.parallel).state()
+
+    def _replaceable(self) -> list[object]:
+        repositories = (self.store.operations, self.store.audit, self.store.leases)
+        return [
+            *(self.verdict, self.world.clock, self.world.pause, type(self.roles), type(self.evidence), self.engine),
+            *(v for part in (self.store, *repositories) for v in vars(part).values()),
+            *(getattr(self.clock, n) for n in ("go_on", "ticks")),
+        ]
+
+    def state(self) -> dict[str, object]:
+        """All that a test may have changed. `writes`: how many rows of the store were written."""
+        world, faults = (
+            {k: v for k, v in vars(of).items() if k not in OF_ITSELF} for of in (self.world, self.world.faults)
+        )
+        with self.engine.connect() as c:
+            writes = c.connection.dbapi_connection.total_changes  # type: ignore[union-attr]
+        own = (
+            self.clock(),
+            self.roles,
+            self.evidence,
+            self.slept,
+            self.parallel,
+            self._rename,
+            self.migration,
+            sorted(vars(self)),
+        )
+        return {**world, "faults": faults, "own": own, "writes": writes}
 
     def restart(self) -> None:
         """A new process, after the dead one's lease has run out."""
@@ -884,6 +956,27 @@ class Given:
     def _sleep(self, seconds: float) -> None:
         self.slept += seconds
         self.clock.go_on(seconds)
+
+
+OF_ITSELF = ("lock", "numbers", "clock", "pause", "passing", "faults")
+"""What a world does not take over from another."""
+
+
+@cache
+def _new(rename: tuple[str, ...], parallel: int) -> Given:
+    return Given(rename=rename, parallel=parallel)
+
+
+@cache
+def _approved(rename: tuple[str, ...], parallel: int) -> tuple[Given, str]:
+    made = Given(rename=rename, parallel=parallel)
+    return made, made.approve_anew()
+
+
+@cache
+def _cut_over(rename: tuple[str, ...], parallel: int) -> tuple[Given, str]:
+    made = Given(rename=rename, parallel=parallel)
+    return made, made.cut_over_anew()
 
 
 TABLES = ("operations", "operation_journal", "operation_approvals", "audit_log", "audit_head", "leases")

@@ -59,7 +59,7 @@ def rewrite(given: Given, change: Callable[[AuditRecord], AuditRecord | None]) -
 
 
 def test_what_was_done_by_the_panel_is_as_the_chain_has_it(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     given.service.rollback(ERIN, BACK)
     made = given.service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)
     given.service.submit(made, ERIN, made.confirmation)
@@ -237,7 +237,7 @@ def test_nothing_starts_whose_plan_the_log_does_not_attest(given: Given, stateme
     ],
 )  # fmt: skip
 def test_every_line_of_an_ended_operations_journal_is_covered(given: Given, statement: str, reason: str) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     entries = given.store.operations.journal(given.store.operations.find()[0].id)
     detailed = next(e.seq for e in entries if e.detail)
     assert attested.verify(given.store).whole
@@ -260,7 +260,7 @@ def test_lines_of_before_an_interruption_are_covered_once_it_is_resumed(given: G
 
 
 def test_a_cut_tail_with_the_head_set_back_is_found_by_the_store_and_by_an_anchor(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     anchor = given.store.audit.head()
     assert anchor is not None
     sql(
@@ -276,7 +276,7 @@ def test_a_cut_tail_with_the_head_set_back_is_found_by_the_store_and_by_an_ancho
 
 
 def test_a_wholly_rewritten_chain_is_found_by_an_anchor(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     anchors = [Anchor(r.seq, r.hash, "a report") for r in given.store.audit.walk()][2:4]
     rewrite(given, lambda r: replace(r, actor="other@example.com") if r.action == "approve" else r)
     assert given.store.audit.verify().whole, "the chain alone does not show it"
@@ -415,7 +415,7 @@ def test_a_damaged_log_keeps_nothing_from_going_back(given: Given, statement: st
 
 
 def test_a_rollback_needs_no_whole_log(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     sql(given, "DELETE FROM audit_log WHERE seq < 5")
     assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
     assert given.world.as_at_start()

@@ -173,13 +173,13 @@ def test_a_persona_does_nothing_on_a_remote_workspace(given: Given) -> None:
 def interrupted(given: Given, kind: str = "cutover") -> str:
     """An operation whose process died between two steps."""
     if kind == "rollback":
-        given.service.apply(given.approved(), "worker")
+        given.cut_over()
     given.world.crash_before("ALTER VIEW")
     with pytest.raises(Crash):
         if kind == "rollback":
             given.service.rollback(ERIN, BACK)
         else:
-            given.service.apply(given.approved(), "worker")
+            given.cut_over()
     given.restart()
     given.world.undisturbed()
     return given.store.operations.find(kinds=[kind])[0].id
@@ -192,7 +192,7 @@ def test_an_interrupted_cutover_or_rollback_is_not_cancelled_halfway(given: Give
 
 
 def test_a_rollback_is_not_stopped_halfway(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     heard: list[str] = []
 
     def cancel() -> None:
@@ -228,7 +228,7 @@ def test_a_plan_that_was_changed_in_the_hand_is_not_submitted(given: Given) -> N
 
 
 def test_a_confirmation_is_looked_at_before_the_lease_is_waited_for(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     assert given.store.leases.acquire(LEASE, "another:1:x", 3600) is not None
     with pytest.raises(Refused, match="the confirmation does not match"):
         given.service.rollback(ERIN, "yes")
@@ -272,7 +272,7 @@ def test_a_full_refresh_is_confirmed_as_one(given: Given) -> None:
 
 
 def test_another_migrations_cutover_is_not_closed_by_a_rollback(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     record = given.store.operations.find()[0]
     plan = {**record.plan, "migration": "another", "operation_id": "op-another"}
     given.store.operations.add(

@@ -113,7 +113,7 @@ def test_a_plan_that_expires_before_it_begins_is_audited_once(given: Given) -> N
 
 
 def test_the_audit_names_the_record_that_was_tampered_with(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     with given.engine.begin() as c:
         c.execute(text("UPDATE audit_log SET actor = 'nobody' WHERE seq = 3"))
     assert given.store.audit.verify().broken == 3

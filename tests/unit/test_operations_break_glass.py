@@ -33,7 +33,7 @@ def lookup(given: Given) -> Lookup:
     """The lookup of roles; a cutover has been done, and the lookup is down."""
     found = Lookup({**given.roles, MARA.user_name: MARA.roles})
     given.roles = found
-    assert given.service.apply(given.approved(), "worker").state is State.VERIFIED
+    given.cut_over()
     found.down = True
     return found
 

@@ -46,7 +46,7 @@ def run(given: Given, way: Way) -> None:
 def points() -> list[str]:
     """Every effect of a whole cutover, by name."""
     given = Given()
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     return given.world.log
 
 
@@ -97,7 +97,7 @@ def test_from_any_point_the_commands_lead_forward(number: int) -> None:
 
 
 def test_a_table_in_a_place_of_no_cutover_has_no_command_and_the_others_have(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     other = Relation("product.fde.dim_fde", "table", "MANAGED", table_id="made by someone")
     given.world.names[other.name] = other
     given.world.rows[other.name] = "someone's rows"
@@ -134,7 +134,7 @@ def test_without_a_stored_cutover_nothing_leads_forward(given: Given) -> None:
 
 
 def test_the_text_says_what_is_where_and_quotes_every_name(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     text = text_of(json.loads(json.dumps(as_detail(given.service.by_hand()))))
     assert "-- dim_fde serves candidate: product.fde.dim_fde is a view over product.fde.dlt_v2_dim_fde" in text
     assert "-- Back to the old side" in text and "-- Forward to the new side\n-- nothing to do" in text

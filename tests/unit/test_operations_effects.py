@@ -133,7 +133,7 @@ def test_a_continuous_job_is_paused_before_a_cutover_is_planned(given: Given, jo
 
 
 def test_a_rollback_says_that_a_continuous_job_goes_on(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     world = given.world
     world.jobs[NEW_JOB] = replace(world.jobs[NEW_JOB], block="continuous", settings="{}")
     made = given.service.plan(Kind.ROLLBACK, {}, ERIN)

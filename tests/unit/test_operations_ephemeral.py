@@ -52,7 +52,7 @@ def test_the_migration_file_can_accept_it(given: Given) -> None:
 
 
 def test_a_rollback_and_a_pause_are_not_refused(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     service = given.service_with(ephemeral=True)
     assert service.rollback(ERIN, BACK).state is State.VERIFIED
     service.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)

@@ -48,7 +48,7 @@ def test_the_cutovers_of_another_migration_hide_no_older_one_of_this(given: Give
 
 
 def test_a_rollback_ends_no_operation_of_another_migration(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     record = given.store.operations.find(states=[State.VERIFIED])[0]
     given.store.operations.add(replace(record, id="op-other", migration="another", state=State.NEEDS_HUMAN))
     assert given.service.rollback(ERIN, BACK).state is State.VERIFIED
@@ -57,7 +57,7 @@ def test_a_rollback_ends_no_operation_of_another_migration(given: Given) -> None
 
 
 def test_the_newest_operation_of_a_kind_is_that_of_the_migration(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     given.clock.go_on(60)
     given.service.rollback(ERIN, BACK)
     newest = given.store.operations.newest_started("rollback", MIGRATION.name)
@@ -97,7 +97,7 @@ def test_an_interrupted_operation_of_another_migration_is_left_to_its_own_worker
 
 
 def test_what_needs_a_person_in_another_migration_of_the_same_tables_blocks(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     given.service.rollback(ERIN, BACK)
     record = given.store.operations.find(kinds=[Kind.CUTOVER])[0]
     given.store.operations.add(replace(record, id="op-other", migration="another", state=State.NEEDS_HUMAN))

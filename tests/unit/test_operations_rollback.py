@@ -13,16 +13,16 @@ from tests.support.operations_world import BACK, ERIN, MIGRATION, OLD, SOFIA, Gi
 
 
 def test_rollback_shows_what_it_cannot_keep(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     reminded = MIGRATION.model_copy(update={"reminders": Reminders(rollback=("Call the desk",))})
     made = given.service_with(reminded).plan(Kind.ROLLBACK, {}, ERIN)
     assert any("dim_fde: consumers go back from 130 rows, 30 of them later" in n for n in made.notes)
     assert len([n for n in made.notes if "rows written since cutover" in n]) == 6
-    assert made.notes[-1] == "Call the desk"
+    assert "Call the desk" in made.notes
 
 
 def test_rollback_serves_the_old_side_before_the_new_is_stopped(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     begin = len(given.world.log)
     seen: list[tuple[str, dict[str, str]]] = []
     given.world.watch(lambda name: seen.append((name, given.world.served())), landed=True)
@@ -36,7 +36,7 @@ def test_rollback_serves_the_old_side_before_the_new_is_stopped(given: Given) ->
 
 
 def test_rollback_waits_for_no_gate_and_no_approval(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     given.verdict = raising(given)  # type: ignore[assignment]
     record = given.service.rollback(ERIN, BACK)
     assert record.state is State.VERIFIED
@@ -46,7 +46,7 @@ def test_rollback_waits_for_no_gate_and_no_approval(given: Given) -> None:
 
 
 def test_rollback_takes_the_same_lock_and_journal(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     assert given.store.leases.acquire(LEASE, "somebody", 1000) is not None
     with pytest.raises(Refused, match="another operation is being executed by somebody"):
         given.service.rollback(ERIN, BACK)
@@ -63,7 +63,7 @@ def test_rollback_where_nothing_was_cut_over_is_refused(given: Given) -> None:
 
 def test_forward_back_and_forward_again(given: Given) -> None:
     for _ in range(3):
-        assert given.service.apply(given.approved(), "worker").state is State.VERIFIED
+        given.cut_over()
         assert all_new(given)
         given.clock.go_on(60)
         assert given.service.rollback(ERIN, BACK).state is State.VERIFIED

@@ -52,7 +52,7 @@ def test_outside_its_window_it_waits_and_says_when_it_opens(given: Given) -> Non
 
 
 def test_a_rollback_and_light_operations_need_no_window(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     found = service(given, "08:00", "09:00")
     assert found.rollback(ERIN, BACK).state is State.VERIFIED and all_old(given)
     paused = found.plan(Kind.PAUSE, {"job": "baseline"}, ERIN)

@@ -134,7 +134,7 @@ def test_a_stop_is_heard_while_a_statement_hangs(given: Given) -> None:
 
 
 def test_a_rollback_on_a_stopped_warehouse_starts_it_and_waits(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     given.world.warehouse, given.world.start_seconds = "STOPPED", 300.0
     said: list[str] = []
     made = given.service.plan(Kind.ROLLBACK, {}, ERIN, said.append)
