@@ -63,18 +63,25 @@ class Collector:
         self._seen_request = 0
         self._awaited = awaited
         self._logged: dict[str, str] = {}
+        self._marks: dict[str, object] = {}
+        self._failing: set[str] = set()
 
     def tick(self) -> None:
-        """Starts the due sources. A refresh request makes all due, and is served once every quick source has had a turn
-        that started after it."""
+        """Starts the due sources. News makes a source due, unless it waits after a failure.
+
+        A refresh request makes all due, and is served once every quick source has had a turn that started after it.
+        """
         self._take_requests()
         at = self._clock()
         for source in self._sources:
+            mark = source.news() if source.news is not None else None
             with self._lock:
                 idle = source.name not in self._running
                 due = self._due.get(source.name)
-                if not idle or (due is not None and due > at):
+                news = mark != self._marks.get(source.name) and source.name not in self._failing
+                if not idle or (due is not None and due > at and not news):
                     continue
+                self._marks[source.name] = mark
                 served = [n for n, left in self._waiting_for.items() if source.name in left]
                 thread = threading.Thread(
                     target=self._turn, args=(source, served), name=f"collect {source.name}", daemon=True
@@ -155,6 +162,7 @@ class Collector:
         except Exception as e:
             log.exception("source %s", source.name)
             return self._failed(source, started, one_line(f"{type(e).__name__}: {e}"))
+        self._failing.discard(source.name)
         if self._logged.pop(source.name, None) is not None:
             log.info("source %s: recovered", source.name)
         with self._lock:
@@ -174,6 +182,7 @@ class Collector:
             return _later(self._clock(), pause_after(source.interval, failures, retry_after, burdened))
 
         failures = 1
+        self._failing.add(source.name)
         try:
             failures = self._store.source_failed(source.name, started, source.interval, error, next_attempt)
         except StoreError as e:

@@ -267,3 +267,8 @@ def test_a_costlier_new_side_is_said_with_a_positive_figure(pairs: Pairs) -> Non
     pairs(pairs=40, cost=1.5)
     text = text_of(open_page("performance"))
     assert "New side costs more, a month" in text and "−$" not in text
+
+
+def test_the_page_says_what_the_panel_itself_costs(fill: Fill) -> None:
+    fill()
+    assert "The panel's own costs are not in these figures" in text_of(open_page("performance"))

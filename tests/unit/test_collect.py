@@ -14,18 +14,19 @@ from app.collect.billing import read_billing
 from app.collect.collector import LONGEST_RETRY_AFTER, Collector, pause_after
 from app.collect.context import OLDER_PAGES, CollectContext, Stopping
 from app.collect.definitions import read_schedules
+from app.collect.ended import Ended
 from app.collect.events import read_events
 from app.collect.flows import summarize
 from app.collect.lineage import read_lineage
 from app.collect.runs import read_runs
-from app.collect.sources import Source
+from app.collect.sources import Source, sources
 from app.collect.tables import read_tables
 from app.collect.updates import read_links, read_updates
 from app.store.collected.records import EventRecord
 from app.store.open import Store
 from app.web.components.asof import troubles
 from databricks_client.errors import WorkspaceError
-from tests.support.collecting import JOBS, MIGRATION, MS, Fake, FakeSql, T, calls
+from tests.support.collecting import JOBS, MIGRATION, MS, Fake, FakeSql, T, calls, run
 from tests.support.collecting import collecting as collecting
 from tests.support.collecting import fake as fake
 from tests.support.collecting import sql as sql
@@ -477,3 +478,58 @@ def test_older_history_goes_on_at_once_and_not_after_the_interval(store: Store) 
     assert collector.idle(5)
     assert store.collected.sources()["old"].backlog == "more is to come"
     assert collector._due["old"] - datetime.now(UTC) < timedelta(seconds=2)
+
+
+def test_what_is_read_by_sql_lets_a_warehouse_stop_and_follows_what_ended(
+    store: Store, fake: Fake, collecting: CollectContext
+) -> None:
+    by_sql = [s for s in sources(collecting) if s.name in ("links", "billing", "lineage")]
+    assert {s.interval for s in by_sql} == {3600.0} and all(s.news is not None for s in by_sql)
+    moment, ticks = [T + timedelta(days=1)], [0.0]
+    ended = Ended(store.collected, lambda: moment[0], lambda: ticks[0])
+
+    def mark(minutes: float = 0.0) -> object:
+        moment[0] += timedelta(minutes=minutes)
+        ticks[0] += 15
+        return ended()
+
+    before = mark()
+    assert before == mark(60), "nothing ran"
+    store.collected.put_runs([run(1, "candidate", moment[0] - timedelta(hours=1))])
+    assert mark() != before
+    marks = [mark(1) for _ in range(120)]
+    assert len(set(marks)) == 4, "at the end, and three times more"
+    assert marks[-1] == marks[20]
+
+
+def test_news_begins_a_turn_at_once_but_not_of_a_source_that_fails_and_waits(store: Store) -> None:
+    moment, news, turns = [T], [0], []
+    failing = [False]
+
+    def read() -> None:
+        turns.append(moment[0])
+        if failing[0]:
+            raise WorkspaceError("x", "no", status=503)
+
+    source = Source("billing", 3600, read, news=lambda: news[0])
+    collector = Collector([source], store.collected, clock=lambda: moment[0])
+
+    def ticked() -> int:
+        collector.tick()
+        collector.idle(20)
+        return len(turns)
+
+    assert ticked() == 1 and ticked() == 1
+    news[0] = 1
+    assert ticked() == 2 and ticked() == 2
+    moment[0] += timedelta(hours=1)
+    assert ticked() == 3
+    failing[0], news[0] = True, 2
+    assert ticked() == 4
+    news[0] = 3
+    assert ticked() == 4, "it waits as its failure says"
+    failing[0] = False
+    moment[0] += timedelta(hours=1)
+    assert ticked() == 5
+    news[0] = 4
+    assert ticked() == 6

@@ -425,6 +425,11 @@ class CollectedRepository(CostsReading, TriesReading, EventSearch, Series, Repos
         found = self._one(select(updates_table).where(updates_table.c.update_id == update_id))
         return None if found is None else _update(found)
 
+    def newest_end(self) -> datetime | None:
+        """When the newest of the runs and updates that have ended did; None where none has."""
+        ends = [self._one(select(func.max(t.c.end_time))) for t in (runs_table, updates_table)]
+        return max((row[0] for row in ends if row is not None and row[0] is not None), default=None)
+
     def updates_without_run(self, since: datetime, limit: int = 5000) -> list[tuple[str, int]]:
         """(update, job run) for updates whose job run is not known yet and that were requested while a task ran their
         pipeline: a pipeline has one active update at a time, so the task that ran then started it."""

@@ -91,6 +91,11 @@ PRICE_COLUMNS = (
 
 
 def _prices(here: Panel, found: Assessment) -> None:
+    st.caption(
+        "The panel's own costs are not in these figures: its app, and its statements on the SQL warehouse. It sends "
+        "them for comparisons and operations, for tables that may have changed, and for bills, lineage and the "
+        "timeline of updates hourly and 4 times within 15 minutes after a run. In between the warehouse can stop."
+    )
     with st.expander("**Source of the prices**", key="performance_prices_box", on_change="rerun") as box:
         if not box.open:
             return
