@@ -604,13 +604,14 @@ class FakeWorld:
     def land_late(self, until: datetime | None = None) -> list[str]:
         """Lands what was sent and has not landed (until a moment: what is due then); gives the names of what did."""
         landed = []
-        for found in list(self.late):
-            if until is None or (found.due is not None and found.due <= until):
-                self.late.remove(found)
-                with contextlib.suppress(WorkspaceError), self.lock:
-                    found.change()
-                    self.log.append(found.name)
-                    landed.append(found.name)
+        with self.lock:  # Reads come from several threads, and each lands what is due.
+            for found in list(self.late):
+                if until is None or (found.due is not None and found.due <= until):
+                    self.late.remove(found)
+                    with contextlib.suppress(WorkspaceError):
+                        found.change()
+                        self.log.append(found.name)
+                        landed.append(found.name)
         return landed
 
     def _check_warehouse(self, what: str) -> None:
