@@ -64,12 +64,12 @@ class PhaseStatus:
 
     @property
     def state(self) -> str:
-        """`done`, `in progress`, `ahead` (some of it is met, though a phase before it is not done), `not started`."""
+        """`done`, `in progress`, `not started`, or `started early`: some of it is met, the phases before it are not."""
         if self.current:
             return "in progress"
         if self.reached:
             return "done"
-        return "ahead" if self.done else "not started"
+        return "started early" if self.done else "not started"
 
 
 @dataclass(frozen=True)

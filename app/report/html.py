@@ -31,7 +31,7 @@ SHAPES = {
     "✕": ("fail", "not met", "regressed", "different", "failed", "worse", "needs human"),
     "▲": ("accepted", "cancelled", "undone", "rolled back"),
     "◐": ("in progress", "running", "submitted", "ready", "queued"),
-    "○": ("open", "ahead", "not started", "never compared", "not compared", "not enough pairs"),
+    "○": ("open", "started early", "not started", "never compared", "not compared", "not enough pairs"),
     "■": ("old",),
     "●": ("new",),
 }  # fmt: skip

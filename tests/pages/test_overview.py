@@ -86,7 +86,7 @@ def test_without_evidence_every_part_says_what_is_missing(store: Store) -> None:
     text = text_of(at) + "".join(i.value for i in at.info)
     assert "No pair of runs can be compared yet" in text
     assert "No table has been compared yet" in text
-    assert "Week 1 starts on the day of the first met item, and no item is met yet" in text
+    assert "Week 1 starts on the day of the first recorded item, and the worker has recorded no met item yet" in text
     assert "No operation has been planned yet" in text
     assert not charts(at)
 

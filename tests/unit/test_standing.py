@@ -193,7 +193,7 @@ def test_the_migration_is_in_its_first_phase_that_is_not_done() -> None:
             ),
         )
     )
-    assert [p.state for p in found] == ["done", "in progress", "ahead", "ahead", "not started"]
+    assert [p.state for p in found] == ["done", "in progress", "started early", "started early", "not started"]
     assert [p.phase.key for p in found if p.current] == ["p1"]
     assert (found[2].done, found[2].total) == (2, 2)
 

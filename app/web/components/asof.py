@@ -11,6 +11,9 @@ import streamlit as st
 
 from app.web.components.text import ago, clock, literal
 
+LISTED = 3
+"""Sources in trouble that a page lists where it opens."""
+
 
 class Source(Protocol):
     """State of one source (`app.store.collected.records.SourceStatus`)."""
@@ -91,10 +94,16 @@ def bar(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> None:
         return
     wrong = troubles(sources, now)
     if wrong:
+        listed = "\n".join(f"- {literal(w)}" for w in wrong)
         if len(wrong) == 1:
             st.warning("▲ " + literal(wrong[0][0].upper() + wrong[0][1:]))
+        elif len(wrong) <= LISTED:
+            st.warning(f"▲ Some numbers may be out of date:\n\n{listed}")
         else:
-            st.warning("▲ Some numbers may be out of date:\n\n" + "\n".join(f"- {literal(w)}" for w in wrong))
+            # A workspace that does not answer fails every source: the page's own figures would be off screen.
+            st.warning(f"▲ Many numbers may be out of date. The first of {len(wrong)} reasons: {literal(wrong[0])}")
+            with st.expander(f"All {len(wrong)} reasons", key="asof_reasons"):
+                st.markdown(listed)
 
 
 def chosen(sources: Mapping[str, Source], kinds: Sequence[str]) -> list[Source]:

@@ -156,6 +156,7 @@ def pass_rates(trends: Sequence[Trend], zone: ZoneInfo) -> Figure:
         figure.add_scatter(
             name=plot_text(shorten(f"{trend.name} ({trend.dataset})", 44)),
             mode="lines+markers",
+            cliponaxis=False,
             line={"color": colour, "width": 1.5},
             marker={"color": colour, "symbol": symbol, "size": 6},
             x=[local(p.at, zone) for p in trend.points],
@@ -172,6 +173,7 @@ def pass_rates(trends: Sequence[Trend], zone: ZoneInfo) -> Figure:
         figure.add_scatter(
             name="alert",
             mode="markers",
+            cliponaxis=False,
             marker={"symbol": "triangle-up-open", "size": 16, "color": BAD, "line": {"width": 3, "color": BAD}},
             x=[local(p.at, zone) for _, p in alerts],
             y=[100 * (1 - p.share) for _, p in alerts],
@@ -186,5 +188,5 @@ def pass_rates(trends: Sequence[Trend], zone: ZoneInfo) -> Figure:
     time_axis(figure, zone, (p.at for p in points))
     lowest = min((100 * (1 - p.share) for p in points), default=100.0)
     pad = max(0.2, (100 - lowest) * 0.08)
-    figure.update_yaxes(title="rows that passed, %", range=[lowest - pad, 100 + pad / 4])
+    figure.update_yaxes(title="rows that passed, %", range=[lowest - pad, 100])
     return figure

@@ -62,10 +62,6 @@ def ratios(points: Sequence[RatioPoint], band: Band, zone: ZoneInfo, height: int
         )
     if band.median is not None:
         figure.add_hline(y=band.median, line={"width": 2, "color": sides.colour("candidate")})
-        figure.add_annotation(
-            x=1, xref="x domain", xanchor="right", y=band.median, yref="y", yanchor="top", showarrow=False,
-            text=f"median {band.median:.2f}×", font={"size": 11},
-        )  # fmt: skip
     figure.update_yaxes(title="new / old", rangemode="tozero")
     return figure
 

@@ -7,19 +7,20 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.operations import resumption
-from app.operations.definition import Plan
+from app.operations.definition import GateVerdict, Plan
 from app.operations.engine import LEASE
 from app.operations.preview import Preview, preview_inverse
 from app.operations.stages import Expected, Progress, StageProgress, newest, stages, step_elapsed
 from app.operations.steps import PlannedStep
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
-from app.web.components import accepted_risks, panel
+from app.web.components import accepted_risks, panel, rows
 from app.web.components.frame import section
 from app.web.components.marks import finding_mark, state_mark, step_mark
 from app.web.components.native import page_link
 from app.web.components.panel import Panel
+from app.web.components.rows import Row
 from app.web.components.status import Mark
-from app.web.components.tables import Column, table
+from app.web.components.tables import Column, csv_button, table, to_csv
 from app.web.components.text import ago, count, literal, moment, seconds
 
 
@@ -89,7 +90,7 @@ def rail(
     _stages(here, stages(made.steps, entries, here.now, wanted, moving=moving), stuck, drawn.id)
     if moving:
         _now(here, entries, wanted)
-    rows = [
+    steps = [
         {
             "number": p.number,
             "state": step_mark(forward.get(p.number), stuck).text,
@@ -106,7 +107,7 @@ def rail(
         for p, planned in zip(lines, made.steps, strict=True)
     ]
     table(
-        rows, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{drawn.id}",
+        steps, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{drawn.id}",
         empty="This plan has no steps: the workspace is already in the state that it would create."
     )  # fmt: skip
     _started(entries)
@@ -183,7 +184,7 @@ def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) ->
     if not entries:
         return
     section(f"Journal, {count(len(entries), 'entry', 'entries')}")
-    rows = [
+    lines = [
         {
             "seq": e.seq,
             "at": e.at,
@@ -197,7 +198,7 @@ def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) ->
         }
         for e in reversed(entries)
     ]
-    table(rows, JOURNAL_COLUMNS, key="operation_journal", zone=here.zone, name=f"journal_{operation_id}", empty="")
+    table(lines, JOURNAL_COLUMNS, key="operation_journal", zone=here.zone, name=f"journal_{operation_id}", empty="")
 
 
 def _result(entry: JournalEntry) -> str:
@@ -215,9 +216,9 @@ def _started(entries: Sequence[JournalEntry]) -> None:
 
 
 GATE_COLUMNS = (
-    Column("state", "State", width="small"),
+    Column("state", "State"),
     Column("title", "Gate"),
-    Column("summary", "Finding", width="large"),
+    Column("summary", "Finding"),
     Column("as_of", "Evidence as of", "time"),
     Column("source", "Source"),
 )
@@ -230,27 +231,42 @@ APPROVAL_COLUMNS = (
 )
 
 
+def _gates_csv(gates: Sequence[GateVerdict]) -> str:
+    lines = [
+        {
+            "state": finding_mark(g.finding, gate=True).text,
+            "title": g.title,
+            "summary": g.finding.summary,
+            "as_of": g.finding.as_of,
+            "source": g.finding.source or None,
+        }
+        for g in gates
+    ]
+    return to_csv(lines, GATE_COLUMNS)
+
+
 def plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Preview, ...]) -> None:
     for note in made.notes:
         st.warning("▲ " + literal(note))
     section(f"Gates, as judged when planned: {len(made.gates) - len(made.blocking)} of {len(made.gates)} pass")
-    table(
+    gates = sorted(made.gates, key=lambda g: not g.blocks)
+    rows.draw(
         [
-            {
-                "state": finding_mark(g.finding, gate=True).text,
-                "title": g.title,
-                "summary": g.finding.summary,
-                "as_of": g.finding.as_of,
-                "source": g.finding.source or None,
-            }
-            for g in sorted(made.gates, key=lambda g: not g.blocks)
+            Row(
+                g.title,
+                finding_mark(g.finding, gate=True),
+                g.finding.summary,
+                f"As of {moment(g.finding.as_of, here.zone)}" + (f", {g.finding.source}" if g.finding.source else ""),
+            )
+            for g in gates
         ],
-        GATE_COLUMNS,
+        here.zone,
         key="operation_gates",
-        zone=here.zone,
-        name=f"gates_{record.id}",
         empty="This operation has no gates.",
+        csv=False,
     )
+    if gates:
+        csv_button("CSV", lambda: _gates_csv(gates), key="operation_gates_csv", name=f"gates_{record.id}")
     accepted_risks.shown(here, record)
     approvals = here.store.operations.approvals(record.id)
     if approvals:
@@ -286,7 +302,7 @@ def plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Pre
             st.caption("Nothing: it changes nothing.")
     if made.inverse:
         with st.expander(f"**Rollback**, {count(len(made.inverse), 'step')}", key="operation_inverse"):
-            rows = [
+            back = [
                 {
                     "number": p.number,
                     "stage": p.stage,
@@ -297,4 +313,4 @@ def plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Pre
                 for p, planned in zip(preview_inverse(made), made.inverse, strict=True)
             ]
             columns = tuple(c for c in STEP_COLUMNS if c.key in ("number", "stage", "lane", "text", "sends"))
-            table(rows, columns, key="operation_back", zone=here.zone, name=f"way_back_{record.id}", empty="")
+            table(back, columns, key="operation_back", zone=here.zone, name=f"way_back_{record.id}", empty="")

@@ -41,7 +41,7 @@ _TONES: dict[str, Tone] = {
     "not_started": "quiet",
     "in_progress": "busy",
     "partly": "busy",
-    "ahead": "busy",
+    "started_early": "busy",
     # parity
     "identical": "good",
     "different": "bad",

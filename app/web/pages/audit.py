@@ -89,12 +89,12 @@ COLUMNS = (
     Column("record", "Record", "open", help="Opens the whole record"),
     Column("at", "Time", "time"),
     Column("actor", "User"),
-    Column("source", "Identity source", help="proxy: headers of Databricks Apps; persona: chosen locally; token"),
     Column("action", "Action"),
     Column("outcome", "Outcome"),
     Column("subject", "Subject"),
-    Column("reason", "Reason"),
+    Column("reason", "Reason", width="large"),
     Column("plan", "Plan", width="small"),
+    Column("source", "Identity source", help="proxy: headers of Databricks Apps; persona: chosen locally; token"),
 )
 
 

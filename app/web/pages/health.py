@@ -179,17 +179,25 @@ def _open_incidents(chosen: str | None) -> None:
 
 
 def _incident_row(here: Panel, incident: Incident) -> None:
-    with st.container(horizontal=True, gap="small", vertical_alignment="top", key=f"incident_row_{incident.id}"):
-        st.markdown(rows.markdown(_row(here, incident), here.zone), width="stretch")
-        st.button(
-            "Evidence", key=f"open_incident_{incident.id}", type="tertiary", icon=":material/search:",
-            help=f"Opens incident {incident.id}", on_click=put, args=("incident", str(incident.id)),
-        )  # fmt: skip
-        if incident.open and st.button(
-            "Close", key=f"close_incident_{incident.id}", type="tertiary", icon=":material/task_alt:",
-            help=f"Closes incident {incident.id} with a cause",
-        ):  # fmt: skip
-            _confirm(incident.id)
+    rows.draw(
+        [_row(here, incident)],
+        here.zone,
+        key=f"incident_row_{incident.id}",
+        actions=lambda _: _incident_actions(incident),
+        csv=False,
+    )
+
+
+def _incident_actions(incident: Incident) -> None:
+    st.button(
+        "Evidence", key=f"open_incident_{incident.id}", type="tertiary", icon=":material/search:",
+        help=f"Opens incident {incident.id}", on_click=put, args=("incident", str(incident.id)),
+    )  # fmt: skip
+    if incident.open and st.button(
+        "Close", key=f"close_incident_{incident.id}", type="tertiary", icon=":material/task_alt:",
+        help=f"Closes incident {incident.id} with a cause",
+    ):  # fmt: skip
+        _confirm(incident.id)
 
 
 def _nothing(here: Panel) -> str:
@@ -430,7 +438,7 @@ def _freshness(here: Panel, found: HealthReport) -> None:
     )
     others = [t for t in found.tables if t.state in ("unknown", "not due")]
     if others:
-        label = f"{count(len(others), 'table')} of which no slot tells the freshness"
+        label = f"{count(len(others), 'table')} of unknown freshness, and why"
         with st.expander(label, key="other_tables", on_change="rerun") as box:
             if box.open:
                 rows.draw(

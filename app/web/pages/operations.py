@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -28,17 +29,20 @@ from app.web.components import (
     offers,
     panel,
     reader,
+    rows,
     sentences,
     sides,
 )  # fmt: skip
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import KINDS, state_mark, word_of
-from app.web.components.native import button, page_link
+from app.web.components.native import page_link
 from app.web.components.opening import choice, close_button, opened, put
 from app.web.components.operation import interrupted, plan_view, rail, resume_requested
 from app.web.components.panel import LIVE_SECONDS, Panel
+from app.web.components.rows import Link, Row
+from app.web.components.schedule_words import fires
 from app.web.components.status import Mark, mark
-from app.web.components.tables import Column, csv_button, table, to_csv
+from app.web.components.tables import Column, table, to_csv
 from app.web.components.text import ago, code, count, literal, moment, seconds, told
 from databricks_client.endpoint import EndpointError
 from databricks_client.errors import WorkspaceError
@@ -150,12 +154,12 @@ def _arguments(here: Panel, kind: Kind) -> dict[str, Any] | None:
     if kind is Kind.START_UPDATE:
         return _update_arguments(here)
     if kind is Kind.REHEARSE:
-        rows = st.number_input(
+        number = st.number_input(
             "Rows of each table to copy", min_value=1, value=10_000, step=1_000, key="rehearse_rows",
             help="For a quick try. The gate needs all rows, or the part that the migration file states.",
         )  # fmt: skip
         everything = st.toggle("Copy all rows", value=True, key="rehearse_all")
-        return {"rows": None if everything else int(rows)}
+        return {"rows": None if everything else int(number)}
     return {}
 
 
@@ -238,17 +242,18 @@ def _waiting(open_id: str | None) -> None:
     section("Waiting or under way")
     stuck = interrupted(here, others)
     for record in others:
-        with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(
-                f"{state_mark(record, record.id in stuck).badge} **{literal(word_of(record.kind))}** "
-                f"requested by {literal(record.requested_by)} "
-                f"{literal(ago(record.submitted_at or record.created_at, here.now))}",
-                width="stretch",
-            )
-            st.button(
-                "Open", key=f"open_{record.id}", on_click=put, args=("operation", record.id), type="tertiary",
-                icon=":material/chevron_right:",
-            )  # fmt: skip
+        since = ago(record.submitted_at or record.created_at, here.now)
+        line = Row(
+            word_of(record.kind), state_mark(record, record.id in stuck), f"Requested by {record.requested_by} {since}"
+        )
+        rows.draw([line], here.zone, key=f"waiting_{record.id}", actions=partial(_open, record.id), csv=False)
+
+
+def _open(operation_id: str, _: Row) -> None:
+    st.button(
+        "Open", key=f"open_{operation_id}", on_click=put, args=("operation", operation_id), type="tertiary",
+        icon=":material/chevron_right:",
+    )  # fmt: skip
 
 
 # One operation
@@ -482,28 +487,24 @@ def _schedules() -> None:
     if not found:
         return
     section("Schedules now")
-    for side in ("baseline", "candidate", "development"):
-        if side in found:
-            _schedule(here, side, found[side])
-    csv_button(
-        "CSV", lambda: to_csv([asdict(s) for s in found.values()], SCHEDULES), key="schedules_csv", name="schedules"
+    rows.draw(
+        [_schedule(here, side, found[side]) for side in ("baseline", "candidate", "development") if side in found],
+        here.zone,
+        key="schedules",
+        export=lambda: to_csv([asdict(s) for s in found.values()], SCHEDULES),
     )
 
 
 SCHEDULES = tuple(Column(k, k) for k in ("side", "name", "kind", "quartz", "timezone", "pause_status", "as_of", "url"))
 
 
-def _schedule(here: Panel, side: str, s: ScheduleRecord) -> None:
+def _schedule(here: Panel, side: str, s: ScheduleRecord) -> Row:
     paused = mark(s.pause_status) if s.pause_status else Mark("nothing starts it", "quiet")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        when = code(s.quartz) if s.quartz else literal(s.kind)
-        zone = literal(f" in {s.timezone}") if s.timezone else ""
-        name = {"baseline": "old job", "candidate": "new job"}.get(side, side)
-        st.markdown(
-            f"{paused.badge} {literal(name)} {code(s.name)}: {when}{zone}, as of {literal(ago(s.as_of, here.now))}",
-            width="stretch",
-        )
-        button("Databricks", s.url, key=f"schedule_{side}")
+    name = {"baseline": "Old job", "candidate": "New job"}.get(side, side.capitalize())
+    words = fires(s.quartz) if s.quartz else s.kind
+    when = f"{words or f'Quartz {s.quartz}'}{f' in {s.timezone}' if s.timezone else ''}"
+    note = (f"Quartz {s.quartz}, " if s.quartz and words else "") + f"as of {ago(s.as_of, here.now)}"
+    return Row(f"{name} {s.name}", paused, when, note, [Link("Databricks", url=s.url)])
 
 
 HISTORY_COLUMNS = (
@@ -530,7 +531,7 @@ def _history() -> None:
         empty("No operations yet.", "Choose an action above; its plan changes nothing.")
         return
     stuck = interrupted(here, records)
-    rows = [
+    lines = [
         {
             "operation": o.id,
             "kind": word_of(o.kind),
@@ -544,4 +545,4 @@ def _history() -> None:
         }
         for o in records
     ]
-    table(rows, HISTORY_COLUMNS, key="operations_history", zone=here.zone, name="operations", empty="")
+    table(lines, HISTORY_COLUMNS, key="operations_history", zone=here.zone, name="operations", empty="")

@@ -42,6 +42,8 @@ TONES: dict[Answer, Tone] = {
 }
 COMPARISONS = 20
 """Newest comparisons in the grid."""
+TILE = 336
+"""Width of a gate's button in pixels: three beside each other at 1440, one below the other on a narrow screen."""
 OPERATIONS = 3
 """Newest operations shown."""
 OPERATIONS_READ = 20
@@ -130,7 +132,7 @@ def _readiness(here: Panel, facts: Facts, judged: Sequence[GateStatus]) -> None:
         for g in sorted(judged, key=lambda g: not g.blocks):
             shown = finding_mark(g.finding, gate=True)
             label = f"{shown.badge} {literal(g.gate.title)}"
-            with st.popover(label, key=f"gate_{g.gate.key}", wrap=True, on_change="rerun") as box:
+            with st.popover(label, key=f"gate_{g.gate.key}", width=TILE, wrap=True, on_change="rerun") as box:
                 if not box.open:
                     continue
                 valid = f"Evidence counts for {duration(g.gate.max_age_hours * 3600)}. " if g.gate.max_age_hours else ""
@@ -146,8 +148,11 @@ def _plan(here: Panel, plan: Timeline) -> None:
     section("Timeline")
     if not charts_timeline.drawable(plan):
         first = here.migration.schedule.start == FIRST_RECORD
-        why = "Week 1 starts on the day of the first met item" if first else "No start date is set"
-        empty(f"{why}, and no item is met yet.", "Set schedule.start in the migration file to the first day of week 1.")
+        why = "Week 1 starts on the day of the first recorded item" if first else "No start date is set"
+        empty(
+            f"{why}, and the worker has recorded no met item yet.",
+            "Set schedule.start in the migration file to the first day of week 1.",
+        )
         return
     charts.show(
         charts_timeline.phases(plan, here.zone, here.now), charts_timeline.in_words(plan), key="overview_timeline"

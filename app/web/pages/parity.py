@@ -207,7 +207,7 @@ GLANCE_COLUMNS = (
     Column("extra", "Extra rows", "number", help="Only on the new side"),
     Column("modified", "Modified rows", "number"),
     Column("at", "Compared", "time"),
-    Column("depth", "Depth", help="Final: the deterministic comparison ran too"),
+    Column("depth", "Method", help="Every value: a final comparison, which compares values as well as hashes"),
     Column("seconds", "Seconds", "seconds"),
     Column("reason", "Reason"),
     Column("url", "Databricks", "link"),
@@ -238,7 +238,7 @@ def _glance() -> None:
                 "modified": found.modified_rows if found else None,
                 "seconds": found.seconds if found else None,
                 "at": found.finished_at if found else None,
-                "depth": ("final" if found.final else "fingerprints") if found else None,
+                "depth": ("every value" if found.final else "hashes") if found else None,
                 "reason": found.reason if found else None,
                 "url": safe(record.url if record else None),
             }

@@ -47,7 +47,7 @@ def note_of_none(streak: Streak) -> str:
 
 
 def _open_report(text: str) -> None:
-    """Opens a table with one of its comparisons, from the text of the history's last column."""
+    """Opens a table with one of its comparisons, from the text of the history's column."""
     name, _, parity_id = text.rpartition(" ")
     put("table", name)
     put("report", parity_id)
@@ -57,14 +57,14 @@ HISTORY_COLUMNS = (
     Column("at", "Finished", "time"),
     Column("table", "Table"),
     Column("verdict", "Verdict"),
+    Column("report", "Comparison", "open", help="Opens this comparison of this table", opens=_open_report),
     Column("old", "Old rows", "number"),
     Column("new", "New rows", "number"),
     Column("missing", "Missing rows", "number"),
     Column("extra", "Extra rows", "number"),
     Column("modified", "Modified rows", "number"),
-    Column("depth", "Depth"),
+    Column("depth", "Method"),
     Column("seconds", "Seconds", "seconds"),
-    Column("report", "Comparison", "open", help="Opens this comparison of this table", opens=_open_report),
 )
 
 
@@ -127,7 +127,7 @@ def draw(here: Panel, pair: str) -> None:
             "missing": h.missing_rows,
             "extra": h.extra_rows,
             "modified": h.modified_rows,
-            "depth": "final" if h.final else "fingerprints",
+            "depth": "every value" if h.final else "hashes",
             "seconds": h.seconds,
             "report": f"{h.table} {h.parity_id}",
         }

@@ -314,14 +314,7 @@ def _proof(here: Panel, name: str, report: ParityReport, run: ParityRun | None) 
                 for label, p in (("Old side", run.baseline), ("New side", run.candidate))
             ]
             rows.append(("Time between the two", seconds(run.skew_seconds)))
-        table(
-            [{"what": a, "value": b} for a, b in rows],
-            (Column("what", "What"), Column("value", "Value", width="large")),
-            key="parity_proof",
-            zone=here.zone,
-            name="parity_proof",
-            empty="",
-        )
+        st.markdown("\n".join(f"- **{a}**: {told(b, here.zone)}" for a, b in rows))
 
 
 def _producer(here: Panel, producer: Producer, name: str) -> str:

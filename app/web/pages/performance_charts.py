@@ -155,7 +155,8 @@ def _ratios(here: Panel, found: Assessment, shown: Shown, since: datetime) -> No
     ]
     title = f"{measure.title}, new / old, of {_of(len(drawn), len(points), 'pair')}"
     if interval:
-        title += f"; band: {interval.coverage:.0%} interval of the median of all {len(measure.points):,} pairs"
+        line = f"; line: median {measure.ratio:.2f}×" if measure.ratio is not None else ""
+        title += f"{line}; band: its {interval.coverage:.0%} interval, of all {len(measure.points):,} pairs"
     charts.show(charts_performance.ratios(ratios, band, here.zone), title, key="performance_ratios")
     with st.expander("**Pairs in this chart**", key="performance_pairs_box", on_change="rerun") as box:
         if box.open:
@@ -213,7 +214,7 @@ def _label() -> str:
 RUN_COLUMNS = (
     Column("run", "Run", "page", address="runs?run=", help="Opens the run on the Runs page"),
     Column("side", "Side", width="small"),
-    Column("state", "State", width="small"),
+    Column("state", "State", width=150),
     Column("start", "Start", "time"),
     Column("seconds", "Run time, s", "seconds", help="Without queue and, where it is known, without setup"),
     Column("setup", "Setup, s", "seconds", help="Time in which the run only waited for its compute"),
