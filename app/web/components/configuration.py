@@ -8,7 +8,7 @@ from datetime import datetime
 import streamlit as st
 
 from app.progress.configuration import ConfigurationOf, FieldComparison
-from app.web.components import rows
+from app.web.components import folded, rows
 from app.web.components.frame import section
 from app.web.components.opening import close_button
 from app.web.components.panel import Panel
@@ -36,7 +36,7 @@ def draw(here: Panel, found: Sequence[ConfigurationOf]) -> None:
     section(heading(found), "What the migration file requires in its section `expected`, compared field by field")
     rows.draw([row(c, here.now) for c in found], key="configuration_rows", zone=here.zone)
     settings = [(c, f) for c in found for f in c.fields]
-    with st.expander(f"All {count(len(settings), 'setting')}", key="configuration_all", on_change="rerun") as box:
+    with folded.part(f"All {count(len(settings), 'setting')}", key="configuration_all") as box:
         if not box.open:
             return
         table(

@@ -10,7 +10,7 @@ from app.progress.assignments import UNNAMED
 from app.progress.entries import METRICS, Entry, entries
 from app.progress.facts import Facts
 from app.progress.phases import sign_offs
-from app.web.components import identity, notice, panel, rows, sentences, waiting_rows
+from app.web.components import folded, identity, notice, panel, rows, sentences, waiting_rows
 from app.web.components.evidence_links import links
 from app.web.components.frame import Figure, answer, figures, section
 from app.web.components.marks import state_of_item
@@ -166,7 +166,7 @@ COLUMNS = (
 
 
 def _table(here: Panel, found: Sequence[Entry]) -> None:
-    with st.expander("**All items as a table**", key="checklist_table_box", on_change="rerun") as box:
+    with folded.part("**All items as a table**", key="checklist_table_box") as box:
         if not box.open:
             return
         lines = [
@@ -201,7 +201,7 @@ def _history(here: Panel, found: Sequence[Entry]) -> None:
     lines = [*checklist_item.ticks(here.store.checklist.history()), *checklist_item.deviations(here)]
     lines.sort(key=lambda line: line.at, reverse=True)
     label = f"**History**: {count(len(lines), 'action')} by people"
-    with st.expander(label, key="checklist_history_box", on_change="rerun") as box:
+    with folded.part(label, key="checklist_history_box") as box:
         if not box.open:
             return
         history: list[Mapping[str, object]] = [

@@ -16,7 +16,7 @@ from app.progress.evidence import Status
 from app.progress.facts import Facts
 from app.store.checklist import Tick
 from app.store.progress import Change
-from app.web.components import rows
+from app.web.components import folded, rows
 from app.web.components.evidence_links import links
 from app.web.components.marks import state_of_item
 from app.web.components.opening import close_button
@@ -89,7 +89,7 @@ def _given_on(here: Panel, tick: Tick, evidence: Mapping[str, Any]) -> None:
     passing = sum(i["status"] == Status.PASS for i in items.values())
     whole = count(len(items), "gate or metric", "gates and metrics")
     label = f"Evidence of {literal(moment(tick.at, here.zone, seconds=False))}: {passing} of {whole} passed"
-    with st.expander(label, key="checklist_given_on", on_change="rerun") as box:
+    with folded.part(label, key="checklist_given_on") as box:
         if box.open:
             tones: dict[str, Tone] = {Status.PASS: "good", Status.FAIL: "bad"}
             found = [

@@ -24,6 +24,7 @@ from app.web.components import (
     charts,
     charts_health,
     configuration,
+    folded,
     generated,
     identity,
     native,
@@ -173,7 +174,7 @@ def _open_incidents(chosen: str | None) -> None:
         _incident_row(here, incident)
     if len(found) > SHOWN:
         more = count(len(found) - SHOWN, "more open incident")
-        with st.expander(more, key="more_incidents", on_change="rerun") as box:
+        with folded.part(more, key="more_incidents") as box:
             for incident in found[SHOWN:] if box.open else ():
                 _incident_row(here, incident)
 
@@ -253,7 +254,7 @@ def _incident(chosen: str) -> None:
         rows.draw(evidence[:SHOWN], here.zone, key="incident_evidence")
         if len(evidence) > SHOWN:
             more = count(len(evidence) - SHOWN, "more piece", "more pieces")
-            with st.expander(f"{more} of evidence", key="more_evidence", on_change="rerun") as box:
+            with folded.part(f"{more} of evidence", key="more_evidence") as box:
                 if box.open:
                     rows.draw(evidence[SHOWN:], here.zone, key="incident_more_evidence")
 
@@ -347,7 +348,7 @@ def _closed_incidents() -> None:
         _incident_row(here, incident)
     if not found:
         return
-    with st.expander(f"All {count(len(found), 'incident')} as a table", key="incidents_box", on_change="rerun") as box:
+    with folded.part(f"All {count(len(found), 'incident')} as a table", key="incidents_box") as box:
         if not box.open:
             return
         table(
@@ -399,7 +400,7 @@ def _adherence(here: Panel, found: HealthReport) -> None:
     if not broken:
         return
     label = f"{count(len(broken), 'slot')} late, failed or missed"
-    with st.expander(label, key="broken_slots", on_change="rerun") as box:
+    with folded.part(label, key="broken_slots") as box:
         if not box.open:
             return
         rows.draw(
@@ -439,7 +440,7 @@ def _freshness(here: Panel, found: HealthReport) -> None:
     others = [t for t in found.tables if t.state in ("unknown", "not due")]
     if others:
         label = f"{count(len(others), 'table')} of unknown freshness, and why"
-        with st.expander(label, key="other_tables", on_change="rerun") as box:
+        with folded.part(label, key="other_tables") as box:
             if box.open:
                 rows.draw(
                     [Row(t.name, Mark(t.state, "unknown"), t.reason) for t in others], here.zone, key="other_table_rows"
@@ -470,7 +471,7 @@ def _expectations(here: Panel, found: HealthReport) -> None:
     )
     _alerts(here, found.trends)
     label = f"All {count(len(ordered), 'expectation')} as a table"
-    with st.expander(label, key="expectations_box", on_change="rerun") as box:
+    with folded.part(label, key="expectations_box") as box:
         if not box.open:
             return
         table(

@@ -18,7 +18,7 @@ from app.progress.headline import answer as answer_now
 from app.progress.phases import GateStatus, gates, phases, serving, sign_offs
 from app.progress.timeline import Timeline, current_timeline
 from app.store.operations import State
-from app.web.components import asof, charts, charts_overview, charts_timeline, panel, rows, waiting_rows
+from app.web.components import asof, charts, charts_overview, charts_timeline, folded, panel, rows, waiting_rows
 from app.web.components.evidence_links import links
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import finding_mark, state_mark, word_of
@@ -132,7 +132,7 @@ def _readiness(here: Panel, facts: Facts, judged: Sequence[GateStatus]) -> None:
         for g in sorted(judged, key=lambda g: not g.blocks):
             shown = finding_mark(g.finding, gate=True)
             label = f"{shown.badge} {literal(g.gate.title)}"
-            with st.popover(label, key=f"gate_{g.gate.key}", width=TILE, wrap=True, on_change="rerun") as box:
+            with folded.popover(label, key=f"gate_{g.gate.key}", width=TILE) as box:
                 if not box.open:
                     continue
                 valid = f"Evidence counts for {duration(g.gate.max_age_hours * 3600)}. " if g.gate.max_age_hours else ""
@@ -201,7 +201,7 @@ def _tables(here: Panel, facts: Facts) -> None:
     else:
         empty("No table has been compared yet.", "Start a comparison on the page Parity; the worker starts one too.")
     label = f"**{count(len(names), 'table')}**: the side that serves each, and its newest verdict"
-    with st.expander(label, key="overview_serving", on_change="rerun") as box:
+    with folded.part(label, key="overview_serving") as box:
         if not box.open:
             return
         latest = facts.parity["production"]

@@ -13,7 +13,7 @@ from app.progress.serving import Serving
 from app.progress.standing import Standing
 from app.progress.timeline import PlannedItem, Timeline, Timing, current_timeline
 from app.store.parity_records import ParityTable
-from app.web.components import panel, rows
+from app.web.components import folded, panel, rows
 from app.web.components.evidence_links import links
 from app.web.components.frame import section
 from app.web.components.marks import state_of_item, verdict_mark
@@ -98,7 +98,7 @@ def _phases(here: Panel, facts: Facts) -> None:
             f"{state.badge} **{literal(p.phase.title)}** {literal(f'(week {p.phase.weeks})')}: "
             f"{p.done} of {p.total} done{failing}" + (f", owner {literal(planned.owner)}" if planned.owner else "")
         )
-        with st.expander(label, key=f"phase_{p.phase.key}", on_change="rerun") as box:
+        with folded.part(label, key=f"phase_{p.phase.key}") as box:
             if box.open:
                 for step in p.steps:
                     st.markdown(f"**{literal(step.step.title)}**")
@@ -115,7 +115,7 @@ def _metrics(here: Panel, facts: Facts) -> None:
     found = metrics(facts)
     passed = sum(m.finding.passed for m in found)
     label = f"**Success metrics**: {passed} of {len(found)} met"
-    with st.expander(label, key="overview_metrics_box", on_change="rerun") as box:
+    with folded.part(label, key="overview_metrics_box") as box:
         if box.open:
             rows.draw(
                 [
@@ -149,7 +149,7 @@ CONSUMER_COLUMNS = (
 def _consumers(here: Panel) -> None:
     found = here.store.collected.consumers()
     label = f"**Consumers of these tables**: {count(len(found), 'consumer')} in lineage"
-    with st.expander(label, key="overview_consumers_box", on_change="rerun") as box:
+    with folded.part(label, key="overview_consumers_box") as box:
         if not box.open:
             return
         st.caption("From lineage, which records only a subset of reads: a consumer may exist that is not listed here.")

@@ -11,7 +11,7 @@ from app.access import Refused
 from app.parity.estimate import expected
 from app.parity.service import CANCEL, REQUEST
 from app.store.parity_records import ParityRun, ParityState
-from app.web.components import asof, identity, notice, panel, rows, sentences
+from app.web.components import asof, folded, identity, notice, panel, rows, sentences
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import verdict_mark
 from app.web.components.native import safe
@@ -91,9 +91,7 @@ def _history() -> None:
 def _start() -> None:
     here = panel.current()
     names = [t.name for t in here.migration.tables]
-    with st.expander(
-        "**Start a comparison**", key="parity_start_box", icon=":material/play_arrow:", on_change="rerun"
-    ) as box:
+    with folded.part("**Start a comparison**", key="parity_start_box", icon=":material/play_arrow:") as box:
         if not box.open:
             return
         chosen = st.multiselect("Tables", names, default=names, key="parity_tables")

@@ -13,7 +13,7 @@ from app.performance.assessment import Assessment
 from app.performance.attribution import Bill, RunBill
 from app.performance.days import Day, by_day
 from app.performance.load import MOST_RUNS
-from app.web.components import charts, charts_performance, generated, panel, sides
+from app.web.components import charts, charts_performance, folded, generated, panel, sides
 from app.web.components.charts_performance import Band, DayValue, RatioPoint
 from app.web.components.frame import empty, section
 from app.web.components.native import safe
@@ -158,7 +158,7 @@ def _ratios(here: Panel, found: Assessment, shown: Shown, since: datetime) -> No
         line = f"; line: median {measure.ratio:.2f}×" if measure.ratio is not None else ""
         title += f"{line}; band: its {interval.coverage:.0%} interval, of all {len(measure.points):,} pairs"
     charts.show(charts_performance.ratios(ratios, band, here.zone), title, key="performance_ratios")
-    with st.expander("**Pairs in this chart**", key="performance_pairs_box", on_change="rerun") as box:
+    with folded.part("**Pairs in this chart**", key="performance_pairs_box") as box:
         if box.open:
             performance_pairs.pairs_table(here, measure, points, key="performance_pairs")
 

@@ -10,7 +10,7 @@ import streamlit as st
 from app.performance.assessment import Assessment
 from app.performance.ledger import Entry, ledger
 from app.performance.money import Amount
-from app.web.components import generated, panel, sides
+from app.web.components import folded, generated, panel, sides
 from app.web.components.frame import section
 from app.web.components.panel import Panel
 from app.web.components.tables import Column, table
@@ -96,7 +96,7 @@ def _prices(here: Panel, found: Assessment) -> None:
         "them for comparisons and operations, for tables that may have changed, and for bills, lineage and the "
         "timeline of updates hourly and 4 times within 15 minutes after a run. In between the warehouse can stop."
     )
-    with st.expander("**Source of the prices**", key="performance_prices_box", on_change="rerun") as box:
+    with folded.part("**Source of the prices**", key="performance_prices_box") as box:
         if not box.open:
             return
         st.caption(
