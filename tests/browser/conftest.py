@@ -10,11 +10,11 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Playwright, expect
 
 from app.config.migration import Migration
 from scripts.run import free_port
-from tests.browser.panel import ROOT, browser_executable, wait
+from tests.browser.panel import ROOT, SLOW, browser_executable, wait
 from tests.support.pages_seed import open_test_store, seed
 
 FILE = ROOT / "app/migrations/00_rds_local.yaml"
@@ -66,6 +66,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
+    expect.set_options(timeout=SLOW)
     browser = playwright.chromium.launch(executable_path=browser_executable(), args=["--no-sandbox", "--disable-gpu"])
     yield browser
     browser.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser, Error, FloatRect, Locator, Page
 
+from tests.browser.panel import SLOW
+
 DRAWN = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
   return app && app.getAttribute('data-test-script-state') === 'notRunning' && document.querySelector('h1')
@@ -19,7 +21,7 @@ def opened(chromium: Browser, address: str, theme: str = "light", width: int = 1
     )
     page = context.new_page()
     page.goto(address)
-    page.wait_for_function(DRAWN, timeout=30_000)
+    page.wait_for_function(DRAWN, timeout=SLOW)
     page.wait_for_timeout(300)
     return page
 
@@ -28,8 +30,8 @@ def place(page: Page, point: Locator) -> FloatRect:
     """Where a chart's point or a table is, once it is in view. When data arrives it is drawn anew, then looked up again."""
     for _ in range(20):
         try:
-            point.scroll_into_view_if_needed(timeout=5_000)
-            if (box := point.bounding_box(timeout=5_000)) is not None:
+            point.scroll_into_view_if_needed(timeout=SLOW)
+            if (box := point.bounding_box(timeout=SLOW)) is not None:
                 return box
         except Error as e:
             if "not attached" not in e.message:
