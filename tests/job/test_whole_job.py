@@ -230,8 +230,8 @@ def test_the_whole_job(workspace: LocalWorkspace, panel: RunningPanel, store: St
     erin.says("gates pass")
     erin.ask(operation, "cutover product.fde")
     erin.open("operations", operation=operation)
-    erin.confirm("approve", f"approve_{operation}")
-    erin.says("Refused")  # nobody approves what they asked for
+    erin.says("Approve: you requested it")  # nobody approves what they asked for
+    expect(erin.page.locator(".st-key-approve")).to_have_count(0)
     lars: Visitor = visit(LARS)
     lars.open("operations", operation=operation)
     lars.confirm("approve", f"approve_{operation}")
