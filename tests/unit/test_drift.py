@@ -38,6 +38,7 @@ from tests.support.drift_records import (
 from tests.support.operations_world import ERIN, Given
 from tests.support.operations_world import MIGRATION as WORLD
 from tests.support.pages_seed import NEW_JOB, OLD_JOB
+from tests.support.roles_held import in_groups
 
 LEFT = left_by([swap(Kind.CUTOVER, NEW)])
 
@@ -136,7 +137,7 @@ def stored(store: Store, tables: Mapping[str, TableRecord], at: datetime) -> Non
 
 
 def test_drift_opens_one_incident_and_one_more_when_it_comes_back(store: Store) -> None:
-    access = Access(store.audit, lambda _: frozenset())
+    access = Access(store.audit, lambda _: in_groups())
     store.operations.add(swap(Kind.CUTOVER, NEW))
     moved = AFTER | {X: table(X, "VIEW", OLD)}
     for minute, tables in enumerate((AFTER, moved, moved, AFTER, moved), 1):

@@ -22,6 +22,7 @@ from app.store.incidents import IncidentRepository, Sign, Watch, evidence_table,
 from app.store.open import Store
 from app.store.schema import metadata
 from tests.support.health_records import checked, job_run, open_incidents, pipeline_update, read_all, schedules, tables
+from tests.support.roles_held import in_groups
 
 MIGRATION = Migration.load(DEFAULT_MIGRATION)
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -33,7 +34,7 @@ def ago(hours: float) -> datetime:
 
 
 def access(store: Store, *roles: Role) -> Access:
-    return Access(store.audit, lambda _: frozenset(roles))
+    return Access(store.audit, lambda _: in_groups(*roles))
 
 
 def looked(store: Store, now: datetime = NOW) -> int:

@@ -16,6 +16,7 @@ from app.store.base import StoreError
 from app.store.open import Store
 from app.store.parity_records import ParityState
 from tests.support.pages_open import MIGRATION
+from tests.support.roles_held import in_groups
 
 pytestmark = pytest.mark.usefixtures("page_settings")
 
@@ -28,7 +29,7 @@ def no_warehouse() -> AbstractContextManager[Any]:
 
 
 def service_of(store: Store, *roles: Role, audit: AuditRepository | None = None) -> ParityService:
-    access = Access(audit or store.audit, lambda _: frozenset(roles))
+    access = Access(audit or store.audit, lambda _: in_groups(*roles))
     return ParityService(MIGRATION, store.parity, access, no_warehouse)
 
 

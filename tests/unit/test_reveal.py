@@ -18,6 +18,7 @@ from app.store.audit import AuditRepository
 from app.store.base import StoreError
 from app.store.open import Store
 from tests.support.pages_open import MIGRATION
+from tests.support.roles_held import in_groups
 from tests.support.validation_warehouse import DESCRIBED, Scripted
 from validation import Cell, ComparisonSpec, ParityReport, Sample, SampleKind, SideState, Verdict, reveal
 from validation.warehouse import Parameters, Row, never
@@ -99,7 +100,7 @@ def _sampled(store: Store, sample: Sample) -> Sampled:
 
 
 def _ask(store: Store, warehouse: Any, sample: Sample, audit: AuditRepository | None = None) -> Any:
-    access = Access(audit or store.audit, lambda _: frozenset({Role.OPERATOR}))
+    access = Access(audit or store.audit, lambda _: in_groups(Role.OPERATOR))
     service = ParityService(MIGRATION, store.parity, access, lambda: nullcontext(warehouse))
     return service.reveal(_sampled(store, sample), Actor("erin", frozenset(), "test"), " ticket 7 ")
 
