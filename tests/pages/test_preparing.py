@@ -8,7 +8,7 @@ import streamlit as st
 from app import preparation
 from app.preparation import Preparation
 from app.store.open import Store
-from tests.support.collecting import run, update
+from tests.support.collecting import T, run, update
 from tests.support.pages_open import open_page
 
 pytestmark = pytest.mark.usefixtures("page_settings")
@@ -40,3 +40,14 @@ def test_the_banner_goes_from_the_preparation_to_the_first_comparison(
     assert text.startswith("The first comparison is running: 0 of 2 tables")
     store.parity.cancel(store.parity.runs()[0].id, "erin")
     assert banner(monkeypatch, ready) == []
+
+
+def test_what_is_not_there_yet_is_no_trouble(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.collected.source_failed("runs:baseline", T, 10.0, "read job 1: Job 1 does not exist.")
+    monkeypatch.setenv("CUTOVER_PREPARATION_URL", "http://127.0.0.1:1/status")
+    for phase, shown in (("starting", False), ("preparing", False), ("failed", True), ("ready", True)):
+        found = Preparation(True, phase == "ready", phase, "Source data", 1, 2, "Source data")
+        monkeypatch.setattr(preparation, "read", lambda url, found=found: found)
+        st.cache_data.clear()
+        said = " ".join(w.value for w in open_page("runs").get("warning"))
+        assert ("does not exist" in said) is shown

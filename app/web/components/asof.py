@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from app.web.components import preparing
 from app.web.components.text import ago, clock, literal
 
 LISTED = 3
@@ -84,7 +85,14 @@ def _next(source: Source, now: datetime) -> str:
 
 
 def bar(sources: Sequence[Source], zone: ZoneInfo, now: datetime) -> None:
-    """Draws the line, and the problem of each source that fails or is stale."""
+    """Draws the line, and the problem of each source that fails or is stale.
+
+    While a local workspace is being prepared, what is not there yet cannot be read: the banner says so, no list does.
+    """
+    found = preparing.state()
+    if found is not None and found.reached and not found.ready and found.phase != "failed":
+        st.caption("The numbers come in as soon as the workspace is prepared.")
+        return
     st.caption(literal(line(sources, zone, now)))
     if not sources:
         st.warning(
