@@ -11,6 +11,7 @@ from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
 
 from app.web.components import delivery
+from tests.support.loops import finish
 
 
 class Runner:
@@ -65,7 +66,7 @@ def test_a_part_waits_for_a_run_that_has_ended_and_is_not_delivered() -> None:
         await asyncio.sleep(5 * delivery.WAIT_SECONDS)
         assert [data.fragment_id for data in session.made] == ["part"]
 
-    asyncio.run(scene())
+    finish(scene())
 
 
 def test_a_running_script_takes_the_part_at_once_and_a_whole_run_waits_for_nothing() -> None:
@@ -78,7 +79,7 @@ def test_a_running_script_takes_the_part_at_once_and_a_whole_run_waits_for_nothi
         session.request_rerun(ClientState())
         assert len(session.made) == 1
 
-    asyncio.run(scene())
+    finish(scene())
 
 
 def test_installing_twice_changes_nothing() -> None:

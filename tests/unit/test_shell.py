@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from streamlit import file_util
 
 from app.main import PAGES
 from app.web import shell
+from tests.support.loops import finish
 
 HTML = "<!DOCTYPE html><html><head><title>Streamlit</title></head><body></body></html>"
 
@@ -53,7 +53,7 @@ def get(path: str, method: str = "GET", headers: tuple[tuple[bytes, bytes], ...]
 
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "root_path": ""}
     scope["headers"] = list(headers)
-    asyncio.run(app(scope, receive, send))
+    finish(app(scope, receive, send))
     start, *rest = sent
     return Got(start["status"], Headers(scope=start), b"".join(m.get("body", b"") for m in rest))
 
