@@ -88,3 +88,29 @@ def test_a_changed_log_attests_nothing(given: Given) -> None:
         c.exec_driver_sql("UPDATE audit_log SET reason = 'x' WHERE action = 'plan'")
     with pytest.raises(RolesUnseen):
         look_up(LARS.user_name)
+
+
+def test_a_lookup_that_fails_or_answers_no_is_not_replaced_by_what_was_seen(given: Given) -> None:
+    operation = ready(given)
+
+    def refuses(user: str) -> RolesFound:
+        raise Refused(f"the roles of {user} cannot be looked up")
+
+    with pytest.raises(Refused, match="cannot be looked up"):
+        with_seen(refuses, given.store.audit, operation, given.clock)(LARS.user_name)
+
+
+def test_what_was_seen_counts_for_nobody_else(given: Given) -> None:
+    look_up = with_seen(blind, given.store.audit, ready(given), given.clock)
+    with pytest.raises(RolesUnseen):
+        look_up("another@example.com")
+
+
+def test_a_refused_act_shows_no_roles(given: Given) -> None:
+    operation = ready(given)
+    given.store.audit.append(
+        actor="another@example.com", source="proxy", local=False, action="approve", outcome="refused",
+        subject=operation, detail={"roles_seen": ["approver"], "role_source": "own groups"},
+    )  # fmt: skip
+    with pytest.raises(RolesUnseen):
+        with_seen(blind, given.store.audit, operation, given.clock)("another@example.com")

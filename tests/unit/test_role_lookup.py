@@ -129,6 +129,15 @@ def test_a_workspace_that_fails_is_no_reason_to_read_the_file(store: Store, serv
         assert not isinstance(e.value, RolesUnseen)
 
 
+def test_a_token_whose_answer_fails_is_not_passed_over(store: Store, plain: Server) -> None:
+    def away(_: Request) -> Any:
+        raise Refusal(500, "INTERNAL_ERROR", "no")
+
+    plain.on("GET", f"{SCIM}/Me", away)
+    with pytest.raises(RolesUnknown, match="cannot be looked up"):
+        require(ADA, Role.OPERATOR, context(store, plain, FILE, SignedIn(ADA, "of-ada")).roles_of, "collecting")
+
+
 def test_a_caller_who_may_read_no_users_at_all_is_told_nothing(store: Store, server: Server) -> None:
     def denied(_: Request) -> Any:
         raise Refusal(403, "PERMISSION_DENIED", "no")
