@@ -9,8 +9,10 @@ from datetime import timedelta
 import pytest
 
 from app.access import Refused
-from app.operations.decommission import SUFFIX
-from app.operations.definition import Kind, Plan
+from app.operations.decommission import CUTOVER, SUFFIX, serves_new, standing
+from app.operations.definition import Kind, Observation, Plan
+from app.operations.past import last_cutover
+from app.operations.positions import Swap
 from app.operations.preview import preview, preview_inverse
 from app.operations.world import Views, absent
 from app.store.operations import OperationRecord, Phase, State
@@ -378,3 +380,21 @@ def test_a_dropped_backup_is_gone_for_a_second_plan(cut_over: Given) -> None:
     cut_over.world.names[TABLE.kept] = absent(TABLE.kept)
     with pytest.raises(Refused, match="nothing to drop"):
         cut_over.service.plan(Kind.DROP_BACKUP, DROP, ERIN)
+
+
+def test_only_a_verified_cutover_that_nothing_undid_holds(cut_over: Given) -> None:
+    record = cut_over.store.operations.find(kinds=[Kind.CUTOVER])[0]
+    assert standing(record)[CUTOVER].startswith(record.id)
+    assert standing(replace(record, kind=Kind.ROLLBACK)) == standing(replace(record, ended_at=None)) == {}
+    assert standing(None) == {}
+
+
+def test_a_table_that_took_the_name_serves_the_new_side_only_with_the_candidates_id() -> None:
+    g = Given(rename=[TABLE.name])
+    g.service.apply(g.approved(), "worker")
+    past = last_cutover(g.store.operations, MIGRATION)
+    names = [TABLE.baseline, TABLE.kept, TABLE.candidate, TABLE.spare]
+    swap = Swap(TABLE.name, TABLE.baseline, TABLE.kept, TABLE.candidate, "rename", TABLE.spare)
+    assert serves_new(swap, Observation(g.clock(), tuple(g.world.relation(n) for n in names)), past)
+    g.world.names[TABLE.baseline] = replace(g.world.names[TABLE.baseline], table_id="id-another")
+    assert not serves_new(swap, Observation(g.clock(), tuple(g.world.relation(n) for n in names)), past)
