@@ -12,7 +12,8 @@ from app.config.migration import Migration
 from app.operations.definition import Kind
 from app.operations.service import OperationsService
 from app.store.operations import State
-from tests.support.operations_world import CUT, ERIN, LARS, MIGRATION, Crash, Given
+from databricks_client.errors import WorkspaceError
+from tests.support.operations_world import CUT, ERIN, LARS, MIGRATION, Crash, Given, all_old
 
 
 def ready_to_pause(service: OperationsService) -> str:
@@ -100,3 +101,30 @@ def test_an_interrupted_operation_goes_on_only_where_its_gates_still_pass(given:
     with pytest.raises(Refused, match="not resumed: blocked:"):
         given.service.resume(operation, ERIN)
     assert given.world.log == []
+
+
+def test_a_cutover_that_failed_is_only_undone_when_resumed(given: Given) -> None:
+    operation = given.approved()
+
+    def refused() -> None:
+        given.world.crash_before("ALTER VIEW")  # The first effect of the way back.
+        raise WorkspaceError("unpause", "permission denied", status=403)
+
+    given.world.before("unpause 00_RDS_v2", refused)
+    with pytest.raises(Crash):
+        given.service.apply(operation, "worker")
+    given.restart()
+    given.world.undisturbed()
+    assert given.service.resume(operation, ERIN).state is State.UNDONE and all_old(given)
+
+
+def test_a_cutover_that_was_asked_to_stop_is_only_undone_when_resumed(given: Given) -> None:
+    operation = given.approved()
+    at = "ALTER VIEW `product`.`fde`.`dim_fde__cutover` RENAME TO"
+    given.world.before(at, lambda: given.service.cancel(operation, ERIN), once=True)
+    given.world.crash_after(at)
+    with pytest.raises(Crash):
+        given.service.apply(operation, "worker")
+    given.restart()
+    given.world.undisturbed()
+    assert given.service.resume(operation, ERIN).state is State.UNDONE and all_old(given)
