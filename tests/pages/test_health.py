@@ -217,7 +217,7 @@ def test_a_schedule_that_fires_every_minute_is_drawn_by_day(store: Store) -> Non
 
 def test_settings_are_listed_beside_those_that_are_required(store: Store) -> None:
     at = opened()
-    assert "Settings; 4 of 4 pipelines and jobs not read" in text_of(at)
+    assert "Settings: 4 of 4 pipelines and jobs not read" in text_of(at)
     now = datetime.now(UTC)
 
     def hostile(spec: dict[str, Any]) -> None:

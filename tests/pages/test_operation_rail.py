@@ -39,11 +39,11 @@ def test_the_rail_shows_done_current_and_waiting_stages_and_only_what_is_possibl
                 )  # fmt: skip
     page = open_page("operations", operation="op-0009")
     assert_sound(page, "operations")
-    rail = next(f.value for f in page.dataframe if "elapsed" in f.value and "sends" not in f.value)
+    rail = next(f.value for f in page.dataframe if "elapsed" in f.value and "step" not in f.value)
     assert list(rail["state"]) == ["✓ done", "◐ current", "○ waiting", "○ waiting"]
     assert list(rail["steps"]) == ["1 of 1", "0 of 12", "0 of 12", "0 of 1"]
     assert all(str(e).endswith(" s") for e in rail["expected"]), list(rail["expected"])
-    steps = next(f.value for f in page.dataframe if "sends" in f.value)
+    steps = next(f.value for f in page.dataframe if "step" in f.value)
     assert steps["expected"][1] == "1.25 s" and steps["elapsed"][0] == "1.25 s"
     found = text_of(page)
     assert "Now: " in found and "expected 1.25 s" in found
@@ -58,7 +58,7 @@ def test_without_an_earlier_operation_what_to_expect_is_unknown(store: Store, fi
     plan = pages_seed.a_plan(MIGRATION, at, Kind.CUTOVER, 9)
     store.operations.add(pages_seed.record_of(plan, State.READY, started_at=None, submitted_at=at))
     page = open_page("operations", operation="op-0009")
-    rail = next(f.value for f in page.dataframe if "elapsed" in f.value and "sends" not in f.value)
+    rail = next(f.value for f in page.dataframe if "elapsed" in f.value and "step" not in f.value)
     assert set(rail["expected"]) == {"unknown"} and set(rail["state"]) == {"○ waiting"}
 
 
@@ -80,3 +80,40 @@ def test_while_a_cutover_holds_the_page_says_how_old_the_data_would_be(store: St
     store.operations.add(pages_seed.record_of(rollback, State.VERIFIED, started_at=now, ended_at=after))
     st.cache_resource.clear()
     assert "Data after a rollback" not in text_of(open_page("operations"))
+
+
+def test_a_step_opens_with_what_it_sends_its_inverse_and_its_journal(store: Store, fill: Fill) -> None:
+    fill()
+    page = open_page("operations", operation="op-0005", step="7")
+    assert_sound(page, "operations")
+    found = text_of(page)
+    assert "Step 7 of 26" in found and "No change needed if: " in found and "Inverse: " in found
+    assert "intent of step 7" in found and "done of step 6" not in found, "only its own entries"
+    assert any("ALTER TABLE" in c.value or "DROP" in c.value for c in page.code)
+    closed = page.button(key="close_step").click().run()
+    assert "step" not in closed.query_params and "operation" in closed.query_params
+
+
+@pytest.mark.parametrize("step", ["0", "27", "seven", "<b>7</b>"])
+def test_a_step_that_there_is_not_is_said(fill: Fill, step: str) -> None:
+    fill()
+    page = open_page("operations", operation="op-0005", step=step)
+    assert_sound(page, "operations")
+    assert "This operation has no step" in text_of(page)
+
+
+def test_an_entry_of_the_journal_opens_with_what_was_sent(fill: Fill) -> None:
+    fill(nasty=True)
+    page = open_page("operations", operation="op-0005", entry="3")
+    assert_sound(page, "operations")
+    assert "Entry 3, step 2, " in text_of(page) and pages_seed.NASTY in text_of(page)
+    page = page.button(key="close_entry").click().run()
+    assert "Entry 3, step 2, " not in text_of(page)
+    assert "has no entry" in text_of(open_page("operations", operation="op-0005", entry="-1"))
+
+
+def test_another_operation_opens_without_the_step_of_the_first(fill: Fill) -> None:
+    fill()
+    page = open_page("operations", operation="op-0005", step="7")
+    page = page.button(key="open_op-0003").click().run()
+    assert page.query_params["operation"] == "op-0003" and "step" not in page.query_params

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -98,14 +98,13 @@ def test_the_bundled_file_says_how_to_set_a_start_date(fill: Fill, migrate: Any)
 
 
 def test_late_items_stand_first_with_their_due_date_and_phases_with_their_owner(fill: Fill, migrate: Any) -> None:
-    start = (datetime.now(UTC) - timedelta(days=30)).date()
+    today = datetime.now(ZoneInfo(MIGRATION.timezone)).date()
+    start = today - timedelta(days=30)
     migrate(f'schedule: {{start: "{start}", owner: erin@example.com}}\n')
     fill()
     text = text_of(open_page("overview"))
     due = start + timedelta(days=6)
-    assert (
-        f"Phase 0: Preparation, {(datetime.now(UTC).date() - due).days} days late, due {due}, no owner is named" in text
-    )
+    assert f"Phase 0: Preparation, {(today - due).days} days late, due {due}, no owner is named" in text
     phases = [unescaped(e.label) for e in open_page("overview").expander if "Phase" in e.label]
     assert phases and all(p.endswith(", owner erin@example.com") for p in phases)
     assert "more late items" in text

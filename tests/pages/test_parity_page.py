@@ -25,11 +25,8 @@ def test_the_verdicts_over_time_come_before_the_tables(fill: Fill) -> None:
 def test_the_reason_of_a_table_that_is_not_identical_is_wrapped_text(fill: Fill) -> None:
     fill(differing=True)
     at = open_page("parity")
-    frame = next(f.value for f in at.dataframe if "reason" in f.value.columns)
-    reasons = [r for r, v in zip(frame["reason"], frame["verdict"], strict=True) if r and "identical" not in v]
-    assert reasons
-    for reason in reasons:
-        assert reason in text_of(at)
+    assert "12 rows missing, 3 extra, 40 modified" in text_of(at)
+    assert all("reason" not in f.value.columns for f in at.dataframe), "a cell of a table would cut it off"
 
 
 def test_older_comparisons_that_are_left_out_are_said(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ def of(*fields: FieldComparison, read: bool = True) -> ConfigurationOf:
             [of(SAME, OTHER, OTHER), of(read=False)],
             "2 of 3 settings are not as required; 1 of 2 pipelines and jobs not read",
         ),
-        ([of(read=False)], "Settings; 1 of 1 pipelines and jobs not read"),
+        ([of(read=False)], "Settings: 1 of 1 pipelines and jobs not read"),
     ],
 )
 def test_the_heading_says_how_many_differ_and_what_was_not_read(found: list[ConfigurationOf], expected: str) -> None:

@@ -23,7 +23,7 @@ def draw(figure: Any) -> Any:
     figure.add_box(x=[1, 2])
     figure.add_vline(x=1, line={"width": 2})
     figure.add_hline(y=1)
-    figure.add_vrect(x0=1, x1=2, opacity=0.2)
+    figure.add_shape(type="rect", x0=1, x1=2, y0=3, y1=4, xref="x", yref="y", opacity=0.2)
     figure.add_hrect(y0=1, y1=2, layer="below")
     figure.add_annotation(x=0, y=1, text="words", showarrow=False)
     figure.update_layout(legend={"orientation": "h", "y": None}, height=200)

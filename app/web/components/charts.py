@@ -243,6 +243,7 @@ def single_bars(items: Sequence[tuple[str, float]], unit: str, side: str = "cand
         marker={"color": sides.colour(side)},
         text=[f"{value:,.4g}" for _, value in items],
         textposition="auto",
+        textangle=0,
         hovertext=[f"{plot_text(name)}: {value:,.4g} {unit}" for name, value in items],
         hoverinfo="text",
     )
@@ -368,6 +369,7 @@ def columns_bar(columns: Sequence[tuple[str, int]]) -> Figure:
         marker={"color": "#C0392B"},
         text=[f"{rows:,}" for _, rows in columns],
         textposition="auto",
+        textangle=0,
         hovertext=[f"{plot_text(name)}: {rows:,} rows" for name, rows in columns],
         hoverinfo="text",
     )

@@ -27,6 +27,9 @@ STATES: Mapping[SlotState, tuple[str, str]] = {
 }
 """Each state's marker and colour: its shape tells it apart without the colour."""
 
+YOUNG = timedelta(hours=2)
+"""Ages below are drawn in minutes."""
+
 MOST_ROWS = 12
 """Times of day of one side that are drawn as rows of their own; with more of them a day is one bar."""
 
@@ -108,42 +111,46 @@ def _slot_bars(slots: Sequence[Slot], zone: ZoneInfo) -> Figure:
 
 
 def table_ages(tables: Sequence[Freshness], slots: Mapping[str, Sequence[Slot]], now: datetime) -> Figure:
-    """Hours since each table was last written, both sides; a stale one is hatched.
+    """Time since each table was last written, both sides, in minutes where all are young; a stale one is hatched.
 
     The dashed line of a side is its newest slot that is over: a longer bar was not written for it.
     """
     figure = Figure()
     names = list(dict.fromkeys(t.table for t in tables))
+    oldest = max((t.age(now) or timedelta(0) for t in tables), default=timedelta(0))
+    unit, of_unit = ("minutes", 60) if oldest < YOUNG else ("hours", 3600)
     # The first bars of a group are its lowest.
     for side in ("candidate", "baseline"):
         chosen = [t for t in tables if t.side == side and t.written_at is not None]
         if not chosen:
             continue
         patterns = ["x" if t.state == "stale" else "" for t in chosen]
-        ages = [(t.age(now) or timedelta(0)).total_seconds() / 3600 for t in chosen]
+        ages = [(t.age(now) or timedelta(0)).total_seconds() for t in chosen]
         figure.add_bar(
             orientation="h",
             name=sides.name(side),
             y=[plot_text(shorten(t.table, 30)) for t in chosen],
-            x=ages,
+            x=[age / of_unit for age in ages],
             marker={
                 "color": sides.colour(side),
                 "pattern": hatching(patterns),
             },
             hovertext=[
                 f"{plot_text(t.name)}<br><b>{t.state}</b>{': ' + plot_text(t.reason) if t.reason else ''}<br>"
-                f"written {duration(hours * 3600)} ago{'<br>serves consumers' if t.serves else ''}"
-                for t, hours in zip(chosen, ages, strict=True)
+                f"written {duration(age)} ago{'<br>serves consumers' if t.serves else ''}"
+                for t, age in zip(chosen, ages, strict=True)
             ],
             hoverinfo="text",
         )  # fmt: skip
         over = [s.due for s in slots.get(side, ()) if s.ends <= now]
         if over:
-            hours = (now - max(over)).total_seconds() / 3600
-            figure.add_vline(x=hours, line={"dash": "dash", "width": 2, "color": sides.colour(side)})
+            figure.add_vline(
+                x=(now - max(over)).total_seconds() / of_unit,
+                line={"dash": "dash", "width": 2, "color": sides.colour(side)},
+            )
     layout(figure, 40 + 44 * max(1, len(names)), barmode="group", showlegend=True)
     figure.update_layout(legend={"traceorder": "reversed"})
-    figure.update_xaxes(title="hours since the last write", rangemode="tozero")
+    figure.update_xaxes(title=f"{unit} since the last write", rangemode="tozero")
     figure.update_yaxes(categoryorder="array", categoryarray=[plot_text(shorten(n, 30)) for n in reversed(names)])
     return figure
 

@@ -105,6 +105,8 @@ def verdict_of(measure: Measure) -> Mark:
 def ratios(measures: Sequence[Measure]) -> Figure:
     """New over old of each measure with its interval; a line at 1, in grey the margin within which both are equal.
 
+    Line and margin are drawn lane by lane: over the whole height they would cross the words of a lane.
+
     Measures without a pair keep their lane, with the reason.
     """
     figure = Figure()
@@ -113,11 +115,17 @@ def ratios(measures: Sequence[Measure]) -> Figure:
     highest = max([1.3, *(m.interval.high * 1.08 for m in measures if m.interval)])
     lowest = min([0.7, *(m.interval.low * 0.92 for m in measures if m.interval)])
     margin = max((m.settings.margin for m in measures), default=0.0)
-    figure.add_vrect(x0=1 - margin, x1=1 + margin, fillcolor=_GREY, opacity=0.22, line={"width": 0}, layer="below")
-    figure.add_vline(x=1, line={"width": 1.5, "color": _GREY})
     for n, measure in enumerate(measures):
         lane = len(measures) - n
         shown = verdict_of(measure)
+        low, high = lane - 0.3, lane + 0.14
+        figure.add_shape(
+            type="rect", x0=1 - margin, x1=1 + margin, y0=low, y1=high, xref="x", yref="y", fillcolor=_GREY,
+            opacity=0.22, line={"width": 0}, layer="below",
+        )  # fmt: skip
+        figure.add_shape(
+            type="line", x0=1, x1=1, y0=low, y1=high, xref="x", yref="y", line={"width": 1.5, "color": _GREY}
+        )
         figure.add_annotation(
             x=0, xref="paper", xanchor="left", y=lane + 0.3, yanchor="middle", showarrow=False, align="left",
             text=f"<b>{plot_text(measure.title)}</b>  {shown.shape} {plot_text(_words(measure, shown))}",

@@ -36,6 +36,8 @@ def draw(here: Panel, found: Sequence[ConfigurationOf]) -> None:
     section(heading(found), "What the migration file requires in its section `expected`, compared field by field")
     rows.draw([row(c, here.now) for c in found], key="configuration_rows", zone=here.zone)
     settings = [(c, f) for c in found for f in c.fields]
+    if not settings:
+        return
     with folded.part(f"All {count(len(settings), 'setting')}", key="configuration_all") as box:
         if not box.open:
             return
@@ -86,9 +88,10 @@ def heading(found: Sequence[ConfigurationOf]) -> str:
     """How many settings are not as required, and what was not read."""
     differing, total = sum(len(c.differences) for c in found), sum(len(c.fields) for c in found)
     unread = sum(c.as_of is None for c in found)
-    lacking = f"; {unread} of {len(found)} pipelines and jobs not read" if unread else ""
+    unread_text = f"{unread} of {len(found)} pipelines and jobs not read"
     if not total:
-        return f"Settings{lacking}"
+        return f"Settings: {unread_text}" if unread else "Settings"
+    lacking = f"; {unread_text}" if unread else ""
     if differing:
         return f"{differing} of {count(total, 'setting')} {'is' if differing == 1 else 'are'} not as required{lacking}"
     return f"All {count(total, 'setting')} that were read are as required{lacking}"

@@ -60,19 +60,15 @@ class Figure(BaseFigure):  # type: ignore[misc]
 
     def add_vline(self, x: Any, **settings: Any) -> None:
         """A line over the whole height at `x`."""
-        self._shape(type="line", x0=x, x1=x, y0=0, y1=1, xref="x", yref="y domain", **settings)
+        self.add_shape(type="line", x0=x, x1=x, y0=0, y1=1, xref="x", yref="y domain", **settings)
 
     def add_hline(self, y: Any, **settings: Any) -> None:
         """A line over the whole width at `y`."""
-        self._shape(type="line", x0=0, x1=1, y0=y, y1=y, xref="x domain", yref="y", **settings)
-
-    def add_vrect(self, x0: Any, x1: Any, **settings: Any) -> None:
-        """A band over the whole height from `x0` to `x1`."""
-        self._shape(type="rect", x0=x0, x1=x1, y0=0, y1=1, xref="x", yref="y domain", **settings)
+        self.add_shape(type="line", x0=0, x1=1, y0=y, y1=y, xref="x domain", yref="y", **settings)
 
     def add_hrect(self, y0: Any, y1: Any, **settings: Any) -> None:
         """A band over the whole width from `y0` to `y1`."""
-        self._shape(type="rect", x0=0, x1=1, y0=y0, y1=y1, xref="x domain", yref="y", **settings)
+        self.add_shape(type="rect", x0=0, x1=1, y0=y0, y1=y1, xref="x domain", yref="y", **settings)
 
     def update_layout(self, **settings: Any) -> None:
         _merge(self._arrangement, _plain(settings))
@@ -86,7 +82,7 @@ class Figure(BaseFigure):  # type: ignore[misc]
     def _add(self, kind: str, settings: Mapping[str, Any]) -> None:
         self._traces.append({"type": kind, **_plain(settings)})
 
-    def _shape(self, **settings: Any) -> None:
+    def add_shape(self, **settings: Any) -> None:
         self._arrangement.setdefault("shapes", []).append(_plain(settings))
 
 

@@ -13,7 +13,7 @@ from app.operations.preview import Preview, preview_inverse
 from app.operations.stages import Expected, Progress, StageProgress, newest, stages, step_elapsed
 from app.operations.steps import PlannedStep
 from app.store.operations import ENDED, JournalEntry, OperationRecord, Phase, State
-from app.web.components import accepted_risks, panel, rows
+from app.web.components import accepted_risks, operation_step, panel, rows
 from app.web.components.frame import section
 from app.web.components.marks import finding_mark, state_mark, step_mark
 from app.web.components.native import page_link
@@ -38,7 +38,16 @@ def resume_requested(here: Panel, record: OperationRecord) -> bool:
 
 
 STEP_COLUMNS = (
-    Column("number", "Step", "number", width="small"),
+    Column(operation_step.STEP, "Step", "open", width=64, help="Opens what it sends, its inverse and its journal"),
+    Column("state", "State"),
+    Column("elapsed", "Elapsed", width=76),
+    Column("expected", "Expected", width=76),
+    Column("stage", "Stage"),
+    Column("lane", "Table"),
+    Column("text", "Effect", width="large"),
+)
+STEP_EXPORT = (
+    Column("number", "Step", "number"),
     Column("state", "State"),
     Column("elapsed", "Elapsed", width="small"),
     Column("expected", "Expected", width="small"),
@@ -93,6 +102,7 @@ def rail(
     steps = [
         {
             "number": p.number,
+            operation_step.STEP: str(p.number),
             "state": step_mark(forward.get(p.number), stuck).text,
             "elapsed": _took(step_elapsed(forward.get(p.number), here.now)),
             "expected": _took(wanted.steps.get((type(planned.step).__name__, p.lane)), "unknown"),
@@ -108,8 +118,10 @@ def rail(
     ]
     table(
         steps, STEP_COLUMNS, key="operation_steps", zone=here.zone, name=f"steps_{drawn.id}",
-        empty="This plan has no steps: the workspace is already in the state that it would create."
+        empty="This plan has no steps: the workspace is already in the state that it would create.",
+        export=lambda: to_csv(steps, STEP_EXPORT),
     )  # fmt: skip
+    operation_step.draw(here, lines, entries, stuck)
     _started(entries)
     _journal(here, drawn.id, entries)
 
@@ -168,7 +180,7 @@ def _progress_text(here: Panel, record: OperationRecord, done: int, total: int) 
 
 
 JOURNAL_COLUMNS = (
-    Column("seq", "Entry", "number", width="small"),
+    Column(operation_step.ENTRY, "Entry", "open", width=64, help="Opens what was sent, and its result"),
     Column("at", "Time", "time"),
     Column("direction", "Direction", width="small"),
     Column("number", "Step", "number", width="small"),
@@ -176,8 +188,8 @@ JOURNAL_COLUMNS = (
     Column("stage", "Stage"),
     Column("lane", "Table"),
     Column("text", "Text", width="large"),
-    Column("result", "Sent, and result", width="large"),
 )
+JOURNAL_EXPORT = (*JOURNAL_COLUMNS, Column("result", "Sent, and result"))
 
 
 def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) -> None:
@@ -186,7 +198,7 @@ def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) ->
     section(f"Journal, {count(len(entries), 'entry', 'entries')}")
     lines = [
         {
-            "seq": e.seq,
+            operation_step.ENTRY: str(e.seq),
             "at": e.at,
             "direction": "forward" if e.direction == "forward" else "back",
             "number": e.number,
@@ -194,18 +206,15 @@ def _journal(here: Panel, operation_id: str, entries: Sequence[JournalEntry]) ->
             "stage": e.stage,
             "lane": e.lane or None,
             "text": e.text,
-            "result": _result(e) or None,
+            "result": operation_step.result(e) or None,
         }
         for e in reversed(entries)
     ]
-    table(lines, JOURNAL_COLUMNS, key="operation_journal", zone=here.zone, name=f"journal_{operation_id}", empty="")
-
-
-def _result(entry: JournalEntry) -> str:
-    """What an entry of the journal keeps besides its text: the SQL that was sent, ids, counts."""
-    simple = {k: v for k, v in entry.detail.items() if isinstance(v, str | int | float) and k != "sql"}
-    parts = [f"{k.replace('_', ' ')} {v}" for k, v in simple.items()]
-    return "; ".join([*([str(entry.detail["sql"])] if "sql" in entry.detail else []), *parts])
+    table(
+        lines, JOURNAL_COLUMNS, key="operation_journal", zone=here.zone, name=f"journal_{operation_id}", empty="",
+        export=lambda: to_csv(lines, JOURNAL_EXPORT),
+    )  # fmt: skip
+    operation_step.entry(here, entries)
 
 
 def _started(entries: Sequence[JournalEntry]) -> None:
@@ -312,5 +321,5 @@ def plan_view(here: Panel, record: OperationRecord, made: Plan, lines: tuple[Pre
                 }
                 for p, planned in zip(preview_inverse(made), made.inverse, strict=True)
             ]
-            columns = tuple(c for c in STEP_COLUMNS if c.key in ("number", "stage", "lane", "text", "sends"))
+            columns = tuple(c for c in STEP_EXPORT if c.key in ("number", "stage", "lane", "text", "sends"))
             table(back, columns, key="operation_back", zone=here.zone, name=f"way_back_{record.id}", empty="")

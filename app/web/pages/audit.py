@@ -92,9 +92,9 @@ COLUMNS = (
     Column("action", "Action"),
     Column("outcome", "Outcome"),
     Column("subject", "Subject"),
-    Column("reason", "Reason", width="large"),
-    Column("plan", "Plan", width="small"),
-    Column("source", "Identity source", help="proxy: headers of Databricks Apps; persona: chosen locally; token"),
+    Column("reason", "Reason", width="medium"),
+    Column("plan", "Plan"),
+    Column("source", "Identity", help="proxy: headers of Databricks Apps; persona: chosen locally; token"),
 )
 
 

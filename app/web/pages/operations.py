@@ -36,8 +36,9 @@ from app.web.components import (
 from app.web.components.frame import Figure, answer, empty, figures, section
 from app.web.components.marks import KINDS, state_mark, word_of
 from app.web.components.native import page_link
-from app.web.components.opening import choice, close_button, opened, put
+from app.web.components.opening import choice, close_button, opened
 from app.web.components.operation import interrupted, plan_view, rail, resume_requested
+from app.web.components.operation_step import open_operation
 from app.web.components.panel import LIVE_SECONDS, Panel
 from app.web.components.rows import Link, Row
 from app.web.components.schedule_words import fires
@@ -217,7 +218,7 @@ def _plan(here: Panel, kind: Kind, args: Mapping[str, Any], break_glass_reason: 
             bar.progress(done / total, literal(f"{done + 1} of {total}: {what}"))
 
         made = here.context.operations.plan(kind, args, who, break_glass_reason=break_glass_reason, progress=progress)
-        put("operation", made.operation_id)
+        open_operation(made.operation_id)
         notice.clear("operations")
     except RolesUnknown as e:
         st.session_state[GLASS_KEY] = kind is Kind.ROLLBACK
@@ -251,7 +252,7 @@ def _waiting(open_id: str | None) -> None:
 
 def _open(operation_id: str, _: Row) -> None:
     st.button(
-        "Open", key=f"open_{operation_id}", on_click=put, args=("operation", operation_id), type="tertiary",
+        "Open", key=f"open_{operation_id}", on_click=open_operation, args=(operation_id,), type="tertiary",
         icon=":material/chevron_right:",
     )  # fmt: skip
 
@@ -508,7 +509,7 @@ def _schedule(here: Panel, side: str, s: ScheduleRecord) -> Row:
 
 
 HISTORY_COLUMNS = (
-    Column("operation", "Operation", "open", help="Opens its plan and journal"),
+    Column("operation", "Operation", "open", help="Opens its plan and journal", opens=open_operation),
     Column("kind", "What"),
     Column("state", "State"),
     Column("by", "Requested by"),

@@ -19,7 +19,7 @@ from app.web.components.opening import choice, opened, put
 from app.web.components.panel import LIVE_SECONDS, Panel
 from app.web.components.rows import Link, Row
 from app.web.components.status import mark
-from app.web.components.tables import Column, table
+from app.web.components.tables import Column, table, to_csv
 from app.web.components.text import ago, code, count, literal, seconds, told
 from app.web.pages import parity_history, parity_report
 
@@ -207,9 +207,10 @@ GLANCE_COLUMNS = (
     Column("at", "Compared", "time"),
     Column("depth", "Method", help="Every value: a final comparison, which compares values as well as hashes"),
     Column("seconds", "Seconds", "seconds"),
-    Column("reason", "Reason"),
     Column("url", "Databricks", "link"),
 )
+REASON = Column("reason", "Reason")
+"""Exported, and not drawn, for want of space: it wraps in the rows above the table, and in each report."""
 
 
 def _glance() -> None:
@@ -250,4 +251,7 @@ def _glance() -> None:
         here.zone,
         key="parity_reasons",
     )
-    table(found_rows, GLANCE_COLUMNS, key="parity_glance", zone=here.zone, name=f"parity_{_pair()}", empty="No tables.")
+    table(
+        found_rows, GLANCE_COLUMNS, key="parity_glance", zone=here.zone, name=f"parity_{_pair()}", empty="No tables.",
+        export=lambda: to_csv(found_rows, (*GLANCE_COLUMNS, REASON)),
+    )  # fmt: skip

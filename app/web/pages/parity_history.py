@@ -17,7 +17,7 @@ from app.web.components.frame import Figure, section
 from app.web.components.marks import verdict_mark
 from app.web.components.opening import put
 from app.web.components.panel import Panel
-from app.web.components.tables import Column, table
+from app.web.components.tables import Column, table, to_csv
 from app.web.components.text import count, told
 
 MOST = 2_000
@@ -55,7 +55,6 @@ def _open_report(text: str) -> None:
 
 HISTORY_COLUMNS = (
     Column("at", "Finished", "time"),
-    Column("table", "Table"),
     Column("verdict", "Verdict"),
     Column("report", "Comparison", "open", help="Opens this comparison of this table", opens=_open_report),
     Column("old", "Old rows", "number"),
@@ -66,6 +65,8 @@ HISTORY_COLUMNS = (
     Column("depth", "Method"),
     Column("seconds", "Seconds", "seconds"),
 )
+HISTORY_EXPORT = (HISTORY_COLUMNS[0], Column("table", "Table"), *HISTORY_COLUMNS[1:])
+"""The name of the table is in the text of the drawn comparison."""
 
 
 # By the revision of the results: thousands of them are read and drawn once, not by each look of each reader.
@@ -134,8 +135,9 @@ def draw(here: Panel, pair: str) -> None:
         for h in found
     ]
     table(
-        rows, HISTORY_COLUMNS, key="parity_history", zone=here.zone, name="parity_history", empty="No comparison yet."
-    )
+        rows, HISTORY_COLUMNS, key="parity_history", zone=here.zone, name="parity_history", empty="No comparison yet.",
+        export=lambda: to_csv(rows, HISTORY_EXPORT),
+    )  # fmt: skip
 
 
 def title(found: Sequence[ParityTable], row: str) -> str:
