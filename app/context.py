@@ -18,6 +18,7 @@ from app.access import Access, Refused, RolesFound, SignedIn
 if TYPE_CHECKING:
     from app.config.migration import Migration
     from app.config.settings import Settings
+    from app.doctor.setup import Setup
     from app.operations.audience import Audience
     from app.operations.service import OperationsService
     from app.parity.runner import ParityRunner
@@ -145,6 +146,9 @@ class Context:
 
     def roles_of(self, user: str) -> RolesFound:
         """A user's roles by a lookup now. Raises Refused where it cannot be made, RolesUnseen where no source says."""
+        return self._roles(user, lambda: self.workspace)
+
+    def _roles(self, user: str, workspace: Callable[[], Workspace]) -> RolesFound:
         from app.config.settings import IdentitySource
         from app.role_lookup import RoleLookup
         from app.store.base import StoreError
@@ -154,19 +158,13 @@ class Context:
         try:
             return RoleLookup(
                 self.migration.roles,
-                lambda: self.workspace.identity,
-                self._identity_with,
+                lambda: workspace().identity,
+                lambda token: _identity_with(workspace(), token),
                 self.signed_in,
                 own_principal=self.settings.identity is IdentitySource.TOKEN,
             ).of(user)
         except (WorkspaceError, EndpointError, StoreError) as e:
             raise Refused(f"the roles of {user} cannot be looked up: {e}") from e
-
-    def _identity_with(self, token: str) -> Identity:
-        """Users and groups as the bearer of a token may read them: a client of this one call, shared with nobody."""
-        from databricks_client.client import Workspace
-
-        return Workspace(replace(self.workspace.endpoint, token=token)).identity
 
     def open_warehouse(self) -> DatabricksWarehouse:
         """A new connection to the SQL warehouse, to be closed when done. Raises WorkspaceError, EndpointError."""
@@ -189,6 +187,22 @@ class Context:
             kept_is=lambda *of: last_cutover(store.operations, migration).kept_is(*of),
             stop=stop,
             tidy=lambda: cancel_left_behind(workspace, store),
+        )
+
+    def examined(self, *, start_warehouse: bool = False) -> Setup:
+        """What `cutover doctor` checks. The store is not bound to the workspace, and not opened before it is known to
+        be this program's. Raises ConfigError, EndpointError."""
+        from app.doctor.setup import Setup
+        from databricks_client.endpoint import Endpoint
+
+        workspace = self.__dict__.get("workspace") or self.connect(Endpoint.discover(self.settings.data))
+        return Setup(
+            self.settings,
+            self.migration,
+            workspace,
+            lambda user: self._roles(user, lambda: workspace),
+            lambda: self.store,
+            start_warehouse=start_warehouse,
         )
 
     def facts(self) -> Facts:
@@ -250,6 +264,13 @@ class Context:
         """Closes the client of the workspace; a later use opens a new one."""
         if (workspace := self.__dict__.pop("workspace", None)) is not None:
             workspace.close()
+
+
+def _identity_with(workspace: Workspace, token: str) -> Identity:
+    """Users and groups as the bearer of a token may read them: a client of this one call, shared with nobody."""
+    from databricks_client.client import Workspace
+
+    return Workspace(replace(workspace.endpoint, token=token)).identity
 
 
 def bind(store: Store, workspace: Workspace) -> None:

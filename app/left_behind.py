@@ -40,6 +40,12 @@ def cancel_left_behind(workspace: Workspace, store: Store) -> list[str]:
     return cancelled
 
 
+def left_behind(workspace: Workspace, store: Store) -> list[tuple[str, str]]:
+    """Ids of the statements that `cancel_left_behind` would cancel, and whose each is. Raises WorkspaceError."""
+    with workspace.rest.limited(LOOK_SECONDS):
+        return [(statement, _owner(tag)) for statement, tag in _running(workspace) if is_dead(tag, store)]
+
+
 def is_dead(tag: Tag, store: Store) -> bool:
     """Whether the process that sent the statement is dead, as far as this store and machine show. Raises StoreError."""
     if tag.process == process():

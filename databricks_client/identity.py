@@ -67,6 +67,16 @@ class Identity:
         found = self._list("list users", "Users", {"attributes": "userName,active"})
         return tuple(sorted(u.name("userName") for u in found if u.flag("active", True)))
 
+    def group(self, name: str) -> bool | None:
+        """Whether the acting principal sees who is in the group of this name; None where it sees no such group."""
+        what = f"look up group {name}"
+        condition = _is("displayName", name)
+        if condition is None:
+            return None
+        found = self._list(what, "Groups", {"filter": condition, "attributes": "id,displayName,members"})
+        same = [g for g in found if g.name("displayName") == name]
+        return any(g.has("members") for g in same) if same else None
+
     def roles_of(
         self, user_name: str, roles: Mapping[R, Sequence[str]], own: Principal | None = None
     ) -> frozenset[R] | None:

@@ -11,6 +11,7 @@ from databricks_client.answers import Answer
 from databricks_client.errors import WorkspaceError
 from databricks_client.job_runs import JobRun, RunPage, job_run
 from databricks_client.links import Links
+from databricks_client.managed import may_manage
 from databricks_client.rest import Rest, next_page_token
 
 # The service takes a limit above 0 and below 25 ("list runs").
@@ -212,17 +213,8 @@ class Jobs:
         return output.text_or_none("error") or None
 
     def may_manage(self, job_id: int) -> bool:
-        """Whether the acting principal has CAN_MANAGE or owns the job (needed to pause it).
-
-        The service shows a job's permissions only to who may manage it, so being shown them is the proof.
-        """
-        try:
-            shown = self._rest.get(f"read permissions of job {job_id}", f"/api/2.0/permissions/jobs/{job_id}")
-        except WorkspaceError as e:
-            if e.denied:
-                return False
-            raise
-        return bool(shown.objects("access_control_list", required=True))
+        """Whether the acting principal has CAN_MANAGE or owns the job (needed to pause it)."""
+        return may_manage(self._rest, "jobs", str(job_id))
 
     def access(self, job_id: int) -> tuple[tuple[str, str, str], ...]:
         """What was given on the job itself: field of the permissions API (`user_name`, ...), name and level, sorted.

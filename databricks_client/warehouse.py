@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from databricks_client.connection import START_SECONDS
@@ -15,6 +16,20 @@ SAY_SECONDS = 10.0
 """Between two messages while it is waited for."""
 
 _GONE = ("DELETING", "DELETED")
+
+
+@dataclass(frozen=True)
+class WarehouseInfo:
+    """A SQL warehouse as it is now. auto_stop_minutes: 0 where it never stops by itself, None where that is not said.
+
+    kind: PRO or CLASSIC. channel: of its version, `CHANNEL_NAME_CURRENT` or `CHANNEL_NAME_PREVIEW`; "" is the former.
+    """
+
+    name: str
+    state: str
+    auto_stop_minutes: int | None
+    kind: str
+    channel: str
 
 
 class Warehouse:
@@ -36,6 +51,17 @@ class Warehouse:
     def state(self) -> str:
         """RUNNING, STOPPED, STARTING, STOPPING, DELETING or DELETED."""
         return self._rest.get(f"read SQL warehouse {self._id}", self._path).word("state")
+
+    def describe(self) -> WarehouseInfo:
+        """The warehouse as it is now; reading it does not start it."""
+        found = self._rest.get(f"read SQL warehouse {self._id}", self._path)
+        return WarehouseInfo(
+            name=found.text_or_none("name") or self._id,
+            state=found.word("state"),
+            auto_stop_minutes=found.whole_or_none("auto_stop_mins"),
+            kind=found.word_or_none("warehouse_type") or "",
+            channel=found.part("channel").word_or_none("name") or "",
+        )
 
     def start(self) -> None:
         """Requests its start; one that starts or runs already stays as it is."""

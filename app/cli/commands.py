@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 COMMANDS = {
+    "doctor": ("doctor", "Check workspace, permissions, data, roles and store, and name what mends each fault."),
     "status": ("status", "Show phases, late and next items, serving side, gates and unfinished operations."),
     "plan": ("operations", "Show what an operation would call and run, and its gates."),
     "cutover": ("operations", "Plan a cutover, show it and submit it for approval."),

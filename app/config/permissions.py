@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.config.migration import Migration
+from databricks_client.quoting import quote
 
 SYSTEM = ("system.billing", "system.lakeflow", "system.access", "system.query")
 APP, DEPLOYER, EVERYBODY = "the app's service principal", "who deploys", "everybody with a role"
@@ -15,8 +16,9 @@ APP, DEPLOYER, EVERYBODY = "the app's service principal", "who deploys", "everyb
 class Needed:
     """One right of `who`: APP, DEPLOYER or EVERYBODY.
 
-    on: the kind and name of what it is held on. why: what stops without it. by: how it is given, a statement or where
-    it is declared. required: whether a cutover is impossible without it.
+    on: what it is held on, in words. why: what stops without it. by: how it is given, a statement or where it is
+    declared. required: whether a cutover is impossible without it. kind and name: of what it is held on, where a check
+    can read who holds it: job (by its side), pipeline (by its environment), warehouse, catalog, schema or metastore.
     """
 
     who: str
@@ -25,6 +27,16 @@ class Needed:
     why: str
     by: str
     required: bool = True
+    kind: str = ""
+    name: str = ""
+
+    def given_to(self, principal: str) -> str:
+        """`by` for this principal: the statement with its name, quoted; else as it is."""
+        return self.by.replace(PRINCIPAL, quote(principal))
+
+
+PRINCIPAL = "`<application id of the app>`"
+"""Stands in statements for who gets the right."""
 
 
 def needed(migration: Migration) -> tuple[Needed, ...]:
@@ -34,15 +46,22 @@ def needed(migration: Migration) -> tuple[Needed, ...]:
 
 def _of_jobs(migration: Migration) -> Iterator[Needed]:
     bundle, script = "databricks.yml", "`python -m scripts.new_job`"
-    yield Needed(APP, "CAN_MANAGE", f"job {migration.baseline_job.name}", "pause it, read its permissions", bundle)
-    yield Needed(APP, "CAN_MANAGE", f"job {migration.candidate_job.name}", "unpause it, set its parameters", script)
-    if migration.development_job is not None:
-        name = migration.development_job.name
-        yield Needed(APP, "CAN_MANAGE", f"job {name}", "pause and unpause it", bundle, required=False)
+    for side, why, by in (
+        ("baseline", "pause it, read its permissions", bundle),
+        ("candidate", "unpause it, set its parameters", script),
+        ("development", "pause and unpause it", bundle),
+    ):
+        if (job := migration.jobs.get(side)) is not None:
+            required = side != "development"
+            yield Needed(APP, "CAN_MANAGE", f"job {job.name}", why, by, required, "job", side)
     for ref in migration.pipelines:
-        serves = ref.environment == "production"
-        yield Needed(APP, "CAN_MANAGE", f"pipeline {ref.name}", "start updates, read events", bundle, required=serves)
-    yield Needed(APP, "CAN_USE", "the SQL warehouse", "every comparison and every switch of a table", bundle)
+        yield Needed(
+            APP, "CAN_MANAGE", f"pipeline {ref.name}", "start updates, read events", bundle,
+            ref.environment == "production", "pipeline", ref.environment,
+        )  # fmt: skip
+    yield Needed(
+        APP, "CAN_USE", "the SQL warehouse", "every comparison and every switch of a table", bundle, kind="warehouse"
+    )
 
 
 def _of_data(migration: Migration) -> Iterator[Needed]:
@@ -84,7 +103,7 @@ def _of_data(migration: Migration) -> Iterator[Needed]:
         yield _grant("READ METADATA", "CATALOG", catalog, why)
     yield Needed(
         APP, "USE SHARE", "the metastore", "shares of others; without it the gate of attachments stays inconclusive",
-        f"GRANT USE SHARE ON METASTORE TO {PRINCIPAL}",
+        f"GRANT USE SHARE ON METASTORE TO {PRINCIPAL}", kind="metastore",
     )  # fmt: skip
     yield Needed(
         APP, "CONNECT, CREATE", "the database of the store", "records that outlive a restart", "databricks.yml"
@@ -109,14 +128,10 @@ def _of_people() -> Iterator[Needed]:
     )  # fmt: skip
 
 
-PRINCIPAL = "`<application id of the app>`"
-
-
 def _grant(right: str, kind: str, name: str, why: str, required: bool = True) -> Needed:
-    quoted = ".".join(f"`{p}`" for p in name.split("."))
-    return Needed(
-        APP, right, f"{kind.lower()} {name}", why, f"GRANT {right} ON {kind} {quoted} TO {PRINCIPAL}", required
-    )
+    quoted = ".".join(quote(p) for p in name.split("."))
+    by = f"GRANT {right} ON {kind} {quoted} TO {PRINCIPAL}"
+    return Needed(APP, right, f"{kind.lower()} {name}", why, by, required, kind.lower(), name)
 
 
 def _schema(table: str) -> str:

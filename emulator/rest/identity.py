@@ -86,7 +86,9 @@ def admin_only(call: Call) -> None:
 
 @route("GET", f"{SCIM}/Me", sdk.CurrentUserAPI.me)
 def me(call: Call) -> Json:
-    return own_document(call, call.principal)
+    """A service principal is told its application id as its user name, as clients expect one of everybody here."""
+    found = own_document(call, call.principal)
+    return found if "userName" in found else {**found, "userName": call.principal.name}
 
 
 def register(kind: str, api: Any) -> None:

@@ -68,6 +68,9 @@ class SqlHalf:
         self.catalog_db = data / "catalog.sqlite"
         self.catalog = Catalog(self.catalog_db, groups_of)
 
+    def table(self, full_name: str) -> Any:
+        return self.catalog.get_table(full_name)
+
     def stop(self) -> None:
         return
 

@@ -57,6 +57,17 @@ MAY_IMPORT = {
         "databricks_client",
         "validation",
     },
+    "app/doctor": {
+        "app.access",
+        "app.doctor",
+        "app.durations",
+        "app.left_behind",
+        "app.moments",
+        "app.progress.drift",
+        "app.store",
+        "app.config",
+        "databricks_client",
+    },
     "app/alerts": {"app.alerts", "app.moments", "app.config", "app.store"},
     "app/report": {
         "app.report",
