@@ -22,6 +22,7 @@ from app.web.components import (  # noqa: E402
     drifted,
     ephemeral,
     identity,
+    no_old_job,
     notice,
     panel,
     preparing,
@@ -45,6 +46,7 @@ PAGES = {
     "operations": ("Operations", ":material/play_circle:"),
     "checklist": ("Checklist", ":material/checklist:"),
     "audit": ("Audit", ":material/history_edu:"),
+    "doctor": ("Doctor", ":material/stethoscope:"),
 }
 
 
@@ -69,6 +71,17 @@ def _collect(here: panel.Panel) -> None:
     notice.say(COLLECT, "Collection requested: the worker reads every source of the workspace now.")
 
 
+def _first() -> str:
+    """The page that opens first: Doctor until a check of the setup has passed. A local workspace needs none: it is set
+    up by its start, which every page shows."""
+    if preparing.state() is not None:
+        return "overview"
+    try:
+        return "overview" if panel.current().store.setup_checks.has_passed() else "doctor"
+    except (ConfigError, StoreError):
+        return "overview"  # Which shows the error.
+
+
 def main() -> None:
     """Draws one page."""
     delivery.install()
@@ -85,7 +98,7 @@ def main() -> None:
         return switch
 
     # Streamlit's root has no address of its own; every page has one, the first page too.
-    home = st.Page(forward("overview", {}), title="Cutover", url_path="home", default=True, visibility="hidden")
+    home = st.Page(lambda: forward(_first(), {})(), title="Cutover", url_path="home", default=True, visibility="hidden")
     moved = [
         st.Page(forward(to, renamed), title=PAGES[to][0], url_path=path, visibility="hidden")
         for path, (to, renamed) in MOVED.items()
@@ -126,6 +139,8 @@ def main() -> None:
     found = preparing.state()
     if found is not None:
         panel.live(lambda: preparing.banner(here.store), every=None if found.ready else panel.LIVE_SECONDS)
+    elif page is not pages["doctor"]:
+        panel.live(no_old_job.banner, key="no_old_job_banner")
     panel.live(accounts.banner, key="accounts_banner")
     panel.live(drifted.banner, key="drift_banner")
     page.run()

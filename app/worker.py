@@ -26,6 +26,7 @@ from app.alerts.service import Alerts
 from app.collect import CollectContext, Collector, sources
 from app.config.base import ConfigError
 from app.context import Context, bind
+from app.doctor.worker import check_on_request
 from app.operations.engine import Interrupted
 from app.parity.runner import ParityRunner
 from app.progress.configuration import configuration
@@ -178,6 +179,8 @@ class Worker:
             thread.start()
         checked = looked = time.monotonic()
         preparing = preparation.under_way()
+        if not preparing:
+            self._examine(here, ended)
         try:
             while not self._stop.is_set():
                 if preparing and not preparation.under_way():
@@ -186,6 +189,8 @@ class Worker:
                         continue
                     preparing = not self._guarded("resetting cursors", self._store.collected.forget_cursors)
                     collector.collect_now()
+                    if not preparing:
+                        self._examine(here, ended)
                 self._guarded("collecting", collector.tick)
                 if time.monotonic() - checked >= self._pace.check:
                     checked = time.monotonic()
@@ -207,6 +212,15 @@ class Worker:
                 self._guarded("requeueing comparisons", lambda: self._store.parity.requeue_interrupted(self.owner))
             collector.idle(max(0.1, min(3.0, deadline - time.monotonic())))
             workspace.close()
+
+    def _examine(self, here: Context, ended: threading.Event) -> None:
+        """Checks the setup in a thread of its own, now and on request; nothing waits for it."""
+        checks = self._store.setup_checks
+
+        def run() -> None:
+            check_on_request(checks, lambda start: here.examined(start_warehouse=start), ended, self._pace.tick)
+
+        threading.Thread(target=run, name="doctor", daemon=True).start()
 
     def _moved(self, endpoint: Endpoint) -> bool:
         try:

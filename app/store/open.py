@@ -22,8 +22,9 @@ from app.store.operations import OperationsRepository
 from app.store.parity import ParityRepository
 from app.store.progress import ProgressRepository
 from app.store.reports import ReportRepository
+from app.store.setup_checks import SetupCheckRepository
 
-SCHEMA_VERSION = "0013"
+SCHEMA_VERSION = "0014"
 """Revision of the newest migration in `app/store/migrations`."""
 
 
@@ -87,6 +88,11 @@ class Store:
     def incidents(self) -> IncidentRepository:
         """What went wrong, and with what cause people closed it."""
         return IncidentRepository(self.engine)
+
+    @cached_property
+    def setup_checks(self) -> SetupCheckRepository:
+        """Checks of the setup, requested and ended."""
+        return SetupCheckRepository(self.engine)
 
     @cached_property
     def definitions(self) -> DefinitionRepository:

@@ -13,5 +13,6 @@ import app.store.leases
 import app.store.operations
 import app.store.parity
 import app.store.progress
-import app.store.reports  # noqa: F401
+import app.store.reports
+import app.store.setup_checks  # noqa: F401
 from app.store.base import metadata as metadata

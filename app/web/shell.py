@@ -40,6 +40,7 @@ CODE: Mapping[str, Sequence[str]] = {
     "operations": (*SIDEBAR, CHOICES, "LinkButton"),
     "checklist": (*SIDEBAR, CHOICES, "PageLink", "LinkButton"),
     "audit": (*SIDEBAR, CHOICES, "TextInput", TABLES),
+    "doctor": SIDEBAR,
 }
 """Path of each page to the parts of Streamlit's code that it draws with when it opens."""
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("page_settings")
 def test_a_page_draws_from_an_empty_store_and_says_what_to_do(store: Store, path: str) -> None:
     at = open_page(path)
     assert_sound(at, path)
-    if path not in ("checklist", "audit"):
+    if path not in ("checklist", "audit", "doctor"):
         assert "The worker reads the workspace" in text_of(at)
 
 
@@ -33,7 +33,9 @@ def test_a_page_draws_from_a_normal_store(fill: Fill, path: str) -> None:
     fill()
     at = open_page(path)
     assert_sound(at, path)
-    assert at.dataframe or path in ("overview", "health", "checklist"), "their tables are in parts that are closed"
+    assert at.dataframe or path in ("overview", "health", "checklist", "doctor"), (
+        "their tables are in parts that are closed"
+    )
 
 
 @pytest.mark.parametrize(("path", "key"), [(path, key) for path, keys in PARTS.items() for key in keys])
@@ -74,6 +76,7 @@ OPENED: dict[str, list[dict[str, str]]] = {
         "drop-backup")],
     "checklist": [{}, {"show": "all"}, {"item": "notebooks_documented"}, {"item": "engineering"}, {"item": "m_runs"}],
     "audit": [{"record": "6"}, {"audit_text": "op-0002"}],
+    "doctor": [{}],
 }  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.service import catalog as uc
 from databricks.sdk.service import iam, jobs
 
-from app.access import RolesFound
 from app.config.migration import CandidateJob, Evidence, Gate, JobRef, Migration, PipelineRef, Role, Roles, Table
 from app.config.permissions import APP, needed
 from app.config.roles import NamedUsers
@@ -21,8 +20,8 @@ from app.config.settings import IdentitySource, Settings
 from app.context import Context
 from app.doctor.model import Finding, Report, State
 from app.doctor.run import CHECKS, Check, examine
+from app.doctor.setup import Setup
 from app.store.base import now
-from app.store.open import open_store
 from databricks_client.client import Workspace as Client
 from databricks_client.endpoint import Endpoint
 from databricks_client.errors import WorkspaceError
@@ -145,12 +144,11 @@ class Doctored:
         self.migration = self.migration.model_copy(update={"roles": roles})
         return self
 
-    def examine(
-        self, *only: str, start_warehouse: bool = False, seconds: float = 20.0, checks: tuple[Check, ...] = tuple(CHECKS),
-        token: str | None = None, host: str | None = None, warehouse_id: str | None = None,
-        roles_of: Callable[[str], RolesFound] | None = None,
-    ) -> Report:  # fmt: skip
-        """A run of the doctor as the app's principal. only: keys of checks, in place of all."""
+    def setup(
+        self, *, start_warehouse: bool = False, token: str | None = None, host: str | None = None,
+        warehouse_id: str | None = None,
+    ) -> Setup:  # fmt: skip
+        """What the doctor checks, as the app's principal."""
         settings = Settings(
             data=self.folder, store_url=self.store_url, migration_path=Path("m.yaml"), identity=self.identity,
             in_databricks_apps=self.in_apps,
@@ -159,21 +157,17 @@ class Doctored:
         workspace = Client(Endpoint(host or self.local.host, warehouse_id or self.local.warehouse_id, token))
         self.sql = Answers(self.systems)
         workspace.__dict__["sql"] = self.sql
-        context = Context(settings=settings, migration=self.migration, workspace=workspace)
-        context.__dict__["store"] = None if not self.store_url else _Later(self.store_url)
-        setup = context.examined(start_warehouse=start_warehouse)
-        setup.clock = self.clock
-        setup.store = lambda: open_store(self.store_url)
-        if roles_of is not None:
-            setup.roles_of = roles_of
-        return examine(setup, seconds, [c for c in checks if not only or c.key in only])
+        found = Context(settings=settings, migration=self.migration, workspace=workspace).examined(
+            start_warehouse=start_warehouse
+        )
+        found.clock = self.clock
+        return found
 
-
-class _Later:
-    """A store that no check of the setup may use: it would be opened."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def examine(
+        self, *only: str, seconds: float = 20.0, checks: tuple[Check, ...] = tuple(CHECKS), **options: Any
+    ) -> Report:
+        """A run of the doctor as the app's principal. only: keys of checks, in place of all; options: of `setup`."""
+        return examine(self.setup(**options), seconds, [c for c in checks if not only or c.key in only])
 
 
 def of(report: Report, key: str, state: State | None = None) -> list[Finding]:

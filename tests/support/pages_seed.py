@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import update as sql_update
 
 from app.config.migration import Migration
+from app.doctor.model import Checked, Report, ok, warning
 from app.operations.codec import plan_to_json
 from app.operations.definition import GateVerdict, Kind, Observation, Plan
 from app.operations.steps import (
@@ -100,6 +101,15 @@ def seed(
         _operations(store, migration, at, nasty)
     _ticks(store, nasty)
     _incidents(store, migration, at, nasty)
+    _setup(store, at, nasty)
+
+
+def _setup(store: Store, at: datetime, nasty: bool) -> None:
+    """A check of the setup that passed with a warning."""
+    odd = f" {NASTY}" if nasty else ""
+    findings = (ok(f"clock{odd}", "1 s ahead"), warning(f"auto-stop{odd}", f"it never stops{odd}", f"stop it{odd}"))
+    report = Report(at, HOST, f"app{odd}", True, (Checked("clock", f"Clock{odd}", findings),))
+    store.setup_checks.finish(store.setup_checks.request("the worker"), report.passed, report.plain())
 
 
 def _sources(store: Store, at: datetime, failing: bool) -> None:

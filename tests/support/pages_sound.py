@@ -11,7 +11,7 @@ from tests.support.pages_open import text_of, unescaped
 RAW_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z")
 """A time of `app.moments.when` that no page has shown in the reader's zone."""
 
-PAGES = ("overview", "runs", "health", "performance", "parity", "operations", "checklist", "audit")
+PAGES = ("overview", "runs", "health", "performance", "parity", "operations", "checklist", "audit", "doctor")
 QUESTIONS = {
     "overview": "Can we cut over?",
     "runs": "Did the last runs succeed?",
@@ -21,6 +21,7 @@ QUESTIONS = {
     "operations": "What is running?",
     "checklist": "Which sign-offs are missing?",
     "audit": "Is the audit log intact?",
+    "doctor": "Does the setup pass?",
 }
 
 
