@@ -64,7 +64,7 @@ class TableState:
     """A table or view as the catalog has it now; where it does not exist, only `name` means something.
 
     table_type: MANAGED, EXTERNAL, VIEW, MATERIALIZED_VIEW, STREAMING_TABLE, FOREIGN, ...
-    pipeline_id: the pipeline that owns it. view_definition: the view's query.
+    pipeline_id: the pipeline that owns it. view_definition: the view's query. primary_key: columns of its constraint.
     """
 
     name: str
@@ -83,6 +83,7 @@ class TableState:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     updated_by: str | None = None
+    primary_key: tuple[str, ...] = ()
 
     @property
     def is_view(self) -> bool:
@@ -158,6 +159,14 @@ class Tables:
                 return TableState(name, exists=False)
             raise
         return _state(name, info)
+
+    def in_schema(self, schema: str) -> tuple[TableState, ...]:
+        """Every table and view of a schema that the acting principal sees, by name. schema: as catalog.schema."""
+        catalog, _, name = schema.partition(".")
+        query = {"catalog_name": catalog, "schema_name": name, "max_results": 0}
+        pages = self._rest.pages(f"list tables of {schema}", "/api/2.1/unity-catalog/tables", query)
+        found = [_state(f"{schema}.{t.name('name')}", t) for page in pages for t in page.objects("tables")]
+        return tuple(sorted(found, key=lambda t: t.name))
 
     def exists(self, name: str) -> bool:
         """Whether the catalog has a table or view of that name."""
@@ -427,6 +436,14 @@ def _state(name: str, info: Answer) -> TableState:
         created_at=info.moment_or_none("created_at"),
         updated_at=info.moment_or_none("updated_at"),
         updated_by=info.text_or_none("updated_by"),
+        primary_key=next(
+            (
+                key.names("child_columns", required=True)
+                for c in info.objects("table_constraints")
+                if (key := c.inner_or_none("primary_key_constraint"))
+            ),
+            (),
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 COMMANDS = {
     "doctor": ("doctor", "Check workspace, permissions, data, roles and store, and name what mends each fault."),
+    "init": ("init", "Draft a migration file from a job and a pipeline of the workspace; every guess is marked."),
     "status": ("status", "Show phases, late and next items, serving side, gates and unfinished operations."),
     "plan": ("operations", "Show what an operation would call and run, and its gates."),
     "cutover": ("operations", "Plan a cutover, show it and submit it for approval."),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from app.config.base import Frozen
+from app.config.base import Frozen, Mistake
 
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -95,7 +95,7 @@ class MailChannel(Frozen):
     @model_validator(mode="after")
     def _check_login(self) -> MailChannel:
         if bool(self.user_from) != bool(self.password_from):
-            raise ValueError("a login needs both user_from and password_from")
+            raise Mistake("a login needs both user_from and password_from", "user_from")
         return self
 
 

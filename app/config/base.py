@@ -14,15 +14,29 @@ class ConfigError(Exception):
         super().__init__(redact(message))
 
 
+class Mistake(ValueError):
+    """A mistake that a validator finds further in than where it stands: `path` leads from there to it."""
+
+    def __init__(self, message: str, *path: str | int) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class Frozen(BaseModel):
     """Base of all configuration: immutable, and an unknown field is an error, not a silent typo."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def location(error: ValidationError) -> tuple[str | int, ...]:
+    """Where the first mistake is: keys and positions from the outermost value on."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    return (*first["loc"], *(cause.path if isinstance(cause, Mistake) else ()))
+
+
 def first_mistake(error: ValidationError) -> str:
     """The first mistake in one line: where, and what."""
-    first = error.errors()[0]
-    where = ".".join(str(x) for x in first["loc"])
-    what = " ".join(first["msg"].removeprefix("Value error, ").split())
+    where = ".".join(str(x) for x in location(error))
+    what = " ".join(error.errors()[0]["msg"].removeprefix("Value error, ").split())
     return f"{where + ': ' if where else ''}{what}"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from app.config.base import Frozen
+from app.config.base import Frozen, Mistake
 
 Workers = Annotated[int, Field(ge=0, le=100_000, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -43,7 +43,7 @@ class ExpectedPipeline(Frozen):
     @model_validator(mode="after")
     def _one_size(self) -> ExpectedPipeline:
         if self.workers is not None and self.autoscale is not None:
-            raise ValueError("a cluster has a number of workers or scales, not both")
+            raise Mistake("a cluster has a number of workers or scales, not both", "workers")
         return self
 
 
@@ -89,7 +89,7 @@ class ExpectedJob(Frozen):
         for key, task in value.items():
             unknown = sorted(set(task.depends_on) - set(value))
             if unknown:
-                raise ValueError(f"task {key} depends on {unknown[0]!r}, which is no task of this job")
+                raise Mistake(f"task {key} depends on {unknown[0]!r}, which is no task of this job", key, "depends_on")
         return value
 
 

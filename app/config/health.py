@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from app.config.base import Frozen
+from app.config.base import Frozen, Mistake
 
 Minutes = Annotated[float, Field(gt=0, le=43_200, strict=True)]
 Times = Annotated[float, Field(ge=1, le=1000, strict=True)]
@@ -38,7 +38,7 @@ class Health(Frozen):
     @model_validator(mode="after")
     def _ordered(self) -> Health:
         if self.on_time_minutes > self.window_minutes:
-            raise ValueError("on_time_minutes must not exceed window_minutes")
+            raise Mistake("on_time_minutes must not exceed window_minutes", "on_time_minutes")
         if self.trend_least > self.trend_updates:
-            raise ValueError("trend_least must not exceed trend_updates")
+            raise Mistake("trend_least must not exceed trend_updates", "trend_least")
         return self

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from app.config.base import Frozen, first_mistake
+from app.config.base import Frozen, Mistake, first_mistake, location
 from app.config.evidence_params import KINDS, RuleParams
 from app.config.roles import Role
 
@@ -24,11 +24,11 @@ class Evidence(Frozen):
     @model_validator(mode="after")
     def _check_params(self) -> Evidence:
         if self.kind not in KINDS:
-            raise ValueError(f"evidence kind {self.kind!r} is none of {', '.join(sorted(KINDS))}")
+            raise Mistake(f"evidence kind {self.kind!r} is none of {', '.join(sorted(KINDS))}", "kind")
         try:
             _ = self.checked_params
         except ValidationError as e:
-            raise ValueError(f"evidence {self.kind}: {first_mistake(e)}") from e
+            raise Mistake(f"evidence {self.kind}: {first_mistake(e)}", "params", *location(e)) from e
         return self
 
     @cached_property

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from app.config.alerts import Channel
-from app.config.base import ConfigError, Frozen, first_mistake
+from app.config.base import ConfigError, Frozen, Mistake, first_mistake, location
 from app.config.expected import Expected
 from app.config.health import Health
 from app.config.items import Evidence as Evidence
@@ -25,6 +25,9 @@ from app.config.window import Window, zone_named
 from databricks_client.names import all_folded, folded_path
 from validation.cause_kinds import CAUSES
 from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
+
+Place = tuple[str | int, ...]
+"""Keys and positions that lead to a value of the file."""
 
 DEFAULT_MIGRATION = Path(__file__).parents[1] / "migrations" / "00_rds.yaml"
 
@@ -86,7 +89,7 @@ class Table(Frozen):
     def _no_secret_watermark(self) -> Table:
         shown = all_folded(self.sensitive) & all_folded(self.watermark)
         if shown:
-            raise ValueError(f"{sorted(shown)[0]!r} is both a watermark, which reports show, and sensitive")
+            raise Mistake(f"{sorted(shown)[0]!r} is both a watermark, which reports show, and sensitive", "watermark")
         return self
 
     @property
@@ -232,56 +235,77 @@ class Migration(Frozen):
 
     @model_validator(mode="after")
     def _unique(self) -> Migration:
-        deliverables = [d.key for p in self.phases for s in p.steps for d in s.deliverables]
-        names = [
-            folded_path(n) for t in self.tables for n in (t.baseline, t.candidate, t.development, t.kept, t.spare) if n
-        ]
-        for what, keys in {
-            "table": [t.name for t in self.tables],
-            "the table": names,
-            "phase or step": [k for p in self.phases for k in (p.key, *(s.key for s in p.steps))],
-            "gate": [g.key for g in self.gates],
-            "channel of alerts": [c.key for c in self.alerts],
+        steps = [(p, s, ("phases", n, "steps", m)) for n, p in enumerate(self.phases) for m, s in enumerate(p.steps)]
+        named: dict[str, list[tuple[str, Place]]] = {
+            "table": [(t.name, ("tables", n, "name")) for n, t in enumerate(self.tables)],
+            "the table": [
+                (folded_path(name), ("tables", n, field))
+                for n, t in enumerate(self.tables)
+                for field, name in (
+                    ("baseline", t.baseline),
+                    ("candidate", t.candidate),
+                    ("development", t.development),
+                    ("baseline", t.kept),
+                    ("baseline", t.spare),
+                )
+                if name
+            ],
+            "phase or step": [
+                *((p.key, ("phases", n, "key")) for n, p in enumerate(self.phases)),
+                *((s.key, (*place, "key")) for _, s, place in steps),
+            ],
+            "gate": [(g.key, ("gates", n, "key")) for n, g in enumerate(self.gates)],
+            "channel of alerts": [(c.key, ("alerts", n, "key")) for n, c in enumerate(self.alerts)],
             # What people tick is kept by its key alone.
             "deliverable, metric or sign-off": [
-                *deliverables,
-                *(m.key for m in self.metrics),
-                *(s.key for s in self.sign_offs),
+                *(
+                    (d.key, (*place, "deliverables", k, "key"))
+                    for _, s, place in steps
+                    for k, d in enumerate(s.deliverables)
+                ),
+                *((m.key, ("metrics", n, "key")) for n, m in enumerate(self.metrics)),
+                *((s.key, ("sign_offs", n, "key")) for n, s in enumerate(self.sign_offs)),
             ],
-        }.items():
-            doubled = {k for k in keys if keys.count(k) > 1}
-            if doubled:
-                raise ValueError(f"{what} {sorted(doubled)[0]!r} appears twice")
+        }
+        for what, keys in named.items():
+            seen: set[str] = set()
+            for key, place in keys:
+                if key in seen:
+                    raise Mistake(f"{what} {key!r} appears twice", *place)
+                seen.add(key)
         return self
 
     @model_validator(mode="after")
     def _evidence_names_what_there_is(self) -> Migration:
         tables, keys = {t.name for t in self.tables}, {s.key for s in self.sign_offs}
-        for key, evidence in self.evidence():
-            for what, named, known in (
-                ("table", evidence.checked_params.tables, tables),
-                ("sign-off", evidence.checked_params.keys, keys),
+        for key, evidence, place in self._evidence():
+            for what, field, named, known in (
+                ("table", "tables", evidence.checked_params.tables, tables),
+                ("sign-off", "keys", evidence.checked_params.keys, keys),
             ):
                 unknown = sorted(set(named or ()) - known)
                 if unknown:
-                    raise ValueError(f"{key}: {unknown[0]!r} is no {what} of this migration")
-            environment = evidence.params.get("environment") or evidence.params.get("pair")
-            if environment == "development" and all(p.environment != "development" for p in self.pipelines):
-                raise ValueError(f"{key}: there is no development pipeline")
+                    raise Mistake(f"{key}: {unknown[0]!r} is no {what} of this migration", *place, "params", field)
+            field = "environment" if "environment" in evidence.params else "pair"
+            if evidence.params.get(field) == "development" and all(
+                p.environment != "development" for p in self.pipelines
+            ):
+                raise Mistake(f"{key}: there is no development pipeline", *place, "params", field)
         return self
 
     @model_validator(mode="after")
     def _items_sum_up_what_there_is(self) -> Migration:
         steps = {s.key: [d.key for d in s.deliverables] for p in self.phases for s in p.steps}
         kinds = {d.key: d.evidence.kind for p in self.phases for s in p.steps for d in s.deliverables}
-        for key, evidence in self.evidence():
+        for key, evidence, place in self._evidence():
             if evidence.kind != "items_met":
                 continue
-            named = (*evidence.params.get("items", ()), *evidence.params.get("steps", ()))
-            if unknown := [n for n in named if n not in kinds and n not in steps]:
-                raise ValueError(f"{key}: {unknown[0]!r} is no item or step of a phase")
-            if chained := [k for n in named for k in steps.get(n, [n]) if kinds[k] == "items_met"]:
-                raise ValueError(f"{key}: {chained[0]!r} sums up items itself")
+            for field in ("items", "steps"):
+                for name in evidence.params.get(field, ()):
+                    if name not in kinds and name not in steps:
+                        raise Mistake(f"{key}: {name!r} is no item or step of a phase", *place, "params", field)
+                    if chained := [k for k in steps.get(name, [name]) if kinds[k] == "items_met"]:
+                        raise Mistake(f"{key}: {chained[0]!r} sums up items itself", *place, "params", field)
         return self
 
     @model_validator(mode="after")
@@ -291,9 +315,16 @@ class Migration(Frozen):
 
     def evidence(self) -> Iterator[tuple[str, Evidence]]:
         """Key and evidence of every deliverable, metric and gate."""
-        yield from ((d.key, d.evidence) for p in self.phases for s in p.steps for d in s.deliverables)
-        yield from ((m.key, m.evidence) for m in self.metrics)
-        yield from ((g.key, g.evidence) for g in self.gates)
+        yield from ((key, evidence) for key, evidence, _ in self._evidence())
+
+    def _evidence(self) -> Iterator[tuple[str, Evidence, Place]]:
+        """The same, with where it stands."""
+        for n, p in enumerate(self.phases):
+            for m, s in enumerate(p.steps):
+                for k, d in enumerate(s.deliverables):
+                    yield d.key, d.evidence, ("phases", n, "steps", m, "deliverables", k, "evidence")
+        yield from ((m.key, m.evidence, ("metrics", n, "evidence")) for n, m in enumerate(self.metrics))
+        yield from ((g.key, g.evidence, ("gates", n, "evidence")) for n, g in enumerate(self.gates))
 
     @property
     def production_pipeline(self) -> PipelineRef:
@@ -331,4 +362,4 @@ class Migration(Frozen):
         try:
             return cls.model_validate(content.plain())
         except ValidationError as e:
-            raise ConfigError(f"{content.place_of(e.errors()[0]['loc'])}: {first_mistake(e)}") from e
+            raise ConfigError(f"{content.place_of(location(e))}: {first_mistake(e)}") from e

@@ -66,9 +66,9 @@ class Located:
                 inner = here.value.get(part)
             elif isinstance(here.value, tuple) and isinstance(part, int) and part < len(here.value):
                 inner = here.value[part]
-            if inner is None:
-                break
-            here = inner
+            # A part may be none of the file's: the validator names the kind of a value in between.
+            if inner is not None:
+                here = inner
         return here.place
 
 

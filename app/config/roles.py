@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import model_validator
 
-from app.config.base import Frozen
+from app.config.base import Frozen, Mistake
 
 
 class Role(StrEnum):
@@ -44,7 +44,7 @@ class Roles(Frozen):
     @model_validator(mode="after")
     def _each_role_is_given(self) -> Roles:
         if self.users is None and (missing := [r for r in Role if str(r) not in self.model_fields_set]):
-            raise ValueError(f"{missing[0]}: name its groups, or the users of each role under `users`")
+            raise Mistake("name its groups, or the users of each role under `users`", str(missing[0]))
         return self
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from app.config.base import Frozen
+from app.config.base import Frozen, Mistake
 
 if TYPE_CHECKING:
     from app.config.migration import Migration
@@ -40,6 +40,13 @@ def weeks_of(text: str) -> tuple[int, int]:
         if 1 <= first <= last:
             return first, last
     raise ValueError(f'weeks {text!r} are neither a week nor a range of weeks: write "2" or "2-5"')
+
+
+def _weeks(text: str, *place: str | int) -> tuple[int, int]:
+    try:
+        return weeks_of(text)
+    except ValueError as e:
+        raise Mistake(str(e), *place) from e
 
 
 def span_of(start: date, weeks: str) -> Span:
@@ -88,16 +95,17 @@ class Schedule(Frozen):
         items |= {m.key for m in migration.metrics} | {s.key for s in migration.sign_offs}
         for what, keys, known in (("owners", self.owners, groups), ("due", self.due, groups | items)):
             if unknown := sorted(set(keys) - known):
-                raise ValueError(f"schedule.{what}: {unknown[0]!r} is no key of this migration")
-        for phase in migration.phases:
-            first, last = weeks_of(phase.weeks)
-            for step in phase.steps:
+                raise Mistake(f"{unknown[0]!r} is no key of this migration", "schedule", what, unknown[0])
+        for n, phase in enumerate(migration.phases):
+            first, last = _weeks(phase.weeks, "phases", n, "weeks")
+            for m, step in enumerate(phase.steps):
+                place = ("phases", n, "steps", m, "weeks")
                 if not step.weeks:
                     continue
-                mine = weeks_of(step.weeks)
+                mine = _weeks(step.weeks, *place)
                 if mine[0] < first or mine[1] > last:
-                    raise ValueError(
-                        f"step {step.key}: weeks {step.weeks} lie outside those of {phase.key}, {phase.weeks}"
+                    raise Mistake(
+                        f"step {step.key}: weeks {step.weeks} lie outside those of {phase.key}, {phase.weeks}", *place
                     )
 
     def group_owner(self, *groups: str) -> str:

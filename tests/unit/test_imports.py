@@ -57,6 +57,7 @@ MAY_IMPORT = {
         "databricks_client",
         "validation",
     },
+    "app/draft": {"app.draft", "app.config", "databricks_client"},
     "app/doctor": {
         "app.access",
         "app.doctor",
