@@ -164,7 +164,7 @@ def main() -> int:
     workspace_port = free_port()
     # A workspace that was killed leaves its address; no workspace runs here now.
     (chosen.data / ADDRESS).unlink(missing_ok=True)
-    migration = os.environ.get("CUTOVER_MIGRATION") or str(ROOT / "app/migrations/00_rds_local.yaml")
+    migration = os.environ.get("CUTOVER_MIGRATION") or str(ROOT / "migrations/00_rds_local.yaml")
     leave_settings(chosen.data, migration)
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),

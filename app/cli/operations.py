@@ -255,7 +255,7 @@ def unarchive(as_: As = None, confirm: Confirm = None, as_json: Json = False) ->
 
 @app.command("drop-backup")
 def drop_backup(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="Table of the migration file, e.g. dim_fde.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Name of a table of the migration file.")],
     as_: As = None,
     confirm: Confirm = None,
     as_json: Json = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,20 @@ from validation.spec import DECIDING_BY_DEFAULT, SchemaAspect
 Place = tuple[str | int, ...]
 """Keys and positions that lead to a value of the file."""
 
-DEFAULT_MIGRATION = Path(__file__).parents[1] / "migrations" / "00_rds.yaml"
+PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+
+
+def project_migration(project: Path = PROJECT) -> Path:
+    """The migration file that `[tool.cutover]` of the project names; a path that is no file where there is none."""
+    try:
+        named = tomllib.loads(project.read_text(encoding="utf-8"))["tool"]["cutover"]["migration"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return project.parent / "migration.yaml"
+    return project.parent / str(named)
+
+
+DEFAULT_MIGRATION = project_migration()
+"""Where CUTOVER_MIGRATION names none. The program itself knows no migration."""
 
 
 def _three_level(value: str) -> str:

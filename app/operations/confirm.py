@@ -12,7 +12,7 @@ from app.operations.definition import Kind, Observation
 
 
 def text(kind: Kind, args: Mapping[str, Any], migration: Migration, observation: Observation) -> str:
-    """The confirmation of an operation, e.g. `cutover product.fde` or `pause 00_RDS`."""
+    """The confirmation of an operation, e.g. `cutover catalog.schema` or `pause JOB`."""
     match kind:
         case Kind.CUTOVER | Kind.ROLLBACK:
             schemas = sorted({t.baseline.rsplit(".", 1)[0] for t in migration.tables})

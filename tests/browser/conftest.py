@@ -17,7 +17,7 @@ from scripts.run import free_port
 from tests.browser.panel import ROOT, SLOW, browser_executable, wait
 from tests.support.pages_seed import open_test_store, seed
 
-FILE = ROOT / "app/migrations/00_rds_local.yaml"
+FILE = ROOT / "migrations/00_rds_local.yaml"
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ class RunningPanel:
         """The local migration file, but for the run times: with some hundred rows a table they say nothing."""
         file = self.store.parent / "migration.yaml"
         if not file.exists():
-            local = ROOT / "app/migrations/00_rds_local.yaml"
+            local = ROOT / "migrations/00_rds_local.yaml"
             file.write_text(
                 f"extends: {local}\ngates:\n  - key: runtime\n    title: New side at most 20 times as slow (test)\n"
                 "    evidence: {kind: runtime_at_most, params: {factor: 20.0}}\n"

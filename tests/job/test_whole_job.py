@@ -22,7 +22,7 @@ from scripts.local_workspace import LocalWorkspace
 from tests.browser.panel import ROOT, RunningPanel, Visitor, browser_executable, wait
 from tests.job.consumer import Consumer
 
-MIGRATION = Migration.load(ROOT / "app/migrations/00_rds_local.yaml")
+MIGRATION = Migration.load(ROOT / "migrations/00_rds_local.yaml")
 ERIN, LARS, SOFIA, ADA = (f"{n}@example.com" for n in ("engineer", "lead", "stakeholder", "analyst"))
 PAGES = ("overview", "runs", "performance", "parity", "operations", "checklist", "audit")
 

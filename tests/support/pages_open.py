@@ -12,7 +12,7 @@ from streamlit.util import calc_hash
 from app.config.migration import Migration
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MIGRATION_FILE = ROOT / "app" / "migrations" / "00_rds_local.yaml"
+MIGRATION_FILE = ROOT / "migrations" / "00_rds_local.yaml"
 MIGRATION = Migration.load(MIGRATION_FILE)
 Fill = Callable[..., None]
 """Fills the store of a test as `pages_seed.seed` does."""

@@ -250,7 +250,7 @@ BUSINESS = {"property_phone_is_required", "property_unit_is_required", "property
 
 def test_what_names_or_reaches_a_person_free_text_and_names_of_files_are_sensitive() -> None:
     for table in Migration.load(DEFAULT_MIGRATION).tables:
-        notebook = DEFAULT_MIGRATION.parents[2] / "pipeline" / "legacy" / NOTEBOOKS.get(table.name, f"{table.name}.sql")
+        notebook = DEFAULT_MIGRATION.parents[1] / "pipeline" / "legacy" / NOTEBOOKS.get(table.name, f"{table.name}.sql")
         columns = re.findall(r"^\s+(?:.* AS )?(?:\w+\.)?(\w+),?$", notebook.read_text(), re.MULTILINE)
         assert set(table.key) <= set(columns), "the columns of the table were found"
         assert {c for c in columns if PERSONAL.search(c)} - BUSINESS == set(table.sensitive), table.name
