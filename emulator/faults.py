@@ -11,6 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+QUEUE = "/api/2.0/sql/statements#queue"
+"""Where a statement that was taken looks whether it has to wait; no client can call it."""
+
+COUNTED = ("id", "applied", "held")
+"""Fields that the workspace sets, not who adds a rule."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -18,6 +24,8 @@ class Rule:
 
     method: `*` or an HTTP method. path: a regular expression searched in the path (`/sql/1.0/` is the SQL protocol).
     latency_seconds: waited before anything else. status, error_code, message: answered instead of the handler's answer.
+    answer_seconds: the handler runs at once, and its answer is kept back for so long, or until the rule is removed.
+    queue_seconds: a statement of the execution API is taken and waits QUEUED for so long; it can be cancelled.
     drop: `before` closes the connection without running the handler, `after` runs it, a statement to its end, and
         loses the answer.
     probability: of applying, 0..1. skip: matching calls left alone first. count: times it applies; None = always.
@@ -35,16 +43,21 @@ class Rule:
     probability: float = 1.0
     skip: int = 0
     count: int | None = None
+    answer_seconds: float = 0.0
+    queue_seconds: float = 0.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     applied: int = 0
+    held: int = 0
+    """How many answers are kept back by it now."""
 
     def __post_init__(self) -> None:
         if self.drop not in (None, "before", "after"):
             raise ValueError(f"drop must be 'before' or 'after', not {self.drop!r}")
         if not 0 <= self.probability <= 1:
             raise ValueError(f"probability must be between 0 and 1, not {self.probability}")
-        if self.latency_seconds < 0:
-            raise ValueError(f"latency_seconds must not be negative: {self.latency_seconds}")
+        for name in ("latency_seconds", "answer_seconds", "queue_seconds"):
+            if (seconds := getattr(self, name)) < 0:
+                raise ValueError(f"{name} must not be negative: {seconds}")
         if self.status is not None and not 400 <= self.status <= 599:
             raise ValueError(f"status must be an error status (400 to 599), not {self.status}")
         if self.skip < 0 or (self.count is not None and self.count < 1):
@@ -57,7 +70,7 @@ class Rule:
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> Rule:
         """Raises ValueError naming an unknown field or a bad value."""
-        known = {f for f in cls.__dataclass_fields__ if f not in ("id", "applied")}
+        known = {f for f in cls.__dataclass_fields__ if f not in COUNTED}
         unknown = set(body) - known
         if unknown:
             raise ValueError(f"unknown fault field {sorted(unknown)[0]!r}; known: {', '.join(sorted(known))}")
@@ -104,6 +117,20 @@ class Faults:
         with self._lock:
             return list(self._rules)
 
+    def queue(self, sql: str) -> float:
+        """Seconds that a statement is to wait in the queue."""
+        found = self.hit("POST", QUEUE, sql=sql)
+        return found.queue_seconds if found is not None else 0.0
+
+    def hold(self, rule: Rule, by: int) -> bool:
+        """Counts answers kept back by a rule: `by` more, or fewer; whether the rule is still in force."""
+        with self._lock:
+            for i, known in enumerate(self._rules):
+                if known.id == rule.id:
+                    self._rules[i] = replace(known, held=known.held + by)
+                    return True
+        return False
+
     @property
     def looks_at_sql(self) -> bool:
         """Whether some rule needs a statement's text."""
@@ -124,7 +151,7 @@ class Faults:
                 return own
         with self._lock:
             for i, rule in enumerate(self._rules):
-                if not rule.matches(method, path, sql):
+                if (rule.queue_seconds > 0) != (path == QUEUE) or not rule.matches(method, path, sql):
                     continue
                 if rule.count is not None and rule.applied >= rule.count:
                     continue

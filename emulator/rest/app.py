@@ -21,7 +21,7 @@ from emulator.rest.http import ROUTES, Answer, Call, parse_body
 from emulator.thrift.server import thrift_routes
 
 if TYPE_CHECKING:
-    from emulator.faults import Rule
+    from emulator.faults import Faults, Rule
     from emulator.workspace import Workspace
 
 log = logging.getLogger("emulator.rest")
@@ -29,6 +29,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 SQL_PATH = "/sql/1.0/"
+HELD_PAUSE = 0.02
 NOBODY = Principal(0, "user", "", "", False)
 """The caller of a route that needs no token."""
 
@@ -80,7 +81,9 @@ class Application:
                 await _send_error(send, error, retry_after=rule.retry_after_seconds)
                 return
         lost = rule is not None and rule.drop == "after"
-        target = _Lost(send) if lost else send
+        target: Send = _Lost(send) if lost else send
+        if rule is not None and rule.answer_seconds:
+            target = _Held(target, self.workspace.faults, rule)
         if path.startswith(SQL_PATH):
             await self._sql({**scope, "until_done": lost}, raw, receive, target)
         else:
@@ -153,6 +156,25 @@ class _Lost:
 
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
         return
+
+
+class _Held:
+    """Keeps an answer back for the seconds of a rule, or until it is removed."""
+
+    def __init__(self, send: Send, faults: Faults, rule: Rule) -> None:
+        self.send, self.faults, self.rule = send, faults, rule
+        self.waited = False
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        if not self.waited:
+            self.waited = True
+            until = asyncio.get_running_loop().time() + self.rule.answer_seconds
+            held = self.faults.hold(self.rule, 1)
+            while held and asyncio.get_running_loop().time() < until:
+                await asyncio.sleep(HELD_PAUSE)
+                held = self.faults.hold(self.rule, 0)
+            self.faults.hold(self.rule, -1)
+        await self.send(message)
 
 
 async def _abort(send: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from emulator.constants import WORKSPACE_ID
-from emulator.faults import Rule
+from emulator.faults import COUNTED, Rule
 from emulator.records import Json
 from emulator.rest.errors import ServiceError, bad
 from emulator.rest.http import Call, parse_body, route
@@ -44,7 +44,7 @@ def rule_of_header(text: str | None) -> str | None:
     if not text:
         return None
     rule = asdict(rule_of(parse_body(text.encode(), "")))
-    return json.dumps({k: v for k, v in rule.items() if k not in ("id", "applied")})
+    return json.dumps({k: v for k, v in rule.items() if k not in COUNTED})
 
 
 @route("GET", "/emulator/faults")

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import threading
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -244,7 +245,8 @@ def perform(
     assert statement.entry is not None
     end = "FAILED"
     try:
-        while not workspace.wait_for_warehouse(warehouse_id, 0.2):
+        leaves_queue = time.monotonic() + workspace.faults.queue(text)
+        while not workspace.wait_for_warehouse(warehouse_id, 0.2) or _still_queued(leaves_queue):
             if statement.cancelled or workspace.stopping.is_set():
                 raise SqlError("OPERATION_CANCELED", "Operation has been canceled.")
         statement.state = "RUNNING"
@@ -271,6 +273,13 @@ def perform(
         statement.entry.ended(status, str(statement.error) if status == "FAILED" else None, rows)
         statement.state = end
         statement.done.set()
+
+
+def _still_queued(until: float) -> bool:
+    """Waits a little where the time is not over; whether it was not."""
+    left = until - time.monotonic()
+    time.sleep(max(0.0, min(0.1, left)))
+    return left > 0
 
 
 def cancel(workspace: Workspace, statement: Statement) -> None:

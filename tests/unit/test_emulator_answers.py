@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -26,6 +27,7 @@ from databricks.sdk.service import workspace as tree
 
 from emulator.faults import Faults, Rule
 from emulator.workspace import Workspace
+from tests.support.waiting import wait_until
 
 
 def test_a_notebook_goes_in_and_comes_out(client: WorkspaceClient):
@@ -129,6 +131,30 @@ def test_a_call_can_be_slow(local: Workspace, no_faults: None):
     assert time.monotonic() - before >= 0.4
 
 
+def test_an_answer_can_be_kept_back_after_the_effect_until_its_rule_is_removed(
+    local: Workspace, client: WorkspaceClient, no_faults: None
+):
+    rule = local.faults.add(Rule(method="POST", path="jobs/create$", answer_seconds=60, count=1))
+    ids: list[int | None] = []
+    call = threading.Thread(target=lambda: ids.append(client.jobs.create(name="kept back").job_id))
+    call.start()
+    wait_until(lambda: local.faults.rules()[0].held == 1)
+    assert [j.settings.name for j in client.jobs.list(name="kept back")] == ["kept back"], "the effect is there"
+    assert call.is_alive() and not ids
+    local.faults.clear(rule.id)
+    call.join(5)
+    assert len(ids) == 1
+
+
+def test_an_answer_is_kept_back_for_the_seconds_of_its_rule(local: Workspace, no_faults: None):
+    rule = local.faults.add(Rule(path="jobs/list$", answer_seconds=0.3))
+    headers = {"Authorization": f"Bearer {local.admin_token}"}
+    before = time.monotonic()
+    assert requests.get(f"{local.host}/api/2.2/jobs/list", headers=headers, timeout=5).status_code == 200
+    assert time.monotonic() - before >= 0.3
+    assert [(r.id, r.held, r.applied) for r in local.faults.rules()] == [(rule.id, 0, 1)]
+
+
 def test_rules_skip_count_and_look_at_sql():
     faults = Faults()
     faults.add(Rule(path="^/sql/", sql_contains="alter VIEW", skip=1, count=2, status=500))
@@ -136,6 +162,15 @@ def test_rules_skip_count_and_look_at_sql():
     assert [h is not None for h in hits] == [False, True, True, False]
     assert faults.hit("POST", "/sql/1.0/warehouses/x", sql="SELECT 1") is None
     assert faults.hit("GET", "/api/2.2/jobs/list") is None
-    for bad in ({"drop": "sideways"}, {"probability": 2}, {"path": "("}, {"status": 200}, {"latency_seconds": -1}):
+    for bad in (
+        {"drop": "sideways"},
+        {"probability": 2},
+        {"path": "("},
+        {"status": 200},
+        {"latency_seconds": -1},
+        {"answer_seconds": -1},
+        {"queue_seconds": -1},
+        {"held": 1},
+    ):
         with pytest.raises(ValueError, match=r"."):
             Rule.from_dict(bad)

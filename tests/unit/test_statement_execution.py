@@ -108,6 +108,20 @@ def test_an_ending_process_cancels_it(api: Client, half: Holding, monkeypatch: p
     until(lambda: api.statements.open() == [])
 
 
+def test_a_statement_that_waits_in_the_queue_is_seen_and_can_be_cancelled(api: Client, local: Workspace) -> None:
+    rule = local.faults.add(Rule(sql_contains="ALTER queued", queue_seconds=60))
+    with sending(new_statement(1)), pytest.raises(WorkspaceError, match="it was cancelled"):
+        api.statements.run("ALTER queued", what="alter", seconds=0.2)
+    (entry,) = history(local, "ALTER queued")
+    assert entry["status"] == "CANCELED"
+    local.faults.clear(rule.id)
+    local.faults.add(Rule(sql_contains="ALTER queued", queue_seconds=0.5, count=1))
+    threading.Thread(target=lambda: api.statements.run("ALTER queued", what="alter")).start()
+    until(lambda: [s.state for s in api.statements.open()] == ["QUEUED"])
+    until(lambda: history(local, "ALTER queued")[0]["status"] == "FINISHED")
+    local.faults.clear()
+
+
 @pytest.mark.parametrize("drop", ["before", "after"])
 def test_a_lost_first_answer_is_uncertain_and_never_sent_again(api: Client, local: Workspace, drop: str) -> None:
     api.statements.open()  # The host has answered before.
