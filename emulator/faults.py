@@ -22,6 +22,7 @@ COUNTED = ("id", "applied", "held")
 class Rule:
     """One fault. It applies to calls whose method and path match, and, for SQL, whose text contains `sql_contains`.
 
+    body_contains: only to calls whose body, as it was sent, contains this.
     method: `*` or an HTTP method. path: a regular expression searched in the path (`/sql/1.0/` is the SQL protocol).
     latency_seconds: waited before anything else. status, error_code, message: answered instead of the handler's answer.
     answer_seconds: the handler runs at once, and its answer is kept back for so long, or until the rule is removed.
@@ -43,6 +44,7 @@ class Rule:
     probability: float = 1.0
     skip: int = 0
     count: int | None = None
+    body_contains: str | None = None
     answer_seconds: float = 0.0
     queue_seconds: float = 0.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -82,7 +84,9 @@ class Rule:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def matches(self, method: str, path: str, sql: str | None) -> bool:
+    def matches(self, method: str, path: str, sql: str | None, body: bytes = b"") -> bool:
+        if self.body_contains is not None and self.body_contains.encode() not in body:
+            return False
         if self.method not in ("*", method.upper()):
             return False
         if self.path and not re.search(self.path, path):
@@ -119,7 +123,7 @@ class Faults:
 
     def queue(self, sql: str) -> float:
         """Seconds that a statement is to wait in the queue."""
-        found = self.hit("POST", QUEUE, sql=sql)
+        found = self.hit("POST", QUEUE, sql=sql, body=sql.encode())
         return found.queue_seconds if found is not None else 0.0
 
     def hold(self, rule: Rule, by: int) -> bool:
@@ -137,7 +141,9 @@ class Faults:
         with self._lock:
             return any(r.sql_contains is not None for r in self._rules)
 
-    def hit(self, method: str, path: str, *, sql: str | None = None, header: str | None = None) -> Rule | None:
+    def hit(
+        self, method: str, path: str, *, sql: str | None = None, header: str | None = None, body: bytes = b""
+    ) -> Rule | None:
         """The rule that applies to this call, counted as applied; None for none.
 
         header: the call's own `X-Emulator-Fault`, the JSON object of a rule; it comes before the others.
@@ -147,11 +153,11 @@ class Faults:
                 own = Rule.from_dict(json.loads(header))
             except json.JSONDecodeError as e:
                 raise ValueError(f"X-Emulator-Fault is not JSON: {e}") from e
-            if own.matches(method, path, sql) and self._random.random() < own.probability:
+            if own.matches(method, path, sql, body) and self._random.random() < own.probability:
                 return own
         with self._lock:
             for i, rule in enumerate(self._rules):
-                if (rule.queue_seconds > 0) != (path == QUEUE) or not rule.matches(method, path, sql):
+                if (rule.queue_seconds > 0) != (path == QUEUE) or not rule.matches(method, path, sql, body):
                     continue
                 if rule.count is not None and rule.applied >= rule.count:
                     continue

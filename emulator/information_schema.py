@@ -220,10 +220,13 @@ class InformationSchema:
             )
 
     def _views(self, catalog: str | None) -> Iterable[tuple[Any, ...]]:
+        """VIEW_DEFINITION is "the view text if the user owns the view, NULL otherwise", also for administrators."""
+        owners = {self._principal, *self._catalog.groups_of(self._principal)}
         for t in self._visible_tables(catalog):
             if t.table_type in (VIEW, MATERIALIZED_VIEW):
                 materialized = "YES" if t.table_type == MATERIALIZED_VIEW else "NO"
-                yield (*t.key, t.view_definition, "NONE", "NO", "NO", None, materialized)
+                shown = t.view_definition if t.owner in owners else None
+                yield (*t.key, shown, "NONE", "NO", "NO", None, materialized)
 
     def _columns(self, catalog: str | None) -> Iterable[tuple[Any, ...]]:
         for t in self._visible_tables(catalog):

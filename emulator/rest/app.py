@@ -69,7 +69,7 @@ class Application:
             except ServiceError as e:
                 await _send_error(send, e)
                 return
-            rule = self.workspace.faults.hit(method, path, sql=sql, header=own)
+            rule = self.workspace.faults.hit(method, path, sql=sql, header=own, body=raw)
         if rule is not None:
             if rule.latency_seconds:
                 await asyncio.sleep(rule.latency_seconds)

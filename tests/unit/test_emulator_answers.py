@@ -162,6 +162,9 @@ def test_rules_skip_count_and_look_at_sql():
     assert [h is not None for h in hits] == [False, True, True, False]
     assert faults.hit("POST", "/sql/1.0/warehouses/x", sql="SELECT 1") is None
     assert faults.hit("GET", "/api/2.2/jobs/list") is None
+    faults.add(Rule(body_contains='"job_id": 7,', status=500))
+    bodies = (b'{"job_id": 7, "a": 1}', b'{"job_id": 77}', b"")
+    assert [faults.hit("POST", "/api/2.2/jobs/update", body=b) is not None for b in bodies] == [True, False, False]
     for bad in (
         {"drop": "sideways"},
         {"probability": 2},

@@ -20,6 +20,7 @@ from pyspark.sql import types as T
 
 from emulator.catalog import Catalog
 from emulator.dialect.parser import parse
+from emulator.information_schema import InformationSchema
 from emulator.metadata import MANAGED, VIEW, Grant, TableRecord
 from emulator.sql.commands import Commands, matches
 from emulator.sql.engine import Engine
@@ -171,6 +172,21 @@ def test_listings_show_what_a_principal_holds_something_on(catalog: Catalog) -> 
     assert catalog.can_see("ada", "TABLE", "product.fde.t")
     assert not catalog.can_see("ada", "TABLE", "product.fde.hidden")
     assert not catalog.can_see("bob", "CATALOG", "product")
+
+
+def test_the_text_of_a_view_is_shown_to_its_owner_alone(catalog: Catalog) -> None:
+    for owner in ("root", "ada", "readers"):
+        made = replace(record(f"v_{owner}", owner, VIEW), view_definition="SELECT 1")
+        catalog.put_table(made)
+
+    def texts(principal: str) -> dict[str, str | None]:
+        found = InformationSchema(catalog, principal).table("product", "views")
+        assert found is not None
+        return {row["table_name"]: row["view_definition"] for row in found.to_pylist()}
+
+    assert texts("root") == {"v_root": "SELECT 1", "v_ada": None, "v_readers": None}, "administrators are no owners"
+    assert texts("ada") == {"v_ada": "SELECT 1", "v_readers": "SELECT 1"}
+    assert texts("bob") == {}
 
 
 def test_an_intent_of_a_process_that_is_gone_is_abandoned(catalog: Catalog) -> None:
