@@ -13,10 +13,11 @@ from app.operations.definition import GateVerdict, Kind, Observation
 from app.operations.past import PastCutover
 from app.operations.positions import Swap
 from app.operations.steps.base import what_it_is
-from app.operations.world import World
+from app.operations.world import Relation, World
 from app.progress.evidence import pass_or_fail, unknown
 from app.store.operations import OperationRecord
 from databricks_client.errors import WorkspaceError
+from databricks_client.names import folded_path
 
 SUFFIX = " (archived)"
 """Of an archived job's name."""
@@ -55,8 +56,13 @@ def backup_of(table: str, swaps: Iterable[Swap]) -> str:
     return found[table]
 
 
-def uses(world: World, name: str, moment: datetime) -> tuple[tuple[str, str], ...]:
-    """What reads a table, as an observation keeps it. What cannot be read is said so."""
+def uses(world: World, name: str, moment: datetime, known: Iterable[Relation]) -> tuple[tuple[str, str], ...]:
+    """What reads a table, as an observation keeps it. What cannot be read is said so.
+
+    known: relations that were looked at: of those that are views over one table it is known what they read, whoever
+    owns them.
+    """
+    read_already = {folded_path(r.name) for r in known if r.over is not None}
     found = []
     try:
         read = world.readers(name, moment - timedelta(days=READ_DAYS))
@@ -65,7 +71,8 @@ def uses(world: World, name: str, moment: datetime) -> tuple[tuple[str, str], ..
         found.append((READERS, f"{PROBLEM}{e.cause}"))
     try:
         views = world.views_naming(name)
-        found += [(VIEWS, _short(views.naming)), (HIDDEN, _short(views.hidden))]
+        hidden = [v for v in views.hidden if folded_path(v) not in read_already]
+        found += [(VIEWS, _short(views.naming)), (HIDDEN, _short(hidden))]
     except WorkspaceError as e:
         found.append((VIEWS, f"{PROBLEM}{e.cause}"))
     return tuple(found)
@@ -201,7 +208,7 @@ def _not_served(swap: Swap, seen: Observation) -> GateVerdict:
             " drop it by hand"
         )
         return _unknown("world.served", title, text, seen)
-    return _gate("world.served", title, [*over, *named], "no name and no view reads it", seen)
+    return _gate("world.served", title, [*over, *named], "no name and no view that is shown reads it", seen)
 
 
 def _not_read(swap: Swap, seen: Observation) -> GateVerdict:

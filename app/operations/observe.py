@@ -115,7 +115,7 @@ def _old_side(
         there = seen.relation(backup).kind != "absent"
         return replace(
             seen,
-            evidence=(("backup", backup), *decommission.uses(world, backup, moment)),
+            evidence=(("backup", backup), *decommission.uses(world, backup, moment, seen.relations)),
             privileges=world.privileges((backup,) if there else (), (), ()),
         )
     job = _job(world, migration, "baseline")

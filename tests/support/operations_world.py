@@ -325,8 +325,11 @@ class FakeWorld:
         self._alive()
         self._fail("read views")
         found = self.views.get(name, Views())
-        own = [r.name for r in self.names.values() if r.kind == "view" and r.over == name]
-        return replace(found, naming=tuple(sorted((*found.naming, *own))))
+        views = [r for r in self.names.values() if r.kind == "view"]
+        naming = [r.name for r in views if r.owner == self.me and r.over == name]
+        # A definition is shown to the view's owner alone.
+        hidden = [r.name for r in views if r.owner != self.me]
+        return Views(tuple(sorted((*found.naming, *naming))), tuple(sorted((*found.hidden, *hidden))))
 
     def readers(self, name: str, since: datetime) -> Sequence[str]:
         self._alive()

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import pytest
 
 from app.operations import statements
+from app.operations.decommission import archived_name
+from app.operations.job_access import limited
 from app.operations.model import Model
 from app.operations.requests import Call, Statement
 from app.operations.steps import (
     CreateStandIn,
     CreateView,
+    DropBackup,
     DropStandIn,
     DropView,
     FlipView,
     FollowColumns,
     LeaveName,
+    LimitAccess,
     PauseSchedule,
     RenameBack,
+    RenameJob,
     RenameTable,
+    RestoreAccess,
     RestoreGrants,
     RestoreTags,
     RevokeGrants,
@@ -31,12 +38,13 @@ from app.operations.steps import (
     TakeName,
     UnpauseSchedule,
 )
-from app.operations.world import Grant, Relation, Seen, World
+from app.operations.world import AccessEntry, Grant, Relation, Seen, World
 from databricks_client.errors import WorkspaceError
 from databricks_client.quoting import quote_table
 
 COLUMNS = (("a", "bigint"), ("b", "string"))
 TAGS = {"domain": "fde", "it's \\ odd": "two words"}
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 SERIAL = itertools.count(1)
 
 
@@ -70,9 +78,19 @@ class Ground(Protocol):
     """A principal that privileges can be given to."""
     job: str
     keeps_tags: bool
+    manager: AccessEntry
+    """Who may manage the job, beside its owner."""
+    another: str
+    """The principal of what is done by another."""
 
     def table(self, name: str, comment: str | None = None, column_comment: str | None = None) -> None:
         """Makes a table with `COLUMNS` and two rows; column_comment: of its first column."""
+
+    def give_away(self, view: str) -> None:
+        """Makes another principal the owner of a view."""
+
+    def read_by_another(self, name: str) -> None:
+        """Another principal queries a table."""
 
 
 @dataclass(frozen=True)
@@ -372,6 +390,90 @@ class WorldContract:
             do(ground.world, SetParameters(before.job_id, before.name, (("lacking", "x"),)))
         do(ground.world, SetParameters(before.job_id, before.name, before.parameters))
         assert ground.world.job(ground.job) == before
+
+    def test_a_job_is_archived_and_gets_everything_back(self, ground: Ground) -> None:
+        world, before = ground.world, ground.world.job(ground.job)
+        access = world.job_access(before.job_id)
+        assert ground.manager in access.entries
+        archived = archived_name(before.name)
+        rename = RenameJob(before.job_id, before.name, archived)
+        limit = LimitAccess(before.job_id, archived, access.entries)
+        for step in (rename, limit):
+            assert not step.is_done(world)
+            do(world, step)
+            assert step.is_done(world)
+        assert world.job(archived) == world.job(before.name, before.job_id) == replace(before, name=archived)
+        with pytest.raises(WorkspaceError) as e:
+            world.job(before.name)
+        assert e.value.not_found
+        now = world.job_access(before.job_id)
+        assert now.entries == limited(access) and (now.me, now.admin) == (access.me, access.admin)
+        assert {entry[2] for entry in now.entries if entry[:2] == ground.manager[:2]} == {"CAN_VIEW"}
+        assert [e for e in now.entries if e[2] == "IS_OWNER"] == [e for e in access.entries if e[2] == "IS_OWNER"]
+        back = (
+            RestoreAccess(before.job_id, archived, access.entries),
+            RenameJob(before.job_id, archived, before.name),
+        )
+        for step in back:
+            assert not step.is_done(world)
+            do(world, step)
+            assert step.is_done(world)
+        assert world.job(before.name) == before and world.job_access(before.job_id) == access
+
+    def test_an_old_table_is_dropped_by_name_and_id_and_never_one_that_is_served(
+        self, ground: Ground, n: Names
+    ) -> None:
+        ground.table(n.kept)
+        ground.table(n.other)
+        world, kept = ground.world, ground.world.relation(n.kept)
+        world.execute(statements.create_view(n.x, n.other))
+        drop = DropBackup(n.kept, kept.table_id or "", n.x, n.other)
+        other = replace(drop, table_id="another")
+        for wrong, why in ((other, "is not the old table"), (replace(drop, name=n.x), "is not the old table")):
+            for look in (wrong.is_done, wrong.requests):
+                with pytest.raises(StepFailed, match=why):
+                    look(world)
+        world.execute(statements.alter_view(n.x, n.kept))
+        with pytest.raises(StepFailed, match="does not serve the new side"):
+            do(world, drop)
+        world.execute(statements.alter_view(n.x, n.other))
+        with pytest.raises(WorkspaceError):
+            world.execute(statements.drop_table(n.x))
+        assert not drop.is_done(world)
+        do(world, drop)
+        assert drop.is_done(world) and world.relation(n.kept).kind == "absent"
+        assert world.relation(n.x).over == n.other and len(world.query(statements.sample_query(n.x))) == 1
+        with pytest.raises(WorkspaceError):
+            world.execute(statements.drop_table(n.kept))
+
+    def test_views_that_name_a_table_are_found_and_those_of_others_may(self, ground: Ground, n: Names) -> None:
+        ground.table(n.kept)
+        ground.table(n.other)
+        world, theirs = ground.world, f"{n.x}_theirs"
+        assert n.x not in (*world.views_naming(n.kept).naming, *world.views_naming(n.kept).hidden)
+        world.execute(statements.create_view(n.x, n.kept))
+        world.execute(statements.create_view(theirs, n.kept))
+        found = world.views_naming(n.kept)
+        assert set(found.naming) == {n.x, theirs} and not {n.x, theirs} & set(found.hidden)
+        ground.give_away(theirs)
+        assert world.relation(theirs).owner == ground.another
+        found = world.views_naming(n.kept)
+        assert found.naming == (n.x,) and theirs in found.hidden
+        assert theirs in world.views_naming(n.other).hidden, "whatever it reads: its definition is not shown"
+        world.execute(statements.alter_view(n.x, n.other))
+        assert world.views_naming(n.kept).naming == () and world.views_naming(n.other).naming == (n.x,)
+
+    def test_what_others_read_is_told_and_what_oneself_read_is_not(self, ground: Ground, n: Names) -> None:
+        ground.table(n.x)
+        ground.table(n.other)
+        world = ground.world
+        world.query(statements.sample_query(n.x))
+        assert world.readers(n.x, LONG_AGO) == []
+        ground.read_by_another(n.x)
+        (told,) = world.readers(n.x, LONG_AGO)
+        assert ground.another in told
+        assert world.readers(n.other, LONG_AGO) == []
+        assert world.readers(n.x, datetime.now(UTC) + timedelta(days=2)) == []
 
     def test_a_pipeline_of_another_name_is_not_found(self, ground: Ground) -> None:
         with pytest.raises(WorkspaceError) as e:

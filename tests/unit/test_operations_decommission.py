@@ -341,6 +341,17 @@ def test_a_table_that_is_served_or_read_or_unknown_is_never_dropped(cut_over: Gi
     assert cut_over.world.names[TABLE.kept].kind == "table"
 
 
+def test_a_served_view_of_another_owner_is_known_and_any_other_view_of_theirs_is_not(cut_over: Given) -> None:
+    perform(cut_over, Kind.ARCHIVE)
+    served = cut_over.world.names[TABLE.baseline]
+    cut_over.world.names[TABLE.baseline] = replace(served, owner="engineer@example.com")
+    assert cut_over.world.views_naming(TABLE.kept) == Views(hidden=(TABLE.baseline,))
+    assert blocking(cut_over.service.plan(Kind.DROP_BACKUP, DROP, ERIN)) == {}
+    for over in (None, TABLE.kept):
+        cut_over.world.names["lab.tests.v"] = replace(served, name="lab.tests.v", owner="ann@example.com", over=over)
+        assert list(blocking(cut_over.service.plan(Kind.DROP_BACKUP, DROP, ERIN))) == ["world.served"]
+
+
 @pytest.mark.parametrize("happens", [served_again, another_table])
 def test_the_step_itself_looks_once_more(cut_over: Given, happens: Callable[[Given], None]) -> None:
     perform(cut_over, Kind.ARCHIVE)

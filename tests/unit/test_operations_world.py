@@ -18,6 +18,8 @@ class FakeGround:
     schema = "lab.s"
     group = "data-consumers"
     keeps_tags = True
+    manager = ("group_name", "engineers", "CAN_MANAGE")
+    another = "ann@example.com"
 
     def __init__(self) -> None:
         self.world = FakeWorld()
@@ -32,6 +34,12 @@ class FakeGround:
             column_comments=(("a", column_comment),) if column_comment else (),
         )  # fmt: skip
         self.world.rows[name] = "two rows"
+
+    def give_away(self, view: str) -> None:
+        self.world.names[view] = replace(self.world.names[view], owner=self.another)
+
+    def read_by_another(self, name: str) -> None:
+        self.world.reads[name] = [(f"DBSQL_QUERY 17 of {self.another}", self.world.clock())]
 
 
 class TestFakeWorld(WorldContract):
