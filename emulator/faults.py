@@ -11,9 +11,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-QUEUE = "/api/2.0/sql/statements#queue"
-"""Where a statement that was taken looks whether it has to wait; no client can call it."""
-
 COUNTED = ("id", "applied", "held")
 """Fields that the workspace sets, not who adds a rule."""
 
@@ -123,7 +120,7 @@ class Faults:
 
     def queue(self, sql: str) -> float:
         """Seconds that a statement is to wait in the queue."""
-        found = self.hit("POST", QUEUE, sql=sql, body=sql.encode())
+        found = self.hit("POST", "/api/2.0/sql/statements", sql=sql, body=sql.encode(), queued=True)
         return found.queue_seconds if found is not None else 0.0
 
     def hold(self, rule: Rule, by: int) -> bool:
@@ -142,11 +139,19 @@ class Faults:
             return any(r.sql_contains is not None for r in self._rules)
 
     def hit(
-        self, method: str, path: str, *, sql: str | None = None, header: str | None = None, body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        *,
+        sql: str | None = None,
+        header: str | None = None,
+        body: bytes = b"",
+        queued: bool = False,
     ) -> Rule | None:
         """The rule that applies to this call, counted as applied; None for none.
 
         header: the call's own `X-Emulator-Fault`, the JSON object of a rule; it comes before the others.
+        queued: whether this is no call, but a statement that was taken: rules for the queue apply to these alone.
         """
         if header:
             try:
@@ -157,7 +162,7 @@ class Faults:
                 return own
         with self._lock:
             for i, rule in enumerate(self._rules):
-                if (rule.queue_seconds > 0) != (path == QUEUE) or not rule.matches(method, path, sql, body):
+                if (rule.queue_seconds > 0) != queued or not rule.matches(method, path, sql, body):
                     continue
                 if rule.count is not None and rule.applied >= rule.count:
                     continue

@@ -109,7 +109,7 @@ def test_an_ending_process_cancels_it(api: Client, half: Holding, monkeypatch: p
 
 
 def test_a_statement_that_waits_in_the_queue_is_seen_and_can_be_cancelled(api: Client, local: Workspace) -> None:
-    rule = local.faults.add(Rule(sql_contains="ALTER queued", queue_seconds=60))
+    rule = local.faults.add(Rule(method="POST", path="statements$", sql_contains="ALTER queued", queue_seconds=60))
     with sending(new_statement(1)), pytest.raises(WorkspaceError, match="it was cancelled"):
         api.statements.run("ALTER queued", what="alter", seconds=0.2)
     (entry,) = history(local, "ALTER queued")
