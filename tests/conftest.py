@@ -34,7 +34,7 @@ WITHOUT_WORKSPACE = ("faults", "browser", "pages", "unit")
 """Folders of tests that need no workspace. `pages` draws every page and dialog on filled stores, `browser` opens them in
 a real browser. `faults` has what takes long: crashes at every point, kills, signals, stalls, forged requests, commands as
 processes, long histories. `make unit` leaves out all three, `make test` runs them."""
-BESIDE = (*WITHOUT_WORKSPACE, "spark", "sql")
+BESIDE = (*WITHOUT_WORKSPACE, "spark", "sql", "processes")
 """Folders of tests that may run beside those that change the bundled migration's jobs, pipelines and tables."""
 SHARED, OWNER = "CUTOVER_TEST_DATA", "CUTOVER_TEST_OWNER"
 """The data folder of a workspace that runs already: a developer's, who repeats one test, or that of the process OWNER,
@@ -122,11 +122,11 @@ def spark_remote(raw_workspace: LocalWorkspace) -> str:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Fast tests first, then those that need Spark, the whole job last; of several processes see `Shares`."""
-    order = ["unit", "pages", "faults", "browser", "killed", "spark", "sql", "contract", "job"]
+    order = ["unit", "pages", "faults", "browser", "killed", "processes", "spark", "sql", "contract", "job"]
     if hasattr(config, "workerinput"):
         # The shortest files at the end, where one process waits for another. Spark is used late: `killed`, which has the
         # workspace alone, would wait for a process that used it before.
-        order = ["killed", "contract", "job", "browser", "faults", "pages", "spark", "sql", "unit"]
+        order = ["killed", "contract", "job", "browser", "faults", "pages", "processes", "spark", "sql", "unit"]
     items.sort(key=lambda item: order.index(item.path.parent.name))
 
 

@@ -1,20 +1,22 @@
-"""A migration of two tiny tables in a catalog of their own, on a local workspace, and processes that execute it.
+"""A migration of tiny tables in a catalog of their own, on a local workspace, and processes that execute it.
 
-`a` is swapped by a view, as its candidate is a pipeline's; `b` by renaming. Both jobs have no tasks: nothing runs.
+Usually two: `a` is swapped by a view, as its candidate is a pipeline's; `b` by renaming. Both jobs have no tasks: nothing
+runs.
 """
 
 from __future__ import annotations
 
 import base64
 import multiprocessing
+import os
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ from app.progress.evidence import Finding, Status
 from app.store.base import now
 from app.store.leases import leases
 from app.store.open import Store, open_store
-from app.store.operations import OperationRecord, State
+from app.store.operations import OperationRecord
 from databricks_client.client import Workspace
 from databricks_client.endpoint import Endpoint
 from databricks_client.errors import WorkspaceError
@@ -48,20 +50,16 @@ LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)
 LEASE = 6.0
 """Seconds: long enough for a process that has to share two cores, short enough to wait for."""
 
-TAKES_EFFECT = (
-    ("POST", "^/api/2.0/sql/statements$"),
-    ("POST", "^/api/2.2/jobs/update$"),
-    ("PATCH", "^/api/2.1/unity-catalog/permissions/table/"),
-    ("PUT", "^/api/2.0/permissions/jobs/"),
-)
-"""Requests by which an operation changes something."""
-
 SOURCE = """
 from pyspark import pipelines as dp
 
-@dp.materialized_view(name="new_a")
-def new_a():
-    return spark.sql("SELECT id, 'new' AS side FROM range(4)")
+def make(name):
+    @dp.materialized_view(name="new_" + name)
+    def new():
+        return spark.sql("SELECT id, 'new' AS side FROM range(4)")
+
+for name in "{by_view}":
+    make(name)
 """
 
 
@@ -78,6 +76,11 @@ class Small:
     token: str
     catalog: str
     old_job: int = 0
+    new_job: int = 0
+    evidence: tuple[tuple[str, str], ...] = ()
+    """That the rows of every table were compared as they were at first: taken as given."""
+    by_view: str = "a"
+    by_renaming: str = "b"
 
     @cached_property
     def endpoint(self) -> Endpoint:
@@ -99,34 +102,49 @@ class Small:
                 "name": self.catalog,
                 "baseline_job": JobRef(name=f"{self.catalog} old", id=self.old_job or None),
                 "candidate_job": CandidateJob(
-                    name=f"{self.catalog} new", parameters=(Switched(name="prefix", parallel="v2_", serving=""),)
+                    name=f"{self.catalog} new",
+                    id=self.new_job or None,
+                    parameters=(Switched(name="prefix", parallel="v2_", serving=""),),
                 ),
                 "development_job": None,
                 "pipelines": (PipelineRef(name=self.catalog, environment="production"),),
-                "tables": tuple(Table(name=n, baseline=f"{s}.{n}", candidate=f"{s}.new_{n}") for n in "ab"),
+                "tables": tuple(
+                    Table(name=n, baseline=f"{s}.{n}", candidate=f"{s}.new_{n}")
+                    for n in self.by_view + self.by_renaming
+                ),
                 "rehearsal_schema": s,
             }
         )
 
     @classmethod
-    def make(cls, endpoint: Endpoint) -> Small:
-        """Makes tables, jobs and pipeline; waits for the pipeline's first update."""
-        place = cls(endpoint.host, endpoint.warehouse_id, str(endpoint.token), f"small_{uuid.uuid4().hex[:6]}")
+    def make(cls, endpoint: Endpoint, by_view: str = "a", by_renaming: str = "b") -> Small:
+        """Makes tables, jobs and pipeline; waits for the pipeline's first update. by_view, by_renaming: a letter a
+        table."""
+        place = cls(
+            endpoint.host,
+            endpoint.warehouse_id,
+            str(endpoint.token),
+            f"small_{uuid.uuid4().hex[:6]}",
+            by_view=by_view,
+            by_renaming=by_renaming,
+        )
         client, c = endpoint.workspace(), place.catalog
         client.catalogs.create(c, comment="Small")
         client.schemas.create("s", c)
         folder = f"/Shared/{c}"
         client.workspace.mkdirs(folder)
-        content = base64.b64encode(SOURCE.encode()).decode()
+        content = base64.b64encode(SOURCE.format(by_view=by_view).encode()).decode()
         client.workspace.import_(f"{folder}/pipeline.py", content=content, format=ImportFormat.RAW, overwrite=True)
         library = pipelines.PipelineLibrary(glob=pipelines.PathPattern(include=f"{folder}/**"))
         made = client.pipelines.create(name=c, catalog=c, schema="s", root_path=folder, libraries=[library])
         started = client.pipelines.start_update(str(made.pipeline_id)).update_id
-        for name, side in (("a", "old"), ("b", "old"), ("new_b", "new")):
+        olds = [(n, "old") for n in by_view + by_renaming]
+        for name, side in (*olds, *((f"new_{n}", "new") for n in by_renaming)):
             place.world.execute(
                 f"CREATE TABLE {c}.s.{name} COMMENT 'All of {name}' AS SELECT id, '{side}' AS side FROM range(3)"
             )
-            place.world.execute(f"GRANT SELECT ON TABLE {c}.s.{name} TO `account users`")
+            if side == "old":
+                place.world.execute(f"GRANT SELECT ON TABLE {c}.s.{name} TO `account users`")
         ids = [
             client.jobs.create(
                 name=f"{c} {side}",
@@ -143,25 +161,21 @@ class Small:
             ),
             300,
         )
-        return cls(place.host, place.warehouse_id, place.token, c, int(ids[0] or 0))
+        found = replace(place, old_job=int(ids[0] or 0), new_job=int(ids[1] or 0))
+        names = [n for t in found.migration.tables for n in (t.baseline, t.candidate)]
+        as_compared = [(compared.PREFIX + r.name, r.version or "") for r in relations(place.world, names, deep=True)]
+        return replace(found, evidence=tuple(as_compared))
 
     def service(self, store: Store, **options: Any) -> OperationsService:
         """Operations with the gates of the migration file taken as passed, one table after the other."""
-        world = self.world
-
-        @cache
-        def as_compared() -> dict[str, str]:
-            names = [n for t in self.migration.tables for n in (t.baseline, t.candidate)]
-            return {compared.PREFIX + r.name: r.version for r in relations(world, names, deep=True) if r.version}
-
         return OperationsService(
             store,
-            world,
+            self.world,
             self.migration,
             **{
                 "roles_of": lambda _: in_groups(*Role),
                 "judges": _passing,
-                "evidence": as_compared,
+                "evidence": lambda: dict(self.evidence),
                 "personas": lambda: True,
                 "patience": Patience(lease=LEASE, wait=60.0, parallel=1),
                 **options,
@@ -177,7 +191,7 @@ class Small:
             try:
                 (row,) = self.world.query(f"SELECT min(side), max(side), count(*) FROM {t.baseline}")
                 low, high, rows = row
-                assert low == high and rows == (4 if (t.name, low) == ("a", "new") else 3), row
+                assert low == high and rows == (4 if low == "new" and t.name in self.by_view else 3), row
                 found[t.name] = str(low)
             except WorkspaceError:
                 found[t.name] = "nothing"
@@ -197,6 +211,12 @@ class Small:
         }
         return {side: (j.paused, j.settings, j.parameters) for side, j in states.items()}
 
+    def position(self) -> tuple[Any, ...]:
+        """What tells one step boundary from another: kinds, definitions and grants of all names; both jobs."""
+        asked = [n for t in self.migration.tables for n in (t.baseline, t.kept, t.candidate, t.spare)]
+        found = relations(self.world, asked)
+        return (*((r.name, r.kind, r.over, r.grants) for r in found), *self.jobs().items())
+
     def state(self) -> tuple[dict[str, Relation], dict[str, Any], dict[str, str]]:
         """Everything that a rollback has to bring back."""
         return self.names(), self.jobs(), self.served()
@@ -212,24 +232,27 @@ class Small:
         listed = self.workspace.rest.get("list the faults", "/emulator/faults").objects("faults")
         return {f.name("id"): f for f in listed}
 
-    @contextmanager
-    def held(self, sql: str = "", **how: Any) -> Iterator[Callable[[], int]]:
-        """While this lasts, the answer of the first request that takes effect is kept back; gives how many are.
-
-        sql: of the first statement that contains this. how: fields of the rule instead of that.
-        """
-        rule = how or {"answer_seconds": 600}
-        routes = TAKES_EFFECT[:1] if sql else TAKES_EFFECT
-        texts = {"sql_contains": sql} if sql else {}
-        # Of no other's statements: those of an operation have this name in their text.
-        only = [{"sql_contains": f"{self.catalog}"}, {}, {}, {}]
-        ids = [
-            self.fault(method=method, path=path, count=1, **{**more, **texts}, **rule)
-            for (method, path), more in zip(routes, only, strict=False)
+    def effects(self, sql: str = "") -> list[dict[str, Any]]:
+        """Rules' fields for the requests by which an operation on this changes something; sql: only for statements that
+        contain this."""
+        statement = {"method": "POST", "path": "^/api/2.0/sql/statements$"}
+        if sql:
+            return [{**statement, "sql_contains": sql, "body_contains": self.catalog}]
+        update = {"method": "POST", "path": "^/api/2.2/jobs/update$"}
+        return [
+            {**statement, "body_contains": self.catalog},
+            *({**update, "body_contains": f'"job_id": {job}'} for job in (self.old_job, self.new_job)),
+            {"method": "PATCH", "path": f"^/api/2.1/unity-catalog/permissions/table/{self.catalog}"},
         ]
-        field_ = "held" if "answer_seconds" in rule else "applied"
+
+    @contextmanager
+    def faulty(self, which: Sequence[Mapping[str, Any]], what: str, seconds: float) -> Iterator[Callable[[], int]]:
+        """While this lasts, the first request of each of `which` is subject to `what` (a field of a rule) for so many
+        seconds; gives how many are, or were. Leaving it lets go of what waits for the rule."""
+        ids = [self.fault(**{"count": 1, **rule, what: seconds}) for rule in which]
+        counted = "held" if what == "answer_seconds" else "applied"
         try:
-            yield lambda: sum(f.whole(field_) for i, f in self.faults().items() if i in ids)
+            yield lambda: sum(f.whole(counted) for i, f in self.faults().items() if i in ids)
         finally:
             for i in ids:
                 self.workspace.rest.send("remove a fault", "DELETE", f"/emulator/faults/{i}", {})
@@ -241,12 +264,12 @@ class Operations:
 
     small: Small
     url: str
+    before: Any = None
+    """What `Small.state` gave before anything was done."""
     store: Store = field(init=False)
-    before: Any = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = open_store(self.url)
-        self.before = self.small.state()
 
     def service(self, **options: Any) -> OperationsService:
         return self.small.service(self.store, **options)
@@ -268,6 +291,17 @@ class Operations:
         made = self.rollback_plan()
         return self.service().apply_here(made, ERIN, made.confirmation, take_over)
 
+    def assert_as_before(self) -> None:
+        """Names, grants, comments, rows, schedules and parameters are those from before the cutover."""
+        names, jobs, served = self.small.state()
+        assert set(served.values()) == {"old"}
+        assert jobs == self.before[1]
+        assert names == self.before[0]
+
+    def forced(self) -> bool:
+        """Whether somebody took the lease from its holder by force."""
+        return any(r.action == "take over" for r in self.store.audit.records(limit=20))
+
     def minute_later(self) -> None:
         """The lease of a process that was killed has run out, and nothing that it sent is under way any more."""
         with self.store.engine.begin() as c:
@@ -285,11 +319,13 @@ _PROCESSES.set_forkserver_preload([__name__])
 
 
 class Process:
-    """A process of its own that carries one thing out: `apply`, `resume` or `rollback`."""
+    """A process of its own that carries one thing out: `apply`, `resume`, `bring back`, `rollback`, or `take over` by a rollback."""
 
     def __init__(self, of: Operations, what: str, operation: str = "") -> None:
         self.answer, there = _PROCESSES.Pipe(duplex=False)
-        self.process = _PROCESSES.Process(target=_execute, args=(there, of.small, of.url, what, operation), daemon=True)
+        self.process = _PROCESSES.Process(
+            target=_execute, args=(there, replace(of.small), of.url, what, operation), daemon=True
+        )
         self.process.start()
         there.close()
 
@@ -304,8 +340,6 @@ class Process:
         return True
 
     def signal(self, number: int) -> None:
-        import os
-
         os.kill(int(self.process.pid or 0), number)
 
     def kill(self) -> None:
@@ -333,14 +367,11 @@ def _execute(answer: Any, small: Small, url: str, what: str, operation: str) -> 
                 record = service.bring_back(operation, "worker")
             case _:
                 made = service.plan(Kind.ROLLBACK, {}, ERIN)
-                record = service.apply_here(made, ERIN, made.confirmation)
+                why = "it does not get on" if what == "take over" else ""
+                record = service.apply_here(made, ERIN, made.confirmation, why)
         answer.send((str(record.state), record.reason))
     except BaseException as e:  # noqa: BLE001 (the test asserts what it is)
         answer.send((type(e).__name__, str(e)))
-
-
-def verified(outcome: tuple[str, str]) -> bool:
-    return outcome[0] == State.VERIFIED
 
 
 def store_in(folder: Path) -> str:
