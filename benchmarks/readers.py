@@ -36,10 +36,13 @@ TABLES = tuple(f"t{i}" for i in range(1, 7))
 
 @dataclass
 class Reader:
-    """Reads one name until stopped. reads: start and end (seconds) of each with what it gave; None for an error."""
+    """Reads one name until stopped. reads: start and end (seconds) of each with what it gave; None for an error.
+
+    clock: gives the seconds."""
 
     endpoint: Endpoint
     name: str
+    clock: Callable[[], float] = time.monotonic
     reads: list[tuple[float, float, str | None]] = field(default_factory=list)
     problems: set[str] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -59,13 +62,13 @@ class Reader:
     def _run(self) -> None:
         with self.endpoint.sql() as connection, connection.cursor() as cursor:
             while not self._stop.is_set():
-                started, found = time.monotonic(), None
+                started, found = self.clock(), None
                 try:
                     cursor.execute(f"SELECT max(side) FROM {quote_table(self.name)}")
                     (found,) = cursor.fetchone()
                 except Exception as e:  # noqa: BLE001 (whatever a reader gets instead of rows is an error to it)
                     self.problems.add(str(e)[:80])
-                self.reads.append((started, time.monotonic(), found))
+                self.reads.append((started, self.clock(), found))
                 self._stop.wait(PAUSE)
 
 
