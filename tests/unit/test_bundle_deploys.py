@@ -212,6 +212,6 @@ def test_only_what_runs_is_uploaded() -> None:
     exclude = [p.removesuffix("/**") for p in read(FILE)["sync"]["exclude"]]
     left = {f.split("/")[0] for f in files.splitlines()} - set(exclude)
     assert left == {
-        ".gitignore", ".streamlit", "app", "app.yaml", "databricks.yml", "databricks_client", "pipeline", "pyproject.toml",
+        ".gitignore", ".streamlit", "app", "app.yaml", "databricks.yml", "databricks_client", "migrations", "pipeline", "pyproject.toml",
         "requirements.txt", "validation",
     }  # fmt: skip
