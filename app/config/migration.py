@@ -85,7 +85,7 @@ class Table(Frozen):
     exclude: tuple[str, ...] = ()
     mapping: dict[str, str] = Field(default_factory=dict)
     tolerance: dict[str, Tolerance] = Field(default_factory=dict)
-    row_threshold: int = Field(0, ge=0, le=2**63 - 1, strict=True)
+    row_threshold: int = Field(default=0, ge=0, le=2**63 - 1, strict=True)
     where: str | None = None
     candidate_where: str | None = None
     allow_empty: bool = False

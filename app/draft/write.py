@@ -103,8 +103,6 @@ def write(found: Found, file: Path, *, force: bool) -> Migration:
     """Writes the file whole or not at all, and gives what it says. Raises NotFound, FileExistsError without `force`,
     and OSError."""
     text = "\n".join(lines(found)) + "\n"
-    if file.exists() and not force:
-        raise FileExistsError(file)
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".yaml")
     draft = Path(name)
     try:

@@ -137,7 +137,7 @@ class Small:
         client.workspace.import_(f"{folder}/pipeline.py", content=content, format=ImportFormat.RAW, overwrite=True)
         library = pipelines.PipelineLibrary(glob=pipelines.PathPattern(include=f"{folder}/**"))
         made = client.pipelines.create(name=c, catalog=c, schema="s", root_path=folder, libraries=[library])
-        started = client.pipelines.start_update(str(made.pipeline_id)).update_id
+        started = client.pipelines.start_update(str(made.pipeline_id)).update_id if by_view else None
         olds = [(n, "old") for n in by_view + by_renaming]
         for name, side in (*olds, *((f"new_{n}", "new") for n in by_renaming)):
             place.world.execute(
@@ -154,13 +154,8 @@ class Small:
             ).job_id
             for side, paused in (("old", "UNPAUSED"), ("new", "PAUSED"))
         ]
-        wait_until(
-            lambda: (
-                str(client.pipelines.get_update(str(made.pipeline_id), started).update.state.value)
-                in ("COMPLETED", "FAILED", "CANCELED")
-            ),
-            300,
-        )
+        if started:
+            wait_until(lambda: place.world.update_state(str(made.pipeline_id), started) == "COMPLETED", 300)
         found = replace(place, old_job=int(ids[0] or 0), new_job=int(ids[1] or 0))
         names = [n for t in found.migration.tables for n in (t.baseline, t.candidate)]
         as_compared = [(compared.PREFIX + r.name, r.version or "") for r in relations(place.world, names, deep=True)]

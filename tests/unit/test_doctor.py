@@ -248,6 +248,21 @@ def test_a_system_schema_that_is_not_enabled_names_command_and_metastore(built: 
     assert {f.state for f in found.values()} == {OK, WARNING}
 
 
+def test_a_system_table_that_answers_proves_the_rights_on_it(built: Doctored, spark_up: None) -> None:
+    built.systems = {"system.query.history": "denied"}
+    catalog = built.local.sql.catalog
+    if catalog.find_catalog("system") is None:
+        catalog.create_catalog("system", "admin@example.com")
+        for schema in ("billing", "query"):
+            catalog.create_schema(f"system.{schema}", "admin@example.com")
+    found = {f.subject: f for f in of(built.granted().examine("permissions"), "permissions") if "system" in f.subject}
+    assert found["schema system.billing"].seen == "its tables answer"
+    assert (
+        found["schema system.query"].state is WARNING
+        and "ON SCHEMA `system`.`query`" in found["schema system.query"].fix
+    )
+
+
 # -- roles -------------------------------------------------------------------------------------------------------------
 
 

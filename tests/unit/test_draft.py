@@ -205,6 +205,18 @@ def test_a_file_is_never_overwritten_unasked(drafting: Drafting) -> None:
     assert list(drafting.file.parent.glob(".m.yaml*")) == []
 
 
+def test_a_file_that_appears_meanwhile_is_not_overwritten(drafting: Drafting) -> None:
+    ask = drafting.sql.query
+
+    def slow(*given: Any, **named: Any) -> Sequence[dict[str, Any]]:
+        drafting.file.write_text("another's")
+        return ask(*given, **named)
+
+    drafting.sql.query = slow  # type: ignore[method-assign]
+    status, _, err = drafting.built(*PAIRS)("--check-keys")
+    assert status == 2 and "exists" in err and drafting.file.read_text() == "another's"
+
+
 def test_keys_are_checked_by_query_on_request(drafting: Drafting) -> None:
     assert drafting.built(*PAIRS)("--check-keys")[0] == 0
     text = drafting.file.read_text()
