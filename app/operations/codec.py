@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -45,33 +45,45 @@ def observation_from_json(data: Mapping[str, Any]) -> tuple[Observation, dict[st
         raise CodecError(f"the stored plan cannot be read: {type(e).__name__}: {e}") from e
 
 
-@cache
-def _hints(cls: type) -> dict[str, Any]:
-    return get_type_hints(cls)
+Reader = Callable[[Any], Any]
 
 
 def _read(wanted: Any, value: Any) -> Any:
+    return _reader(wanted)(value)
+
+
+@cache
+def _reader(wanted: Any) -> Reader:
+    """What makes a value of this type of what JSON has of it. Made once a type: a plan has thousands of values."""
     origin, args = get_origin(wanted), get_args(wanted)
-    if wanted is Any or origin is Literal:
-        return value
     if origin in (Union, UnionType):
-        if value is None and NoneType in args:
-            return None
-        return _read(next(a for a in args if a is not NoneType), value)
+        inner = _reader(next(a for a in args if a is not NoneType))
+        return (lambda value: None if value is None else inner(value)) if NoneType in args else inner
     if origin is tuple:
-        if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(_read(args[0], v) for v in value)
-        return tuple(_read(a, v) for a, v in zip(args, value, strict=True))
-    if origin is not None and issubclass(origin, Mapping):
-        return {k: _read(args[1], v) for k, v in value.items()}
+        return _tuple_reader(args)
+    if origin is not None and origin is not Literal and issubclass(origin, Mapping):
+        member = _reader(args[1])
+        return lambda value: {k: member(v) for k, v in value.items()}
     if isinstance(wanted, type):
         if issubclass(wanted, Step):
-            return load(value)
+            return load
         if issubclass(wanted, datetime):
-            return datetime.fromisoformat(value)
+            return datetime.fromisoformat
         if issubclass(wanted, StrEnum):
-            return wanted(value)
+            return wanted
         if is_dataclass(wanted):
-            hints = _hints(wanted)
-            return wanted(**{f.name: _read(hints[f.name], value[f.name]) for f in fields(wanted) if f.name in value})
-    return value
+            return _dataclass_reader(wanted)
+    return lambda value: value
+
+
+def _tuple_reader(args: tuple[Any, ...]) -> Reader:
+    readers = [_reader(a) for a in args if a is not Ellipsis]
+    if args[-1] is Ellipsis:
+        return lambda value: tuple(map(readers[0], value))
+    return lambda value: tuple(read(v) for read, v in zip(readers, value, strict=True))
+
+
+def _dataclass_reader(wanted: type) -> Reader:
+    hints = get_type_hints(wanted)
+    readers = [(f.name, _reader(hints[f.name])) for f in fields(wanted)]
+    return lambda value: wanted(**{name: read(value[name]) for name, read in readers if name in value})

@@ -113,10 +113,11 @@ class Observation:
 
     def relation(self, name: str) -> Relation:
         """The observed state of a name. Raises KeyError if it was not looked at."""
-        for r in self.relations:
-            if r.name == name:
-                return r
-        raise KeyError(name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Relation]:
+        return {r.name: r for r in reversed(self.relations)}
 
     def job(self, side: str) -> JobState:
         """The observed job of a side. Raises KeyError if it was not looked at."""

@@ -220,7 +220,7 @@ def _privileges(observation: Observation) -> GateVerdict:
 
 def _way_back(migration: Migration, observation: Observation) -> GateVerdict:
     title = "The rollback is planned"
-    steps = plan_swap.cutover(migration, observation).steps
+    steps = plan_swap.cutover_steps(migration, observation)
     try:
         inverse = plan_swap.way_back(migration, observation, steps)
     except NoWayBack as e:

@@ -18,7 +18,6 @@ from app.operations.positions import Place, Swap
 from app.store.operations import JournalEntry, OperationRecord, OperationsRepository, Phase, State
 
 _STARTED = (State.RUNNING, State.NEEDS_HUMAN, State.VERIFIED, State.UNDONE)
-NOT_STORED = "no cutover of it is stored here"
 MOST = 20
 """Operations that are read at most to find the newest."""
 
@@ -44,7 +43,7 @@ class PastCutover:
     methods: dict[str, str] = field(default_factory=dict)
     swaps: tuple[Swap, ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
-    unknown: str = NOT_STORED
+    unknown: str = plan_swap.NOT_STORED
 
     def names(self, migration: Migration) -> tuple[str, ...]:
         """Every relation that the way back looks at."""

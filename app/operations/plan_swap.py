@@ -53,6 +53,7 @@ IDLE_SECONDS = 1800.0
 
 
 ROLLBACK_IDLE_SECONDS = 120.0
+NOT_STORED = "no cutover of it is stored here"
 
 
 def names(migration: Migration) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ def places(
     all_swaps: Sequence[Swap],
     observation: Observation,
     before: Observation | None = None,
-    unknown: str = "no cutover of it is stored here",
+    unknown: str = NOT_STORED,
 ) -> dict[str, Place]:
     """Position of each table. before: what a cutover saw, to recognise both tables by their ids; unknown: why there is
     none."""
@@ -96,6 +97,22 @@ def _ids(swap: Swap, before: Observation | None) -> tuple[str | None, str | None
 
 def cutover(migration: Migration, observation: Observation) -> Draft:
     """Old to new, all tables. Where a table is not where a cutover begins, a gate says so and blocks."""
+    all_swaps = swaps(migration, observation)
+    planned = cutover_steps(migration, observation)
+    try:
+        inverse = way_back(migration, observation, planned)
+    except NoWayBack:
+        inverse = ()  # A gate names the reason and blocks.
+    return Draft(
+        planned,
+        inverse=inverse,
+        method={s.table: s.method for s in all_swaps},
+        notes=(*_cutover_notes(all_swaps, observation), *migration.reminders.cutover),
+    )
+
+
+def cutover_steps(migration: Migration, observation: Observation) -> tuple[PlannedStep, ...]:
+    """The steps of a cutover, without what undoes them."""
     all_swaps = swaps(migration, observation)
     old, new = observation.job("baseline"), observation.job("candidate")
     pipeline = observation.pipelines[0]
@@ -120,17 +137,7 @@ def cutover(migration: Migration, observation: Observation) -> Draft:
             ),
         ),
     ]
-    planned = number(steps)
-    try:
-        inverse = way_back(migration, observation, planned)
-    except NoWayBack:
-        inverse = ()  # A gate names the reason and blocks.
-    return Draft(
-        planned,
-        inverse=inverse,
-        method={s.table: s.method for s in all_swaps},
-        notes=(*_cutover_notes(all_swaps, observation), *migration.reminders.cutover),
-    )
+    return number(steps)
 
 
 def forward(all_swaps: Sequence[Swap], observation: Observation, round_: str = "") -> list[Staged]:
@@ -191,7 +198,7 @@ def back(
     jobs: bool = True,
     parameters: tuple[tuple[str, str], ...] = (),
     owned: bool = True,
-    unknown: str = "no cutover of it is stored here",
+    unknown: str = NOT_STORED,
     round_: str = "",
 ) -> list[Staged]:
     """New to old from wherever each table is. before: what the cutover saved, if it is known.
@@ -205,11 +212,7 @@ def back(
     unknown: why `before` is not known, where it is not.
     Raises NoWayBack with every table whose place is not one of ours, or whose kept table is not proven to be the old.
     """
-    at = places(all_swaps, observation, before, unknown)
-    lost = [f"{t}: {p.text}" for t, p in at.items() if p.position is Position.UNKNOWN]
-    lost += [f"{t}: {p.text}, but {p.doubt}" for t, p in at.items() if p.doubt]
-    if lost:
-        raise NoWayBack("; ".join(lost))
+    at = _places_with_way_back(all_swaps, observation, before, unknown)
     by = {p: [s for s in all_swaps if at[s.table].position is p] for p in Position}
     viewed = by[Position.SHADOWED] + (by[Position.FLIPPED] if owned else [])
     changed = {s.table: changed_grants(s, observation, before) for s in all_swaps}
@@ -293,6 +296,18 @@ def back(
         )
         steps.append(("outcome", "", outcome))
     return steps
+
+
+def _places_with_way_back(
+    all_swaps: Sequence[Swap], observation: Observation, before: Observation | None, unknown: str
+) -> dict[str, Place]:
+    """Position of each table. Raises NoWayBack as `back` does."""
+    at = places(all_swaps, observation, before, unknown)
+    lost = [f"{t}: {p.text}" for t, p in at.items() if p.position is Position.UNKNOWN]
+    lost += [f"{t}: {p.text}, but {p.doubt}" for t, p in at.items() if p.doubt]
+    if lost:
+        raise NoWayBack("; ".join(lost))
+    return at
 
 
 def _left_views(swap: Swap, place: Place, relations: Mapping[str, Relation], owned: bool) -> list[tuple[str, str]]:
@@ -391,18 +406,20 @@ def way_back(migration: Migration, observation: Observation, steps: Sequence[Pla
     """
     state = observation.model
     all_swaps = swaps(migration, observation)
-    undo: list[Staged] = []
+    seen = observation
     for planned in steps:
         try:
             moved = planned.step.leaves(state)
-            if moved.relations == state.relations and undo:
+            if moved.relations == state.relations and seen is not observation:
                 continue
             state = moved
             seen = observation.with_relations(state.relations.values())
-            undo = back(all_swaps, seen, observation, pause_new=True, parameters=parallel_parameters(migration))
+            _places_with_way_back(all_swaps, seen, observation, NOT_STORED)
         except (ValueError, NoWayBack) as e:
             raise NoWayBack(f"step {planned.number} ({type(planned.step).__name__} {planned.lane}): {e}") from e
-    return number(undo)
+    if not steps:
+        return ()
+    return number(back(all_swaps, seen, observation, pause_new=True, parameters=parallel_parameters(migration)))
 
 
 def rollback(
@@ -412,7 +429,7 @@ def rollback(
     *,
     parameters: tuple[tuple[str, str], ...],
     unrestored: tuple[str, ...] = (),
-    unknown: str = "no cutover of it is stored here",
+    unknown: str = NOT_STORED,
     reminders: tuple[str, ...] = (),
 ) -> Draft:
     """New to old from the world as it is. Raises Refused where there is nothing to roll back or no way back.

@@ -31,10 +31,10 @@ class Lookup(dict[str, frozenset[Role]]):
 @pytest.fixture
 def lookup(given: Given) -> Lookup:
     """The lookup of roles; a cutover has been done, and the lookup is down."""
-    found = Lookup({**given.roles, MARA.user_name: MARA.roles})
-    given.roles = found
     given.cut_over()
+    found = Lookup({**given.roles, MARA.user_name: MARA.roles})
     found.down = True
+    given.roles = found
     return found
 
 
