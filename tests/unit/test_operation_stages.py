@@ -67,7 +67,7 @@ def test_the_newest_operation_of_the_kind_says_what_to_expect_and_a_rehearsal_th
     assert rehearsed.steps.keys() >= {("FlipView", "dim_fde"), ("RenameTable", "dim_fde")}
     given.world.undisturbed()
     given.world.before("AS SELECT", lambda: given.clock.go_on(0.3))
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     after = expected(given.store.operations, MIGRATION, Kind.CUTOVER)
     assert after.stages["flip"] > rehearsed.stages["flip"] and after.stages["exchange"] < rehearsed.stages["exchange"]
     assert "parameters" in after.stages

@@ -40,7 +40,7 @@ DROP = {"table": TABLE.name}
 @pytest.fixture
 def cut_over(given: Given) -> Given:
     """A month after the cutover."""
-    assert given.service.apply(given.approved(), "worker").state is State.VERIFIED
+    given.cut_over()
     given.clock.go_on(31 * DAY)
     return given
 
@@ -96,7 +96,7 @@ def test_its_plan_shows_the_calls_and_the_inverse_and_what_it_changes(cut_over: 
 def test_before_a_week_has_passed_it_is_blocked(given: Given) -> None:
     with_job = given.service.plan(Kind.ARCHIVE, {}, ERIN)
     assert "no cutover holds" in blocking(with_job)["world.stood"] and "world.serving" in blocking(with_job)
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     given.clock.go_on(7 * DAY - 60)
     made = given.service.plan(Kind.ARCHIVE, {}, ERIN)
     assert list(blocking(made)) == ["world.stood"] and "from 2026-01-19T06:" in blocking(made)["world.stood"]
@@ -255,7 +255,7 @@ def test_each_old_table_is_dropped_by_its_name_and_the_names_serve_the_new_side(
 @pytest.mark.parametrize("rename", [["dim_fde"]])
 def test_an_old_table_of_a_cutover_by_renaming_is_dropped_too(rename: list[str]) -> None:
     given = Given(rename=rename)
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     given.clock.go_on(31 * DAY)
     perform(given, Kind.ARCHIVE)
     assert perform(given, Kind.DROP_BACKUP, {"table": "dim_fde"}).state is State.VERIFIED
@@ -263,7 +263,7 @@ def test_an_old_table_of_a_cutover_by_renaming_is_dropped_too(rename: list[str])
 
 
 def test_before_30_days_have_passed_it_is_blocked(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     given.clock.go_on(8 * DAY)
     perform(given, Kind.ARCHIVE)
     assert list(blocking(given.service.plan(Kind.DROP_BACKUP, DROP, ERIN))) == ["world.stood"]
@@ -402,7 +402,7 @@ def test_only_a_verified_cutover_that_nothing_undid_holds(cut_over: Given) -> No
 
 def test_a_table_that_took_the_name_serves_the_new_side_only_with_the_candidates_id() -> None:
     g = Given(rename=[TABLE.name])
-    g.service.apply(g.approved(), "worker")
+    g.cut_over()
     past = last_cutover(g.store.operations, MIGRATION)
     names = [TABLE.baseline, TABLE.kept, TABLE.candidate, TABLE.spare]
     swap = Swap(TABLE.name, TABLE.baseline, TABLE.kept, TABLE.candidate, "rename", TABLE.spare)

@@ -129,7 +129,7 @@ def test_a_new_job_without_the_parameters_that_a_rollback_sets_is_not_cut_over_t
 
 @pytest.mark.parametrize("kind", [Kind.RUN_NOW, Kind.UNPAUSE])
 def test_the_old_job_does_not_run_while_its_names_are_views(given: Given, kind: Kind) -> None:
-    given.service.apply(given.approved(), ERIN)
+    given.cut_over()
     assert all_new(given)
     with pytest.raises(
         Refused, match=r"dim_fde is a view over product\.fde\.dlt_v2_dim_fde: the old job must not write"
@@ -143,7 +143,7 @@ def test_the_old_job_does_not_run_while_its_names_are_views(given: Given, kind: 
 @pytest.mark.parametrize("kind", [Kind.RUN_NOW, Kind.UNPAUSE])
 def test_the_old_job_does_not_run_where_a_renamed_table_has_its_name(kind: Kind) -> None:
     given = Given(rename=["dim_fde"])
-    given.service.apply(given.approved(), ERIN)
+    given.cut_over()
     assert all_new(given)
     (blocking, *_) = given.service.plan(kind, {"job": "baseline"}, ERIN).blocking
     assert blocking.key == "world.own_names"

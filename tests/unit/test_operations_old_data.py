@@ -39,7 +39,7 @@ def test_a_cutover_says_what_its_way_back_would_serve(given: Given) -> None:
 
 
 def test_a_rollback_says_how_old_the_data_is_that_consumers_go_back_to(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     given.clock.go_on(4 * 24 * 3600)
     text, moment = the_note(given, Kind.ROLLBACK)
     assert text == "consumers go back to what run 71 of the old job left at 2026-01-12T03:00Z: the data is 4.1 days old"
@@ -72,7 +72,7 @@ def test_the_last_run_that_succeeded_and_had_ended_counts_and_generated_history_
 
 
 def test_a_cutover_holds_until_it_is_rolled_back(given: Given) -> None:
-    given.service.apply(given.approved(), "worker")
+    given.cut_over()
     cutover = given.store.operations.last("cutover", "00_rds")
     assert cutover is not None and standing(cutover, None) is cutover and standing(None, None) is None
     assert old_from(cutover, given.clock()) == cutover.started_at

@@ -65,7 +65,7 @@ def paused_already(g: Given) -> tuple[Kind, dict[str, Any]]:
 
 def rolled_back_after_grants_changed(g: Given) -> tuple[Kind, dict[str, Any]]:
     """So that a rollback revokes, and grants only what is missing."""
-    g.service.apply(g.approved(), "worker")
+    g.cut_over()
     view = g.world.names[X]
     kept = tuple(p for p in view.grants if p.principal != "data-consumers")
     g.world.names[X] = replace(view, grants=union(kept, (Grant("new-team", ("SELECT",)),)))
@@ -88,7 +88,7 @@ def rehearsed_over_what_is_left(g: Given) -> tuple[Kind, dict[str, Any]]:
 
 def a_month_after(g: Given) -> tuple[Kind, dict[str, Any]]:
     """The old job may be archived."""
-    g.service.apply(g.approved(), "worker")
+    g.cut_over()
     g.clock.go_on(31 * 24 * 3600)
     return Kind.ARCHIVE, {}
 
