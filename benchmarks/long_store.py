@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert
 
 from app.config.migration import Migration
+from app.context import Context
+from app.progress.recorder import changes
 from app.store.base import now
 from app.store.collected.records import (
     ColumnRecord,
@@ -24,6 +27,7 @@ from app.store.collected.records import (
     UpdateRecord,
     UsageRecord,
 )
+from app.store.definitions import SCHEDULE
 from app.store.open import Store
 from app.store.parity_records import ParityState, pair_of, producer_json, runs_table, tables_table
 from app.store.parity_records import Producer as Writer
@@ -51,17 +55,32 @@ def fill(store: Store, migration: Migration, days: int = DAYS) -> dict[str, int]
     """
     at = now().astimezone(UTC).replace(microsecond=0)
     rng = random.Random(400)
-    _definitions(store, migration, at)
+    _definitions(store, migration, at, days)
     counts = {"runs": 0, "updates": 0, "tasks": 0, "events": 0, "usage": 0}
     for first in range(0, days * RUNS_A_DAY, 100):
         part = range(first, min(first + 100, days * RUNS_A_DAY))
         for kind, n in _history(store, migration, at, part, rng).items():
             counts[kind] += n
     counts["comparisons"] = _comparisons(store, migration, at, min(days, COMPARED_DAYS) * RUNS_A_DAY)
+    counts["items met"] = _progress(store, migration, at, days)
     return counts
 
 
-def _definitions(store: Store, migration: Migration, at: datetime) -> None:
+def _progress(store: Store, migration: Migration, at: datetime, days: int) -> int:
+    """Records what the evidence meets as met day by day, as a worker would have that watched from the first day on."""
+    first = at - timedelta(days=days)
+    met = [c for c in changes(Context(store=store, migration=migration).facts()) if c[2] is not None]
+    step = timedelta(days=days * 0.8) / max(1, len(met))
+    made = []
+    for n, (_, after, change) in enumerate(met):
+        when = first + n * step
+        found = replace(after, first_met=when)
+        made.append((None, found, replace(change, at=when, recorded_at=when) if change else None))
+    store.progress.write(made)
+    return len(made)
+
+
+def _definitions(store: Store, migration: Migration, at: datetime, days: int) -> None:
     for source in SOURCES:
         store.collected.source_succeeded(source, at, 86400)
     store.collected.put_schedules(
@@ -76,6 +95,8 @@ def _definitions(store: Store, migration: Migration, at: datetime) -> None:
             )
         ]
     )  # fmt: skip
+    schedule = {"quartz": "0 0 5/6 * * ?", "timezone": migration.timezone, "active": True}
+    store.definitions.observe(SCHEDULE, {"baseline": schedule, "candidate": schedule}, at - timedelta(days=days))
     store.collected.put_pipelines(
         [
             PipelineRecord(

@@ -1,67 +1,27 @@
-"""Pages over a filled store, and a browser, for all tests that need no workspace."""
+"""Pages over a filled store, and a browser, for all tests that need no Spark. One panel for all of them."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Playwright, expect
 
-from app.config.migration import Migration
-from scripts.run import free_port
-from tests.browser.panel import ROOT, SLOW, browser_executable, wait
-from tests.support.pages_seed import open_test_store, seed
-
-FILE = ROOT / "migrations/00_rds_local.yaml"
+from tests.browser.panel import SLOW, browser_executable
+from tests.browser.stage import Stage, playing
 
 
 @pytest.fixture(scope="session")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of pages over a filled store. There is no workspace and no worker: pages read only the store."""
-    folder = tmp_path_factory.mktemp("pages")
-    address = f"sqlite:///{folder / 'store.db'}"
-    store = open_test_store(address)
-    seed(store, Migration.load(FILE), differing=True, failing=True)
-    store.engine.dispose()
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app.web.server"],
-        cwd=ROOT,
-        env=os.environ
-        | {
-            "PYTHONPATH": str(ROOT),
-            "CUTOVER_DATA": str(folder),
-            "CUTOVER_STORE_URL": address,
-            "CUTOVER_IDENTITY": "persona",
-            "CUTOVER_MIGRATION": str(FILE),
-            "DATABRICKS_HOST": "http://127.0.0.1:9",
-            "DATABRICKS_TOKEN": "none",
-            "DATABRICKS_WAREHOUSE_ID": "none",
-            "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
-            "STREAMLIT_SERVER_PORT": str(port),
-        },
-        stderr=(folder / "panel.log").open("ab"),
-    )
-    found = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        try:
-            with urllib.request.urlopen(f"{found}/_stcore/health", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
-
-    try:
-        wait(answers, 60, "the pages to answer")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Pages, their store and a workspace. What a test changes it takes back: all tests share them."""
+    with playing(tmp_path_factory.mktemp("pages")) as found:
         yield found
-    finally:
-        process.terminate()
-        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def url(stage: Stage) -> str:
+    """The address of the pages."""
+    return stage.url
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlencode
 
 from playwright.sync_api import Locator, Page, expect
@@ -117,10 +118,17 @@ def wait(what: Callable[[], object], seconds: float, name: str, pause: float = 0
         time.sleep(pause)
 
 
+class Served(Protocol):
+    """Anything with the address of pages."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Visitor:
     """A person at the panel, under a persona."""
 
-    def __init__(self, page: Page, panel: RunningPanel, persona: str) -> None:
+    def __init__(self, page: Page, panel: Served, persona: str) -> None:
         self.page = page
         self.panel = panel
         self.persona = persona

@@ -6,26 +6,21 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from tests.browser.pages import opened
+from tests.browser.people import faults
 from tests.support.pages_sound import PAGES
-
-SERIOUS = {"serious", "critical"}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing_serious(chromium: Browser, url: str, path: str, theme: str, tmp_path: Path) -> None:
     page = opened(chromium, f"{url}/{path}", theme, 1440)
-    found = [v for v in Axe().run(page).response["violations"] if v["impact"] in SERIOUS]
+    places = faults(page)
     page.screenshot(path=tmp_path / "page.png", full_page=True)
     page.context.close()
-    places = [
-        f"{v['id']}: {n['target']} {n['html'][:160]} {n['failureSummary'][:200]}" for v in found for n in v["nodes"]
-    ]
-    assert not places, "\n".join(places[:30])
+    assert not places, "\n".join(places)
 
 
 @pytest.mark.parametrize("path", PAGES)

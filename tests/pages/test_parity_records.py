@@ -106,3 +106,12 @@ def test_a_new_result_shows_at_once_though_the_chart_of_before_is_kept(store: St
     store.parity.finish(parity_id, ParityState.FAILED)
     assert "(37 table comparisons)" in text_of(open_page("parity"))
     assert store.parity.revision("production") != revision
+
+
+def test_a_table_opens_with_its_newest_verdict_and_not_with_a_cancelled_comparison(store: Store, fill: Fill) -> None:
+    fill(differing=True)
+    parity_id = store.parity.request(["income_verification"], "erin@example.com")
+    store.parity.claim("test")
+    store.parity.finish(parity_id, ParityState.CANCELLED)
+    text = text_of(open_page("parity", table="income_verification"))
+    assert "Chance of a hidden difference" in text and "12 rows missing, 3 extra, 40 modified" in text

@@ -88,9 +88,13 @@ def seed(
     failing: bool = False,
     differing: bool = False,
     operations: bool = True,
+    under_way: bool = True,
     moment: datetime | None = None,
 ) -> None:
-    """Fills a store as a worker would have. nasty: hostile texts everywhere. failing: sources fail and runs fail."""
+    """Fills a store as a worker would have. nasty: hostile texts everywhere. failing: sources fail and runs fail.
+
+    under_way: whether the rollback among the operations has not ended yet.
+    """
     at = moment or now()
     rng = random.Random(7)
     _sources(store, at, failing)
@@ -98,7 +102,7 @@ def seed(
     _history(store, migration, at, days, rng, nasty, failing)
     _parity(store, migration, at, rng, differing, nasty)
     if operations:
-        _operations(store, migration, at, nasty)
+        _operations(store, migration, at, nasty, under_way)
     _ticks(store, nasty)
     _incidents(store, migration, at, nasty)
     _setup(store, at, nasty)
@@ -496,7 +500,7 @@ def record_of(made: Plan, state: State, **more: Any) -> OperationRecord:
     return OperationRecord(**{**values, **more})
 
 
-def _operations(store: Store, migration: Migration, at: datetime, nasty: bool) -> None:
+def _operations(store: Store, migration: Migration, at: datetime, nasty: bool, under_way: bool) -> None:
     verified = a_plan(migration, at - timedelta(hours=30), Kind.REHEARSE, 1)
     store.operations.add(
         record_of(
@@ -514,7 +518,9 @@ def _operations(store: Store, migration: Migration, at: datetime, nasty: bool) -
     failed = a_plan(migration, at - timedelta(hours=50), Kind.PAUSE, 4)
     store.operations.add(record_of(failed, State.REFUSED, reason=f"someone else was first {NASTY if nasty else ''}"))
     running = a_plan(migration, at - timedelta(minutes=3), Kind.ROLLBACK, 5)
-    store.operations.add(record_of(running, State.RUNNING, started_at=at - timedelta(minutes=2), executor="worker"))
+    state, ended = (State.RUNNING, None) if under_way else (State.VERIFIED, at)
+    began = at - timedelta(minutes=2)
+    store.operations.add(record_of(running, state, started_at=began, ended_at=ended, executor="worker"))
     lease = store.leases.acquire("operations", "test", 3600)
     assert lease is not None
     for planned in running.steps[:7]:
@@ -557,7 +563,8 @@ def _incidents(store: Store, migration: Migration, at: datetime, nasty: bool) ->
 
 
 def _ticks(store: Store, nasty: bool) -> None:
-    store.binding.bind("1", "http://127.0.0.1:1", local=True)
+    if store.binding.current() is None:
+        store.binding.bind("1", "http://127.0.0.1:1", local=True)
     for key in ("notebooks_documented", "lineage_drawn", "branch_pushed", "engineering"):
         store.checklist.mark(
             key,

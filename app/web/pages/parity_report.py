@@ -11,7 +11,7 @@ from app.access import Refused
 from app.parity.provenance import provenance_of
 from app.parity.reveal import Sampled
 from app.parity.service import REVEAL
-from app.store.parity_records import ParityRun, ParityTable, Producer
+from app.store.parity_records import ParityRun, ParityState, ParityTable, Producer
 from app.web.components import charts, hints, identity, panel
 from app.web.components.frame import Figure, empty, figures, section
 from app.web.components.marks import verdict_mark
@@ -54,10 +54,14 @@ def draw(name: str, parity_id: str | None, pair: str) -> None:
 
 
 def _chosen_report(name: str, ids: list[str], by_id: Mapping[str, ParityTable], linked: str | None, here: Panel) -> str:
-    """The comparison to show: what the address names, until another one is picked; the address follows."""
+    """The comparison to show: what the address names, until another one is picked; the address follows.
+
+    Without an address the newest that found something out: a cancelled one has no report.
+    """
+    newest = next((i for i in ids if by_id[i].state is not ParityState.CANCELLED), ids[0])
     key, followed = f"report_of_{name}", f"report_of_{name}_followed"
     if st.session_state.get(followed) != linked or st.session_state.get(key) not in ids:
-        st.session_state[key] = linked if linked in ids else ids[0]
+        st.session_state[key] = linked if linked in ids else newest
     picked: str = st.selectbox(
         "Comparison",
         ids,
