@@ -216,10 +216,24 @@ def _local_quarters(zone: ZoneInfo, start: datetime) -> tuple[int, ...]:
     """The quarters of an hour of UTC from `start` on by the zone's clocks: ordinal of the day times 96 and the quarter
     of the day. -1 in an hour that comes a second time: it counts once, the first time.
 
-    Kept, as most schedules that are compared share a zone: it takes 40 ms, a tenth of `cutover status`.
+    Kept, as most schedules that are compared share a zone. Only days beside a change of the clocks are asked quarter by
+    quarter: asking for each of the year's took 40 ms, a tenth of `cutover status`.
     """
-    moments = ((start + n * _QUARTER).astimezone(zone) for n in range((LEAD + HORIZON) // _QUARTER))
-    return tuple(-1 if m.fold else m.toordinal() * _A_DAY + m.hour * 4 + m.minute // 15 for m in moments)
+    count = (LEAD + HORIZON) // _QUARTER
+    found: list[int] = []
+    for first in range(0, count, _A_DAY):
+        some = range(first, min(first + _A_DAY, count))
+        around = [(start + (first + n) * _QUARTER).astimezone(zone) for n in (0, -_A_DAY, _A_DAY)]
+        if len({m.utcoffset() for m in around}) == 1:
+            begin = _local_quarter(around[0])
+            found += range(begin, begin + len(some))
+        else:
+            found += (_local_quarter((start + n * _QUARTER).astimezone(zone)) for n in some)
+    return tuple(found)
+
+
+def _local_quarter(moment: datetime) -> int:
+    return -1 if moment.fold else moment.toordinal() * _A_DAY + moment.hour * 4 + moment.minute // 15
 
 
 def _offsets(mine: Quarters, theirs: Quarters) -> tuple[int, ...]:
