@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(__file__).with_name("mutants.toml")
 COPIED = ("app", "databricks_client", "validation", "pipeline", "emulator", "demo", "scripts", "benchmarks", "tests",
-          "pyproject.toml", "databricks.yml", "app.yaml", "README.md", "docs")  # fmt: skip
+          "migrations", "pyproject.toml", "databricks.yml", "app.yaml", "README.md", "docs")  # fmt: skip
 
 PRELOADED = ("pytest", "hypothesis", "sqlalchemy.dialects.sqlite", "alembic", "pydantic", "typer", "yaml",
              "databricks.sdk", "databricks.sql", "pyarrow", "starlette", "psycopg", "streamlit")  # fmt: skip
