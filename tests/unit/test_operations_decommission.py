@@ -347,8 +347,11 @@ def test_a_served_view_of_another_owner_is_known_and_any_other_view_of_theirs_is
     cut_over.world.names[TABLE.baseline] = replace(served, owner="engineer@example.com")
     assert cut_over.world.views_naming(TABLE.kept) == Views(hidden=(TABLE.baseline,))
     assert blocking(cut_over.service.plan(Kind.DROP_BACKUP, DROP, ERIN)) == {}
-    for over in (None, TABLE.kept):
-        cut_over.world.names["lab.tests.v"] = replace(served, name="lab.tests.v", owner="ann@example.com", over=over)
+    names = cut_over.world.names
+    other = MIGRATION.tables[1].baseline
+    for name, over in (("lab.tests.v", None), ("lab.tests.v", TABLE.kept), (other, None)):
+        theirs = replace(served, name=name, owner="ann@example.com", over=over)
+        cut_over.world.names = {**names, name: theirs}
         assert list(blocking(cut_over.service.plan(Kind.DROP_BACKUP, DROP, ERIN))) == ["world.served"]
 
 
