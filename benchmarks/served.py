@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,13 +24,15 @@ from tests.support.small_migration import ERIN, Operations, Small, store_in
 
 SIX = "abcdef"
 FLIPS = ("FlipView",)
+EXCHANGES = {"RenameTable": "TakeName", "LeaveName": "RenameBack"}
+"""The step that frees a name, and the one that gives it."""
 
 
 @dataclass(frozen=True)
 class Got:
     """Of one operation. seconds: from its begin to its end; gone: a name was without a table or view, the longest;
     mixed: from the first to the last flip; served: from its begin to the last read that gave the other side's rows;
-    errors, in_flips: failed reads, and those of them that overlap a flip."""
+    errors, in_flips, elsewhere: failed reads, those of them that overlap a flip, and those that overlap no exchange."""
 
     seconds: float
     gone: float
@@ -39,11 +41,22 @@ class Got:
     reads: int
     errors: int
     in_flips: int
+    elsewhere: int
 
 
 def answered(entry: JournalEntry) -> float:
     """The moment at which a step was answered, by the wall clock."""
     return datetime.fromisoformat(str(entry.detail["answered"])).timestamp()
+
+
+def sent(entry: JournalEntry) -> float:
+    """The moment at which a step was sent."""
+    return answered(entry) - float(entry.detail["seconds"])
+
+
+def overlap(read: tuple[float, float], times: Sequence[tuple[float, float]]) -> bool:
+    """Whether a read was under way in one of these times."""
+    return any(read[0] < end and read[1] > start for start, end in times)
 
 
 def during(of: Operations, call: Callable[[], OperationRecord], after: str) -> Got:
@@ -61,7 +74,8 @@ def during(of: Operations, call: Callable[[], OperationRecord], after: str) -> G
     assert record.state is State.VERIFIED, record.reason
     assert set(of.small.served().values()) == {after}
     done = [e for e in of.store.operations.journal(record.id) if e.phase is Phase.DONE]
-    flips = [(answered(e) - float(e.detail["seconds"]), answered(e)) for e in done if e.step in FLIPS]
+    flips = [(sent(e), answered(e)) for e in done if e.step in FLIPS]
+    gaps = [(sent(a), answered(b)) for a in done for b in done if a.lane == b.lane and EXCHANGES.get(a.step) == b.step]
     reads = [r for reader in readers for r in reader.reads]
     failed = [(a, b) for a, b, found in reads if found is None]
     began = record.started_at.timestamp() if record.started_at else 0.0
@@ -73,7 +87,8 @@ def during(of: Operations, call: Callable[[], OperationRecord], after: str) -> G
         served=max(only, default=began) - began,
         reads=len(reads),
         errors=len(failed),
-        in_flips=sum(any(a < end and b > start for start, end in flips) for a, b in failed),
+        in_flips=sum(overlap(read, flips) for read in failed),
+        elsewhere=sum(not overlap(read, gaps) for read in failed),
     )
 
 
@@ -108,12 +123,13 @@ def main() -> None:
             f"{median(g.served for g in found):.1f}",
             f"{sum(g.errors for g in found)} of {sum(g.reads for g in found)}",
             str(sum(g.in_flips for g in found)),
+            str(sum(g.elsewhere for g in found)),
         )
         for what, found in got.items()
     ]
     show(
         (f"{rounds} rounds", "verified after, s", "gone, worst s", "mixed, worst s", "other side last read after, s",
-         "failed reads", "... at a flip"), lines
+         "failed reads", "... at a flip", "... at no exchange"), lines
     )  # fmt: skip
 
 
