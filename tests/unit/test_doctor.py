@@ -7,15 +7,18 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
 
+from app.doctor.checks import versions, warehouse
 from app.doctor.model import Finding, Report, State, ok, report_of
 from app.doctor.run import Check
 from app.doctor.setup import Setup
 from app.store.base import now
 from app.store.open import SCHEMA_VERSION, open_store
+from databricks_client.warehouse import WarehouseInfo
 from emulator.workspace import Workspace
 from tests.support.doctored import Doctored, fixes, of
 
@@ -123,6 +126,32 @@ def test_a_warehouse_that_does_not_exist_names_the_setting(built: Doctored, spar
     built.in_apps = False
     report = built.examine("data", "warehouse", warehouse_id="nowhere")
     assert "DATABRICKS_WAREHOUSE_ID=ID" in fixes(report, "warehouse")[0] and of(report, "data", FAILED)
+
+
+def described(built: Doctored, **what: Any) -> Setup:
+    """A setup whose warehouse is described so by the service."""
+    info = WarehouseInfo(
+        **{"name": "w", "state": "STOPPED", "auto_stop_minutes": 10, "kind": "PRO", "channel": "", **what}
+    )
+    setup = built.setup()
+    setup.once("warehouse", lambda: info)
+    return setup
+
+
+def test_a_deleted_warehouse_fails_and_one_that_never_stops_is_a_warning(built: Doctored) -> None:
+    (gone,) = warehouse.find(described(built, state="DELETED"))
+    assert gone.state is FAILED and "warehouse_id=ID" in gone.fix
+    endless = [f for f in warehouse.find(described(built, auto_stop_minutes=0)) if f.subject == "auto-stop"]
+    assert endless[0].state is WARNING and "Auto stop: after 10 minutes" in endless[0].fix
+    kept = [f for f in warehouse.find(described(built)) if f.subject == "auto-stop"]
+    assert kept[0].state is OK and "after 10 minutes" in kept[0].seen
+
+
+def test_a_preview_channel_is_a_warning(built: Doctored) -> None:
+    found = {f.subject: f for f in versions.find(described(built, channel="CHANNEL_NAME_PREVIEW"))}
+    assert found["warehouse channel"].state is WARNING and found["Python"].state is OK
+    current = {f.subject: f for f in versions.find(described(built, channel="CHANNEL_NAME_CURRENT"))}
+    assert current["warehouse channel"].state is OK and current["databricks-sdk"].state is OK
 
 
 # -- jobs and pipelines ------------------------------------------------------------------------------------------------

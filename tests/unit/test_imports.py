@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-OURS = {"app", "databricks_client", "pipeline", "validation", "emulator", "demo", "benchmarks", "tests"}
+OURS = {"app", "databricks_client", "pipeline", "validation", "emulator", "demo", "examples", "benchmarks", "tests"}
 
 MAY_IMPORT = {
     "databricks_client": {"databricks_client"},
@@ -93,7 +93,7 @@ MAY_IMPORT = {
 }
 """Folder or file, and the prefixes of our modules that it may import. What is not listed may use all but `NEVER`."""
 
-NEVER = {"app": {"emulator", "demo", "pipeline", "tests", "benchmarks"}}
+NEVER = {"app": {"emulator", "demo", "examples", "pipeline", "tests", "benchmarks"}}
 
 
 @cache
