@@ -9,7 +9,17 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.progress.freshness import Freshness
-from app.web.components.charts import Bar, Point, failed_share, runs_over_time, timeline, verdicts, zone_title
+from app.web.components.charts import (
+    Bar,
+    Point,
+    columns_bar,
+    failed_share,
+    runs_over_time,
+    single_bars,
+    timeline,
+    verdicts,
+    zone_title,
+)
 from app.web.components.charts_health import table_ages
 from app.web.components.charts_performance import DayValue, by_day
 from app.web.components.charts_runs import gantt
@@ -85,3 +95,15 @@ def test_a_failed_bar_keeps_the_colour_of_its_side_under_white_lines() -> None:
     for figure in map(drawn, figures):
         bars = [b for b in figure.data if b.type == "bar"]
         assert bars and all(b.marker.pattern.fillmode == "overlay" for b in bars), "the default draws white on white"
+
+
+def test_the_number_in_a_bar_is_never_turned_however_short_the_bar() -> None:
+    for figure in (columns_bar([("status", 40), ("name", 1)]), single_bars([("a", 9.0), ("b", 0.1)], "seconds")):
+        assert drawn(figure).data[0].textangle == 0
+
+
+@pytest.mark.parametrize(("hours", "title", "length"), [(1.0, "minutes", 60.0), (5.0, "hours", 5.0)])
+def test_young_tables_are_drawn_in_minutes(hours: float, title: str, length: float) -> None:
+    table = Freshness("t", "c.s.t", "candidate", "fresh", "", NOW - timedelta(hours=hours), NOW, 0, False)
+    figure = drawn(table_ages([table], {}, NOW))
+    assert figure.layout.xaxis.title.text == f"{title} since the last write" and list(figure.data[0].x) == [length]
