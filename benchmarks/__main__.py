@@ -6,7 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
-SKIPPED = {"__init__", "__main__", "table"}
+SKIPPED = {"__init__", "__main__", "pictures", "table"}
 
 
 def main() -> int:
