@@ -56,6 +56,12 @@ def test_pairs_are_found_by_the_same_name_in_another_schema() -> None:
     assert len(found) == 2 and not alone and {p.why for p in found} == {"the same name in another schema"}
 
 
+def test_a_table_of_another_pipeline_is_no_old_one() -> None:
+    old = [table("orders", pipeline_id="q")]
+    found, alone = pairs([table("v2_orders", pipeline_id="p")], old, "v2_")
+    assert not found and len(alone) == 1
+
+
 def test_a_key_comes_from_the_constraint_then_from_the_name() -> None:
     named = table("loans", ("loan_id", "bigint"), ("book_id", "bigint"))
     assert key_of(named) is not None and key_of(named).columns == ("loan_id",)  # type: ignore[union-attr]
@@ -78,6 +84,8 @@ def test_sensitive_columns_by_tag_by_name_and_never_the_watermark() -> None:
     columns = [Column(n, "string", True, None) for n in ("Email", "note", "birthday", "emailed_at", "shipping", "zip")]
     found = sensitive_of(columns, {"note": {"pii": "free text"}}, ("emailed_at",))
     assert [g.columns for g in found] == [("note",), ("Email", "birthday", "zip")]
+    changed = [Column("address_updated_at", "timestamp", True, None)]
+    assert sensitive_of(changed, {}, ()) and not sensitive_of(changed, {}, ("Address_Updated_At",))
 
 
 def test_a_primary_key_is_read_as_columns(server: Server) -> None:
