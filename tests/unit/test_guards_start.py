@@ -48,6 +48,15 @@ def test_a_plan_does_not_start_once_the_migration_file_changed(given: Given) -> 
     assert given.world.log == []
 
 
+def test_a_refused_start_is_one_record_whoever_started_it(given: Given) -> None:
+    operation = ready_to_pause(given.service)
+    given.clock.go_on(25 * 3600)
+    with pytest.raises(Refused, match="refused, nothing was written: the plan expired at"):
+        given.service.apply(operation, ERIN)
+    records = given.store.audit.records(subject=operation)
+    assert [r.actor for r in records if r.outcome == "refused"] == [ERIN.user_name]
+
+
 def test_a_plan_does_not_start_after_its_time(given: Given) -> None:
     operation = ready_to_pause(given.service)
     given.clock.go_on(25 * 3600)
