@@ -34,6 +34,7 @@ def notes(all_swaps: Sequence[Swap], observation: Observation, audience: Audienc
             "HISTORY and writes (MERGE, UPDATE, DELETE, INSERT) stop working; the history stays with "
             f"{_listed(s.kept for s in viewed)}"
         )
+        found.append(_compute(viewed))
         found += [_use(u) for u in audience.uses if u.table in {s.served for s in viewed}]
         if audience.unread:
             found.append(f"who uses what a view cannot do is not known: the history of statements: {audience.unread}")
@@ -66,6 +67,16 @@ def _why(swap: Swap, candidate: Relation) -> str:
         kind = candidate.table_type.lower().replace("_", " ")
         return f"swapped by a view, as a {kind} belongs to its pipeline and cannot be renamed"
     return "swapped by a view, as the candidate is a view"
+
+
+def _compute(viewed: Sequence[Swap]) -> str:
+    """What a reader's compute must be. The views' owner reads the tables below, so no reader needs a right on those."""
+    return (
+        f"{_listed(s.served for s in viewed)}: readers on SQL warehouses, serverless and standard compute need SELECT"
+        " on the view alone. Dedicated compute needs runtime 15.4 or newer in a workspace with serverless compute; on"
+        f" 15.3 or older, its user needs SELECT on {_listed(s.candidate for s in viewed)} too, and cannot read a"
+        " materialized view, a streaming table or a table with a row filter or column mask"
+    )
 
 
 def _use(use: Use) -> str:

@@ -91,6 +91,14 @@ def test_a_plan_says_why_each_table_goes_which_way() -> None:
     )
     (stops,) = [n for n in found if "stop working" in n]
     assert DIM not in stops and "streaming reads, time travel, DESCRIBE HISTORY and writes" in stops
+    (compute,) = [n for n in found if "compute" in n]
+    assert DIM not in compute and compute.startswith("product.fde.income_verification, ")
+    assert "Dedicated compute needs runtime 15.4" in compute and "row filter" in compute
+
+
+def test_a_plan_without_views_says_nothing_of_readers_compute() -> None:
+    every = [t.name for t in Given().migration.tables]
+    assert not [n for n in notes(Given(rename=every), Audience()) if "compute" in n or "stop working" in n]
 
 
 def test_a_plan_names_readers_and_uses_that_stop(given: Given) -> None:
