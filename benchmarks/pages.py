@@ -50,6 +50,7 @@ SHOWN = (
     "operations",
     "checklist",
     "audit",
+    "doctor",
 )
 VIEWERS = 30
 LOOK_EVERY = 10.0
