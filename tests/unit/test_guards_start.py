@@ -11,7 +11,7 @@ from app.access import Refused
 from app.config.migration import Migration
 from app.operations.definition import Kind
 from app.operations.service import OperationsService
-from app.store.operations import State
+from app.store.operations import Phase, State
 from databricks_client.errors import WorkspaceError
 from tests.support.operations_world import CUT, ERIN, LARS, MIGRATION, Crash, Given, all_old
 
@@ -122,6 +122,26 @@ def test_a_cutover_that_failed_is_only_undone_when_resumed(given: Given) -> None
     given.world.before("unpause 00_RDS_v2", refused)
     with pytest.raises(Crash):
         given.service.apply(operation, "worker")
+    given.restart()
+    given.world.undisturbed()
+    assert given.service.resume(operation, ERIN).state is State.UNDONE and all_old(given)
+
+
+def test_a_cutover_whose_process_died_with_its_failed_step_is_only_undone_when_resumed(given: Given) -> None:
+    operation = given.approved()
+    given.world.fail("ALTER VIEW", WorkspaceError("flip", "permission denied", status=403))
+    write = given.store.operations.write
+
+    def dying(*args: object, **kwargs: object) -> int:
+        number = write(*args, **kwargs)  # type: ignore[arg-type]
+        if kwargs["phase"] is Phase.FAILED:
+            raise Crash("after the failure was journaled")
+        return number
+
+    given.store.operations.write = dying  # type: ignore[method-assign]
+    with pytest.raises(Crash):
+        given.service.apply(operation, "worker")
+    given.store.operations.write = write  # type: ignore[method-assign]
     given.restart()
     given.world.undisturbed()
     assert given.service.resume(operation, ERIN).state is State.UNDONE and all_old(given)
