@@ -523,7 +523,8 @@ def _operations(store: Store, migration: Migration, at: datetime, nasty: bool, u
     store.operations.add(record_of(running, state, started_at=began, ended_at=ended, executor="worker"))
     lease = store.leases.acquire("operations", "test", 3600)
     assert lease is not None
-    for planned in running.steps[:7]:
+    # The journal of an ended operation would need an audit record that covers it.
+    for planned in running.steps[:7] if under_way else ():
         for phase in (Phase.INTENT, Phase.DONE):
             if phase is Phase.DONE and planned.number == 7:
                 continue
