@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,15 @@ class WorkspaceFailed(Exception):
 class LocalWorkspace:
     """A running `python -m emulator` of the tests' own, with the bundled migration in it.
 
-    owner: the process with which it ends, though another one starts it anew.
+    owner: the process with which it ends, though another one starts it anew. environment: variables beside those of
+    this process.
     """
 
     data: Path
     entries: int
     arguments: tuple[str, ...] = ()
     owner: int = field(default_factory=os.getpid)
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     address: Endpoint | None = None
 
@@ -56,6 +59,7 @@ class LocalWorkspace:
                 *("--entries", str(self.entries), *self.arguments),
             ],
             cwd=ROOT,
+            env={**os.environ, **self.environment},
             stdout=subprocess.DEVNULL,
             stderr=log,
             start_new_session=True,
