@@ -16,8 +16,8 @@ from app.operations.requests import IN_FLIGHT_SECONDS
 from app.operations.service import SUBMITTED_STATES
 from app.store.connect import open_engine
 from app.store.leases import LeaseLost
-from app.store.operations import State
-from tests.support.operations_world import BACK, ERIN, Crash, Given, all_new, all_old
+from app.store.operations import Phase, State
+from tests.support.operations_world import BACK, ERIN, MIGRATION, Crash, Given, all_new, all_old
 
 
 @contextmanager
@@ -111,6 +111,27 @@ def test_a_cutover_with_six_tables_side_by_side_ends_all_new_and_back_all_old(pa
     assert parallel.service.apply(parallel.approved(), "worker").state is State.VERIFIED
     assert all_new(parallel)
     assert parallel.service.rollback(ERIN, BACK).state is State.VERIFIED
+    assert all_old(parallel)
+
+
+def test_a_stop_once_all_six_are_prepared_flips_none_of_them(parallel: Given) -> None:
+    operation = parallel.approved()
+    write = parallel.store.operations.write
+    prepared: list[str] = []
+    stopped = threading.Lock()
+
+    def counting(*args: object, **kwargs: object) -> int:
+        number = write(*args, **kwargs)  # type: ignore[arg-type]
+        if (kwargs["step"], kwargs["phase"], kwargs["direction"]) == ("FlipView", Phase.INTENT, "forward"):
+            prepared.append(str(kwargs["lane"]))
+            if len(prepared) == len(MIGRATION.tables) and stopped.acquire(blocking=False):
+                parallel.service.cancel(operation, ERIN, "changed my mind")
+        return number
+
+    parallel.store.operations.write = counting  # type: ignore[method-assign]
+    assert parallel.service.apply(operation, "worker").state is State.UNDONE
+    assert len(prepared) == len(MIGRATION.tables)
+    assert not [e for e in parallel.world.log if e.startswith("ALTER VIEW") and "dlt_v2_" in e]
     assert all_old(parallel)
 
 
