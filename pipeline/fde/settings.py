@@ -61,6 +61,10 @@ class Layout:
     def table_properties(self) -> dict[str, str]:
         """The table properties that ask for this layout."""
         found = {"quality": "gold", "delta.dataSkippingNumIndexedCols": str(self.stats_columns)}
+        if ordered := self.zorder_columns or self.cluster_by:
+            # Order by a column without statistics skips no file, and these lie behind the first `stats_columns`. The
+            # named columns take the place of the first ones.
+            found["delta.dataSkippingStatsColumns"] = ",".join(ordered)
         if self.zorder_columns:
             found["pipelines.autoOptimize.zOrderCols"] = ",".join(self.zorder_columns)
         if self.optimize_write:

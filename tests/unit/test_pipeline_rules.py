@@ -132,6 +132,15 @@ def test_defaults_are_those_of_the_old_job() -> None:
     )
 
 
+@pytest.mark.parametrize("table", settings.GOLD_TABLES)
+def test_every_column_that_orders_a_table_has_statistics(table: str) -> None:
+    clustered = {f"layout.{table}.zorder_columns": "", f"layout.{table}.cluster_by": "property_id, submission_datetime"}
+    for given in (LEAST, {**LEAST, **clustered}):
+        layout = settings.from_lookup(given.get).layout(table)
+        ordered = ",".join(layout.zorder_columns or layout.cluster_by)
+        assert layout.table_properties.get("delta.dataSkippingStatsColumns", "") == ordered
+
+
 @pytest.mark.parametrize(("key", "value"), [("layout.optimize_write", "yes"), ("layout.stats_columns", "many")])
 def test_a_bad_value_names_its_key(key: str, value: str) -> None:
     with pytest.raises(ValueError, match=re.escape(key)):
