@@ -55,6 +55,7 @@ COMMANDS = {
         "Write a report of the whole state as one HTML page or JSON value.",
     ),
     "audit": ("audit", "Show, verify and export the audit log."),
+    "store": ("store", "Back up, restore and check the store."),
     "incidents": ("health", "Show incidents and the health of both sides; close an incident."),
     "checklist": ("checklist", "Show, tick and sign deliverables, metrics and sign-offs."),
 }
