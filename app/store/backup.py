@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -83,11 +84,10 @@ def backup(engine: Engine, file: Path, *, force: bool = False) -> Copied:
         raise BackupError(f"{file} exists: name another file, or replace it with --force")
     if engine.dialect.name == "sqlite" and file.resolve() == Path(engine.url.database or "").resolve():
         raise BackupError(f"{file} is the store itself: name another file")
-    part = file.with_name(f"{file.name}.part")
     try:
-        # A part that a killed process left may be open to others.
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        # Of a name of its own: another backup to the same file may be under way. Only its owner may read it.
+        descriptor, name = tempfile.mkstemp(prefix=f"{file.name}.", suffix=".part", dir=file.parent)
+        part = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as raw:
                 revision, rows = _write(engine, raw)

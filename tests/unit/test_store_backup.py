@@ -7,7 +7,9 @@ import stat
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -42,12 +44,23 @@ def cut_over(store: Store) -> str:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A backup of a store in which a cutover was executed."""
-    source = open_store(f"sqlite:///{tmp_path / 'source.db'}")
-    cut_over(source)
-    backup(source.engine, tmp_path / "backup.zip")
-    source.engine.dispose()
+    """A backup of a store in which a cutover was executed, beside the store, `source.db`."""
+    for name, held in backed_up().items():
+        (tmp_path / name).write_bytes(held)
     return tmp_path / "backup.zip"
+
+
+@cache
+def backed_up() -> dict[str, bytes]:
+    """Store and backup, made once."""
+    with TemporaryDirectory(prefix="cutover-") as folder:
+        source = open_store(f"sqlite:///{folder}/source.db")
+        cut_over(source)
+        backup(source.engine, Path(folder) / "backup.zip")
+        with source.engine.connect() as c:
+            c.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        source.engine.dispose()
+        return {name: (Path(folder) / name).read_bytes() for name in ("source.db", "backup.zip")}
 
 
 def members(file: Path) -> dict[str, bytes]:
