@@ -69,6 +69,7 @@ def test_a_signal_ends_a_command_that_connects(
         process = subprocess.Popen(
             [sys.executable, "-m", *command], cwd=ROOT, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # As `nohup` ignores one.
         )  # fmt: skip
         connection, _ = silent.accept()
         with connection:
