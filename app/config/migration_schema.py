@@ -1,13 +1,12 @@
 """The JSON Schema of the migration file: from the models, with a description of every field.
 
-`python -m app.config.migration_schema` prints it; docs/migration_file.schema.json is a copy. The models check more than
+`cutover init --schema` prints it; docs/migration_file.schema.json is a copy. The models check more than
 a schema can say (keys that must exist, hours, addresses): a file is right when it can be loaded.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 from app.config.evidence_params import KINDS
@@ -82,7 +81,3 @@ def _evidence(model: Json) -> Json:
 def text() -> str:
     """The schema as a file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(text())

@@ -23,7 +23,7 @@ VALIDATOR = Draft202012Validator(schema())
 
 
 def test_the_published_file_is_current() -> None:
-    assert FILE.read_text() == text(), "python -m app.config.migration_schema > docs/migration_file.schema.json"
+    assert FILE.read_text() == text(), "cutover init --schema > docs/migration_file.schema.json"
 
 
 def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:

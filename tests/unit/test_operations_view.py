@@ -12,7 +12,7 @@ from app.operations.definition import Kind
 from app.store.operations import JournalEntry, OperationRecord, Phase, State
 from app.web.components.hints import signs
 from app.web.components.offers import Situation, cancel
-from app.web.components.operation import _result
+from app.web.components.operation_step import result
 from app.web.components.reader import Reader
 from app.web.pages.operations import _CANCEL
 
@@ -58,7 +58,7 @@ def test_cancelling_is_offered_where_it_can_be_done(kind: Kind, state: State, st
     ],
 )
 def test_the_journal_tells_what_was_sent_and_found(detail: dict[str, Any], told: str) -> None:
-    assert _result(JournalEntry(1, "op-1", "forward", 1, "s", "", "FlipView", Phase.DONE, "t", detail, 1, AT)) == told
+    assert result(JournalEntry(1, "op-1", "forward", 1, "s", "", "FlipView", Phase.DONE, "t", detail, 1, AT)) == told
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,7 @@ def test_a_fault_of_the_comparison_ends_the_request_and_says_so_without_sensitiv
     if sensitive:
         assert "jane" not in told and "ValueError in during (test_parity_run.py:" in told
     else:
-        assert "cannot read jane" in (ended.error or "") and "Traceback" in caplog.text
+        assert "cannot read jane" in (ended.error or "") and any(r.exc_info for r in caplog.records)
 
 
 @pytest.mark.parametrize(
