@@ -19,10 +19,10 @@ from app.operations.definition import Kind
 from app.store.open import open_store
 from app.store.operations import State
 from databricks_client.client import Workspace
-from examples.library.install import NEW, OLD, PIPELINE, install
+from examples.loans.install import NEW, OLD, PIPELINE, install
 from scripts.local_workspace import LocalWorkspace
 
-FILE = Path(__file__).resolve().parents[2] / "examples" / "library" / "library.yaml"
+FILE = Path(__file__).resolve().parents[2] / "examples" / "loans" / "loans.yaml"
 ERIN = Actor("engineer@example.com", frozenset({Role.OPERATOR}), "persona", local=True)
 LARS = Actor("lead@example.com", frozenset(Role), "persona", local=True)
 

@@ -6,7 +6,7 @@ from databricks.sdk import WorkspaceClient
 
 from app.config.migration import Migration
 from emulator.workspace import Workspace
-from examples.library.install import HERE, NEW, OLD, PIPELINE, files, job, pipeline
+from examples.loans.install import HERE, NEW, OLD, PIPELINE, files, job, pipeline
 from tests.support.rest_calls import notebook, task
 
 
@@ -27,7 +27,7 @@ def test_its_files_pipeline_and_jobs_are_made_once(local: Workspace, client: Wor
 
 
 def test_its_file_names_what_the_installer_makes() -> None:
-    migration = Migration.load(HERE / "library.yaml")
+    migration = Migration.load(HERE / "loans.yaml")
     assert (migration.baseline_job.name, migration.candidate_job.name) == (OLD, NEW)
     assert migration.production_pipeline.name == PIPELINE
     source = (HERE / "transformations" / "loans.py").read_text() + (HERE / "load_loans.sql").read_text()

@@ -1,6 +1,6 @@
 """Puts the library's loans into the configured workspace: schemas, source data, the old job, the pipeline, the new job.
 
-`python -m examples.library.install [--folder /Shared/library]`. It can be repeated. Both jobs are paused: run them by
+`python -m examples.loans.install [--folder /Shared/library]`. It can be repeated. Both jobs are paused: run them by
 hand.
 """
 
@@ -92,7 +92,7 @@ def main() -> int:
     except DatabricksError as e:
         emit(f"install: {redact(' '.join(str(e).split()))}", error=True)
         return 1
-    emit(f"installed {OLD}, {NEW} and {PIPELINE}: CUTOVER_MIGRATION=examples/library/library.yaml cutover doctor")
+    emit(f"installed {OLD}, {NEW} and {PIPELINE}: CUTOVER_MIGRATION=examples/loans/loans.yaml cutover doctor")
     return 0
 
 
