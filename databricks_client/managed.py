@@ -8,8 +8,11 @@ from urllib.parse import quote
 from databricks_client.errors import WorkspaceError
 from databricks_client.rest import Rest
 
+Managed = Literal["jobs", "pipelines", "warehouses"]
+"""Kinds of objects, as the API for permissions names them."""
 
-def may_manage(rest: Rest, kind: Literal["jobs", "pipelines", "warehouses"], object_id: str) -> bool:
+
+def may_manage(rest: Rest, kind: Managed, object_id: str) -> bool:
     """Whether it has CAN_MANAGE or owns the object. Raises WorkspaceError.
 
     The service shows an object's permissions only to who may manage it, so being shown them is the proof.

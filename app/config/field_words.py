@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_ITEM = {
+    "key": "Key of the item; what people tick is kept by it.",
+    "title": "Title on the pages.",
+    "evidence": "What proves it; without any, a person ticks it.",
+    "needs": "What it needs before it is met: evidence, person, or both.",
+    "owner": "User name of who answers for it.",
+    "hint": "How to get it done.",
+}
+
 FIELDS: Mapping[str, Mapping[str, str]] = {
     "Migration": {
         "name": "Name of the migration; operations and audit records carry it.",
@@ -95,21 +104,9 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "goal": "What it is for.",
         "deliverables": "What it must have.",
     },
-    "Deliverable": {
-        "key": "Key of the item; what people tick is kept by it.",
-        "title": "Title on the pages.",
-        "evidence": "What proves it; without any, a person ticks it.",
-        "needs": "What it needs before it is met: evidence, person, or both.",
-        "owner": "User name of who answers for it.",
-        "hint": "How to get it done.",
-    },
+    "Deliverable": _ITEM,
     "Metric": {
-        "key": "Key of the item; what people tick is kept by it.",
-        "title": "Title on the pages.",
-        "evidence": "What proves it; without any, a person ticks it.",
-        "needs": "What it needs before it is met: evidence, person, or both.",
-        "owner": "User name of who answers for it.",
-        "hint": "How to get it done.",
+        **_ITEM,
         "group": "Group of the metric on the pages.",
     },
     "SignOff": {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from app.config.migration import Migration
 from app.config.migration_yaml import control_character
 from app.draft.guess import Guess, short
 from app.draft.look import Found, FoundTable, NotFound
+from app.new_file import new_file
 
 USUAL = Path(__file__).parent / "usual.yaml"
 """Phases, sign-offs and gates of a first file."""
@@ -103,21 +102,10 @@ def write(found: Found, file: Path, *, force: bool) -> Migration:
     """Writes the file whole or not at all, and gives what it says. Raises NotFound, FileExistsError without `force`,
     and OSError."""
     text = "\n".join(lines(found)) + "\n"
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".yaml")
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-        draft.chmod(0o644)
+    with new_file(file, force=force, mode=0o644) as draft:
+        draft.write_text(text, encoding="utf-8")
         try:
             migration = Migration.load(draft)
         except ConfigError as e:
-            raise NotFound(f"no usable migration file comes of this: {str(e).replace(name, file.name)}") from e
-        if force:
-            draft.replace(file)
-        else:
-            # A link is made only where there is no such name: nobody's file of this moment is replaced.
-            os.link(draft, file)
-    finally:
-        draft.unlink(missing_ok=True)
+            raise NotFound(f"no usable migration file comes of this: {str(e).replace(str(draft), file.name)}") from e
     return migration

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Engine, Table, select
 
 from app.operations.plan_hash import hash_of
 from app.store.audit import AuditRepository
-from app.store.backup import revision_of, revision_problem, snapshot
+from app.store.backup import revision_problem, snapshot
 from app.store.faults import in_a_line
+from app.store.look import revision_of
 from app.store.operations import approvals, journal, operations
 
 

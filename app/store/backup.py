@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,13 +10,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Integer, Table, exists, func, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Integer, Table, exists, func, insert, select
 from sqlalchemy.exc import StatementError
 
+from app.new_file import new_file
 from app.store.backup_format import BackupError, BackupFile, BackupWriter
 from app.store.base import StoreError, now, store_error
 from app.store.connect import open_engine
 from app.store.faults import DATABASE_ERRORS
+from app.store.look import revision_of
 from app.store.open import SCHEMA_VERSION
 from app.store.schema import metadata
 
@@ -43,13 +43,6 @@ def existing_store(url: str) -> Engine:
     if engine.dialect.name == "sqlite" and file and file != ":memory:" and not Path(file).exists():
         raise StoreError(f"the store {file} does not exist: look at CUTOVER_STORE_URL")
     return engine
-
-
-def revision_of(c: Connection) -> str | None:
-    """The revision of the schema, None where there is no schema."""
-    if not inspect(c).has_table("alembic_version"):
-        return None
-    return c.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def revision_problem(revision: str | None) -> str | None:
@@ -85,21 +78,8 @@ def backup(engine: Engine, file: Path, *, force: bool = False) -> Copied:
     if engine.dialect.name == "sqlite" and file.resolve() == Path(engine.url.database or "").resolve():
         raise BackupError(f"{file} is the store itself: name another file")
     try:
-        # Of a name of its own: another backup to the same file may be under way. Only its owner may read it.
-        descriptor, name = tempfile.mkstemp(prefix=f"{file.name}.", suffix=".part", dir=file.parent)
-        part = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as raw:
-                revision, rows = _write(engine, raw)
-                raw.flush()
-                os.fsync(raw.fileno())
-            if force:
-                part.replace(file)
-            else:
-                # Unlike a rename, it fails where another process has made the file meanwhile.
-                os.link(part, file)
-        finally:
-            part.unlink(missing_ok=True)
+        with new_file(file, force=force) as part:
+            revision, rows = _write(engine, part)
     except FileExistsError as e:
         raise BackupError(f"{file} exists: name another file, or replace it with --force") from e
     except OSError as e:
@@ -107,8 +87,8 @@ def backup(engine: Engine, file: Path, *, force: bool = False) -> Copied:
     return Copied(str(file), revision, len(metadata.tables), rows, file.stat().st_size)
 
 
-def _write(engine: Engine, raw: Any) -> tuple[str, int]:
-    with snapshot(engine) as c, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+def _write(engine: Engine, file: Path) -> tuple[str, int]:
+    with snapshot(engine) as c, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         revision = revision_of(c)
         problem = revision_problem(revision)
         if problem or revision is None:

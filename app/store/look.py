@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from app.store.base import store_error
 from app.store.connect import open_engine
@@ -47,9 +47,12 @@ def look(url: str) -> StoreLook:
             if not file.exists():
                 return StoreLook("SQLite", place, None, _no_folder(file))
             with engine.connect() as c:
-                return StoreLook("SQLite", place, _revision(engine, c), _refused(c))
+                revision = revision_of(c)
+                c.rollback()
+                return StoreLook("SQLite", place, revision, _refused(c))
         with engine.connect() as c:
-            revision = _revision(engine, c)
+            revision = revision_of(c)
+            c.rollback()
             return StoreLook("PostgreSQL", place, revision, _missing_rights(c, revision))
     except DATABASE_ERRORS as e:
         raise store_error(f"the store {place} cannot be read", e) from e
@@ -57,12 +60,11 @@ def look(url: str) -> StoreLook:
         engine.dispose()
 
 
-def _revision(engine: Engine, connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The revision of the schema; None where there is no schema."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
-    connection.rollback()
-    return str(found[0]) if found else None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _no_folder(file: Path) -> str:

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     },
     "app/config": {"app.config", "databricks_client", "validation"},
     "app/access.py": {"app.config", "app.store"},
-    "app/store": {"app.store", "app.config", "databricks_client", "validation"},
+    "app/store": {"app.store", "app.config", "app.new_file", "databricks_client", "validation"},
     "app/performance": {
         "app.performance",
         "app.durations",
@@ -57,7 +57,7 @@ MAY_IMPORT = {
         "databricks_client",
         "validation",
     },
-    "app/draft": {"app.draft", "app.config", "databricks_client"},
+    "app/draft": {"app.draft", "app.new_file", "app.config", "databricks_client"},
     "app/doctor": {
         "app.access",
         "app.doctor",

@@ -13,7 +13,7 @@ from app.doctor.model import Finding, missing, ok, unknown
 from app.doctor.setup import ANSWERS, Setup, permission_command
 from databricks_client.errors import WorkspaceError
 from databricks_client.held import Held, privilege_name
-from databricks_client.managed import may_manage
+from databricks_client.managed import Managed, may_manage
 
 PARALLEL = 8
 BY_TABLE = {"SELECT": ("baseline", "candidate"), "MANAGE": ("baseline",)}
@@ -49,9 +49,9 @@ def _of_object(setup: Setup, right: Needed) -> list[Finding]:
         id = str(setup.job(right.name).job_id) if of_job else setup.pipeline(right.name).pipeline_id
     except WorkspaceError:
         return []
-    kind = "jobs" if right.kind == "job" else "pipelines"
+    kind: Managed = "jobs" if of_job else "pipelines"
     try:
-        if may_manage(setup.workspace.rest, "jobs" if right.kind == "job" else "pipelines", id):
+        if may_manage(setup.workspace.rest, kind, id):
             return [ok(right.on, "CAN_MANAGE")]
     except WorkspaceError as e:
         return [unknown(right.on, str(e), required=right.required)]
