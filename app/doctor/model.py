@@ -105,10 +105,11 @@ class Report:
         if not self.reached:
             return f"The workspace {self.host or 'is not configured or'} cannot be reached."
         counts = {s: self.count(s) for s in State}
+        words = {s: f"{n} {s}{'s' if s is State.WARNING and n != 1 else ''}" for s, n in counts.items()}
         if self.passed:
-            rest = [f"{counts[s]} {s}" for s in (State.WARNING, State.UNKNOWN) if counts[s]]
+            rest = [words[s] for s in (State.WARNING, State.UNKNOWN) if counts[s]]
             return f"The setup passes: {counts[State.OK]} ok{''.join(f', {r}' for r in rest)}."
-        parts = ", ".join(f"{counts[s]} {s}" for s in (State.FAILED, State.UNKNOWN, State.WARNING) if counts[s])
+        parts = ", ".join(words[s] for s in (State.FAILED, State.UNKNOWN, State.WARNING) if counts[s])
         return f"The setup does not pass: {parts}."
 
     def plain(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from databricks.sdk import WorkspaceClient
 
 from app.doctor.checks import versions, warehouse
-from app.doctor.model import Finding, Report, State, ok, report_of
+from app.doctor.model import Checked, Finding, Report, State, ok, report_of, warning
 from app.doctor.run import Check
 from app.doctor.setup import Setup
 from app.store.base import now
@@ -380,3 +380,10 @@ def test_a_check_that_fails_or_hangs_stops_no_other(built: Doctored) -> None:
     assert "did not end within 0.5 s" in of(report, "hangs", UNKNOWN)[0].seen
     assert "RuntimeError: no" in of(report, "breaks", UNKNOWN)[0].seen
     assert of(report, "works", OK) and not report.passed
+
+
+@pytest.mark.parametrize(("warnings", "words"), [(1, "1 ok, 1 warning."), (2, "1 ok, 2 warnings.")])
+def test_the_headline_counts_in_words(warnings: int, words: str) -> None:
+    findings = (ok("a", "fine"), *(warning("b", "works") for _ in range(warnings)))
+    report = Report(datetime(2026, 1, 12, tzinfo=UTC), "host", "me", True, (Checked("a", "A", findings),))
+    assert report.headline == f"The setup passes: {words}"
